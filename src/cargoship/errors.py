@@ -1,0 +1,217 @@
+"""Every error that cargoship raises on purpose, with its exit code.
+
+An error says what is wrong, where, and what to do next (`hint`). The command line prints it and ends with
+`exit_code`; a library user catches `CargoshipError` or one of its families. Foreign exceptions are mapped to
+these at the seam that meets them. This module imports nothing of cargoship.
+
+    CargoshipError
+    |- UsageError               2   options that do not go together, values that do not parse
+    |- ProjectError
+    |  |- ManifestNotFound     10
+    |  |- ManifestInvalid      11   Cargo.toml that cargo cannot load
+    |  |- PackageUnknown       12
+    |  |- BinaryUnknown        13
+    |  |- FeatureUnknown       14
+    |  |- NothingToShip        15   a library-only package
+    |  `- LockOutdated         16
+    |- PlatformUnknown         17
+    |- SettingsInvalid         20
+    |- IncludeInvalid          21
+    |- ToolchainError
+    |  |- ToolMissing          30
+    |  |- StandardLibraryMissing 31
+    |  `- SysrootBuildFailed   32
+    |- CannotStart             40   a binary that its base cannot start
+    |- RegistryError           50
+    |  |- RegistryUnreachable  51
+    |  |- Unauthorized         52
+    |  |- Forbidden            53
+    |  `- RegistryRefused      54   the registry's own word: a quota, a policy, an immutable tag
+    |- ContentInvalid          55   a digest, size or format that is not what was promised
+    |- OutputError             60   a file or folder that cannot be written: full, read-only
+    |- DaemonError             61
+    |- CompileFailed          101   cargo's own exit code for a failed build
+    `- Interrupted            130
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CargoshipError(Exception):
+    """Base of all of cargoship's errors.
+
+    `message` is one sentence without a trailing full stop; `hint` says what to do next; `details` holds lines
+    of another tool's own output that belong to the error, as it printed them.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, details: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class UsageError(CargoshipError):
+    """Options that do not go together, or a value that does not parse."""
+
+    exit_code = 2
+
+
+class ProjectError(CargoshipError):
+    """The Cargo project is not what the command needs."""
+
+    exit_code = 19
+
+
+class ManifestNotFound(ProjectError):
+    """There is no Cargo.toml where one was looked for."""
+
+    exit_code = 10
+
+
+class ManifestInvalid(ProjectError):
+    """cargo cannot load the manifest."""
+
+    exit_code = 11
+
+
+class PackageUnknown(ProjectError):
+    """The workspace has no package of that name."""
+
+    exit_code = 12
+
+
+class BinaryUnknown(ProjectError):
+    """No selected package has a binary of that name."""
+
+    exit_code = 13
+
+
+class FeatureUnknown(ProjectError):
+    """No selected package has a feature of that name."""
+
+    exit_code = 14
+
+
+class NothingToShip(ProjectError):
+    """The selected packages have no binary."""
+
+    exit_code = 15
+
+
+class LockOutdated(ProjectError):
+    """Cargo.lock does not agree with the manifests."""
+
+    exit_code = 16
+
+
+class PlatformUnknown(CargoshipError):
+    """No row of the platform table has that name, or no target for that C library."""
+
+    exit_code = 17
+
+
+class SettingsInvalid(CargoshipError):
+    """A setting is unknown or has the wrong form."""
+
+    exit_code = 20
+
+
+class IncludeInvalid(CargoshipError):
+    """An include pattern matches nothing, or leaves the project."""
+
+    exit_code = 21
+
+
+class ToolchainError(CargoshipError):
+    """The Rust or Zig toolchain is not usable."""
+
+    exit_code = 39
+
+
+class ToolMissing(ToolchainError):
+    """A program that the build needs is not there."""
+
+    exit_code = 30
+
+
+class StandardLibraryMissing(ToolchainError):
+    """Rust's standard library for a target is neither installed nor buildable."""
+
+    exit_code = 31
+
+
+class SysrootBuildFailed(ToolchainError):
+    """Building the standard library from its sources failed."""
+
+    exit_code = 32
+
+
+class CannotStart(CargoshipError):
+    """A binary could not start on the base it is meant for."""
+
+    exit_code = 40
+
+
+class RegistryError(CargoshipError):
+    """A registry did something that cargoship cannot go on with."""
+
+    exit_code = 50
+
+
+class RegistryUnreachable(RegistryError):
+    """No answer: refused, timed out, or a broken connection after all retries."""
+
+    exit_code = 51
+
+
+class Unauthorized(RegistryError):
+    """401: no credentials, or wrong ones."""
+
+    exit_code = 52
+
+
+class Forbidden(RegistryError):
+    """403: credentials that may not do this."""
+
+    exit_code = 53
+
+
+class RegistryRefused(RegistryError):
+    """The registry understood the request and refused it."""
+
+    exit_code = 54
+
+
+class ContentInvalid(CargoshipError):
+    """Bytes that are not what their digest, size or media type promised."""
+
+    exit_code = 55
+
+
+class OutputError(CargoshipError):
+    """A file or folder could not be written."""
+
+    exit_code = 60
+
+
+class DaemonError(CargoshipError):
+    """The local container engine is missing, or refused the image."""
+
+    exit_code = 61
+
+
+class CompileFailed(CargoshipError):
+    """cargo ended with an error that it has already printed."""
+
+    exit_code = 101
+
+
+class Interrupted(CargoshipError):
+    """Ctrl-C or SIGTERM."""
+
+    exit_code = 130

@@ -1,0 +1,116 @@
+"""What happens during a run, as frozen values.
+
+Every layer reports through an `Emit` that is passed in; only `cli/render` decides what a person sees of it, and
+how. Nothing secret is ever put into an event. This module imports nothing of cargoship.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class Level(enum.IntEnum):
+    """How much a person has to ask for to see a note."""
+
+    WARNING = 0
+    INFO = 1
+    VERBOSE = 2
+    DEBUG = 3
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for a person."""
+
+    text: str
+    level: Level = Level.INFO
+
+
+@dataclass(frozen=True)
+class PhaseStarted:
+    """A part of the work begins: `name` is one of metadata, toolchain, sysroot, compile, assemble, publish."""
+
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class PhaseEnded:
+    """A part of the work is done, after `seconds`."""
+
+    name: str
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class CompileProgress:
+    """How far cargo is: units done of all (`total` 0: not known yet) and the names it compiles now."""
+
+    done: int
+    total: int
+    active: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnitFinished:
+    """cargo has finished a unit, or found it fresh."""
+
+    package: str
+    target: str
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class ToolOutput:
+    """A line that cargo or another tool wrote to its standard error, as it wrote it (colours included)."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class LayerAssembled:
+    """A layer of an image exists as a blob."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    reused: bool
+
+
+@dataclass(frozen=True)
+class BlobPushed:
+    """A registry has a blob: `how` is one of pushed, mounted, exists."""
+
+    digest: str
+    size_bytes: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file or folder that the user asked for is complete."""
+
+    what: str
+    path: str
+
+
+Event = (
+    Note
+    | PhaseStarted
+    | PhaseEnded
+    | CompileProgress
+    | UnitFinished
+    | ToolOutput
+    | LayerAssembled
+    | BlobPushed
+    | Written
+)
+
+Emit = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """An `Emit` for callers that do not want to know."""

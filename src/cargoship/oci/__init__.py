@@ -1,0 +1,1 @@
+"""An image library: digests, manifests, layers, layouts. It knows neither Cargo nor the network."""

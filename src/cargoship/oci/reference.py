@@ -1,0 +1,84 @@
+"""Image references: `registry/repository[:tag][@digest]`.
+
+Grammar and Docker Hub's short names as in distribution/reference (reference.go, normalize.go).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from cargoship.errors import UsageError
+from cargoship.oci.digest import Digest
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_HOST = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
+_REPOSITORY_MAX = 255
+DOCKER_HUB = "docker.io"
+
+
+@dataclass(frozen=True, order=True)
+class Reference:
+    """A name in a registry. `registry` is host[:port] (Docker Hub is `docker.io`)."""
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Parse a reference, completing Docker Hub's short names; raises UsageError saying what is wrong."""
+        rest, at, digest_text = text.partition("@")
+        digest = Digest.parse(digest_text) if at else None
+        first, slash, remainder = rest.partition("/")
+        if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+            registry, path = first, remainder
+        else:
+            registry, path = DOCKER_HUB, rest
+        name, colon, tag = path.rpartition(":")
+        if not colon:
+            name, tag = path, ""
+        if registry in {DOCKER_HUB, "index.docker.io", "registry-1.docker.io"}:
+            registry = DOCKER_HUB
+            if name and "/" not in name:
+                name = "library/" + name
+        if not _HOST.fullmatch(registry):
+            raise UsageError(f"{text!r} is not an image reference: {registry!r} is not a host name")
+        if not _REPOSITORY.fullmatch(name) or len(name) > _REPOSITORY_MAX:
+            hint = "repository names are lower case" if name != name.lower() else None
+            raise UsageError(f"{text!r} is not an image reference: {name!r} is not a repository name", hint=hint)
+        if colon and not _TAG.fullmatch(tag):
+            raise UsageError(f"{text!r} is not an image reference: {tag!r} is not a tag")
+        return cls(registry, name, tag or None, digest)
+
+    @property
+    def name(self) -> str:
+        """registry/repository, without tag and digest."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def familiar(self) -> str:
+        """The reference as Docker shows it: Docker Hub's host and `library/` left out."""
+        text = str(self)
+        if self.registry == DOCKER_HUB:
+            text = text.removeprefix(DOCKER_HUB + "/").removeprefix("library/")
+        return text
+
+    def with_tag(self, tag: str) -> Reference:
+        """The same repository under another tag, without a digest; raises UsageError for a bad tag."""
+        if not _TAG.fullmatch(tag):
+            raise UsageError(f"{tag!r} is not a tag")
+        return replace(self, tag=tag, digest=None)
+
+    def at(self, digest: Digest) -> Reference:
+        """The same repository by digest alone."""
+        return replace(self, tag=None, digest=digest)
+
+    def __str__(self) -> str:
+        """The full form."""
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return self.name + tag + digest

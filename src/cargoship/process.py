@@ -1,0 +1,138 @@
+"""The one place that starts processes.
+
+`Runner` is passed to everything that needs another program, so that tests can script it and so that a reader
+can find every process start by looking for one name. `SystemRunner` is the real one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+from cargoship.errors import ToolMissing
+
+_CHUNK_BYTES = 64 * 1024
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to start: `argv`, where, and the whole environment it gets (None: the parent's own)."""
+
+    argv: tuple[str, ...]
+    cwd: Path | None = None
+    env: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a finished program left: exit code (negative: the signal that ended it) and its output."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text; bytes that are not UTF-8 are replaced."""
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def error_text(self) -> str:
+        """Standard error as text; bytes that are not UTF-8 are replaced."""
+        return self.stderr.decode("utf-8", "replace")
+
+
+Sink = Callable[[bytes], None]
+
+
+class Runner(Protocol):
+    """Starts programs."""
+
+    def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
+        """Run to the end and return everything; raises ToolMissing when the program does not exist.
+
+        `timeout_s` ends the program after that many seconds; the result then has the code -9.
+        """
+        ...
+
+    def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
+        """Run to the end, handing over output in pieces as it comes (each sink from a thread of its own)."""
+        ...
+
+
+class SystemRunner:
+    """Starts real processes, and leaves none behind when interrupted."""
+
+    def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
+        """See `Runner.run`."""
+        process = _start(command, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            stdout, stderr = process.communicate()
+        except BaseException:
+            _end(process)
+            raise
+        return Completed(process.returncode, stdout, stderr)
+
+    def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
+        """See `Runner.stream`."""
+        process = _start(command, stdin=subprocess.DEVNULL if stdin is None else stdin)
+        if process.stdout is None or process.stderr is None:  # pragma: no branch - pipes were asked for
+            raise RuntimeError(command.argv[0])
+        readers = [
+            threading.Thread(target=_pump, args=(process.stdout, on_stdout), daemon=True),
+            threading.Thread(target=_pump, args=(process.stderr, on_stderr), daemon=True),
+        ]
+        try:
+            for reader in readers:
+                reader.start()
+            code = process.wait()
+            for reader in readers:
+                reader.join()
+        except BaseException:
+            _end(process)
+            raise
+        return code
+
+
+def _start(command: Command, stdin: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - argv is a tuple, never a shell line
+            command.argv,
+            cwd=command.cwd,
+            env=None if command.env is None else dict(command.env),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        if command.cwd is not None and not command.cwd.is_dir():
+            raise ToolMissing(f"cannot run {command.argv[0]}: the folder {command.cwd} does not exist") from error
+        raise ToolMissing(f"cannot run {command.argv[0]}: {os.strerror(error.errno or 0)}") from error
+
+
+def _pump(source: IO[bytes], sink: Sink) -> None:
+    # read1 returns what is there instead of waiting for a full buffer, so that progress is shown as it happens
+    while chunk := source.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
+        sink(chunk)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that is no longer wanted: politely first, for cargo removes its half-written files then."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
