@@ -1,0 +1,109 @@
+"""What git knows of the project: its commit, whether it has changed since, and where it lives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cargoship.errors import ToolMissing
+from cargoship.process import Command, Runner
+
+_SCP_LIKE = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:@]+\.[^/:@]+):(?P<path>[^/].*)")
+_WEB_SCHEMES = frozenset({"https", "http", "ssh", "git", "git+ssh"})
+
+
+@dataclass(frozen=True)
+class GitFacts:
+    """The commit that a project is built from."""
+
+    sha: str
+    commit_time: int
+    """Seconds since the epoch, of the committer."""
+    branch: str | None = None
+    """None on a detached HEAD."""
+    tag: str | None = None
+    """A tag that points at this very commit; the first by name of several."""
+    dirty: bool = False
+    """Files that git tracks differ from the commit."""
+    remote: str | None = None
+    """The web address of the repository, without credentials."""
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the commit, whatever git's own settings say."""
+        return self.sha[:12]
+
+    @property
+    def revision(self) -> str:
+        """The commit, marked where the files are not what it holds."""
+        return self.sha + ("-dirty" if self.dirty else "")
+
+
+def read_git_facts(runner: Runner, folder: Path, *, env: Mapping[str, str]) -> GitFacts | None:
+    """Ask git about the repository that `folder` is in; None without git, a repository or a commit."""
+    # Containers often run as another user than the one who owns the checkout: nothing of the repository is run here.
+    base = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
+    quiet = {**env, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
+    def ask(*words: str) -> str | None:
+        done = runner.run(Command((*base, *words), cwd=folder, env=quiet))
+        return done.text if done.code == 0 else None
+
+    try:
+        commit = ask("log", "-1", "--no-color", "--decorate=full", "--format=%H%n%ct%n%D")
+        if commit is None:
+            return None
+        status = ask("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=none")
+        urls = ask("config", "--get-regexp", r"^remote\..*\.url$")
+    except ToolMissing:
+        return None
+    sha, time, refs = (commit + "\n\n").split("\n")[:3]
+    branch, tag = _names(refs)
+    return GitFacts(
+        sha=sha, commit_time=int(time), branch=branch, tag=tag, dirty=bool(status), remote=_remote(urls or "")
+    )
+
+
+def _names(refs: str) -> tuple[str | None, str | None]:
+    """Take the branch and a tag from `%D`, such as `HEAD -> refs/heads/main, tag: refs/tags/v1`."""
+    words = refs.split(", ")
+    head = "HEAD -> refs/heads/"
+    tag = "tag: refs/tags/"
+    branches = [word.removeprefix(head) for word in words if word.startswith(head)]
+    tags = sorted(word.removeprefix(tag) for word in words if word.startswith(tag))
+    return (branches[0] if branches else None, tags[0] if tags else None)
+
+
+def _remote(lines: str) -> str | None:
+    """Choose `origin`, else the only remote, from lines such as `remote.origin.url https://...`."""
+    urls: dict[str, str] = {}
+    for line in lines.splitlines():
+        key, _, url = line.partition(" ")
+        urls.setdefault(key.removeprefix("remote.").removesuffix(".url"), url)
+    if "origin" in urls:
+        return web_address(urls["origin"])
+    return web_address(next(iter(urls.values()))) if len(urls) == 1 else None
+
+
+def web_address(url: str) -> str | None:
+    """Turn a git URL into the https address people open, without credentials; None for local paths."""
+    scp = _SCP_LIKE.fullmatch(url)
+    if scp is not None and "://" not in url:
+        return f"https://{scp['host']}/{_bare(scp['path'])}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _WEB_SCHEMES or not host:
+        return None
+    if parts.scheme in {"https", "http"}:
+        return f"{parts.scheme}://{host}{f':{port}' if port else ''}/{_bare(parts.path)}"
+    return f"https://{host}/{_bare(parts.path)}"
+
+
+def _bare(path: str) -> str:
+    return path.strip("/").removesuffix(".git")

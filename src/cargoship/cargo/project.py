@@ -1,0 +1,175 @@
+"""A Cargo project as cargo itself describes it. Must not read manifests on its own: cargo knows inheritance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from cargoship.cargo import metadata
+from cargoship.errors import ManifestInvalid, ManifestNotFound, ToolchainError
+from cargoship.process import Command, Completed, Runner
+
+MANIFEST = "Cargo.toml"
+_CARGO_FAILED = 101
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A binary target of a package."""
+
+    name: str
+    package: str
+    required_features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Package:
+    """A member of the workspace, with what it inherits from the workspace filled in."""
+
+    id: str
+    """cargo's package id, as its JSON messages carry it."""
+    name: str
+    version: str
+    manifest: Path
+    root: Path
+    """The folder of the manifest."""
+    bins: tuple[Binary, ...] = ()
+    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Every feature and what it turns on, those of optional dependencies included."""
+    dependencies: tuple[str, ...] = ()
+    """The keys of its dependency tables, sorted."""
+    default_run: str | None = None
+    authors: tuple[str, ...] = ()
+    description: str | None = None
+    homepage: str | None = None
+    repository: str | None = None
+    documentation: str | None = None
+    license: str | None = None
+    metadata_cargoship: Mapping[str, object] = field(default_factory=dict)
+    """[package.metadata.cargoship] as it stands in the manifest."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A workspace, or the single package that stands alone."""
+
+    root: Path
+    """The folder of the workspace's manifest."""
+    folder: Path
+    """The folder of the manifest that was asked for; cargo runs here, so that its configuration files count."""
+    target_dir: Path
+    packages: tuple[Package, ...]
+    default_members: tuple[Package, ...]
+    """What cargo builds in the workspace's root when no package is named."""
+    selected: Package | None
+    """The package whose folder was asked for; None in the folder of a virtual workspace."""
+    lock: Path | None
+    metadata_cargoship: Mapping[str, object] = field(default_factory=dict)
+    """[workspace.metadata.cargoship] as it stands in the workspace's manifest."""
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest that was asked for."""
+        return self.folder / MANIFEST
+
+
+def find_manifest(path: Path) -> Path:
+    """Return the Cargo.toml of a folder or of the nearest folder above; raises ManifestNotFound."""
+    if path.is_file():
+        if path.name == MANIFEST:
+            return path
+        raise ManifestNotFound(f"{path} is not a {MANIFEST}", hint="name a folder, or its Cargo.toml")
+    if not path.is_dir():
+        raise ManifestNotFound(f"{path} does not exist", hint="name the folder of a Cargo project")
+    for folder in (path, *path.parents):
+        if (folder / MANIFEST).is_file():
+            return folder / MANIFEST
+    raise ManifestNotFound(
+        f"no {MANIFEST} in {path} or any folder above it",
+        hint="run this in a Cargo project, or name its folder",
+    )
+
+
+def load_project(
+    runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, str], offline: bool = False
+) -> Project:
+    """Ask cargo about the project at `path`: an absolute folder, any folder below it, or its Cargo.toml.
+
+    Neither the network nor Cargo.lock is needed: dependencies are not resolved. Raises ManifestNotFound,
+    ManifestInvalid with cargo's own words, ToolMissing without cargo, and ToolchainError where rustup's proxy
+    cannot start cargo.
+    """
+    manifest = find_manifest(path)
+    question = ("metadata", "--no-deps", "--format-version", "1", "--manifest-path", str(manifest))
+    argv = (str(cargo), *question, *(("--offline",) if offline else ()))
+    # cargo's lines become part of an error, which is shown with or without colours by whoever catches it
+    plain = {**env, "CARGO_TERM_COLOR": "never"}
+    done = runner.run(Command(argv, cwd=manifest.parent, env=plain))
+    if done.code != 0:
+        raise _refusal(done, manifest)
+    try:
+        raw = metadata.decode(done.stdout)
+    except msgspec.MsgspecError as error:
+        raise ToolchainError(f"{cargo} gave metadata that cannot be read: {error}") from error
+    return _project(raw, manifest)
+
+
+def _refusal(done: Completed, manifest: Path) -> ManifestInvalid | ToolchainError:
+    lines = done.error_text.strip("\n")
+    if done.code != _CARGO_FAILED:
+        # rustup's proxy ends with 1 where rust-toolchain.toml names a toolchain that is not there
+        return ToolchainError(f"cargo could not be run (exit code {done.code})", details=lines)
+    return ManifestInvalid(f"cargo cannot load {manifest}", details=lines)
+
+
+def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:
+    root = Path(raw.workspace_root)
+    packages = tuple(sorted((_package(package) for package in raw.packages), key=lambda package: package.name))
+    defaults = raw.workspace_members if raw.workspace_default_members is None else raw.workspace_default_members
+    real = manifest.resolve()
+    lock = root / "Cargo.lock"
+    return Project(
+        root=root,
+        folder=manifest.parent,
+        target_dir=Path(raw.target_directory),
+        packages=packages,
+        default_members=tuple(package for package in packages if package.id in defaults),
+        selected=next((package for package in packages if package.manifest.resolve() == real), None),
+        lock=lock if lock.is_file() else None,
+        metadata_cargoship=_cargoship_table(raw.metadata, root / MANIFEST, "workspace.metadata"),
+    )
+
+
+def _package(raw: metadata.RawPackage) -> Package:
+    manifest = Path(raw.manifest_path)
+    bins = sorted((target for target in raw.targets if "bin" in target.kind), key=lambda target: target.name)
+    return Package(
+        id=raw.id,
+        name=raw.name,
+        version=raw.version,
+        manifest=manifest,
+        root=manifest.parent,
+        bins=tuple(Binary(target.name, raw.name, target.required_features) for target in bins),
+        features=raw.features,
+        dependencies=tuple(sorted({dependency.rename or dependency.name for dependency in raw.dependencies})),
+        default_run=raw.default_run,
+        authors=raw.authors,
+        description=raw.description,
+        homepage=raw.homepage,
+        repository=raw.repository,
+        documentation=raw.documentation,
+        license=raw.license,
+        metadata_cargoship=_cargoship_table(raw.metadata, manifest, "package.metadata"),
+    )
+
+
+def _cargoship_table(values: object, manifest: Path, section: str) -> Mapping[str, object]:
+    table = values.get("cargoship") if isinstance(values, dict) else None
+    if table is None:
+        return {}
+    if not isinstance(table, dict):
+        raise ManifestInvalid(f"{manifest}: {section}.cargoship must be a table")
+    return table

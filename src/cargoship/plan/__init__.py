@@ -1,0 +1,24 @@
+"""What will be done, decided before anything is: pure functions from a project, settings and a request to a Plan.
+
+Everything that can be refused without compiling is refused here. No file is read and no process started.
+"""
+
+from __future__ import annotations
+
+from cargoship.plan.choose import choose_packages
+from cargoship.plan.make import choose_epoch, make_plan
+from cargoship.plan.model import BIN_DIR, ImagePlan, Output, OutputKind, Plan, Selection
+from cargoship.plan.render import plan_to_json
+
+__all__ = [
+    "BIN_DIR",
+    "ImagePlan",
+    "Output",
+    "OutputKind",
+    "Plan",
+    "Selection",
+    "choose_epoch",
+    "choose_packages",
+    "make_plan",
+    "plan_to_json",
+]

@@ -1,0 +1,78 @@
+"""The standard labels and annotations of an image, from Cargo.toml and git; and placeholders in tags.
+
+Names: https://github.com/opencontainers/image-spec/blob/main/annotations.md
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+
+from cargoship.cargo.git import GitFacts
+from cargoship.cargo.project import Package
+from cargoship.cargo.suggest import did_you_mean
+from cargoship.errors import UsageError
+from cargoship.oci.reference import Reference
+
+PREFIX = "org.opencontainers.image."
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def rfc3339(epoch: int) -> str:
+    """Return seconds since 1970 as a time in UTC; raises UsageError where no calendar has it."""
+    try:
+        return datetime.datetime.fromtimestamp(epoch, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(f"{epoch} is not a time") from error
+
+
+def describe(name: str, package: Package, git: GitFacts | None, epoch: int) -> dict[str, str]:
+    """Return what is known of an image under its standard names; what is not known is left out."""
+    known = {
+        "created": rfc3339(epoch),
+        "title": name,
+        "version": package.version,
+        "description": package.description,
+        "authors": ", ".join(package.authors),
+        "licenses": package.license,
+        "url": package.homepage,
+        "documentation": package.documentation,
+        "source": package.repository or (git.remote if git else None),
+        "revision": git.revision if git else None,
+    }
+    return {PREFIX + key: " ".join(value.split()) for key, value in sorted(known.items()) if value}
+
+
+def placeholders(name: str, package: Package, git: GitFacts | None) -> dict[str, str]:
+    """Return what stands for each placeholder; in tags a character that tags cannot have becomes a hyphen."""
+    facts = {"name": name, "package": package.name, "version": package.version}
+    if git is not None:
+        facts |= {"git.sha": git.sha, "git.short": git.short}
+        # Branches and git's tags have slashes, versions a plus before build metadata
+        facts |= {"git.branch": git.branch or "", "git.tag": git.tag or ""}
+    return {key: _NOT_IN_TAGS.sub("-", value) for key, value in facts.items() if value}
+
+
+def reference(template: str, facts: Mapping[str, str]) -> Reference:
+    """Fill in a template and parse the result; without a tag it is `latest`. Raises UsageError."""
+    known = ("name", "package", "version", "git.sha", "git.short", "git.branch", "git.tag")
+
+    def fill(match: re.Match[str]) -> str:
+        if match[1] in facts:
+            return facts[match[1]]
+        if match[1] in known:
+            raise UsageError(
+                f"tag {template!r}: nothing is known for {{{match[1]}}}",
+                hint="git has no commit, branch or tag here that it could stand for",
+            )
+        raise UsageError(
+            f"tag {template!r}: unknown placeholder {{{match[1]}}}{did_you_mean(match[1], known)}",
+            hint="placeholders: " + ", ".join(f"{{{word}}}" for word in known),
+        )
+
+    found = Reference.parse(_PLACEHOLDER.sub(fill, template))
+    if found.digest is not None:
+        raise UsageError(f"tag {template!r} has a digest", hint="a digest is the result of a build; name a tag")
+    return found if found.tag else found.with_tag("latest")

@@ -1,0 +1,220 @@
+"""From a project, its settings and a request to the plan, refusing what cannot be done."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TypeVar
+
+from cargoship.cargo.command import CargoBuild
+from cargoship.cargo.features import check_features, split_features
+from cargoship.cargo.git import GitFacts
+from cargoship.cargo.project import Package, Project
+from cargoship.cargo.suggest import listed
+from cargoship.errors import PlatformUnknown, UsageError
+from cargoship.events import Note
+from cargoship.plan.choose import FeatureChoice, Group, choose_groups
+from cargoship.plan.describe import describe, placeholders, reference, rfc3339
+from cargoship.plan.model import ImagePlan, OutputKind, Plan, Selection
+from cargoship.platforms import LibcFamily, row
+from cargoship.settings.model import Settings
+
+_Value = TypeVar("_Value", bound=Hashable)
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9]*[^a-z0-9._-][^a-z0-9]*")
+
+
+def choose_epoch(env: Mapping[str, str], git: GitFacts | None) -> int:
+    """Return SOURCE_DATE_EPOCH, else the time of the commit, else 0; raises UsageError for a value that is no time.
+
+    Specification: https://reproducible-builds.org/specs/source-date-epoch/
+    """
+    text = env.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return git.commit_time if git else 0
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}", hint="it must be a number of seconds since 1970")
+    rfc3339(int(text))
+    return int(text)
+
+
+def make_plan(
+    project: Project,
+    packages: Sequence[Package],
+    settings: Mapping[str, Settings],
+    selection: Selection,
+    *,
+    git: GitFacts | None,
+    epoch: int,
+    notes: Sequence[Note] = (),
+) -> Plan:
+    """Decide everything.
+
+    `packages` are those that `choose_packages` returned, `settings` has an entry for each by its name, `notes` are
+    passed on. Raises BinaryUnknown, FeatureUnknown, NothingToShip, PlatformUnknown and UsageError.
+    """
+    first = settings[packages[0].name]
+    _check_shared(packages, settings)
+    features = _features(project, packages, settings, selection)
+    default_features = first.default_features and not selection.no_default_features
+    choice = FeatureChoice(features, default_features, selection.all_features)
+    groups, left_out = choose_groups(project, packages, settings, selection, choice)
+    images = tuple(_image(group, settings, git, epoch, packages) for group in groups)
+    _check_destinations(images, selection)
+    plan = Plan(
+        root=project.root,
+        target_dir=project.target_dir,
+        images=images,
+        platforms=first.platforms,
+        libc=first.libc,
+        cargo=_cargo(project, images, first, features, default_features=default_features, selection=selection),
+        epoch=epoch,
+        created=rfc3339(epoch),
+        revision=git.revision if git else None,
+        outputs=selection.outputs,
+        push=selection.push,
+        load=selection.load,
+        notes=(*notes, *left_out),
+    )
+    _check_floor(plan)
+    return plan
+
+
+def _check_shared(packages: Sequence[Package], settings: Mapping[str, Settings]) -> None:
+    """Refuse packages that cannot be compiled in one invocation, for what holds for all of it differs."""
+    parts: dict[str, Callable[[Settings], object]] = {
+        "platforms": lambda each: frozenset(each.platforms),
+        "libc": lambda each: each.libc,
+        "profile": lambda each: each.profile or "release",
+        "default-features": lambda each: each.default_features,
+    }
+    for key, part in parts.items():
+        by_value: dict[object, list[str]] = {}
+        for package in packages:
+            by_value.setdefault(part(settings[package.name]), []).append(package.name)
+        if len(by_value) > 1:
+            sides = " and ".join(listed(names) for names in by_value.values())
+            raise UsageError(
+                f"{sides} have different {key}, but are compiled together",
+                hint=f"set {key} in [workspace.metadata.cargoship], or build one with --package",
+            )
+
+
+def _features(
+    project: Project, packages: Sequence[Package], settings: Mapping[str, Settings], selection: Selection
+) -> tuple[str, ...]:
+    if selection.features:
+        names = split_features(selection.features)
+        check_features(project, packages, names)
+        return names
+    found: list[str] = []
+    for package in packages:
+        names = split_features(settings[package.name].features)
+        # A list of the workspace holds for all its packages, of which one at least must know each name
+        check_features(project, packages, names)
+        own = [name for name in names if "/" in name or name in package.features]
+        found += [name if "/" in name or len(packages) == 1 else f"{package.name}/{name}" for name in own]
+    return tuple(dict.fromkeys(found))
+
+
+def _image(
+    group: Group, settings: Mapping[str, Settings], git: GitFacts | None, epoch: int, packages: Sequence[Package]
+) -> ImagePlan:
+    package = group.package
+    # A bundle may begin with a binary of a package that is not shipped itself: then its settings are the asker's
+    own = settings[package.name if package.name in settings else packages[0].name]
+    name = own.name or _NOT_IN_NAMES.sub("-", group.bins[0].name.lower()).strip("-._")
+    facts = placeholders(name, package, git)
+    described = describe(name, package, git, epoch)
+    return ImagePlan(
+        name=name,
+        package=package,
+        bins=group.bins,
+        settings=own,
+        references=tuple(dict.fromkeys(reference(template, facts) for template in own.tags)),
+        labels={**described, **own.labels},
+        annotations={**described, **own.annotations},
+    )
+
+
+def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> None:
+    for name in _repeated(image.name for image in images):
+        whose = listed(f"{image.package.name}:{image.bins[0].name}" for image in images if image.name == name)
+        raise UsageError(
+            f"two images are called {name}: {whose}", hint="set name for one of them, or choose with --package or --bin"
+        )
+    for shared in _repeated(chain.from_iterable(image.references for image in images)):
+        names = listed(image.name for image in images if shared in image.references)
+        raise UsageError(
+            f"the images {names} would share the reference {shared}",
+            hint="put {name} into the tag, or choose one binary with --bin",
+        )
+    untagged = [image.name for image in images if not image.references]
+    if selection.push and untagged:
+        raise UsageError(
+            f"there is nowhere to push {listed(untagged)} to",
+            hint="add --tag REGISTRY/REPOSITORY:TAG, or tags to the settings",
+        )
+    docker = [output for output in selection.outputs if output.kind is OutputKind.DOCKER_ARCHIVE]
+    if (docker or selection.load) and any(image.settings.compression == "zstd" for image in images):
+        what = str(docker[0]) if docker else "--load"
+        raise UsageError(
+            f"{what} does not go with zstd: engines before Docker 23 cannot read it", hint="use --compression gzip"
+        )
+    for output in selection.outputs:
+        if output.kind is not OutputKind.OCI and len(images) > 1 and not output.is_per_image:
+            raise UsageError(
+                f"{output} would hold {len(images)} images: {listed(image.name for image in images)}",
+                hint="put {name} into the path, or choose one binary with --bin",
+            )
+    for path in _repeated(output.path for output in selection.outputs):
+        raise UsageError(f"two outputs are written to {path}")
+
+
+def _repeated(values: Iterable[_Value]) -> list[_Value]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _check_floor(plan: Plan) -> None:
+    floor = plan.libc.floor
+    if plan.libc.family is not LibcFamily.GNU or floor is None:
+        return
+    for platform in plan.platforms:
+        lowest = row(platform).gnu_floor
+        if floor < lowest:
+            raise PlatformUnknown(
+                f"programs for {platform} cannot start on glibc {floor[0]}.{floor[1]}",
+                hint=f"the lowest for this platform is gnu:{lowest[0]}.{lowest[1]}",
+            )
+
+
+def _cargo(
+    project: Project,
+    images: Sequence[ImagePlan],
+    common: Settings,
+    features: tuple[str, ...],
+    *,
+    default_features: bool,
+    selection: Selection,
+) -> CargoBuild:
+    if selection.jobs is not None and selection.jobs < 1:
+        raise UsageError(f"cannot build with {selection.jobs} jobs", hint="--jobs takes a number above 0")
+    binaries = list(dict.fromkeys(binary for image in images for binary in image.bins))
+    owners = {binary.package for binary in binaries}
+    return CargoBuild(
+        manifest=project.manifest,
+        cwd=project.folder,
+        # The version keeps a member apart from a published release of it that something depends on
+        packages=tuple(f"{package.name}@{package.version}" for package in project.packages if package.name in owners),
+        bins=tuple(sorted({binary.name for binary in binaries})),
+        targets=tuple(row(platform).triple(common.libc) for platform in common.platforms),
+        profile=selection.profile or common.profile or "release",
+        features=features,
+        all_features=selection.all_features,
+        no_default_features=not default_features,
+        locked=project.lock is not None if selection.locked is None else selection.locked,
+        offline=selection.offline,
+        frozen=selection.frozen,
+        jobs=selection.jobs,
+    )

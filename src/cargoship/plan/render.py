@@ -1,0 +1,87 @@
+"""The plan as JSON, for `cargoship plan --json` and whoever reads it.
+
+The shape is kept stable: keys are only added. `version` would change with the meaning of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from cargoship.plan.model import ImagePlan, Plan
+from cargoship.settings.values import Include
+
+Json: TypeAlias = "None | bool | int | str | list[Json] | dict[str, Json]"
+_VERSION = 1
+
+
+def plan_to_json(plan: Plan) -> dict[str, Json]:
+    """Return the plan as what JSON can hold; the keys are in a fixed order.
+
+    `version` 1; `root`, `target-dir`; `platforms`; `libc`; `created`, `epoch`; `revision` (null without git);
+    `cargo`: `directory`, `arguments`, `targets`; `images`: for each its `name`, `package`, `version`, `binaries`
+    (the first is the entrypoint), `references`, `base`, `compression` and `config`, `include`, `annotations`;
+    `destinations`: `push`, `load`, `outputs`; `notes`.
+    """
+    return {
+        "version": _VERSION,
+        "root": str(plan.root),
+        "target-dir": str(plan.target_dir),
+        "platforms": [str(platform) for platform in plan.platforms],
+        "libc": str(plan.libc),
+        "created": plan.created,
+        "epoch": plan.epoch,
+        "revision": plan.revision,
+        "cargo": {
+            "directory": str(plan.cargo.cwd),
+            "arguments": list(plan.cargo.arguments()),
+            "targets": list(plan.cargo.targets),
+        },
+        "images": [_image(image) for image in plan.images],
+        "destinations": {
+            "push": plan.push,
+            "load": plan.load,
+            "outputs": [str(output) for output in plan.outputs],
+        },
+        "notes": [note.text for note in plan.notes],
+    }
+
+
+def _image(image: ImagePlan) -> dict[str, Json]:
+    settings = image.settings
+    return {
+        "name": image.name,
+        "package": image.package.name,
+        "version": image.package.version,
+        "binaries": [{"name": binary.name, "package": binary.package} for binary in image.bins],
+        "references": [str(reference) for reference in image.references],
+        "base": settings.base,
+        "compression": settings.compression,
+        "config": {
+            "user": settings.user,
+            "env": _texts(settings.env),
+            "entrypoint": list(image.entrypoint),
+            "args": list(settings.args),
+            "workdir": settings.workdir,
+            "expose": list(settings.expose),
+            "volumes": list(settings.volumes),
+            "stop-signal": settings.stop_signal,
+            "healthcheck": list(settings.healthcheck.command) if settings.healthcheck else None,
+            "labels": _texts(image.labels),
+        },
+        "include": [_include(include) for include in settings.include],
+        "annotations": _texts(image.annotations),
+    }
+
+
+def _include(include: Include) -> dict[str, Json]:
+    return {
+        "from": include.source,
+        "to": include.to,
+        "mode": None if include.mode is None else f"{include.mode:04o}",
+        "owner": f"{include.uid}:{include.gid}",
+    }
+
+
+def _texts(table: Mapping[str, str]) -> dict[str, Json]:
+    return {key: table[key] for key in sorted(table)}

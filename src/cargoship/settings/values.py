@@ -1,0 +1,161 @@
+"""Values that settings hold, each parsed from text by a function that raises ValueError saying what is wrong."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+_USER_PART = re.compile(r"[0-9]+|[a-z_][a-z0-9_-]*\$?", re.IGNORECASE)
+_ID_MAX = 4294967294
+_PORT_MAX = 65535
+_PROTOCOLS = ("tcp", "udp", "sctp")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_SIGNALS = frozenset(
+    "ABRT ALRM BUS CHLD CONT FPE HUP ILL INT IO KILL PIPE PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN TTOU "
+    "URG USR1 USR2 VTALRM WINCH XCPU XFSZ".split()
+)
+_REALTIME = re.compile(r"RTM(?:IN(?:\+(?:[1-9]|1[0-5]))?|AX(?:-(?:[1-9]|1[0-4]))?)")
+_SIGNAL_MAX = 64
+_DURATION = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+(?:\.[0-9]+)?)s)?(?:(?P<ms>[0-9]+)ms)?")
+_ARCHIVE_MODE_MAX = 0o7777
+
+
+@dataclass(frozen=True)
+class Include:
+    """Files of the project that go into the image.
+
+    `source` is a path or glob from the package's folder; `to` an absolute path in the image, a folder where it ends
+    in "/" or `source` is a glob. `mode` None: 0644, or 0755 for what its owner may execute. `uid`, `gid`: the owner.
+    """
+
+    source: str
+    to: str
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True)
+class Healthcheck:
+    """How an engine finds out whether a container works; OCI has no field for it, only Docker's format does."""
+
+    command: tuple[str, ...]
+    interval_ns: int | None = None
+    timeout_ns: int | None = None
+    start_period_ns: int | None = None
+    retries: int | None = None
+
+    def docker(self) -> dict[str, object]:
+        """Return the `Healthcheck` object of Docker's image configuration."""
+        fields: dict[str, object] = {"Test": ["CMD", *self.command]}
+        numbers = {
+            "Interval": self.interval_ns,
+            "Timeout": self.timeout_ns,
+            "StartPeriod": self.start_period_ns,
+            "Retries": self.retries,
+        }
+        return fields | {name: number for name, number in numbers.items() if number is not None}
+
+
+def user(text: str) -> str:
+    """Check `name`, `uid`, `name:group` or `uid:gid`."""
+    parts = text.split(":")
+    if len(parts) > 2 or not all(_USER_PART.fullmatch(part) for part in parts):  # noqa: PLR2004 - user and group
+        raise ValueError(f"{text!r} is not a user: write a name or number, with :group after it if wanted")
+    for part in parts:
+        if part.isdigit() and int(part) > _ID_MAX:
+            raise ValueError(f"{part} is too large for a user or group")
+    return text
+
+
+def port(text: str) -> str:
+    """Check `8080` or `53/udp`; the answer always names the protocol, and ranges are not allowed."""
+    number, slash, protocol = text.partition("/")
+    if not (number.isascii() and number.isdigit() and 0 < int(number) <= _PORT_MAX):
+        raise ValueError(f"{text!r} is not a port: write a number from 1 to {_PORT_MAX}, with /udp after it for UDP")
+    if slash and protocol not in _PROTOCOLS:
+        raise ValueError(f"{protocol!r} is not a protocol: use {', '.join(_PROTOCOLS)}")
+    return f"{int(number)}/{protocol or 'tcp'}"
+
+
+def signal(text: str) -> str:
+    """Check a Linux signal: `SIGTERM`, `TERM` or a number; names come back with SIG before them."""
+    if text.isascii() and text.isdigit():
+        if 0 < int(text) <= _SIGNAL_MAX:
+            return str(int(text))
+        raise ValueError(f"{text} is not a signal: numbers go from 1 to {_SIGNAL_MAX}")
+    name = text.upper().removeprefix("SIG")
+    if name in _SIGNALS or _REALTIME.fullmatch(name):
+        return "SIG" + name
+    raise ValueError(f"{text!r} is not a signal that Linux has, such as SIGTERM or SIGINT")
+
+
+def variable(text: str) -> str:
+    """Check the name of an environment variable."""
+    if not _VARIABLE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a name for an environment variable")
+    return text
+
+
+def container_path(text: str) -> str:
+    """Check an absolute path inside the image; a trailing slash is kept, for it means a folder."""
+    if not text.startswith("/"):
+        raise ValueError(f"{text!r} must be an absolute path, starting with /")
+    if "\0" in text or "\n" in text:
+        raise ValueError(f"{text!r} has characters that a path must not have")
+    if ".." in text.split("/"):
+        raise ValueError(f"{text!r} must not contain ..")
+    clean = "/" + "/".join(part for part in PurePosixPath(text).parts if part.strip("/"))
+    return clean + "/" if text.endswith("/") and clean != "/" else clean
+
+
+def folder(text: str) -> str:
+    """Check an absolute path inside the image that is a folder in any case."""
+    return container_path(text).rstrip("/") or "/"
+
+
+def mode(value: object) -> int:
+    """Check a file mode in octal digits: "0644", "755"."""
+    text = value if isinstance(value, str) else ""
+    digits = text.removeprefix("0o")
+    if not re.fullmatch(r"[0-7]{3,5}", digits) or int(digits, 8) > _ARCHIVE_MODE_MAX:
+        raise ValueError(f'{value!r} is not a file mode: write octal digits in quotes, such as "0644"')
+    return int(digits, 8)
+
+
+def owner(text: str) -> tuple[int, int]:
+    """Check `uid`, `uid:gid`, `root` or `nonroot`."""
+    known = {"root": (0, 0), "nonroot": (65532, 65532)}
+    if text in known:
+        return known[text]
+    first, colon, second = text.partition(":")
+    numbers = (first, second if colon else first)
+    if not all(part.isascii() and part.isdigit() and int(part) <= _ID_MAX for part in numbers):
+        raise ValueError(f"{text!r} is not an owner: write uid:gid, root or nonroot")
+    return int(numbers[0]), int(numbers[1])
+
+
+def duration_ns(text: str) -> int:
+    """Check a length of time such as `30s`, `1m30s` or `500ms`."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        raise ValueError(f'{text!r} is not a length of time: write it as "30s", "1m30s" or "500ms"')
+    hours, minutes, seconds, millis = (match[name] or "0" for name in ("h", "m", "s", "ms"))
+    whole, _, fraction = seconds.partition(".")
+    nanos = int((fraction + "0" * 9)[:9])
+    return (int(hours) * 3600 + int(minutes) * 60 + int(whole)) * 10**9 + nanos + int(millis) * 10**6
+
+
+def base(text: str) -> str:
+    """Check a base image: `static`, `scratch` or `oci:FOLDER[:tag or @digest]`."""
+    if text in {"static", "scratch"} or (text.startswith("oci:") and len(text) > len("oci:")):
+        return text
+    raise ValueError(f'{text!r} is not a base: use "static", "scratch" or "oci:FOLDER"')
+
+
+def image_name(text: str) -> str:
+    """Check the name of an image, as it appears in a repository."""
+    if not re.fullmatch(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", text):
+        raise ValueError(f"{text!r} is not a name for an image: lower-case letters, digits, and . _ - between them")
+    return text
