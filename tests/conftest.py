@@ -1,0 +1,68 @@
+"""Fixtures for tests that run the installed program on real projects."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from support.engine import Engine
+from support.programs import CARGOSHIP, REPOSITORY, run
+from support.registry import RunningRegistry, running_registry
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The fast tests first: what is broken is known in seconds."""
+    cost = {"tools": 1, "e2e": 2}
+    items.sort(key=lambda item: max([0, *(value for name, value in cost.items() if item.get_closest_marker(name))]))
+
+
+class RunCargoship(Protocol):
+    """Runs the installed program; with `check` an exit code other than 0 fails the test."""
+
+    def __call__(
+        self, *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture(scope="session")
+def run_cargoship(tmp_path_factory: pytest.TempPathFactory) -> RunCargoship:
+    """The `cargoship` of this virtual environment, with no credentials of the person who runs the tests."""
+    empty = tmp_path_factory.mktemp("docker-config")
+    clean = {"DOCKER_CONFIG": str(empty), "REGISTRY_AUTH_FILE": str(empty / "auth.json")}
+
+    def run_it(
+        *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        return run(CARGOSHIP, *arguments, cwd=cwd, env={**clean, **(env or {})}, check=check)
+
+    return run_it
+
+
+@pytest.fixture
+def example_project(tmp_path: Path) -> Callable[[str], Path]:
+    """A fresh copy of one of examples/, by name."""
+
+    def copy(name: str) -> Path:
+        target = tmp_path / name
+        shutil.copytree(REPOSITORY / "examples" / name, target, ignore=shutil.ignore_patterns("target"))
+        return target
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegistry]:
+    """Debian's docker-registry on a free port of the loopback, empty at first."""
+    with running_registry(tmp_path_factory.mktemp("registry")) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The Docker engine."""
+    return Engine.find()

@@ -1,0 +1,115 @@
+"""The Docker engine, driven by its own client.
+
+The engine may be another machine's (DOCKER_HOST) or the host's of this container: files go in and out through
+`docker cp`, never through a mounted folder; ports are the host's, through `--network host`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.programs import program, run
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that was created, and may be running."""
+
+    id: str
+
+    def start(self) -> None:
+        """Start it in the background."""
+        run("docker", "start", self.id)
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write one world-readable file into it."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode = len(content), 0o644
+            tar.addfile(member, io.BytesIO(content))
+        subprocess.run([program("docker"), "cp", "-", f"{self.id}:/"], input=buffer.getvalue(), check=True)
+
+    def member(self, path: str) -> tuple[tarfile.TarInfo, bytes]:
+        """One file of it: owner, mode and so on, and its content."""
+        done = subprocess.run([program("docker"), "cp", f"{self.id}:{path}", "-"], capture_output=True, check=True)
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
+            member = tar.getmembers()[0]
+            stream = tar.extractfile(member)
+            return member, b"" if stream is None else stream.read()
+
+    def logs(self) -> str:
+        """What it wrote to stdout and stderr."""
+        done = run("docker", "logs", self.id)
+        return done.stdout + done.stderr
+
+    def stop(self) -> tuple[float, int]:
+        """Ask it to stop; seconds that it took, and its exit code."""
+        start = time.monotonic()
+        run("docker", "stop", "-t", "30", self.id)
+        seconds = time.monotonic() - start
+        return seconds, int(self.inspect()["State"]["ExitCode"])
+
+    def inspect(self) -> dict[str, Any]:
+        """What the engine knows of it."""
+        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", self.id).stdout)
+        return found[0]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The engine that `docker` reaches."""
+
+    version: str
+
+    @classmethod
+    def find(cls) -> Engine:
+        """The engine, or a failure."""
+        done = run("docker", "version", "--format", "{{.Server.Version}}", check=False)
+        if done.returncode:
+            pytest.fail(f"the Docker engine does not answer: {done.stderr}")
+        return cls(done.stdout.strip())
+
+    def pull(self, reference: str, platform: str) -> str:
+        """Pull one platform of an image; its id."""
+        run("docker", "pull", "-q", "--platform", platform, reference)
+        return self.image(reference)["Id"]  # type: ignore[no-any-return]
+
+    def image(self, reference: str) -> dict[str, Any]:
+        """What the engine knows of an image."""
+        found: list[dict[str, Any]] = json.loads(run("docker", "image", "inspect", reference).stdout)
+        return found[0]
+
+    def output(self, image: str, platform: str, *arguments: str) -> str:
+        """Run an image to its end; what it wrote to stdout."""
+        return run("docker", "run", "--rm", "--platform", platform, image, *arguments).stdout
+
+    @contextlib.contextmanager
+    def container(
+        self, image: str, platform: str, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> Iterator[Container]:
+        """Create a container on the host's network, not started yet; it is removed afterwards."""
+        variables = [f"--env={name}={value}" for name, value in (env or {}).items()]
+        done = run("docker", "create", "--network=host", f"--platform={platform}", *variables, image, *arguments)
+        container = Container(done.stdout.strip())
+        try:
+            yield container
+        finally:
+            run("docker", "rm", "-f", "-v", container.id)
+
+
+def load(engine: Engine, archive: Path) -> str:
+    """`docker load`; what the client says that it loaded."""
+    del engine  # it is there: that is all this needs to know
+    return run("docker", "load", "-q", "-i", archive).stdout

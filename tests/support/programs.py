@@ -1,0 +1,52 @@
+"""Programs of the system that tests run. A missing one fails the test that needs it: nothing is skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+CARGOSHIP = Path(sys.executable).parent / "cargoship"
+
+
+def program(name: str) -> str:
+    """Path of a program, or a failure that says how to get it."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.fail(f"{name} is not installed; scripts/setup --test installs it")
+    return found
+
+
+def run(
+    *argv: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    timeout_s: float = 3600,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end with its output captured; with `check` a failure shows all of that output.
+
+    `env` is added to this process's own environment.
+    """
+    arguments = [program(str(argv[0])), *map(str, argv[1:])]
+    done = subprocess.run(
+        arguments,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout_s,
+        check=False,
+    )
+    if check and done.returncode:
+        shown = " ".join(map(str, argv))
+        pytest.fail(f"{shown}\nended with {done.returncode}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}")
+    return done

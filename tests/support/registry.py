@@ -1,0 +1,73 @@
+"""Debian's docker-registry as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.programs import program
+
+_START_S = 30.0
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class RunningRegistry:
+    """A registry that answers plain HTTP on the loopback."""
+
+    host: str
+    storage: Path
+
+    def reference(self, repository: str, tag: str = "1") -> str:
+        """`host/repository:tag`."""
+        return f"{self.host}/{repository}:{tag}"
+
+
+@contextlib.contextmanager
+def running_registry(folder: Path) -> Iterator[RunningRegistry]:
+    """Start a registry that stores in `folder`, wait until it answers, end it afterwards."""
+    port = free_port()
+    config = folder / "config.yml"
+    config.write_text(
+        "version: 0.1\n"
+        "log: {level: error}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'storage'}}}, delete: {{enabled: true}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n",
+    )
+    log = folder / "log"
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen(
+            [program("docker-registry"), "serve", str(config)], stdout=sink, stderr=sink, cwd=folder
+        ) as process,
+    ):
+        try:
+            _wait(f"http://127.0.0.1:{port}/v2/", process, log)
+            yield RunningRegistry(f"localhost:{port}", folder / "storage")
+        finally:
+            process.terminate()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(url):  # noqa: S310 - loopback
+            return
+        time.sleep(0.05)
+    pytest.fail(f"docker-registry does not answer on {url}:\n{log.read_text(errors='replace')}")
