@@ -1,0 +1,272 @@
+"""Compression of layers, with bytes that depend on the input, the level and the library's version alone.
+
+Input is cut into blocks of one size before a codec sees it, so neither the number of threads nor the size of the
+caller's writes can be told from the output. Codecs are imported when they are used: a warm build needs none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, assert_never
+
+from cargoship.errors import ContentInvalid, UsageError
+from cargoship.oci.descriptor import MediaType
+
+_BLOCK_BYTES = 1 << 20
+# libzstd derives its default from level and window; a fixed size keeps the bytes independent of such choices.
+_ZSTD_JOB_BYTES = 4 << 20
+_THREADS_MAX = 8
+
+
+class Writer(Protocol):
+    """What bytes can be written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of the bytes."""
+        ...
+
+
+class Codec(enum.StrEnum):
+    """How a layer is compressed."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class _Levels:
+    lowest: int
+    default: int
+    highest: int
+
+
+_LEVELS = {Codec.GZIP: _Levels(1, 6, 9), Codec.ZSTD: _Levels(1, 3, 19), Codec.NONE: _Levels(0, 0, 0)}
+_MEDIA_TYPES = {
+    Codec.GZIP: MediaType.OCI_LAYER_GZIP,
+    Codec.ZSTD: MediaType.OCI_LAYER_ZSTD,
+    Codec.NONE: MediaType.OCI_LAYER,
+}
+
+
+@dataclass(frozen=True)
+class Compression:
+    """A codec and its level (`none` has the level 0); raises UsageError for a level that the codec has not."""
+
+    codec: Codec
+    level: int
+
+    def __post_init__(self) -> None:
+        """Check the level."""
+        levels = _LEVELS[self.codec]
+        if not levels.lowest <= self.level <= levels.highest:
+            raise UsageError(
+                f"{self.codec.value} has no level {self.level}",
+                hint="it has none" if self.codec is Codec.NONE else f"use {levels.lowest} to {levels.highest}",
+            )
+
+    @classmethod
+    def of(cls, codec: Codec, level: int | None = None) -> Compression:
+        """A codec at the given level, or at its usual one."""
+        return cls(codec, _LEVELS[codec].default if level is None else level)
+
+    @classmethod
+    def parse(cls, text: str) -> Compression:
+        """Parse `gzip`, `zstd`, `none`, or a codec with its level such as `zstd:9`; raises UsageError."""
+        name, colon, level = text.partition(":")
+        if name not in {codec.value for codec in Codec} or (colon and not (level.isascii() and level.isdigit())):
+            raise UsageError(
+                f"compression {text!r} is not known", hint="use gzip, zstd or none, with a level if need be: zstd:9"
+            )
+        return cls.of(Codec(name), int(level) if colon else None)
+
+    @property
+    def media_type(self) -> MediaType:
+        """The media type of a layer that is compressed so."""
+        return _MEDIA_TYPES[self.codec]
+
+    @property
+    def label(self) -> str:
+        """Codec, level and library, such as `gzip-6 zlib-ng 1.1.0`: with the same label come the same bytes."""
+        match self.codec:
+            case Codec.GZIP:
+                import zlib_ng  # noqa: PLC0415 - loaded when used
+
+                return f"gzip-{self.level} zlib-ng {zlib_ng.__version__}"
+            case Codec.ZSTD:
+                from cargoship.oci.zstd import zstd_version  # noqa: PLC0415 - loaded when used
+
+                return f"zstd-{self.level} libzstd {zstd_version}"
+            case Codec.NONE:
+                return "none"
+            case _:
+                assert_never(self.codec)
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return self.codec.value if self.codec is Codec.NONE else f"{self.codec.value}:{self.level}"
+
+    @contextlib.contextmanager
+    def open_writer(self, raw: Writer, *, threads: int | None = None) -> Iterator[Writer]:
+        """A writer that compresses into `raw`; the stream is complete when the block ends without an error.
+
+        `threads` is the number of worker threads (default: one for each processor, at most 8); it changes the
+        speed and nothing else. `raw` may be called from another thread, but never from two at once.
+        """
+        workers = _processors() if threads is None else threads
+        match self.codec:
+            case Codec.GZIP:
+                opened = _gzip(raw, self.level, workers)
+            case Codec.ZSTD:
+                opened = _zstd(raw, self.level, workers)
+            case Codec.NONE:
+                opened = contextlib.nullcontext(raw)
+            case _:
+                assert_never(self.codec)
+        with opened as writer:
+            blocks = _Blocks(writer)
+            yield blocks
+            blocks.finish()
+
+
+def _processors() -> int:
+    return max(1, min(_THREADS_MAX, os.cpu_count() or 1))
+
+
+class _Blocks:
+    """Cuts what is written into blocks of `_BLOCK_BYTES`; the last one is shorter."""
+
+    def __init__(self, out: Writer) -> None:
+        self._out = out
+        self._pending = bytearray()
+
+    def write(self, data: bytes, /) -> int:
+        if not self._pending and len(data) == _BLOCK_BYTES:
+            self._out.write(data)
+            return len(data)
+        self._pending += data
+        if len(self._pending) >= _BLOCK_BYTES:
+            whole = len(self._pending) - len(self._pending) % _BLOCK_BYTES
+            for start in range(0, whole, _BLOCK_BYTES):
+                self._out.write(bytes(self._pending[start : start + _BLOCK_BYTES]))
+            del self._pending[:whole]
+        return len(data)
+
+    def finish(self) -> None:
+        if self._pending:
+            self._out.write(bytes(self._pending))
+            self._pending.clear()
+
+
+class _Deferred(io.RawIOBase):
+    """Stands between a codec's worker thread and the real output, and keeps an error for the calling thread.
+
+    An exception in a worker of the threaded gzip writer can leave its queues waiting for each other for ever.
+    """
+
+    def __init__(self, raw: Writer) -> None:
+        self._raw = raw
+        self.error: BaseException | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]  # the codec hands over bytes
+        if self.error is None:
+            try:
+                self._raw.write(data)
+            except BaseException as error:  # noqa: BLE001 - raised again by `check`
+                self.error = error
+        return len(data)
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """Writes, and raises what has gone wrong in the worker meanwhile."""
+
+    out: Writer
+    check: Callable[[], None]
+
+    def write(self, data: bytes, /) -> int:
+        self.check()
+        self.out.write(data)
+        return len(data)
+
+
+@contextlib.contextmanager
+def _gzip(raw: Writer, level: int, threads: int) -> Iterator[Writer]:
+    from zlib_ng import gzip_ng_threaded  # noqa: PLC0415 - loaded when used
+
+    sink = _Deferred(raw)
+    stream = gzip_ng_threaded.open(sink, "wb", compresslevel=level, threads=threads, block_size=_BLOCK_BYTES)
+    try:
+        yield _Checked(stream, sink.check)
+    finally:
+        # also after an error, for it ends the worker threads
+        stream.close()
+    sink.check()
+
+
+@contextlib.contextmanager
+def _zstd(raw: Writer, level: int, threads: int) -> Iterator[Writer]:
+    from cargoship.oci.zstd import CompressionParameter, ZstdCompressor  # noqa: PLC0415 - loaded when used
+
+    compressor = ZstdCompressor(
+        options={
+            CompressionParameter.compression_level: level,
+            # without workers libzstd takes another path, with other bytes
+            CompressionParameter.nb_workers: max(1, threads),
+            CompressionParameter.job_size: _ZSTD_JOB_BYTES,
+            CompressionParameter.checksum_flag: 1,
+        }
+    )
+
+    @dataclass(frozen=True)
+    class Compressing:
+        def write(self, data: bytes, /) -> int:
+            if piece := compressor.compress(data):
+                raw.write(piece)
+            return len(data)
+
+    yield Compressing()
+    raw.write(compressor.flush())
+
+
+@contextlib.contextmanager
+def open_reader(raw: BinaryIO, media_type: str) -> Iterator[BinaryIO]:
+    """The tar stream inside a layer of that media type; raises ContentInvalid for a type that is no layer's.
+
+    Damaged data raises ContentInvalid too. Nothing is read ahead without bounds; the caller bounds the total.
+    """
+    kind = media_type.removesuffix("+gzip").removesuffix("+zstd")
+    if kind.endswith(("tar.gzip", "tar")) is False:
+        raise ContentInvalid(f"media type {media_type} is not a layer's")
+    if media_type.endswith("gzip"):
+        import zlib  # noqa: PLC0415 - loaded when used
+
+        from zlib_ng import gzip_ng  # noqa: PLC0415 - loaded when used
+
+        failures: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
+        stream: BinaryIO = gzip_ng.open(raw, "rb")
+    elif media_type.endswith("zstd"):
+        from cargoship.oci.zstd import ZstdError, ZstdFile  # noqa: PLC0415 - loaded when used
+
+        failures = (ZstdError, EOFError)
+        stream = ZstdFile(raw)
+    else:
+        yield raw
+        return
+    try:
+        with stream:
+            yield stream
+    except failures as error:
+        raise ContentInvalid(f"a layer cannot be decompressed: {error}") from error

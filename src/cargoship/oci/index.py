@@ -1,0 +1,146 @@
+"""Indexes: one name for an image on several platforms (image-spec, image-index.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from cargoship.errors import PlatformUnknown, UsageError
+from cargoship.oci.descriptor import Blob, BytesBlob, Descriptor, MediaType
+from cargoship.oci.digest import Digest
+from cargoship.oci.image import Image
+from cargoship.oci.manifest import IndexManifest, decode_index, encode_index
+from cargoship.oci.platform import Platform
+
+# What a platform without a variant means (containerd's platforms package, `normalizeArch`).
+_IMPLIED_VARIANT = {"arm64": "v8", "amd64": "v1", "arm": "v7"}
+
+
+@dataclass(frozen=True)
+class Index:
+    """Images under one digest. The raw bytes are the truth.
+
+    `nested` are the indexes inside this one; cargoship makes none, others do.
+    """
+
+    raw: bytes = field(repr=False)
+    children: tuple[Image, ...]
+    nested: tuple[Index, ...] = ()
+
+    @cached_property
+    def manifest(self) -> IndexManifest:
+        """The index as a typed value; raises ContentInvalid."""
+        return decode_index(self.raw)
+
+    @cached_property
+    def blob(self) -> BytesBlob:
+        """The index as a blob."""
+        return BytesBlob.of(self.manifest.media_type, self.raw)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What it is."""
+        return self.blob.descriptor
+
+    @property
+    def digest(self) -> Digest:
+        """Its digest."""
+        return self.descriptor.digest
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms of its images, in its order; artifacts have none."""
+        return tuple(image.platform for image in self.images() if image.platform.os != "unknown")
+
+    def images(self) -> Iterator[Image]:
+        """Every image in it and in the indexes inside it."""
+        yield from self.children
+        for index in self.nested:
+            yield from index.images()
+
+    def blobs(self) -> Iterator[Blob]:
+        """Every layer and config, each digest once: what has to be there before the manifests."""
+        seen: set[Digest] = set()
+        for image in self.images():
+            for blob in (*(layer.blob for layer in image.layers), image.config_blob):
+                if blob.descriptor.digest not in seen:
+                    seen.add(blob.descriptor.digest)
+                    yield blob
+
+    def manifests(self) -> Iterator[BytesBlob]:
+        """Every manifest, each digest once, in the order in which they can be pushed: this index is the last."""
+        seen: set[Digest] = set()
+        for blob in self._manifests():
+            if blob.descriptor.digest not in seen:
+                seen.add(blob.descriptor.digest)
+                yield blob
+
+    def _manifests(self) -> Iterator[BytesBlob]:
+        for image in self.children:
+            yield image.manifest_blob
+        for index in self.nested:
+            yield from index._manifests()  # noqa: SLF001 - its own class
+        yield self.blob
+
+
+def index_of(images: Sequence[Image], *, annotations: Mapping[str, str]) -> Index:
+    """A new index. Its order is that of the platforms' names, whatever the order of `images`.
+
+    Raises UsageError when two images are for one platform.
+    """
+    ordered = tuple(sorted(images, key=lambda image: (str(image.platform), image.digest)))
+    for one, other in zip(ordered, ordered[1:], strict=False):
+        if one.platform == other.platform and one.platform.os != "unknown":
+            raise UsageError(f"two images are for {one.platform}: an index has one for each platform")
+    manifest = IndexManifest(MediaType.OCI_INDEX, tuple(image.descriptor for image in ordered), annotations)
+    return Index(encode_index(manifest), ordered)
+
+
+def choose(index: Index, platform: Platform) -> Image:
+    """The image for a platform: the same variant, or one that such a processor also runs, the nearest first.
+
+    A platform without a variant means the usual one (arm64 is v8). For 32-bit ARM a lower variant will do, as in
+    containerd. Raises PlatformUnknown that says what the index has.
+    """
+    images = tuple(index.images())
+    position = nearest([image.platform for image in images], platform)
+    if position is None:
+        raise no_such_platform(str(index.digest), platform, index.platforms)
+    return images[position]
+
+
+def nearest(platforms: Sequence[Platform | None], platform: Platform) -> int | None:
+    """Which of the platforms is the best for `platform`, by the rules of `choose`; None when none will do."""
+    wanted = _normal(platform)
+    best: tuple[int, int] | None = None
+    for position, candidate in enumerate(platforms):
+        if candidate is None:
+            continue
+        distance = _distance(wanted, _normal(candidate))
+        if distance is not None and (best is None or distance < best[0]):
+            best = (distance, position)
+    return None if best is None else best[1]
+
+
+def no_such_platform(what: str, platform: Platform, has: Sequence[Platform]) -> PlatformUnknown:
+    """The error for an index or layout without an image for a platform."""
+    names = ", ".join(sorted(str(found) for found in has if found.os != "unknown"))
+    return PlatformUnknown(f"{what} has no image for {platform}", hint=f"it has {names or 'no image'}")
+
+
+def _normal(platform: Platform) -> Platform:
+    implied = _IMPLIED_VARIANT.get(platform.architecture)
+    return Platform(platform.os, platform.architecture, platform.variant or implied)
+
+
+def _distance(wanted: Platform, found: Platform) -> int | None:
+    """How far a platform is below the wanted one; None when it cannot stand in for it."""
+    if (wanted.os, wanted.architecture) != (found.os, found.architecture):
+        return None
+    if wanted.variant == found.variant:
+        return 0
+    levels = [int(variant[1:]) for variant in (wanted.variant or "", found.variant or "") if variant[1:].isdecimal()]
+    if wanted.architecture in {"arm", "amd64"} and len(levels) == 2 and levels[1] < levels[0]:  # noqa: PLR2004 - both
+        return levels[0] - levels[1]
+    return None

@@ -1,0 +1,187 @@
+"""A content-addressed folder of blobs, and a memo of which inputs led to which blob.
+
+    <root>/sha256/<hex>     blobs; a file here is whole, for it got its name when it was complete
+    <root>/memo/<hex>       one small JSON file for each remembered input
+    <root>/tmp/             unfinished files
+
+Several processes may use one store at once, and any of them may be killed at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from cargoship.errors import ContentInvalid
+from cargoship.oci.descriptor import Descriptor, FileBlob
+from cargoship.oci.digest import Digest
+from cargoship.oci.files import write_atomically, writing
+
+_CHUNK_BYTES = 1 << 20
+# A writer touches its unfinished file all the time; one that is older than this has lost its process.
+_ABANDONED_NS = 3600 * 1_000_000_000
+_MEMO_BYTES_MAX = 4096
+
+
+class Memo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an input led to: the blob's digest and size, and the digest of its uncompressed content."""
+
+    digest: str
+    size_bytes: int
+    diff_id: str
+
+
+class BlobWriter:
+    """An unfinished blob: hashes what is written to it."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream = stream
+        self._sha256 = hashlib.sha256()
+        self.path = path
+        self.size_bytes = 0
+
+    def write(self, data: bytes, /) -> int:
+        """Append; raises OutputError."""
+        with writing(self.path):
+            self._stream.write(data)
+        self._sha256.update(data)
+        self.size_bytes += len(data)
+        return len(data)
+
+    @property
+    def digest(self) -> Digest:
+        """Digest of what was written so far."""
+        return Digest(self._sha256.hexdigest())
+
+    @property
+    def started_ns(self) -> int:
+        """When this blob was begun or last written to, by the file system's clock, in nanoseconds."""
+        return os.fstat(self._stream.fileno()).st_mtime_ns
+
+    def flush(self) -> None:
+        """Hand everything to the operating system; raises OutputError."""
+        with writing(self.path):
+            self._stream.flush()
+
+
+@dataclass(frozen=True)
+class BlobStore:
+    """The folder `root`; it is made when something is put into it."""
+
+    root: Path
+
+    def path(self, digest: Digest) -> Path:
+        """Where the blob is, or would be."""
+        return self.root / "sha256" / digest.hex
+
+    def find(self, descriptor: Descriptor) -> FileBlob | None:
+        """The blob, if the store has it with the right size."""
+        path = self.path(descriptor.digest)
+        try:
+            size_bytes = path.stat().st_size
+        except OSError:
+            return None
+        return FileBlob(descriptor, path) if size_bytes == descriptor.size_bytes else None
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[BlobWriter]:
+        """An unfinished blob for `commit`; it is removed when the block ends without one. Raises OutputError."""
+        folder = self.root / "tmp"
+        path = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        with writing(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            stream = path.open("xb")
+        try:
+            with stream:
+                writer = BlobWriter(stream, path)
+                _sweep(folder, writer.started_ns)
+                yield writer
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def commit(self, writer: BlobWriter, media_type: str) -> FileBlob:
+        """Give a finished blob its name; raises OutputError."""
+        writer.flush()
+        descriptor = Descriptor(media_type, writer.digest, writer.size_bytes)
+        path = self.path(descriptor.digest)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer.path.replace(path)
+        return FileBlob(descriptor, path)
+
+    def add_stream(self, descriptor: Descriptor, stream: BinaryIO) -> FileBlob:
+        """Store what a stream holds, if it is what the descriptor says.
+
+        Never reads further than one piece past the promised size. Raises ContentInvalid, OutputError.
+        """
+        if (found := self.find(descriptor)) is not None:
+            return found
+        with self.writer() as writer:
+            while chunk := stream.read(_CHUNK_BYTES):
+                writer.write(chunk)
+                if writer.size_bytes > descriptor.size_bytes:
+                    break
+            if (writer.digest, writer.size_bytes) != (descriptor.digest, descriptor.size_bytes):
+                raise ContentInvalid(
+                    f"blob {descriptor.digest} is not what was promised: "
+                    f"{writer.size_bytes} bytes of {descriptor.size_bytes}, digest {writer.digest}"
+                )
+            return FileBlob(descriptor, self.commit(writer, descriptor.media_type).path)
+
+    def add_bytes(self, media_type: str, data: bytes) -> FileBlob:
+        """Store a small blob; raises OutputError."""
+        with self.writer() as writer:
+            writer.write(data)
+            return self.commit(writer, media_type)
+
+    def recall(self, key: str) -> Memo | None:
+        """What an input led to, if that is known; a damaged memo is none."""
+        try:
+            with (self.root / "memo" / key).open("rb") as stream:
+                return msgspec.json.decode(stream.read(_MEMO_BYTES_MAX), type=Memo)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    def remember(self, key: str, memo: Memo) -> None:
+        """Keep what an input led to; raises OutputError."""
+        write_atomically(self.root / "memo" / key, msgspec.json.encode(memo), temporary=self.root / "tmp")
+
+    def prune(self, keep: Collection[Digest]) -> int:
+        """Remove every other blob, and every memo that leads to one; returns how many bytes went."""
+        kept = {digest.hex for digest in keep}
+        freed_bytes = 0
+        with writing(self.root):
+            for file in _files(self.root / "sha256"):
+                if file.name not in kept:
+                    freed_bytes += file.stat().st_size
+                    Path(file.path).unlink(missing_ok=True)
+            for file in _files(self.root / "memo"):
+                memo = self.recall(file.name)
+                if memo is None or memo.digest.removeprefix("sha256:") not in kept:
+                    Path(file.path).unlink(missing_ok=True)
+        return freed_bytes
+
+
+def _files(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return [entry for entry in found if entry.is_file(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _sweep(folder: Path, now_ns: int) -> None:
+    """Remove what killed processes left behind; `now_ns` comes from the file system, whose clock the others have too."""
+    for file in _files(folder):
+        with contextlib.suppress(OSError):
+            if now_ns - file.stat(follow_symlinks=False).st_mtime_ns > _ABANDONED_NS:
+                Path(file.path).unlink()

@@ -1,0 +1,242 @@
+"""Tar archives whose bytes depend on their entries alone (image-spec, layer.md; POSIX.1-2001 ustar and pax).
+
+Entries are sorted, every parent folder is explicit, owners are numbers without names, one time stands for all.
+An entry is ustar where it fits; a pax header comes before it only for a name or size that ustar cannot hold.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from cargoship.errors import ContentInvalid, IncludeInvalid
+from cargoship.oci.descriptor import Blob
+
+_CHUNK_BYTES = 1 << 20
+_MODE_MAX = 0o7777
+_WHITEOUT = ".wh."
+
+# Folders that have other rights than 0755 wherever they exist. A layer that puts a file into one of them must
+# not take those rights away from the layer below.
+_WELL_KNOWN = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
+
+
+class EntryKind(enum.Enum):
+    """What an entry is in the file system."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+
+
+Source = Path | bytes | Blob
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in a layer.
+
+    `path` is relative, with slashes, and never leaves the root. `mode` holds permission bits alone. A file has a
+    `source`: a path that is read when the archive is written, bytes, or a blob whose digest is then checked. A
+    symlink has a `link`, kept as it is. Raises IncludeInvalid for a path that an image cannot hold.
+    """
+
+    path: str
+    kind: EntryKind
+    mode: int
+    source: Source | None = field(default=None, repr=False)
+    link: str | None = None
+    uid: int = 0
+    gid: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no image can hold."""
+        parts = self.path.split("/")
+        if "\0" in self.path or any(part in {"", ".", ".."} for part in parts):
+            raise IncludeInvalid(f"{self.path!r} is not a path inside an image")
+        if any(part.startswith(_WHITEOUT) for part in parts):
+            raise IncludeInvalid(
+                f"{self.path!r} cannot be in an image: names that begin with .wh. mean deletion there",
+                hint="rename the file",
+            )
+        try:
+            f"{self.path}{self.link or ''}".encode()
+        except UnicodeEncodeError as error:
+            raise IncludeInvalid(f"{self.path!r} is not UTF-8", hint="rename the file") from error
+        if not 0 <= self.mode <= _MODE_MAX or self.uid < 0 or self.gid < 0:
+            raise IncludeInvalid(f"{self.path}: mode {self.mode:o} or owner {self.uid}:{self.gid} is out of range")
+        if (self.source is not None) != (self.kind is EntryKind.FILE):
+            raise IncludeInvalid(f"{self.path}: a file, and nothing else, has a content")
+        if (self.link is not None) != (self.kind is EntryKind.SYMLINK) or self.link == "" or "\0" in (self.link or ""):
+            raise IncludeInvalid(f"{self.path}: a symlink, and nothing else, has a target")
+
+    @classmethod
+    def file(cls, path: str, source: Source, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
+        """A file; a `source` that is a symlink is followed."""
+        return cls(path, EntryKind.FILE, mode, source=source, uid=uid, gid=gid)
+
+    @classmethod
+    def directory(cls, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Entry:
+        """A folder; its parents need not be given."""
+        return cls(path, EntryKind.DIRECTORY, mode, uid=uid, gid=gid)
+
+    @classmethod
+    def symlink(cls, path: str, link: str, uid: int = 0, gid: int = 0) -> Entry:
+        """A symbolic link to `link`."""
+        return cls(path, EntryKind.SYMLINK, 0o777, link=link, uid=uid, gid=gid)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the content now; raises IncludeInvalid when its file cannot be read."""
+        match self.source:
+            case None:
+                return 0
+            case bytes():
+                return len(self.source)
+            case Path():
+                return file_status(self.path, self.source).st_size
+            case _:
+                return self.source.descriptor.size_bytes
+
+
+def file_status(path: str, source: Path) -> os.stat_result:
+    """Status of the regular file behind an entry (symlinks followed); raises IncludeInvalid."""
+    try:
+        status = source.stat()
+    except OSError as error:
+        raise IncludeInvalid(f"{source} (for /{path}) cannot be read: {os.strerror(error.errno or 0)}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise IncludeInvalid(f"{source} (for /{path}) is not a regular file")
+    return status
+
+
+def arrange(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Sort entries, add the parents that are missing, and drop repetitions.
+
+    Raises IncludeInvalid when one path is to be two different things, or lies below something that is no folder.
+    """
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        other = found.setdefault(entry.path, entry)
+        if other is not entry and not _same(other, entry):
+            raise IncludeInvalid(
+                f"/{entry.path} would be in the image twice, with different contents",
+                hint="leave one of them out, or give it another place",
+            )
+    for path in list(found):
+        parent, _, _ = path.rpartition("/")
+        while parent:
+            above = found.setdefault(parent, Entry.directory(parent, _WELL_KNOWN.get(parent, 0o755)))
+            if above.kind is not EntryKind.DIRECTORY:
+                raise IncludeInvalid(f"/{path} cannot be in the image: /{parent} is a {above.kind.value} there")
+            parent, _, _ = parent.rpartition("/")
+    # Code points sort as UTF-8 bytes do, and a parent is a prefix of its children, so it comes first.
+    return tuple(found[path] for path in sorted(found))
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    if (one.kind, one.mode, one.link, one.uid, one.gid) != (other.kind, other.mode, other.link, other.uid, other.gid):
+        return False
+    if one.source == other.source:
+        return True
+    return one.size_bytes == other.size_bytes and _content_digest(one) == _content_digest(other)
+
+
+def _content_digest(entry: Entry) -> bytes:
+    with _content(entry) as (stream, _):
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def write_tar(entries: Iterable[Entry], out: BinaryIO, *, epoch: int) -> None:
+    """Write an archive to `out`, which need not be seekable; `epoch` is every entry's time, in seconds.
+
+    Files are read in pieces. Raises IncludeInvalid for entries that do not go together or cannot be read,
+    ContentInvalid for a file that changes meanwhile or a blob that is not what its descriptor says.
+    """
+    with tarfile.open(fileobj=out, mode="w|", bufsize=_CHUNK_BYTES, copybufsize=_CHUNK_BYTES) as archive:
+        for entry in arrange(entries):
+            if entry.kind is EntryKind.FILE:
+                with _content(entry) as (stream, size_bytes):
+                    _add(archive, entry, epoch, size_bytes, stream)
+            else:
+                _add(archive, entry, epoch, 0, None)
+
+
+_TYPES = {EntryKind.FILE: tarfile.REGTYPE, EntryKind.DIRECTORY: tarfile.DIRTYPE, EntryKind.SYMLINK: tarfile.SYMTYPE}
+
+
+def _add(archive: tarfile.TarFile, entry: Entry, epoch: int, size_bytes: int, content: IO[bytes] | None) -> None:
+    info = tarfile.TarInfo(entry.path)
+    info.type = _TYPES[entry.kind]
+    info.mode = entry.mode
+    info.uid, info.gid = entry.uid, entry.gid
+    info.mtime = epoch
+    info.size = size_bytes
+    info.linkname = entry.link or ""
+    archive.format = tarfile.USTAR_FORMAT
+    try:
+        info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+    except ValueError:  # too long, too large, or not ASCII
+        archive.format = tarfile.PAX_FORMAT
+    try:
+        archive.addfile(info, content)
+    except tarfile.ReadError as error:
+        raise ContentInvalid(f"the content of /{entry.path} became shorter while it was read") from error
+    # TarFile remembers every member; nobody asks for them here.
+    archive.members.clear()
+
+
+@contextmanager
+def _content(entry: Entry) -> Iterator[tuple[IO[bytes], int]]:
+    """The entry's content and size; when the block ends, the content is known to be what was promised."""
+    source = entry.source
+    match source:
+        case None:
+            raise IncludeInvalid(f"/{entry.path} has no content")
+        case bytes():
+            yield io.BytesIO(source), len(source)
+        case Path():
+            file_status(entry.path, source)
+            try:
+                stream = source.open("rb")
+            except OSError as error:
+                raise IncludeInvalid(f"{source} cannot be read: {os.strerror(error.errno or 0)}") from error
+            with stream:
+                before = os.fstat(stream.fileno())
+                yield stream, before.st_size
+                after = os.fstat(stream.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise ContentInvalid(f"{source} changed while it was read", hint="run the command again")
+        case _:
+            with source.open() as opened:
+                reader = _HashingReader(opened)
+                yield reader, source.descriptor.size_bytes
+            if reader.sha256.hexdigest() != source.descriptor.digest.hex:
+                raise ContentInvalid(f"blob {source.descriptor.digest} has other contents than its digest says")
+
+
+class _HashingReader(io.RawIOBase):
+    """Passes a stream on and hashes what was read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.sha256 = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """See io.RawIOBase."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """See io.RawIOBase."""
+        data = self.stream.read(size)
+        self.sha256.update(data)
+        return data
