@@ -32,9 +32,7 @@ def write_archive(
     """
     documents = {
         "oci-layout": LAYOUT_FILE,
-        "index.json": encode_index(
-            IndexManifest(MediaType.OCI_INDEX, name_entries(index.descriptor, names))
-        ),
+        "index.json": encode_index(IndexManifest(MediaType.OCI_INDEX, name_entries(index.descriptor, names))),
     }
     if docker:
         documents["manifest.json"] = _docker_manifest(_native_image(index, native), names)

@@ -12,23 +12,16 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, assert_never
+from typing import BinaryIO, assert_never, cast
 
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.descriptor import MediaType
+from cargoship.oci.files import Writer
 
 _BLOCK_BYTES = 1 << 20
 # libzstd derives its default from level and window; a fixed size keeps the bytes independent of such choices.
 _ZSTD_JOB_BYTES = 4 << 20
 _THREADS_MAX = 8
-
-
-class Writer(Protocol):
-    """What bytes can be written to."""
-
-    def write(self, data: bytes, /) -> object:
-        """Take all of the bytes."""
-        ...
 
 
 class Codec(enum.StrEnum):
@@ -119,6 +112,7 @@ class Compression:
         speed and nothing else. `raw` may be called from another thread, but never from two at once.
         """
         workers = _processors() if threads is None else threads
+        opened: contextlib.AbstractContextManager[Writer]
         match self.codec:
             case Codec.GZIP:
                 opened = _gzip(raw, self.level, workers)
@@ -207,7 +201,9 @@ def _gzip(raw: Writer, level: int, threads: int) -> Iterator[Writer]:
     from zlib_ng import gzip_ng_threaded  # noqa: PLC0415 - loaded when used
 
     sink = _Deferred(raw)
-    stream = gzip_ng_threaded.open(sink, "wb", compresslevel=level, threads=threads, block_size=_BLOCK_BYTES)
+    stream = gzip_ng_threaded.open(  # type: ignore[no-untyped-call]
+        sink, "wb", compresslevel=level, threads=threads, block_size=_BLOCK_BYTES
+    )
     try:
         yield _Checked(stream, sink.check)
     finally:
@@ -216,52 +212,53 @@ def _gzip(raw: Writer, level: int, threads: int) -> Iterator[Writer]:
     sink.check()
 
 
+class _Zstd:
+    def __init__(self, raw: Writer, level: int, threads: int) -> None:
+        from cargoship.oci.zstd import CompressionParameter, ZstdCompressor  # noqa: PLC0415 - loaded when used
+
+        self._raw = raw
+        self._compressor = ZstdCompressor(
+            options={
+                CompressionParameter.compression_level: level,
+                # without workers libzstd takes another path, with other bytes
+                CompressionParameter.nb_workers: max(1, threads),
+                CompressionParameter.job_size: _ZSTD_JOB_BYTES,
+                CompressionParameter.checksum_flag: 1,
+            }
+        )
+
+    def write(self, data: bytes, /) -> int:
+        if piece := self._compressor.compress(data):
+            self._raw.write(piece)
+        return len(data)
+
+    def finish(self) -> None:
+        self._raw.write(self._compressor.flush())
+
+
 @contextlib.contextmanager
 def _zstd(raw: Writer, level: int, threads: int) -> Iterator[Writer]:
-    from cargoship.oci.zstd import CompressionParameter, ZstdCompressor  # noqa: PLC0415 - loaded when used
-
-    compressor = ZstdCompressor(
-        options={
-            CompressionParameter.compression_level: level,
-            # without workers libzstd takes another path, with other bytes
-            CompressionParameter.nb_workers: max(1, threads),
-            CompressionParameter.job_size: _ZSTD_JOB_BYTES,
-            CompressionParameter.checksum_flag: 1,
-        }
-    )
-
-    @dataclass(frozen=True)
-    class Compressing:
-        def write(self, data: bytes, /) -> int:
-            if piece := compressor.compress(data):
-                raw.write(piece)
-            return len(data)
-
-    yield Compressing()
-    raw.write(compressor.flush())
+    writer = _Zstd(raw, level, threads)
+    yield writer
+    writer.finish()
 
 
 @contextlib.contextmanager
 def open_reader(raw: BinaryIO, media_type: str) -> Iterator[BinaryIO]:
-    """The tar stream inside a layer of that media type; raises ContentInvalid for a type that is no layer's.
+    """What is inside a layer of that media type; a type that names no codec is passed on as it is.
 
-    Damaged data raises ContentInvalid too. Nothing is read ahead without bounds; the caller bounds the total.
+    Damaged data raises ContentInvalid while the block runs.
     """
-    kind = media_type.removesuffix("+gzip").removesuffix("+zstd")
-    if kind.endswith(("tar.gzip", "tar")) is False:
-        raise ContentInvalid(f"media type {media_type} is not a layer's")
     if media_type.endswith("gzip"):
-        import zlib  # noqa: PLC0415 - loaded when used
+        from zlib_ng import gzip_ng, zlib_ng  # noqa: PLC0415 - loaded when used
 
-        from zlib_ng import gzip_ng  # noqa: PLC0415 - loaded when used
-
-        failures: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
-        stream: BinaryIO = gzip_ng.open(raw, "rb")
+        failures: tuple[type[Exception], ...] = (OSError, EOFError, cast("type[Exception]", zlib_ng.error))
+        stream = cast("BinaryIO", gzip_ng.open(raw, "rb"))  # type: ignore[no-untyped-call]
     elif media_type.endswith("zstd"):
         from cargoship.oci.zstd import ZstdError, ZstdFile  # noqa: PLC0415 - loaded when used
 
         failures = (ZstdError, EOFError)
-        stream = ZstdFile(raw)
+        stream = cast("BinaryIO", ZstdFile(raw))
     else:
         yield raw
         return

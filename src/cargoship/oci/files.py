@@ -8,9 +8,18 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from cargoship.errors import OutputError
+
+
+class Writer(Protocol):
+    """What bytes can be written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of the bytes."""
+        ...
+
 
 _ADVICE = {
     errno.ENOSPC: "free some space there, or choose another place",

@@ -76,9 +76,7 @@ class Image:
     @cached_property
     def descriptor(self) -> Descriptor:
         """What an index says of this image: the manifest's descriptor, with the platform."""
-        return replace(
-            self.manifest_blob.descriptor, platform=self.platform, artifact_type=self.manifest.artifact_type
-        )
+        return replace(self.manifest_blob.descriptor, platform=self.platform, artifact_type=self.manifest.artifact_type)
 
     @property
     def digest(self) -> Digest:

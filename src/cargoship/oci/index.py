@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -90,7 +91,7 @@ def index_of(images: Sequence[Image], *, annotations: Mapping[str, str]) -> Inde
     Raises UsageError when two images are for one platform.
     """
     ordered = tuple(sorted(images, key=lambda image: (str(image.platform), image.digest)))
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in itertools.pairwise(ordered):
         if one.platform == other.platform and one.platform.os != "unknown":
             raise UsageError(f"two images are for {one.platform}: an index has one for each platform")
     manifest = IndexManifest(MediaType.OCI_INDEX, tuple(image.descriptor for image in ordered), annotations)

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import msgspec
 
-from cargoship.oci.compress import Compression, Writer
+from cargoship.oci.compress import Compression
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.oci.digest import Digest
+from cargoship.oci.files import Writer
 from cargoship.oci.store import BlobStore, Memo
 from cargoship.oci.tar import Entry, arrange, file_status, write_tar
 
@@ -62,7 +62,7 @@ def build_layer(
         started_ns = unfinished.started_ns
         with compression.open_writer(unfinished) as compressor:
             tar = _HashingWriter(compressor)
-            write_tar(arranged, cast("BinaryIO", tar), epoch=epoch)
+            write_tar(arranged, tar, epoch=epoch)
         blob = store.commit(unfinished, compression.media_type)
     layer = Layer(blob, tar.digest, created_by)
     if inputs.settled(started_ns) and _survey(arranged, compression, epoch) == inputs:
@@ -115,7 +115,12 @@ def _survey(entries: tuple[Entry, ...], compression: Compression, epoch: int) ->
             case Path():
                 status = file_status(entry.path, source)
                 content = (
-                    str(source), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+                    str(source),
+                    status.st_dev,
+                    status.st_ino,
+                    status.st_size,
+                    status.st_mtime_ns,
+                    status.st_ctime_ns,
                 )
                 for stamp_ns in (status.st_mtime_ns, status.st_ctime_ns):
                     if stamp_ns % _SECOND_NS:

@@ -1,4 +1,4 @@
-"""Reading an image layout that may have been made by anyone: every digest and size is checked, everything is bounded."""
+"""Reading an image layout that anyone may have made: every digest and size is checked, everything is bounded."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def _files(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _sweep(folder: Path, now_ns: int) -> None:
-    """Remove what killed processes left behind; `now_ns` comes from the file system, whose clock the others have too."""
+    """Remove what killed processes left behind; `now_ns` is the time by the clock of the same file system."""
     for file in _files(folder):
         with contextlib.suppress(OSError):
             if now_ns - file.stat(follow_symlinks=False).st_mtime_ns > _ABANDONED_NS:

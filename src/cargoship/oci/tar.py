@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO, cast
 
 from cargoship.errors import ContentInvalid, IncludeInvalid
 from cargoship.oci.descriptor import Blob
+from cargoship.oci.digest import Digest
+from cargoship.oci.files import Writer
 
 _CHUNK_BYTES = 1 << 20
 _MODE_MAX = 0o7777
@@ -151,18 +153,18 @@ def _same(one: Entry, other: Entry) -> bool:
     return one.size_bytes == other.size_bytes and _content_digest(one) == _content_digest(other)
 
 
-def _content_digest(entry: Entry) -> bytes:
+def _content_digest(entry: Entry) -> Digest:
     with _content(entry) as (stream, _):
-        return hashlib.file_digest(stream, "sha256").digest()
+        return Digest.of_stream(stream)[0]
 
 
-def write_tar(entries: Iterable[Entry], out: BinaryIO, *, epoch: int) -> None:
-    """Write an archive to `out`, which need not be seekable; `epoch` is every entry's time, in seconds.
+def write_tar(entries: Iterable[Entry], out: Writer, *, epoch: int) -> None:
+    """Write an archive to `out`; `epoch` is every entry's time, in seconds.
 
     Files are read in pieces. Raises IncludeInvalid for entries that do not go together or cannot be read,
     ContentInvalid for a file that changes meanwhile or a blob that is not what its descriptor says.
     """
-    with tarfile.open(fileobj=out, mode="w|", bufsize=_CHUNK_BYTES, copybufsize=_CHUNK_BYTES) as archive:
+    with tarfile.TarFile(fileobj=cast("BinaryIO", _Out(out)), mode="w", copybufsize=_CHUNK_BYTES) as archive:
         for entry in arrange(entries):
             if entry.kind is EntryKind.FILE:
                 with _content(entry) as (stream, size_bytes):
@@ -174,7 +176,7 @@ def write_tar(entries: Iterable[Entry], out: BinaryIO, *, epoch: int) -> None:
 _TYPES = {EntryKind.FILE: tarfile.REGTYPE, EntryKind.DIRECTORY: tarfile.DIRTYPE, EntryKind.SYMLINK: tarfile.SYMTYPE}
 
 
-def _add(archive: tarfile.TarFile, entry: Entry, epoch: int, size_bytes: int, content: IO[bytes] | None) -> None:
+def _add(archive: tarfile.TarFile, entry: Entry, epoch: int, size_bytes: int, content: BinaryIO | None) -> None:
     info = tarfile.TarInfo(entry.path)
     info.type = _TYPES[entry.kind]
     info.mode = entry.mode
@@ -191,12 +193,10 @@ def _add(archive: tarfile.TarFile, entry: Entry, epoch: int, size_bytes: int, co
         archive.addfile(info, content)
     except tarfile.ReadError as error:
         raise ContentInvalid(f"the content of /{entry.path} became shorter while it was read") from error
-    # TarFile remembers every member; nobody asks for them here.
-    archive.members.clear()
 
 
 @contextmanager
-def _content(entry: Entry) -> Iterator[tuple[IO[bytes], int]]:
+def _content(entry: Entry) -> Iterator[tuple[BinaryIO, int]]:
     """The entry's content and size; when the block ends, the content is known to be what was promised."""
     source = entry.source
     match source:
@@ -219,24 +219,35 @@ def _content(entry: Entry) -> Iterator[tuple[IO[bytes], int]]:
         case _:
             with source.open() as opened:
                 reader = _HashingReader(opened)
-                yield reader, source.descriptor.size_bytes
+                yield cast("BinaryIO", reader), source.descriptor.size_bytes
             if reader.sha256.hexdigest() != source.descriptor.digest.hex:
                 raise ContentInvalid(f"blob {source.descriptor.digest} has other contents than its digest says")
 
 
-class _HashingReader(io.RawIOBase):
+class _HashingReader:
     """Passes a stream on and hashes what was read."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
+        self._stream = stream
         self.sha256 = hashlib.sha256()
 
-    def readable(self) -> bool:
-        """See io.RawIOBase."""
-        return True
-
     def read(self, size: int = -1, /) -> bytes:
-        """See io.RawIOBase."""
-        data = self.stream.read(size)
+        data = self._stream.read(size)
         self.sha256.update(data)
         return data
+
+
+class _Out:
+    """A writer that knows how much it was given, which is all that TarFile asks of a file."""
+
+    def __init__(self, out: Writer) -> None:
+        self._out = out
+        self._position = 0
+
+    def write(self, data: bytes, /) -> int:
+        self._out.write(data)
+        self._position += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._position

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import BinaryIO
-
 from cargoship.errors import ContentInvalid
 from cargoship.oci.compress import open_reader
 from cargoship.oci.config import decode_config
@@ -77,11 +74,8 @@ def _check_blob(layer: Layer) -> None:
 
 def _check_diff_id(layer: Layer) -> None:
     with layer.blob.open() as raw, open_reader(raw, layer.descriptor.media_type) as tar:
-        _equal("digest of a layer's uncompressed content", _digest(tar), layer.diff_id)
-
-
-def _digest(stream: BinaryIO) -> Digest:
-    return Digest(hashlib.file_digest(stream, "sha256").hexdigest())
+        digest, _ = Digest.of_stream(tar)
+    _equal("digest of a layer's uncompressed content", digest, layer.diff_id)
 
 
 def _equal(what: str, found: object, promised: object) -> None:

@@ -1,0 +1,112 @@
+"""From the name of a base to its layers and config for one platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from cargoship.bases.static import static_config, static_entries
+from cargoship.errors import ContentInvalid, UsageError
+from cargoship.oci.compress import Compression
+from cargoship.oci.config import ImageConfig
+from cargoship.oci.descriptor import Blob, Descriptor, MediaType
+from cargoship.oci.digest import Digest
+from cargoship.oci.layer import BlobStore, Layer, build_layer
+from cargoship.oci.layout import read_image
+from cargoship.oci.platform import Platform
+
+STATIC = "static"
+SCRATCH = "scratch"
+_LAYOUT = "oci:"
+
+# The same bytes under the names that an OCI manifest has for them.
+_OCI_NAMES: dict[str, MediaType] = {
+    MediaType.DOCKER_LAYER_GZIP: MediaType.OCI_LAYER_GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar": MediaType.OCI_LAYER,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": MediaType.OCI_LAYER_ZSTD,
+}
+_LAYER_TYPES: frozenset[str] = frozenset({MediaType.OCI_LAYER, MediaType.OCI_LAYER_GZIP, MediaType.OCI_LAYER_ZSTD})
+
+
+@dataclass(frozen=True)
+class Base:
+    """What an image stands on.
+
+    `spec` is what the user called it. `name` and `digest` are what the annotations org.opencontainers.image.base.*
+    say, where there is something to say. `has_loader` tells whether it has a dynamic loader (None: not known).
+    """
+
+    spec: str
+    name: str | None
+    digest: Digest | None
+    layers: tuple[Layer, ...]
+    config: ImageConfig
+    has_loader: bool | None
+
+
+def resolve_base(
+    spec: str, platform: Platform, *, root: Path, store: BlobStore, compression: Compression, epoch: int
+) -> Base:
+    """The base for a platform: `static`, `scratch`, or `oci:FOLDER` with `:tag` or `@digest` where it has several.
+
+    A relative folder starts at `root`. `compression` and `epoch` (seconds) are for the layers that are made here.
+    Raises UsageError for a name that is none of these, PlatformUnknown for an image that is not for the platform,
+    ContentInvalid for a damaged layout.
+    """
+    if spec == STATIC:
+        layer = build_layer(
+            static_entries(), store=store, compression=compression, epoch=epoch, created_by="cargoship: static base"
+        )
+        return Base(spec, None, None, (layer,), static_config(), has_loader=False)
+    if spec == SCRATCH:
+        return Base(spec, None, None, (), ImageConfig(), has_loader=False)
+    if spec.startswith(_LAYOUT):
+        return _from_layout(spec, platform, root)
+    raise UsageError(
+        f"base {spec!r} is not known",
+        hint="use static, scratch, or oci:FOLDER for an image layout, such as one that "
+        "`skopeo copy --all docker://NAME oci:FOLDER:TAG` makes",
+    )
+
+
+def _from_layout(spec: str, platform: Platform, root: Path) -> Base:
+    folder, select = _split(spec.removeprefix(_LAYOUT), root)
+    if not (folder / "oci-layout").exists():
+        raise UsageError(f"base {spec}: there is no image layout in {folder}")
+    image = read_image(folder, select=select, platform=platform)
+    layers = tuple(replace(layer, blob=_oci_blob(layer.blob)) for layer in image.layers)
+    return Base(spec, None, image.digest, layers, image.config, has_loader=None)
+
+
+def _split(text: str, root: Path) -> tuple[Path, Digest | str | None]:
+    """Folder and selection; a folder whose name has a colon is taken whole when it exists."""
+    folder, at, digest = text.rpartition("@")
+    if at and digest.startswith("sha256:"):
+        return root / folder, Digest.parse(digest)
+    whole = root / text
+    folder, colon, tag = text.rpartition(":")
+    if not colon or whole.is_dir():
+        return whole, None
+    return root / folder, tag
+
+
+@dataclass(frozen=True)
+class _Renamed:
+    """A blob under another media type."""
+
+    descriptor: Descriptor
+    blob: Blob
+
+    def open(self) -> BinaryIO:
+        return self.blob.open()
+
+
+def _oci_blob(blob: Blob) -> Blob:
+    descriptor = blob.descriptor
+    media_type = _OCI_NAMES.get(descriptor.media_type)
+    if media_type is not None:
+        return _Renamed(replace(descriptor, media_type=media_type), blob)
+    if descriptor.media_type not in _LAYER_TYPES:
+        raise ContentInvalid(f"the base has a layer of the type {descriptor.media_type}, which is not supported")
+    return blob
