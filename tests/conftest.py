@@ -6,12 +6,11 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from support.engine import Engine
-from support.programs import CARGOSHIP, REPOSITORY, run
+from support.programs import CARGOSHIP, REPOSITORY, RunCargoship, run
 from support.registry import RunningRegistry, running_registry
 
 
@@ -19,14 +18,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The fast tests first: what is broken is known in seconds."""
     cost = {"tools": 1, "e2e": 2}
     items.sort(key=lambda item: max([0, *(value for name, value in cost.items() if item.get_closest_marker(name))]))
-
-
-class RunCargoship(Protocol):
-    """Runs the installed program; with `check` an exit code other than 0 fails the test."""
-
-    def __call__(
-        self, *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, check: bool = True
-    ) -> subprocess.CompletedProcess[str]: ...
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,10 @@ class Container:
         """Start it in the background."""
         run("docker", "start", self.id)
 
+    def wait(self) -> int:
+        """Wait until it ends by itself; its exit code."""
+        return int(run("docker", "wait", self.id, timeout_s=120).stdout)
+
     def put(self, path: str, content: bytes) -> None:
         """Write one world-readable file into it."""
         buffer = io.BytesIO()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -50,3 +51,11 @@ def run(
         shown = " ".join(map(str, argv))
         pytest.fail(f"{shown}\nended with {done.returncode}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}")
     return done
+
+
+class RunCargoship(Protocol):
+    """Runs the installed program; with `check` an exit code other than 0 fails the test."""
+
+    def __call__(
+        self, *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]: ...

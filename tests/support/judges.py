@@ -1,0 +1,58 @@
+"""skopeo, umoci and oci-image-tool: what others make of an image."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from support.programs import run
+
+INSECURE = "--tls-verify=false"
+"""The registry of the tests answers plain HTTP."""
+
+
+def raw_index(reference: str) -> dict[str, Any]:
+    """The index behind a reference in a registry, as skopeo reads it."""
+    index: dict[str, Any] = json.loads(run("skopeo", "inspect", INSECURE, "--raw", f"docker://{reference}").stdout)
+    return index
+
+
+def platforms(index: dict[str, Any]) -> dict[str, str]:
+    """Platform to digest, of every child of an index."""
+    found = {}
+    for child in index["manifests"]:
+        platform = child["platform"]
+        parts = (platform["os"], platform["architecture"], platform.get("variant"))
+        found["/".join(part for part in parts if part)] = child["digest"]
+    return found
+
+
+def config(reference: str, architecture: str) -> dict[str, Any]:
+    """An image's config for one architecture, as skopeo finds it."""
+    done = run(
+        "skopeo", f"--override-arch={architecture}", "--override-os=linux", "inspect", INSECURE, "--config",
+        f"docker://{reference}",
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def single(source: str, architecture: str, layout: Path) -> Path:
+    """Copy one architecture of an image to a layout of its own, under the tag `judged`; skopeo checks every digest."""
+    run(
+        "skopeo", f"--override-arch={architecture}", "--override-os=linux", "copy", "-q", "--src-tls-verify=false",
+        source, f"oci:{layout}:judged",
+    )  # fmt: skip
+    return layout
+
+
+def unpack(layout: Path, bundle: Path) -> Path:
+    """Unpack the image that `single` copied, with umoci; its root file system."""
+    run("umoci", "unpack", "--image", f"{layout}:judged", bundle)
+    return bundle / "rootfs"
+
+
+def validate(layout: Path) -> None:
+    """Check a layout against the specification's schemas with oci-image-tool."""
+    run("oci-image-tool", "validate", "--type", "image", layout)

@@ -1,0 +1,31 @@
+"""What a build of the end-to-end tests left, and where they compile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.programs import REPOSITORY
+
+PLATFORMS = ("linux/amd64", "linux/arm64")
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What one `cargoship build` left."""
+
+    reference: str
+    """As it was asked for: host/repository:tag."""
+    printed: str
+    """What it wrote to stdout."""
+    layout: Path
+
+    @property
+    def digest(self) -> str:
+        """The index digest that was printed."""
+        return self.printed.strip().rpartition("@")[2]
+
+
+def target_folder(libc: str) -> dict[str, str]:
+    """The environment that shares one target folder among all projects of a C library."""
+    return {"CARGO_TARGET_DIR": str(REPOSITORY / "target" / "tests" / libc)}
