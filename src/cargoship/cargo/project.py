@@ -78,6 +78,8 @@ class Project:
 
 def find_manifest(path: Path) -> Path:
     """Return the Cargo.toml of a folder or of the nearest folder above; raises ManifestNotFound."""
+    # Links are followed, as cargo does when it starts from its working directory
+    path = path.resolve()
     if path.is_file():
         if path.name == MANIFEST:
             return path
@@ -93,9 +95,7 @@ def find_manifest(path: Path) -> Path:
     )
 
 
-def load_project(
-    runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, str], offline: bool = False
-) -> Project:
+def load_project(runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, str], offline: bool = False) -> Project:
     """Ask cargo about the project at `path`: an absolute folder, any folder below it, or its Cargo.toml.
 
     Neither the network nor Cargo.lock is needed: dependencies are not resolved. Raises ManifestNotFound,

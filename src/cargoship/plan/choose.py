@@ -45,10 +45,10 @@ def choose_packages(project: Project, selection: Selection) -> tuple[Package, ..
         return with_bins
     others = [package.name for package in project.packages if package.bins]
     names = listed(package.name for package in candidates)
-    what = f"package {names} has" if len(candidates) == 1 else f"packages {names} have" if names else "the workspace has"
     raise NothingToShip(
-        f"{what} no binary",
-        hint=f"packages of this workspace with binaries: {listed(others)}; choose with --package" if others
+        f"there is no binary in {names or 'the workspace'}",
+        hint=f"packages of this workspace with binaries: {listed(others)}; choose with --package"
+        if others
         else "an image needs a program: add src/main.rs, or a [[bin]] section",
     )
 
@@ -118,7 +118,8 @@ def _default_bins(
     own = {binary.name: binary for binary in package.bins}
     if settings.bins:
         # A list from the workspace may name binaries of other packages: check_listed has seen to misspelt ones
-        return [_ready(package, own[name], features) for name in settings.bins if name in own and own[name] not in bundled], []
+        wanted = [own[name] for name in settings.bins if name in own and own[name] not in bundled]
+        return [_ready(package, binary, features) for binary in wanted], []
     main = own.get(package.default_run or "")
     if main is not None:
         if main in bundled:
@@ -129,7 +130,7 @@ def _default_bins(
             "(choose with --bin, or with bins in the settings)"
         )
         return [_ready(package, main, features)], [note] if others else []
-    wanted: list[Binary] = []
+    wanted = []
     notes: list[Note] = []
     for binary in package.bins:
         missing = features.missing(package, binary)

@@ -5,7 +5,7 @@ Names: https://github.com/opencontainers/image-spec/blob/main/annotations.md
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 def rfc3339(epoch: int) -> str:
     """Return seconds since 1970 as a time in UTC; raises UsageError where no calendar has it."""
     try:
-        return datetime.datetime.fromtimestamp(epoch, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return dt.datetime.fromtimestamp(epoch, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError) as error:
         raise UsageError(f"{epoch} is not a time") from error
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from cargoship.plan.model import ImagePlan, Plan
 from cargoship.settings.values import Include
 
-Json: TypeAlias = "None | bool | int | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
 _VERSION = 1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from cargoship.oci.platform import Platform
 from cargoship.platforms import DEFAULT_PLATFORMS, Libc, LibcFamily
-from cargoship.settings import kinds, values
+from cargoship.settings import compound, kinds, values
 from cargoship.settings.kinds import Kind
 from cargoship.settings.values import Healthcheck, Include
 
@@ -33,7 +33,7 @@ class Spec:
     group: str
 
 
-def _setting(kind: Kind, default: object, doc: str, *, example: str, shown: str, group: str) -> Any:  # noqa: ANN401
+def _setting(kind: Kind, default: object, *, doc: str, example: str, shown: str, group: str) -> Any:  # noqa: ANN401
     spec = Spec(kind, doc, example, shown, group)
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"spec": spec})
@@ -52,110 +52,198 @@ class Settings:
     """Everything that can be said about an image, with defaults for what was not said."""
 
     platforms: tuple[Platform, ...] = _setting(
-        kinds.PLATFORMS, DEFAULT_PLATFORMS, group=_BUILD, shown='["linux/amd64", "linux/arm64"]',
+        compound.PLATFORMS,
+        DEFAULT_PLATFORMS,
+        group=_BUILD,
+        shown='["linux/amd64", "linux/arm64"]',
         example='["linux/amd64", "linux/arm64", "linux/arm/v7"]',
         doc="The platforms that the image is for. All of them are compiled in one invocation of cargo. Known: "
         "linux/amd64, linux/arm64, linux/arm/v7, linux/386, linux/riscv64, linux/ppc64le, linux/s390x.",
     )
-    libc: Libc = _setting(
-        kinds.LIBC, Libc(LibcFamily.MUSL), group=_BUILD, shown='"musl"', example='"gnu:2.17"',
+    libc: Libc = _setting(  # noqa: RUF009 - dataclasses.field under another name
+        compound.LIBC,
+        Libc(LibcFamily.MUSL),
+        group=_BUILD,
+        shown='"musl"',
+        example='"gnu:2.17"',
         doc="The C library: `musl` makes static programs that start on any base; `gnu` makes programs for a base with "
         "glibc, and `gnu:2.17` names the lowest version of glibc that they must start on.",
     )
     profile: str | None = _setting(
-        kinds.TEXT, None, group=_BUILD, shown='"release"', example='"dist"', doc="The Cargo profile to build with.",
+        kinds.TEXT,
+        None,
+        group=_BUILD,
+        shown='"release"',
+        example='"dist"',
+        doc="The Cargo profile to build with.",
     )
     features: tuple[str, ...] = _setting(
-        kinds.TEXTS, (), group=_BUILD, shown="[]", example='["postgres"]',
+        kinds.TEXTS,
+        (),
+        group=_BUILD,
+        shown="[]",
+        example='["postgres"]',
         doc="Cargo features to turn on, as `feature` or `package/feature`.",
     )
     default_features: bool = _setting(
-        kinds.FLAG, True, group=_BUILD, shown="true", example="false",
+        kinds.FLAG,
+        default=True,
+        group=_BUILD,
+        shown="true",
+        example="false",
         doc="Whether the package's default features are on.",
     )
     bins: tuple[str, ...] = _setting(
-        kinds.TEXTS, (), group=_BUILD, shown="the package's `default-run` if it has one, else every binary",
-        example='["server", "worker"]', doc="The binaries that become images, one image each.",
+        kinds.TEXTS,
+        (),
+        group=_BUILD,
+        shown="the package's `default-run` if it has one, else every binary",
+        example='["server", "worker"]',
+        doc="The binaries that become images, one image each.",
     )
     bundle: tuple[str, ...] = _setting(
-        kinds.TEXTS, (), group=_BUILD, shown="[]", example='["server", "migrate"]',
+        kinds.TEXTS,
+        (),
+        group=_BUILD,
+        shown="[]",
+        example='["server", "migrate"]',
         doc="Binaries that share one image. The first is its entrypoint and gives it its name.",
     )
     name: str | None = _setting(
-        kinds.text(values.image_name, "an image's name"), None, group=_IMAGE, shown="the binary's name",
-        example='"shop"', doc="The name of the image: `{name}` in tags, its title, and the folder it is written to.",
+        kinds.text(values.image_name, "an image's name"),
+        None,
+        group=_IMAGE,
+        shown="the binary's name",
+        example='"shop"',
+        doc="The name of the image: `{name}` in tags, its title, and the folder it is written to.",
     )
     tags: tuple[str, ...] = _setting(
-        kinds.TEXTS, (), group=_IMAGE, shown="[]", example='["ghcr.io/me/{name}:{version}", "ghcr.io/me/{name}:latest"]',
+        kinds.TEXTS,
+        (),
+        group=_IMAGE,
+        shown="[]",
+        example='["ghcr.io/me/{name}:{version}", "ghcr.io/me/{name}:latest"]',
         doc="Full references to publish under. Placeholders: `{name}` the image, `{package}` and `{version}` from "
         "Cargo.toml, `{git.sha}`, `{git.short}`, `{git.branch}` and `{git.tag}` from git. Without a tag after the "
         "repository it is `latest`.",
     )
     base: str = _setting(
-        kinds.text(values.base, "a base"), "static", group=_IMAGE, shown='"static"', example='"oci:../bases/debian"',
+        kinds.text(values.base, "a base"),
+        "static",
+        group=_IMAGE,
+        shown='"static"',
+        example='"oci:../bases/debian"',
         doc="What the image stands on: `static` (built in: CA certificates, time zones, users, /tmp), `scratch` "
         "(nothing), or `oci:FOLDER`, an OCI image layout, with `:tag` or `@digest` after it to choose one of several.",
     )
     compression: str = _setting(
-        kinds.choice("gzip", "zstd", "none"), "gzip", group=_IMAGE, shown='"gzip"', example='"zstd"',
+        kinds.choice("gzip", "zstd", "none"),
+        "gzip",
+        group=_IMAGE,
+        shown='"gzip"',
+        example='"zstd"',
         doc="How layers are compressed. Engines before Docker 23 cannot read `zstd`.",
     )
     entrypoint: tuple[str, ...] = _setting(
-        kinds.WORDS, (), group=_RUN, shown="the binary", example='["/app/server", "--config", "/etc/server.toml"]',
+        kinds.WORDS,
+        (),
+        group=_RUN,
+        shown="the binary",
+        example='["/app/server", "--config", "/etc/server.toml"]',
         doc="The program and its fixed arguments.",
     )
     args: tuple[str, ...] = _setting(
-        kinds.WORDS, (), group=_RUN, shown="[]", example='["serve"]',
+        kinds.WORDS,
+        (),
+        group=_RUN,
+        shown="[]",
+        example='["serve"]',
         doc="Arguments that come after the entrypoint, which `docker run IMAGE ...` replaces.",
     )
     env: Mapping[str, str] = _setting(
-        kinds.table(values.variable), {}, group=_RUN, shown="{}", example='{ RUST_LOG = "info" }',
+        kinds.table(values.variable),
+        {},
+        group=_RUN,
+        shown="{}",
+        example='{ RUST_LOG = "info" }',
         doc="Environment variables. They are added to those of the base; PATH is always there.",
     )
     expose: tuple[str, ...] = _setting(
-        kinds.texts(values.port, "ports", numbers=True), (), group=_RUN, shown="[]", example='[8080, "53/udp"]',
+        kinds.texts(values.port, "ports", numbers=True),
+        (),
+        group=_RUN,
+        shown="[]",
+        example='[8080, "53/udp"]',
         doc="Ports that the program listens on, with `/udp` or `/sctp` for what is not TCP.",
     )
     user: str = _setting(
-        kinds.text(values.user, "a user"), "nonroot", group=_RUN, shown='"nonroot"', example='"65532:65532"',
+        kinds.text(values.user, "a user"),
+        "nonroot",
+        group=_RUN,
+        shown='"nonroot"',
+        example='"65532:65532"',
         doc="Who the program runs as: a name or number, with `:group` after it if wanted. A name must exist in the "
         "base; `nonroot` is 65532 in `static`.",
     )
     workdir: str = _setting(
-        kinds.text(values.folder, "a folder"), "/app", group=_RUN, shown='"/app"', example='"/data"',
+        kinds.text(values.folder, "a folder"),
+        "/app",
+        group=_RUN,
+        shown='"/app"',
+        example='"/data"',
         doc="The folder that the program starts in.",
     )
     volumes: tuple[str, ...] = _setting(
-        kinds.texts(values.folder, "folders"), (), group=_RUN, shown="[]", example='["/data"]',
+        kinds.texts(values.folder, "folders"),
+        (),
+        group=_RUN,
+        shown="[]",
+        example='["/data"]',
         doc="Folders that hold data which outlives a container.",
     )
     stop_signal: str | None = _setting(
-        kinds.text(values.signal, "a signal", numbers=True), None, group=_RUN, shown="the engine's, SIGTERM",
-        example='"SIGINT"', doc="The signal that asks the program to stop.",
+        kinds.text(values.signal, "a signal", numbers=True),
+        None,
+        group=_RUN,
+        shown="the engine's, SIGTERM",
+        example='"SIGINT"',
+        doc="The signal that asks the program to stop.",
     )
-    healthcheck: Healthcheck | None = _setting(
-        kinds.HEALTHCHECK, None, group=_RUN, shown="none",
+    healthcheck: Healthcheck | None = _setting(  # noqa: RUF009
+        compound.HEALTHCHECK,
+        None,
+        group=_RUN,
+        shown="none",
         example='{ command = ["/app/server", "--health"], interval = "30s" }',
         doc="A command that tells whether the program works, as a list of words, or a table with `command` and any of "
-        "`interval`, `timeout`, `start-period` (such as \"30s\") and `retries`. Only Docker reads it: the OCI format "
+        '`interval`, `timeout`, `start-period` (such as "30s") and `retries`. Only Docker reads it: the OCI format '
         "has no such field, and Kubernetes uses probes of its own.",
     )
     include: tuple[Include, ...] = _setting(
-        kinds.INCLUDES, (), group=_FILES, shown="[]",
+        compound.INCLUDES,
+        (),
+        group=_FILES,
+        shown="[]",
         example='["templates/** -> /app/templates/", { from = "run.sh", to = "/app/run.sh", mode = "0755" }]',
-        doc="Files of the project that go into the image, as `\"from -> to\"` or a table with `from`, `to`, `mode` "
-        '(octal digits in quotes) and `owner` (`uid:gid`, `root` or `nonroot`). `from` is a path or glob from the '
+        doc='Files of the project that go into the image, as `"from -> to"` or a table with `from`, `to`, `mode` '
+        "(octal digits in quotes) and `owner` (`uid:gid`, `root` or `nonroot`). `from` is a path or glob from the "
         "package's folder and must stay inside the project; `to` is an absolute path, and a folder if it ends in / or "
         "`from` is a glob. What lies below the fixed part of a glob keeps its sub-folders. Without `mode` a file has "
         "0644, or 0755 if its owner may execute it; without `owner` it is root's.",
     )
     labels: Mapping[str, str] = _setting(
-        kinds.table(), {}, group=_DESCRIPTION, shown="`org.opencontainers.image.*` from Cargo.toml and git",
+        kinds.table(),
+        {},
+        group=_DESCRIPTION,
+        shown="`org.opencontainers.image.*` from Cargo.toml and git",
         example='{ "com.example.team" = "shop" }',
         doc="Labels of the image. They are added to those that come from Cargo.toml and git, and win over them.",
     )
     annotations: Mapping[str, str] = _setting(
-        kinds.table(), {}, group=_DESCRIPTION, shown="`org.opencontainers.image.*` from Cargo.toml and git",
+        kinds.table(),
+        {},
+        group=_DESCRIPTION,
+        shown="`org.opencontainers.image.*` from Cargo.toml and git",
         example='{ "org.opencontainers.image.vendor" = "Example" }',
         doc="Annotations of the manifests and the index, in the same way.",
     )

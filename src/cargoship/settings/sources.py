@@ -19,11 +19,11 @@ from cargoship.settings.model import BY_KEY, ENV_PREFIX, FIELDS, Field, Settings
 
 OTHER_VARIABLES = frozenset(
     {
+        "CARGOSHIP_BACKTRACE",
         "CARGOSHIP_CACHE_DIR",
-        "CARGOSHIP_COLOR",
         "CARGOSHIP_INSECURE_REGISTRIES",
-        "CARGOSHIP_LOG",
-        "CARGOSHIP_PROGRESS",
+        "CARGOSHIP_SYSROOT",
+        "CARGOSHIP_ZIG",
     }
 )
 """Variables with the prefix that are not settings of an image."""

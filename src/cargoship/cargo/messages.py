@@ -1,0 +1,127 @@
+"""cargo's JSON messages on standard output.
+
+Format: https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages. Reasons and fields that are not
+known are passed over, and so newer cargos are understood; a line that is no message (a procedural macro may print)
+comes back as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from cargoship.events import ToolOutput
+
+
+class _Target(msgspec.Struct, frozen=True):
+    name: str = ""
+    kind: tuple[str, ...] = ()
+
+
+class _Line(msgspec.Struct, frozen=True):
+    reason: str
+    package_id: str = ""
+    target: _Target = _Target()
+    fresh: bool = False
+    executable: str | None = None
+    filenames: tuple[str, ...] = ()
+    success: bool = False
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A unit that is done: what it produced, and whether cargo found it already there."""
+
+    package_id: str
+    target_name: str
+    kinds: tuple[str, ...]
+    """bin, lib, proc-macro, custom-build, ..."""
+    fresh: bool
+    executable: Path | None
+    filenames: tuple[Path, ...]
+
+    @property
+    def package(self) -> str:
+        """The name of the package."""
+        return package_name(self.package_id)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is a program of the package, no build script, test or example."""
+        return self.executable is not None and "bin" in self.kinds
+
+
+@dataclass(frozen=True)
+class BuildScriptRun:
+    """A package's build script has run, or its result was still good."""
+
+    package_id: str
+
+    @property
+    def package(self) -> str:
+        """The name of the package."""
+        return package_name(self.package_id)
+
+
+@dataclass(frozen=True)
+class BuildFinished:
+    """The last message."""
+
+    success: bool
+
+
+Message = Artifact | BuildScriptRun | BuildFinished | ToolOutput
+
+
+def package_name(package_id: str) -> str:
+    """Take the name from a package id specification (or from the form that cargo had before 1.77)."""
+    if "#" not in package_id:
+        return package_id.partition(" ")[0]
+    url, _, fragment = package_id.rpartition("#")
+    name, at, _ = fragment.partition("@")
+    # Where the name is the last part of the URL, the fragment is the version alone
+    return name if at else url.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+def read_message(line: bytes) -> Message | None:
+    """Read one line; None for reasons that cargoship has no use for, and for empty lines."""
+    if not line.strip():
+        return None
+    try:
+        raw = msgspec.json.decode(line, type=_Line)
+    except msgspec.MsgspecError:
+        return ToolOutput(line.decode("utf-8", "replace").rstrip("\r\n"))
+    match raw.reason:
+        case "compiler-artifact":
+            return Artifact(
+                package_id=raw.package_id,
+                target_name=raw.target.name,
+                kinds=raw.target.kind,
+                fresh=raw.fresh,
+                executable=Path(raw.executable) if raw.executable else None,
+                filenames=tuple(Path(name) for name in raw.filenames),
+            )
+        case "build-script-executed":
+            return BuildScriptRun(raw.package_id)
+        case "build-finished":
+            return BuildFinished(raw.success)
+        case _:
+            return None
+
+
+class MessageReader:
+    """Takes cargo's standard output in pieces as they come."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Return the messages that are complete now."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [message for line in lines if (message := read_message(line)) is not None]
+
+    def finish(self) -> list[Message]:
+        """Return what a last line without an end holds."""
+        return self.feed(b"\n")
