@@ -1,0 +1,21 @@
+"""Where a finished image goes: a registry, a container engine, an image layout, an archive."""
+
+from __future__ import annotations
+
+from cargoship.destinations.archive import ArchiveDestination
+from cargoship.destinations.daemon import DaemonDestination, Engine
+from cargoship.destinations.destination import Destination
+from cargoship.destinations.layout import LayoutDestination
+from cargoship.destinations.registry import RegistryDestination, registry_destinations
+from cargoship.registry.push import Published
+
+__all__ = [
+    "ArchiveDestination",
+    "DaemonDestination",
+    "Destination",
+    "Engine",
+    "LayoutDestination",
+    "Published",
+    "RegistryDestination",
+    "registry_destinations",
+]

@@ -1,0 +1,79 @@
+"""A repository in a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cargoship.events import Emit
+from cargoship.oci.index import Index
+from cargoship.oci.reference import Reference
+from cargoship.process import Runner
+from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.connect import connect
+from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
+
+
+@dataclass(frozen=True)
+class RegistryDestination:
+    """The repository of `reference` and `tags` in it (none: the image is known by its digest alone).
+
+    `open_client` makes the client, when there is something to publish.
+    """
+
+    reference: Reference
+    tags: tuple[str, ...]
+    open_client: Callable[[], RegistryClient] = field(repr=False)
+    emit: Emit
+    jobs: int = DEFAULT_JOBS
+    mount_from: str | None = None
+
+    def publish(self, index: Index) -> Published:
+        """See `Destination.publish`; raises RegistryError's family, ContentInvalid."""
+        with self.open_client() as client:
+            return push_index(
+                client,
+                index,
+                reference=self.reference,
+                tags=self.tags,
+                emit=self.emit,
+                jobs=self.jobs,
+                mount_from=self.mount_from,
+            )
+
+
+def registry_destinations(
+    references: Iterable[Reference],
+    *,
+    env: Mapping[str, str],
+    runner: Runner,
+    emit: Emit,
+    insecure: Collection[str] | None = None,
+    jobs: int = DEFAULT_JOBS,
+) -> tuple[RegistryDestination, ...]:
+    """One destination for each repository that is named, with all of its tags; no tag means `latest`.
+
+    `insecure` are hosts for plain http, as for `registry.connect`.
+    """
+    tags: dict[tuple[str, str], list[str]] = {}
+    for reference in references:
+        tags.setdefault((reference.registry, reference.repository), []).append(reference.tag or "latest")
+    return tuple(
+        RegistryDestination(
+            Reference(registry, repository),
+            tuple(dict.fromkeys(names)),
+            _opener(registry, env=env, runner=runner, emit=emit, insecure=insecure),
+            emit,
+            jobs,
+        )
+        for (registry, repository), names in tags.items()
+    )
+
+
+def _opener(
+    registry: str, *, env: Mapping[str, str], runner: Runner, emit: Emit, insecure: Collection[str] | None
+) -> Callable[[], RegistryClient]:
+    def open_client() -> RegistryClient:
+        return connect(registry, env=env, runner=runner, emit=emit, access=Access.PUSH, insecure=insecure)
+
+    return open_client

@@ -1,0 +1,231 @@
+"""A client of one registry (distribution-spec 1.1): manifests, blobs, tags. Every byte that it gives is verified."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from cargoship.errors import ContentInvalid, RegistryError
+from cargoship.events import Emit, ignore
+from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Blob, BytesBlob, Descriptor
+from cargoship.oci.digest import Digest
+from cargoship.oci.files import atomic_file
+from cargoship.oci.manifest import MANIFEST_BYTES_MAX
+from cargoship.registry.budget import Budget
+from cargoship.registry.challenge import Scope
+from cargoship.registry.credentials import Credentials
+from cargoship.registry.exchange import ConnectionBroken, Transport
+from cargoship.registry.retry import Patience, persist
+from cargoship.registry.session import Session
+from cargoship.registry.upload import BlobOutcome, Upload
+from cargoship.registry.wire import Ask
+
+_OK = 200
+_CREATED = 201
+_ACCEPTED = 202
+_NO_CONTENT = 204
+_NOT_FOUND = 404
+_KNOWN_TYPES = INDEX_TYPES | MANIFEST_TYPES
+_ACCEPT = ", ".join(sorted(_KNOWN_TYPES))
+_TAGS_BYTES = 8 << 20
+_NEXT = re.compile(r'<([^>]*)>\s*;.*?rel="?next"?')
+_PAGES_MAX = 10_000
+
+
+class Access(enum.Enum):
+    """What a client asks for; a token for PUSH also reads, so that a push needs a single one."""
+
+    PULL = "pull"
+    PUSH = "push"
+
+
+class RegistryClient:
+    """Reads and writes one registry; safe to share between threads; a context that closes its connections.
+
+    `registry` is host[:port], `docker.io` for Docker Hub. Plain http is spoken to loopback addresses and to the
+    hosts in `insecure`. `budget` bounds the time that all requests together may take. The methods raise
+    RegistryError's family, and ContentInvalid for bytes that are not what was promised.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        *,
+        credentials: Credentials,
+        transport: Transport,
+        emit: Emit = ignore,
+        access: Access = Access.PULL,
+        insecure: Collection[str] = (),
+        budget: Budget | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.registry = registry
+        self.emit = emit
+        self._access = access
+        self._transport = transport
+        self._session = Session(
+            registry,
+            credentials=credentials,
+            transport=transport,
+            emit=emit,
+            insecure=insecure,
+            budget=budget,
+            patience=patience,
+        )
+
+    @property
+    def budget(self) -> Budget:
+        """The time that is left, and the way to stop from another thread."""
+        return self._session.budget
+
+    def close(self) -> None:
+        """Close the transport's connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """See `close`."""
+        self.close()
+
+    def find_manifest(self, repository: str, reference: Digest | str) -> Digest | None:
+        """The digest that a tag (or digest) stands for, without fetching the manifest where possible; None: absent."""
+        ask = self._manifest_ask("HEAD", repository, reference)
+        with self._session.send(ask, self._scopes(repository), ok=(_OK, _NOT_FOUND)) as response:
+            if response.status == _NOT_FOUND:
+                return None
+            said = response.headers.get("docker-content-digest")
+        if said is not None:
+            return _digest_of(said, self.registry)
+        return self.manifest(repository, reference).descriptor.digest
+
+    def manifest(self, repository: str, reference: Digest | str) -> BytesBlob:
+        """A manifest or index, verified against its digest or against what the registry says it is."""
+        ask = self._manifest_ask("GET", repository, reference)
+        response, data = self._session.content(ask, self._scopes(repository), limit_bytes=MANIFEST_BYTES_MAX)
+        said = response.headers.get("docker-content-digest")
+        actual = Digest.of(data)
+        expected = reference if isinstance(reference, Digest) else _digest_of(said, self.registry) if said else actual
+        if actual != expected:
+            raise ContentInvalid(f"{self.registry} gave {actual} for {repository} {reference}, which is {expected}")
+        media_type = _media_type(response.headers.get("content-type", ""), data, f"{repository} {reference}")
+        return BytesBlob(Descriptor(media_type, actual, len(data)), data)
+
+    def put_manifest(self, repository: str, reference: Digest | str, manifest: BytesBlob) -> None:
+        """Store a manifest or index by its digest, or move a tag to it."""
+        what = f"the push of {repository}{'@' if isinstance(reference, Digest) else ':'}{reference}"
+        data = manifest.data
+        ask = Ask(
+            "PUT",
+            f"/v2/{repository}/manifests/{reference}",
+            what,
+            {"Content-Type": manifest.descriptor.media_type},
+            lambda: (data,),
+            len(data),
+        )
+        ok = (_OK, _CREATED, _ACCEPTED, _NO_CONTENT)
+        with self._session.send(ask, (Scope.push(repository),), ok=ok) as response:
+            said = response.headers.get("docker-content-digest")
+        if said is not None and said != str(manifest.descriptor.digest):
+            raise ContentInvalid(f"{self.registry} stored {said} for {what} of {manifest.descriptor.digest}")
+
+    def upload(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> BlobOutcome:
+        """Make the repository have a blob: not at all where it exists, by mounting where that works, else sent."""
+        return Upload(self._session, repository, blob, mount_from).run()
+
+    def blob_bytes(self, repository: str, descriptor: Descriptor, *, limit_bytes: int = MANIFEST_BYTES_MAX) -> bytes:
+        """A small blob, such as a config, verified."""
+        if descriptor.size_bytes > limit_bytes:
+            raise ContentInvalid(f"{descriptor.digest} has {descriptor.size_bytes} bytes; the limit is {limit_bytes}")
+        ask = self._blob_ask(repository, descriptor.digest)
+        _, data = self._session.content(ask, self._scopes(repository), limit_bytes=descriptor.size_bytes)
+        if len(data) != descriptor.size_bytes or Digest.of(data) != descriptor.digest:
+            raise ContentInvalid(f"{self.registry} gave other content than {descriptor.digest} for {repository}")
+        return data
+
+    def download(self, repository: str, descriptor: Descriptor, path: Path) -> None:
+        """A blob of any size into a file, which appears once all of it is verified; also raises OutputError."""
+        with atomic_file(path) as file:
+            persist(
+                lambda: self._receive(repository, descriptor, file),
+                budget=self.budget,
+                patience=self._session.patience,
+            )
+
+    def tags(self, repository: str) -> Iterator[str]:
+        """All tags, page by page as the registry gives them; none for a repository that does not exist."""
+        url = f"/v2/{repository}/tags/list"
+        for _ in range(_PAGES_MAX):
+            ask = Ask("GET", url, f"the tags of {repository}")
+            response, data = self._session.content(ask, self._scopes(repository), limit_bytes=_TAGS_BYTES)
+            try:
+                page = json.loads(data)["tags"] or []
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise ContentInvalid(f"{self.registry} gave no list of tags for {repository}") from error
+            yield from (tag for tag in page if isinstance(tag, str))
+            following = _NEXT.search(response.headers.get("link", ""))
+            if following is None:
+                return
+            url = self._session.resolve(following[1])
+        raise RegistryError(f"{self.registry} gives the tags of {repository} in too many pages")
+
+    def _receive(self, repository: str, descriptor: Descriptor, file: BinaryIO) -> None:
+        file.seek(0)
+        file.truncate()
+        sha = hashlib.sha256()
+        size_bytes = 0
+        ask = self._blob_ask(repository, descriptor.digest)
+        with self._session.once(ask, self._scopes(repository), ok=(_OK,)) as response:
+            try:
+                for piece in response.chunks():
+                    self.budget.check()
+                    size_bytes += len(piece)
+                    if size_bytes > descriptor.size_bytes:
+                        break
+                    sha.update(piece)
+                    file.write(piece)
+            except ConnectionBroken as broken:
+                raise self._session.broken(broken, ask) from broken
+        if size_bytes != descriptor.size_bytes or sha.hexdigest() != descriptor.digest.hex:
+            raise ContentInvalid(f"{self.registry} gave other content than {descriptor.digest} for {repository}")
+
+    def _scopes(self, repository: str) -> tuple[Scope, ...]:
+        return (Scope.push(repository) if self._access is Access.PUSH else Scope.pull(repository),)
+
+    def _manifest_ask(self, method: str, repository: str, reference: Digest | str) -> Ask:
+        joint = "@" if isinstance(reference, Digest) else ":"
+        url = f"/v2/{repository}/manifests/{reference}"
+        return Ask(method, url, f"{repository}{joint}{reference}", {"Accept": _ACCEPT})
+
+    def _blob_ask(self, repository: str, digest: Digest) -> Ask:
+        return Ask("GET", f"/v2/{repository}/blobs/{digest}", f"the blob sha256:{digest.short} of {repository}")
+
+
+def _digest_of(text: str, registry: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except ContentInvalid as error:
+        raise ContentInvalid(f"{registry} names content by {text!r}, which is not a sha256 digest") from error
+
+
+def _media_type(header: str, data: bytes, what: str) -> str:
+    """The type of a manifest: header and content must not contradict (image-spec's guard against confusion)."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ContentInvalid(f"{what} is not a manifest: it is not JSON") from error
+    if not isinstance(document, dict):
+        raise ContentInvalid(f"{what} is not a manifest")
+    sent, inside = header.partition(";")[0].strip().lower(), document.get("mediaType")
+    if not isinstance(inside, str):
+        return sent
+    if sent in _KNOWN_TYPES and sent != inside:
+        raise ContentInvalid(f"{what} was sent as {sent} but says that it is {inside}")
+    return inside

@@ -1,0 +1,55 @@
+"""The client that a user's environment leads to: real connections, docker's and podman's credentials."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Collection, Mapping
+
+from cargoship.events import Emit
+from cargoship.process import Runner
+from cargoship.registry.budget import DEFAULT_TOTAL_S, Budget
+from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.credentials import ConfigFiles
+from cargoship.version import __version__
+
+_INSECURE = "CARGOSHIP_INSECURE_REGISTRIES"
+
+
+def connect(
+    registry: str,
+    *,
+    env: Mapping[str, str],
+    runner: Runner,
+    emit: Emit,
+    access: Access = Access.PULL,
+    insecure: Collection[str] | None = None,
+    total_s: float = DEFAULT_TOTAL_S,
+) -> RegistryClient:
+    """A client of `registry` (host[:port]); nothing is sent before it is used.
+
+    `env` names configuration files, proxies and certificates, and is what credential helpers get. `insecure` are
+    the hosts to speak plain http to, besides loopback ones (default: what `env` names). `total_s` is how long all
+    of it may take. Close the client, or use it as a context.
+    """
+    from cargoship.registry.transport import HttpTransport  # noqa: PLC0415 - loads httpx2, see its docstring
+
+    return RegistryClient(
+        registry,
+        credentials=ConfigFiles(env, runner, emit, user_id=os.getuid() if hasattr(os, "getuid") else None),
+        transport=HttpTransport(env=env, agent=f"cargoship/{__version__}"),
+        emit=emit,
+        access=access,
+        insecure=insecure_hosts(env) if insecure is None else insecure,
+        budget=Budget(total_s),
+    )
+
+
+def warm() -> None:
+    """Import what `connect` needs, about 0.1 s; made to be called in a thread beside other work."""
+    importlib.import_module("cargoship.registry.transport")
+
+
+def insecure_hosts(env: Mapping[str, str]) -> frozenset[str]:
+    """The hosts (host or host:port, separated by commas or spaces) that CARGOSHIP_INSECURE_REGISTRIES names."""
+    return frozenset(env.get(_INSECURE, "").replace(",", " ").split())

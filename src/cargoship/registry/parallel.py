@@ -1,0 +1,86 @@
+"""A bounded number of threads for one list of tasks, that an error or Ctrl-C ends at once."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from cargoship.registry.budget import Budget, Stopped
+
+T = TypeVar("T")
+R = TypeVar("R")
+_FAREWELL_S = 1.0
+"""How long all threads together get to notice a stop; one that hangs in the network is left behind."""
+
+
+@dataclass(frozen=True)
+class _Good(Generic[R]):
+    value: R
+
+
+def each(work: Callable[[T], R], items: Sequence[T], *, jobs: int, budget: Budget) -> Iterator[R]:
+    """`work` of each item, results as they come, the work of at most `jobs` items at a time.
+
+    The first error stops everything else and is raised. The threads are daemons: Ctrl-C in the caller's thread
+    does not wait for a connection that has stalled.
+    """
+    if len(items) == 1:
+        yield work(items[0])
+        return
+    waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
+    for item in items:
+        waiting.put(item)
+    done: queue.SimpleQueue[_Good[R] | BaseException] = queue.SimpleQueue()
+    threads = [
+        threading.Thread(target=_run, args=(work, waiting, done, budget), name=f"registry-{number}", daemon=True)
+        for number in range(min(jobs, len(items)))
+    ]
+    finished = False
+    try:
+        for thread in threads:
+            thread.start()
+        yield from _results(done, len(items))
+        finished = True
+    finally:
+        if not finished:
+            budget.stop()
+        _join(threads)
+
+
+def _results(done: queue.SimpleQueue[_Good[R] | BaseException], count: int) -> Iterator[R]:
+    for _ in range(count):
+        result = done.get()
+        if isinstance(result, BaseException):
+            raise result
+        yield result.value
+
+
+def _run(
+    work: Callable[[T], R],
+    waiting: queue.SimpleQueue[T],
+    done: queue.SimpleQueue[_Good[R] | BaseException],
+    budget: Budget,
+) -> None:
+    with contextlib.suppress(queue.Empty, Stopped):
+        while True:
+            item = waiting.get_nowait()
+            budget.check()
+            try:
+                done.put(_Good(work(item)))
+            except Stopped:
+                raise
+            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, whatever it is
+                done.put(error)
+                return
+
+
+def _join(threads: Iterable[threading.Thread]) -> None:
+    until = time.monotonic() + _FAREWELL_S
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(max(until - time.monotonic(), 0.0))

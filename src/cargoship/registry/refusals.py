@@ -1,0 +1,111 @@
+"""A registry's refusals, as cargoship's errors: what was asked, the registry's own words, what to do next. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cargoship.errors import Forbidden, RegistryError, RegistryRefused, Unauthorized
+
+ERROR_BODY_BYTES = 64 * 1024
+_TEXT_CHARACTERS = 400
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A registry's error answer: its status and, where it gave them, its own code and message."""
+
+    status: int
+    code: str = ""
+    message: str = ""
+
+    @classmethod
+    def parse(cls, status: int, body: bytes) -> Refusal:
+        """Read distribution-spec's error format, OAuth's, or a line of plain text; never fails."""
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            text = body.decode("utf-8", "replace")
+            return cls(status, message="" if "<" in text else clean(text))
+        if not isinstance(document, Mapping):
+            return cls(status)
+        errors = document.get("errors")
+        if isinstance(errors, list) and errors and isinstance(errors[0], Mapping):
+            first = errors[0]
+            return cls(status, clean(first.get("code")), clean(first.get("message")) or _detail(first.get("detail")))
+        code = document.get("error") if isinstance(document.get("error"), str) else ""
+        words = document.get("details") or document.get("message") or document.get("error_description")
+        return cls(status, clean(code), clean(words))
+
+    def __str__(self) -> str:
+        """Such as `TAG_INVALID: the tag is immutable (HTTP 400)`."""
+        words = ": ".join(part for part in (self.code, self.message) if part)
+        return f"{words} (HTTP {self.status})" if words else f"HTTP {self.status}"
+
+    def mentions(self, *words: str) -> bool:
+        """Whether the registry's code or message contains one of these (lower-case) words."""
+        text = f"{self.code} {self.message}".lower()
+        return any(word in text for word in words)
+
+
+def clean(text: object) -> str:
+    """Foreign text for a terminal: one line, printable, bounded; empty for what is no text."""
+    if not isinstance(text, str):
+        return ""
+    flat = " ".join(text.split())
+    printable = "".join(character for character in flat if character.isprintable())
+    return printable if len(printable) <= _TEXT_CHARACTERS else printable[:_TEXT_CHARACTERS] + "..."
+
+
+def _detail(detail: object) -> str:
+    return clean(detail) if isinstance(detail, str) else ""
+
+
+def refused(refusal: Refusal, *, registry: str, asked: str, credentials: str | None) -> RegistryError:
+    """The error for an answer that is not the one that was hoped for.
+
+    `asked` is what was asked for, as in "the upload of ..."; `credentials` says where those that were sent came
+    from, None when none were.
+    """
+    said = f"{registry} refused {asked}: {refusal}"
+    if refusal.status == _UNAUTHORIZED:
+        return Unauthorized(said, hint=_login_hint(registry, credentials))
+    if refusal.status == _FORBIDDEN and not refusal.mentions("quota", "immutable"):
+        return Forbidden(said, hint=_rights_hint(registry, credentials))
+    return RegistryRefused(said, hint=_hint(refusal))
+
+
+def _login_hint(registry: str, credentials: str | None) -> str:
+    if credentials is None:
+        return f"no credentials for {registry} were found: log in with `docker login {registry}` or podman's"
+    return f"{registry} does not accept the credentials from {credentials}: log in again"
+
+
+def _rights_hint(registry: str, credentials: str | None) -> str:
+    if credentials is None:
+        return f"no credentials for {registry} were found, and without any it does not allow this"
+    return f"the credentials from {credentials} may not do this: check the repository's name and its rights"
+
+
+def _hint(refusal: Refusal) -> str | None:
+    for words, hint in _HINTS_BY_WORD:
+        if refusal.mentions(*words):
+            return hint
+    if refusal.status >= _SERVER_ERROR:
+        return "the registry has trouble of its own: try again later"
+    return _HINTS_BY_STATUS.get(refusal.status)
+
+
+_HINTS_BY_WORD = (
+    (("immutable", "cannot be overwritten"), "that tag may not be moved: push under another one"),
+    (("quota", "storage limit"), "the registry's storage is used up: delete old images or raise its limit"),
+)
+_HINTS_BY_STATUS = {
+    404: "check the repository's name; some registries want it to be created before the first push",
+    413: "a blob is larger than the registry, or a proxy before it, allows",
+    429: "the registry's rate limit is used up: wait, or log in for a higher one",
+}

@@ -1,0 +1,86 @@
+"""Which failures are worth another try, after how long, and how often."""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cargoship.errors import CargoshipError
+from cargoship.registry.budget import Budget
+
+T = TypeVar("T")
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class Transient(Exception):
+    """A failure that may pass. `error` is what to raise when it does not; `wait_s` is what the registry asked for.
+
+    `connection` says that there was no answer at all: a registry that is down is given up sooner than one that
+    asks for patience. Never seen outside `registry`.
+    """
+
+    def __init__(self, error: CargoshipError, *, wait_s: float | None = None, connection: bool = False) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.wait_s = wait_s
+        self.connection = connection
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often and how long: waits grow from `first_s` by `factor` to `longest_s`, each shortened at random."""
+
+    tries: int = 6
+    connection_tries: int = 4
+    first_s: float = 0.4
+    factor: float = 2.0
+    longest_s: float = 20.0
+    asked_longest_s: float = 300.0
+    """The longest Retry-After that is honoured; past it the registry's refusal is final."""
+
+    def wait_s(self, failures: int, jitter: float) -> float:
+        """Seconds after the `failures`th failure (from 1); `jitter` from 0 to 1 spreads clients apart."""
+        whole = min(self.first_s * self.factor ** (failures - 1), self.longest_s)
+        return whole * (0.5 + jitter / 2)
+
+
+def is_transient(status: int) -> bool:
+    """Whether the same request may succeed later."""
+    return status in _TRANSIENT
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds that Retry-After asks for (RFC 9110 section 10.2.3), or None.
+
+    It is a number, or a date: that is compared with the answer's own Date, for our clock may be wrong.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+        now = email.utils.parsedate_to_datetime(headers.get("date", ""))
+        return max((until - now).total_seconds(), 0.0)
+    except (ValueError, TypeError):  # no date, or one with a time zone and one without
+        return None
+
+
+def persist(attempt: Callable[[], T], *, budget: Budget, patience: Patience) -> T:
+    """Call `attempt` until it does not raise Transient; gives up with that failure's error."""
+    failures = broken = 0
+    while True:
+        budget.check()
+        try:
+            return attempt()
+        except Transient as failure:
+            failures += 1
+            broken += failure.connection
+            asked = failure.wait_s or 0.0
+            wait_s = max(patience.wait_s(failures, budget.jitter()), asked)
+            hopeless = failures >= patience.tries or broken >= patience.connection_tries
+            if hopeless or asked > patience.asked_longest_s or wait_s >= budget.remaining_s:
+                raise failure.error from failure.__cause__
+            # slept outside of the handler, so that an interrupt there does not show this failure as its context
+        budget.sleep(wait_s)

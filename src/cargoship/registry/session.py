@@ -1,0 +1,134 @@
+"""Requests to one registry with everything around them: credentials, retries, and errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from urllib.parse import urljoin, urlsplit
+
+from cargoship.errors import RegistryError, RegistryRefused
+from cargoship.events import Emit
+from cargoship.registry.auth import Authenticator
+from cargoship.registry.budget import Budget
+from cargoship.registry.challenge import Scope
+from cargoship.registry.credentials import Credentials
+from cargoship.registry.endpoint import base_url, is_plain, origin
+from cargoship.registry.exchange import ConnectionBroken, Response, Transport, read_all
+from cargoship.registry.refusals import Refusal, refused
+from cargoship.registry.retry import Patience, Transient, is_transient, persist, retry_after_s
+from cargoship.registry.wire import Answer, Ask, Wire
+
+_UNAUTHORIZED = 401
+_OK = 200
+_TOKEN_BYTES = 1 << 20
+
+
+class Session:
+    """One registry, as one user sees it; shared by threads. `plain` registries are spoken to without TLS."""
+
+    def __init__(
+        self,
+        registry: str,
+        *,
+        credentials: Credentials,
+        transport: Transport,
+        emit: Emit,
+        insecure: Collection[str] = (),
+        budget: Budget | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.registry = registry
+        self.base = base_url(registry, insecure=insecure)
+        self.budget = budget or Budget()
+        self.patience = patience or Patience()
+        self._wire = Wire(registry, transport=transport, budget=self.budget, patience=self.patience, insecure=insecure)
+        self._auth = Authenticator(
+            registry,
+            plain=is_plain(registry, insecure),
+            credentials=credentials,
+            fetch=self._fetch_token,
+            budget=self.budget,
+            emit=emit,
+            insecure=insecure,
+        )
+
+    def send(self, ask: Ask, scopes: Iterable[Scope], *, ok: Collection[int]) -> Response:
+        """Send until there is an answer with one of the statuses in `ok`; the caller closes it.
+
+        For requests that may be repeated. Raises RegistryError's family.
+        """
+        return persist(lambda: self.once(ask, scopes, ok=ok), budget=self.budget, patience=self.patience)
+
+    def once(self, ask: Ask, scopes: Iterable[Scope], *, ok: Collection[int]) -> Response:
+        """As `send`, but a failure that may pass is raised as Transient: the caller decides what to repeat."""
+        scopes = tuple(scopes)
+        ask = replace(ask, url=self.resolve(ask.url))
+        # an upload may continue at another origin: what convinces the registry is none of that one's business
+        own = origin(ask.url) == origin(self.base)
+        header = self._auth.header(scopes) if own else None
+        answer = self._wire.send(ask, authorization=header)
+        if answer.response.status == _UNAUTHORIZED and own and answer.own:
+            challenge = answer.response.headers.get("www-authenticate", "")
+            refusal = self._wire.refusal(answer.response)
+            header = self._auth.answer(challenge, scopes, rejected=header)
+            if header is None:
+                raise self._error(refusal, ask)
+            answer = self._wire.send(ask, authorization=header)
+        return self._judge(replace(answer, own=own and answer.own), ask, ok)
+
+    def content(self, ask: Ask, scopes: Iterable[Scope], *, limit_bytes: int) -> tuple[Response, bytes]:
+        """A whole small answer with status 200; raises ContentInvalid past `limit_bytes`, RegistryError's family."""
+
+        def attempt() -> tuple[Response, bytes]:
+            with self.once(ask, scopes, ok=(_OK,)) as response:
+                try:
+                    return response, read_all(response, limit_bytes=limit_bytes, what=ask.what)
+                except ConnectionBroken as broken:
+                    raise self.broken(broken, ask) from broken
+
+        return persist(attempt, budget=self.budget, patience=self.patience)
+
+    def broken(self, broken: ConnectionBroken, ask: Ask) -> Transient:
+        """The failure of an answer that ended too early."""
+        return self._wire.broken(broken, ask)
+
+    def resolve(self, location: str) -> str:
+        """An address that the registry gave, absolute or relative to its root.
+
+        A registry behind a proxy that ends TLS often gives its own address with http: that is taken as meant.
+        """
+        url = urljoin(self.base + "/", location)
+        base, parts = urlsplit(self.base), urlsplit(url)
+        if base.scheme == "https" and parts.scheme == "http" and parts.netloc == base.netloc:
+            return parts._replace(scheme="https").geturl()
+        return url
+
+    def _judge(self, answer: Answer, ask: Ask, ok: Collection[int]) -> Response:
+        response = answer.response
+        if response.status in ok:
+            return response
+        refusal = self._wire.refusal(response)
+        if answer.own:
+            error = self._error(refusal, ask)
+        else:
+            error = RegistryRefused(f"the storage that {self.registry} redirects to refused {ask.what}: {refusal}")
+        if is_transient(response.status):
+            raise Transient(error, wait_s=retry_after_s(response.headers))
+        raise error
+
+    def _error(self, refusal: Refusal, ask: Ask) -> RegistryError:
+        safe = Refusal(refusal.status, self._auth.redact(refusal.code), self._auth.redact(refusal.message))
+        return refused(safe, registry=self.registry, asked=ask.what, credentials=self._auth.source)
+
+    def _fetch_token(self, ask: Ask, authorization: str | None) -> bytes:
+        """Ask a token server: as persistently as the registry, and without the registry's own authentication."""
+
+        def attempt() -> bytes:
+            response = self._judge(self._wire.send(ask, authorization=authorization), ask, (_OK,))
+            with response:
+                try:
+                    return read_all(response, limit_bytes=_TOKEN_BYTES, what=ask.what)
+                except ConnectionBroken as broken:
+                    raise self.broken(broken, ask) from broken
+
+        return persist(attempt, budget=self.budget, patience=self.patience)

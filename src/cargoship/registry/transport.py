@@ -1,0 +1,148 @@
+"""THE http seam: the only module of cargoship that opens sockets, on httpx2.
+
+Importing httpx2 costs about 0.1 s, so that only `connect.py` imports this module, when somebody connects;
+`connect.warm` does it ahead of time.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import httpx2
+
+from cargoship.registry.exchange import ConnectionBroken, Request, Response
+from cargoship.registry.proxies import proxy_for
+
+_KEEPALIVE_S = 30.0
+_CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds to wait for a connection, and for the next piece of a transfer in either direction."""
+
+    connect_s: float = 10.0
+    idle_s: float = 60.0
+
+
+class HttpTransport:
+    """Real connections. `env` gives proxies (HTTPS_PROXY, NO_PROXY and so on) and SSL_CERT_FILE, SSL_CERT_DIR."""
+
+    def __init__(self, *, env: Mapping[str, str], timeouts: Timeouts | None = None, agent: str = "cargoship") -> None:
+        self._env = env
+        self._timeouts = timeouts or Timeouts()
+        self._agent = agent
+        self._pools: dict[tuple[bool, str | None], httpx2.HTTPTransport] = {}
+        self._lock = threading.Lock()
+
+    def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        headers = {"User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        headers.update(request.headers)
+        if request.body is not None or request.method in {"POST", "PUT", "PATCH"}:
+            # with a length httpx2 does not chunk, which some registries refuse for uploads
+            headers["Content-Length"] = str(request.body_bytes)
+        waits = self._timeouts
+        timeout = {"connect": waits.connect_s, "read": waits.idle_s, "write": waits.idle_s, "pool": None}
+        try:
+            outgoing = httpx2.Request(
+                request.method,
+                request.url,
+                headers=headers,
+                content=None if request.body is None else _Body(request.body),
+                extensions={"timeout": timeout},
+            )
+            return _HttpResponse(self._pool(outgoing.url).handle_request(outgoing))
+        except httpx2.InvalidURL as error:
+            raise ConnectionBroken(f"not a usable address: {error}", permanent=True) from error
+        except httpx2.TransportError as error:
+            raise _broken(error) from error
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        with self._lock:
+            pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            pool.close()
+
+    def _pool(self, url: httpx2.URL) -> httpx2.HTTPTransport:
+        """The connections for this kind of address: plain ones never pay for loading certificates."""
+        secure = url.scheme == "https"
+        proxy = proxy_for(url.scheme, url.host, url.port, self._env)
+        with self._lock:
+            if (secure, proxy) not in self._pools:
+                self._pools[secure, proxy] = httpx2.HTTPTransport(
+                    verify=self._certificates() if secure or proxy else False,
+                    trust_env=False,
+                    proxy=proxy,
+                    limits=httpx2.Limits(
+                        max_connections=None, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S
+                    ),
+                )
+            return self._pools[secure, proxy]
+
+    def _certificates(self) -> ssl.SSLContext | bool:
+        file, folder = self._env.get("SSL_CERT_FILE"), self._env.get("SSL_CERT_DIR")
+        if not file and not folder:
+            return True
+        try:
+            return ssl.create_default_context(cafile=file or None, capath=folder or None)
+        except OSError as error:
+            raise ConnectionBroken(f"cannot read SSL_CERT_FILE {file or folder}: {error}", permanent=True) from error
+
+
+class _Body:
+    """An iterable of byte pieces; httpx2 asks for a new iterator each time it sends."""
+
+    def __init__(self, start: Callable[[], Iterable[bytes]]) -> None:
+        self._start = start
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._start())
+
+
+class _HttpResponse:
+    """`Response` over httpx2's."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        # repeated headers are joined with a comma, as RFC 9110 allows for all that are read here
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    def chunks(self) -> Iterator[bytes]:
+        try:
+            yield from self._response.iter_raw()
+        except httpx2.TransportError as error:
+            raise _broken(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._response.close()
+
+
+def _broken(error: Exception) -> ConnectionBroken:
+    """Map an error of httpx2: its cause chain says what the system or TLS found."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return ConnectionBroken(f"its certificate is not trusted: {cause.verify_message}", permanent=True)
+        if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+            return ConnectionBroken("it does not speak TLS", permanent=True)
+        if isinstance(cause, socket.gaierror):
+            passing = cause.errno == socket.EAI_AGAIN
+            return ConnectionBroken(f"its name does not resolve: {cause.strerror}", permanent=not passing)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx2.ConnectTimeout):
+        return ConnectionBroken("connecting took too long")
+    if isinstance(error, httpx2.TimeoutException):
+        return ConnectionBroken("it stopped answering")
+    permanent = isinstance(error, (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError))
+    return ConnectionBroken(str(error) or type(error).__name__, permanent=permanent)
