@@ -1,0 +1,112 @@
+"""The command line around a pipeline that does as it is told, as a program of its own.
+
+`python obedient.py BEHAVIOUR ARGUMENTS...`; what a behaviour is, see the table at the end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Never
+
+from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
+
+from cargoship.cli.main import main
+from cargoship.cli.session import World
+from cargoship.errors import CompileFailed, RegistryUnreachable
+from cargoship.events import CompileProgress, Level, Note, PhaseEnded, PhaseStarted, ToolOutput
+from cargoship.oci.platform import Platform
+from cargoship.plan import Plan, Selection
+from cargoship.process import Command
+
+
+class Obedient:
+    """A pipeline whose every command does one and the same thing."""
+
+    def __init__(self, behaviour: Callable[[Context], Never]) -> None:
+        self._behaviour = behaviour
+
+    def plan(self, selection: Selection, context: Context) -> Plan:
+        del selection
+        return self._behaviour(context)
+
+    def build(self, selection: Selection, context: Context) -> BuildResult:
+        del selection
+        return self._behaviour(context)
+
+    def pack(
+        self, selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context
+    ) -> BuildResult:
+        del selection, binaries
+        return self._behaviour(context)
+
+    def inspect(self, target: str, context: Context) -> Inspection:
+        del target
+        return self._behaviour(context)
+
+    def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
+        del selection, fix
+        return self._behaviour(context)
+
+
+def fail_to_compile(context: Context) -> Never:
+    context.emit(PhaseStarted("compile", "2 targets"))
+    context.emit(CompileProgress(1, 3, ("serde",)))
+    context.emit(ToolOutput("\x1b[1;31merror[E0308]\x1b[0m: mismatched types"))
+    context.emit(Note("a detail", Level.VERBOSE))
+    context.emit(PhaseEnded("toolchain", 0.1))
+    raise CompileFailed("cargo ended with exit code 101")
+
+
+def refuse(_context: Context) -> Never:
+    raise RegistryUnreachable("registry.example.com does not answer", hint="is it up?", details="dial tcp: refused")
+
+
+def fill_the_disk(_context: Context) -> Never:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/blob")
+
+
+def break_down(_context: Context) -> Never:
+    raise KeyError("nobody expected this")
+
+
+def wait_for_ever(context: Context) -> Never:
+    """Say that it waits, with a child that would outlive its parent if nobody ended it."""
+    half = context.cwd / "half-written"
+    try:
+        half.touch()
+        context.emit(Note(f"waiting {os.getpid()}"))
+        context.runner.run(Command(("sh", "-c", "echo $$ > child; exec sleep 60"), cwd=context.cwd))
+        raise AssertionError("nobody interrupted")
+    finally:
+        half.unlink()
+
+
+def clean_up_slowly(context: Context) -> Never:
+    try:
+        context.emit(Note(f"waiting {os.getpid()}"))
+        time.sleep(60)
+        raise AssertionError("nobody interrupted")
+    finally:
+        time.sleep(0.5)
+        (context.cwd / "cleaned").touch()
+
+
+def show_colours(context: Context) -> Never:
+    raise RegistryUnreachable(context.env["CARGO_TERM_COLOR"])
+
+
+BEHAVIOURS = {
+    each.__name__.replace("_", "-"): each
+    for each in (fail_to_compile, refuse, fill_the_disk, break_down, wait_for_ever, clean_up_slowly, show_colours)
+}
+
+if __name__ == "__main__":
+    # a test run in the background of a shell hands down an ignored SIGINT
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(main(sys.argv[2:], World.system(Obedient(BEHAVIOURS[sys.argv[1]]))))
