@@ -22,3 +22,7 @@ def test_quality(command: tuple[str, ...]) -> None:
 
 def test_the_lock_file_is_current() -> None:
     run(sys.executable, "-m", "uv", "lock", "--check", "--offline", cwd=REPOSITORY)
+
+
+def test_the_scripts_are_sound() -> None:
+    run("shellcheck", *sorted((REPOSITORY / "scripts").iterdir()), REPOSITORY / ".ci" / "run")
