@@ -17,7 +17,7 @@ from cargoship.errors import ContentInvalid
 from cargoship.oci.descriptor import Blob, Descriptor, FileBlob, MediaType
 from cargoship.oci.files import atomic_file, write_atomically, writing
 from cargoship.oci.index import Index
-from cargoship.oci.layout_reader import LayoutReader, read_image, read_layout
+from cargoship.oci.layout_reader import FolderFiles, LayoutReader, read_image, read_layout
 from cargoship.oci.manifest import IndexManifest, encode_index, encode_json
 from cargoship.oci.reference import Reference
 
@@ -44,7 +44,7 @@ def write_layout(root: Path, index: Index, *, names: Sequence[Reference]) -> Non
         (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
     with _locked(root):
         # before any write, for a layout that cannot be read must not be touched
-        entries = LayoutReader(root).entries() if (root / "index.json").exists() else ()
+        entries = LayoutReader(FolderFiles(root)).entries() if (root / "index.json").exists() else ()
         for blob in (*index.blobs(), *index.manifests()):
             _place(root / "blobs" / "sha256" / blob.descriptor.digest.hex, blob)
         if not (root / "oci-layout").exists():

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 
@@ -32,7 +32,12 @@ def read_layout(root: Path, *, select: Digest | str | None = None) -> Index:
     A single image comes as an index of that image. Every blob's digest and size is checked. Raises UsageError when
     there is no such entry or more than one, ContentInvalid for anything that is not what it should be.
     """
-    reader = LayoutReader(root)
+    return read_index(FolderFiles(root), select)
+
+
+def read_index(files: Files, select: Digest | str | None) -> Index:
+    """As `read_layout`, wherever the files of the layout are."""
+    reader = LayoutReader(files)
     descriptor = reader.select(select)
     if descriptor.media_type in INDEX_TYPES:
         return reader.index(descriptor)
@@ -44,7 +49,7 @@ def read_image(root: Path, *, select: Digest | str | None = None, platform: Plat
 
     Raises as `read_layout` does, and PlatformUnknown that says what the layout has.
     """
-    reader = LayoutReader(root)
+    reader = LayoutReader(FolderFiles(root))
     candidates = reader.leaves(reader.select(select))
     platforms = [reader.platform(candidate) for candidate in candidates]
     position = nearest(platforms, platform)
@@ -57,31 +62,54 @@ class _LayoutFile(msgspec.Struct, rename="camel"):
     image_layout_version: str
 
 
+class Files(Protocol):
+    """The files of a layout, by their names in it; as text, the place where they are."""
+
+    def open(self, name: str) -> BinaryIO:
+        """A seekable stream of one that is a regular file; raises ContentInvalid."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderFiles(Files):
+    """Files in the folder `root`; opening one never follows a symlink out of it."""
+
+    root: Path
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Files.open`."""
+        return open_regular(self.root / name)
+
+    def __str__(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+
 @dataclass(frozen=True)
 class _CheckedBlob:
-    """A blob in a layout; opening it never follows a symlink out of the layout."""
+    """A blob in a layout."""
 
     descriptor: Descriptor
-    path: Path
+    files: Files
 
     def open(self) -> BinaryIO:
-        return open_regular(self.path)
+        return self.files.open(_name(self.descriptor.digest))
 
 
 class LayoutReader:
-    """What is in the folder `root`."""
+    """What is in a layout."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, files: Files) -> None:
+        self._files = files
         self._manifests = 0
-        text = self._read(root / "oci-layout", MANIFEST_BYTES_MAX)
-        version = decode_json(text, _LayoutFile, f"{root}/oci-layout").image_layout_version
+        text = self._read("oci-layout", MANIFEST_BYTES_MAX)
+        version = decode_json(text, _LayoutFile, f"{files}/oci-layout").image_layout_version
         if version != "1.0.0":
-            raise ContentInvalid(f"{root} is an image layout of version {version}; only 1.0.0 is supported")
+            raise ContentInvalid(f"{files} is an image layout of version {version}; only 1.0.0 is supported")
 
     def entries(self) -> tuple[Descriptor, ...]:
         """The entries of `index.json`; raises ContentInvalid."""
-        return decode_index(self._read(self._root / "index.json", MANIFEST_BYTES_MAX)).manifests
+        return decode_index(self._read("index.json", MANIFEST_BYTES_MAX)).manifests
 
     def select(self, select: Digest | str | None) -> Descriptor:
         """The entry of that digest or name; see `read_layout`."""
@@ -101,8 +129,8 @@ class LayoutReader:
         wanted = "" if select is None else f" {select}"
         names = ", ".join(_names(entries)) or "no names"
         if not found:
-            raise UsageError(f"the image layout {self._root} has no image{wanted}", hint=f"it has {names}")
-        raise UsageError(f"the image layout {self._root} has several images{wanted}", hint=f"name one: it has {names}")
+            raise UsageError(f"the image layout {self._files} has no image{wanted}", hint=f"it has {names}")
+        raise UsageError(f"the image layout {self._files} has several images{wanted}", hint=f"name one: it has {names}")
 
     def index(self, descriptor: Descriptor, depth: int = 1) -> Index:
         """An index with everything in it, checked."""
@@ -164,32 +192,33 @@ class LayoutReader:
             raise ContentInvalid(f"{descriptor.digest} is {descriptor.media_type}, neither a manifest nor an index")
         return self._blob_bytes(descriptor, MANIFEST_BYTES_MAX)
 
-    def _path(self, digest: Digest) -> Path:
-        return self._root / "blobs" / "sha256" / digest.hex
-
     def _blob_bytes(self, descriptor: Descriptor, bytes_max: int) -> bytes:
         if descriptor.size_bytes > bytes_max:
             raise ContentInvalid(f"{descriptor.digest} has {descriptor.size_bytes} bytes; more than {bytes_max}")
-        data = self._read(self._path(descriptor.digest), descriptor.size_bytes)
+        data = self._read(_name(descriptor.digest), descriptor.size_bytes)
         _compare(descriptor, Digest.of(data), len(data))
         return data
 
     def _checked(self, descriptor: Descriptor) -> _CheckedBlob:
-        blob = _CheckedBlob(descriptor, self._path(descriptor.digest))
+        blob = _CheckedBlob(descriptor, self._files)
         with blob.open() as stream:
-            size_bytes = os.fstat(stream.fileno()).st_size
+            size_bytes = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
             if size_bytes != descriptor.size_bytes:  # before hours are spent on hashing a file that cannot be right
                 raise ContentInvalid(f"{descriptor.digest} has {size_bytes} bytes, not {descriptor.size_bytes}")
             _compare(descriptor, *Digest.of_stream(stream))
         return blob
 
-    @staticmethod
-    def _read(path: Path, bytes_max: int) -> bytes:
-        with open_regular(path) as stream:
+    def _read(self, name: str, bytes_max: int) -> bytes:
+        with self._files.open(name) as stream:
             data = stream.read(bytes_max + 1)
         if len(data) > bytes_max:
-            raise ContentInvalid(f"{path} is larger than {bytes_max} bytes")
+            raise ContentInvalid(f"{self._files}: {name} is larger than {bytes_max} bytes")
         return data
+
+
+def _name(digest: Digest) -> str:
+    return f"blobs/sha256/{digest.hex}"
 
 
 def open_regular(path: Path) -> BinaryIO:

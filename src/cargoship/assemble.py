@@ -1,0 +1,119 @@
+"""From artifacts to images: which layers, in which order, and how the image is run. Pure but for reading files.
+
+Layers go from slow to fast: base, included files, binaries. What is the same for every platform is the same blob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.bases.base import Base
+from cargoship.oci.compress import Compression
+from cargoship.oci.config import ImageConfig
+from cargoship.oci.image import Image, make_image
+from cargoship.oci.layer import BlobStore, Layer, build_layer
+from cargoship.oci.platform import Platform
+from cargoship.oci.tar import Entry
+from cargoship.plan import BIN_DIR, ImagePlan
+from cargoship.settings.include import IncludedFile
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NONROOT = 65532
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """How layers are made: where they are kept, how they are compressed, their one time (seconds since 1970)."""
+
+    store: BlobStore
+    compression: Compression
+    epoch: int
+
+    def layer(self, entries: Iterable[Entry], created_by: str) -> Layer:
+        """Make a layer, or find it in the store."""
+        return build_layer(
+            entries, store=self.store, compression=self.compression, epoch=self.epoch, created_by=created_by
+        )
+
+
+def layers_of(image: ImagePlan, binaries: Mapping[str, Path], files: Sequence[IncludedFile], assembly: Assembly) -> tuple[Layer, ...]:
+    """The layers that an image has above its base, for one platform; `binaries` are paths by name."""
+    layers = []
+    prepared = (*_files(files), *_folders(image))
+    if prepared:
+        layers.append(assembly.layer(prepared, "cargoship: included files"))
+    folder = BIN_DIR.lstrip("/")
+    programs = [Entry.file(f"{folder}/{binary.name}", binaries[binary.name], 0o755) for binary in image.bins]
+    names = ", ".join(f"{BIN_DIR}/{binary.name}" for binary in image.bins)
+    layers.append(assembly.layer(programs, f"cargoship: {names}"))
+    return tuple(layers)
+
+
+def image_of(
+    image: ImagePlan,
+    platform: Platform,
+    base: Base,
+    layers: Sequence[Layer],
+    *,
+    created: str,
+    annotations: Mapping[str, str],
+) -> Image:
+    """One platform's image: the base's layers and these, run as the settings say."""
+    about_base = {
+        name: value
+        for name, value in (
+            ("org.opencontainers.image.base.name", base.name),
+            ("org.opencontainers.image.base.digest", None if base.digest is None else str(base.digest)),
+        )
+        if value is not None
+    }
+    return make_image(
+        platform=platform,
+        config=config_of(image, base.config),
+        layers=(*base.layers, *layers),
+        created=created,
+        annotations={**about_base, **annotations},
+    )
+
+
+def config_of(image: ImagePlan, base: ImageConfig) -> ImageConfig:
+    """How the image is run: the base's environment and labels, with the settings over them."""
+    settings = image.settings
+    return ImageConfig(
+        user=settings.user,
+        exposed_ports=tuple(dict.fromkeys((*base.exposed_ports, *settings.expose))),
+        env={"PATH": _PATH, **base.env, **settings.env},
+        entrypoint=image.entrypoint,
+        cmd=settings.args,
+        volumes=tuple(dict.fromkeys((*base.volumes, *settings.volumes))),
+        working_dir=settings.workdir,
+        labels={**base.labels, **image.labels},
+        stop_signal=settings.stop_signal or base.stop_signal,
+        healthcheck=None if settings.healthcheck is None else settings.healthcheck.docker(),
+    )
+
+
+def _files(files: Sequence[IncludedFile]) -> Iterable[Entry]:
+    return (Entry.file(each.path, each.source, each.mode, each.uid, each.gid) for each in files)
+
+
+def _folders(image: ImagePlan) -> Iterable[Entry]:
+    """Volumes, and the working folder where it is not the binaries', belong to the user who runs the program.
+
+    Engines give a new volume the owner of the folder that it covers.
+    """
+    settings = image.settings
+    uid, gid = _owner(settings.user)
+    own = [*settings.volumes, *([settings.workdir] if settings.workdir not in {BIN_DIR, "/"} else [])]
+    return (Entry.directory(folder.strip("/"), 0o755, uid, gid) for folder in dict.fromkeys(own) if folder.strip("/"))
+
+
+def _owner(user: str) -> tuple[int, int]:
+    """uid and gid of a user by number or of `nonroot`; root's for other names, which only the base can resolve."""
+    name, _, group = user.partition(":")
+    known = {"nonroot": _NONROOT, "root": 0}
+    uid = int(name) if name.isdigit() else known.get(name, 0)
+    gid = int(group) if group.isdigit() else known.get(group or name, uid)
+    return uid, gid

@@ -1,0 +1,86 @@
+"""Reading an archive that holds an image layout: the same checks as for a folder, nothing is unpacked."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from cargoship.errors import ContentInvalid
+from cargoship.oci.digest import Digest
+from cargoship.oci.index import Index
+from cargoship.oci.layout_reader import Files, open_regular, read_index
+
+_MEMBERS_MAX = 10_000
+
+
+def read_archive(path: Path, *, select: Digest | str | None = None) -> Index:
+    """The index that `select` names in the archive, as `read_layout` does for a folder.
+
+    The archive is a plain tar, as cargoship, skopeo and `docker save` write it. Raises UsageError, ContentInvalid.
+    """
+    return read_index(_ArchiveFiles(path), select)
+
+
+class _ArchiveFiles(Files):
+    """The regular files of a tar, each opened on a handle of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places: dict[str, tuple[int, int]] = {}
+        try:
+            with open_regular(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+                for number, member in enumerate(archive):
+                    if number >= _MEMBERS_MAX:
+                        raise ContentInvalid(f"{path} has more than {_MEMBERS_MAX} entries")
+                    if member.isreg() and not member.issparse():
+                        self._places[member.name.removeprefix("./")] = (member.offset_data, member.size)
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            raise ContentInvalid(f"{path} is not a tar archive: {error}") from error
+        if "oci-layout" not in self._places:
+            raise ContentInvalid(
+                f"{path} holds no image layout", hint="skopeo copy docker-archive:FILE oci-archive:NEW makes one of it"
+            )
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def open(self, name: str) -> BinaryIO:
+        place = self._places.get(name)
+        if place is None:
+            raise ContentInvalid(f"{self._path} has no {name}")
+        return cast("BinaryIO", io.BufferedReader(_Section(open_regular(self._path), *place)))
+
+
+class _Section(io.RawIOBase):
+    """A part of a file as a stream of its own; closing it closes the file."""
+
+    def __init__(self, file: BinaryIO, start: int, size_bytes: int) -> None:
+        self._file = file
+        self._start = start
+        self._size_bytes = size_bytes
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override] - any writable buffer will do
+        wanted = max(0, min(len(buffer), self._size_bytes - self._position))
+        self._file.seek(self._start + self._position)
+        data = self._file.read(wanted)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,0 +1,133 @@
+"""What a build would find on this machine, and what mends what is missing. Changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cargoship.errors import CargoshipError, ToolMissing
+from cargoship.platforms import LibcFamily, Row
+from cargoship.process import Command, Runner
+from cargoship.toolchain import sysroot
+from cargoship.toolchain.locate import Wanted, ways_out
+from cargoship.toolchain.rust import Rust, toolchains
+from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a build needs: what was found, or what is missing and the command that mends it."""
+
+    subject: str
+    found: str | None
+    """None: missing."""
+    problem: str = ""
+    mend: Command | None = None
+    """A command that mends it; None where there is nothing to mend, or no command can."""
+    hint: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is there."""
+        return self.found is not None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was looked at."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is missing."""
+        return all(finding.ok for finding in self.findings)
+
+
+def diagnose(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Diagnosis:
+    """Look for everything; a missing tool is a finding, not an error. Raises PlatformUnknown."""
+    pairs = wanted.pairs
+    zig, zig_finding = _attempt("zig", lambda: find_zig(runner, env), lambda zig: f"{zig.version} ({zig.path})")
+    rusts, failure = _all_toolchains(runner, env, wanted)
+    findings = [_rust(rusts, failure), zig_finding]
+    if wanted.libc.family is LibcFamily.GNU:
+        findings.append(_attempt("cargo-zigbuild", lambda: find_zigbuild(env), str)[1])
+    findings.append(_host_compiler(env))
+    if rusts and zig is not None:
+        best = min(rusts, key=lambda rust: len(_lacking(rust, zig, wanted)))
+        findings += [_target(triple, row, best, zig, wanted) for triple, row in pairs]
+    return Diagnosis(tuple(findings))
+
+
+def _all_toolchains(runner: Runner, env: Mapping[str, str], wanted: Wanted) -> tuple[list[Rust], ToolMissing | None]:
+    found: list[Rust] = []
+    try:
+        found.extend(toolchains(runner, env, wanted.cwd))
+    except ToolMissing as error:
+        return found, error
+    return found, None
+
+
+def _rust(rusts: list[Rust], failure: ToolMissing | None) -> Finding:
+    if not rusts:
+        message, hint = (failure.message, failure.hint or "") if failure else ("no Rust toolchain was found", "")
+        return Finding("rust", None, message, hint=hint)
+    shown = "; ".join(f"{rust.release} ({rust.rustc}{', rustup' if rust.rustup else ''})" for rust in rusts)
+    return Finding("rust", shown)
+
+
+def _attempt(subject: str, find: Callable[[], _T], show: Callable[[_T], str]) -> tuple[_T | None, Finding]:
+    try:
+        found = find()
+    except CargoshipError as error:
+        return None, Finding(subject, None, error.message, hint=error.hint or "")
+    return found, Finding(subject, show(found))
+
+
+def _host_compiler(env: Mapping[str, str]) -> Finding:
+    found = shutil.which("cc", path=env.get("PATH"))
+    if found is not None:
+        return Finding("C compiler of this machine", found)
+    apt = shutil.which("apt-get", path=env.get("PATH"))
+    packages = ("gcc", "libc6-dev")
+    return Finding(
+        "C compiler of this machine",
+        None,
+        "cc is not on PATH: build scripts and procedural macros are linked with it",
+        mend=Command((apt, "install", "-y", *packages), env=env) if apt else None,
+        hint=f"install {' and '.join(packages)}, or what the system calls them",
+    )
+
+
+def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[str]:
+    return [triple for triple, row in wanted.pairs if not _has(triple, row, rust, zig, wanted)]
+
+
+def _has(triple: str, row: Row, rust: Rust, zig: Zig, wanted: Wanted) -> bool:
+    library = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, row, wanted.libc)
+    return rust.has_std(triple) or library.is_built
+
+
+def _target(triple: str, row: Row, rust: Rust, zig: Zig, wanted: Wanted) -> Finding:
+    subject = f"{row.platform} ({triple})"
+    library = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, row, wanted.libc)
+    if rust.has_std(triple):
+        return Finding(subject, f"standard library of Rust {rust.release}, installed")
+    made_from = "" if library.musl is None else f", {library.musl.name}"
+    if library.is_built:
+        return Finding(subject, f"standard library built from source ({library.folder}{made_from})")
+    mend = None
+    if rust.rustup is not None:
+        argv = (str(rust.rustup), "target", "add", "--toolchain", rust.sysroot.name, triple)
+        mend = Command(argv, cwd=wanted.cwd)
+    if rust.sources is not None:
+        return Finding(
+            subject,
+            f"standard library not built yet: the first build makes it from {rust.sources} (a minute or two, once{made_from})",
+            mend=mend,
+        )
+    return Finding(subject, None, "no standard library", mend=mend, hint=ways_out([triple]))

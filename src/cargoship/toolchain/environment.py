@@ -1,0 +1,82 @@
+"""The environment in which cargo compiles: which compilers it and the crates' build scripts find.
+
+What a user has set is left alone: a compiler or linker of one's own choice for a target, RUSTFLAGS, wrappers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cargoship.cargo.progress import PROGRESS_ENV
+from cargoship.oci.digest import Digest
+from cargoship.platforms import LibcFamily
+from cargoship.toolchain.locate import Toolchain, Way
+from cargoship.toolchain.wrappers import (
+    RUSTC,
+    bindgen_arguments,
+    cmake_toolchain,
+    compiler_environment,
+    driver,
+    linker,
+    write_wrappers,
+)
+
+
+def identity(toolchain: Toolchain) -> str:
+    """Text that changes when what compiles changes: rustc, Zig, and where the standard libraries are."""
+    libraries = [f"{target.triple}={target.std}" for target in toolchain.targets]
+    return "\n".join([toolchain.rust.version, str(toolchain.rust.rustc), toolchain.zig.version, *libraries])
+
+
+def compile_environment(
+    toolchain: Toolchain, env: Mapping[str, str], *, cache_dir: Path, notes: Path
+) -> dict[str, str]:
+    """The environment for cargo; raises OutputError.
+
+    The wrappers write a line to the file `notes` for what they do beyond the ordinary.
+    """
+    pairs = [(target.triple, target.row) for target in toolchain.targets]
+    wrappers = write_wrappers(cache_dir, pairs, identity=identity(toolchain))
+    made = {
+        **env,
+        "PATH": os.pathsep.join([str(wrappers), env.get("PATH", "")]),
+        "RUSTC": RUSTC,
+        "CARGOSHIP_RUSTC": str(toolchain.rust.rustc),
+        "CARGOSHIP_SYSROOT": str(toolchain.sysroot),
+        "CARGOSHIP_SYSROOT_TARGETS": " ".join(toolchain.shimmed),
+        "CARGOSHIP_ZIG": str(toolchain.zig.path),
+        "CARGOSHIP_ZIG_LIB": str(toolchain.zig.lib),
+        "CARGOSHIP_RUNTIME": str(cache_dir / "runtime" / Digest.of(toolchain.zig.version.encode()).short),
+        "CARGOSHIP_PYTHON": sys.executable,
+        "CARGOSHIP_DRIVER": str(driver()),
+        "CARGOSHIP_NOTES": str(notes),
+        # cargo's progress bar is read, not shown: it alone says what compiles now, and how much there is in all
+        **PROGRESS_ENV,
+    }
+    if toolchain.rust.rustup is not None:
+        # crates' build scripts that start cargo or rustc get the same ones, whatever folder they are in
+        made["RUSTUP_TOOLCHAIN"] = toolchain.rust.sysroot.name
+    if toolchain.libc.family is LibcFamily.MUSL:
+        made["CARGOSHIP_STATIC_TARGETS"] = " ".join(triple for triple, _ in pairs)
+    match toolchain.way:
+        case Way.DIRECT:
+            _direct(toolchain, made, wrappers)
+        case Way.ZIGBUILD:
+            made["CARGO"] = str(toolchain.rust.cargo)
+            made["CARGO_ZIGBUILD_ZIG_PATH"] = str(toolchain.zig.path)
+    return made
+
+
+def _direct(toolchain: Toolchain, made: dict[str, str], wrappers: Path) -> None:
+    for target in toolchain.targets:
+        suffix = target.triple.replace("-", "_")
+        made.setdefault(f"CARGO_TARGET_{suffix.upper()}_LINKER", linker(target.triple))
+        for name, value in compiler_environment(target.triple).items():
+            kind = name.partition("_")[0]
+            if f"{kind}_{target.triple}" not in made and f"TARGET_{kind}" not in made:
+                made.setdefault(name, value)
+        made.setdefault(f"CMAKE_TOOLCHAIN_FILE_{suffix}", str(wrappers / cmake_toolchain(target.triple)))
+        made.setdefault(f"BINDGEN_EXTRA_CLANG_ARGS_{suffix}", bindgen_arguments(target.row, toolchain.zig.lib))

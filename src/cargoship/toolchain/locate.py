@@ -1,0 +1,173 @@
+"""Choose the toolchain for a build: which Rust, how each target gets its standard library, which way links.
+
+In order: a toolchain that has every target, installed or built earlier; rustup, where it can add them; the
+standard library's sources, where they are installed. Otherwise an error with these ways out.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.errors import StandardLibraryMissing, ToolMissing
+from cargoship.events import Emit, Level, Note
+from cargoship.platforms import Libc, LibcFamily, Platform, Row, row
+from cargoship.process import Command, Runner
+from cargoship.toolchain import sysroot
+from cargoship.toolchain.rust import Rust, toolchains
+from cargoship.toolchain.sysroot import Stream
+from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
+
+
+class Way(enum.Enum):
+    """How programs are linked."""
+
+    DIRECT = "direct"
+    """By lld, with the target's own start files and C library; Zig compiles C only."""
+    ZIGBUILD = "zigbuild"
+    """By Zig, through cargo-zigbuild."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target of the build."""
+
+    platform: Platform
+    triple: str
+    row: Row
+    std: Path
+    """Its standard library, as rustc's lib/rustlib/<triple>."""
+    built_here: bool
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Everything that compiles: found, complete and checked."""
+
+    rust: Rust
+    zig: Zig
+    libc: Libc
+    way: Way
+    targets: tuple[Target, ...]
+    sysroot: Path
+    """What rustc gets for `shimmed` targets; else its own."""
+    zigbuild: Path | None
+    why_zigbuild: str = ""
+
+    @property
+    def shimmed(self) -> tuple[str, ...]:
+        """Triples that need --sysroot."""
+        return tuple(target.triple for target in self.targets) if self.sysroot != self.rust.sysroot else ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a build asks of a toolchain."""
+
+    platforms: tuple[Platform, ...]
+    libc: Libc
+    cwd: Path
+    cache_dir: Path
+    offline: bool = False
+
+    @property
+    def pairs(self) -> tuple[tuple[str, Row], ...]:
+        """Triple and table row of each platform; raises PlatformUnknown."""
+        rows = [row(platform) for platform in self.platforms]
+        return tuple((entry.triple(self.libc), entry) for entry in rows)
+
+
+def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, str], emit: Emit) -> Toolchain:
+    """Find a toolchain, and add what it lacks; raises ToolMissing, StandardLibraryMissing, SysrootBuildFailed."""
+    zig = find_zig(runner, env)
+    pairs = wanted.pairs
+    candidates: list[Rust] = []
+    for rust in toolchains(runner, env, wanted.cwd):
+        if not _lacking(rust, zig, wanted):
+            return _assembled(rust, zig, wanted, env)
+        candidates.append(rust)
+    for rust in candidates:
+        if rust.rustup is not None and _add_targets(rust, [triple for triple, _ in pairs], wanted, runner, env, emit):
+            return _assembled(rust, zig, wanted, env)
+    for rust in candidates:
+        if rust.sources is not None:
+            lacking = _lacking(rust, zig, wanted)
+            names = ", ".join(triple for triple, _ in lacking)
+            emit(Note(f"building Rust {rust.release}'s standard library for {names} (once, kept in {wanted.cache_dir})"))
+            sysroot.build(
+                [sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc) for triple, entry in lacking],
+                rust=rust, zig=zig, runner=runner, stream=stream, env=env, offline=wanted.offline,
+            )  # fmt: skip
+            return _assembled(rust, zig, wanted, env)
+    raise _nothing_found(candidates, zig, wanted)
+
+
+def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[tuple[str, Row]]:
+    return [
+        (triple, entry)
+        for triple, entry in wanted.pairs
+        if not rust.has_std(triple)
+        and not sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc).is_built
+    ]
+
+
+def _assembled(rust: Rust, zig: Zig, wanted: Wanted, env: Mapping[str, str]) -> Toolchain:
+    targets = []
+    for platform, (triple, entry) in zip(wanted.platforms, wanted.pairs, strict=True):
+        if rust.has_std(triple):
+            targets.append(Target(platform, triple, entry, rust.sysroot / "lib" / "rustlib" / triple, built_here=False))
+        else:
+            library = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc)
+            targets.append(Target(platform, triple, entry, library.folder, built_here=True))
+    own = rust.sysroot
+    if any(target.built_here for target in targets):
+        own = sysroot.compose(wanted.cache_dir, {target.triple: target.std for target in targets})
+    way, why = _way(targets, wanted.libc)
+    zigbuild = find_zigbuild(env) if way is Way.ZIGBUILD else None
+    return Toolchain(rust, zig, wanted.libc, way, tuple(targets), own, zigbuild, why)
+
+
+def _way(targets: Sequence[Target], libc: Libc) -> tuple[Way, str]:
+    if libc.family is LibcFamily.GNU:
+        return Way.ZIGBUILD, "glibc with a version floor"
+    for target in targets:
+        if not (target.std / "lib" / "self-contained" / "crt1.o").exists():
+            return Way.ZIGBUILD, f"the standard library for {target.triple} brings no start files"
+    return Way.DIRECT, ""
+
+
+def _add_targets(
+    rust: Rust, triples: Sequence[str], wanted: Wanted, runner: Runner, env: Mapping[str, str], emit: Emit
+) -> bool:
+    if rust.rustup is None or wanted.offline:
+        return False
+    lacking = [triple for triple in triples if not rust.has_std(triple)]
+    emit(Note(f"adding targets to {rust.sysroot.name} with rustup: {', '.join(lacking)}"))
+    argv = (str(rust.rustup), "target", "add", "--toolchain", rust.sysroot.name, *lacking)
+    done = runner.run(Command(argv, cwd=wanted.cwd, env=env), timeout_s=600)
+    if done.code != 0:
+        last = done.error_text.strip().splitlines()[-1:]
+        emit(Note(f"rustup could not add them: {' '.join(last)}", Level.VERBOSE))
+    return done.code == 0 and all(rust.has_std(triple) for triple in triples)
+
+
+def _nothing_found(candidates: Sequence[Rust], zig: Zig, wanted: Wanted) -> StandardLibraryMissing | ToolMissing:
+    if not candidates:
+        return ToolMissing("no Rust toolchain was found", hint="install Rust with rustup (https://rustup.rs)")
+    rust = candidates[0]
+    names = [triple for triple, _ in _lacking(rust, zig, wanted)]
+    return StandardLibraryMissing(
+        f"Rust {rust.release} ({rust.rustc}) has no standard library for {', '.join(names)}",
+        hint=ways_out(names),
+    )
+
+
+def ways_out(triples: Sequence[str]) -> str:
+    """The three ways to get a target's standard library, as commands."""
+    return (
+        f"one of: rustup target add {' '.join(triples)}; "
+        "rustup component add rust-src (or Debian's rust-src, rust-web-src), and cargoship builds it; "
+        "another Rust that has it, named by CARGO and RUSTC"
+    )

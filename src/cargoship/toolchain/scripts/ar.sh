@@ -1,0 +1,1 @@
+exec "${CARGOSHIP_ZIG:?}" ar "$@"

@@ -1,0 +1,42 @@
+# The C or C++ compiler of one target: Zig's clang, started directly. Flags that name a target another way are
+# dropped, for Zig has names of its own for processors and targets.
+count=$#
+program=$#
+skip=
+while [ "$count" -gt 0 ]; do
+  arg=$1
+  shift
+  count=$((count - 1))
+  if [ -n "$skip" ]; then
+    skip=
+    continue
+  fi
+  case $arg in
+  --target=* | -m64 | -m32) continue ;;
+  -target)
+    skip=yes
+    continue
+    ;;
+  -Wp,-MD* | -Wp,-MMD* | -Wp,-MT*) ;;
+  -Wp,*) continue ;;
+  -march=*)
+    case $march:$arg in
+    drop:*) continue ;;
+    riscv:*) arg=-march=generic_rv64 ;;
+    aarch64:-march=armv*+*)
+      case $arg in *+crypto*) set -- "$@" -Xassembler "$arg" ;; esac
+      arg=-mcpu=generic+${arg#*+}
+      ;;
+    aarch64:-march=armv*) arg=-mcpu=generic ;;
+    esac
+    ;;
+  -c | -S | -E | -M | -MM | -fsyntax-only | -v | -V | --version | -dump* | -print-* | --print-* | -shared | -r) program=0 ;;
+  esac
+  set -- "$@" "$arg"
+done
+# A whole program, as configure scripts make them by the dozen: Zig would first compile its C library, where the
+# target's own start files and C library are at hand.
+if [ "$program" -gt 0 ] && [ -e "${CARGOSHIP_SYSROOT:?}/lib/rustlib/$triple/lib/self-contained/crt1.o" ]; then
+  exec "${CARGOSHIP_PYTHON:?}" -I -S "${CARGOSHIP_DRIVER:?}" "$triple" "$language" "$zig_target" "$zig_cpu" "$@"
+fi
+exec "${CARGOSHIP_ZIG:?}" "$language" -target "$zig_target" ${zig_cpu:+-mcpu="$zig_cpu"} -fno-sanitize=all "$@"

@@ -1,0 +1,41 @@
+# The linker of one target: Zig's own lld, given what rustc says to a plain linker. What crates say as if to a C
+# compiler (-Wl,... and the like) is translated, and libraries that musl has inside its libc are dropped.
+count=$#
+cxx=
+while [ "$count" -gt 0 ]; do
+  arg=$1
+  shift
+  count=$((count - 1))
+  case $arg in
+  -Wl,*)
+    IFS=,
+    set -f
+    for part in ${arg#-Wl,}; do set -- "$@" "$part"; done
+    set +f
+    unset IFS
+    ;;
+  -lstdc++ | -lc++ | -lc++abi | -lsupc++) cxx=yes ;;
+  -lgcc_s | -lgcc_eh) set -- "$@" -lunwind ;;
+  -lgcc | -lm | -lpthread | -ldl | -lrt | -lutil | -lresolv | -lcrypt | -lxnet) ;;
+  -rdynamic) set -- "$@" --export-dynamic ;;
+  -Xlinker | -pthread | -fuse-ld=* | -m32 | -m64 | -nostartfiles | -nodefaultlibs | -static-libgcc | -static-libstdc++) ;;
+  *) set -- "$@" "$arg" ;;
+  esac
+done
+if [ -n "$cxx" ]; then
+  runtime libc++.a || exit
+  set -- "$@" "-L$runtime_dir" "-L${CARGOSHIP_SYSROOT:?}/lib/rustlib/$triple/lib/self-contained" -lc++ -lc++abi -lunwind -lc
+fi
+errors=$("${CARGOSHIP_ZIG:?}" ld.lld "$@" 2>&1)
+code=$?
+# Rust's compiler_builtins has nearly all that compiled C asks of a compiler's runtime; the rest is in Zig's.
+case $code:$errors in
+0:*) ;;
+*"undefined symbol: __"*)
+  runtime libcompiler_rt.a || exit
+  errors=$("$CARGOSHIP_ZIG" ld.lld "$@" "$runtime_dir/libcompiler_rt.a" 2>&1)
+  code=$?
+  ;;
+esac
+[ -z "$errors" ] || printf '%s\n' "$errors" >&2
+exit "$code"

@@ -1,0 +1,154 @@
+"""What a static musl program is linked with besides Rust's own code: start files, libc.a, libunwind.a.
+
+rustup's musl targets bring them in a folder `self-contained`. For a standard library that was built here they
+are put together: start files and C library from the distribution's musl-dev where the target's is installed
+(seconds), else compiled by Zig (a minute or two); the unwinder, LLVM's, from Zig's sources.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.errors import SysrootBuildFailed
+from cargoship.oci.digest import Digest
+from cargoship.platforms import Row
+from cargoship.process import Command, Runner
+from cargoship.toolchain.zig import Zig
+
+_FROM_MUSL = ("crt1.o", "rcrt1.o", "Scrt1.o", "crti.o", "crtn.o")
+# rustc names these for musl; what they hold in GCC (constructors, exception frames) musl and lld do themselves
+_EMPTY = ("crtbegin.o", "crtbeginS.o", "crtbeginT.o", "crtend.o", "crtendS.o")
+_UNWINDER = (
+    "libunwind.cpp",
+    "Unwind-EHABI.cpp",
+    "UnwindLevel1.c",
+    "UnwindLevel1-gcc-ext.c",
+    "UnwindRegistersRestore.S",
+    "UnwindRegistersSave.S",
+    "gcc_personality_v0.c",
+)
+
+
+@dataclass(frozen=True)
+class Musl:
+    """Where the C library of a target comes from."""
+
+    folder: Path | None
+    """An installed musl-dev; None: Zig compiles its own."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "musl compiled by Zig" if self.folder is None else f"musl from {self.folder}"
+
+    @property
+    def identity(self) -> str:
+        """Changes when the C library does."""
+        if self.folder is None:
+            return "zig"
+        with (self.folder / "libc.a").open("rb") as library:
+            return str(Digest.of_stream(library)[0])
+
+
+def find_musl(row: Row, *, root: Path = Path("/usr/lib")) -> Musl:
+    """musl of a target: the distribution's where musl-dev for it is installed (Debian's multiarch folders)."""
+    architecture, _, rest = row.zig_musl.partition("-")
+    folder = root / f"{'i386' if architecture == 'x86' else architecture}-{rest}"
+    complete = all((folder / name).exists() for name in (*_FROM_MUSL, "libc.a"))
+    return Musl(folder if complete else None)
+
+
+def make_start_files(
+    runner: Runner, zig: Zig, row: Row, musl: Musl, into: Path, *, env: Mapping[str, str]
+) -> None:
+    """Fill the folder `into` for one target; raises SysrootBuildFailed, OSError."""
+    into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
+        work = Path(scratch)
+        maker = _Maker(runner, zig, row, work, dict(env))
+        nothing = work / "nothing.c"
+        nothing.write_text("")
+        maker.compile(nothing, into / _EMPTY[0])
+        for name in _EMPTY[1:]:
+            shutil.copyfile(into / _EMPTY[0], into / name)
+        if musl.folder is None:
+            _compile_musl(maker, into)
+        else:
+            for name in (*_FROM_MUSL, "libc.a"):
+                shutil.copyfile(musl.folder / name, into / name)
+        _compile_unwinder(maker, into)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Zig, for one target, with a scratch folder."""
+
+    runner: Runner
+    zig: Zig
+    row: Row
+    work: Path
+    env: dict[str, str]
+
+    @property
+    def target(self) -> tuple[str, ...]:
+        cpu = () if self.row.zig_cpu is None else (f"-mcpu={self.row.zig_cpu}",)
+        return ("-target", self.row.zig_musl, *cpu)
+
+    def compile(self, source: Path, output: Path, *flags: str) -> None:
+        language = "c++" if source.suffix == ".cpp" else "cc"
+        self.run(language, *self.target, "-g0", "-w", "-fno-sanitize=all", *flags, "-c", str(source), "-o", str(output))
+
+    def run(self, *arguments: str) -> None:
+        done = self.runner.run(Command((str(self.zig.path), *arguments), env=self.env))
+        if done.code != 0:
+            raise SysrootBuildFailed(
+                f"zig could not make the start files for {self.row.platform}",
+                hint=f"install musl-dev for {self.row.debian}, or use --libc gnu",
+                details=done.error_text.strip(),
+            )
+
+
+def _compile_musl(maker: _Maker, into: Path) -> None:
+    source = maker.zig.lib / "libc" / "musl"
+    architecture = maker.row.zig_musl.partition("-")[0]
+    architecture = {"x86": "i386", "powerpc64le": "powerpc64"}.get(architecture, architecture)
+    includes = [f"-I{source / folder}" for folder in (f"arch/{architecture}", "arch/generic", "src/internal", "src/include")]
+    for name in ("crt1", "rcrt1", "Scrt1"):
+        maker.compile(
+            source / "crt" / f"{name}.c", into / f"{name}.o",
+            "-Os", "-fPIC", "-std=c99", "-ffreestanding", "-fno-stack-protector", "-DCRT", *includes,
+        )  # fmt: skip
+    # musl's _init and _fini are optional: programs use the arrays of constructors that lld collects
+    for name in ("crti.o", "crtn.o"):
+        shutil.copyfile(into / _EMPTY[0], into / name)
+    main = maker.work / "main.c"
+    main.write_text("int main(void) { return 0; }\n")
+    cache = maker.work / "cache"
+    linking = _Maker(
+        maker.runner, maker.zig, maker.row, maker.work,
+        {**maker.env, "ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)},
+    )  # fmt: skip
+    linking.run("cc", *maker.target, "-static", "-O2", "-fno-sanitize=all", str(main), "-o", str(maker.work / "main"))
+    made = next(cache.rglob("libc.a"), None)
+    if made is None:
+        raise SysrootBuildFailed(f"zig {maker.zig.version} made no libc.a for {maker.row.platform}")
+    shutil.copyfile(made, into / "libc.a")
+
+
+def _compile_unwinder(maker: _Maker, into: Path) -> None:
+    source = maker.zig.lib / "libunwind"
+    objects = []
+    for name in _UNWINDER:
+        output = maker.work / f"{name}.o"
+        cxx = ("-fno-exceptions", "-fno-rtti", "-nostdinc++") if name.endswith(".cpp") else ()
+        maker.compile(
+            source / "src" / name, output,
+            "-O3", "-DNDEBUG", "-fPIC", "-funwind-tables", "-fstrict-aliasing", "-D_LIBUNWIND_IS_NATIVE_ONLY",
+            f"-I{source / 'include'}", *cxx,
+        )  # fmt: skip
+        objects.append(str(output))
+    maker.run("ar", "rcsD", str(into / "libunwind.a"), *objects)

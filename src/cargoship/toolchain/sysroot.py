@@ -1,0 +1,193 @@
+"""A sysroot for targets whose standard library is not installed, built once from Rust's own sources.
+
+cargo's -Zbuild-std compiles an empty library, and with it the standard library, whose .rlib files are kept. That
+needs RUSTC_BOOTSTRAP=1, which is set for this one build and never for the user's: build scripts probe for it.
+
+Two conditions, as the compiler's own bootstrap has them: bitcode is embedded (a project with LTO needs it), and
+the crate panic_abort is always compiled with panic=abort (else a project with panic=abort does not link).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from cargoship.errors import OutputError, StandardLibraryMissing, SysrootBuildFailed
+from cargoship.oci.digest import Digest
+from cargoship.platforms import Libc, LibcFamily, Row
+from cargoship.process import Command, Runner
+from cargoship.toolchain.rust import Rust
+from cargoship.toolchain.startfiles import Musl, find_musl, make_start_files
+from cargoship.toolchain.zig import Zig
+
+FORMAT = "1"
+"""Part of every sysroot's name: a change of how they are built makes new ones."""
+
+_WRAPPER = """#!/bin/sh
+rustc=$1
+shift
+case " $* " in *" --crate-name panic_abort "*) set -- "$@" -C panic=abort ;; esac
+exec "$rustc" "$@"
+"""
+_MANIFEST = """[package]
+name = "standard-library"
+version = "0.0.0"
+edition = "2021"
+
+[lib]
+path = "lib.rs"
+
+[workspace]
+"""
+# The user's settings that would change how the standard library is compiled
+_NOT_INHERITED = ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_TARGET_DIR")
+_NOT_INHERITED_PREFIXES = ("CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_UNSTABLE_")
+
+Stream = Callable[[Command], int]
+"""Runs cargo and shows its progress; returns its exit code."""
+
+
+@dataclass(frozen=True)
+class StandardLibrary:
+    """Where the standard library of one target is, or will be once it is built."""
+
+    triple: str
+    row: Row
+    musl: Musl | None
+    """Where a built one takes its C library from; None for glibc, which Zig stands in for at link time."""
+    folder: Path
+    """As rustc's own lib/rustlib/<triple>."""
+
+    @property
+    def is_built(self) -> bool:
+        """Whether it is there."""
+        return any((self.folder / "lib").glob("libstd-*.rlib"))
+
+
+def standard_library(cache_dir: Path, rust: Rust, zig: Zig, triple: str, row: Row, libc: Libc) -> StandardLibrary:
+    """The place in the cache for a target's standard library; it is named for all that it is made from."""
+    musl = find_musl(row) if libc.family is LibcFamily.MUSL else None
+    sources = rust.sources.resolve() if rust.sources else None
+    parts = [FORMAT, rust.version, str(sources), triple, *([] if musl is None else [zig.version, musl.identity])]
+    key = Digest.of("\0".join(parts).encode())
+    return StandardLibrary(triple, row, musl, cache_dir / "std" / f"{rust.release}-{triple}-{key.short}")
+
+
+def build(
+    libraries: Sequence[StandardLibrary],
+    *,
+    rust: Rust,
+    zig: Zig,
+    runner: Runner,
+    stream: Stream,
+    env: Mapping[str, str],
+    offline: bool,
+) -> None:
+    """Build those that are not there, in one cargo invocation. A second run waits for the first, and finds them.
+
+    Raises StandardLibraryMissing without sources, SysrootBuildFailed, OutputError.
+    """
+    root = libraries[0].folder.parent
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / ".lock"):
+            wanted = [library for library in libraries if not library.is_built]
+            if not wanted:
+                return
+            with tempfile.TemporaryDirectory(prefix=".making-", dir=root) as scratch:
+                work = Path(scratch)
+                _compile(work, [library.triple for library in wanted], rust, stream, env, offline=offline)
+                for library in wanted:
+                    made = work / "done" / library.triple
+                    _collect(work / "target" / library.triple / "release" / "deps", made / "lib")
+                    if library.musl is not None:
+                        into = made / "lib" / "self-contained"
+                        make_start_files(runner, zig, library.row, library.musl, into, env=env)
+                    made.rename(library.folder)
+    except OSError as error:
+        raise OutputError(
+            f"cannot build the standard library in {root}: {os.strerror(error.errno or 0)}",
+            hint="it takes about 100 MB a target; name another folder with CARGOSHIP_CACHE_DIR",
+        ) from error
+
+
+def compose(cache_dir: Path, folders: Mapping[str, Path]) -> Path:
+    """A folder that rustc takes with --sysroot: links to a standard library for each triple. Raises OutputError."""
+    key = Digest.of("\0".join(f"{triple}={folder}" for triple, folder in sorted(folders.items())).encode())
+    sysroot = cache_dir / "sysroots" / key.short
+    try:
+        for triple, folder in folders.items():
+            place = sysroot / "lib" / "rustlib" / triple
+            if place.is_symlink():
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary = place.with_name(f".{triple}-{os.getpid()}")
+            temporary.symlink_to(folder)
+            temporary.replace(place)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {sysroot}: {os.strerror(error.errno or 0)}",
+            hint="name another folder with CARGOSHIP_CACHE_DIR",
+        ) from error
+    return sysroot
+
+
+def _compile(
+    work: Path, triples: Sequence[str], rust: Rust, stream: Stream, env: Mapping[str, str], *, offline: bool
+) -> None:
+    sources = rust.sources
+    if sources is None:
+        raise StandardLibraryMissing(f"the sources of Rust {rust.release}'s standard library are not installed")
+    (work / "Cargo.toml").write_text(_MANIFEST)
+    (work / "lib.rs").write_text("#![no_std]\n")
+    wrapper = work / "rustc-wrapper"
+    wrapper.write_text(_WRAPPER)
+    wrapper.chmod(0o755)
+    argv = [str(rust.cargo), "build", "-Zbuild-std=std,panic_abort,panic_unwind", "--release",
+            "--manifest-path", str(work / "Cargo.toml"), "--target-dir", str(work / "target"),
+            "--message-format", "json-render-diagnostics"]  # fmt: skip
+    for triple in triples:
+        argv += ["--target", triple]
+    vendored = sources / "vendor"
+    if vendored.is_dir():
+        argv += ["--config", 'source.crates-io.replace-with="standard-library"',
+                 "--config", f"source.standard-library.directory={_toml_string(str(vendored.resolve()))}"]  # fmt: skip
+    if offline:
+        argv.append("--offline")
+    clean = {
+        name: value
+        for name, value in env.items()
+        if name not in _NOT_INHERITED and not name.startswith(_NOT_INHERITED_PREFIXES)
+    }
+    remapped = f"/rustc/{rust.commit or rust.release}/library"
+    flags = ["-Cembed-bitcode=yes", f"--remap-path-prefix={sources.resolve()}={remapped}", f"--remap-path-prefix={sources}={remapped}"]
+    clean |= {
+        "RUSTC": str(rust.rustc),
+        "RUSTC_BOOTSTRAP": "1",
+        "RUSTC_WRAPPER": str(wrapper),
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags),
+    }
+    # in a folder of its own, so that the user's .cargo/config.toml and rust-toolchain.toml have no say here
+    if stream(Command(tuple(argv), cwd=work, env=clean)) != 0:
+        raise SysrootBuildFailed(
+            f"the standard library could not be built for {', '.join(triples)}",
+            hint="cargo's own words are above; cargoship doctor shows other ways to get it",
+        )
+
+
+def _collect(deps: Path, into: Path) -> None:
+    into.mkdir(parents=True)
+    for library in sorted(deps.glob("*.rlib")):
+        if not library.name.startswith("libstandard_library-"):
+            shutil.move(library, into / library.name)
+
+
+def _toml_string(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,151 @@
+"""The thin programs that cargo and build scripts call as rustc, C compiler, archiver and linker of a target.
+
+They are found by bare names on PATH and take everything that differs from machine to machine from the
+environment, so that nothing of a machine enters cargo's fingerprints: the cc crate makes the value of
+`CC_<target>` one of the things that a build script's result depends on.
+
+The linker's name ends in `-ld`: rustc then speaks to it as to a plain linker, without a flag that says so
+(rustc_target's inference of linker flavours from names).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from cargoship.errors import OutputError
+from cargoship.oci.digest import Digest
+from cargoship.platforms import Row
+
+RUSTC = "cargoship-rustc"
+# Without the last three, CMake finds headers and libraries of the host
+_CMAKE = """set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR {processor})
+set(CMAKE_C_COMPILER cargoship-{triple}-cc)
+set(CMAKE_CXX_COMPILER cargoship-{triple}-c++)
+set(CMAKE_ASM_COMPILER cargoship-{triple}-cc)
+set(CMAKE_AR cargoship-{triple}-ar)
+set(CMAKE_RANLIB cargoship-{triple}-ranlib)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+"""
+_ARM_OR_X86 = {"arm", "386"}
+# Zig's header folders, <first>-linux-musl and <second>-linux-any, where they are not named for the architecture
+_HEADERS = {
+    "x86_64": ("x86_64", "x86"),
+    "powerpc64le": ("powerpc64", "powerpc"),
+    "riscv64": ("riscv64", "riscv"),
+}
+
+
+def linker(triple: str) -> str:
+    """Name of a target's linker."""
+    return f"cargoship-{triple}-ld"
+
+
+def compiler_environment(triple: str) -> dict[str, str]:
+    """What tells the cc crate, cmake and autotools of a target's C compiler and archiver.
+
+    The names of variables as the cc crate documents them: `<NAME>_<triple with underscores>`.
+    """
+    suffix = triple.replace("-", "_")
+    return {
+        f"CC_{suffix}": f"cargoship-{triple}-cc",
+        f"CXX_{suffix}": f"cargoship-{triple}-c++",
+        f"AR_{suffix}": f"cargoship-{triple}-ar",
+        f"RANLIB_{suffix}": f"cargoship-{triple}-ranlib",
+    }
+
+
+def bindgen_arguments(row: Row, zig_lib: Path) -> str:
+    """clang arguments that show bindgen the C headers that Zig compiles with, in Zig's own order."""
+    architecture = row.zig_musl.partition("-")[0]
+    headers, family = _HEADERS.get(architecture, (architecture, architecture))
+    include = zig_lib / "libc" / "include"
+    folders = [
+        zig_lib / "include",
+        include / f"{headers}-linux-musl",
+        include / "generic-musl",
+        include / f"{family}-linux-any",
+        include / "any-linux-any",
+    ]
+    system = [part for folder in folders for part in ("-isystem", str(folder))]
+    return shlex.join([f"--target={row.musl}", "-nostdinc", *system])
+
+
+def cmake_toolchain(triple: str) -> str:
+    """Name of a target's CMake toolchain file, in the wrappers' folder."""
+    return f"{triple}.cmake"
+
+
+def write_wrappers(cache_dir: Path, rows: Sequence[tuple[str, Row]], *, identity: str) -> Path:
+    """Write the wrappers for (triple, row) pairs and return their folder.
+
+    The folder's name holds `identity` (what the toolchain is): cargo remembers what a rustc at a path said of
+    itself, so another toolchain must stand at another path. Raises OutputError.
+    """
+    files = _files(rows)
+    key = Digest.of("\0".join([identity, *(f"{name}\0{text}" for name, text in sorted(files.items()))]).encode())
+    folder = cache_dir / "wrappers" / key.short
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+        making.chmod(0o755)
+        for name, text in files.items():
+            path = making / name
+            path.write_text(text)
+            path.chmod(0o755)
+        try:
+            making.rename(folder)
+        except OSError:  # another run was quicker, with the same bytes
+            if not folder.is_dir():
+                raise
+            for path in making.iterdir():
+                path.unlink()
+            making.rmdir()
+    except OSError as error:
+        raise OutputError(
+            f"cannot write compiler wrappers below {cache_dir}: {os.strerror(error.errno or 0)}",
+            hint="name another folder with CARGOSHIP_CACHE_DIR",
+        ) from error
+    return folder
+
+
+def driver() -> Path:
+    """The program that links whole C programs for the compiler wrappers."""
+    return Path(str(resources.files("cargoship.toolchain") / "scripts" / "driver.py"))
+
+
+def _files(rows: Sequence[tuple[str, Row]]) -> dict[str, str]:
+    files = {RUSTC: _script({}, "rustc")}
+    for triple, row in rows:
+        values = {"triple": triple, "zig_target": row.zig_musl, "zig_cpu": row.zig_cpu or "", "march": _march(row)}
+        for language in ("cc", "c++"):
+            files[f"cargoship-{triple}-{language}"] = _script({**values, "language": language}, "cc")
+        files[linker(triple)] = _script(values, "runtime", "ld")
+        files[f"cargoship-{triple}-ar"] = _script({}, "ar")
+        files[f"cargoship-{triple}-ranlib"] = _script({}, "ranlib")
+        files[cmake_toolchain(triple)] = _CMAKE.format(triple=triple, processor=triple.partition("-")[0])
+    return files
+
+
+def _march(row: Row) -> str:
+    """How the compiler wrapper treats -march, whose values Zig does not share with GCC and clang."""
+    architecture = row.platform.architecture
+    if architecture in _ARM_OR_X86:
+        return "drop"
+    return {"arm64": "aarch64", "riscv64": "riscv"}.get(architecture, "keep")
+
+
+def _script(values: Mapping[str, str], *bodies: str) -> str:
+    folder = resources.files("cargoship.toolchain") / "scripts"
+    lines = ["#!/bin/sh", *(f"{name}={shlex.quote(value)}" for name, value in values.items())]
+    return "\n".join(lines) + "\n" + "".join((folder / f"{body}.sh").read_text() for body in bodies)
