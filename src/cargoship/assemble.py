@@ -38,7 +38,9 @@ class Assembly:
         )
 
 
-def layers_of(image: ImagePlan, binaries: Mapping[str, Path], files: Sequence[IncludedFile], assembly: Assembly) -> tuple[Layer, ...]:
+def layers_of(
+    image: ImagePlan, binaries: Mapping[str, Path], files: Sequence[IncludedFile], assembly: Assembly
+) -> tuple[Layer, ...]:
     """The layers that an image has above its base, for one platform; `binaries` are paths by name."""
     layers = []
     prepared = (*_files(files), *_folders(image))
@@ -111,7 +113,7 @@ def _folders(image: ImagePlan) -> Iterable[Entry]:
 
 
 def _owner(user: str) -> tuple[int, int]:
-    """uid and gid of a user by number or of `nonroot`; root's for other names, which only the base can resolve."""
+    """Uid and gid of a user by number or of `nonroot`; root's for other names, which only the base can resolve."""
     name, _, group = user.partition(":")
     known = {"nonroot": _NONROOT, "root": 0}
     uid = int(name) if name.isdigit() else known.get(name, 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.failure import explain_failure
 from cargoship.cargo.messages import Artifact as Unit
-from cargoship.cargo.messages import Message, MessageReader
+from cargoship.cargo.messages import BuildFinished, BuildScriptRun, Message, MessageReader
 from cargoship.cargo.progress import PROGRESS_ENV, StatusLine, StderrReader, Written
 from cargoship.errors import CompileFailed
 from cargoship.events import CompileProgress, Emit, Level, Note, PhaseEnded, PhaseStarted, ToolOutput, UnitFinished
@@ -71,8 +71,9 @@ def run(
             emit(Note(line, Level.VERBOSE))
     if code != 0:
         raise _failure(code, watch.tail)
-    compiled = sum(not unit.fresh for unit in watch.units)
-    emit(PhaseEnded("compile", time.monotonic() - started, f"{compiled} units compiled, {len(watch.units) - compiled} fresh"))
+    fresh = sum(unit.fresh for unit in watch.units)
+    detail = f"{len(watch.units) - fresh} units compiled, {fresh} fresh"
+    emit(PhaseEnded("compile", time.monotonic() - started, detail))
     return _artifacts(watch.units, toolchain)
 
 
@@ -117,6 +118,8 @@ class _Watch:
                     self._emit(UnitFinished(message.package, message.target_name, message.fresh))
                 case ToolOutput():
                     self._emit(message)
+                case BuildScriptRun() | BuildFinished():
+                    pass
 
     def _show(self, written: Sequence[Written]) -> None:
         for each in written:

@@ -77,7 +77,6 @@ class LayerAssembled:
     name: str
     digest: str
     size_bytes: int
-    reused: bool
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from cargoship.oci.archive_reader import read_archive
 from cargoship.oci.config import ConfigFile
 from cargoship.oci.descriptor import INDEX_TYPES, Descriptor

@@ -7,15 +7,12 @@ Everything that can be refused is refused before the first compile. Each step is
 
 from __future__ import annotations
 
-import os
 import platform as machine
-import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -53,6 +50,19 @@ from cargoship.settings.include import IncludedFile, resolve_includes
 from cargoship.settings.sources import load_settings
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
+
+__all__ = [
+    "BuildResult",
+    "BuiltImage",
+    "Context",
+    "Diagnosis",
+    "Inspection",
+    "build",
+    "doctor",
+    "inspect",
+    "pack",
+    "plan",
+]
 
 
 @dataclass(frozen=True)
@@ -234,7 +244,7 @@ def _sources(image: ImagePlan, made: Plan) -> _Sources:
 def _program(built: Mapping[tuple[Platform, str, str], Path], platform: Platform, binary: Binary) -> Path:
     path = built.get((platform, binary.package, binary.name))
     if path is None:
-        raise BinaryUnknown(f"cargo built no program {binary.name} for {platform}", hint="run with -v to see what it built")
+        raise BinaryUnknown(f"cargo built no program {binary.name} for {platform}", hint="see what -v says it built")
     return path
 
 
@@ -294,8 +304,7 @@ def _index(
         layers = list(workers.map(one, made.platforms))
     for platform, own in layers:
         for layer in own:
-            descriptor = layer.descriptor
-            context.emit(LayerAssembled(f"{image.name} {platform}", str(descriptor.digest), descriptor.size_bytes, reused=False))
+            context.emit(_assembled(f"{image.name} {platform}", layer))
     return index_of(
         [
             assemble.image_of(
@@ -305,6 +314,10 @@ def _index(
         ],
         annotations=annotations,
     )
+
+
+def _assembled(name: str, layer: Layer) -> LayerAssembled:
+    return LayerAssembled(f"{name}: {layer.created_by}", str(layer.descriptor.digest), layer.descriptor.size_bytes)
 
 
 def _publish(image: ImagePlan, index: Index, made: Plan, context: Context) -> BuiltImage:

@@ -10,6 +10,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.segments import InterpSegment
 
 from cargoship.errors import CannotStart
 
@@ -51,10 +52,10 @@ def _read(elf: ELFFile) -> ElfFacts:
     interpreter = None
     needed: list[str] = []
     for segment in elf.iter_segments():
-        if segment["p_type"] == "PT_INTERP":
+        if isinstance(segment, InterpSegment):
             interpreter = segment.get_interp_name()
         elif isinstance(segment, DynamicSegment):
-            needed = [tag.needed for tag in segment.iter_tags("DT_NEEDED")]
+            needed = [str(tag.needed) for tag in segment.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]  # set by kind of tag
     return ElfFacts(
         machine=str(elf["e_machine"]),
         bits=elf.elfclass,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.layout_reader import Files, open_regular, read_index
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _MEMBERS_MAX = 10_000
 
@@ -73,7 +76,8 @@ class _Section(io.RawIOBase):
         self._position = max(0, origin + offset)
         return self._position
 
-    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override] - any writable buffer will do
+    def readinto(self, target: WriteableBuffer) -> int:
+        buffer = memoryview(target).cast("B")
         wanted = max(0, min(len(buffer), self._size_bytes - self._position))
         self._file.seek(self._start + self._position)
         data = self._file.read(wanted)

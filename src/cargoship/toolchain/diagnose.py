@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
-from cargoship.errors import CargoshipError, ToolMissing
+from cargoship.errors import ToolMissing
 from cargoship.platforms import LibcFamily, Row
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
 from cargoship.toolchain.locate import Wanted, ways_out
 from cargoship.toolchain.rust import Rust, toolchains
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -51,11 +48,11 @@ class Diagnosis:
 def diagnose(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Diagnosis:
     """Look for everything; a missing tool is a finding, not an error. Raises PlatformUnknown."""
     pairs = wanted.pairs
-    zig, zig_finding = _attempt("zig", lambda: find_zig(runner, env), lambda zig: f"{zig.version} ({zig.path})")
+    zig, zig_finding = _zig(runner, env)
     rusts, failure = _all_toolchains(runner, env, wanted)
     findings = [_rust(rusts, failure), zig_finding]
     if wanted.libc.family is LibcFamily.GNU:
-        findings.append(_attempt("cargo-zigbuild", lambda: find_zigbuild(env), str)[1])
+        findings.append(_zigbuild(env))
     findings.append(_host_compiler(env))
     if rusts and zig is not None:
         best = min(rusts, key=lambda rust: len(_lacking(rust, zig, wanted)))
@@ -80,12 +77,19 @@ def _rust(rusts: list[Rust], failure: ToolMissing | None) -> Finding:
     return Finding("rust", shown)
 
 
-def _attempt(subject: str, find: Callable[[], _T], show: Callable[[_T], str]) -> tuple[_T | None, Finding]:
+def _zig(runner: Runner, env: Mapping[str, str]) -> tuple[Zig | None, Finding]:
     try:
-        found = find()
-    except CargoshipError as error:
-        return None, Finding(subject, None, error.message, hint=error.hint or "")
-    return found, Finding(subject, show(found))
+        zig = find_zig(runner, env)
+    except ToolMissing as error:
+        return None, Finding("zig", None, error.message, hint=error.hint or "")
+    return zig, Finding("zig", f"{zig.version} ({zig.path})")
+
+
+def _zigbuild(env: Mapping[str, str]) -> Finding:
+    try:
+        return Finding("cargo-zigbuild", str(find_zigbuild(env)))
+    except ToolMissing as error:
+        return Finding("cargo-zigbuild", None, error.message, hint=error.hint or "")
 
 
 def _host_compiler(env: Mapping[str, str]) -> Finding:
@@ -125,9 +129,6 @@ def _target(triple: str, row: Row, rust: Rust, zig: Zig, wanted: Wanted) -> Find
         argv = (str(rust.rustup), "target", "add", "--toolchain", rust.sysroot.name, triple)
         mend = Command(argv, cwd=wanted.cwd)
     if rust.sources is not None:
-        return Finding(
-            subject,
-            f"standard library not built yet: the first build makes it from {rust.sources} (a minute or two, once{made_from})",
-            mend=mend,
-        )
+        how = f"the first build makes it from {rust.sources} (a minute or two, once{made_from})"
+        return Finding(subject, f"standard library not built yet: {how}", mend=mend)
     return Finding(subject, None, "no standard library", mend=mend, hint=ways_out([triple]))

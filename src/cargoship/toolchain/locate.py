@@ -13,11 +13,12 @@ from pathlib import Path
 
 from cargoship.errors import StandardLibraryMissing, ToolMissing
 from cargoship.events import Emit, Level, Note
-from cargoship.platforms import Libc, LibcFamily, Platform, Row, row
+from cargoship.oci.platform import Platform
+from cargoship.platforms import Libc, LibcFamily, Row, row
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
 from cargoship.toolchain.rust import Rust, toolchains
-from cargoship.toolchain.sysroot import Stream
+from cargoship.toolchain.sysroot import StandardLibrary, Stream
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
 
 
@@ -94,23 +95,23 @@ def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, 
     for rust in candidates:
         if rust.sources is not None:
             lacking = _lacking(rust, zig, wanted)
-            names = ", ".join(triple for triple, _ in lacking)
-            emit(Note(f"building Rust {rust.release}'s standard library for {names} (once, kept in {wanted.cache_dir})"))
+            names = ", ".join(library.triple for library in lacking)
+            emit(Note(f"building Rust {rust.release}'s standard library for {names}: once, kept in {wanted.cache_dir}"))
             sysroot.build(
-                [sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc) for triple, entry in lacking],
+                lacking,
                 rust=rust, zig=zig, runner=runner, stream=stream, env=env, offline=wanted.offline,
             )  # fmt: skip
             return _assembled(rust, zig, wanted, env)
     raise _nothing_found(candidates, zig, wanted)
 
 
-def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[tuple[str, Row]]:
-    return [
-        (triple, entry)
+def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[StandardLibrary]:
+    libraries = (
+        sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc)
         for triple, entry in wanted.pairs
         if not rust.has_std(triple)
-        and not sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc).is_built
-    ]
+    )
+    return [library for library in libraries if not library.is_built]
 
 
 def _assembled(rust: Rust, zig: Zig, wanted: Wanted, env: Mapping[str, str]) -> Toolchain:
@@ -157,7 +158,7 @@ def _nothing_found(candidates: Sequence[Rust], zig: Zig, wanted: Wanted) -> Stan
     if not candidates:
         return ToolMissing("no Rust toolchain was found", hint="install Rust with rustup (https://rustup.rs)")
     rust = candidates[0]
-    names = [triple for triple, _ in _lacking(rust, zig, wanted)]
+    names = [library.triple for library in _lacking(rust, zig, wanted)]
     return StandardLibraryMissing(
         f"Rust {rust.release} ({rust.rustc}) has no standard library for {', '.join(names)}",
         hint=ways_out(names),

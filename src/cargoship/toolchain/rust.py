@@ -146,6 +146,5 @@ def _on_path(name: str, env: Mapping[str, str]) -> Iterator[Path]:
 
 def _is_pinned(cwd: Path) -> bool:
     """Whether a toolchain file of rustup's applies (the rustup book, "Overrides")."""
-    return any(
-        (folder / name).is_file() for folder in (cwd, *cwd.parents) for name in ("rust-toolchain.toml", "rust-toolchain")
-    )
+    names = ("rust-toolchain.toml", "rust-toolchain")
+    return any((folder / name).is_file() for folder in (cwd, *cwd.parents) for name in names)

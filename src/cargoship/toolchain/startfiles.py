@@ -55,7 +55,7 @@ class Musl:
 
 
 def find_musl(row: Row, *, root: Path = Path("/usr/lib")) -> Musl:
-    """musl of a target: the distribution's where musl-dev for it is installed (Debian's multiarch folders)."""
+    """Musl of a target: the distribution's where musl-dev for it is installed (Debian's multiarch folders)."""
     architecture, _, rest = row.zig_musl.partition("-")
     folder = root / f"{'i386' if architecture == 'x86' else architecture}-{rest}"
     complete = all((folder / name).exists() for name in (*_FROM_MUSL, "libc.a"))
@@ -116,7 +116,8 @@ def _compile_musl(maker: _Maker, into: Path) -> None:
     source = maker.zig.lib / "libc" / "musl"
     architecture = maker.row.zig_musl.partition("-")[0]
     architecture = {"x86": "i386", "powerpc64le": "powerpc64"}.get(architecture, architecture)
-    includes = [f"-I{source / folder}" for folder in (f"arch/{architecture}", "arch/generic", "src/internal", "src/include")]
+    folders = (f"arch/{architecture}", "arch/generic", "src/internal", "src/include")
+    includes = [f"-I{source / folder}" for folder in folders]
     for name in ("crt1", "rcrt1", "Scrt1"):
         maker.compile(
             source / "crt" / f"{name}.c", into / f"{name}.o",

@@ -46,7 +46,7 @@ path = "lib.rs"
 [workspace]
 """
 # The user's settings that would change how the standard library is compiled
-_NOT_INHERITED = ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_TARGET_DIR")
+_NOT_INHERITED = ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER")
 _NOT_INHERITED_PREFIXES = ("CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_UNSTABLE_")
 
 Stream = Callable[[Command], int]
@@ -166,7 +166,8 @@ def _compile(
         if name not in _NOT_INHERITED and not name.startswith(_NOT_INHERITED_PREFIXES)
     }
     remapped = f"/rustc/{rust.commit or rust.release}/library"
-    flags = ["-Cembed-bitcode=yes", f"--remap-path-prefix={sources.resolve()}={remapped}", f"--remap-path-prefix={sources}={remapped}"]
+    paths = dict.fromkeys((sources, sources.resolve()))
+    flags = ["-Cembed-bitcode=yes", *(f"--remap-path-prefix={path}={remapped}" for path in paths)]
     clean |= {
         "RUSTC": str(rust.rustc),
         "RUSTC_BOOTSTRAP": "1",

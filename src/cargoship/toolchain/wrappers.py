@@ -64,7 +64,7 @@ def compiler_environment(triple: str) -> dict[str, str]:
 
 
 def bindgen_arguments(row: Row, zig_lib: Path) -> str:
-    """clang arguments that show bindgen the C headers that Zig compiles with, in Zig's own order."""
+    """The clang arguments that show bindgen the C headers that Zig compiles with, in Zig's own order."""
     architecture = row.zig_musl.partition("-")[0]
     headers, family = _HEADERS.get(architecture, (architecture, architecture))
     include = zig_lib / "libc" / "include"
