@@ -123,8 +123,9 @@ def _start(command: Command, stdin: int | IO[bytes]) -> subprocess.Popen[bytes]:
 
 def _pump(source: IO[bytes], sink: Sink) -> None:
     # read1 returns what is there instead of waiting for a full buffer, so that progress is shown as it happens
-    while chunk := source.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
-        sink(chunk)
+    with source:
+        while chunk := source.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
+            sink(chunk)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -37,7 +37,7 @@ class Package:
     root: Path
     """The folder of the manifest."""
     bins: tuple[Binary, ...] = ()
-    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Every feature and what it turns on, those of optional dependencies included."""
     dependencies: tuple[str, ...] = ()
     """The keys of its dependency tables, sorted."""
@@ -48,7 +48,7 @@ class Package:
     repository: str | None = None
     documentation: str | None = None
     license: str | None = None
-    metadata_cargoship: Mapping[str, object] = field(default_factory=dict)
+    metadata_cargoship: Mapping[str, object] = field(default_factory=dict, hash=False)
     """[package.metadata.cargoship] as it stands in the manifest."""
 
 
@@ -67,7 +67,7 @@ class Project:
     selected: Package | None
     """The package whose folder was asked for; None in the folder of a virtual workspace."""
     lock: Path | None
-    metadata_cargoship: Mapping[str, object] = field(default_factory=dict)
+    metadata_cargoship: Mapping[str, object] = field(default_factory=dict, hash=False)
     """[workspace.metadata.cargoship] as it stands in the workspace's manifest."""
 
     @property

@@ -14,7 +14,7 @@ from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Package, Project
 from cargoship.cargo.suggest import listed
 from cargoship.errors import PlatformUnknown, UsageError
-from cargoship.events import Note
+from cargoship.events import Level, Note
 from cargoship.plan.choose import FeatureChoice, Group, choose_groups
 from cargoship.plan.describe import describe, placeholders, reference, rfc3339
 from cargoship.plan.model import ImagePlan, OutputKind, Plan, Selection
@@ -75,7 +75,7 @@ def make_plan(
         outputs=selection.outputs,
         push=selection.push,
         load=selection.load,
-        notes=(*notes, *left_out),
+        notes=(*notes, *left_out, *_remarks(images)),
     )
     _check_floor(plan)
     return plan
@@ -136,6 +136,12 @@ def _image(
         labels={**described, **own.labels},
         annotations={**described, **own.annotations},
     )
+
+
+def _remarks(images: Sequence[ImagePlan]) -> list[Note]:
+    checked = [image.name for image in images if image.settings.healthcheck is not None]
+    text = f"only Docker reads the healthcheck of {listed(checked)}; the OCI format has none"
+    return [Note(text, Level.VERBOSE)] if checked else []
 
 
 def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> None:

@@ -110,9 +110,8 @@ def _flags(values: Mapping[str, object]) -> Layer:
             raise UsageError(f"{key} is not a setting{did_you_mean(key, BY_KEY)}", hint=f"settings: {listed(BY_KEY)}")
         kind = field.spec.kind
         try:
-            # A flag's own text may be in the form of a variable, where the setting is no plain text
-            plain = isinstance(value, str) and kind.schema.get("type") in {"array", "object", "boolean"}
-            found[field.attribute] = kind.parse(kind.from_text(str(value)) if plain else value)
+            # Text has the form that it has in a variable: a list with commas, a table in lines
+            found[field.attribute] = kind.parse(kind.from_text(value) if isinstance(value, str) else value)
         except Wrong as error:
             raise UsageError(_sentence(key, error), hint=error.hint) from error
     return Layer(found)

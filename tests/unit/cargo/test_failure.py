@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from cargoship.cargo.failure import explain_failure
+from cargoship.errors import CargoshipError, LockOutdated, ManifestInvalid, UsageError
+
+PREVENT = "was passed to prevent this"
+LOCK = "/w/Cargo.lock"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "family", "word"),
+    [
+        (f"error: cannot update the lock file {LOCK} because --locked {PREVENT}\n", LockOutdated, LOCK),
+        (f"error: cannot create the lock file {LOCK} because --locked {PREVENT}\n", LockOutdated, LOCK),
+        (f"error: cannot update the lock file {LOCK} because --frozen {PREVENT}\n", LockOutdated, LOCK),
+        (f"error: the lock file {LOCK} needs to be updated but --locked {PREVENT}\n", LockOutdated, LOCK),
+        (f"\x1b[1m\x1b[91merror\x1b[0m: cannot update the lock file /a b/Cargo.lock because --locked {PREVENT}\n",
+         LockOutdated, "/a b/Cargo.lock"),
+        (f"error: failed to parse lock file at: {LOCK}\n\nCaused by:\n  TOML parse error", ManifestInvalid, LOCK),
+        ("error: profile `dist` is not defined\n", UsageError, "dist"),
+        ('error[E0308]: mismatched types\nerror: could not compile `proj` (bin "proj")\n', None, ""),
+        ("", None, ""),
+    ],
+)  # fmt: skip
+def test_meaning(stderr: str, family: type[CargoshipError] | None, word: str) -> None:
+    found = explain_failure("    Updating crates.io index\n" + stderr)
+    assert (type(found) if found else None) == family
+    if found:
+        assert word in found.message
+        assert found.hint or found.details
+        assert "Updating" not in (found.details or "")

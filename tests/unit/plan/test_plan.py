@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cargoship.cargo.git import GitFacts
+from cargoship.cargo.project import Binary, Package, Project
+from cargoship.errors import (
+    BinaryUnknown,
+    CargoshipError,
+    FeatureUnknown,
+    NothingToShip,
+    PackageUnknown,
+    PlatformUnknown,
+    UsageError,
+)
+from cargoship.plan import Output, OutputKind, Plan, Selection, choose_epoch, choose_packages, make_plan, plan_to_json
+from cargoship.settings.sources import load_settings
+
+ROOT = Path("/w")
+SHA = "0123456789abcdef0123456789abcdef01234567"
+GIT = GitFacts(SHA, 86400, branch="fix/it", tag="v1.0+x", remote="https://git.example.com/me/w")
+
+
+def package(name: str, *bins: str | Binary, **more: Any) -> Package:  # noqa: ANN401
+    binaries = tuple(each if isinstance(each, Binary) else Binary(each, name) for each in bins)
+    folder = ROOT / name
+    return Package(f"path+file:///w/{name}#1.2.3", name, "1.2.3", folder / "Cargo.toml", folder, binaries, **more)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A project, and what is asked of it."""
+
+    packages: tuple[Package, ...]
+    selected: str | None = None
+    workspace: Mapping[str, object] = field(default_factory=dict)
+    lock: bool = True
+    git: GitFacts | None = GIT
+    selection: Selection = field(default_factory=lambda: Selection(ROOT))
+
+    def asked(self, **what: Any) -> Workspace:  # noqa: ANN401
+        return replace(self, selection=replace(self.selection, **what))
+
+    def flags(self, **settings: object) -> Workspace:
+        return self.asked(overrides=settings)
+
+    def plan(self) -> Plan:
+        chosen = next((each for each in self.packages if each.name == self.selected), None)
+        project = Project(
+            root=ROOT,
+            folder=chosen.root if chosen else ROOT,
+            target_dir=ROOT / "target",
+            packages=self.packages,
+            default_members=self.packages,
+            selected=chosen,
+            lock=ROOT / "Cargo.lock" if self.lock else None,
+            metadata_cargoship=self.workspace,
+        )
+        packages = choose_packages(project, self.selection)
+        settings, notes = load_settings(project, packages, env={}, overrides=self.selection.overrides)
+        epoch = choose_epoch({}, self.git)
+        return make_plan(project, packages, settings, self.selection, git=self.git, epoch=epoch, notes=notes)
+
+
+def check(
+    workspace: Workspace,
+    *,
+    images: Mapping[str, Sequence[str]],
+    arguments: str | None = None,
+    references: Sequence[str] | None = None,
+    notes: Sequence[str] = (),
+) -> None:
+    plan = workspace.plan()
+    assert {image.name: [binary.name for binary in image.bins] for image in plan.images} == {
+        name: list(bins) for name, bins in images.items()
+    }
+    if arguments is not None:
+        assert " ".join(plan.cargo.arguments()[5:]) == arguments
+    if references is not None:
+        assert [str(reference) for image in plan.images for reference in image.references] == list(references)
+    assert len(plan.notes) == len(notes)
+    for note, words in zip(plan.notes, notes, strict=True):
+        assert words in note.text
+    json.dumps(plan_to_json(plan))
+
+
+def refuse(workspace: Workspace, family: type[CargoshipError], word: str, hint: str = "") -> None:
+    with pytest.raises(CargoshipError) as caught:
+        workspace.plan()
+    assert type(caught.value) is family
+    assert word in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+BOTH = "--package api@1.2.3 --package work@1.2.3 --bin api --bin work"
+MUSL = "--target x86_64-unknown-linux-musl --target aarch64-unknown-linux-musl"
+ONE = Workspace(
+    (package("app", "app", features={"default": ("tls",), "tls": (), "pg": ("dep:pq",)}, dependencies=("pq",)),), "app"
+)
+TWO = Workspace(
+    (package("lib"), package("api", "api", features={"x": ()}), package("work", "work", features={"y": ()}))
+)
+TOOLS = Binary("tools", "app", ("admin",))
+MANY = Workspace((package("app", "server", "worker", TOOLS, features={"admin": (), "all": ("admin",)}),), "app")
+RUN = Workspace((package("app", "server", "worker", default_run="server"),), "app")
+
+
+def with_settings(workspace: Workspace, **by_package: Mapping[str, object]) -> Workspace:
+    packages = tuple(replace(each, metadata_cargoship=by_package.get(each.name, {})) for each in workspace.packages)
+    return replace(workspace, packages=packages)
+
+
+@pytest.mark.parametrize(
+    ("workspace", "images", "arguments"),
+    [
+        (ONE, {"app": ["app"]}, f"--release --package app@1.2.3 --bin app {MUSL} --locked"),
+        (replace(ONE, lock=False), {"app": ["app"]}, f"--release --package app@1.2.3 --bin app {MUSL}"),
+        (ONE.asked(locked=False, jobs=2), {"app": ["app"]}, f"--release --package app@1.2.3 --bin app {MUSL} --jobs 2"),
+        (ONE.asked(frozen=True), {"app": ["app"]}, f"--release --package app@1.2.3 --bin app {MUSL} --frozen"),
+        (ONE.asked(profile="dist", features=("pg,tls",), no_default_features=True), {"app": ["app"]},
+         f"--profile dist --package app@1.2.3 --bin app {MUSL} --features pg,tls --no-default-features --locked"),
+        (with_settings(ONE, app={"profile": "x", "features": ["pg"], "default-features": False}), {"app": ["app"]},
+         f"--profile x --package app@1.2.3 --bin app {MUSL} --features pg --no-default-features --locked"),
+        (with_settings(ONE, app={"features": ["pg"]}).asked(features=("app/tls", "pq/any")), {"app": ["app"]},
+         f"--release --package app@1.2.3 --bin app {MUSL} --features app/tls,pq/any --locked"),
+        (ONE.flags(platforms=("arm64",), libc="gnu:2.28"), {"app": ["app"]},
+         "--release --package app@1.2.3 --bin app --target aarch64-unknown-linux-gnu --locked"),
+        (TWO, {"api": ["api"], "work": ["work"]},
+         f"--release {BOTH} {MUSL} --locked"),
+        (with_settings(TWO, api={"features": ["x"]}, work={"features": ["y"]}), {"api": ["api"], "work": ["work"]},
+         f"--release {BOTH} {MUSL} --features api/x,work/y --locked"),
+        (TWO.asked(packages=("work",)), {"work": ["work"]},
+         f"--release --package work@1.2.3 --bin work {MUSL} --locked"),
+        (TWO.asked(bins=("api",)), {"api": ["api"]}, f"--release --package api@1.2.3 --bin api {MUSL} --locked"),
+        (replace(TWO, selected="api"), {"api": ["api"]}, f"--release --package api@1.2.3 --bin api {MUSL} --locked"),
+        (replace(TWO, workspace={"bundle": ["work", "api"]}), {"work": ["work", "api"]},
+         f"--release {BOTH} {MUSL} --locked"),
+        (with_settings(replace(TWO, selected="api"), api={"bundle": ["api", "work"]}), {"api": ["api", "work"]},
+         f"--release {BOTH} {MUSL} --locked"),
+        (replace(TWO, workspace={"bins": ["work"]}), {"work": ["work"]}, None),
+        (MANY.asked(all_features=True), {"server": ["server"], "tools": ["tools"], "worker": ["worker"]}, None),
+        (MANY.asked(features=("all",), bins=("tools",)), {"tools": ["tools"]}, None),
+        (with_settings(MANY, app={"bundle": ["worker", "server"]}).asked(features=("all",)),
+         {"tools": ["tools"], "worker": ["worker", "server"]}, None),
+        (with_settings(MANY, app={"bundle": ["worker", "server"]}).asked(bins=("server",)),
+         {"server": ["server"]}, None),
+        (MANY.asked(bins=("worker", "server"), overrides={"bundle": "server,worker"}),
+         {"server": ["server", "worker"]}, None),
+        (with_settings(RUN, app={"bins": ["worker"]}), {"worker": ["worker"]}, None),
+        (with_settings(RUN, app={"bundle": ["server", "worker"]}), {"server": ["server", "worker"]}, None),
+        (RUN.asked(bins=("worker",)), {"worker": ["worker"]}, None),
+        (with_settings(ONE, app={"name": "shop"}), {"shop": ["app"]}, None),
+        (Workspace((package("p", "My__App!x"),)), {"my__app-x": ["My__App!x"]}, None),
+    ],
+)  # fmt: skip
+def test_what_is_built(workspace: Workspace, images: Mapping[str, Sequence[str]], arguments: str | None) -> None:
+    check(workspace, images=images, arguments=arguments)
+
+
+def test_what_is_left_out_is_said() -> None:
+    check(
+        MANY,
+        images={"server": ["server"], "worker": ["worker"]},
+        notes=["tools is left out: it needs the features admin"],
+    )
+    check(RUN, images={"server": ["server"]}, notes=["app: server is shipped, its default-run, and not worker"])
+
+
+@pytest.mark.parametrize(
+    ("tags", "references"),
+    [
+        (("ghcr.io/me/{name}:{version}", "me/{package}"), ("ghcr.io/me/app:1.2.3", "docker.io/me/app:latest")),
+        (("h.io/{name}:{git.sha}", "h.io/{name}:{git.short}"), (f"h.io/app:{SHA}", f"h.io/app:{SHA[:12]}")),
+        (("h.io/{name}:{git.branch}", "h.io/{name}:{git.tag}"), ("h.io/app:fix-it", "h.io/app:v1.0-x")),
+        (("h.io/a:1", "h.io/a:1"), ("h.io/a:1",)),
+    ],
+)
+def test_tags(tags: tuple[str, ...], references: tuple[str, ...]) -> None:
+    check(ONE.flags(tags=tags), images={"app": ["app"]}, references=references)
+    check(
+        with_settings(ONE, app={"tags": ["h.io/other"]}).flags(tags=tags),
+        images={"app": ["app"]},
+        references=references,
+    )
+
+
+OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARCHIVE
+
+
+@pytest.mark.parametrize(
+    ("workspace", "family", "word", "hint"),
+    [
+        (TWO.asked(packages=("wrk",)), PackageUnknown, 'did you mean "work"?', "api, lib, work"),
+        (TWO.asked(packages=("lib",)), NothingToShip, "package lib has no binary", ""),
+        (replace(TWO, selected="lib"), NothingToShip, "no binary in lib", "choose with --package"),
+        (Workspace((package("lib"),), "lib"), NothingToShip, "no binary in lib", "src/main.rs"),
+        (ONE.asked(bins=("apo",)), BinaryUnknown, 'did you mean "app"?', "binaries: app"),
+        (TWO.asked(packages=("api",), bins=("work",)), BinaryUnknown, "is in package work", "--package work"),
+        (MANY.asked(bins=("tools",)), BinaryUnknown, "needs features that are off: admin", "--features admin"),
+        (with_settings(MANY, app={"bins": ["tols"]}), BinaryUnknown, 'did you mean "tools"?', ""),
+        (with_settings(MANY, app={"bundle": ["server", "tols"]}), BinaryUnknown, 'did you mean "tools"?', ""),
+        (Workspace((package("app", TOOLS),)), NothingToShip, "with these features", "needs the features admin"),
+        (ONE.asked(features=("pgs",)), FeatureUnknown, "'pgs' is not known; did you mean \"pg\"?", "default, pg, tls"),
+        (ONE.asked(features=("app/pgs",)), FeatureUnknown, "did you mean", ""),
+        (ONE.asked(features=("pqq/x",)), FeatureUnknown, "no package or dependency 'pqq'; did you mean \"pq\"?", ""),
+        (with_settings(ONE, app={"features": ["pgs"]}), FeatureUnknown, "did you mean", ""),
+        (replace(TWO, workspace={"features": ["z"]}), FeatureUnknown, "'z' is not known", ""),
+        (ONE.flags(libc="gnu:2.5"), PlatformUnknown, "glibc 2.5", "gnu:2.17"),
+        (ONE.asked(jobs=0), UsageError, "0 jobs", ""),
+        (with_settings(TWO, api={"libc": "gnu"}), UsageError, "different libc", "--package"),
+        (with_settings(TWO, api={"platforms": ["arm64"]}), UsageError, "different platforms", ""),
+        (with_settings(TWO, api={"profile": "dist"}), UsageError, "different profile", ""),
+        (ONE.flags(tags=("h.io/{nam}",)), UsageError, 'unknown placeholder {nam}; did you mean "name"?', "{git.sha}"),
+        (replace(ONE, git=None).flags(tags=("h.io/x:{git.sha}",)), UsageError, "nothing is known for {git.sha}", ""),
+        (ONE.flags(tags=("h.io/App",)), UsageError, "not a repository name", "lower case"),
+        (ONE.flags(tags=("h.io/a@sha256:" + "0" * 64,)), UsageError, "has a digest", ""),
+        (ONE.asked(push=True), UsageError, "nowhere to push app to", "--tag"),
+        (TWO.flags(tags=("h.io/x",)), UsageError, "share the reference h.io/x:latest", "{name}"),
+        (replace(TWO, workspace={"name": "x"}), UsageError, "two images are called x", "set name"),
+        (ONE.asked(load=True, overrides={"compression": "zstd"}), UsageError, "--load does not go with zstd", "gzip"),
+        (ONE.asked(outputs=(Output(DOCKER, ROOT / "x"),), overrides={"compression": "zstd"}), UsageError, "zstd", ""),
+        (TWO.asked(outputs=(Output(TAR, ROOT / "x"),)), UsageError, "would hold 2 images: api, work", "{name}"),
+        (ONE.asked(outputs=(Output(TAR, ROOT / "x"), Output(OCI, ROOT / "x"))), UsageError, "two outputs", ""),
+    ],
+)  # fmt: skip
+def test_refused(workspace: Workspace, family: type[CargoshipError], word: str, hint: str) -> None:
+    refuse(workspace, family, word, hint)
+
+
+def test_what_engines_do_not_read_is_said() -> None:
+    check(
+        ONE.flags(healthcheck=["/app/app"]), images={"app": ["app"]}, notes=["only Docker reads the healthcheck of app"]
+    )
+
+
+def test_labels_and_annotations() -> None:
+    told = package(
+        "app", "app", authors=("A <a@x>", "B"), description="Two\n  lines", homepage="https://h", license="MIT",
+        documentation="https://d", metadata_cargoship={
+            "labels": {"org.opencontainers.image.title": "Mine", "k": "v"}, "annotations": {"n": "1"}},
+    )  # fmt: skip
+    image = Workspace((told,), git=replace(GIT, dirty=True)).plan().images[0]
+    standard = {
+        "authors": "A <a@x>, B",
+        "created": "1970-01-02T00:00:00Z",
+        "description": "Two lines",
+        "documentation": "https://d",
+        "licenses": "MIT",
+        "revision": SHA + "-dirty",
+        "source": "https://git.example.com/me/w",
+        "title": "app",
+        "url": "https://h",
+        "version": "1.2.3",
+    }
+    named = {f"org.opencontainers.image.{key}": value for key, value in standard.items()}
+    assert image.labels == {**named, "org.opencontainers.image.title": "Mine", "k": "v"}
+    assert image.annotations == {**named, "n": "1"}
+
+
+def test_source_is_the_manifests_first() -> None:
+    image = Workspace((package("app", "app", repository="https://r"),)).plan().images[0]
+    assert image.labels["org.opencontainers.image.source"] == "https://r"
+
+
+@pytest.mark.parametrize(
+    ("env", "git", "expected"),
+    [({}, None, 0), ({}, GIT, 86400), ({"SOURCE_DATE_EPOCH": "7"}, GIT, 7), ({"SOURCE_DATE_EPOCH": ""}, GIT, 86400)],
+)
+def test_epoch(env: Mapping[str, str], git: GitFacts | None, expected: int) -> None:
+    assert choose_epoch(env, git) == expected
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "9" * 30, "253402300800"])
+def test_epoch_that_is_no_time(text: str) -> None:
+    with pytest.raises(UsageError):
+        choose_epoch({"SOURCE_DATE_EPOCH": text}, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("oci:out", Output(OCI, ROOT / "out")),
+        ("oci-archive:/a/{name}.tar", Output(TAR, Path("/a/{name}.tar"))),
+        ("docker-archive:a:b.tar", Output(DOCKER, ROOT / "a:b.tar")),
+    ],
+)
+def test_output(text: str, expected: Output) -> None:
+    assert Output.parse(text, cwd=ROOT) == expected
+    assert str(expected.for_image("app").path) == str(expected.path).replace("{name}", "app")
+
+
+@pytest.mark.parametrize("text", ["out", "oci", "oci:", "docker:x", "oci-achive:x", ""])
+def test_output_that_is_none(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Output.parse(text, cwd=ROOT)
+    assert caught.value.hint
+
+
+def test_json_has_a_fixed_shape() -> None:
+    shown = plan_to_json(ONE.flags(tags=("h.io/{name}",), include=("a -> /a",), env={"B": "1", "A": "2"}).plan())
+    assert list(shown) == [
+        "version", "root", "target-dir", "platforms", "libc", "created", "epoch", "revision", "cargo", "images",
+        "destinations", "notes",
+    ]  # fmt: skip
+    images = shown["images"]
+    assert isinstance(images, list)
+    image = images[0]
+    assert isinstance(image, dict)
+    config = image["config"]
+    assert isinstance(config, dict)
+    assert config.pop("labels") == image.pop("annotations")
+    assert image == {
+        "name": "app",
+        "package": "app",
+        "version": "1.2.3",
+        "binaries": [{"name": "app", "package": "app"}],
+        "references": ["h.io/app:latest"],
+        "base": "static",
+        "compression": "gzip",
+        "config": {
+            "user": "nonroot", "env": {"A": "2", "B": "1"}, "entrypoint": ["/app/app"], "args": [], "workdir": "/app",
+            "expose": [], "volumes": [], "stop-signal": None, "healthcheck": None,
+        },
+        "include": [{"from": "a", "to": "/a", "mode": None, "owner": "0:0"}],
+    }  # fmt: skip

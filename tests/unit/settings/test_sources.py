@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cargoship.cargo.project import Package, Project
+from cargoship.errors import CargoshipError, SettingsInvalid, UsageError
+from cargoship.events import Level
+from cargoship.oci.platform import Platform
+from cargoship.platforms import Libc, LibcFamily
+from cargoship.settings.model import BY_KEY, FIELDS, Settings
+from cargoship.settings.sources import load_settings
+from cargoship.settings.values import Healthcheck, Include
+
+ARM64 = Platform("linux", "arm64")
+
+
+def project(workspace: Mapping[str, object], package: Mapping[str, object]) -> Project:
+    app = Package("id", "app", "1.0.0", Path("/w/app/Cargo.toml"), Path("/w/app"), metadata_cargoship=package)
+    return Project(Path("/w"), Path("/w"), Path("/w/target"), (app,), (app,), app, None, workspace)
+
+
+def load(
+    package: Mapping[str, object] | None = None,
+    *,
+    workspace: Mapping[str, object] | None = None,
+    env: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> tuple[Settings, list[str]]:
+    whole = project(workspace or {}, package or {})
+    found, notes = load_settings(whole, whole.packages, env=env or {}, overrides=flags or {})
+    assert all(note.level is Level.WARNING for note in notes)
+    return found["app"], [note.text for note in notes]
+
+
+def check(expected: Mapping[str, Any], **sources: Any) -> None:  # noqa: ANN401
+    found, notes = load(**sources)
+    assert found == replace(Settings(), **expected)
+    assert not notes
+
+
+def refuse(word: str, *, family: type[CargoshipError] = SettingsInvalid, hint: str = "", **sources: Any) -> None:  # noqa: ANN401
+    with pytest.raises(family) as caught:
+        load(**sources)
+    assert word in caught.value.message
+    assert "\n" not in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_nothing_said() -> None:
+    check({})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("platforms", ["arm64", "linux/arm64/v8"], (ARM64,)),
+        ("libc", "gnu:2.17", Libc(LibcFamily.GNU, (2, 17))),
+        ("profile", "dist", "dist"),
+        ("features", ["a", "b/c"], ("a", "b/c")),
+        ("default-features", False, False),
+        ("bins", ["x"], ("x",)),
+        ("bundle", ["x", "y"], ("x", "y")),
+        ("name", "my-app_2", "my-app_2"),
+        ("tags", ["ghcr.io/me/{name}:{version}"], ("ghcr.io/me/{name}:{version}",)),
+        ("base", "oci:../bases/debian:12", "oci:../bases/debian:12"),
+        ("compression", "zstd", "zstd"),
+        ("entrypoint", ["/app/x", "-v", "-v"], ("/app/x", "-v", "-v")),
+        ("args", ["", "a,b"], ("", "a,b")),
+        ("env", {"A": "1", "B": 2, "C": True}, {"A": "1", "B": "2", "C": "true"}),
+        ("expose", [8080, "8080/tcp", "53/udp"], ("8080/tcp", "53/udp")),
+        ("user", "1000:1000", "1000:1000"),
+        ("workdir", "/data//x/", "/data/x"),
+        ("volumes", ["/data/"], ("/data",)),
+        ("stop-signal", "int", "SIGINT"),
+        ("stop-signal", 15, "15"),
+        ("healthcheck", ["/app/x", "--health"], Healthcheck(("/app/x", "--health"))),
+        (
+            "healthcheck",
+            {"command": ["/x"], "interval": "1m30s", "timeout": "500ms", "start-period": "1.5s", "retries": 3},
+            Healthcheck(("/x",), 90 * 10**9, 5 * 10**8, 15 * 10**8, 3),
+        ),
+        ("include", ["a/** -> /app/a/"], (Include("a/**", "/app/a/"),)),
+        (
+            "include",
+            [{"from": "a", "to": "/b", "mode": "0750", "owner": "nonroot"}, {"from": "c", "to": "/c", "owner": "1:2"}],
+            (Include("a", "/b", 0o750, 65532, 65532), Include("c", "/c", None, 1, 2)),
+        ),
+        ("labels", {"a.b": "c"}, {"a.b": "c"}),
+        ("annotations", {"a.b": "c"}, {"a.b": "c"}),
+    ],
+)
+def test_value_in_a_manifest(key: str, value: object, expected: object) -> None:
+    check({BY_KEY[key].attribute: expected}, package={key: value})
+    check({BY_KEY[key].attribute: expected}, workspace={key: value})
+    check({BY_KEY[key].attribute: expected}, flags={key: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("PLATFORMS", "linux/arm64", (ARM64,)),
+        ("FEATURES", "a, b,,c", ("a", "b", "c")),
+        ("DEFAULT_FEATURES", "no", False),
+        ("USER", "root", "root"),
+        ("ARGS", '["a,b", ""]', ("a,b", "")),
+        ("ENV", "A=1\nB=x=y\n\n", {"A": "1", "B": "x=y"}),
+        ("ENV", '{"A": "1\\n2"}', {"A": "1\n2"}),
+        ("STOP_SIGNAL", "SIGQUIT", "SIGQUIT"),
+        ("EXPOSE", "80,53/udp", ("80/tcp", "53/udp")),
+        ("INCLUDE", "a -> /a, b/* -> /b/", (Include("a", "/a"), Include("b/*", "/b/"))),
+        ("HEALTHCHECK", '["/x"]', Healthcheck(("/x",))),
+    ],
+)
+def test_value_in_a_variable(name: str, text: str, expected: object) -> None:
+    check({name.lower(): expected}, env={"CARGOSHIP_" + name: text})
+
+
+def test_later_sources_win() -> None:
+    sources = {
+        "workspace": {"user": "a", "workdir": "/a", "base": "scratch", "compression": "none"},
+        "package": {"user": "b", "workdir": "/b", "base": "static"},
+        "env": {"CARGOSHIP_USER": "c", "CARGOSHIP_WORKDIR": "/c"},
+        "flags": {"user": "d"},
+    }
+    check({"user": "d", "workdir": "/c", "base": "static", "compression": "none"}, **sources)
+
+
+def test_tables_merge_and_lists_do_not() -> None:
+    check(
+        {"env": {"A": "1", "B": "2", "C": "3"}, "tags": ("x",)},
+        workspace={"env": {"A": "0", "B": "0"}, "tags": ["y", "z"]},
+        package={"env": {"A": "1", "B": "2"}},
+        env={"CARGOSHIP_ENV": "C=3"},
+        flags={"tags": ("x",)},
+    )
+
+
+def test_an_empty_list_takes_back() -> None:
+    check({}, workspace={"tags": ["y"]}, package={"tags": []})
+
+
+def test_empty_variables_say_nothing() -> None:
+    check({}, env={"CARGOSHIP_USER": "", "CARGOSHIP_CACHE_DIR": "/c", "OTHER": "x"})
+
+
+def test_unknown_variables_warn() -> None:
+    found, notes = load(env={"CARGOSHIP_PLATFORM": "x"})
+    assert found == Settings()
+    assert notes == ['the variable CARGOSHIP_PLATFORM is not known to cargoship; did you mean "CARGOSHIP_PLATFORMS"?']
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "word"),
+    [
+        ("platforms", "linux/arm64", "platforms: expected a list of platforms, got text"),
+        ("platforms", [], "at least one"),
+        ("platforms", ["linux/arm46"], "platforms[0]: platform linux/arm46 is not known; did you mean linux/arm64"),
+        ("libc", "glibc", "libc 'glibc' is not known"),
+        ("tags", [1], "tags[0]: expected text, got a number"),
+        ("default-features", "no", "expected true or false, got text"),
+        ("compression", "gzp", 'did you mean "gzip"?'),
+        ("user", "a:b:c", "is not a user"),
+        ("user", "", "is not a user"),
+        ("user", "4294967295", "too large"),
+        ("env", {"1A": "x"}, "env.1A: '1A' is not a name"),
+        ("env", {"A": ["x"]}, "env.A: expected text, got a list"),
+        ("env", ["A=1"], "expected a table, got a list"),
+        ("expose", [0], "is not a port"),
+        ("expose", ["80-90"], "is not a port"),
+        ("expose", ["80/http"], "is not a protocol"),
+        ("expose", [True], "expected text, got true or false"),
+        ("workdir", "app", "must be an absolute path"),
+        ("workdir", "/a/../b", "must not contain .."),
+        ("volumes", ["/a\0"], "NUL"),
+        ("stop-signal", "SIGNOPE", "is not a signal"),
+        ("stop-signal", 65, "is not a signal"),
+        ("base", "debian:12", "is not a base"),
+        ("name", "My App", "is not a name for an image"),
+        ("include", ["a"], 'include[0]: \'a\' must be "from -> to"'),
+        ("include", [{"from": "a"}], "include[0]: 'to' is missing"),
+        ("include", [{"from": "a", "to": "/b", "mod": "0644"}], 'include[0].mod: unknown key; did you mean "mode"?'),
+        ("include", [{"from": "a", "to": "/b", "mode": "999"}], "include[0].mode"),
+        ("include", [{"from": "a", "to": "/b", "mode": 644}], "include[0].mode: expected text"),
+        ("include", [{"from": "a", "to": "b"}], "include[0].to: 'b' must be an absolute path"),
+        ("include", [{"from": "a", "to": "/b", "owner": "me"}], "include[0].owner: 'me' is not an owner"),
+        ("include", ["/etc/passwd -> /x"], "from the package's folder"),
+        ("healthcheck", [], "must not be empty"),
+        ("healthcheck", {"command": ["x"], "interval": "soon"}, "healthcheck.interval: 'soon' is not a length"),
+        ("healthcheck", {"command": ["x"], "retries": 0}, "healthcheck.retries"),
+        ("healthcheck", {"comand": ["x"]}, "did you mean"),
+        ("labels", {"": "x"}, "empty"),
+    ],
+)  # fmt: skip
+def test_wrong_value(key: str, value: object, word: str) -> None:
+    refuse(word, package={key: value})
+    refuse(f"/w/app/Cargo.toml: package.metadata.cargoship.{key}", package={key: value})
+    refuse(f"/w/Cargo.toml: workspace.metadata.cargoship.{key}", workspace={key: value})
+    if not isinstance(value, str):
+        refuse(word, family=UsageError, flags={key: value})
+
+
+@pytest.mark.parametrize(
+    ("env", "word"),
+    [
+        ({"CARGOSHIP_DEFAULT_FEATURES": "maybe"}, "CARGOSHIP_DEFAULT_FEATURES: 'maybe' is neither"),
+        ({"CARGOSHIP_ENV": "A"}, "CARGOSHIP_ENV: 'A' is not KEY=VALUE"),
+        ({"CARGOSHIP_ARGS": "[1"}, "CARGOSHIP_ARGS: is not valid JSON"),
+        ({"CARGOSHIP_PLATFORMS": "vax"}, "CARGOSHIP_PLATFORMS[0]: platform vax is not known"),
+    ],
+)
+def test_wrong_variable(env: dict[str, str], word: str) -> None:
+    refuse(word, env=env)
+
+
+def test_unknown_key() -> None:
+    refuse(
+        '/w/app/Cargo.toml: package.metadata.cargoship.platform is not a setting; did you mean "platforms"?',
+        hint="compression",
+        package={"platform": ["x"]},
+    )
+    refuse("stop_signal is not a setting", package={"stop_signal": "x"})
+    refuse("nope is not a setting", family=UsageError, flags={"nope": 1})
+
+
+def test_names() -> None:
+    assert all(field.key == field.key.lower() and "_" not in field.key for field in FIELDS)
+    assert BY_KEY["stop-signal"].variable == "CARGOSHIP_STOP_SIGNAL"

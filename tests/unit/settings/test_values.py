@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cargoship.settings import values
+from cargoship.settings.values import Healthcheck
+
+CHECKS: tuple[Callable[[str], object], ...] = (
+    values.user, values.port, values.signal, values.variable, values.container_path, values.folder, values.mode,
+    values.owner, values.duration_ns, values.base, values.image_name,
+)  # fmt: skip
+
+
+@given(st.sampled_from(CHECKS), st.text(max_size=30))
+def test_any_text_is_taken_or_refused(check: Callable[[str], object], text: str) -> None:
+    try:
+        check(text)
+    except ValueError as error:
+        assert str(error)  # noqa: PT017 - either way is fine, but not silently
+
+
+@given(st.from_regex(r"/[a-z./]{0,20}", fullmatch=True))
+def test_paths_come_back_clean(text: str) -> None:
+    try:
+        path = values.container_path(text)
+    except ValueError:
+        return
+    assert path.startswith("/")
+    assert "//" not in path
+    assert not {".", ".."} & set(path.split("/"))
+    assert values.container_path(path) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30s", 30), ("1h2m3s", 3723), ("2m", 120), ("1h", 3600), ("0s", 0)],
+)
+def test_duration(text: str, expected: int) -> None:
+    assert values.duration_ns(text) == expected * 10**9
+
+
+def test_docker_healthcheck() -> None:
+    assert Healthcheck(("/x", "-h"), interval_ns=5, retries=2).docker() == {
+        "Test": ["CMD", "/x", "-h"],
+        "Interval": 5,
+        "Retries": 2,
+    }
