@@ -126,7 +126,7 @@ def _default_bins(
             return [], []
         others = [name for name in own if name != main.name]
         note = Note(
-            f"{package.name}: {main.name} is shipped, its default-run, and not {listed(others)} "
+            f"package {package.name} ships {main.name}, its default-run, and not {listed(others)} "
             "(choose with --bin, or with bins in the settings)"
         )
         return [_ready(package, main, features)], [note] if others else []

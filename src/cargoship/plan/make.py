@@ -153,7 +153,7 @@ def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> No
     for shared in _repeated(chain.from_iterable(image.references for image in images)):
         names = listed(image.name for image in images if shared in image.references)
         raise UsageError(
-            f"the images {names} would share the reference {shared}",
+            f"the images {names} would share the reference {shared.familiar}",
             hint="put {name} into the tag, or choose one binary with --bin",
         )
     untagged = [image.name for image in images if not image.references]

@@ -169,7 +169,7 @@ def test_what_is_left_out_is_said() -> None:
         images={"server": ["server"], "worker": ["worker"]},
         notes=["tools is left out: it needs the features admin"],
     )
-    check(RUN, images={"server": ["server"]}, notes=["app: server is shipped, its default-run, and not worker"])
+    check(RUN, images={"server": ["server"]}, notes=["package app ships server, its default-run, and not worker"])
 
 
 @pytest.mark.parametrize(
