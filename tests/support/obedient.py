@@ -14,13 +14,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Never
 
-from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
-
 from cargoship.cli.main import main
 from cargoship.cli.session import World
-from cargoship.errors import CompileFailed, RegistryUnreachable
+from cargoship.errors import CargoshipError, CompileFailed, RegistryUnreachable
 from cargoship.events import CompileProgress, Level, Note, PhaseEnded, PhaseStarted, ToolOutput
 from cargoship.oci.platform import Platform
+from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
 from cargoship.plan import Plan, Selection
 from cargoship.process import Command
 
@@ -52,6 +51,45 @@ class Obedient:
     def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
         del selection, fix
         return self._behaviour(context)
+
+
+class Recorded(CargoshipError):
+    """The pipeline was asked, which is all that a test wanted."""
+
+    exit_code = 99
+
+
+class Recorder:
+    """A pipeline that remembers what it was asked for, and stops there."""
+
+    command: str
+    selection: Selection
+    context: Context
+    binaries: Mapping[Platform, tuple[Path, ...]]
+    target: str
+    fix: bool
+
+    def plan(self, selection: Selection, context: Context) -> Plan:
+        self.command, self.selection, self.context = "plan", selection, context
+        raise Recorded("plan")
+
+    def build(self, selection: Selection, context: Context) -> BuildResult:
+        self.command, self.selection, self.context = "build", selection, context
+        raise Recorded("build")
+
+    def pack(
+        self, selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context
+    ) -> BuildResult:
+        self.command, self.selection, self.binaries, self.context = "pack", selection, binaries, context
+        raise Recorded("pack")
+
+    def inspect(self, target: str, context: Context) -> Inspection:
+        self.command, self.target, self.context = "inspect", target, context
+        raise Recorded("inspect")
+
+    def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
+        self.command, self.selection, self.context, self.fix = "doctor", selection, context, fix
+        raise Recorded("doctor")
 
 
 def fail_to_compile(context: Context) -> Never:

@@ -1,0 +1,62 @@
+"""The table of commands: each is loaded when it is asked for, so that `--version` loads none of them."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+
+import rich_click as click
+
+from cargoship.version import __version__
+
+COMMANDS: dict[str, str] = {
+    "build": "cargoship.cli.build",
+    "pack": "cargoship.cli.pack",
+    "plan": "cargoship.cli.plan",
+    "inspect": "cargoship.cli.inspect",
+    "doctor": "cargoship.cli.doctor",
+    "schema": "cargoship.cli.schema",
+}
+
+
+class CommandTable(click.RichGroup):
+    """A group whose members are modules with a `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which a newcomer meets them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command, or None for a name that is none."""
+        del ctx
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = importlib.import_module(module).command
+        if not isinstance(command, click.Command):  # pragma: no cover - a fault of the table
+            raise TypeError(module)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, and with the nearest name for one that is unknown."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"no such command {args[0]!r}{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=CommandTable,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", prog_name="cargoship", message="%(prog)s %(version)s")
+@click.pass_context
+def cargoship(ctx: click.Context) -> None:
+    """Turn a Cargo project into a multi-architecture container image: no Docker, no Dockerfile."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

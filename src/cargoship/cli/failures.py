@@ -1,0 +1,76 @@
+"""What a person is told about an exception: one sentence, details, a hint, and the exit code.
+
+Knows every kind of exception that reaches the boundary; does not print.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+
+import click
+
+from cargoship.cli.interrupts import Interrupt
+from cargoship.cli.main import EXIT_UNEXPECTED
+from cargoship.cli.render.paint import NO_COLOURS, Paint
+from cargoship.errors import CargoshipError, Interrupted, OutputError, UsageError
+
+# The first can only come from a write.
+_WRITE_ERRNOS = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG})
+_FILE_ERRNOS = _WRITE_ERRNOS | {errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR}
+_HINTS = {
+    errno.ENOSPC: "free some space there, or build into another folder",
+    errno.EDQUOT: "free some space there, or build into another folder",
+    errno.EROFS: "choose a folder that can be written to",
+}
+REPORT = "this is a fault in cargoship; please report it, with the output of CARGOSHIP_BACKTRACE=1"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as it is shown."""
+
+    message: str
+    exit_code: int
+    hint: str | None = None
+    details: str | None = None
+    unexpected: bool = False
+
+    def text(self, paint: Paint = NO_COLOURS) -> str:
+        """The lines for a person: the sentence, the tool's own lines, what to do next."""
+        lines = [f"{paint.bad('error')}: {self.message}"]
+        if self.details:
+            lines += [paint.tool_line(line) for line in self.details.rstrip("\n").split("\n")]
+        if self.hint:
+            lines.append(f"{paint.strong('hint')}: {self.hint}")
+        return "\n".join(lines) + "\n"
+
+
+def explain(error: BaseException) -> Failure:  # noqa: PLR0911 - one for each kind
+    """What to say about `error`."""
+    match error:
+        case CargoshipError():
+            return Failure(error.message, error.exit_code, error.hint, error.details)
+        case click.UsageError():
+            hint = None if error.ctx is None else f"see '{error.ctx.command_path} --help'"
+            return Failure(_uncapital(error.format_message().rstrip(".")), UsageError.exit_code, hint)
+        case click.ClickException():
+            return Failure(_uncapital(error.format_message().rstrip(".")), UsageError.exit_code)
+        case Interrupt():
+            return Failure("interrupted", error.exit_code)
+        case KeyboardInterrupt() | click.Abort():
+            return Failure("interrupted", Interrupted.exit_code)
+        case OSError(errno=int(number)) if number in _FILE_ERRNOS:
+            where = "cannot write" if number in _WRITE_ERRNOS else "cannot read or write"
+            where += f" {error.filename}" if error.filename else ""
+            return Failure(f"{where}: {os.strerror(number)}", OutputError.exit_code, _HINTS.get(number))
+        case _:
+            text = str(error).strip().split("\n", 1)[0]
+            message = type(error).__name__ + (f": {text}" if text else "")
+            return Failure(f"unexpected {message}", EXIT_UNEXPECTED, REPORT, unexpected=True)
+
+
+def _uncapital(text: str) -> str:
+    # click's sentences start with a capital, cargo's and ours do not
+    return text[:1].lower() + text[1:]

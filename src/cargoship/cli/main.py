@@ -1,0 +1,101 @@
+"""The entry point and its error boundary: whatever happens inside becomes one clear line and an exit code.
+
+Knows exit codes and signals; knows nothing of any command. It imports almost nothing at the top, so that even
+Ctrl-C while the program loads ends cleanly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from cargoship.cli.interrupts import Interrupt, Interrupts
+from cargoship.errors import CargoshipError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cargoship.cli.session import Session, World
+
+EXIT_UNEXPECTED = 70
+"""EX_SOFTWARE of sysexits.h: a fault in cargoship itself."""
+EXIT_STDOUT_CLOSED = 141
+"""What a shell reports for a program that SIGPIPE ended."""
+_COMPLETION = "_CARGOSHIP_COMPLETE"
+
+
+def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
+    """Run one command and return its exit code; never raises, and never leaves a traceback for bad input.
+
+    `argv` is without the program's name (None: this process's own); `world` is what the command sees of the
+    machine (None: the real one), and the seam through which tests give it another pipeline.
+    """
+    session: Session | None = None
+    with Interrupts() as interrupts:
+        try:
+            session = _session(world)
+            code = _run(session, sys.argv[1:] if argv is None else argv)
+            session.world.stdout.flush()
+            interrupts.settle()
+        except BaseException as error:  # noqa: BLE001 - this is the boundary
+            interrupts.settle()
+            # whatever the unwinding ran into, the signal is what ended the run
+            code = _failed(session, error if interrupts.received is None else Interrupt(interrupts.exit_code))
+    _settle_stdout()
+    return code
+
+
+def _session(world: World | None) -> Session:
+    from cargoship.cli.session import Session, World
+
+    return Session(World.system() if world is None else world)
+
+
+def _run(session: Session, argv: Sequence[str]) -> int:
+    from click.exceptions import Exit
+
+    from cargoship.cli.commands import cargoship
+
+    if instruction := session.world.env.get(_COMPLETION):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cargoship, {}, "cargoship", _COMPLETION, instruction)
+    # click's own main() would print errors in its own style and turn Ctrl-C into an exception of its own
+    try:
+        with cargoship.make_context("cargoship", list(argv), obj=session) as context:
+            cargoship.invoke(context)
+    except Exit as end:
+        return end.exit_code
+    return 0
+
+
+def _failed(session: Session | None, error: BaseException) -> int:
+    """Say what went wrong and return the exit code; nothing that happens in here may raise."""
+    try:
+        if isinstance(error, SystemExit):
+            return error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error, BrokenPipeError):
+            return EXIT_STDOUT_CLOSED
+        from cargoship.cli.failures import explain
+
+        failure = explain(error)
+        if session is None:
+            sys.stderr.write(failure.text())
+        else:
+            session.report(failure, error)
+    except Exception:  # noqa: BLE001 - stderr is gone too: the exit code is all that is left
+        return error.exit_code if isinstance(error, CargoshipError | Interrupt) else EXIT_UNEXPECTED
+    return failure.exit_code
+
+
+def _settle_stdout() -> None:
+    """Keep the interpreter's last flush from complaining about a stdout that nobody reads any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            try:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            except (OSError, ValueError):
+                return

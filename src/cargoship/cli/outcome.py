@@ -1,0 +1,142 @@
+"""What a build leaves for people and programs: the references on standard output, the records, the summary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cargoship.cli.session import Session, indented
+from cargoship.errors import OutputError
+
+if TYPE_CHECKING:
+    from cargoship.oci.descriptor import Descriptor
+    from cargoship.oci.image import Image
+    from cargoship.pipeline import BuildResult, BuiltImage
+
+
+@dataclass(frozen=True)
+class Records:
+    """Files to write when everything has succeeded."""
+
+    metadata: Path | None
+    references: Path | None
+
+    @classmethod
+    def checked(cls, given: Mapping[str, Any], cwd: Path) -> Records:
+        """From the options; raises OutputError now for what could not be written after a long build."""
+        paths = [None if given.get(key) is None else cwd / given[key] for key in ("metadata_file", "image_refs")]
+        for path in paths:
+            if path is None:
+                continue
+            if path.is_dir():
+                raise OutputError(f"cannot write {path}: it is a folder")
+            if not path.parent.is_dir():
+                raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+            if not os.access(path if _is_device(path) else path.parent, os.W_OK):
+                raise OutputError(f"cannot write {path}: this user may not write there")
+        return cls(*paths)
+
+    def write(self, result: BuildResult) -> None:
+        """Write them, each whole or not at all; raises OutputError."""
+        if self.metadata is not None:
+            _write(self.metadata, (indented(document(result)) + "\n").encode())
+        if self.references is not None:
+            _write(self.references, "".join(line + "\n" for line in references(result)).encode())
+
+
+def finish(session: Session, result: BuildResult, records: Records) -> None:
+    """Tell the outcome of a build: records, a summary on standard error, references on standard output."""
+    records.write(result)
+    if session.json_progress:
+        session.tell_result(document(result))
+    else:
+        from cargoship.cli.summary import next_steps, summary
+
+        paint = session.paint()
+        session.say(summary(result, paint))
+        if not (result.plan.push or result.plan.load):
+            session.say(next_steps(result, session.world.cwd, paint))
+    for reference in references(result):
+        session.result(reference)
+
+
+def references(result: BuildResult) -> list[str]:
+    """Every digest reference of a build, without repetition: one for each repository an image was pushed to."""
+    lines: dict[str, None] = {}
+    for image in result.images:
+        lines.update(dict.fromkeys(str(each.reference) for each in image.published) or {image.reference: None})
+    return list(lines)
+
+
+def document(result: BuildResult) -> dict[str, object]:
+    """The record of a build.
+
+    Keys with a dot are buildx's (docs.docker.com, `buildx build --metadata-file`); where there is one image they also
+    stand at the top, so that what reads buildx's file reads this one.
+    """
+    images = [_image_record(image, result) for image in result.images]
+    top = {key: value for key, value in images[0].items() if "." in key} if len(images) == 1 else {}
+    return {**top, "images": images, "seconds": {name: round(spent, 3) for name, spent in result.seconds.items()}}
+
+
+def _image_record(built: BuiltImage, result: BuildResult) -> dict[str, object]:
+    descriptor = built.index.descriptor
+    return {
+        "image.name": ",".join(names_of(built, result)),
+        "containerimage.digest": str(descriptor.digest),
+        "containerimage.descriptor": _descriptor_record(descriptor),
+        "name": built.name,
+        "reference": built.reference,
+        "platforms": [_platform_record(image) for image in built.index.children],
+        "published": [
+            {
+                "reference": str(each.reference),
+                "tags": list(each.tags),
+                "pushed": each.pushed,
+                "mounted": each.mounted,
+                "skipped": each.skipped,
+                "pushed_bytes": each.pushed_bytes,
+            }
+            for each in built.published
+        ],
+        "outputs": [{"kind": output.kind.value, "path": str(output.path)} for output in built.outputs],
+    }
+
+
+def _descriptor_record(descriptor: Descriptor) -> dict[str, object]:
+    return {"mediaType": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size_bytes}
+
+
+def _platform_record(image: Image) -> dict[str, object]:
+    return {
+        "platform": str(image.platform),
+        "digest": str(image.descriptor.digest),
+        "size_bytes": image.size_bytes,
+        "layers": [
+            {**_descriptor_record(layer.descriptor), "created_by": layer.created_by} for layer in image.layers
+        ],
+    }
+
+
+def names_of(built: BuiltImage, result: BuildResult) -> list[str]:
+    """The references that were asked for, or the bare name of an image that has none."""
+    asked = [str(each) for plan in result.plan.images if plan.name == built.name for each in plan.references]
+    return asked or [built.name]
+
+
+def _is_device(path: Path) -> bool:
+    # /dev/stdout, /dev/null, a named pipe: written to, never replaced
+    return path.exists() and not path.is_file()
+
+
+def _write(path: Path, data: bytes) -> None:
+    from cargoship.oci.files import write_atomically, writing
+
+    if _is_device(path):
+        with writing(path):
+            path.write_bytes(data)
+    else:
+        write_atomically(path, data)

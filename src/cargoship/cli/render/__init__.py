@@ -1,0 +1,63 @@
+"""Events to lines, for a person at a terminal, a log file, or a program.
+
+Only these modules know how an event looks. Renderers take events from several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from cargoship.cli.render.paint import Paint
+
+if TYPE_CHECKING:
+    from cargoship.cli.failures import Failure
+    from cargoship.events import Event
+
+
+@dataclass(frozen=True)
+class Talk:
+    """How a run talks: `verbosity` is -1 (errors only), 0, 1 or 2; `progress` and `colour` as the options say."""
+
+    verbosity: int = 0
+    progress: str = "auto"
+    colour: str = "auto"
+
+
+class Renderer(Protocol):
+    """Shows events on standard error."""
+
+    def emit(self, event: Event) -> None:
+        """Show an event; never raises, for a closed terminal must not end a build."""
+        ...
+
+    def close(self, *, failed: bool) -> None:
+        """The work is over: settle what is on the terminal."""
+        ...
+
+    def fail(self, failure: Failure) -> None:
+        """Show the error that ended the run."""
+        ...
+
+
+def make_renderer(
+    talk: Talk, stderr: TextIO, paint: Paint, env: Mapping[str, str], clock: Callable[[], float]
+) -> Renderer:
+    """The renderer for a way of talking; a live region only on a terminal that can move its cursor."""
+    # Imported here, each on its own: `rich` alone costs as much as the whole rest of a short command.
+    if talk.progress == "json":
+        from cargoship.cli.render.jsonlines import JsonRenderer
+
+        return JsonRenderer(stderr, talk.verbosity, clock)
+    if talk.verbosity < 0:
+        from cargoship.cli.render.quiet import QuietRenderer
+
+        return QuietRenderer(stderr, paint)
+    if talk.progress == "auto" and stderr.isatty() and env.get("TERM", "") != "dumb":
+        from cargoship.cli.render.live import LiveRenderer
+
+        return LiveRenderer(stderr, paint, talk.verbosity)
+    from cargoship.cli.render.plain import PlainRenderer
+
+    return PlainRenderer(stderr, paint, talk.verbosity, clock)

@@ -1,0 +1,115 @@
+"""The words: sizes, times, and the one line that an event is worth.
+
+Status lines have cargo's shape, a right-aligned word of twelve columns, for they stand between cargo's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cargoship.events import (
+    BlobPushed,
+    CompileProgress,
+    Event,
+    LayerAssembled,
+    Level,
+    Note,
+    PhaseEnded,
+    PhaseStarted,
+    ToolOutput,
+    UnitFinished,
+    Written,
+)
+
+if TYPE_CHECKING:
+    from cargoship.cli.render.paint import Paint
+
+COLUMN = 12
+_KILO = 1000
+_MINUTE_S = 60
+_TENTHS_BELOW_S = 10
+
+# what a phase is called while it runs and when it is over
+_PHASES: dict[str, tuple[str, str]] = {
+    "metadata": ("Reading", "Read"),
+    "toolchain": ("Locating", "Located"),
+    "sysroot": ("Building", "Built"),
+    "compile": ("Compiling", "Compiled"),
+    "assemble": ("Assembling", "Assembled"),
+    "publish": ("Publishing", "Published"),
+}
+_SUBJECTS = {
+    "metadata": "the project",
+    "toolchain": "the toolchain",
+    "sysroot": "the standard library",
+    "compile": "the project",
+    "assemble": "the image",
+    "publish": "the image",
+}
+
+
+def size(size_bytes: int) -> str:
+    """A size for people, in powers of 1000 as registries show it: `12.3 MB`."""
+    if size_bytes < _KILO:
+        return f"{size_bytes} B"
+    value = float(size_bytes)
+    for unit in ("kB", "MB", "GB"):
+        value /= _KILO
+        if value < _KILO - 0.05:
+            return f"{value:.1f} {unit}"
+    return f"{value / _KILO:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `0.4s`, `32s`, `2m 05s`."""
+    if seconds < _TENTHS_BELOW_S - 0.05:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+
+
+def status(word: str, text: str, paint: Paint) -> str:
+    """A line in cargo's shape."""
+    return f"{paint.good(word.rjust(COLUMN))} {text}".rstrip()
+
+
+def running(phase: str, detail: str) -> tuple[str, str]:
+    """Word and subject of a phase that runs."""
+    word = _PHASES.get(phase, (phase.capitalize(), ""))[0]
+    return word, detail or _SUBJECTS.get(phase, "")
+
+
+def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: PLR0911 - one for each event
+    """The line that an event is worth at a verbosity; None for one that is not told in a line of its own."""
+    match event:
+        case Note(text=text, level=level):
+            return _note(text, level, verbosity, paint)
+        case ToolOutput(line=line):
+            return paint.tool_line(line)
+        case PhaseEnded(name=name, seconds=seconds, detail=detail):
+            word = _PHASES.get(name, ("", name.capitalize()))[1]
+            return status(word, f"{detail or _SUBJECTS.get(name, '')} in {duration(seconds)}".lstrip(), paint)
+        case Written(what=what, path=path):
+            return status("Wrote", f"{what} {path}", paint)
+        case LayerAssembled(name=name, digest=digest, size_bytes=size_bytes):
+            about = f"{name}, {size(size_bytes)} {paint.dim(digest)}"
+            return status("Layer", about, paint) if verbosity else None
+        case BlobPushed(digest=digest, size_bytes=size_bytes, how=how):
+            return status(how.capitalize(), f"{digest} {size(size_bytes)}", paint) if verbosity else None
+        case UnitFinished(package=package, target=target, fresh=fresh):
+            word = "Fresh" if fresh else "Finished"
+            return status(word, f"{package} ({target})", paint) if verbosity > 1 else None
+        case PhaseStarted() | CompileProgress():
+            return None
+
+
+def _note(text: str, level: Level, verbosity: int, paint: Paint) -> str | None:
+    match level:
+        case Level.WARNING:
+            return f"{paint.warn('warning')}: {text}"
+        case Level.INFO:
+            return f"{paint.strong('note')}: {text}"
+        case Level.VERBOSE:
+            return paint.dim(paint.tool_line(text)) if verbosity >= 1 else None
+        case Level.DEBUG:
+            return paint.dim(paint.tool_line(text)) if verbosity > 1 else None

@@ -1,0 +1,166 @@
+"""What one run of the command line has: the world it sees, and how it talks.
+
+The world is read here, once, and handed down as values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from cargoship.cli.render import Renderer, Talk, make_renderer
+from cargoship.cli.render.paint import Paint, wants_colour
+from cargoship.errors import UsageError
+
+if TYPE_CHECKING:
+    from cargoship.cli.failures import Failure
+    from cargoship.oci.platform import Platform
+    from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
+    from cargoship.plan import Plan, Selection
+
+
+class Pipeline(Protocol):
+    """What the commands ask for; the module `cargoship.pipeline` is the real one."""
+
+    def plan(self, selection: Selection, context: Context) -> Plan:
+        """See `cargoship.pipeline.plan`."""
+        ...
+
+    def build(self, selection: Selection, context: Context) -> BuildResult:
+        """See `cargoship.pipeline.build`."""
+        ...
+
+    def pack(
+        self, selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context
+    ) -> BuildResult:
+        """See `cargoship.pipeline.pack`."""
+        ...
+
+    def inspect(self, target: str, context: Context) -> Inspection:
+        """See `cargoship.pipeline.inspect`."""
+        ...
+
+    def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
+        """See `cargoship.pipeline.doctor`."""
+        ...
+
+
+@dataclass(frozen=True)
+class World:
+    """The machine as a command sees it; `pipeline` None is the real one, loaded when it is needed."""
+
+    env: Mapping[str, str]
+    cwd: Path
+    stdout: TextIO
+    stderr: TextIO
+    clock: Callable[[], float] = time.monotonic
+    pipeline: Pipeline | None = None
+
+    @classmethod
+    def system(cls, pipeline: Pipeline | None = None) -> World:
+        """The real one; raises UsageError when the current folder has been removed."""
+        try:
+            cwd = Path.cwd()
+        except FileNotFoundError as error:
+            raise UsageError("the current folder does not exist any more", hint="cd to another one") from error
+        return cls(dict(os.environ), cwd, sys.stdout, sys.stderr, pipeline=pipeline)
+
+
+def indented(document: object) -> str:
+    """JSON for people and programs."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+class Session:
+    """One run: before a command has parsed its options it talks in the default way."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._talk = Talk()
+
+    def talk(self, talk: Talk) -> None:
+        """Take over what the command's options say about talking."""
+        self._talk = talk
+
+    @property
+    def verbosity(self) -> int:
+        """-1 for errors only, 0, 1 for -v, 2 for -vv."""
+        return self._talk.verbosity
+
+    @property
+    def json_progress(self) -> bool:
+        """Whether stderr carries JSON lines alone."""
+        return self._talk.progress == "json"
+
+    def paint(self, stream: TextIO | None = None) -> Paint:
+        """Colours for a stream (None: stderr)."""
+        stream = self.world.stderr if stream is None else stream
+        return Paint(wants_colour(self._talk.colour, self.world.env, terminal=stream.isatty()))
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline of this world."""
+        if self.world.pipeline is not None:
+            return self.world.pipeline
+        from cargoship import pipeline
+
+        return pipeline
+
+    @contextlib.contextmanager
+    def work(self, *, verify: bool = True) -> Iterator[Context]:
+        """Events are shown while this is entered; what they left on the terminal is settled afterwards."""
+        from cargoship.pipeline import Context
+        from cargoship.process import SystemRunner
+
+        renderer = self.renderer()
+        # One decision about colours for us and for cargo, whose lines we pass on as they are.
+        colour = "always" if self.paint().enabled else "never"
+        env = {**self.world.env, "CARGO_TERM_COLOR": colour}
+        try:
+            yield Context(env=env, cwd=self.world.cwd, runner=SystemRunner(), emit=renderer.emit, verify=verify)
+        except BaseException:
+            renderer.close(failed=True)
+            raise
+        renderer.close(failed=False)
+
+    def renderer(self) -> Renderer:
+        """A renderer for this run's events."""
+        return make_renderer(self._talk, self.world.stderr, self.paint(), self.world.env, self.world.clock)
+
+    def result(self, text: str) -> None:
+        """Write a result to standard output."""
+        self.world.stdout.write(text + "\n")
+        self.world.stdout.flush()
+
+    def result_json(self, document: object) -> None:
+        """Write a result to standard output as indented JSON."""
+        self.result(indented(document))
+
+    def say(self, text: str) -> None:
+        """Write lines for a person to standard error, unless only errors are wanted or stderr is for machines."""
+        if self.verbosity >= 0 and not self.json_progress:
+            self.world.stderr.write(text + "\n")
+
+    def tell_result(self, document: Mapping[str, object]) -> None:
+        """Write the outcome as the last JSON line of standard error."""
+        from cargoship.cli.render.jsonlines import JsonRenderer
+
+        if self.verbosity >= 0:
+            JsonRenderer(self.world.stderr, self.verbosity, self.world.clock).result(document)
+
+    def report(self, failure: Failure, error: BaseException) -> None:
+        """Show an error on standard error."""
+        backtrace = bool(self.world.env.get("CARGOSHIP_BACKTRACE", "0").strip("0"))
+        if backtrace or (failure.unexpected and self.verbosity > 1):
+            self.world.stderr.write("".join(traceback.format_exception(error)))
+        self.renderer().fail(failure)
+        self.world.stderr.flush()

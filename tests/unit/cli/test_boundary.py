@@ -1,0 +1,215 @@
+"""Whatever happens inside becomes one line, an exit code, and nothing left behind: with real processes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cargoship.cli.failures import REPORT
+from cargoship.cli.main import main
+from cargoship.cli.session import World
+from support import obedient
+
+PROGRAM = Path(obedient.__file__)
+CLEAN = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("CARGOSHIP_", "CARGO_TERM_", "CLICOLOR", "NO_COLOR"))
+}
+
+
+def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, PROGRAM, behaviour, *arguments],
+        cwd=cwd, env={**CLEAN, **env}, capture_output=True, text=True, timeout=60, check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "arguments", "code", "stderr"),
+    [
+        ("fail-to-compile", ("build",), 101, [
+            "   Compiling 2 targets",
+            "error[E0308]: mismatched types",
+            "     Located the toolchain in 0.1s",
+            "error: cargo ended with exit code 101",
+        ]),
+        ("fail-to-compile", ("build", "-q"), 101, [
+            "error[E0308]: mismatched types",
+            "error: cargo ended with exit code 101",
+        ]),
+        ("refuse", ("inspect", "x"), 51, [
+            "error: registry.example.com does not answer",
+            "dial tcp: refused",
+            "hint: is it up?",
+        ]),
+        ("refuse", ("inspect", "x", "--color=always"), 51, [
+            "\x1b[1;31merror\x1b[0m: registry.example.com does not answer",
+            "dial tcp: refused",
+            "\x1b[1mhint\x1b[0m: is it up?",
+        ]),
+        ("fill-the-disk", ("plan",), 60, [
+            "error: cannot write /full/blob: No space left on device",
+            "hint: free some space there, or build into another folder",
+        ]),
+        ("break-down", ("doctor",), 70, [
+            "error: unexpected KeyError: 'nobody expected this'",
+            f"hint: {REPORT}",
+        ]),
+        ("refuse", ("buidl",), 2, [
+            "error: no such command 'buidl'; did you mean build?",
+            "hint: see 'cargoship --help'",
+        ]),
+        ("refuse", ("build", "--pusch"), 2, [
+            "error: no such option '--pusch'. Did you mean '--push'?",
+            "hint: see 'cargoship build --help'",
+        ]),
+        ("refuse", ("build", "-j0"), 2, [
+            "error: invalid value for '-j' / '--jobs': 0 is not in the range x>=1",
+            "hint: see 'cargoship build --help'",
+        ]),
+        ("refuse", ("build", "-o", "oci"), 2, [
+            "error: output 'oci' is not KIND:PATH",
+            "hint: use oci:FOLDER, oci-archive:FILE or docker-archive:FILE",
+        ]),
+        ("refuse", ("build", "--metadata-file", "no/m.json"), 60, [
+            "error: cannot write {cwd}/no/m.json: there is no folder {cwd}/no",
+        ]),
+        ("refuse", ("build", "--image-refs", "."), 60, ["error: cannot write {cwd}: it is a folder"]),
+        ("refuse", ("pack",), 2, ["error: missing option '--binary'", "hint: see 'cargoship pack --help'"]),
+        ("refuse", ("pack", "--binary", "x"), 2, [
+            "error: --binary 'x' is not PLATFORM=FILE",
+            "hint: such as --binary linux/amd64=out/server",
+        ]),
+        ("refuse", ("pack", "--binary", "amd64=x"), 2, ["error: --binary amd64=x: there is no file {cwd}/x"]),
+        ("show-colours", ("plan",), 51, ["error: never"]),
+        ("show-colours", ("plan", "--color", "always"), 51, ["\x1b[1;31merror\x1b[0m: always"]),
+    ],
+)  # fmt: skip
+def test_an_error_is_told_once(
+    behaviour: str, arguments: tuple[str, ...], code: int, stderr: list[str], tmp_path: Path
+) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    pipeline = obedient.Obedient(obedient.BEHAVIOURS[behaviour])
+    ended = main(arguments, World({}, tmp_path, out, err, pipeline=pipeline))
+    assert err.getvalue().splitlines() == [line.replace("{cwd}", str(tmp_path)) for line in stderr]
+    assert (ended, out.getvalue()) == (code, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_ends_with_the_code_of_its_error(tmp_path: Path) -> None:
+    done = run("refuse", "plan", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (51, "")
+    assert done.stderr.startswith("error: registry.example.com does not answer\n")
+
+
+def test_errors_are_json_among_json_lines(tmp_path: Path) -> None:
+    done = run("fail-to-compile", "build", "--progress=json", "-v", cwd=tmp_path)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == [
+        "phase-started", "compile-progress", "tool-output", "note", "phase-ended", "error",
+    ]  # fmt: skip
+    assert lines[-1]["exit_code"] == done.returncode == 101
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "shown"),
+    [
+        ((), {}, False),
+        (("-v",), {}, False),
+        (("-vv",), {}, True),
+        ((), {"CARGOSHIP_BACKTRACE": "1"}, True),
+        ((), {"CARGOSHIP_BACKTRACE": "0"}, False),
+    ],
+)
+def test_a_traceback_is_shown_on_request_only(
+    arguments: tuple[str, ...], env: dict[str, str], *, shown: bool, tmp_path: Path
+) -> None:
+    done = run("break-down", "plan", *arguments, cwd=tmp_path, **env)
+    assert done.returncode == 70
+    assert ("Traceback" in done.stderr) is shown
+
+
+def waiting(behaviour: str, cwd: Path, *arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, behaviour, "build", *arguments],
+        cwd=cwd, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert "waiting" in process.stderr.readline()
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_ends_children_and_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    with waiting("wait-for-ever", tmp_path) as process:
+        child = tmp_path / "child"
+        while not (child.exists() and child.read_text()):
+            time.sleep(0.01)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stdout, stderr) == (code, "", "error: interrupted\n")
+    assert not (tmp_path / "half-written").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child.read_text()), 0)
+
+
+def test_an_impatient_hand_does_not_break_the_clean_up(tmp_path: Path) -> None:
+    with waiting("clean-up-slowly", tmp_path) as process:
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+            time.sleep(0.05)
+        _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (130, "error: interrupted\n")
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_an_interrupt_is_json_among_json_lines(tmp_path: Path) -> None:
+    with waiting("clean-up-slowly", tmp_path, "--progress=json") as process:
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=20)
+    assert json.loads(stderr)["message"] == "interrupted"
+    assert json.loads(stderr)["exit_code"] == process.returncode == 143
+
+
+def test_a_reader_that_went_away_is_no_error(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    for arguments in (["schema"], ["--help"], ["--version"]):
+        done = subprocess.run(
+            [sys.executable, PROGRAM, "refuse", *arguments],
+            cwd=tmp_path, env=CLEAN, stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (141, "")
+    os.close(write)
+
+
+def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, PROGRAM, "refuse", "schema"],
+            cwd=tmp_path, env=CLEAN, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 60
+    assert done.stderr.startswith("error: cannot write: No space left on device\n")
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir "$0" && exec "$@"', gone, sys.executable, "-m", "cargoship", "plan"],
+        cwd=gone, env=CLEAN, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: the current folder does not exist any more\nhint: cd to another one\n")

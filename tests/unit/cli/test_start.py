@@ -1,0 +1,59 @@
+"""What is loaded when: start-up is paid by every command, so it is kept short."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+from cargoship.cli.main import main
+code = main(sys.argv[1:])
+sys.stderr.write(" ".join(sys.modules))
+sys.exit(code)
+"""
+OURS = {
+    "cargoship",
+    "cargoship.cli",
+    "cargoship.cli.commands",
+    "cargoship.cli.interrupts",
+    "cargoship.cli.main",
+    "cargoship.cli.render",
+    "cargoship.cli.render.paint",
+    "cargoship.cli.session",
+    "cargoship.errors",
+    "cargoship.version",
+}
+
+
+def loaded(*argv: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *argv], env=dict(os.environ), capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("argv", [("--version",), ("-V",)])
+def test_the_version_loads_click_and_little_else(argv: tuple[str, ...]) -> None:
+    modules = loaded(*argv)
+    assert {name for name in modules if name.split(".")[0] == "cargoship"} == OURS
+    foreign = {name.split(".")[0] for name in modules} - sys.stdlib_module_names
+    foreign = {name for name in foreign if not name.startswith(("_", "sitecustomize"))}
+    assert foreign == {"cargoship", "click", "rich_click"}
+    # the parts of the standard library that are slow to load
+    assert modules.isdisjoint({"asyncio", "email", "importlib.metadata", "logging", "ssl", "subprocess"})
+
+
+def test_help_loads_no_pipeline() -> None:
+    modules = loaded("build", "--help")
+    assert modules.isdisjoint({"cargoship.pipeline", "cargoship.plan", "cargoship.settings", "msgspec"})
+
+
+def test_the_package_loads_nothing_until_it_is_used() -> None:
+    script = "import cargoship, sys; cargoship.__version__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    ours = {name for name in done.stdout.split() if name.split(".")[0] == "cargoship"}
+    assert ours == {"cargoship", "cargoship.version"}
