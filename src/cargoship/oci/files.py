@@ -33,39 +33,36 @@ _ADVICE = {
 }
 
 
-def output_error(path: Path, error: OSError) -> OutputError:
-    """What a failed write to `path` means to a person."""
+def output_error(path: Path, error: OSError, *, temporary: Path | None = None) -> OutputError:
+    """What a failed write to `path`, perhaps through a temporary file, means to a person."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    if error.filename is not None and str(path) not in str(error.filename):
+    if error.filename is not None and str(path) not in str(error.filename) and str(temporary) != str(error.filename):
         # something else that was read or written on the way
         reason = f"{error.filename}: {reason}"
     return OutputError(f"cannot write {path}: {reason}", hint=_ADVICE.get(error.errno or 0))
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, *, temporary: Path | None = None) -> Iterator[None]:
     """Turn an OSError inside the block into an OutputError that names `path`."""
     try:
         yield
     except OSError as error:
-        raise output_error(path, error) from error
+        raise output_error(path, error, temporary=temporary) from error
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, temporary: Path | None = None) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` when the block ends well, and is removed when it does not.
 
-    `temporary` is the folder for the unfinished file (it has to be on the same file system; the default is the
-    folder of `path`). The file is not forced to the disk. Raises OutputError when it cannot be written.
+    The folder is made if need be. The file is not forced to the disk. Raises OutputError when it cannot be written.
     """
-    folder = path.parent if temporary is None else temporary
-    unfinished = folder / f".{path.name[:64]}.{secrets.token_hex(8)}.tmp"
-    with writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
+    unfinished = path.parent / f".{path.name[:64]}.{secrets.token_hex(8)}.tmp"
+    with writing(path, temporary=unfinished):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = unfinished.open("xb")
     try:
-        with writing(path):
+        with writing(path, temporary=unfinished):
             with stream:
                 yield stream
             unfinished.replace(path)
@@ -75,7 +72,7 @@ def atomic_file(path: Path, *, temporary: Path | None = None) -> Iterator[Binary
         raise
 
 
-def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write a small file whole; raises OutputError."""
-    with atomic_file(path, temporary=temporary) as stream:
+    with atomic_file(path) as stream:
         stream.write(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from cargoship.errors import OutputError
 from cargoship.oci.compress import Compression
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.oci.digest import Digest
@@ -67,7 +69,9 @@ def build_layer(
     layer = Layer(blob, tar.digest, created_by)
     if inputs.settled(started_ns) and _survey(arranged, compression, epoch) == inputs:
         descriptor = blob.descriptor
-        store.remember(inputs.key, Memo(str(descriptor.digest), descriptor.size_bytes, str(layer.diff_id)))
+        # the layer is there: a memo that cannot be kept costs time alone
+        with contextlib.suppress(OutputError):
+            store.remember(inputs.key, Memo(str(descriptor.digest), descriptor.size_bytes, str(layer.diff_id)))
     return layer
 
 

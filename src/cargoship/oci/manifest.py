@@ -34,7 +34,7 @@ class _Platform(msgspec.Struct):
 class _Descriptor(msgspec.Struct, rename="camel"):
     media_type: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     digest: str
-    size: Annotated[int, msgspec.Meta(ge=0)]
+    size: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
     platform: _Platform | None = None
     annotations: dict[str, str] | None = None
     artifact_type: str | None = None

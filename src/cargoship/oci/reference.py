@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from cargoship.errors import UsageError
+from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.digest import Digest
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -32,7 +32,10 @@ class Reference:
     def parse(cls, text: str) -> Reference:
         """Parse a reference, completing Docker Hub's short names; raises UsageError saying what is wrong."""
         rest, at, digest_text = text.partition("@")
-        digest = Digest.parse(digest_text) if at else None
+        try:
+            digest = Digest.parse(digest_text) if at else None
+        except ContentInvalid as error:
+            raise UsageError(f"{text!r} is not an image reference: {error.message}") from error
         first, slash, remainder = rest.partition("/")
         if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
             registry, path = first, remainder

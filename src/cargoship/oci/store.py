@@ -16,27 +16,29 @@ import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.descriptor import Descriptor, FileBlob
 from cargoship.oci.digest import Digest
-from cargoship.oci.files import write_atomically, writing
+from cargoship.oci.files import writing
 
 _CHUNK_BYTES = 1 << 20
 # A writer touches its unfinished file all the time; one that is older than this has lost its process.
 _ABANDONED_NS = 3600 * 1_000_000_000
 _MEMO_BYTES_MAX = 4096
 
+_DigestText = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)]
+
 
 class Memo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an input led to: the blob's digest and size, and the digest of its uncompressed content."""
 
-    digest: str
+    digest: _DigestText
     size_bytes: int
-    diff_id: str
+    diff_id: _DigestText
 
 
 class BlobWriter:
@@ -110,13 +112,16 @@ class BlobStore:
 
     def commit(self, writer: BlobWriter, media_type: str) -> FileBlob:
         """Give a finished blob its name; raises OutputError."""
-        writer.flush()
         descriptor = Descriptor(media_type, writer.digest, writer.size_bytes)
-        path = self.path(descriptor.digest)
-        with writing(path):
+        return FileBlob(descriptor, self._place(writer, self.path(descriptor.digest)))
+
+    @staticmethod
+    def _place(writer: BlobWriter, path: Path) -> Path:
+        writer.flush()
+        with writing(path, temporary=writer.path):
             path.parent.mkdir(parents=True, exist_ok=True)
             writer.path.replace(path)
-        return FileBlob(descriptor, path)
+        return path
 
     def add_stream(self, descriptor: Descriptor, stream: BinaryIO) -> FileBlob:
         """Store what a stream holds, if it is what the descriptor says.
@@ -153,7 +158,9 @@ class BlobStore:
 
     def remember(self, key: str, memo: Memo) -> None:
         """Keep what an input led to; raises OutputError."""
-        write_atomically(self.root / "memo" / key, msgspec.json.encode(memo), temporary=self.root / "tmp")
+        with self.writer() as writer:
+            writer.write(msgspec.json.encode(memo))
+            self._place(writer, self.root / "memo" / key)
 
     def prune(self, keep: Collection[Digest]) -> int:
         """Remove every other blob, and every memo that leads to one; returns how many bytes went."""

@@ -189,10 +189,7 @@ def _add(archive: tarfile.TarFile, entry: Entry, epoch: int, size_bytes: int, co
         info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
     except ValueError:  # too long, too large, or not ASCII
         archive.format = tarfile.PAX_FORMAT
-    try:
-        archive.addfile(info, content)
-    except tarfile.ReadError as error:
-        raise ContentInvalid(f"the content of /{entry.path} became shorter while it was read") from error
+    archive.addfile(info, None if content is None else _Whole(content, entry.path))
 
 
 @contextmanager
@@ -222,6 +219,23 @@ def _content(entry: Entry) -> Iterator[tuple[BinaryIO, int]]:
                 yield cast("BinaryIO", reader), source.descriptor.size_bytes
             if reader.sha256.hexdigest() != source.descriptor.digest.hex:
                 raise ContentInvalid(f"blob {source.descriptor.digest} has other contents than its digest says")
+
+
+class _Whole:
+    """Reads as much as it is asked for, whatever pieces the stream comes in."""
+
+    def __init__(self, stream: BinaryIO, path: str) -> None:
+        self._stream = stream
+        self._path = path
+
+    def read(self, size: int = 0, /) -> bytes:
+        data = self._stream.read(size)
+        while len(data) < size:
+            piece = self._stream.read(size - len(data))
+            if not piece:
+                raise ContentInvalid(f"the content of /{self._path} is shorter than it was said to be")
+            data += piece
+        return data
 
 
 class _HashingReader:

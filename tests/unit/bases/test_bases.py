@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cargoship.bases.base import Base, resolve_base
+from cargoship.bases.static import static_entries
+from cargoship.errors import ContentInvalid, PlatformUnknown, UsageError
+from cargoship.oci.config import ImageConfig
+from cargoship.oci.image import make_image
+from cargoship.oci.index import index_of
+from cargoship.oci.layer import BlobStore
+from cargoship.oci.layout import write_layout
+from cargoship.oci.platform import Platform
+from cargoship.oci.reference import Reference
+from cargoship.oci.tar import write_tar
+from cargoship.oci.validate import validate
+from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP, small_index
+
+
+def base_of(spec: str, tmp_path: Path, platform: Platform = AMD64) -> Base:
+    store = BlobStore(tmp_path / "store")
+    return resolve_base(spec, platform, root=tmp_path, store=store, compression=GZIP, epoch=EPOCH)
+
+
+def test_static_has_what_a_static_program_looks_for() -> None:
+    out = io.BytesIO()
+    write_tar(static_entries(), out, epoch=EPOCH)
+    out.seek(0)
+    with tarfile.open(fileobj=out) as archive:
+        members = {member.name: member for member in archive.getmembers()}
+
+        def content(name: str) -> bytes:
+            stream = archive.extractfile(name)
+            assert stream is not None
+            return stream.read()
+
+        assert content("etc/ssl/certs/ca-certificates.crt").count(b"BEGIN CERTIFICATE") > 100
+        assert content("usr/share/zoneinfo/Europe/Berlin").startswith(b"TZif")
+        assert content("usr/share/zoneinfo/UTC").startswith(b"TZif")
+        assert b"nonroot:x:65532:65532:nonroot:/home/nonroot:" in content("etc/passwd")
+        assert b"nonroot:x:65532:" in content("etc/group")
+        assert content("etc/nsswitch.conf") == b"hosts: files dns\n"
+    home, tmp = members["home/nonroot"], members["tmp"]
+    assert (home.uid, home.gid, home.mode, tmp.mode) == (65532, 65532, 0o700, 0o1777)
+    assert all(member.uid == 0 for name, member in members.items() if name != "home/nonroot")
+    assert not [name for name in members if name.endswith((".py", ".pyc")) or "__" in name]
+    assert all(member.mode == 0o644 for member in members.values() if member.isfile())
+
+
+@pytest.mark.parametrize("spec", ["static", "scratch"])
+def test_built_in_bases_make_images(tmp_path: Path, spec: str) -> None:
+    base = base_of(spec, tmp_path)
+    assert base.has_loader is False
+    image = make_image(platform=AMD64, config=base.config, layers=base.layers, created=CREATED, annotations={})
+    validate(index_of([image], annotations={}))
+    assert base_of(spec, tmp_path, ARM64).layers == base.layers
+    assert base.config.user == ("65532:65532" if spec == "static" else None)
+
+
+def test_a_layout(tmp_path: Path) -> None:
+    index = small_index(tmp_path / "blobs")
+    write_layout(tmp_path / "my:base", index, names=[Reference.parse("base:1")])
+    for spec in ("oci:my:base", "oci:my:base:1", f"oci:my:base@{index.digest}", f"oci:{tmp_path}/my:base"):
+        base = base_of(spec, tmp_path, ARM64)
+        assert base.digest == index.children[1].digest
+        assert base.config == index.children[1].config
+        assert base.has_loader is None
+        image = make_image(platform=ARM64, config=base.config, layers=base.layers, created=CREATED, annotations={})
+        validate(index_of([image], annotations={}))
+
+
+def test_layers_in_dockers_words_get_oci_names(tmp_path: Path) -> None:
+    image = small_index(tmp_path / "blobs", [AMD64]).children[0]
+    raw = image.raw_manifest.replace(
+        b"application/vnd.oci.image.layer.v1.tar+gzip", b"application/vnd.docker.image.rootfs.diff.tar.gzip"
+    )
+    write_layout(
+        tmp_path / "base", index_of([type(image)(raw, image.raw_config, image.layers)], annotations={}), names=[]
+    )
+    base = base_of("oci:base", tmp_path)
+    assert {layer.descriptor.media_type for layer in base.layers} == {"application/vnd.oci.image.layer.v1.tar+gzip"}
+    raw = image.raw_manifest.replace(b"image.layer.v1.tar+gzip", b"image.layer.nondistributable.v1.tar+gzip")
+    write_layout(
+        tmp_path / "odd", index_of([type(image)(raw, image.raw_config, image.layers)], annotations={}), names=[]
+    )
+    with pytest.raises(ContentInvalid, match="nondistributable"):
+        base_of("oci:odd", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spec", "platform", "error", "says"),
+    [
+        ("debian:12", AMD64, UsageError, "skopeo copy"),
+        ("", AMD64, UsageError, "static"),
+        ("oci:", AMD64, UsageError, "no image layout"),
+        ("oci:nowhere", AMD64, UsageError, "nowhere"),
+        ("oci:base:2", AMD64, UsageError, "docker.io/library/base:1"),
+        ("oci:base@sha256:12", AMD64, ContentInvalid, "sha256:12"),
+        ("oci:base", Platform("linux", "s390x"), PlatformUnknown, "it has linux/amd64, linux/arm64"),
+    ],
+)
+def test_bases_that_are_not_there(
+    tmp_path: Path, spec: str, platform: Platform, error: type[UsageError], says: str
+) -> None:
+    write_layout(tmp_path / "base", small_index(tmp_path / "blobs"), names=[Reference.parse("base:1")])
+    with pytest.raises(error) as caught:
+        base_of(spec, tmp_path, platform)
+    assert says in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_scratch_says_nothing(tmp_path: Path) -> None:
+    assert base_of("scratch", tmp_path).config == ImageConfig()
