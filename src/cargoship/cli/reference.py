@@ -78,7 +78,8 @@ def reference_page() -> str:
     """Return the page in Markdown."""
     here = Path("/")
     with Path("/dev/null").open("w", encoding="utf-8") as nothing:
-        root = click.Context(cargoship, info_name="cargoship", **cargoship.context_settings, obj=Session(World({}, here, nothing, nothing)))
+        session = Session(World({}, here, nothing, nothing))
+        root = click.Context(cargoship, info_name="cargoship", **cargoship.context_settings, obj=session)
         parts = [_HEAD]
         for name in COMMANDS:
             command = cargoship.get_command(root, name)

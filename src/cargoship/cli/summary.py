@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from cargoship.cli.render import words
+from cargoship.oci.layout import CONTAINERD_NAME, REF_NAME
+from cargoship.oci.layout_reader import FolderFiles, LayoutReader
 from cargoship.plan import Output, OutputKind
 
 if TYPE_CHECKING:
@@ -25,20 +27,19 @@ def summary(result: BuildResult, paint: Paint) -> str:
         lines.append(words.status("Image", title, paint))
         width = max(len(str(image.platform)) for image in built.index.children)
         for image in built.index.children:
-            layers = len(image.layers)
-            about = f"{str(image.platform).ljust(width)}  {words.size(image.size_bytes):>8}  {layers} layers"
+            layers = words.count(len(image.layers), "layer")
+            about = f"{str(image.platform).ljust(width)}  {words.size(image.size_bytes):>8}  {layers}"
             lines.append(words.status("", about, paint))
         lines += [words.status("Pushed", _pushed(each), paint) for each in built.published]
-    count = f"{len(result.images)} image{'s' if len(result.images) != 1 else ''}"
-    lines.append(words.status("Finished", f"{count} in {words.duration(total)}", paint))
-    return "\n".join(lines)
+    images = words.count(len(result.images), "image")
+    return "\n".join([*lines, words.status("Finished", f"{images} in {words.duration(total)}", paint)])
 
 
 def _pushed(published: Published) -> str:
     tags = ", ".join(published.tags) or "by digest"
     if not (published.pushed or published.mounted or published.skipped):
         return f"{published.reference.name} ({tags}): nothing to do, it is already there"
-    blobs = f"{published.pushed} blobs pushed ({words.size(published.pushed_bytes)})"
+    blobs = f"{words.count(published.pushed, 'blob')} pushed ({words.size(published.pushed_bytes)})"
     if published.mounted:
         blobs += f", {published.mounted} mounted"
     if published.skipped:
@@ -64,11 +65,11 @@ def _commands(built: BuiltImage, output: Output, result: BuildResult, cwd: Path)
     remote = str(asked[0]) if asked else f"registry.example.com/{local}"
     path = shlex.quote(_shown(output.path, cwd))
     # an entry of a layout is chosen by its tag, for there may be several
-    tag = f":{asked[0].tag}" if asked and asked[0].tag else ""
+    tag = f":{asked[0].tag}" if asked else ""
     temporary = shlex.quote(f"{built.name}.tar")
     match output.kind:
         case OutputKind.OCI:
-            return _by_skopeo(f"oci:{path}{tag}", local, remote, temporary)
+            return _by_skopeo(f"oci:{path}{_entry(built, output.path, remote)}", local, remote, temporary)
         case OutputKind.OCI_ARCHIVE:
             return _by_skopeo(f"oci-archive:{path}{tag}", local, remote, temporary)
         case OutputKind.DOCKER_ARCHIVE:
@@ -79,6 +80,15 @@ def _commands(built: BuiltImage, output: Output, result: BuildResult, cwd: Path)
                 ("registry", f"skopeo copy --all oci-archive:{path}{tag} docker://{remote}"),
             ]
     assert_never(output.kind)
+
+
+def _entry(built: BuiltImage, layout: Path, name: str) -> str:
+    """How skopeo is told which entry of a layout folder: other builds may have left theirs in it."""
+    entries = LayoutReader(FolderFiles(layout)).entries()
+    mine = [each for each in entries if each.digest == built.index.digest]
+    mine.sort(key=lambda each: each.annotations.get(CONTAINERD_NAME) != name)
+    tags = [each.annotations[REF_NAME] for each in mine if REF_NAME in each.annotations]
+    return f":{tags[0]}" if tags and len(entries) > 1 else ""
 
 
 def _by_skopeo(source: str, local: str, remote: str, archive: str) -> list[tuple[str, str]]:

@@ -98,9 +98,9 @@ class LiveRenderer:
                 row = next(reversed(self._rows.values()))
                 self._progress.update(row, completed=done, total=total or None, detail=", ".join(active))
             case BlobPushed(size_bytes=size_bytes) if "publish" in self._rows:
-                count, sum_bytes = self._pushed[0] + 1, self._pushed[1] + size_bytes
-                self._pushed = (count, sum_bytes)
-                detail = f"{count} blob{'s' if count > 1 else ''}, {words.size(sum_bytes)}"
+                blobs, sum_bytes = self._pushed[0] + 1, self._pushed[1] + size_bytes
+                self._pushed = (blobs, sum_bytes)
+                detail = f"{words.count(blobs, 'blob')}, {words.size(sum_bytes)}"
                 self._progress.update(self._rows["publish"], detail=detail)
             case _:
                 return

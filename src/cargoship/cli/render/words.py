@@ -60,6 +60,11 @@ def size(size_bytes: int) -> str:
     return f"{value / _KILO:.1f} TB"
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things: `1 image`, `2 images`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time for people: `0.4s`, `32s`, `2m 05s`."""
     if seconds < _TENTHS_BELOW_S - 0.05:

@@ -1,0 +1,99 @@
+"""The public face of the package."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import cargoship
+from cargoship import pipeline
+from cargoship.errors import BinaryUnknown, ManifestNotFound, UsageError
+from cargoship.oci.layout import write_layout
+from cargoship.oci.platform import Platform
+from cargoship.plan import Output, OutputKind, Selection
+from support import results
+
+PAGE = Path(__file__).parents[3] / "docs" / "library.md"
+EXPORTS = {
+    "BuildResult", "BuiltImage", "CargoshipError", "Diagnosis", "Digest", "Event", "Inspection", "Options", "Plan",
+    "Platform", "Published", "Reference", "Surroundings", "__version__", "build", "doctor", "inspect", "pack",
+    "plan_build",
+}  # fmt: skip
+
+
+def test_what_is_exported_is_meant_to_be() -> None:
+    assert set(cargoship.__all__) == set(dir(cargoship)) == EXPORTS
+    for name in EXPORTS:
+        assert getattr(cargoship, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'biuld'"):
+        cargoship.biuld  # noqa: B018
+
+
+def test_every_call_and_type_says_what_it_is() -> None:
+    for name in EXPORTS - {"Event", "__version__"}:
+        assert getattr(cargoship, name).__doc__, name
+
+
+def test_the_options_are_those_of_a_selection_and_all_documented() -> None:
+    own = {"platforms", "libc", "tags", "base", "compression", "settings", "verify"}
+    surroundings = set(cargoship.Surroundings.__annotations__)
+    options = set(cargoship.Options.__annotations__) - surroundings
+    assert options == set(Selection.__dataclass_fields__) - {"path", "overrides"} | own
+    told = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8")))
+    assert options | surroundings <= told
+
+
+def test_options_become_a_selection(tmp_path: Path) -> None:
+    options: cargoship.Options = {
+        "cwd": tmp_path, "packages": ["a"], "bins": ["b"], "platforms": ["linux/arm64"], "tags": ["x/y:1"],
+        "libc": "gnu", "settings": {"user": "root"}, "outputs": ["oci:out"], "push": True, "features": ["f"],
+        "jobs": 2, "locked": False,
+    }  # fmt: skip
+    assert cargoship._selection("project", options) == Selection(
+        path=tmp_path / "project", packages=("a",), bins=("b",), features=("f",), locked=False, jobs=2, push=True,
+        overrides={"user": "root", "platforms": ("linux/arm64",), "tags": ("x/y:1",), "libc": "gnu"},
+        outputs=(Output(OutputKind.OCI, tmp_path / "out"),),
+    )  # fmt: skip
+
+
+def test_what_is_left_out_is_the_processs_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CARGOSHIP_USER", "root")
+    context = cargoship._context({})
+    assert (context.cwd, context.env["CARGOSHIP_USER"], context.verify) == (tmp_path, "root", True)
+    given = cargoship._context({"env": {"A": "b"}, "cwd": "sub"}, verify=False)
+    assert (given.cwd, given.env, given.verify) == (tmp_path / "sub", {"A": "b"}, False)
+
+
+def test_an_image_is_looked_at_without_any_tool(tmp_path: Path) -> None:
+    index = results.result(results.plan(tmp_path, "web")).images[0].index
+    write_layout(tmp_path / "web", index, names=())
+    seen = cargoship.inspect("web", cwd=tmp_path, env={})
+    assert isinstance(seen, pipeline.Inspection)
+    assert [image.config.platform for image in seen.images] == [Platform("linux", "amd64"), Platform("linux", "arm64")]
+
+
+def test_errors_are_raised_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ManifestNotFound):
+        cargoship.plan_build(tmp_path)
+    with pytest.raises(UsageError):
+        cargoship.build(tmp_path, outputs=["nonsense"])
+    with pytest.raises(cargoship.CargoshipError) as caught:
+        cargoship.pack(tmp_path, binaries={"linux/amd46": []})
+    assert "did you mean linux/amd64" in caught.value.message
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_page_holds_working_python() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 5
+    for block in blocks:
+        compile(block, str(PAGE), "exec")
+
+
+def test_the_families_of_errors_are_where_the_page_says() -> None:
+    assert issubclass(BinaryUnknown, cargoship.CargoshipError)
+    assert "cargoship.errors" in sys.modules

@@ -1,0 +1,205 @@
+"""What a build leaves: references on standard output, records, a summary, and what to do next."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cargoship.cli.main import main
+from cargoship.cli.render import words
+from cargoship.cli.session import World
+from cargoship.errors import OutputError
+from cargoship.oci.archive import write_archive
+from cargoship.oci.layout import write_layout
+from cargoship.oci.platform import Platform
+from cargoship.pipeline import BuildResult, Context
+from cargoship.plan import Output, OutputKind, Plan, Selection
+from support import results
+from support.obedient import Recorder
+
+
+class Builder(Recorder):
+    """A pipeline that has built already."""
+
+    def __init__(self, result: BuildResult) -> None:
+        self._result = result
+
+    def plan(self, selection: Selection, context: Context) -> Plan:
+        del selection, context
+        return self._result.plan
+
+    def build(self, selection: Selection, context: Context) -> BuildResult:
+        del selection, context
+        return self._result
+
+    def pack(
+        self, selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context
+    ) -> BuildResult:
+        del selection, binaries, context
+        return self._result
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(result: BuildResult, *argv: str, cwd: Path) -> Ended:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    code = main(argv or ("build",), World({}, cwd, stdout, stderr, pipeline=Builder(result)))
+    return Ended(code, stdout.getvalue(), stderr.getvalue())
+
+
+def test_standard_output_is_one_reference_for_each_image_and_repository(tmp_path: Path) -> None:
+    names = ("ghcr.io/me/{name}:1", "ghcr.io/me/{name}:2", "localhost:5000/{name}:1")
+    built = results.result(results.plan(tmp_path, "one", "two", references=names, push=True))
+    one, two = (image.index.digest for image in built.images)
+    assert run(built, cwd=tmp_path).stdout.splitlines() == [
+        f"ghcr.io/me/one@{one}",
+        f"localhost:5000/one@{one}",
+        f"ghcr.io/me/two@{two}",
+        f"localhost:5000/two@{two}",
+    ]
+
+
+def test_an_image_without_a_repository_goes_by_its_own_name(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web", load=True))
+    ended = run(built, cwd=tmp_path)
+    assert (ended.code, ended.stdout) == (0, f"web@{built.images[0].index.digest}\n")
+
+
+def test_the_summary_says_what_was_made_and_where_it_went(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web", references=("ghcr.io/me/{name}:1",), push=True))
+    size_bytes = [image.size_bytes for image in built.images[0].index.children]
+    assert run(built, cwd=tmp_path).stderr.splitlines() == [
+        f"       Image web {built.images[0].index.digest}",
+        f"             linux/amd64  {words.size(size_bytes[0]):>8}  1 layer",
+        f"             linux/arm64  {words.size(size_bytes[1]):>8}  1 layer",
+        "      Pushed ghcr.io/me/web (1): 3 blobs pushed (1.0 kB), 1 mounted, 2 already there",
+        "    Finished 1 image in 12s",
+    ]
+    assert run(built, "build", "-q", cwd=tmp_path).stderr == ""
+
+
+def test_records_are_whole_and_have_buildx_names(tmp_path: Path) -> None:
+    names = ("ghcr.io/me/{name}:1", "ghcr.io/me/{name}:2")
+    built = results.result(results.plan(tmp_path, "web", references=names, push=True))
+    ended = run(built, "build", "--metadata-file", "m.json", "--image-refs=refs", cwd=tmp_path)
+    assert ended.code == 0
+    assert (tmp_path / "refs").read_text() == ended.stdout
+    document = json.loads((tmp_path / "m.json").read_text())
+    digest = str(built.images[0].index.digest)
+    assert document["containerimage.digest"] == digest
+    assert document["image.name"] == "ghcr.io/me/web:1,ghcr.io/me/web:2"
+    assert document["seconds"] == {"metadata": 0.1, "compile": 12.346, "total": 12.5}
+    (image,) = document["images"]
+    assert image["containerimage.descriptor"] == {
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "digest": digest,
+        "size": built.images[0].index.descriptor.size_bytes,
+    }
+    assert [each["platform"] for each in image["platforms"]] == ["linux/amd64", "linux/arm64"]
+    assert image["published"][0]["tags"] == ["1", "2"]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "m.json").stat().st_mode) == 0o666 & ~mask
+    assert {path.name for path in tmp_path.iterdir()} == {"m.json", "refs", "blobs"}
+
+
+def test_several_images_have_no_digest_at_the_top(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "one", "two"))
+    run(built, "build", "--metadata-file", "m.json", cwd=tmp_path)
+    document = json.loads((tmp_path / "m.json").read_text())
+    assert set(document) == {"images", "seconds"}
+    assert [image["name"] for image in document["images"]] == ["one", "two"]
+
+
+def test_a_record_can_go_to_a_device_which_stays_one(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web"))
+    assert run(built, "build", "--metadata-file", "/dev/null", cwd=tmp_path).code == 0
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_the_last_json_line_is_the_record(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web"))
+    ended = run(built, "build", "--progress=json", "--metadata-file=m.json", cwd=tmp_path)
+    line = json.loads(ended.stderr)
+    assert line.pop("event") == "result"
+    assert line == json.loads((tmp_path / "m.json").read_text())
+
+
+@pytest.mark.parametrize("kind", list(OutputKind))
+@pytest.mark.parametrize("references", [(), ("ghcr.io/me/{name}:1", "ghcr.io/me/{name}:latest")])
+def test_the_commands_that_take_an_image_on(kind: OutputKind, references: tuple[str, ...], tmp_path: Path) -> None:
+    output = Output(kind, tmp_path / "out put")
+    built = results.result(results.plan(tmp_path, "web", references=references), outputs=(output,))
+    image, names = built.images[0], built.plan.images[0].references
+    if kind is OutputKind.OCI:
+        write_layout(output.path, image.index, names=names)
+    else:
+        write_archive(output.path, image.index, names=names, native=Platform("linux", "amd64"))
+    local, remote, tag = ("ghcr.io/me/web:1", "ghcr.io/me/web:1", ":1") if names else ("web:latest", None, "")
+    remote = remote or "registry.example.com/web:latest"
+    from_skopeo = [
+        f"docker:   skopeo copy {kind.value}:'out put'{tag} docker-archive:web.tar:{local} && docker load -i web.tar",
+        f"podman:   skopeo copy {kind.value}:'out put'{tag} containers-storage:{local}",
+        f"registry: skopeo copy --all {kind.value}:'out put'{tag} docker://{remote}",
+    ]
+    directly = [
+        "docker:   docker load -i 'out put'",
+        "podman:   podman load -i 'out put'",
+        f"registry: skopeo copy --all oci-archive:'out put'{tag} docker://{remote}",
+    ]
+    shown = [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-4:]
+    title = "web is in out put; take it from there with one of"
+    assert shown == [title, *(directly if kind is OutputKind.DOCKER_ARCHIVE else from_skopeo)]
+
+
+def test_an_entry_is_told_from_others_in_the_same_layout(tmp_path: Path) -> None:
+    output = Output(OutputKind.OCI, tmp_path / "out")
+    built = results.result(results.plan(tmp_path, "one", "two", references=("ghcr.io/me/{name}:1",)), outputs=(output,))
+    for image, planned in zip(built.images, built.plan.images, strict=True):
+        write_layout(output.path, image.index, names=planned.references)
+    stderr = run(built, cwd=tmp_path).stderr
+    assert "skopeo copy oci:out:1 containers-storage:ghcr.io/me/one:1\n" in stderr
+    assert "skopeo copy oci:out:ghcr.io/me/two:1 containers-storage:ghcr.io/me/two:1\n" in stderr
+
+
+def test_nothing_more_is_said_of_what_has_been_pushed_or_loaded(tmp_path: Path) -> None:
+    for push, load in ((True, False), (False, True)):
+        made = results.plan(tmp_path, "web", references=("ghcr.io/me/{name}:1",), push=push, load=load)
+        assert "skopeo" not in run(results.result(made), cwd=tmp_path).stderr
+
+
+def test_a_plan_is_a_result(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web", references=("ghcr.io/me/{name}:1",)))
+    text = run(built, "plan", cwd=tmp_path)
+    assert text.stderr == ""
+    assert text.stdout == run(built, "build", "--dry-run", cwd=tmp_path).stdout
+    assert "  platforms    linux/amd64, linux/arm64\n" in text.stdout
+    assert "  names        ghcr.io/me/web:1\n" in text.stdout
+    document = json.loads(run(built, "plan", "--json", cwd=tmp_path).stdout)
+    assert document["images"][0]["references"] == ["ghcr.io/me/web:1"]
+
+
+def test_records_are_refused_before_the_build(tmp_path: Path) -> None:
+    class Never(Builder):
+        def build(self, selection: Selection, context: Context) -> BuildResult:
+            del selection, context
+            raise AssertionError("built")
+
+    stderr = io.StringIO()
+    pipeline = Never(results.result(results.plan(tmp_path, "web")))
+    code = main(["build", "--image-refs", "a/b"], World({}, tmp_path, io.StringIO(), stderr, pipeline=pipeline))
+    assert code == OutputError.exit_code
+
+
