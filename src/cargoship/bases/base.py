@@ -15,6 +15,7 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.layer import BlobStore, Layer, build_layer
 from cargoship.oci.layout import read_image
 from cargoship.oci.platform import Platform
+from cargoship.oci.tar import Entry, EntryKind
 
 STATIC = "static"
 SCRATCH = "scratch"
@@ -43,6 +44,8 @@ class Base:
     layers: tuple[Layer, ...]
     config: ImageConfig
     has_loader: bool | None
+    folders: tuple[Entry, ...] = ()
+    """Folders of it, where they are known: for `build_layer(below=...)`."""
 
 
 def resolve_base(
@@ -55,10 +58,12 @@ def resolve_base(
     ContentInvalid for a damaged layout.
     """
     if spec == STATIC:
+        entries = static_entries()
         layer = build_layer(
-            static_entries(), store=store, compression=compression, epoch=epoch, created_by="cargoship: static base"
+            entries, store=store, compression=compression, epoch=epoch, created_by="cargoship: static base"
         )
-        return Base(spec, None, None, (layer,), static_config(), has_loader=False)
+        folders = tuple(entry for entry in entries if entry.kind is EntryKind.DIRECTORY)
+        return Base(spec, None, None, (layer,), static_config(), has_loader=False, folders=folders)
     if spec == SCRATCH:
         return Base(spec, None, None, (), ImageConfig(), has_loader=False)
     if spec.startswith(_LAYOUT):

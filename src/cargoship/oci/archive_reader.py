@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _MEMBERS_MAX = 10_000
+_HEADER_BYTES_MAX = 1 << 20
 
 
 def read_archive(path: Path, *, select: Digest | str | None = None) -> Index:
@@ -33,7 +34,7 @@ class _ArchiveFiles(Files):
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
         try:
-            with open_regular(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+            with open_regular(path) as stream, tarfile.open(fileobj=_Bounded.of(stream), mode="r:") as archive:
                 for number, member in enumerate(archive):
                     if number >= _MEMBERS_MAX:
                         raise ContentInvalid(f"{path} has more than {_MEMBERS_MAX} entries")
@@ -54,6 +55,25 @@ class _ArchiveFiles(Files):
         if place is None:
             raise ContentInvalid(f"{self._path} has no {name}")
         return cast("BinaryIO", io.BufferedReader(_Section(open_regular(self._path), *place)))
+
+
+class _Bounded:
+    """A stream that refuses to read much at once: a tar's header may claim any length for itself."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.seek = stream.seek
+        self.tell = stream.tell
+
+    @classmethod
+    def of(cls, stream: BinaryIO) -> BinaryIO:
+        """The part of a stream that tarfile uses."""
+        return cast("BinaryIO", cls(stream))
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= _HEADER_BYTES_MAX:
+            raise ContentInvalid(f"a header of the archive has {size} bytes")
+        return self._stream.read(size)
 
 
 class _Section(io.RawIOBase):

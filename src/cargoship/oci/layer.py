@@ -44,16 +44,23 @@ class Layer:
 
 
 def build_layer(
-    entries: Iterable[Entry], *, store: BlobStore, compression: Compression, epoch: int, created_by: str
+    entries: Iterable[Entry],
+    *,
+    store: BlobStore,
+    compression: Compression,
+    epoch: int,
+    created_by: str,
+    below: Iterable[Entry] = (),
 ) -> Layer:
     """Make a layer, or find the one that the same entries gave before.
 
     Same entries, compression and epoch (seconds) give the same bytes. In one pass the tar is written, hashed,
     compressed, hashed again and put into the store; nothing is held in memory whole. An input that has not changed
-    since is neither read nor compressed again. Raises IncludeInvalid, ContentInvalid (a file changed while it was
+    since is neither read nor compressed again. `below` are folders of the layers below, which keep their owners and
+    rights when something is put into them. Raises IncludeInvalid, ContentInvalid (a file changed while it was
     read), OutputError.
     """
-    arranged = arrange(entries)
+    arranged = arrange(entries, below=below)
     inputs = _survey(arranged, compression, epoch)
     memo = store.recall(inputs.key)
     if memo is not None:

@@ -10,6 +10,7 @@ import enum
 import hashlib
 import io
 import os
+import re
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,8 @@ from cargoship.oci.files import Writer
 
 _CHUNK_BYTES = 1 << 20
 _MODE_MAX = 0o7777
-_WHITEOUT = ".wh."
+_NO_PATH = re.compile(r"(^|/)\.{0,2}(/|\Z)|\0")  # an empty part, . or ..
+_WHITEOUT = re.compile(r"(^|/)\.wh\.")  # image-spec, layer.md, "Whiteouts"
 
 # Folders that have other rights than 0755 wherever they exist. A layer that puts a file into one of them must
 # not take those rights away from the layer below.
@@ -62,10 +64,9 @@ class Entry:
 
     def __post_init__(self) -> None:
         """Refuse what no image can hold."""
-        parts = self.path.split("/")
-        if "\0" in self.path or any(part in {"", ".", ".."} for part in parts):
+        if _NO_PATH.search(self.path):
             raise IncludeInvalid(f"{self.path!r} is not a path inside an image")
-        if any(part.startswith(_WHITEOUT) for part in parts):
+        if _WHITEOUT.search(self.path):
             raise IncludeInvalid(
                 f"{self.path!r} cannot be in an image: names that begin with .wh. mean deletion there",
                 hint="rename the file",
@@ -121,10 +122,12 @@ def file_status(path: str, source: Path) -> os.stat_result:
     return status
 
 
-def arrange(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def arrange(entries: Iterable[Entry], *, below: Iterable[Entry] = ()) -> tuple[Entry, ...]:
     """Sort entries, add the parents that are missing, and drop repetitions.
 
-    Raises IncludeInvalid when one path is to be two different things, or lies below something that is no folder.
+    A missing parent belongs to root and has the mode 0755, unless `below` has it: folders of the layers below, which
+    keep their owners and rights. Raises IncludeInvalid when one path is to be two different things, or lies below
+    something that is no folder.
     """
     found: dict[str, Entry] = {}
     for entry in entries:
@@ -134,12 +137,16 @@ def arrange(entries: Iterable[Entry]) -> tuple[Entry, ...]:
                 f"/{entry.path} would be in the image twice, with different contents",
                 hint="leave one of them out, or give it another place",
             )
+    known = {entry.path: entry for entry in below if entry.kind is EntryKind.DIRECTORY}
     for path in list(found):
         parent, _, _ = path.rpartition("/")
         while parent:
-            above = found.setdefault(parent, Entry.directory(parent, _WELL_KNOWN.get(parent, 0o755)))
-            if above.kind is not EntryKind.DIRECTORY:
+            above = found.get(parent)
+            if above is not None and above.kind is not EntryKind.DIRECTORY:
                 raise IncludeInvalid(f"/{path} cannot be in the image: /{parent} is a {above.kind.value} there")
+            if above is not None:
+                break  # its own parents come with it
+            found[parent] = known.get(parent) or Entry.directory(parent, _WELL_KNOWN.get(parent, 0o755))
             parent, _, _ = parent.rpartition("/")
     # Code points sort as UTF-8 bytes do, and a parent is a prefix of its children, so it comes first.
     return tuple(found[path] for path in sorted(found))

@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import resource
 import time
-from pathlib import Path
+from pathlib import Path, PosixPath
+from typing import NoReturn
 
 import pytest
 
@@ -129,10 +130,8 @@ def test_a_damaged_store_costs_time_alone(tmp_path: Path, damage: str) -> None:
 
 
 def test_nothing_is_left_behind_by_an_error(tmp_path: Path) -> None:
-    class Boom(Path):
-        _flavour = type(Path())._flavour  # type: ignore[attr-defined]
-
-        def open(self, *_: object, **__: object) -> object:  # type: ignore[override]
+    class Boom(PosixPath):
+        def open(self, *_: object, **__: object) -> NoReturn:
             raise KeyboardInterrupt
 
     source = Boom(old_file(tmp_path / "app", b"app"))

@@ -93,6 +93,17 @@ def test_an_explicit_parent_wins() -> None:
     ]
 
 
+def test_folders_of_the_layers_below_keep_their_rights() -> None:
+    below = [Entry.directory("home/me", 0o700, 5, 5), Entry.directory("data", 0o777), Entry.file("home/x", b"")]
+    found = arrange([Entry.file("home/me/.config/app", b"")], below=below)
+    assert [(entry.path, entry.mode, entry.uid) for entry in found] == [
+        ("home", 0o755, 0),
+        ("home/me", 0o700, 5),
+        ("home/me/.config", 0o755, 0),
+        ("home/me/.config/app", 0o644, 0),
+    ]
+
+
 @pytest.mark.parametrize(
     "path",
     [
