@@ -6,8 +6,6 @@ import contextlib
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,15 +38,19 @@ class RunningRegistry:
 
 
 @contextlib.contextmanager
-def running_registry(folder: Path) -> Iterator[RunningRegistry]:
-    """Start a registry that stores in `folder`, wait until it answers, end it afterwards."""
+def running_registry(folder: Path, *, auth: str = "", tls: str = "") -> Iterator[RunningRegistry]:
+    """Start a registry that stores in `folder`, wait until it answers, end it afterwards.
+
+    `auth` is a line for its configuration, `tls` the value of `http.tls` there.
+    """
     port = free_port()
     config = folder / "config.yml"
     config.write_text(
         "version: 0.1\n"
         "log: {level: error}\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'storage'}}}, delete: {{enabled: true}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n",
+        f"http: {{addr: '127.0.0.1:{port}'{f', tls: {tls}' if tls else ''}}}\n"
+        f"{auth}\n",
     )
     log = folder / "log"
     with (
@@ -58,16 +60,16 @@ def running_registry(folder: Path) -> Iterator[RunningRegistry]:
         ) as process,
     ):
         try:
-            _wait(f"http://127.0.0.1:{port}/v2/", process, log)
+            _wait(port, process, log)
             yield RunningRegistry(f"localhost:{port}", folder / "storage")
         finally:
             process.terminate()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(url):  # noqa: S310 - loopback
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.05)
-    pytest.fail(f"docker-registry does not answer on {url}:\n{log.read_text(errors='replace')}")
+    pytest.fail(f"docker-registry does not answer on port {port}:\n{log.read_text(errors='replace')}")

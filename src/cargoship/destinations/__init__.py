@@ -5,7 +5,7 @@ from __future__ import annotations
 from cargoship.destinations.archive import ArchiveDestination
 from cargoship.destinations.daemon import DaemonDestination, Engine
 from cargoship.destinations.destination import Destination
-from cargoship.destinations.layout import LayoutDestination
+from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
 from cargoship.registry.push import Published
 
@@ -15,6 +15,7 @@ __all__ = [
     "Destination",
     "Engine",
     "LayoutDestination",
+    "OwnLayoutDestination",
     "Published",
     "RegistryDestination",
     "registry_destinations",

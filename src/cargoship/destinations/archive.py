@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cargoship.destinations.writable import check_writable
 from cargoship.events import Emit, Written
 from cargoship.oci.archive import write_archive
 from cargoship.oci.index import Index
@@ -21,6 +22,10 @@ class ArchiveDestination:
     native: Platform
     emit: Emit
     docker: bool = True
+
+    def check(self) -> None:
+        """See `Destination.check`."""
+        check_writable(self.path.parent)
 
     def publish(self, index: Index) -> None:
         """See `Destination.publish`; raises OutputError, UsageError (zstd for Docker)."""

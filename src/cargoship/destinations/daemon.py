@@ -70,27 +70,30 @@ class DaemonDestination:
     scratch: Path
     engine: Engine | None = None
 
+    def check(self) -> None:
+        """See `Destination.check`: an engine answers."""
+        self._find()
+
     def publish(self, index: Index) -> None:
         """See `Destination.publish`; raises DaemonError, OutputError."""
         running = self._find()
         image = self._choose(index, running)
         layout_only = self._needs_layout(image, running)
+        names = [name.with_tag(name.tag or "latest") for name in dict.fromkeys(self.names)]
+        # podman refuses a layout with several names, where Docker's own format may have any number
+        loaded, added = (names[:1], names[1:]) if layout_only else (names, [])
         with writing(self.scratch):
             self.scratch.mkdir(parents=True, exist_ok=True)
             folder = tempfile.TemporaryDirectory(prefix=".load-", dir=self.scratch)
-        with folder as name:
-            path = Path(name) / "image.tar"
-            write_archive(
-                path,
-                index_of([image], annotations={}),
-                names=self.names,
-                native=running.platform,
-                docker=not layout_only,
-            )
+        with folder as place:
+            path = Path(place) / "image.tar"
+            alone = index_of([image], annotations={})
+            write_archive(path, alone, names=loaded, native=running.platform, docker=not layout_only)
             self._load(running, path)
-        for reference in self.names:
-            shown = reference.with_tag(reference.tag or "latest").familiar
-            self.emit(Written(f"{running.engine.value} image for {image.platform}", shown))
+        for name in added:
+            self._tag(running, loaded[0], name)
+        for name in names:
+            self.emit(Written(f"{running.engine.value} image for {image.platform}", name.familiar))
 
     def _find(self) -> _Running:
         """The engine to use; raises DaemonError with what each engine said."""
@@ -151,4 +154,12 @@ class DaemonDestination:
             raise DaemonError(
                 f"{running.engine.value} load refused the image" if details else f"{running.engine.value} load failed",
                 details=details or b"".join(said).decode("utf-8", "replace").strip() or f"exit code {code}",
+            )
+
+    def _tag(self, running: _Running, name: Reference, other: Reference) -> None:
+        command = Command((running.engine.value, "tag", name.familiar, other.familiar), env=self.env)
+        done = self.runner.run(command, timeout_s=_ASK_TIMEOUT_S)
+        if done.code != 0:
+            raise DaemonError(
+                f"{running.engine.value} cannot name the image {other.familiar}", details=done.error_text.strip()
             )

@@ -11,6 +11,10 @@ from cargoship.registry.push import Published
 class Destination(Protocol):
     """A place for an image."""
 
+    def check(self) -> None:
+        """Find out before a long build whether the image could be put there; raises as `publish` does."""
+        ...
+
     def publish(self, index: Index) -> Published | None:
         """Put the image there, whole or not at all; what a registry made of it, None for other places.
 

@@ -28,6 +28,11 @@ class RegistryDestination:
     jobs: int = DEFAULT_JOBS
     mount_from: str | None = None
 
+    def check(self) -> None:
+        """See `Destination.check`: the registry answers, and lets this user push."""
+        with self.open_client() as client:
+            client.find_manifest(self.reference.repository, self.tags[0] if self.tags else "latest")
+
     def publish(self, index: Index) -> Published:
         """See `Destination.publish`; raises RegistryError's family, ContentInvalid."""
         with self.open_client() as client:

@@ -14,7 +14,7 @@ from cargoship.registry.budget import Budget, Stopped
 
 T = TypeVar("T")
 R = TypeVar("R")
-_FAREWELL_S = 1.0
+_FAREWELL_S = 0.5
 """How long all threads together get to notice a stop; one that hangs in the network is left behind."""
 
 

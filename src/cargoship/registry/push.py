@@ -53,23 +53,19 @@ def push_index(
     """
     repository = reference.repository
     tags = tuple(dict.fromkeys(tags))
-    published = Published(reference.at(index.digest), index.digest, tags)
     names: tuple[Digest | str, ...] = tags or (index.digest,)
     present = {name for name in names if client.find_manifest(repository, name) == index.digest}
-    if len(present) == len(names):
-        emit(Note(f"{published.reference} is already there", Level.VERBOSE))
-        return published
-    # a tag on this index proves that it is there with all that it names; else its digest is asked for
+    # a name for this index proves that it is there, with all that is in it; without one its digest is asked for
     if present or (tags and client.find_manifest(repository, index.digest) is not None):
-        outcomes: Counter[BlobOutcome] = Counter()
-        pushed_bytes = 0
+        outcomes, pushed_bytes = Counter({BlobOutcome.EXISTS: len(list(index.blobs()))}), 0
+        emit(Note(f"{reference.at(index.digest)} is already there", Level.VERBOSE))
     else:
         outcomes, pushed_bytes = _push_content(client, index, repository, emit, jobs, mount_from)
     for tag in tags:
         if tag not in present:
             _tag(client, index, repository, tag)
     return Published(
-        published.reference,
+        reference.at(index.digest),
         index.digest,
         tags,
         pushed=outcomes[BlobOutcome.PUSHED],

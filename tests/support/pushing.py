@@ -1,0 +1,77 @@
+"""A client of a test's registry, without the waiting that real ones deserve."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from cargoship.events import BlobPushed, Event, Note
+from cargoship.oci.index import Index
+from cargoship.oci.reference import Reference
+from cargoship.registry.budget import Budget
+from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.credentials import Credentials, NoCredentials
+from cargoship.registry.push import Published, push_index
+from cargoship.registry.retry import Patience
+from cargoship.registry.transport import HttpTransport, Timeouts
+
+HASTE = Patience(first_s=0.001, longest_s=0.002)
+REPOSITORY = "me/app"
+
+
+@dataclass
+class Told:
+    """Every event, in order."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    @property
+    def notes(self) -> list[str]:
+        """The text of the notes."""
+        return [event.text for event in self.events if isinstance(event, Note)]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Digest to what it took for the registry to have that blob."""
+        return {event.digest: event.how for event in self.events if isinstance(event, BlobPushed)}
+
+
+def client_of(
+    host: str,
+    *,
+    credentials: Credentials | None = None,
+    told: Told | None = None,
+    access: Access = Access.PUSH,
+    budget: Budget | None = None,
+    patience: Patience = HASTE,
+    env: Mapping[str, str] | None = None,
+    insecure: Collection[str] = (),
+    idle_s: float = 5.0,
+) -> RegistryClient:
+    """A client with real connections."""
+    return RegistryClient(
+        host,
+        credentials=credentials or NoCredentials(),
+        transport=HttpTransport(env=env or {}, timeouts=Timeouts(connect_s=5.0, idle_s=idle_s)),
+        emit=told or Told(),
+        access=access,
+        insecure=insecure,
+        budget=budget or Budget(30.0),
+        patience=patience,
+    )
+
+
+def push(
+    client: RegistryClient,
+    index: Index,
+    *tags: str,
+    repository: str = REPOSITORY,
+    told: Told | None = None,
+    mount_from: str | None = None,
+) -> Published:
+    """Push to a repository of the client's registry."""
+    reference = Reference(client.registry, repository)
+    return push_index(client, index, reference=reference, tags=tags, emit=told or Told(), mount_from=mount_from)

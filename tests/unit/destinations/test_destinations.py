@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cargoship.destinations import (
+    ArchiveDestination,
+    Destination,
+    LayoutDestination,
+    Published,
+    RegistryDestination,
+    registry_destinations,
+)
+from cargoship.errors import OutputError
+from cargoship.events import Written
+from cargoship.oci.index import Index
+from cargoship.oci.reference import Reference
+from cargoship.process import SystemRunner
+from cargoship.testing import InMemoryRegistry
+from support.images import AMD64, small_index
+from support.pushing import Told
+
+_NAME = Reference.parse("example.com/me/app:1")
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    return small_index(tmp_path_factory.mktemp("blobs"))
+
+
+def test_a_layout_is_written(tmp_path: Path, index: Index) -> None:
+    told = Told()
+    destination: Destination = LayoutDestination(tmp_path / "layout", (_NAME,), told)
+    assert destination.publish(index) is None
+    assert (tmp_path / "layout/oci-layout").is_file()
+    assert (tmp_path / "layout/blobs/sha256" / index.digest.hex).read_bytes() == index.raw
+    assert told.events == [Written("OCI layout", str(tmp_path / "layout"))]
+
+
+@pytest.mark.parametrize("docker", [True, False])
+def test_an_archive_is_written(tmp_path: Path, index: Index, *, docker: bool) -> None:
+    told = Told()
+    path = tmp_path / "image.tar"
+    destination: Destination = ArchiveDestination(path, (_NAME,), AMD64, told, docker)
+    assert destination.publish(index) is None
+    with tarfile.open(path) as tar:
+        names = tar.getnames()
+    assert "index.json" in names
+    assert ("manifest.json" in names) is docker
+    assert told.events == [Written("Docker archive" if docker else "OCI archive", str(path))]
+
+
+def test_what_cannot_be_written_is_told_and_not_said_to_be_there(tmp_path: Path, index: Index) -> None:
+    (tmp_path / "file").touch()
+    told = Told()
+    destinations: list[Destination] = [
+        LayoutDestination(tmp_path / "file" / "x", (), told),
+        ArchiveDestination(tmp_path / "file" / "x", (), AMD64, told),
+    ]
+    for destination in destinations:
+        with pytest.raises(OutputError):
+            destination.publish(index)
+    assert told.events == []
+
+
+def test_references_are_pushed_repository_by_repository(index: Index) -> None:
+    told = Told()
+    with InMemoryRegistry() as one, InMemoryRegistry() as other:
+        texts = [f"{one.host}/a:1", f"{one.host}/b:1", f"{one.host}/a:2", f"{other.host}/a", f"{one.host}/a:1"]
+        references = [Reference.parse(text) for text in texts]
+        destinations = registry_destinations(references, env={}, runner=SystemRunner(), emit=told)
+        published = [destination.publish(index) for destination in destinations]
+        assert set(one.tags("a")) == {"1", "2"}
+        assert set(one.tags("b")) == {"1"}
+        assert set(other.tags("a")) == {"latest"}
+        assert [str(done.reference) for done in published] == [
+            f"{one.host}/a@{index.digest}", f"{one.host}/b@{index.digest}", f"{other.host}/a@{index.digest}",
+        ]  # fmt: skip
+    assert [done.tags for done in published] == [("1", "2"), ("1",), ("latest",)]
+    assert all(isinstance(done, Published) for done in published)
+    assert len(told.outcomes) == len(list(index.blobs()))
+
+
+def test_a_client_is_opened_when_there_is_something_to_publish() -> None:
+    (destination,) = registry_destinations([_NAME], env={}, runner=SystemRunner(), emit=Told())
+    assert isinstance(destination, RegistryDestination)
+    assert (destination.reference, destination.tags) == (Reference("example.com", "me/app"), ("1",))

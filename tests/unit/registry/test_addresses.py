@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from cargoship.registry.connect import insecure_hosts
+from cargoship.registry.endpoint import base_url, origin, shown
+from cargoship.registry.proxies import proxy_for
+
+
+@pytest.mark.parametrize(
+    ("registry", "url"),
+    [
+        ("docker.io", "https://registry-1.docker.io"),
+        ("ghcr.io", "https://ghcr.io"),
+        ("localhost:5000", "http://localhost:5000"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("127.8.9.1", "http://127.8.9.1"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("[::1]", "http://[::1]"),
+        ("128.0.0.1:5000", "https://128.0.0.1:5000"),
+        ("localhost.example.com", "https://localhost.example.com"),
+        ("127.0.0.1.example.com", "https://127.0.0.1.example.com"),
+        ("named:5000", "http://named:5000"),
+        ("whole-host:1", "http://whole-host:1"),
+        ("named:5001", "https://named:5001"),
+    ],
+)
+def test_plain_http_is_for_loopback_and_for_named_hosts(registry: str, url: str) -> None:
+    assert base_url(registry, insecure=("named:5000", "whole-host")) == url
+
+
+def test_insecure_hosts_come_from_one_variable() -> None:
+    named = insecure_hosts({"CARGOSHIP_INSECURE_REGISTRIES": "a:5000, b  c"})
+    assert named == {"a:5000", "b", "c"}
+    assert insecure_hosts({}) == frozenset()
+
+
+def test_an_origin_has_a_scheme_a_host_and_a_port() -> None:
+    assert origin("https://A.example/x") == origin("https://a.example:443/y")
+    assert origin("http://a.example") != origin("https://a.example")
+    assert origin("https://a.example") != origin("https://a.example:8443")
+
+
+def test_an_address_is_shown_without_what_may_be_secret() -> None:
+    assert shown("https://u:p@h:1/path?X-Amz-Signature=abc#f") == "https://h:1/path"
+
+
+@pytest.mark.parametrize(
+    ("host", "env", "proxy"),
+    [
+        ("ghcr.io", {"https_proxy": "http://p:1"}, "http://p:1"),
+        ("ghcr.io", {"HTTPS_PROXY": "p:1"}, "http://p:1"),
+        ("ghcr.io", {"https_proxy": "http://low", "HTTPS_PROXY": "http://up"}, "http://low"),
+        ("ghcr.io", {"ALL_PROXY": "http://all"}, "http://all"),
+        ("ghcr.io", {"http_proxy": "http://p"}, None),
+        ("ghcr.io", {"https_proxy": "http://p", "no_proxy": "example.com,ghcr.io"}, None),
+        ("a.ghcr.io", {"https_proxy": "http://p", "no_proxy": ".ghcr.io"}, None),
+        ("aghcr.io", {"https_proxy": "http://p", "no_proxy": ".ghcr.io"}, "http://p"),
+        ("ghcr.io", {"https_proxy": "http://p", "NO_PROXY": "*"}, None),
+        ("ghcr.io", {"https_proxy": "http://p", "no_proxy": "ghcr.io:8443"}, "http://p"),
+        ("localhost", {"https_proxy": "http://p"}, None),
+        ("127.0.0.1", {"all_proxy": "http://p"}, None),
+    ],
+)
+def test_proxies_are_those_of_the_environment(host: str, env: dict[str, str], proxy: str | None) -> None:
+    assert proxy_for("https", host, None, env) == proxy
+
+
+def test_a_cgi_clients_proxy_header_is_not_believed() -> None:
+    env = {"HTTP_PROXY": "http://evil", "REQUEST_METHOD": "GET"}
+    assert proxy_for("http", "example.com", None, env) is None

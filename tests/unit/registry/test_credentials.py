@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from cargoship.errors import ToolMissing
+from cargoship.process import Command, Completed, SystemRunner
+from cargoship.registry.credentials import ConfigFiles, Credential, IdentityToken, Login, RegistryToken
+from support.pushing import Told
+
+_HUB = "https://index.docker.io/v1/"
+_SECRET = "s3cr3t-word"
+
+
+class ScriptedRunner(SystemRunner):
+    """Helper programs by name: what each answers."""
+
+    def __init__(self, helpers: Mapping[str, Completed]) -> None:
+        self.helpers = helpers
+        self.asked: list[tuple[str, bytes]] = []
+
+    def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
+        assert timeout_s is not None
+        self.asked.append((command.argv[0], stdin or b""))
+        if command.argv[0] not in self.helpers:
+            raise ToolMissing(f"cannot run {command.argv[0]}")
+        return self.helpers[command.argv[0]]
+
+
+def _auth(username: str = "u", password: str = _SECRET) -> dict[str, str]:
+    return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+
+def _answer(username: str, secret: str) -> Completed:
+    return Completed(0, json.dumps({"ServerURL": "x", "Username": username, "Secret": secret}).encode(), b"")
+
+
+_LOGIN = Login("u", _SECRET)
+
+
+@pytest.mark.parametrize(
+    ("config", "registry", "credential"),
+    [
+        ({"auths": {"ghcr.io": _auth()}}, "ghcr.io", _LOGIN),
+        ({"auths": {"https://ghcr.io": _auth()}}, "ghcr.io", _LOGIN),
+        ({"auths": {"https://ghcr.io/v2/": _auth()}}, "ghcr.io", _LOGIN),
+        ({"auths": {"ghcr.io": _auth()}}, "ghcr.io:443", None),
+        ({"auths": {"r:5000": _auth()}}, "r:5000", _LOGIN),
+        ({"auths": {"ghcr.io/me": _auth()}}, "ghcr.io", None),
+        ({"auths": {_HUB: _auth()}}, "docker.io", _LOGIN),
+        ({"auths": {"docker.io": _auth()}}, "docker.io", _LOGIN),
+        ({"auths": {"ghcr.io": _auth(password="with:colon")}}, "ghcr.io", Login("u", "with:colon")),
+        ({"auths": {"ghcr.io": _auth() | {"identitytoken": "i"}}}, "ghcr.io", IdentityToken("i")),
+        ({"auths": {"ghcr.io": {"registrytoken": "t"}}}, "ghcr.io", RegistryToken("t")),
+        ({"auths": {"ghcr.io": {"username": "u", "password": _SECRET}}}, "ghcr.io", _LOGIN),
+        ({"auths": {"ghcr.io": {}}}, "ghcr.io", None),
+        ({"auths": {"ghcr.io": {"auth": "%%%"}}}, "ghcr.io", None),
+        ({"auths": []}, "ghcr.io", None),
+        ({"credsStore": "desk"}, "ghcr.io", Login("store", "x")),
+        ({"credsStore": "desk", "auths": {"ghcr.io": {}}}, "ghcr.io", Login("store", "x")),
+        ({"credsStore": "desk", "credHelpers": {"ghcr.io": "gcr"}}, "ghcr.io", IdentityToken("t")),
+        ({"credHelpers": {"ghcr.io": "gcr"}, "auths": {"quay.io": _auth()}}, "quay.io", _LOGIN),
+        ({"credsStore": "none", "auths": {"ghcr.io": _auth()}}, "ghcr.io", _LOGIN),
+    ],
+)
+def test_a_config_file_gives(
+    tmp_path: Path, config: dict[str, object], registry: str, credential: Credential | None
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    runner = ScriptedRunner(
+        {
+            "docker-credential-desk": _answer("store", "x"),
+            "docker-credential-gcr": _answer("<token>", "t"),
+            "docker-credential-none": Completed(1, b"credentials not found in native keychain\n", b""),
+        }
+    )
+    told = Told()
+    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find(registry)
+    assert (found and found.credential) == credential
+    assert told.notes == []
+
+
+def test_a_helper_is_asked_for_docker_hub_by_its_old_address(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore": "desk"}')
+    runner = ScriptedRunner({"docker-credential-desk": _answer("u", "x")})
+    ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, Told()).find("docker.io")
+    assert runner.asked == [("docker-credential-desk", _HUB.encode())]
+
+
+@pytest.mark.parametrize(
+    ("helper", "warning"),
+    [
+        (None, "docker-credential-desk is not on PATH"),
+        (Completed(-9, b"", b""), "took too long"),
+        (Completed(3, _SECRET.encode(), _SECRET.encode()), "failed with exit code 3"),
+        (Completed(0, b'{"Secret": "' + _SECRET.encode() + b'"}', b""), "not its protocol"),
+        (Completed(0, _SECRET.encode(), b""), "not its protocol"),
+    ],
+)
+def test_a_helper_that_fails_is_told_and_passed_over(tmp_path: Path, helper: Completed | None, warning: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "desk", "auths": {"ghcr.io": _auth("other")}}))
+    runner = ScriptedRunner({} if helper is None else {"docker-credential-desk": helper})
+    told = Told()
+    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find("ghcr.io")
+    assert found is not None
+    assert found.source == str(tmp_path / "config.json")
+    assert len(told.notes) == 1
+    assert warning in told.notes[0]
+    assert _SECRET not in told.notes[0]
+
+
+def test_a_helpers_name_is_no_path(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore": "../../evil"}')
+    told, runner = Told(), ScriptedRunner({})
+    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find("ghcr.io") is None
+    assert runner.asked == []
+
+
+@pytest.mark.parametrize("text", [f'{{"auths": {{"ghcr.io": {{"auth": "{_SECRET}"', "[]", "\x00", "[" * 100_000])
+def test_a_broken_file_is_told_without_its_content(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    told = Told()
+    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, SystemRunner(), told).find("ghcr.io") is None
+    assert len(told.notes) == 1
+    assert _SECRET not in told.notes[0]
+
+
+def test_the_files_are_asked_in_order(tmp_path: Path) -> None:
+    env = {
+        "REGISTRY_AUTH_FILE": str(tmp_path / "registry-auth.json"),
+        "DOCKER_CONFIG": str(tmp_path / "docker"),
+        "HOME": str(tmp_path),
+        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+    }
+    paths = [tmp_path / "registry-auth.json", tmp_path / "docker/config.json", tmp_path / "run/containers/auth.json"]
+    files = ConfigFiles(env, SystemRunner(), Told())
+    assert list(files.files()) == paths
+    for path in reversed(paths):
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(json.dumps({"auths": {"ghcr.io": _auth(path.name)}}))
+        found = files.find("ghcr.io")
+        assert found is not None
+        assert found.source == str(path)
+
+
+def test_home_and_run_stand_in_for_what_is_not_named(tmp_path: Path) -> None:
+    files = ConfigFiles({"HOME": str(tmp_path)}, SystemRunner(), Told(), user_id=1000).files()
+    assert files == (tmp_path / ".docker/config.json", Path("/run/containers/1000/auth.json"))
+
+
+@pytest.mark.parametrize("credential", [_LOGIN, IdentityToken(_SECRET), RegistryToken(_SECRET)])
+def test_a_credential_does_not_show_its_secret(credential: Credential) -> None:
+    assert _SECRET not in repr(credential)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cargoship.errors import CargoshipError, Forbidden, RegistryRefused, Unauthorized
+from cargoship.registry.refusals import Refusal, refused
+
+
+def _body(code: str, message: str) -> bytes:
+    return json.dumps({"errors": [{"code": code, "message": message, "detail": {"x": 1}}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (_body("DENIED", "requested access is denied"), "DENIED: requested access is denied (HTTP 400)"),
+        (b'{"errors":[{"code":"UNKNOWN"}]}', "UNKNOWN (HTTP 400)"),
+        (b'{"error":"invalid_grant","error_description":"expired"}', "invalid_grant: expired (HTTP 400)"),
+        (b'{"details":"incorrect username or password"}', "incorrect username or password (HTTP 400)"),
+        (b"404 page not found\n", "404 page not found (HTTP 400)"),
+        (b"<html>nginx</html>", "HTTP 400"),
+        (b"", "HTTP 400"),
+        (b"[]", "HTTP 400"),
+        (b'{"errors":[3]}', "HTTP 400"),
+        (b'{"errors":[{"code":"X","message":"a\\u001b[31m\\nb"}]}', "X: a[31m b (HTTP 400)"),
+    ],
+)
+def test_the_registrys_own_words_are_told(body: bytes, text: str) -> None:
+    assert str(Refusal.parse(400, body)) == text
+
+
+@given(st.binary())
+def test_any_body_is_read_without_an_error(body: bytes) -> None:
+    assert str(Refusal.parse(500, body)).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "hint"),
+    [
+        (Refusal(401), Unauthorized, "does not accept the credentials from a file"),
+        (Refusal(403, "DENIED"), Forbidden, "may not do this"),
+        (Refusal(404, "NAME_UNKNOWN"), RegistryRefused, "created before the first push"),
+        (Refusal(400, "TAG_INVALID", "The tag is immutable"), RegistryRefused, "push under another one"),
+        (Refusal(403, "DENIED", "storage quota exceeded"), RegistryRefused, "storage is used up"),
+        (Refusal(413), RegistryRefused, "larger than the registry"),
+        (Refusal(429, "TOOMANYREQUESTS"), RegistryRefused, "rate limit"),
+        (Refusal(502), RegistryRefused, "try again later"),
+    ],
+)
+def test_each_refusal_says_what_to_do(refusal: Refusal, kind: type[CargoshipError], hint: str) -> None:
+    error = refused(refusal, registry="r.example", asked="the push of a:1", credentials="a file")
+    assert type(error) is kind
+    assert "r.example" in error.message
+    assert "the push of a:1" in error.message
+    assert hint in (error.hint or "")
+
+
+def test_without_credentials_it_says_how_to_get_some() -> None:
+    error = refused(Refusal(401), registry="r.example", asked="x", credentials=None)
+    assert "docker login r.example" in (error.hint or "")

@@ -1,0 +1,109 @@
+"""A push that is stopped ends at once and leaves no tag."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cargoship.errors import Interrupted, RegistryRefused
+from cargoship.oci.index import Index
+from cargoship.registry.budget import Budget
+from cargoship.registry.parallel import each
+from cargoship.testing import Fault, InMemoryRegistry
+from support.pushing import REPOSITORY, client_of, push
+
+_PUSHER = """
+import sys, pathlib
+sys.path[:0] = {path!r}
+from support.images import small_index
+from support.pushing import client_of, push
+index = small_index(pathlib.Path({blobs!r}))
+client = client_of({host!r}, idle_s=60.0)
+print("ready", flush=True)
+push(client, index, "1")
+"""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("PUT", "/blobs/uploads/", delay_s=30.0, times=None),
+        Fault("HEAD", "/manifests/1", delay_s=30.0, times=None),
+        Fault("PUT", "/manifests/1", delay_s=30.0, times=None),
+        Fault("POST", "/blobs/uploads/", status=503, headers={"Retry-After": "60"}, times=None),
+    ],
+    ids=["uploading", "asking", "tagging", "waiting"],
+)
+def test_an_interrupt_ends_a_push(fault: Fault, tmp_path: Path) -> None:
+    with InMemoryRegistry(faults=[fault]) as registry:
+        program = _PUSHER.format(path=sys.path, blobs=str(tmp_path), host=registry.host)
+        with subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            deadline = time.monotonic() + 20.0
+            while not fault.hits and time.monotonic() < deadline:
+                time.sleep(0.01)
+            started = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20.0)
+            assert time.monotonic() - started < 5.0
+        assert fault.hits, errors.decode()
+        assert process.returncode != 0
+        assert registry.tags(REPOSITORY) == {}
+
+
+def test_a_failure_stops_the_other_uploads(index: Index) -> None:
+    layers = [layer.descriptor.digest for image in index.children for layer in image.layers]
+    faults = [
+        Fault("HEAD", f"/blobs/{layers[0]}", status=400),
+        Fault("HEAD", "/blobs/", status=503, headers={"Retry-After": "60"}, times=None),
+    ]
+    with InMemoryRegistry(faults=faults) as registry, client_of(registry.host, budget=Budget(300.0)) as client:
+        started = time.monotonic()
+        with pytest.raises(RegistryRefused, match="HTTP 400"):
+            push(client, index, "1")
+        assert time.monotonic() - started < 5.0
+        with pytest.raises(Interrupted):
+            push(client, index, "1")
+
+
+def test_results_come_as_they_are_done_and_errors_at_once() -> None:
+    gate = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            gate.wait(10.0)
+        return item
+
+    results = each(work, [0, 1, 2], jobs=2, budget=Budget(10.0))
+    assert [next(results), next(results)] == [1, 2]
+    gate.set()
+    assert list(results) == [0]
+    assert list(each(work, [], jobs=2, budget=Budget(10.0))) == []
+    with pytest.raises(ZeroDivisionError):
+        list(each(lambda item: 1 // item, [0, 1], jobs=2, budget=Budget(10.0)))
+
+
+def test_no_more_threads_than_jobs() -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(item: int) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.005)
+        with lock:
+            running -= 1
+        return item
+
+    assert sorted(each(work, range(20), jobs=3, budget=Budget(10.0))) == list(range(20))
+    assert most <= 3
