@@ -30,7 +30,7 @@ def doctor(ctx: click.Context, /, **_: object) -> None:
     if ctx.params["as_json"]:
         session.result_json(diagnosis_document(diagnosis))
     else:
-        session.result(diagnosis_text(diagnosis, session.paint(session.world.stdout)))
+        session.result(diagnosis_text(diagnosis, session.result_paint()))
     if not diagnosis.ok:
         ctx.exit(1)
 

@@ -25,7 +25,7 @@ def inspect(ctx: click.Context, /, **_: object) -> None:
     if ctx.params["as_json"]:
         session.result_json(inspection_document(inspection))
     else:
-        session.result(inspection_text(inspection, session.paint(session.world.stdout)))
+        session.result(inspection_text(inspection, session.result_paint()))
 
 
 command = options.panelled(inspect)

@@ -26,7 +26,7 @@ def print_plan(session: Session, selection: Selection, *, as_json: bool = False)
 
         session.result_json(plan_to_json(plan))
     else:
-        session.result(plan_text(plan, session.paint(session.world.stdout)))
+        session.result(plan_text(plan, session.result_paint()))
 
 
 def plan_text(plan: Plan, paint: Paint) -> str:

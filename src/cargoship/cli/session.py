@@ -101,10 +101,14 @@ class Session:
         """Whether stderr carries JSON lines alone."""
         return self._talk.progress == "json"
 
-    def paint(self, stream: TextIO | None = None) -> Paint:
-        """Colours for a stream (None: stderr)."""
-        stream = self.world.stderr if stream is None else stream
-        return Paint(wants_colour(self._talk.colour, self.world.env, terminal=stream.isatty()))
+    def paint(self) -> Paint:
+        """Colours for standard error."""
+        return Paint(wants_colour(self._talk.colour, self.world.env, terminal=self.world.stderr.isatty()))
+
+    def result_paint(self) -> Paint:
+        """Colours for standard output; what cargo is told about colours does not concern results in a file."""
+        env = {name: value for name, value in self.world.env.items() if name != "CARGO_TERM_COLOR"}
+        return Paint(wants_colour(self._talk.colour, env, terminal=self.world.stdout.isatty()))
 
     @property
     def pipeline(self) -> Pipeline:

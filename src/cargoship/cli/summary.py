@@ -37,8 +37,8 @@ def summary(result: BuildResult, paint: Paint) -> str:
 
 def _pushed(published: Published) -> str:
     tags = ", ".join(published.tags) or "by digest"
-    if not (published.pushed or published.mounted or published.skipped):
-        return f"{published.reference.name} ({tags}): nothing to do, it is already there"
+    if not (published.pushed or published.mounted):
+        return f"{published.reference.name} ({tags}): everything is already there"
     blobs = f"{words.count(published.pushed, 'blob')} pushed ({words.size(published.pushed_bytes)})"
     if published.mounted:
         blobs += f", {published.mounted} mounted"

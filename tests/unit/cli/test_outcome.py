@@ -191,6 +191,19 @@ def test_a_plan_is_a_result(tmp_path: Path) -> None:
     assert document["images"][0]["references"] == ["ghcr.io/me/web:1"]
 
 
+def test_a_result_has_colours_only_where_they_were_asked_for(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web"))
+
+    def shown(*argv: str, **env: str) -> bool:
+        stdout = io.StringIO()
+        main(["plan", *argv], World(env, tmp_path, stdout, io.StringIO(), pipeline=Builder(built)))
+        return "\x1b" in stdout.getvalue()
+
+    assert not shown(CARGO_TERM_COLOR="always")
+    assert shown(CLICOLOR_FORCE="1")
+    assert shown("--color=always")
+
+
 def test_records_are_refused_before_the_build(tmp_path: Path) -> None:
     class Never(Builder):
         def build(self, selection: Selection, context: Context) -> BuildResult:

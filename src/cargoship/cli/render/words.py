@@ -75,7 +75,7 @@ def duration(seconds: float) -> str:
 
 def status(word: str, text: str, paint: Paint) -> str:
     """A line in cargo's shape."""
-    return f"{paint.good(word.rjust(COLUMN))} {text}".rstrip()
+    return f"{paint.good(word.rjust(COLUMN)) if word else ' ' * COLUMN} {text}".rstrip()
 
 
 def running(phase: str, detail: str) -> tuple[str, str]:
