@@ -72,7 +72,7 @@ def run(
     if code != 0:
         raise _failure(code, watch.tail)
     fresh = sum(unit.fresh for unit in watch.units)
-    detail = f"{len(watch.units) - fresh} units compiled, {fresh} fresh"
+    detail = f"{len(watch.units) - fresh} units, {fresh} fresh"
     emit(PhaseEnded("compile", time.monotonic() - started, detail))
     return _artifacts(watch.units, toolchain)
 
