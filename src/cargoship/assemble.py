@@ -6,51 +6,39 @@ Layers go from slow to fast: base, included files, binaries. What is the same fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cargoship.bases.base import Base
-from cargoship.oci.compress import Compression
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.image import Image, make_image
-from cargoship.oci.layer import BlobStore, Layer, build_layer
+from cargoship.oci.layer import Layer, build_layer
 from cargoship.oci.platform import Platform
 from cargoship.oci.tar import Entry
 from cargoship.plan import BIN_DIR, ImagePlan
 from cargoship.settings.include import IncludedFile
+from cargoship.sources import Sources
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NONROOT = 65532
 
 
-@dataclass(frozen=True)
-class Assembly:
-    """How layers are made: where they are kept, how they are compressed, their one time (seconds since 1970)."""
+def layers_of(sources: Sources, binaries: Mapping[str, Path], *, epoch: int) -> tuple[Layer, ...]:
+    """The layers that an image has above its base, for one platform.
 
-    store: BlobStore
-    compression: Compression
-    epoch: int
-
-    def layer(self, entries: Iterable[Entry], created_by: str) -> Layer:
-        """Make a layer, or find it in the store."""
-        return build_layer(
-            entries, store=self.store, compression=self.compression, epoch=self.epoch, created_by=created_by
-        )
-
-
-def layers_of(
-    image: ImagePlan, binaries: Mapping[str, Path], files: Sequence[IncludedFile], assembly: Assembly
-) -> tuple[Layer, ...]:
-    """The layers that an image has above its base, for one platform; `binaries` are paths by name."""
-    layers = []
-    prepared = (*_files(files), *_folders(image))
-    if prepared:
-        layers.append(assembly.layer(prepared, "cargoship: included files"))
+    `binaries` are paths by name, `epoch` the time of everything in them (seconds since 1970). Raises
+    IncludeInvalid, ContentInvalid (a file that changes while it is read), OutputError.
+    """
+    image = sources.image
+    files = (*_files(sources.files), *_folders(image))
     folder = BIN_DIR.lstrip("/")
     programs = [Entry.file(f"{folder}/{binary.name}", binaries[binary.name], 0o755) for binary in image.bins]
     names = ", ".join(f"{BIN_DIR}/{binary.name}" for binary in image.bins)
-    layers.append(assembly.layer(programs, f"cargoship: {names}"))
-    return tuple(layers)
+    contents = [(files, "cargoship: included files"), (programs, f"cargoship: {names}")]
+    return tuple(
+        build_layer(entries, store=sources.store, compression=sources.compression, epoch=epoch, created_by=created_by)
+        for entries, created_by in contents
+        if entries
+    )
 
 
 def image_of(
@@ -98,7 +86,7 @@ def config_of(image: ImagePlan, base: ImageConfig) -> ImageConfig:
 
 
 def _files(files: Sequence[IncludedFile]) -> Iterable[Entry]:
-    return (Entry.file(each.path, each.source, each.mode, each.uid, each.gid) for each in files)
+    return (Entry.file(each.path.lstrip("/"), each.source, each.mode, each.uid, each.gid) for each in files)
 
 
 def _folders(image: ImagePlan) -> Iterable[Entry]:

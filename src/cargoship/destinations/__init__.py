@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cargoship.destinations.archive import ArchiveDestination
+from cargoship.destinations.chosen import checking, destinations_of, outputs_of
 from cargoship.destinations.daemon import DaemonDestination, Engine
 from cargoship.destinations.destination import Destination
 from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
@@ -18,5 +19,8 @@ __all__ = [
     "OwnLayoutDestination",
     "Published",
     "RegistryDestination",
+    "checking",
+    "destinations_of",
+    "outputs_of",
     "registry_destinations",
 ]

@@ -7,7 +7,9 @@ from pathlib import Path
 from cargoship.elf.facts import ElfFacts
 from cargoship.errors import CannotStart
 from cargoship.oci.platform import Platform
-from cargoship.platforms import TABLE, Libc, row
+from cargoship.platforms import TABLE, Libc, LibcFamily, row
+
+_OTHER_BASE = "build with --libc musl, or choose a base with glibc, such as --base oci:FOLDER"
 
 
 def verify(
@@ -30,12 +32,21 @@ def verify(
         raise CannotStart(
             f"{path} ({platform}) is linked dynamically and asks for {facts.interpreter}, "
             f"which the base {base!r} does not have",
-            hint="build it with --libc musl, or choose a base with glibc, such as --base oci:FOLDER",
+            hint=_OTHER_BASE,
         )
     if libc is not None and libc.floor is not None and facts.glibc is not None and facts.glibc > libc.floor:
         raise CannotStart(
             f"{path} ({platform}) asks for GLIBC_{_dotted(facts.glibc)}, above the floor {_dotted(libc.floor)}",
             hint=f"use --libc gnu:{_dotted(facts.glibc)} if the base has it",
+        )
+
+
+def verify_libc(libc: Libc, *, platform: Platform, has_loader: bool | None, base: str) -> None:
+    """Refuse, before anything is compiled, a C library that the base does not have; raises CannotStart."""
+    if libc.family is LibcFamily.GNU and has_loader is False:
+        raise CannotStart(
+            f"programs linked with glibc cannot start on the base {base!r} ({platform}): it has no C library",
+            hint=_OTHER_BASE,
         )
 
 

@@ -35,7 +35,7 @@ def write_archive(
         "index.json": encode_index(IndexManifest(MediaType.OCI_INDEX, name_entries(index.descriptor, names))),
     }
     if docker:
-        documents["manifest.json"] = _docker_manifest(_native_image(index, native), names)
+        documents["manifest.json"] = docker_manifest(index, native, names)
     entries = [Entry.file(name, data) for name, data in documents.items()]
     entries += [Entry.file(_blob_path(blob.descriptor.digest), blob) for blob in _distinct(index)]
     with atomic_file(path) as out:
@@ -57,8 +57,16 @@ def _native_image(index: Index, native: Platform) -> Image:
     return images[position or 0]
 
 
-def _docker_manifest(image: Image, names: Sequence[Reference]) -> bytes:
-    if any(layer.descriptor.media_type == MediaType.OCI_LAYER_ZSTD for layer in image.layers):
+def is_for_docker(index: Index) -> bool:
+    """Whether Docker's own format can hold the images: it has no zstd."""
+    layers = (layer for image in index.images() for layer in image.layers)
+    return all(layer.descriptor.media_type != MediaType.OCI_LAYER_ZSTD for layer in layers)
+
+
+def docker_manifest(index: Index, native: Platform, names: Sequence[Reference]) -> bytes:
+    """Docker's `manifest.json`: the image for `native`, or the first; raises UsageError for zstd layers."""
+    image = _native_image(index, native)
+    if not is_for_docker(index):
         raise UsageError(
             "Docker's archive format cannot hold layers that are compressed with zstd",
             hint="use gzip compression, or write an OCI archive",

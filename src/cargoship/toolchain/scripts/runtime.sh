@@ -10,7 +10,7 @@ runtime() {
   case $1 in
   libcompiler_rt.a)
     "$CARGOSHIP_ZIG" build-lib "${CARGOSHIP_ZIG_LIB:?}/compiler_rt.zig" -target "$zig_target" ${zig_cpu:+-mcpu="$zig_cpu"} \
-      -O ReleaseSmall -fstrip -fno-builtin -femit-bin="$work/libcompiler_rt.a" || return 1
+      -O ReleaseSmall -fPIC -fstrip -fno-builtin -femit-bin="$work/libcompiler_rt.a" || return 1
     ;;
   libc++.a)
     # Linked dynamically, Zig makes its C++ library without making its C library first.
