@@ -48,6 +48,8 @@ def connect(
 def warm() -> None:
     """Import what `connect` needs, about 0.1 s; made to be called in a thread beside other work."""
     importlib.import_module("cargoship.registry.transport")
+    # httpx2 loads this half of itself at the first connection only
+    importlib.import_module("httpcore2")
 
 
 def insecure_hosts(env: Mapping[str, str]) -> frozenset[str]:
