@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -23,11 +23,11 @@ class _Good(Generic[R]):
     value: R
 
 
-def each(work: Callable[[T], R], items: Sequence[T], *, jobs: int, budget: Budget) -> Iterator[R]:
+def each(work: Callable[[T], R], items: Sequence[T], *, jobs: int, budget: Budget) -> Generator[R, None, None]:
     """`work` of each item, results as they come, the work of at most `jobs` items at a time.
 
-    The first error stops everything else and is raised. The threads are daemons: Ctrl-C in the caller's thread
-    does not wait for a connection that has stalled.
+    The first error stops everything else and is raised; closing the generator early stops everything too. The
+    threads are daemons: Ctrl-C in the caller's thread does not wait for a connection that has stalled.
     """
     if len(items) == 1:
         yield work(items[0])

@@ -5,6 +5,7 @@ Whatever happens on the way, a tag names the old image or the whole new one.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,11 +92,13 @@ def _push_content(
     # the largest first: the last thing to finish should not be the one that takes longest
     layers.sort(key=lambda blob: (-blob.descriptor.size_bytes, blob.descriptor.digest))
     for group in (layers, [blob for blob in blobs if blob.descriptor.digest in configs]):
-        for blob, outcome in each(upload, group, jobs=jobs, budget=client.budget):
-            outcomes[outcome] += 1
-            size_bytes = blob.descriptor.size_bytes
-            pushed_bytes += size_bytes if outcome is BlobOutcome.PUSHED else 0
-            emit(BlobPushed(str(blob.descriptor.digest), size_bytes, outcome.value))
+        # closed at once when anything in the loop fails, so that no thread goes on
+        with contextlib.closing(each(upload, group, jobs=jobs, budget=client.budget)) as results:
+            for blob, outcome in results:
+                outcomes[outcome] += 1
+                size_bytes = blob.descriptor.size_bytes
+                pushed_bytes += size_bytes if outcome is BlobOutcome.PUSHED else 0
+                emit(BlobPushed(str(blob.descriptor.digest), size_bytes, outcome.value))
 
     def put(manifest: BytesBlob) -> None:
         client.put_manifest(repository, manifest.descriptor.digest, manifest)

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from cargoship.errors import Interrupted, RegistryRefused
+from cargoship.events import BlobPushed, Event
 from cargoship.oci.index import Index
+from cargoship.oci.reference import Reference
 from cargoship.registry.budget import Budget
 from cargoship.registry.parallel import each
+from cargoship.registry.push import push_index
 from cargoship.testing import Fault, InMemoryRegistry
 from support.pushing import REPOSITORY, client_of, push
 
@@ -73,6 +76,23 @@ def test_a_failure_stops_the_other_uploads(index: Index) -> None:
         assert time.monotonic() - started < 5.0
         with pytest.raises(Interrupted):
             push(client, index, "1")
+
+
+def test_an_observer_that_fails_stops_the_other_uploads(index: Index) -> None:
+    faults = [Fault("HEAD", "/blobs/", status=503, headers={"Retry-After": "60"}, skip=1, times=None)]
+
+    def emit(event: Event) -> None:
+        assert not isinstance(event, BlobPushed), "the terminal is gone"
+
+    with InMemoryRegistry(faults=faults) as registry, client_of(registry.host, budget=Budget(300.0)) as client:
+        reference = Reference(registry.host, REPOSITORY)
+        started = time.monotonic()
+        with pytest.raises(AssertionError, match="terminal"):
+            push_index(client, index, reference=reference, tags=["1"], emit=emit)
+        assert time.monotonic() - started < 5.0
+        assert registry.tags(REPOSITORY) == {}
+        with pytest.raises(Interrupted):
+            client.budget.check()
 
 
 def test_results_come_as_they_are_done_and_errors_at_once() -> None:
