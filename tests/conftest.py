@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.engine import Engine
-from support.programs import CARGOSHIP, REPOSITORY, RunCargoship, run
+from support.programs import CARGOSHIP, REPOSITORY, RunCargoship, distribution_rust, run
 from support.registry import RunningRegistry, running_registry
 
 
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def run_cargoship(tmp_path_factory: pytest.TempPathFactory) -> RunCargoship:
     """The `cargoship` of this virtual environment, with no credentials of the person who runs the tests."""
     empty = tmp_path_factory.mktemp("docker-config")
-    clean = {"DOCKER_CONFIG": str(empty), "REGISTRY_AUTH_FILE": str(empty / "auth.json")}
+    clean = {"DOCKER_CONFIG": str(empty), "REGISTRY_AUTH_FILE": str(empty / "auth.json"), **distribution_rust()}
 
     def run_it(
         *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, check: bool = True

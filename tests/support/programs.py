@@ -16,6 +16,15 @@ REPOSITORY = Path(__file__).parents[2]
 CARGOSHIP = Path(sys.executable).parent / "cargoship"
 
 
+def distribution_rust() -> dict[str, str]:
+    """The environment that names the distribution's Rust, which scripts/setup installs, where it is there.
+
+    A rustup before it on PATH would be asked to download targets: no test depends on the network for that.
+    """
+    cargo, rustc = Path("/usr/bin/cargo"), Path("/usr/bin/rustc")
+    return {"CARGO": str(cargo), "RUSTC": str(rustc)} if cargo.exists() and rustc.exists() else {}
+
+
 def program(name: str) -> str:
     """Path of a program, or a failure that says how to get it."""
     found = shutil.which(name)

@@ -1,0 +1,177 @@
+"""The wrappers, run by the real shell, with a Zig and a rustc that only say what they were given."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from cargoship.platforms import row
+from cargoship.toolchain.wrappers import RUSTC, bindgen_arguments, linker, write_wrappers
+
+_ECHO = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
+_AMD64, _ARM64, _ARMV7, _RISCV = (row(name) for name in ("amd64", "arm64", "arm/v7", "riscv64"))
+
+
+@pytest.fixture
+def zig(tmp_path: Path) -> Path:
+    path = tmp_path / "zig"
+    path.write_text(_ECHO)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def wrappers(tmp_path: Path) -> Path:
+    pairs = [(each.musl or "", each) for each in (_AMD64, _ARM64, _ARMV7, _RISCV)]
+    return write_wrappers(tmp_path / "cache", pairs, identity="test")
+
+
+def call(program: Path, arguments: Sequence[str], zig: Path, **env: str) -> list[str]:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "CARGOSHIP_ZIG": str(zig),
+        "CARGOSHIP_RUSTC": str(zig),
+        "CARGOSHIP_SYSROOT": "/sysroot",
+        **env,
+    }
+    done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("triple", "given", "expected"),
+    [
+        ("x86_64-unknown-linux-musl", ["-c", "a.c", "-m64", "--target=x86_64-unknown-linux-musl"], ["-c", "a.c"]),
+        ("x86_64-unknown-linux-musl", ["-target", "x86_64-linux", "-c", "a b.c"], ["-c", "a b.c"]),
+        ("x86_64-unknown-linux-musl", ["-c", "-march=haswell"], ["-c", "-march=haswell"]),
+        ("x86_64-unknown-linux-musl", ["-c", "-Wp,-MD,x.d", "-Wp,-U_FORTIFY_SOURCE"], ["-c", "-Wp,-MD,x.d"]),
+        ("aarch64-unknown-linux-musl", ["-c", "-march=armv8-a"], ["-c", "-mcpu=generic"]),
+        ("aarch64-unknown-linux-musl", ["-c", "-march=armv8-a+sve"], ["-c", "-mcpu=generic+sve"]),
+        (
+            "aarch64-unknown-linux-musl",
+            ["-c", "-march=armv8-a+crypto"],
+            ["-c", "-Xassembler", "-march=armv8-a+crypto", "-mcpu=generic+crypto"],
+        ),
+        ("armv7-unknown-linux-musleabihf", ["-c", "-march=armv7-a"], ["-c"]),
+        ("riscv64gc-unknown-linux-musl", ["-c", "-march=rv64gc"], ["-c", "-march=generic_rv64"]),
+        ("x86_64-unknown-linux-musl", ["-c", '-DTEXT="a $b"', "it's"], ["-c", '-DTEXT="a $b"', "it's"]),
+    ],
+)
+def test_the_compiler_gets_flags_that_zig_understands(
+    wrappers: Path, zig: Path, triple: str, given: list[str], expected: list[str]
+) -> None:
+    said = call(wrappers / f"cargoship-{triple}-cc", given, zig)
+    assert said[0] == "cc"
+    assert said[-len(expected) :] == expected
+    assert not [word for word in said if word in {"-m64", "-target=" + triple}]
+
+
+def test_each_target_is_compiled_for_its_own_processor(wrappers: Path, zig: Path) -> None:
+    said = call(wrappers / "cargoship-armv7-unknown-linux-musleabihf-c++", ["-c", "a.cc"], zig)
+    assert said[:4] == ["c++", "-target", "arm-linux-musleabihf", f"-mcpu={_ARMV7.zig_cpu}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["a.o", "-Wl,-z,now,--as-needed", "-lc"], ["a.o", "-z", "now", "--as-needed", "-lc"]),
+        (["-lpthread", "-lm", "-ldl", "-lrt", "b.o"], ["b.o"]),
+        (["-lgcc_s", "-lgcc_eh", "-lgcc"], ["-lunwind", "-lunwind"]),
+        (["-fuse-ld=mold", "-pthread", "-rdynamic"], ["--export-dynamic"]),
+        (["-Xlinker", "--gc-sections"], ["--gc-sections"]),
+        (["-Wl,-rpath,/a b/c"], ["-rpath", "/a b/c"]),
+        (["-lmine", "-lmimalloc", "*.o"], ["-lmine", "-lmimalloc", "*.o"]),
+    ],
+)
+def test_the_linker_understands_what_is_said_to_a_compiler(
+    wrappers: Path, zig: Path, given: list[str], expected: list[str]
+) -> None:
+    done = subprocess.run(
+        [wrappers / linker("x86_64-unknown-linux-musl"), *given],
+        env={"PATH": "/usr/bin:/bin", "CARGOSHIP_ZIG": str(zig), "CARGOSHIP_SYSROOT": "/s"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    # what lld prints goes to stderr, where rustc looks for it
+    assert done.stderr.splitlines() == ["ld.lld", *expected]
+
+
+def test_a_failed_link_that_lacks_a_runtime_symbol_is_tried_again_with_zigs_runtime(
+    wrappers: Path, tmp_path: Path
+) -> None:
+    zig = tmp_path / "zig-that-needs-a-runtime"
+    zig.write_text(
+        """#!/bin/sh
+case "$*" in
+build-lib*) for arg; do case $arg in -femit-bin=*) echo made > "${arg#-femit-bin=}" ;; esac; done ;;
+*libcompiler_rt.a*) exit 0 ;;
+*) echo 'ld.lld: error: undefined symbol: __muldc3' >&2; exit 1 ;;
+esac
+"""
+    )
+    zig.chmod(0o755)
+    notes = tmp_path / "notes"
+    env = {
+        "PATH": "/usr/bin:/bin", "CARGOSHIP_ZIG": str(zig), "CARGOSHIP_ZIG_LIB": "/lib", "CARGOSHIP_SYSROOT": "/s",
+        "CARGOSHIP_RUNTIME": str(tmp_path / "runtime"), "CARGOSHIP_NOTES": str(notes),
+    }  # fmt: skip
+    program = wrappers / linker("x86_64-unknown-linux-musl")
+    for _ in range(2):
+        subprocess.run([program, "a.o"], env=env, check=True)
+    made = tmp_path / "runtime" / "x86_64-unknown-linux-musl"
+    assert [path.name for path in made.iterdir()] == ["libcompiler_rt.a"]
+    assert len(notes.read_text().splitlines()) == 1, "made once, and said so"
+
+
+def test_a_link_that_fails_for_the_users_own_reason_fails_with_its_words(wrappers: Path, tmp_path: Path) -> None:
+    zig = tmp_path / "zig"
+    zig.write_text("#!/bin/sh\necho 'ld.lld: error: undefined symbol: my_function' >&2\nexit 1\n")
+    zig.chmod(0o755)
+    done = subprocess.run(
+        [wrappers / linker("x86_64-unknown-linux-musl"), "a.o"],
+        env={"PATH": "/usr/bin:/bin", "CARGOSHIP_ZIG": str(zig), "CARGOSHIP_SYSROOT": "/s"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "ld.lld: error: undefined symbol: my_function\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--target", "x86_64-unknown-linux-musl", "a.rs"], ["--sysroot", "/sysroot"]),
+        (["--crate-name", "build_script_build", "build.rs"], []),
+        (["--target", "wasm32-unknown-unknown", "a.rs"], []),
+    ],
+)
+def test_only_our_targets_get_the_sysroot(
+    wrappers: Path, zig: Path, arguments: list[str], expected: list[str]
+) -> None:
+    said = call(wrappers / RUSTC, arguments, zig, CARGOSHIP_SYSROOT_TARGETS="aarch64-x x86_64-unknown-linux-musl")
+    assert said == [*arguments, *expected]
+
+
+def test_static_linking_is_asked_for_before_the_users_own_flags(wrappers: Path, zig: Path) -> None:
+    given = ["--target", "s390x-unknown-linux-musl", "-C", "target-feature=-crt-static"]
+    said = call(wrappers / RUSTC, given, zig, CARGOSHIP_STATIC_TARGETS="s390x-unknown-linux-musl")
+    assert said == ["-C", "target-feature=+crt-static", *given]
+
+
+def test_nothing_of_the_machine_is_in_a_wrapper(wrappers: Path, tmp_path: Path) -> None:
+    for path in wrappers.iterdir():
+        assert str(tmp_path) not in path.read_text()
+
+
+def test_another_toolchain_has_wrappers_at_another_path(tmp_path: Path) -> None:
+    pairs = [("x86_64-unknown-linux-musl", _AMD64)]
+    one, other, again = (write_wrappers(tmp_path, pairs, identity=name) for name in ("1.95", "1.96", "1.95"))
+    assert one == again
+    assert one != other
+    assert not list(tmp_path.rglob(".making-*"))
+
+
+def test_bindgen_sees_the_headers_that_zig_has() -> None:
+    arguments = bindgen_arguments(_AMD64, Path("/zig lib"))
+    assert arguments.startswith("--target=x86_64-unknown-linux-musl -nostdinc ")
+    assert "'/zig lib/libc/include/x86_64-linux-musl'" in arguments
