@@ -88,7 +88,10 @@ def _split(text: str, root: Path) -> tuple[Path, Digest | str | None]:
     """Folder and selection; a folder whose name has a colon is taken whole when it exists."""
     folder, at, digest = text.rpartition("@")
     if at and digest.startswith("sha256:"):
-        return root / folder, Digest.parse(digest)
+        try:
+            return root / folder, Digest.parse(digest)
+        except ContentInvalid as error:
+            raise UsageError(f"base oci:{text}: {error.message}") from error
     whole = root / text
     folder, colon, tag = text.rpartition(":")
     if not colon or whole.is_dir():

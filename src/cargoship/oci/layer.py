@@ -14,9 +14,10 @@ from cargoship.errors import OutputError
 from cargoship.oci.compress import Compression
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.oci.digest import Digest
+from cargoship.oci.entry import file_status
 from cargoship.oci.files import Writer
 from cargoship.oci.store import BlobStore, Memo
-from cargoship.oci.tar import Entry, arrange, file_status, write_tar
+from cargoship.oci.tar import Entry, arrange, write_tar
 
 __all__ = ["BlobStore", "Layer", "build_layer"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cargoship.errors import ContentInvalid
-from cargoship.oci.compress import open_reader
 from cargoship.oci.config import decode_config
+from cargoship.oci.decompress import open_reader
 from cargoship.oci.descriptor import INDEX_TYPES, Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image, is_image_config

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cargoship.errors import ContentInvalid, UsageError
-from cargoship.oci.compress import Codec, Compression, open_reader
+from cargoship.oci.compress import Codec, Compression
+from cargoship.oci.decompress import open_reader
 
 _ALL = [Compression.parse(text) for text in ("gzip", "gzip:1", "gzip:9", "zstd", "zstd:1", "zstd:9", "none")]
 
