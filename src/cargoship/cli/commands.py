@@ -42,7 +42,8 @@ class CommandTable(click.RichGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, and with the nearest name for one that is unknown."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        # a shell that completes wants no errors
+        if not ctx.resilient_parsing and args and not args[0].startswith("-") and args[0] not in COMMANDS:
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             meant = f"; did you mean {close[0]}?" if close else ""
             raise click.UsageError(f"no such command {args[0]!r}{meant}", ctx)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cargoship.plan import Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
-Decorator = Callable[[F], F]
 _FILE = click.Path(path_type=Path)
 
 
@@ -37,11 +36,18 @@ path_argument = click.argument("path", type=_FILE, default=".", metavar="[PATH]"
 
 package_options = _group(
     click.option(
-        "-p", "--package", "packages", multiple=True, metavar="NAME",
+        "-p",
+        "--package",
+        "packages",
+        multiple=True,
+        metavar="NAME",
         help="Package to ship; may be repeated.  [default: the one in PATH, else the default members]",
     ),
     click.option(
-        "--bin", "bins", multiple=True, metavar="NAME",
+        "--bin",
+        "bins",
+        multiple=True,
+        metavar="NAME",
         help="Binary to ship; may be repeated.  [default: the package's default-run, else each of its binaries]",
     ),
 )
@@ -54,7 +60,8 @@ compile_options = _group(
     click.option("--all-features", is_flag=True, help="Turn every Cargo feature on."),
     click.option("--no-default-features", is_flag=True, help="Leave the default features off."),
     click.option(
-        "--locked/--no-locked", default=None,
+        "--locked/--no-locked",
+        default=None,
         help="Insist on Cargo.lock as it is, or let cargo change it.  [default: insist where there is one]",
     ),
     click.option("--offline", is_flag=True, help="Let cargo use only what is on this machine."),
@@ -64,21 +71,29 @@ compile_options = _group(
 
 platform_option = _group(
     click.option(
-        "--platform", "platforms", multiple=True, metavar="LIST",
+        "--platform",
+        "platforms",
+        multiple=True,
+        metavar="LIST",
         help="Platforms, comma separated; may be repeated.  [default: linux/amd64,linux/arm64]",
     )
 )
 
 libc_option = _group(
     click.option(
-        "--libc", metavar="LIBC",
+        "--libc",
+        metavar="LIBC",
         help="C library: musl (static), gnu, or gnu:2.17 for a lowest glibc.  [default: musl]",
     ),
 )
 
 image_options = _group(
     click.option(
-        "-t", "--tag", "tags", multiple=True, metavar="REFERENCE",
+        "-t",
+        "--tag",
+        "tags",
+        multiple=True,
+        metavar="REFERENCE",
         help="Name for the image, such as ghcr.io/me/{name}:{version}; may be repeated.",
     ),
     click.option(
@@ -94,7 +109,11 @@ destination_options = _group(
     click.option("--push", is_flag=True, help="Push to the registries that the tags name."),
     click.option("--load", is_flag=True, help="Load this machine's platform into Docker or Podman."),
     click.option(
-        "-o", "--output", "outputs", multiple=True, metavar="KIND:PATH",
+        "-o",
+        "--output",
+        "outputs",
+        multiple=True,
+        metavar="KIND:PATH",
         help="Write oci:DIR, oci-archive:FILE or docker-archive:FILE; may be repeated.  "
         "[default, with no other destination: an OCI layout in the target directory]",
     ),
@@ -111,11 +130,17 @@ record_options = _group(
 _verbose = click.option("-v", "--verbose", count=True, metavar="", help="Say more; -vv says everything.")
 _quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 _colour = click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
     help="Colours on standard error; NO_COLOR and CLICOLOR_FORCE are respected.",
 )
 _progress = click.option(
-    "--progress", type=click.Choice(["auto", "plain", "json"]), default="auto", show_default=True,
+    "--progress",
+    type=click.Choice(["auto", "plain", "json"]),
+    default="auto",
+    show_default=True,
     help="How progress is shown: a live display on a terminal, plain lines, or JSON lines.",
 )
 talk_options = _group(_verbose, _quiet, _colour)
@@ -125,8 +150,19 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 # How help is arranged; the order of the commands' options follows from their decorators.
 PANELS: dict[str, tuple[str, ...]] = {
     "What to build": (
-        "--package", "--bin", "--binary", "--platform", "--libc", "--profile", "--features", "--all-features",
-        "--no-default-features", "--locked", "--offline", "--frozen", "--jobs",
+        "--package",
+        "--bin",
+        "--binary",
+        "--platform",
+        "--libc",
+        "--profile",
+        "--features",
+        "--all-features",
+        "--no-default-features",
+        "--locked",
+        "--offline",
+        "--frozen",
+        "--jobs",
     ),
     "What to mend": ("--fix",),
     "The image": ("--tag", "--base", "--compression", "--no-verify"),

@@ -115,9 +115,7 @@ def _platform_record(image: Image) -> dict[str, object]:
         "platform": str(image.platform),
         "digest": str(image.descriptor.digest),
         "size_bytes": image.size_bytes,
-        "layers": [
-            {**_descriptor_record(layer.descriptor), "created_by": layer.created_by} for layer in image.layers
-        ],
+        "layers": [{**_descriptor_record(layer.descriptor), "created_by": layer.created_by} for layer in image.layers],
     }
 
 

@@ -17,7 +17,11 @@ from cargoship.oci.platform import Platform
 @click.command()
 @options.path_argument
 @click.option(
-    "--binary", "binaries", multiple=True, required=True, metavar="PLATFORM=FILE",
+    "--binary",
+    "binaries",
+    multiple=True,
+    required=True,
+    metavar="PLATFORM=FILE",
     help="A program that is already built, such as linux/arm64=out/server; one for each platform and binary.",
 )
 @options.package_options

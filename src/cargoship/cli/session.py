@@ -6,6 +6,7 @@ The world is read here, once, and handed down as values.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -70,6 +71,9 @@ class World:
             cwd = Path.cwd()
         except FileNotFoundError as error:
             raise UsageError("the current folder does not exist any more", hint="cd to another one") from error
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # a file's name may be anything; standard error is like this from the start
+            sys.stdout.reconfigure(errors="backslashreplace")
         return cls(dict(os.environ), cwd, sys.stdout, sys.stderr, pipeline=pipeline)
 
 

@@ -29,7 +29,12 @@ CLEAN = {
 def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, PROGRAM, behaviour, *arguments],
-        cwd=cwd, env={**CLEAN, **env}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=cwd,
+        env={**CLEAN, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -148,9 +153,7 @@ def waiting(behaviour: str, cwd: Path, *arguments: str) -> subprocess.Popen[str]
     return process
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_children_and_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
     with waiting("wait-for-ever", tmp_path) as process:
         child = tmp_path / "child"
@@ -192,6 +195,29 @@ def test_a_reader_that_went_away_is_no_error(tmp_path: Path) -> None:
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (141, "")
     os.close(write)
+
+
+def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, PROGRAM, "refuse", "pack", "--binary", b"amd64=\xff\xfe"],
+        cwd=tmp_path,
+        env=CLEAN,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "error: --binary amd64=\\udcff\\udcfe: there is no file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"), [("cargoship bu", {"build"}), ("cargoship build --pu", {"--push"}), ("cargoship x y", {""})]
+)
+def test_the_shell_completes(words: str, offered: set[str], tmp_path: Path) -> None:
+    asked = {"_CARGOSHIP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = run("refuse", cwd=tmp_path, **asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == offered
 
 
 def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:

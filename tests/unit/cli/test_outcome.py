@@ -214,5 +214,3 @@ def test_records_are_refused_before_the_build(tmp_path: Path) -> None:
     pipeline = Never(results.result(results.plan(tmp_path, "web")))
     code = main(["build", "--image-refs", "a/b"], World({}, tmp_path, io.StringIO(), stderr, pipeline=pipeline))
     assert code == OutputError.exit_code
-
-

@@ -137,9 +137,7 @@ def test_json_lines_carry_every_field() -> None:
 
 def test_a_failure_is_the_sentence_the_details_and_the_hint() -> None:
     failure = Failure("cargo says no", 11, hint="read the manual", details="line 1\n\x1b[31mline 2\x1b[0m\n")
-    assert failure.text() == (
-        "error: cargo says no\nline 1\nline 2\nhint: read the manual\n"
-    )
+    assert failure.text() == ("error: cargo says no\nline 1\nline 2\nhint: read the manual\n")
 
 
 class Closed(io.StringIO):
@@ -163,8 +161,14 @@ def test_a_closed_standard_error_does_not_end_the_work(progress: str, verbosity:
 @pytest.mark.parametrize(
     ("size_bytes", "text"),
     [
-        (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"),
-        (12_345_678, "12.3 MB"), (5_000_000_000, "5.0 GB"), (7 * 10**15, "7000.0 TB"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (12_345_678, "12.3 MB"),
+        (5_000_000_000, "5.0 GB"),
+        (7 * 10**15, "7000.0 TB"),
     ],
 )
 def test_sizes(size_bytes: int, text: str) -> None:

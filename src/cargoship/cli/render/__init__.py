@@ -54,7 +54,8 @@ def make_renderer(
         from cargoship.cli.render.quiet import QuietRenderer
 
         return QuietRenderer(stderr, paint)
-    if talk.progress == "auto" and stderr.isatty() and env.get("TERM", "") != "dumb":
+    drawable = (getattr(stderr, "encoding", None) or "").lower().startswith("utf") and env.get("TERM") != "dumb"
+    if talk.progress == "auto" and stderr.isatty() and drawable:
         from cargoship.cli.render.live import LiveRenderer
 
         return LiveRenderer(stderr, paint, talk.verbosity)
