@@ -1,0 +1,211 @@
+"""cargoship build --push beside bare cargo-zigbuild, in one run on one machine.
+
+    .venv/bin/python bench/build.py [--projects web-service,openssl-tool]
+
+For each example project it measures, with each side in a target folder and a Zig cache of its own:
+
+  cold, Zig's cache empty   an empty target folder, an empty cache: an ephemeral runner
+  cold, Zig's cache warm    an empty target folder, the cache as the run before left it
+  unchanged                 the same again, nothing changed
+
+cargoship compiles, makes the images and pushes them to a registry on the loopback; cargo-zigbuild compiles alone.
+Both use the same cargo, rustc, standard library and Zig, downloads are done before, and the two take turns. Wall
+and CPU seconds are those of the whole process tree (wait4), memory is the largest single process that is not
+part of the compiler, which for cargoship is cargoship itself. Ratios are cargoship over cargo-zigbuild: below 1
+cargoship is quicker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from cargoship.compile import stream_plainly  # noqa: E402
+from cargoship.events import ignore  # noqa: E402
+from cargoship.pipeline import Context  # noqa: E402
+from cargoship.platforms import DEFAULT_PLATFORMS, Libc  # noqa: E402
+from cargoship.process import SystemRunner  # noqa: E402
+from cargoship.toolchain.locate import Wanted, locate  # noqa: E402
+from support.programs import distribution_rust  # noqa: E402 - needs the path above
+from support.registry import running_registry  # noqa: E402
+
+TARGETS = ("x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl")
+_BIN = Path(sys.executable).parent
+_SAMPLE_S = 0.05
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process tree cost."""
+
+    wall_s: float
+    cpu_s: float
+    own_mib: float
+    """The highest resident memory of the process that was started, without its children."""
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"{self.wall_s:8.2f} s wall {self.cpu_s:8.2f} s CPU {self.own_mib:6.0f} MiB"
+
+
+def measure(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> Cost:
+    """Run to the end; a failure shows what was printed and ends the benchmark."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(list(map(str, argv)), cwd=cwd, env=dict(env), stdout=output, stderr=output)
+        peak = _Peak(process.pid)
+        code = process.wait()
+        wall_s = time.monotonic() - started
+        own_mib = peak.stop()
+        if code:
+            output.seek(0)
+            sys.exit(f"{argv} ended with {code}\n{output.read().decode(errors='replace')}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(wall_s, cpu_s, own_mib)
+
+
+class _Peak:
+    """Watches the resident memory of one process."""
+
+    def __init__(self, pid: int) -> None:
+        self._status = Path(f"/proc/{pid}/status")
+        self._mib = 0.0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """End the watch; the highest value in MiB."""
+        self._end.set()
+        self._thread.join()
+        return self._mib
+
+    def _watch(self) -> None:
+        while not self._end.wait(_SAMPLE_S):
+            with contextlib.suppress(OSError):
+                for line in self._status.read_text().splitlines():
+                    if line.startswith("VmHWM:"):
+                        self._mib = max(self._mib, int(line.split()[1]) / 1024)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One project, with what both sides share."""
+
+    project: Path
+    work: Path
+    registry: str
+    env: Mapping[str, str]
+    sysroot: Path | None
+    """Where the musl standard libraries are, if not in rustc's own sysroot."""
+    cache_dir: Path
+    """cargoship's cache: the standard libraries, and nothing of the projects."""
+
+    def cargoship(self) -> Cost:
+        """Compile, make the images, push them."""
+        argv = [_BIN / "cargoship", "build", "-q", "--push", "-t", f"{self.registry}/{self.project.name}:1"]
+        return measure(argv, cwd=self.project, env=self._environment("cargoship"))
+
+    def zigbuild(self) -> Cost:
+        """Compile."""
+        argv = [_BIN / "cargo-zigbuild", "zigbuild", "--release", "--locked"]
+        for target in TARGETS:
+            argv += ["--target", target]
+        env = self._environment("zigbuild")
+        if self.sysroot is not None:
+            for target in TARGETS:
+                name = f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS"
+                env[name] = f"--sysroot={self.sysroot} -C link-self-contained=no"
+        return measure(argv, cwd=self.project, env=env)
+
+    def empty_targets(self) -> None:
+        """Forget what was compiled; Zig's caches stay."""
+        for side in ("cargoship", "zigbuild"):
+            shutil.rmtree(self.work / side / "target", ignore_errors=True)
+
+    def _environment(self, side: str) -> dict[str, str]:
+        zig_cache = str(self.work / side / "zig")
+        return {
+            **self.env,
+            "CARGO_TARGET_DIR": str(self.work / side / "target"),
+            "CARGOSHIP_CACHE_DIR": str(self.cache_dir),
+            "ZIG_GLOBAL_CACHE_DIR": zig_cache,
+            "ZIG_LOCAL_CACHE_DIR": zig_cache,
+        }
+
+
+def report(what: str, ours: Cost, theirs: Cost) -> None:
+    """Three lines: each side, and the ratio."""
+    print(f"{what}\n  cargoship      {ours}\n  cargo-zigbuild {theirs}")
+    wall, cpu = ours.wall_s / theirs.wall_s, ours.cpu_s / theirs.cpu_s
+    print(f"  ratio          {wall:8.2f}        {cpu:8.2f}", flush=True)
+
+
+def run(bench: Bench, *, unchanged_runs: int) -> None:
+    """Cold twice, unchanged several times, the sides in turn."""
+    name = bench.project.name
+    for state in ("empty", "warm"):
+        bench.empty_targets()
+        report(f"{name}, cold, Zig's cache {state}", bench.cargoship(), bench.zigbuild())
+    pairs = [(bench.cargoship(), bench.zigbuild()) for _ in range(unchanged_runs)]
+    ours, theirs = (min(side, key=lambda cost: cost.wall_s) for side in zip(*pairs, strict=True))
+    report(f"{name}, unchanged (best of {unchanged_runs})", ours, theirs)
+
+
+def built_sysroot(context: Context) -> Path | None:
+    """The sysroot that cargoship links with, where it differs from rustc's own; made now if it is not there."""
+    wanted = Wanted(DEFAULT_PLATFORMS, Libc.parse("musl"), REPOSITORY, context.cache_dir)
+    stream = stream_plainly(context.runner, ignore)
+    toolchain = locate(wanted, runner=context.runner, stream=stream, env=context.env, emit=ignore)
+    return toolchain.sysroot if toolchain.shimmed else None
+
+
+@contextlib.contextmanager
+def prepared(name: str, env: Mapping[str, str]) -> Iterator[tuple[Path, Path]]:
+    """A copy of an example with its dependencies downloaded, and a folder for what is built."""
+    with tempfile.TemporaryDirectory(prefix="cargoship-bench-", dir="/var/tmp") as scratch:
+        project = Path(scratch) / name
+        shutil.copytree(REPOSITORY / "examples" / name, project, ignore=shutil.ignore_patterns("target"))
+        fetch = [env["CARGO"], "fetch", "--locked"]
+        subprocess.run(fetch, cwd=project, env=dict(env), check=True, capture_output=True)
+        yield project, Path(scratch) / "build"
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--projects", default="web-service,openssl-tool")
+    parser.add_argument("--unchanged-runs", type=int, default=3)
+    options = parser.parse_args()
+    env = {"CARGO": shutil.which("cargo") or "cargo", **os.environ, **distribution_rust()}
+    context = Context(env, REPOSITORY, SystemRunner())
+    sysroot = built_sysroot(context)
+    print(f"{os.cpu_count()} processors; {' '.join(TARGETS)}")
+    for name in options.projects.split(","):
+        with (
+            prepared(name, env) as (project, work),
+            tempfile.TemporaryDirectory(dir="/var/tmp") as storage,
+            running_registry(Path(storage)) as registry,
+        ):
+            bench = Bench(project, work, registry.host, env, sysroot, context.cache_dir)
+            run(bench, unchanged_runs=options.unchanged_runs)
+
+
+if __name__ == "__main__":
+    main()
