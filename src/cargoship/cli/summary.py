@@ -68,6 +68,14 @@ def _commands(built: BuiltImage, output: Output, result: BuildResult, cwd: Path)
     tag = f":{asked[0].tag}" if asked else ""
     temporary = shlex.quote(f"{built.name}.tar")
     match output.kind:
+        case OutputKind.OCI if (output.path / "manifest.json").is_file():
+            # the layout in the target directory is what an engine loads, but for the tar around it
+            entry = _entry(built, output.path, remote)
+            return [
+                ("docker", f"tar -C {path} -c . | docker load"),
+                ("podman", f"tar -C {path} -c . | podman load"),
+                ("registry", f"skopeo copy --all oci:{path}{entry} docker://{remote}"),
+            ]
         case OutputKind.OCI:
             return _by_skopeo(f"oci:{path}{_entry(built, output.path, remote)}", local, remote, temporary)
         case OutputKind.OCI_ARCHIVE:

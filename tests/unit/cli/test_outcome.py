@@ -15,10 +15,13 @@ import pytest
 from cargoship.cli.main import main
 from cargoship.cli.render import words
 from cargoship.cli.session import World
+from cargoship.destinations.layout import OwnLayoutDestination
 from cargoship.errors import OutputError
+from cargoship.events import ignore
 from cargoship.oci.archive import write_archive
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
+from cargoship.oci.reference import Reference
 from cargoship.pipeline import BuildResult, Context
 from cargoship.plan import Output, OutputKind, Plan, Selection
 from support import results
@@ -162,6 +165,22 @@ def test_the_commands_that_take_an_image_on(kind: OutputKind, references: tuple[
     shown = [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-4:]
     title = "web is in out put; take it from there with one of"
     assert shown == [title, *(directly if kind is OutputKind.DOCKER_ARCHIVE else from_skopeo)]
+
+
+def test_a_layout_of_our_own_is_loaded_as_it_is(tmp_path: Path) -> None:
+    built = results.result(
+        results.plan(tmp_path, "web"), outputs=(Output(OutputKind.OCI, tmp_path / "target" / "cargoship" / "web"),)
+    )
+    names = (Reference.parse("web:latest"),)
+    OwnLayoutDestination(built.images[0].outputs[0].path, names, Platform("linux", "amd64"), ignore).publish(
+        built.images[0].index
+    )
+    assert [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-4:] == [
+        "web is in target/cargoship/web; take it from there with one of",
+        "docker:   tar -C target/cargoship/web -c . | docker load",
+        "podman:   tar -C target/cargoship/web -c . | podman load",
+        "registry: skopeo copy --all oci:target/cargoship/web docker://registry.example.com/web:latest",
+    ]
 
 
 def test_an_entry_is_told_from_others_in_the_same_layout(tmp_path: Path) -> None:
