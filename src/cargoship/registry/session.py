@@ -88,8 +88,8 @@ class Session:
 
         return persist(attempt, budget=self.budget, patience=self.patience)
 
-    def broken(self, broken: ConnectionBroken, ask: Ask) -> Transient:
-        """The failure of an answer that ended too early."""
+    def broken(self, broken: ConnectionBroken, ask: Ask) -> Transient | RegistryError:
+        """What to raise for an answer that ended too early."""
         return self._wire.broken(broken, ask)
 
     def resolve(self, location: str) -> str:

@@ -68,7 +68,7 @@ class Wire:
             try:
                 response = self._transport.send(request)
             except ConnectionBroken as broken:
-                raise self._unreachable(broken, ask, request.url) from broken
+                raise self.broken(broken, ask, request.url) from broken
             target = response.headers.get("location")
             follow = request.method in _READS or response.status in _SAME_METHOD
             if response.status not in _REDIRECT or target is None or not follow:
@@ -85,14 +85,9 @@ class Wire:
             except (ConnectionBroken, ContentInvalid):
                 return Refusal(response.status)
 
-    def broken(self, broken: ConnectionBroken, ask: Ask) -> Transient:
-        """The failure of a response that ended too early."""
-        failure = self._unreachable(broken, ask, ask.url)
-        if isinstance(failure, Transient):
-            return failure
-        return Transient(failure, connection=True)
-
-    def _unreachable(self, broken: ConnectionBroken, ask: Ask, url: str) -> Transient | RegistryError:
+    def broken(self, broken: ConnectionBroken, ask: Ask, url: str | None = None) -> Transient | RegistryError:
+        """What to raise when no answer came, or one that ended too early; `url` is where a redirect led."""
+        url = url or ask.url
         host = urlsplit(url).netloc.rpartition("@")[2]
         place = self.registry if origin(url) == origin(ask.url) else f"{host}, where {self.registry} redirects to,"
         error = RegistryUnreachable(

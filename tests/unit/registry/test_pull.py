@@ -125,6 +125,44 @@ def test_an_index_that_contains_itself_in_depth_is_refused(registry: InMemoryReg
             _fetch(client)
 
 
+def _index_of(count: int, kind: str, size_bytes: int) -> bytes:
+    entries = [
+        {"mediaType": kind, "digest": str(Digest.of(str(number).encode())), "size": size_bytes}
+        for number in range(count)
+    ]
+    return json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (_index_of(513, MediaType.OCI_MANIFEST, 7), "more in it than is accepted"),
+        (_index_of(1, MediaType.OCI_MANIFEST, 1 << 40), "too many for a manifest"),
+        (_index_of(1, MediaType.OCI_INDEX, 1 << 40), "too many for a manifest"),
+    ],
+)
+def test_an_index_of_too_much_is_refused(body: bytes, words: str) -> None:
+    faults = [Fault("GET", "/manifests/1", status=200, headers={"Content-Type": MediaType.OCI_INDEX}, body=body)]
+    with (
+        InMemoryRegistry(faults=faults) as registry,
+        client_of(registry.host) as client,
+        pytest.raises(ContentInvalid, match=words),
+    ):
+        _fetch(client)
+    assert len(registry.calls) == 1
+
+
+def test_an_entry_of_the_wrong_size_is_refused(index: Index, registry: InMemoryRegistry) -> None:
+    size = b'"size":%d' % index.children[0].manifest_blob.descriptor.size_bytes
+    assert size in index.raw
+    wrong = BytesBlob.of(MediaType.OCI_INDEX, index.raw.replace(size, b'"size":7'))
+    with client_of(registry.host) as client:
+        push(client, index)
+        client.put_manifest(REPOSITORY, "1", wrong)
+        with pytest.raises(ContentInvalid, match="not the size"):
+            _fetch(client)
+
+
 def test_what_is_not_there_is_told(index: Index, registry: InMemoryRegistry) -> None:
     with client_of(registry.host) as client:
         with pytest.raises(RegistryRefused, match="MANIFEST_UNKNOWN"):

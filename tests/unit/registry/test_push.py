@@ -163,6 +163,18 @@ def test_a_moved_tag_that_the_registry_refuses_is_told(index: Index, tmp_path: P
         push(client, index, "2")
 
 
+def test_a_refusal_of_a_tag_that_already_names_the_same_is_no_failure(index: Index) -> None:
+    # a registry with immutable tags did the work, the answer was lost, and it refuses the second try
+    faults = [
+        Fault("PUT", "/manifests/1$", cut_response=0),
+        Fault("PUT", "/manifests/1$", status=400, body=b'{"errors":[{"code":"TAG_INVALID"}]}'),
+    ]
+    with InMemoryRegistry(faults=faults) as registry, client_of(registry.host) as client:
+        push(client, index, "1")
+        assert faults[1].hits == 1
+        assert registry.tags(REPOSITORY) == {"1": str(index.digest)}
+
+
 def test_a_refused_tag_leaves_no_tag(index: Index) -> None:
     faults = [Fault("PUT", "/manifests/1$", status=400, body=b'{"errors":[{"code":"TAG_INVALID"}]}', times=None)]
     with InMemoryRegistry(faults=faults) as registry, client_of(registry.host) as client:
