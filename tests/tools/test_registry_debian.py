@@ -55,6 +55,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningR
 
 def test_what_is_pushed_is_what_skopeo_reads(tmp_path: Path, index: Index, docker_registry: RunningRegistry) -> None:
     with client_of(docker_registry.host) as client:
+        client.check_push("push/app")
         published = push(client, index, "1", "2", repository="push/app")
     for tag in ("1", "2"):
         raw = run("skopeo", "inspect", _PLAIN, "--raw", f"docker://{docker_registry.host}/push/app:{tag}").stdout

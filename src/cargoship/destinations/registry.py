@@ -31,7 +31,7 @@ class RegistryDestination:
     def check(self) -> None:
         """See `Destination.check`: the registry answers, and lets this user push."""
         with self.open_client() as client:
-            client.find_manifest(self.reference.repository, self.tags[0] if self.tags else "latest")
+            client.check_push(self.reference.repository)
 
     def publish(self, index: Index) -> Published:
         """See `Destination.publish`; raises RegistryError's family, ContentInvalid."""

@@ -140,6 +140,10 @@ class RegistryClient:
         """Make the repository have a blob: not at all where it exists, by mounting where that works, else sent."""
         return Upload(self._session, repository, blob, mount_from).run()
 
+    def check_push(self, repository: str) -> None:
+        """Return if this user may push there, as far as a registry can tell before there is anything to push."""
+        Upload(self._session, repository, BytesBlob.of("application/octet-stream", b"")).probe()
+
     def blob_bytes(self, repository: str, descriptor: Descriptor, *, limit_bytes: int = MANIFEST_BYTES_MAX) -> bytes:
         """A small blob, such as a config, verified."""
         if descriptor.size_bytes > limit_bytes:

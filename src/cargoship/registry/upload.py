@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from cargoship.errors import ContentInvalid, RegistryError
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.registry.challenge import Scope
-from cargoship.registry.retry import persist
+from cargoship.registry.retry import Transient, persist
 from cargoship.registry.session import Session
 from cargoship.registry.wire import Ask
 
@@ -46,6 +47,17 @@ class Upload:
         the same.
         """
         return persist(self._attempt, budget=self.session.budget, patience=self.session.patience)
+
+    def probe(self) -> None:
+        """Find out whether an upload would be let in, by starting one and giving it up; raises as `run` does."""
+        location = persist(self._start, budget=self.session.budget, patience=self.session.patience)
+        if location is None:
+            return
+        # what is not given up ends by itself after some time, and some registries cannot give up
+        with contextlib.suppress(RegistryError, Transient):
+            ask = Ask("DELETE", location, f"the end of an unused upload to {self.repository}")
+            with self.session.once(ask, self._scopes, ok=(_OK, _ACCEPTED, _NO_CONTENT)):
+                pass
 
     @property
     def _descriptor(self) -> Descriptor:

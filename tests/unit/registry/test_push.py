@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.errors import ContentInvalid, RegistryRefused, RegistryUnreachable
+from cargoship.errors import ContentInvalid, Forbidden, RegistryRefused, RegistryUnreachable
 from cargoship.oci.descriptor import Descriptor, FileBlob
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image
@@ -254,6 +254,20 @@ def test_an_empty_blob_is_uploaded(tmp_path: Path, registry: InMemoryRegistry) -
     with client_of(registry.host) as client:
         assert client.upload(REPOSITORY, blob) is BlobOutcome.PUSHED
         assert client.upload(REPOSITORY, blob) is BlobOutcome.EXISTS
+
+
+def test_the_right_to_push_is_asked_for_ahead(registry: InMemoryRegistry) -> None:
+    with client_of(registry.host) as client:
+        client.check_push(REPOSITORY)
+        registry.faults.append(Fault("DELETE", "", status=405))
+        client.check_push(REPOSITORY)
+        registry.faults.append(Fault("POST", "", status=403))
+        with pytest.raises(Forbidden):
+            client.check_push(REPOSITORY)
+    assert [(call.method, call.status) for call in registry.calls] == [
+        ("POST", 202), ("DELETE", 204), ("POST", 202), ("DELETE", 405), ("POST", 403),
+    ]  # fmt: skip
+    assert registry.contents.blobs == {}
 
 
 def test_a_registry_that_is_down_is_told(index: Index) -> None:
