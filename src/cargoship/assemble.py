@@ -22,7 +22,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NONROOT = 65532
 
 
-def layers_of(sources: Sources, binaries: Mapping[str, Path], *, epoch: int) -> tuple[Layer, ...]:
+def layers_of(sources: Sources, base: Base, binaries: Mapping[str, Path], *, epoch: int) -> tuple[Layer, ...]:
     """The layers that an image has above its base, for one platform.
 
     `binaries` are paths by name, `epoch` the time of everything in them (seconds since 1970). Raises
@@ -35,10 +35,14 @@ def layers_of(sources: Sources, binaries: Mapping[str, Path], *, epoch: int) -> 
     names = ", ".join(f"{BIN_DIR}/{binary.name}" for binary in image.bins)
     contents = [(files, "cargoship: included files"), (programs, f"cargoship: {names}")]
     return tuple(
-        build_layer(entries, store=sources.store, compression=sources.compression, epoch=epoch, created_by=created_by)
+        build_layer(
+            entries,
+            store=sources.store, compression=sources.compression, epoch=epoch,
+            created_by=created_by, below=base.folders,
+        )
         for entries, created_by in contents
         if entries
-    )
+    )  # fmt: skip
 
 
 def image_of(

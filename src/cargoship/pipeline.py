@@ -228,6 +228,7 @@ def _ship(
         indexes = [_index(each, made, own, context) for each, own in zip(sources, programs, strict=True)]
     with clock.phase("publish"):
         images = [_publish(image, index, made, context) for image, index in zip(made.images, indexes, strict=True)]
+    sources[0].store.prune()
     return BuildResult(made, tuple(images), clock.seconds())
 
 
@@ -241,7 +242,7 @@ def _index(sources: Sources, made: Plan, programs: Programs, context: Context) -
         for path in programs[platform].values() if context.verify else ():
             facts = read_elf(path)
             verify(facts, path, platform=platform, has_loader=base.has_loader, base=base.spec, libc=made.libc)
-        layers = assemble.layers_of(sources, programs[platform], epoch=made.epoch)
+        layers = assemble.layers_of(sources, base, programs[platform], epoch=made.epoch)
         for layer in layers:
             blob = layer.descriptor
             context.emit(LayerAssembled(f"{platform} {layer.created_by}", str(blob.digest), blob.size_bytes))

@@ -22,6 +22,7 @@ class Writer(Protocol):
 
 
 _ADVICE = {
+    errno.ENOENT: "choose another place",
     errno.ENOSPC: "free some space there, or choose another place",
     errno.EDQUOT: "free some space there, or choose another place",
     errno.EROFS: "the file system is mounted read-only; choose another place",

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -27,7 +27,8 @@ from cargoship.oci.files import writing
 
 _CHUNK_BYTES = 1 << 20
 # A writer touches its unfinished file all the time; one that is older than this has lost its process.
-_ABANDONED_NS = 3600 * 1_000_000_000
+_SECOND_NS = 1_000_000_000
+_ABANDONED_NS = 3600 * _SECOND_NS
 _MEMO_BYTES_MAX = 4096
 
 _DigestText = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)]
@@ -85,13 +86,17 @@ class BlobStore:
         return self.root / "sha256" / digest.hex
 
     def find(self, descriptor: Descriptor) -> FileBlob | None:
-        """The blob, if the store has it with the right size."""
+        """The blob, if the store has it with the right size; it counts as used now."""
         path = self.path(descriptor.digest)
         try:
             size_bytes = path.stat().st_size
         except OSError:
             return None
-        return FileBlob(descriptor, path) if size_bytes == descriptor.size_bytes else None
+        if size_bytes != descriptor.size_bytes:
+            return None
+        with contextlib.suppress(OSError):  # somebody else's store, which is not pruned here either
+            os.utime(path)
+        return FileBlob(descriptor, path)
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[BlobWriter]:
@@ -162,16 +167,25 @@ class BlobStore:
             writer.write(msgspec.json.encode(memo))
             self._place(writer, self.root / "memo" / key)
 
-    def prune(self, keep: Collection[Digest]) -> int:
-        """Remove every other blob, and every memo that leads to one; returns how many bytes went."""
-        kept = {digest.hex for digest in keep}
+    def prune(self, *, idle_s: int = 7 * 24 * 3600) -> int:
+        """Remove blobs that nobody has made or found for `idle_s` seconds, and memos that lead to none.
+
+        Returns how many bytes went; raises OutputError.
+        """
+        if not self.root.is_dir():
+            return 0
         freed_bytes = 0
-        with writing(self.root):
+        with self.writer() as clock, writing(self.root):
+            idle_since_ns = clock.started_ns - idle_s * _SECOND_NS
+            kept = set()
             for file in _files(self.root / "sha256"):
-                if file.name not in kept:
-                    freed_bytes += file.stat().st_size
+                status = file.stat()
+                if status.st_mtime_ns < idle_since_ns:
+                    freed_bytes += status.st_size
                     Path(file.path).unlink(missing_ok=True)
-            for file in _files(self.root / "memo"):
+                else:
+                    kept.add(file.name)
+            for file in _files(self.root / "memo") if freed_bytes else ():
                 memo = self.recall(file.name)
                 if memo is None or memo.digest.removeprefix("sha256:") not in kept:
                     Path(file.path).unlink(missing_ok=True)

@@ -202,16 +202,20 @@ def test_several_processes_share_a_store(tmp_path: Path) -> None:
     assert not list((tmp_path / "store" / "tmp").iterdir())
 
 
-def test_prune_keeps_what_it_is_told(tmp_path: Path) -> None:
+def test_prune_removes_what_has_not_been_used_for_long(tmp_path: Path) -> None:
     source = old_file(tmp_path / "app", b"app")
     kept = layer_of(tmp_path / "store", Entry.file("app", source))
     gone = layer_of(tmp_path / "store", Entry.file("other", source))
     store = BlobStore(tmp_path / "store")
-    assert store.prune([kept.descriptor.digest]) == gone.descriptor.size_bytes
+    for layer in (kept, gone):
+        os.utime(store.path(layer.descriptor.digest), (1, 1))
+    assert store.find(kept.descriptor), "used again"
+    assert store.prune(idle_s=3600) == gone.descriptor.size_bytes
     assert store.find(kept.descriptor)
     assert not store.find(gone.descriptor)
     assert len(memos(tmp_path / "store")) == 1
-    assert BlobStore(tmp_path / "nothing").prune([]) == 0
+    assert store.prune(idle_s=3600) == 0
+    assert BlobStore(tmp_path / "nothing").prune() == 0
 
 
 def test_a_stream_is_checked(tmp_path: Path) -> None:
