@@ -162,6 +162,7 @@ def _artifacts(units: Sequence[Unit], toolchain: Toolchain) -> tuple[Artifact, .
 def _failure(code: int, stderr: str) -> Exception:
     explained = explain_failure(stderr)
     if explained is not None:
+        explained.details = None  # cargo's words have been shown as they came
         return explained
     hint = None
     if _NO_LINKER in stderr:

@@ -208,7 +208,7 @@ def row(platform: Platform | str) -> Row:
     known = [str(candidate.platform) for candidate in TABLE]
     close = difflib.get_close_matches(wanted, known, n=1)
     raise PlatformUnknown(
-        f"platform {platform} is not known" + (f"; did you mean {close[0]}?" if close else ""),
+        f"platform {platform} is not known" + (f'; did you mean "{close[0]}"?' if close else ""),
         hint="known platforms: " + ", ".join(known),
     )
 

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
@@ -129,11 +129,54 @@ def _pump(source: IO[bytes], sink: Sink) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that is no longer wanted: politely first, for cargo removes its half-written files then."""
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGINT)
+    """End a process that is no longer wanted, and all that it has started: politely first, as Ctrl-C would.
+
+    A terminal's Ctrl-C reaches the whole group by itself; a signal that was sent to this process alone does not, and
+    cargo leaves its compilers and build scripts behind.
+    """
+    family = _descendants(process.pid)
+    for pid in (process.pid, *family):
+        _signal(pid, signal.SIGINT)
     try:
         process.wait(_GRACE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    for pid in family:
+        _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Every process below one, as the system lists them now: /proc on Linux, `ps` elsewhere."""
+    children: dict[int, list[int]] = {}
+    for child, parent in _parents():
+        children.setdefault(parent, []).append(child)
+    found = []
+    pending = [pid]
+    while pending:
+        below = children.get(pending.pop(), [])
+        found += below
+        pending += below
+    return found
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Pairs of a process and its parent."""
+    if Path("/proc/self/stat").exists():
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                with contextlib.suppress(OSError, ValueError):
+                    # pid (name, which may hold anything) state ppid ...: proc(5)
+                    fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+                    yield int(folder.name), int(fields[1])
+        return
+    with contextlib.suppress(OSError):
+        listed = subprocess.run(("ps", "-axo", "pid=,ppid="), capture_output=True, text=True, check=False)
+        for line in listed.stdout.splitlines():
+            child, parent = line.split()
+            yield int(child), int(parent)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform as machine
+import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from cargoship.destinations.archive import ArchiveDestination
@@ -41,11 +41,32 @@ def checking(plan: Plan, *, runner: Runner, env: Mapping[str, str], emit: Emit) 
     Raises at the block's end what publishing would raise.
     """
     found = [each for image in plan.images for each in _destinations(image, plan, runner, env, emit)]
-    with ThreadPoolExecutor(max(1, len(found))) as workers:
-        checks = [workers.submit(destination.check) for destination in found]
-        yield
-        for check in checks:
-            check.result()
+    checks = [_Check(destination) for destination in found]
+    for check in checks:
+        check.start()
+    yield
+    for check in checks:
+        check.result()
+
+
+class _Check(threading.Thread):
+    """One destination's check. A daemon, so that a registry that hangs cannot hold up the end of the program."""
+
+    def __init__(self, destination: Destination) -> None:
+        super().__init__(daemon=True)
+        self._destination = destination
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._destination.check()
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            self._error = error
+
+    def result(self) -> None:
+        self.join()
+        if self._error is not None:
+            raise self._error
 
 
 def _destinations(

@@ -12,7 +12,7 @@ from typing import Any
 
 from cargoship.cargo.project import Package, Project
 from cargoship.cargo.suggest import did_you_mean, listed
-from cargoship.errors import SettingsInvalid, UsageError
+from cargoship.errors import PlatformUnknown, SettingsInvalid, UsageError
 from cargoship.events import Level, Note
 from cargoship.settings.kinds import Wrong
 from cargoship.settings.model import BY_KEY, ENV_PREFIX, FIELDS, Field, Settings
@@ -42,7 +42,7 @@ def load_settings(
     """Return the settings of each package by its name, and notes on variables that mean nothing.
 
     `overrides` holds what flags say, by key. Raises SettingsInvalid naming the file or variable and the key, and
-    UsageError for a flag.
+    PlatformUnknown or UsageError for a flag.
     """
     workspace = _table(project.metadata_cargoship, f"{project.root / 'Cargo.toml'}: workspace.metadata.cargoship")
     variables, notes = from_environment(env)
@@ -113,8 +113,16 @@ def _flags(values: Mapping[str, object]) -> Layer:
             # Text has the form that it has in a variable: a list with commas, a table in lines
             found[field.attribute] = kind.parse(kind.from_text(value) if isinstance(value, str) else value)
         except Wrong as error:
+            if (unknown := _platform_unknown(error)) is not None:  # has an exit code of its own
+                raise unknown from None
             raise UsageError(_sentence(key, error), hint=error.hint) from error
     return Layer(found)
+
+
+def _platform_unknown(error: BaseException | None) -> PlatformUnknown | None:
+    while error is not None and not isinstance(error, PlatformUnknown):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _sentence(where: str, error: Wrong) -> str:

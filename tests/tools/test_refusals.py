@@ -1,0 +1,164 @@
+"""Bad input: one clear error each, an exit code of its own, nothing left behind, nothing compiled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from support.programs import CARGOSHIP, RunCargoship, distribution_rust, run
+from support.projects import project
+
+pytestmark = pytest.mark.tools
+
+
+@dataclass(frozen=True)
+class Case:
+    """A project, what is asked of it, and the refusal."""
+
+    name: str
+    code: int
+    words: str
+    manifest: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+# cargo's own lines are shown as well, once for each target where it compiled
+_CARGOS_WORDS = {11, 16, 51, 60, 101}
+_METADATA = "[package.metadata.cargoship]\n"
+_MISSING_DEPENDENCY = '[dependencies]\nlocal = { path = "local" }\n'
+
+CASES = (
+    Case("broken TOML", 11, "Cargo.toml", manifest="[dependencies\n"),
+    Case("unknown package", 12, "nope", options=("-p", "nope")),
+    Case("unknown binary", 13, 'did you mean "app"', options=("--bin", "ap")),
+    Case("unknown feature", 14, 'did you mean "tls"', manifest="[features]\ntls = []\n", options=("-F", "tsl")),
+    Case("library only", 15, "no binary", files={"src/lib.rs": "", "src/main.rs": ""}, manifest="[lib]\n"),
+    Case("lock file out of date", 16, "Cargo.lock", manifest=_MISSING_DEPENDENCY, files={
+        "Cargo.lock": 'version = 3\n[[package]]\nname = "app"\nversion = "1.2.3"\n',
+        "local/Cargo.toml": '[package]\nname = "local"\nversion = "0.1.0"\n', "local/src/lib.rs": ""}),
+    Case("unknown platform", 17, 'did you mean "linux/amd64"', options=("--platform", "linux/amd46")),
+    Case("unknown setting", 20, 'did you mean "expose"', manifest=_METADATA + "expsoe = [1]\n"),
+    Case("setting of the wrong form", 20, "expose", manifest=_METADATA + 'expose = "all"\n'),
+    Case("include that matches nothing", 21, "static/**", manifest=_METADATA + 'include = ["static/** -> /s/"]\n'),
+    Case("include that escapes", 21, "leads out of the project", manifest=_METADATA + 'include = ["../../etc/* -> /s/"]\n'),
+    Case("include over the binary", 21, "/app/app", manifest=_METADATA + 'include = ["a -> /app/app"]\n',
+         files={"a": "a"}),
+    Case("glibc on a base without it", 40, "no C library", options=("--libc", "gnu")),
+    Case("unknown libc", 2, "musl", options=("--libc", "uclibc")),
+    Case("push without a name", 2, "nowhere to push", options=("--push",)),
+    Case("unknown option", 2, "--nope", options=("--nope",)),
+    Case("zig absent", 30, "/nowhere/zig", env={"CARGOSHIP_ZIG": "/nowhere/zig"}),
+    Case("no Rust", 30, "/nowhere/rustc", env={"RUSTC": "/nowhere/rustc"}),
+    Case("compile error", 101, "mismatched types", files={"src/main.rs": 'fn main() { let a: u8 = ""; }'}),
+    Case("registry down", 51, "localhost:1", options=("--push", "-t", "localhost:1/app")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_refusal(run_cargoship: RunCargoship, tmp_path: Path, case: Case) -> None:
+    app = project(tmp_path / "outer" / "app", manifest=case.manifest, files=case.files)
+    if case.name == "library only":
+        (app / "src" / "main.rs").unlink()
+    done = run_cargoship(
+        "build", app, "-o", f"oci:{tmp_path}/out", "--metadata-file", tmp_path / "record.json",
+        *case.options, env=case.env, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (case.code, ""), done.stderr
+    assert case.words in done.stderr
+    assert done.stderr.count(case.words) == 1 or case.code in _CARGOS_WORDS, "said once"
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "record.json").exists()
+
+
+def test_no_manifest(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    done = run_cargoship("build", tmp_path, check=False)
+    assert done.returncode == 10
+    assert "no Cargo.toml" in done.stderr
+
+
+def test_a_target_without_a_standard_library_names_the_ways_out(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """A toolchain that has neither the target nor the sources, which is put together from the real one."""
+    env = distribution_rust()
+    real = Path(run(env["RUSTC"], "--print", "sysroot").stdout.strip())
+    bare = tmp_path / "bare"
+    (bare / "bin").mkdir(parents=True)
+    (bare / "lib" / "rustlib").mkdir(parents=True)
+    script = bare / "bin" / "rustc"
+    script.write_text(f'#!/bin/sh\n[ "$2" = sysroot ] && echo {bare} && exit\nexec {real}/bin/rustc "$@"\n')
+    script.chmod(0o755)
+    app = project(tmp_path / "app")
+    done = run_cargoship("build", app, env={"RUSTC": str(script)}, check=False)
+    assert done.returncode == 31
+    for way in ("rustup target add", "rust-src", "CARGO and RUSTC"):
+        assert way in done.stderr
+    doctor = run_cargoship("doctor", app, env={"RUSTC": str(script)}, check=False)
+    assert doctor.returncode != 0
+    assert "rustup target add" in doctor.stdout + doctor.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder)
+    try:
+        yield folder
+    finally:
+        run("umount", folder)
+
+
+def test_a_full_disk(run_cargoship: RunCargoship, tmp_path: Path, small_disk: Path) -> None:
+    app = project(tmp_path / "app", files={"big.bin": "x"}, manifest=_METADATA + 'include = ["big.bin -> /big"]\n')
+    (app / "big.bin").write_bytes(os.urandom(3 << 20))
+    output = small_disk / "image.tar"
+    done = run_cargoship("build", app, "-o", f"docker-archive:{output}", check=False)
+    assert done.returncode == 60
+    assert "No space left" in done.stderr
+    assert not list(small_disk.iterdir())
+
+
+def test_a_read_only_output(run_cargoship: RunCargoship, tmp_path: Path, small_disk: Path) -> None:
+    run("mount", "-o", "remount,ro", small_disk)
+    app = project(tmp_path / "app")
+    done = run_cargoship("build", app, "-o", f"oci:{small_disk}/image", check=False)
+    assert done.returncode == 60
+    assert "read-only" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay_s", [0.1, 0.4, 0.8, 1.6])
+def test_an_interrupted_run_leaves_nothing_and_can_be_started_again(
+    run_cargoship: RunCargoship, tmp_path: Path, number: signal.Signals, delay_s: float
+) -> None:
+    """Cut anywhere: before, while and after cargo compiles a program that takes its time."""
+    slow = "fn main() { std::thread::sleep(std::time::Duration::from_secs(60)); }"
+    app = project(tmp_path / "app", files={"build.rs": slow})
+    output = tmp_path / "out"
+    process = subprocess.Popen(
+        [CARGOSHIP, "build", app, "-o", f"oci:{output}"],
+        env={**os.environ, **distribution_rust()}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(delay_s)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode in {128 + number, -number}, stderr
+    assert stdout == b""
+    assert b"Traceback" not in stderr
+    assert not output.exists()
+    assert not run("pgrep", "-f", str(app / "target"), check=False).stdout, "no child is left"
+    shutil.rmtree(app / "target", ignore_errors=True)
+    (app / "build.rs").unlink()
+    run_cargoship("build", app, "-o", f"oci:{output}")
+    assert output.exists()
