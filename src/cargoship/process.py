@@ -176,7 +176,8 @@ def _parents() -> Iterator[tuple[int, int]]:
                     yield int(folder.name), int(fields[1])
         return
     with contextlib.suppress(OSError):
-        listed = subprocess.run(("ps", "-axo", "pid=,ppid="), capture_output=True, text=True, check=False)
+        argv = ("ps", "-axo", "pid=,ppid=")
+        listed = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
         for line in listed.stdout.splitlines():
             child, parent = line.split()
             yield int(child), int(parent)
