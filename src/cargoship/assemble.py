@@ -76,7 +76,7 @@ def config_of(image: ImagePlan, base: ImageConfig) -> ImageConfig:
     """How the image is run: the base's environment and labels, with the settings over them."""
     settings = image.settings
     return ImageConfig(
-        user=settings.user,
+        user=_user(settings.user),
         exposed_ports=tuple(dict.fromkeys((*base.exposed_ports, *settings.expose))),
         env={"PATH": _PATH, **base.env, **settings.env},
         entrypoint=image.entrypoint,
@@ -102,6 +102,17 @@ def _folders(image: ImagePlan) -> Iterable[Entry]:
     uid, gid = _owner(settings.user)
     own = [*settings.volumes, *([settings.workdir] if settings.workdir not in {BIN_DIR, "/"} else [])]
     return (Entry.directory(folder.strip("/"), 0o755, uid, gid) for folder in dict.fromkeys(own) if folder.strip("/"))
+
+
+def _user(user: str) -> str:
+    """The user as the config has it: `nonroot` in numbers.
+
+    They mean the same on any base, whether it has such a user or not, and Kubernetes' runAsNonRoot accepts numbers
+    only (kubelet, "container has runAsNonRoot and image has non-numeric user").
+    """
+    name, colon, group = user.partition(":")
+    name, group = (str(_NONROOT) if part == "nonroot" else part for part in (name, group if colon else name))
+    return f"{name}:{group}" if colon or name == str(_NONROOT) else name
 
 
 def _owner(user: str) -> tuple[int, int]:

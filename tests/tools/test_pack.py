@@ -48,7 +48,7 @@ include = ["static/** -> /app/static/"]
     assert done.stdout == f"app@{index.digest}\n"
     assert [str(platform) for platform in index.platforms] == ["linux/amd64", "linux/arm64"]
     image = index.children[0]
-    assert image.config.user == "nonroot"
+    assert image.config.user == "65532:65532"
     assert image.config.entrypoint == ("/app/app",)
     assert image.config.env["RUST_LOG"] == "info"
     assert image.config.exposed_ports == ("8080/tcp",)

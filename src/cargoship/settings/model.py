@@ -183,7 +183,8 @@ class Settings:
         shown='"nonroot"',
         example='"65532:65532"',
         doc="Who the program runs as: a name or number, with `:group` after it if wanted. A name must exist in the "
-        "base; `nonroot` is 65532 in `static`.",
+        "base, but for `nonroot`: it is written as 65532:65532, which any base takes and which Kubernetes' "
+        "`runAsNonRoot` accepts.",
     )
     workdir: str = _setting(
         kinds.text(values.folder, "a folder"),

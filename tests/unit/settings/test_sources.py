@@ -159,7 +159,7 @@ def test_unknown_variables_warn() -> None:
     [
         ("platforms", "linux/arm64", "platforms: expected a list of platforms, got text"),
         ("platforms", [], "at least one"),
-        ("platforms", ["linux/arm46"], "platforms[0]: platform linux/arm46 is not known; did you mean linux/arm64"),
+        ("platforms", ["linux/arm46"], "platforms[0]: platform linux/arm46 is not known; did you mean \"linux/arm64\""),
         ("libc", "glibc", "libc 'glibc' is not known"),
         ("tags", [1], "tags[0]: expected text, got a number"),
         ("default-features", "no", "expected true or false, got text"),

@@ -1,0 +1,84 @@
+"""How an image is run, from its settings and its base."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cargoship.assemble import config_of, layers_of
+from cargoship.bases.base import Base
+from cargoship.cargo.project import Binary, Package
+from cargoship.oci.compress import Codec, Compression
+from cargoship.oci.config import ImageConfig
+from cargoship.oci.decompress import open_reader
+from cargoship.oci.layer import BlobStore, Layer
+from cargoship.plan import ImagePlan
+from cargoship.settings.include import IncludedFile
+from cargoship.settings.model import Settings
+from cargoship.sources import Sources
+
+
+def image(**settings: object) -> ImagePlan:
+    binary = Binary("app", "app")
+    package = Package("id", "app", "1.0.0", Path("/p/Cargo.toml"), Path("/p"), (binary,))
+    return ImagePlan("app", package, (binary,), Settings(**settings), (), {"a": "image"}, {})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("user", "written"),
+    [
+        ("nonroot", "65532:65532"),
+        ("nonroot:nonroot", "65532:65532"),
+        ("nonroot:0", "65532:0"),
+        ("root", "root"),
+        ("1000", "1000"),
+        ("1000:1000", "1000:1000"),
+        ("www-data:adm", "www-data:adm"),
+    ],
+)
+def test_nonroot_is_written_in_numbers(user: str, written: str) -> None:
+    assert config_of(image(user=user), ImageConfig()).user == written
+
+
+def test_the_settings_win_over_the_base_and_add_to_it() -> None:
+    base = ImageConfig(env={"PATH": "/base", "A": "base", "B": "base"}, labels={"a": "base", "b": "base"},
+                       exposed_ports=("1/tcp",), volumes=("/v",), stop_signal="SIGQUIT", cmd=("sh",))  # fmt: skip
+    made = config_of(image(env={"B": "mine"}, expose=("2/udp",), args=("serve",)), base)
+    assert made.env == {"PATH": "/base", "A": "base", "B": "mine"}
+    assert made.labels == {"a": "image", "b": "base"}
+    assert (made.exposed_ports, made.volumes) == (("1/tcp", "2/udp"), ("/v",))
+    assert (made.entrypoint, made.cmd) == (("/app/app",), ("serve",))
+    assert (made.stop_signal, made.working_dir) == ("SIGQUIT", "/app")
+
+
+def test_without_a_base_there_is_still_a_path() -> None:
+    assert "/usr/bin" in config_of(image(), ImageConfig()).env["PATH"]
+
+
+def members(layer: Layer) -> dict[str, tuple[int, int, int]]:
+    """Mode and owner of everything in a layer."""
+    with (
+        layer.blob.open() as raw,
+        open_reader(raw, layer.descriptor.media_type) as plain,
+        tarfile.open(fileobj=plain, mode="r|") as archive,
+    ):
+        return {each.name: (each.mode, each.uid, each.gid) for each in archive}
+
+
+def test_files_come_before_binaries_and_volumes_belong_to_the_user(tmp_path: Path) -> None:
+    for name in ("program", "text"):
+        (tmp_path / name).write_text(name)
+    plan = image(volumes=("/data/db",), workdir="/work")
+    files = (IncludedFile(tmp_path / "text", "/etc/app/text", 0o640, 0, 7),)
+    compression = Compression.of(Codec.NONE)
+    sources = Sources(plan, files, {}, BlobStore(tmp_path / "store"), compression)
+    base = Base("scratch", None, None, (), ImageConfig(), has_loader=False)
+    included, binary = layers_of(sources, base, {"app": tmp_path / "program"}, epoch=0)
+    found = members(included)
+    assert found["etc/app/text"] == (0o640, 0, 7)
+    assert found["data/db"] == (0o755, 65532, 65532)
+    assert found["data"] == (0o755, 0, 0)
+    assert found["work"] == (0o755, 65532, 65532)
+    assert members(binary)["app/app"] == (0o755, 0, 0)
