@@ -22,7 +22,16 @@ from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Toolchain, Way
 
 _KEPT_STDERR = 64 * 1024
-_NO_LINKER = "linker `cc` not found"
+# What is missing on this machine when cargo, or a build script, ends with these words
+_HINTS = {
+    "linker `cc` not found": "build scripts and procedural macros run here and need a C compiler: "
+    "apt-get install gcc libc6-dev",
+    "Unable to find libclang": "bindgen reads C headers with libclang: apt-get install libclang-dev",
+    "is `cmake` not installed?": "a dependency is built with CMake: apt-get install cmake",
+    "Could not find `protoc`": "a dependency is generated from protocol buffers: apt-get install protobuf-compiler",
+    "pkg-config has not been configured to support cross-compilation": "a dependency looks for a C library of the "
+    "system, which is not there for the target; see whether the crate has a feature to compile it (vendored, bundled)",
+}
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,5 @@ def _failure(code: int, stderr: str) -> Exception:
     if explained is not None:
         explained.details = None  # cargo's words have been shown as they came
         return explained
-    hint = None
-    if _NO_LINKER in stderr:
-        hint = "build scripts and procedural macros run here and need a C compiler: apt-get install gcc libc6-dev"
+    hint = next((hint for words, hint in _HINTS.items() if words in stderr), None)
     return CompileFailed(f"cargo ended with exit code {code}", hint=hint)

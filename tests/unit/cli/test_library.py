@@ -83,7 +83,7 @@ def test_errors_are_raised_not_printed(tmp_path: Path, capsys: pytest.CaptureFix
         cargoship.build(tmp_path, outputs=["nonsense"])
     with pytest.raises(cargoship.CargoshipError) as caught:
         cargoship.pack(tmp_path, binaries={"linux/amd46": []})
-    assert "did you mean linux/amd64" in caught.value.message
+    assert 'did you mean "linux/amd64"' in caught.value.message
     assert capsys.readouterr() == ("", "")
 
 
