@@ -38,6 +38,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+EXIT_UNEXPECTED = 70
+"""Any other exception, EX_SOFTWARE of sysexits.h: a fault in cargoship itself."""
+
 
 class CargoshipError(Exception):
     """Base of all of cargoship's errors.

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import click
 
 from cargoship.cli.interrupts import Interrupt
-from cargoship.cli.main import EXIT_UNEXPECTED
 from cargoship.cli.render.paint import NO_COLOURS, Paint
-from cargoship.errors import CargoshipError, Interrupted, OutputError, UsageError
+from cargoship.errors import EXIT_UNEXPECTED, CargoshipError, Interrupted, OutputError, UsageError
 
 # The first can only come from a write.
 _WRITE_ERRNOS = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG})

@@ -11,15 +11,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from cargoship.cli.interrupts import Interrupt, Interrupts
-from cargoship.errors import CargoshipError
+from cargoship.errors import EXIT_UNEXPECTED, CargoshipError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cargoship.cli.session import Session, World
 
-EXIT_UNEXPECTED = 70
-"""EX_SOFTWARE of sysexits.h: a fault in cargoship itself."""
 EXIT_STDOUT_CLOSED = 141
 """What a shell reports for a program that SIGPIPE ended."""
 _COMPLETION = "_CARGOSHIP_COMPLETE"
