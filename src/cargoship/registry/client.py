@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 import json
 import re
+import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -19,9 +19,10 @@ from cargoship.oci.manifest import MANIFEST_BYTES_MAX
 from cargoship.registry.budget import Budget
 from cargoship.registry.challenge import Scope
 from cargoship.registry.credentials import Credentials
-from cargoship.registry.exchange import ConnectionBroken, Transport
-from cargoship.registry.retry import Patience, persist
+from cargoship.registry.exchange import Transport
+from cargoship.registry.retry import Patience
 from cargoship.registry.session import Session
+from cargoship.registry.stream import open_stream
 from cargoship.registry.upload import BlobOutcome, Upload
 from cargoship.registry.wire import Ask
 
@@ -35,6 +36,7 @@ _ACCEPT = ", ".join(sorted(_KNOWN_TYPES))
 _TAGS_BYTES = 8 << 20
 _NEXT = re.compile(r'<([^>]*)>\s*;.*?rel="?next"?')
 _PAGES_MAX = 10_000
+_COPY_BYTES = 1 << 20
 
 
 class Access(enum.Enum):
@@ -154,14 +156,15 @@ class RegistryClient:
             raise ContentInvalid(f"{self.registry} gave other content than {descriptor.digest} for {repository}")
         return data
 
+    def open_blob(self, repository: str, descriptor: Descriptor) -> BinaryIO:
+        """A blob of any size as it arrives; see `open_stream`."""
+        ask = self._blob_ask(repository, descriptor.digest)
+        return open_stream(self._session, ask, self._scopes(repository), descriptor)
+
     def download(self, repository: str, descriptor: Descriptor, path: Path) -> None:
         """A blob of any size into a file, which appears once all of it is verified; also raises OutputError."""
-        with atomic_file(path) as file:
-            persist(
-                lambda: self._receive(repository, descriptor, file),
-                budget=self.budget,
-                patience=self._session.patience,
-            )
+        with self.open_blob(repository, descriptor) as stream, atomic_file(path) as file:
+            shutil.copyfileobj(stream, file, _COPY_BYTES)
 
     def tags(self, repository: str) -> Iterator[str]:
         """All tags, page by page as the registry gives them; none for a repository that does not exist."""
@@ -179,26 +182,6 @@ class RegistryClient:
                 return
             url = self._session.resolve(following[1])
         raise RegistryError(f"{self.registry} gives the tags of {repository} in too many pages")
-
-    def _receive(self, repository: str, descriptor: Descriptor, file: BinaryIO) -> None:
-        file.seek(0)
-        file.truncate()
-        sha = hashlib.sha256()
-        size_bytes = 0
-        ask = self._blob_ask(repository, descriptor.digest)
-        with self._session.once(ask, self._scopes(repository), ok=(_OK,)) as response:
-            try:
-                for piece in response.chunks():
-                    self.budget.check()
-                    size_bytes += len(piece)
-                    if size_bytes > descriptor.size_bytes:
-                        break
-                    sha.update(piece)
-                    file.write(piece)
-            except ConnectionBroken as broken:
-                raise self._session.broken(broken, ask) from broken
-        if size_bytes != descriptor.size_bytes or sha.hexdigest() != descriptor.digest.hex:
-            raise ContentInvalid(f"{self.registry} gave other content than {descriptor.digest} for {repository}")
 
     def _scopes(self, repository: str) -> tuple[Scope, ...]:
         return (Scope.push(repository) if self._access is Access.PUSH else Scope.pull(repository),)

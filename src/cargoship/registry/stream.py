@@ -1,0 +1,109 @@
+"""Reading a blob while it arrives: verified against its digest, and taken up again where a connection broke.
+
+distribution-spec, "Pulling blobs"; ranges are those of RFC 9110 section 14.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import BinaryIO, cast
+
+from cargoship.errors import ContentInvalid
+from cargoship.oci.descriptor import Descriptor
+from cargoship.registry.challenge import Scope
+from cargoship.registry.exchange import ConnectionBroken
+from cargoship.registry.retry import persist
+from cargoship.registry.session import Session
+from cargoship.registry.wire import Ask
+
+_OK = 200
+_PARTIAL = 206
+_BUFFER_BYTES = 256 * 1024
+
+
+def open_stream(session: Session, ask: Ask, scopes: tuple[Scope, ...], descriptor: Descriptor) -> BinaryIO:
+    """The content that `ask` gets, to be read once from start to end; nothing is sent before the first read.
+
+    Reading raises RegistryError's family, and ContentInvalid before the end is reached when the content is not what
+    the descriptor says: who reads to the end has read what was promised.
+    """
+    return cast("BinaryIO", io.BufferedReader(_Arriving(session, ask, scopes, descriptor), _BUFFER_BYTES))
+
+
+class _Arriving(io.RawIOBase):
+    def __init__(self, session: Session, ask: Ask, scopes: tuple[Scope, ...], descriptor: Descriptor) -> None:
+        super().__init__()
+        self._session = session
+        self._ask = ask
+        self._scopes = scopes
+        self._descriptor = descriptor
+        self._sha256 = hashlib.sha256()
+        self._position_bytes = 0
+        self._piece = memoryview(b"")
+        self._chunks: Iterator[bytes] | None = None
+        self._connection = contextlib.ExitStack()
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override] # io passes nothing else
+        while not self._piece and not self._ended:
+            self._piece = memoryview(persist(self._next, budget=self._session.budget, patience=self._session.patience))
+        count = min(len(buffer), len(self._piece))
+        buffer[:count] = self._piece[:count]
+        self._piece = self._piece[count:]
+        return count
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+    def _next(self) -> bytes:
+        self._session.budget.check()
+        try:
+            chunks = self._chunks or self._connect()
+            piece = next(chunks, b"")
+        except ConnectionBroken as broken:
+            self._chunks = None
+            self._connection.close()
+            raise self._session.broken(broken, self._ask) from broken
+        self._sha256.update(piece)
+        self._position_bytes += len(piece)
+        promised = self._descriptor
+        self._ended = not piece
+        wrong = self._position_bytes > promised.size_bytes
+        # known with the last piece, not after it: nobody gets all of a content that is not the right one
+        if self._ended or self._position_bytes == promised.size_bytes:
+            found = (self._position_bytes, self._sha256.hexdigest())
+            wrong = wrong or found != (promised.size_bytes, promised.digest.hex)
+        if wrong:
+            registry = self._session.registry
+            raise ContentInvalid(f"{registry} gave other content than {promised.digest} for {self._ask.what}")
+        return piece
+
+    def _connect(self) -> Iterator[bytes]:
+        ask, start = self._ask, self._position_bytes
+        if start:
+            ask = replace(ask, headers={**ask.headers, "Range": f"bytes={start}-"})
+        response = self._connection.enter_context(self._session.once(ask, self._scopes, ok=(_OK, _PARTIAL)))
+        self._chunks = response.chunks()
+        if response.status == _PARTIAL:
+            if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
+                raise ContentInvalid(f"{self._session.registry} gave other bytes than were asked for: {ask.what}")
+        elif start:
+            self._chunks = _without(self._chunks, start)
+        return self._chunks
+
+
+def _without(chunks: Iterator[bytes], count_bytes: int) -> Iterator[bytes]:
+    """What follows the first bytes, for a registry that knows no ranges."""
+    for chunk in chunks:
+        skipped = min(count_bytes, len(chunk))
+        count_bytes -= skipped
+        if skipped < len(chunk):
+            yield chunk[skipped:]
