@@ -24,7 +24,7 @@ from cargoship.clock import Clock
 from cargoship.destinations import Published, checking, destinations_of, outputs_of
 from cargoship.elf.facts import read_elf
 from cargoship.elf.verify import verify
-from cargoship.errors import BinaryUnknown, UsageError
+from cargoship.errors import BinaryUnknown, ManifestNotFound, ToolchainError, UsageError
 from cargoship.events import Emit, LayerAssembled, Level, Note, ignore
 from cargoship.inspection import Inspection, inspect_path, inspect_remote
 from cargoship.oci.image import Image
@@ -35,7 +35,7 @@ from cargoship.plan import ImagePlan, Output, Plan, Selection, choose_epoch, cho
 from cargoship.process import Runner
 from cargoship.registry.connect import connect, warm
 from cargoship.registry.pull import fetch_index
-from cargoship.settings.sources import load_settings
+from cargoship.settings.sources import load_flags, load_settings
 from cargoship.sources import Sources, gather
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
@@ -117,7 +117,7 @@ def build(selection: Selection, context: Context) -> BuildResult:
     made = _decide(selection, context, clock)
     sources = [gather(image, made, verify=context.verify) for image in made.images]
     with clock.phase("toolchain"), _checking(made, context):
-        toolchain = _toolchain(made, selection, context)
+        toolchain = _toolchain(_wanted(made, selection, context), context)
     with clock.measured("compile"):
         artifacts = compile.run(
             made.cargo, toolchain,
@@ -157,8 +157,8 @@ def inspect(target: str, context: Context) -> Inspection:
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     """Look for everything that a build needs; with `fix`, run what mends it and look again."""
-    made = plan(selection, context)
-    look = partial(diagnose, _wanted(made, selection, context), runner=context.runner, env=context.env)
+    wanted = _wanted_by(selection, context)
+    look = partial(diagnose, wanted, runner=context.runner, env=context.env)
     found = look()
     if not fix:
         return found
@@ -169,7 +169,7 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
             if done.code != 0:
                 context.emit(Note(f"that failed: {done.error_text.strip()}", Level.WARNING))
     if look().ok:
-        _toolchain(made, selection, context)  # adds or builds what the first build would
+        _toolchain(wanted, context)  # adds or builds what the first build would
     return look()
 
 
@@ -192,9 +192,17 @@ def _wanted(made: Plan, selection: Selection, context: Context) -> Wanted:
     return Wanted(made.platforms, made.libc, made.cargo.cwd, context.cache_dir, offline=offline)
 
 
-def _toolchain(made: Plan, selection: Selection, context: Context) -> Toolchain:
+def _wanted_by(selection: Selection, context: Context) -> Wanted:
+    """What a build would want; outside a project, or without a cargo to read it, what the options or defaults say."""
+    try:
+        return _wanted(plan(selection, context), selection, context)
+    except (ManifestNotFound, ToolchainError):
+        settings = load_flags(selection.overrides)
+        return Wanted(settings.platforms, settings.libc, context.cwd, context.cache_dir)
+
+
+def _toolchain(wanted: Wanted, context: Context) -> Toolchain:
     stream = compile.stream_plainly(context.runner, context.emit)
-    wanted = _wanted(made, selection, context)
     return locate(wanted, runner=context.runner, stream=stream, env=context.env, emit=context.emit)
 
 

@@ -162,3 +162,18 @@ def test_an_interrupted_run_leaves_nothing_and_can_be_started_again(
     (app / "build.rs").unlink()
     run_cargoship("build", app, "-o", f"oci:{output}")
     assert output.exists()
+
+
+def test_doctor_needs_no_project(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    done = run_cargoship("doctor", tmp_path, "--platform", "linux/arm64")
+    assert "linux/arm64 (aarch64-unknown-linux-musl)" in done.stdout
+    assert "linux/amd64" not in done.stdout
+
+
+def test_doctor_without_rust_says_so(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    done = run_cargoship("doctor", tmp_path, env={"PATH": str(empty), "CARGO": "", "RUSTC": ""}, check=False)
+    assert done.returncode == 1
+    assert "rustc was not found on PATH" in done.stdout
+    assert "rustup.rs" in done.stdout

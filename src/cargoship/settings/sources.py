@@ -54,6 +54,11 @@ def load_settings(
     return found, notes
 
 
+def load_flags(overrides: Mapping[str, object]) -> Settings:
+    """Return the settings where there is no project: defaults, and what flags say. Raises as `load_settings` does."""
+    return merge((_flags(overrides),))
+
+
 def merge(layers: Iterable[Layer]) -> Settings:
     """Return the settings that the layers give, the last of them the strongest."""
     merged: dict[str, Any] = {}

@@ -7,12 +7,13 @@ standard library's sources, where they are installed. Otherwise an error with th
 from __future__ import annotations
 
 import enum
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cargoship.errors import StandardLibraryMissing, ToolMissing
-from cargoship.events import Emit, Level, Note
+from cargoship.events import Emit, Level, Note, PhaseEnded, PhaseStarted
 from cargoship.oci.platform import Platform
 from cargoship.platforms import Libc, LibcFamily, Row, row
 from cargoship.process import Command, Runner
@@ -96,11 +97,14 @@ def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, 
         if rust.sources is not None:
             lacking = _lacking(rust, zig, wanted)
             names = ", ".join(library.triple for library in lacking)
-            emit(Note(f"building Rust {rust.release}'s standard library for {names}: once, kept in {wanted.cache_dir}"))
+            where = f"once, it is kept in {wanted.cache_dir}"
+            emit(PhaseStarted("sysroot", f"the standard library of Rust {rust.release} for {names}; {where}"))
+            started = time.monotonic()
             sysroot.build(
                 lacking,
                 rust=rust, zig=zig, runner=runner, stream=stream, env=env, offline=wanted.offline,
             )  # fmt: skip
+            emit(PhaseEnded("sysroot", time.monotonic() - started))
             return _assembled(rust, zig, wanted, env)
     raise _nothing_found(candidates, zig, wanted)
 

@@ -35,6 +35,7 @@ shift
 case " $* " in *" --crate-name panic_abort "*) set -- "$@" -C panic=abort ;; esac
 exec "$rustc" "$@"
 """
+_MAKING = ".making-"
 _MANIFEST = """[package]
 name = "standard-library"
 version = "0.0.0"
@@ -100,7 +101,9 @@ def build(
             wanted = [library for library in libraries if not library.is_built]
             if not wanted:
                 return
-            with tempfile.TemporaryDirectory(prefix=".making-", dir=root) as scratch:
+            for left in root.glob(f"{_MAKING}*"):  # by a run that was killed: this one holds the lock
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=_MAKING, dir=root) as scratch:
                 work = Path(scratch)
                 _compile(work, [library.triple for library in wanted], rust, stream, env, offline=offline)
                 for library in wanted:
