@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cargoship.events import BlobPushed, Event, Note
+from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.registry.budget import Budget
@@ -37,6 +38,20 @@ class Told:
     def outcomes(self) -> dict[str, str]:
         """Digest to what it took for the registry to have that blob."""
         return {event.digest: event.how for event in self.events if isinstance(event, BlobPushed)}
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """A memory that takes every blob to be in one repository, if in any."""
+
+    repository: str | None
+
+    def source(self, registry: str, repository: str, digest: Digest) -> str | None:
+        del registry, repository, digest
+        return self.repository
+
+    def remember(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
+        del registry, repository, digests
 
 
 def client_of(
@@ -74,4 +89,5 @@ def push(
 ) -> Published:
     """Push to a repository of the client's registry."""
     reference = Reference(client.registry, repository)
-    return push_index(client, index, reference=reference, tags=tags, emit=told or Told(), mount_from=mount_from)
+    known = Everywhere(mount_from)
+    return push_index(client, index, reference=reference, tags=tags, emit=told or Told(), known=known)

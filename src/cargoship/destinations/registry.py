@@ -11,6 +11,7 @@ from cargoship.oci.reference import Reference
 from cargoship.process import Runner
 from cargoship.registry.client import Access, RegistryClient
 from cargoship.registry.connect import connect
+from cargoship.registry.known import BlobMemory, NothingKnown
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
 
 
@@ -18,7 +19,7 @@ from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
 class RegistryDestination:
     """The repository of `reference` and `tags` in it (none: the image is known by its digest alone).
 
-    `open_client` makes the client, when there is something to publish.
+    `open_client` makes the client, when there is something to publish. `known` says where blobs can be mounted from.
     """
 
     reference: Reference
@@ -26,7 +27,7 @@ class RegistryDestination:
     open_client: Callable[[], RegistryClient] = field(repr=False)
     emit: Emit
     jobs: int = DEFAULT_JOBS
-    mount_from: str | None = None
+    known: BlobMemory = field(default_factory=NothingKnown, repr=False)
 
     def check(self) -> None:
         """See `Destination.check`: the registry answers, and lets this user push."""
@@ -43,7 +44,7 @@ class RegistryDestination:
                 tags=self.tags,
                 emit=self.emit,
                 jobs=self.jobs,
-                mount_from=self.mount_from,
+                known=self.known,
             )
 
 
@@ -55,6 +56,7 @@ def registry_destinations(
     emit: Emit,
     insecure: Collection[str] | None = None,
     jobs: int = DEFAULT_JOBS,
+    known: BlobMemory | None = None,
 ) -> tuple[RegistryDestination, ...]:
     """One destination for each repository that is named, with all of its tags; no tag means `latest`.
 
@@ -70,6 +72,7 @@ def registry_destinations(
             _opener(registry, env=env, runner=runner, emit=emit, insecure=insecure),
             emit,
             jobs,
+            known or NothingKnown(),
         )
         for (registry, repository), names in tags.items()
     )

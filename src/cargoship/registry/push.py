@@ -1,4 +1,4 @@
-"""Pushing an index: blobs, then configs, then manifests, then the index by its digest, and only then the tags.
+"""Pushing a tree: blobs, then configs, then manifests, then its root by digest, and only then the tags.
 
 Whatever happens on the way, a tag names the old image or the whole new one.
 """
@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from cargoship.errors import RegistryError
+from cargoship.errors import Forbidden, RegistryError, Unauthorized
 from cargoship.events import BlobPushed, Emit, Level, Note
 from cargoship.oci.descriptor import Blob, BytesBlob
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.registry.client import RegistryClient
+from cargoship.registry.known import BlobMemory, NothingKnown
 from cargoship.registry.parallel import each
+from cargoship.registry.remote import RemoteBlob
+from cargoship.registry.tree import Tree, tree_of
 from cargoship.registry.upload import BlobOutcome
 
 DEFAULT_JOBS = 4
@@ -36,6 +39,30 @@ class Published:
     pushed_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class Giver:
+    """Makes a repository have blobs, each by the cheapest way: it has it, it is mounted, it is sent."""
+
+    client: RegistryClient
+    repository: str
+    known: BlobMemory = field(default_factory=NothingKnown)
+
+    def give(self, blob: Blob) -> BlobOutcome:
+        """See `RegistryClient.upload`; a blob from another repository of the registry is mounted from there."""
+        source = self._source(blob)
+        if source is not None:
+            # a token for two repositories may be refused where one for each would be given
+            with contextlib.suppress(Unauthorized, Forbidden):
+                return self.client.upload(self.repository, blob, mount_from=source)
+        return self.client.upload(self.repository, blob)
+
+    def _source(self, blob: Blob) -> str | None:
+        registry = self.client.registry
+        if isinstance(blob, RemoteBlob) and blob.registry == registry and blob.repository != self.repository:
+            return blob.repository
+        return self.known.source(registry, self.repository, blob.descriptor.digest)
+
+
 def push_index(
     client: RegistryClient,
     index: Index,
@@ -44,93 +71,105 @@ def push_index(
     tags: Sequence[str],
     emit: Emit,
     jobs: int = DEFAULT_JOBS,
-    mount_from: str | None = None,
+    known: BlobMemory | None = None,
+    done: Mapping[Digest, BlobOutcome] | None = None,
 ) -> Published:
-    """Push to the repository of `reference`, and let `tags` name the index.
+    """`push_tree` of an index that is at hand."""
+    tree = tree_of(index)
+    return push_tree(client, tree, reference=reference, tags=tags, emit=emit, jobs=jobs, known=known, done=done)
 
-    `jobs` blobs travel at a time. `mount_from` is a repository of the same registry whose blobs may be mounted.
-    Tags that already name this index cost one request each, and when all do, that is all that happens. Raises
-    RegistryError's family and ContentInvalid.
+
+def push_tree(
+    client: RegistryClient,
+    tree: Tree,
+    *,
+    reference: Reference,
+    tags: Sequence[str],
+    emit: Emit,
+    jobs: int = DEFAULT_JOBS,
+    known: BlobMemory | None = None,
+    done: Mapping[Digest, BlobOutcome] | None = None,
+) -> Published:
+    """Push to the repository of `reference`, and let `tags` name the tree's root.
+
+    `jobs` blobs travel at a time. `known` says where blobs can be mounted from, and learns what the repository has.
+    `done` are blobs that the same run has already seen to. Tags that already name this root cost one request each,
+    and when all do, that is all that happens. Raises RegistryError's family and ContentInvalid.
     """
     repository = reference.repository
+    digest = tree.root.descriptor.digest
     tags = tuple(dict.fromkeys(tags))
-    names: tuple[Digest | str, ...] = tags or (index.digest,)
-    present = {name for name in names if client.find_manifest(repository, name) == index.digest}
-    # a name for this index proves that it is there, with all that is in it; without one its digest is asked for
-    if present or (tags and client.find_manifest(repository, index.digest) is not None):
-        outcomes, pushed_bytes = Counter({BlobOutcome.EXISTS: len(list(index.blobs()))}), 0
-        emit(Note(f"{reference.at(index.digest)} is already there", Level.VERBOSE))
+    names: tuple[Digest | str, ...] = tags or (digest,)
+    present = {name for name in names if client.find_manifest(repository, name) == digest}
+    outcomes = dict(done or {})
+    # a name for this root proves that it is there, with all that is in it; without one its digest is asked for
+    if present or (tags and client.find_manifest(repository, digest) is not None):
+        outcomes = {blob.descriptor.digest: BlobOutcome.EXISTS for blob in tree.blobs} | outcomes
+        emit(Note(f"{reference.at(digest)} is already there", Level.VERBOSE))
     else:
-        outcomes, pushed_bytes = _push_content(client, index, repository, emit, jobs, mount_from)
+        giver = Giver(client, repository, known or NothingKnown())
+        _push_blobs(giver, tree, outcomes, emit, jobs)
+        giver.known.remember(client.registry, repository, [blob.descriptor.digest for blob in tree.layers])
+        _push_manifests(client, tree, repository, jobs)
     for tag in tags:
         if tag not in present:
-            _tag(client, index, repository, tag)
-    return Published(
-        reference.at(index.digest),
-        index.digest,
-        tags,
-        pushed=outcomes[BlobOutcome.PUSHED],
-        mounted=outcomes[BlobOutcome.MOUNTED],
-        skipped=outcomes[BlobOutcome.EXISTS],
-        pushed_bytes=pushed_bytes,
-    )
+            _tag(client, tree.root, repository, tag)
+    return _published(reference.at(digest), tags, tree, outcomes)
 
 
-def _push_content(
-    client: RegistryClient, index: Index, repository: str, emit: Emit, jobs: int, mount_from: str | None
-) -> tuple[Counter[BlobOutcome], int]:
-    """Everything but the tags."""
-    outcomes: Counter[BlobOutcome] = Counter()
-    pushed_bytes = 0
+def _push_blobs(giver: Giver, tree: Tree, outcomes: dict[Digest, BlobOutcome], emit: Emit, jobs: int) -> None:
+    """Blobs that have no outcome yet get one."""
 
-    def upload(blob: Blob) -> tuple[Blob, BlobOutcome]:
-        return blob, client.upload(repository, blob, mount_from=mount_from)
+    def give(blob: Blob) -> tuple[Blob, BlobOutcome]:
+        return blob, giver.give(blob)
 
-    configs = {image.config_blob.descriptor.digest for image in index.images()}
-    blobs = list(index.blobs())
-    layers = [blob for blob in blobs if blob.descriptor.digest not in configs]
     # the largest first: the last thing to finish should not be the one that takes longest
-    layers.sort(key=lambda blob: (-blob.descriptor.size_bytes, blob.descriptor.digest))
-    for group in (layers, [blob for blob in blobs if blob.descriptor.digest in configs]):
+    layers = sorted(tree.layers, key=lambda blob: (-blob.descriptor.size_bytes, blob.descriptor.digest))
+    for group in (layers, tree.configs):
+        left = [blob for blob in group if blob.descriptor.digest not in outcomes]
         # closed at once when anything in the loop fails, so that no thread goes on
-        with contextlib.closing(each(upload, group, jobs=jobs, budget=client.budget)) as results:
+        with contextlib.closing(each(give, left, jobs=jobs, budget=giver.client.budget)) as results:
             for blob, outcome in results:
-                outcomes[outcome] += 1
-                size_bytes = blob.descriptor.size_bytes
-                pushed_bytes += size_bytes if outcome is BlobOutcome.PUSHED else 0
-                emit(BlobPushed(str(blob.descriptor.digest), size_bytes, outcome.value))
+                outcomes[blob.descriptor.digest] = outcome
+                emit(BlobPushed(str(blob.descriptor.digest), blob.descriptor.size_bytes, outcome.value))
 
+
+def _push_manifests(client: RegistryClient, tree: Tree, repository: str, jobs: int) -> None:
     def put(manifest: BytesBlob) -> None:
         client.put_manifest(repository, manifest.descriptor.digest, manifest)
 
-    *manifests, top = index.manifests()
-    nested = {inner.digest for inner in _nested(index)}
-    images = [blob for blob in manifests if blob.descriptor.digest not in nested]
-    list(each(put, images, jobs=jobs, budget=client.budget))
-    # an index has to come after what it names, and that may be another index
-    for manifest in manifests:
-        if manifest.descriptor.digest in nested:
-            put(manifest)
-    put(top)
-    return outcomes, pushed_bytes
+    for wave in (*tree.waves, (tree.root,)):
+        list(each(put, wave, jobs=jobs, budget=client.budget))
 
 
-def _nested(index: Index) -> list[Index]:
-    return [found for inner in index.nested for found in (inner, *_nested(inner))]
+def _published(
+    reference: Reference, tags: tuple[str, ...], tree: Tree, outcomes: Mapping[Digest, BlobOutcome]
+) -> Published:
+    found = [(outcomes[blob.descriptor.digest], blob.descriptor.size_bytes) for blob in tree.blobs]
+    counts = Counter(outcome for outcome, _ in found)
+    return Published(
+        reference,
+        tree.root.descriptor.digest,
+        tags,
+        pushed=counts[BlobOutcome.PUSHED],
+        mounted=counts[BlobOutcome.MOUNTED],
+        skipped=counts[BlobOutcome.EXISTS],
+        pushed_bytes=sum(size_bytes for outcome, size_bytes in found if outcome is BlobOutcome.PUSHED),
+    )
 
 
-def _tag(client: RegistryClient, index: Index, repository: str, tag: str) -> None:
-    """Move a tag; some registries refuse to move one that already names the same index, which is no failure."""
+def _tag(client: RegistryClient, root: BytesBlob, repository: str, tag: str) -> None:
+    """Move a tag; some registries refuse to move one that already names the same root, which is no failure."""
     try:
-        client.put_manifest(repository, tag, index.blob)
+        client.put_manifest(repository, tag, root)
     except RegistryError:
-        if _names(client, index, repository, tag):
+        if _names(client, root, repository, tag):
             return
         raise
 
 
-def _names(client: RegistryClient, index: Index, repository: str, tag: str) -> bool:
+def _names(client: RegistryClient, root: BytesBlob, repository: str, tag: str) -> bool:
     try:
-        return client.find_manifest(repository, tag) == index.digest
+        return client.find_manifest(repository, tag) == root.descriptor.digest
     except RegistryError:
         return False
