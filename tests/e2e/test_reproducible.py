@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,31 +13,53 @@ from support.shipped import Shipped, target_folder
 
 pytestmark = pytest.mark.e2e
 
-# A commit time would differ between a checkout and a copy of it that has no git.
-EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}
+PLACES = ("here", "somewhere/else")
 
 
-def copy_of(name: str, to: Path) -> Path:
-    return Path(shutil.copytree(REPOSITORY / "examples" / name, to, ignore=shutil.ignore_patterns("target")))
+def example(name: str, to: Path) -> None:
+    shutil.copytree(REPOSITORY / "examples" / name, to, ignore=shutil.ignore_patterns("target"))
 
 
-def test_two_folders_two_target_folders_one_digest(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+def with_c(to: Path) -> None:
+    """A program with a function in C that tells the name of its file, as assertions in C do."""
+    files = {
+        "Cargo.toml": '[package]\nname = "with-c"\nversion = "1.0.0"\nedition = "2021"\n'
+        '[build-dependencies]\ncc = "1"\n[workspace]\n',
+        "build.rs": 'fn main() { cc::Build::new().file("src/where.c").compile("where"); }',
+        "src/where.c": "const char *where(void) { return __FILE__; }",
+        "src/main.rs": """
+            use std::ffi::{c_char, CStr};
+            extern "C" { fn r#where() -> *const c_char; }
+            fn main() { println!("{:?} {}", unsafe { CStr::from_ptr(r#where()) }, file!()); }
+        """,
+    }
+    for name, text in files.items():
+        path = to / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("project", "images"), [(lambda to: example("workspace", to), 2), (with_c, 1)], ids=["workspace", "with C"]
+)
+def test_two_folders_two_target_folders_one_digest(
+    run_cargoship: RunCargoship, tmp_path: Path, project: Callable[[Path], None], images: int
+) -> None:
     printed = []
-    for place in ("here", "somewhere/else"):
-        project = copy_of("workspace", tmp_path / place)
-        done = run_cargoship("build", project, env={**EPOCH, "CARGO_TARGET_DIR": str(tmp_path / place / "out")})
-        printed.append(sorted(done.stdout.split()))
+    for place in PLACES:
+        project(tmp_path / place)
+        env = {**target_folder("unused"), "CARGO_TARGET_DIR": str(tmp_path / place / "out")}
+        printed.append(sorted(run_cargoship("build", tmp_path / place, env=env).stdout.split()))
     assert printed[0] == printed[1]
-    assert len(printed[0]) == 2
+    assert len(printed[0]) == images
 
 
-def test_c_and_rust_dependencies_do_not_tell_the_folder(
+def test_a_big_project_does_not_tell_its_folder(
     run_cargoship: RunCargoship, web_service: Shipped, tmp_path: Path
 ) -> None:
     del web_service  # compiled before: here only the package's own crate is compiled again
     printed = []
-    for place in ("here", "somewhere/else"):
-        project = copy_of("web-service", tmp_path / place)
-        done = run_cargoship("build", project, env={**EPOCH, **target_folder("musl")})
-        printed.append(done.stdout)
+    for place in PLACES:
+        example("web-service", tmp_path / place)
+        printed.append(run_cargoship("build", tmp_path / place, env=target_folder("musl")).stdout)
     assert printed[0] == printed[1]

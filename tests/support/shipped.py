@@ -27,5 +27,9 @@ class Shipped:
 
 
 def target_folder(libc: str) -> dict[str, str]:
-    """The environment that shares one target folder among all projects of a C library."""
-    return {"CARGO_TARGET_DIR": str(REPOSITORY / "target" / "tests" / libc)}
+    """The environment that shares one target folder among all projects of a C library.
+
+    The time is fixed: a copy of a project has no commit to take it from, and the cc crate compiles all C code again
+    when it changes.
+    """
+    return {"CARGO_TARGET_DIR": str(REPOSITORY / "target" / "tests" / libc), "SOURCE_DATE_EPOCH": "1700000000"}
