@@ -12,21 +12,26 @@ _DOCKER_HUB_HOST = "registry-1.docker.io"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def base_url(registry: str, *, insecure: Collection[str] = ()) -> str:
+def base_url(registry: str, *, insecure: Collection[str] = (), secure: bool = False) -> str:
     """The address of a registry, without a trailing slash.
 
     Plain http for this machine's own loopback addresses and for the hosts (`host` or `host:port`) in `insecure`;
-    https for everything else.
+    https for everything else, and for a loopback address that is known to be `secure`.
     """
     if registry == DOCKER_HUB:
         return f"https://{_DOCKER_HUB_HOST}"
-    return f"{'http' if is_plain(registry, insecure) else 'https'}://{registry}"
+    plain = is_plain(registry, insecure) and not (secure and not is_named(registry, insecure))
+    return f"{'http' if plain else 'https'}://{registry}"
+
+
+def is_named(registry: str, insecure: Collection[str]) -> bool:
+    """Whether somebody has said that `registry` (host[:port]) is plain http."""
+    return registry in insecure or host_of(registry) in insecure
 
 
 def is_plain(registry: str, insecure: Collection[str]) -> bool:
     """Whether `registry` (host[:port]) may be spoken to without TLS."""
-    host = host_of(registry)
-    return is_loopback(host) or registry in insecure or host in insecure
+    return is_loopback(host_of(registry)) or is_named(registry, insecure)
 
 
 def host_of(registry: str) -> str:

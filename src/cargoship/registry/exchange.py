@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -12,24 +13,37 @@ from typing import Protocol, Self
 from cargoship.errors import ContentInvalid
 
 
+class Evidence(enum.Enum):
+    """What a connection that broke says about the server's language."""
+
+    TLS = "it speaks TLS, and its certificate or ours was not accepted"
+    NO_TLS = "it answered a TLS handshake with something else"
+    NO_HTTP = "it took the connection and gave no HTTP answer"
+
+
 class ConnectionBroken(Exception):
     """No complete answer came: `reason` is for people; `permanent` says that trying again cannot help."""
 
-    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+    def __init__(self, reason: str, *, permanent: bool = False, evidence: Evidence | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.permanent = permanent
+        self.evidence = evidence
 
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request. `body` gives the content anew each time it is called, in pieces, so that it can be resent."""
+    """One HTTP request. `body` gives the content anew each time it is called, in pieces, so that it can be resent.
+
+    `timeout_s` is how long each step of it may take at most; None leaves that to the transport.
+    """
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Callable[[], Iterable[bytes]] | None = field(default=None, repr=False)
     body_bytes: int = 0
+    timeout_s: float | None = None
 
 
 class Response(Protocol):
@@ -56,6 +70,26 @@ class Response(Protocol):
     def __exit__(self, *exc: object) -> None:
         """Give the connection back, or close it where content was left unread."""
         ...
+
+
+class ReadResponse:
+    """A response whose content was read already."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self._content = content
+
+    def chunks(self) -> Iterator[bytes]:
+        """See `Response.chunks`."""
+        yield self._content
+
+    def __enter__(self) -> Self:
+        """The response itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Nothing is left to be closed."""
 
 
 class Transport(Protocol):

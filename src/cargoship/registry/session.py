@@ -6,25 +6,34 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
-from cargoship.errors import RegistryError, RegistryRefused
+from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
 from cargoship.events import Emit
 from cargoship.registry.auth import Authenticator
 from cargoship.registry.budget import Budget
 from cargoship.registry.challenge import Scope
+from cargoship.registry.chunks import Chunks, takes_chunks
 from cargoship.registry.credentials import Credentials
 from cargoship.registry.endpoint import base_url, is_plain, origin
-from cargoship.registry.exchange import ConnectionBroken, Response, Transport, read_all
-from cargoship.registry.refusals import Refusal, refused
+from cargoship.registry.exchange import ConnectionBroken, Evidence, ReadResponse, Response, Transport, read_all
+from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal, refused
 from cargoship.registry.retry import Patience, Transient, is_transient, persist, retry_after_s
 from cargoship.registry.wire import Answer, Ask, Wire
 
 _UNAUTHORIZED = 401
 _OK = 200
+_BAD_REQUEST = 400
 _TOKEN_BYTES = 1 << 20
+_PROBE_S = 2.0
+"""A plain server may wait for the end of a line that a TLS handshake never sends."""
 
 
 class Session:
-    """One registry, as one user sees it; shared by threads. `plain` registries are spoken to without TLS."""
+    """One registry, as one user sees it; shared by threads.
+
+    A registry that may be plain is asked so first: nothing secret is in a request before a challenge was answered.
+    When it turns out to speak TLS, it is spoken to in TLS from then on; never the other way round. `secure` says that
+    it is known to speak TLS. `chunks` is how large blobs are cut.
+    """
 
     def __init__(
         self,
@@ -36,9 +45,15 @@ class Session:
         insecure: Collection[str] = (),
         budget: Budget | None = None,
         patience: Patience | None = None,
+        chunks: Chunks | None = None,
+        secure: bool = False,
     ) -> None:
         self.registry = registry
-        self.base = base_url(registry, insecure=insecure)
+        self.base = base_url(registry, insecure=insecure, secure=secure)
+        self.chunks = chunks or Chunks()
+        self.whole_uploads = not takes_chunks(registry)
+        """Whether this registry takes blobs in one piece only."""
+        self._doubtful = self.base.startswith("http:")
         self.budget = budget or Budget()
         self.patience = patience or Patience()
         self._wire = Wire(registry, transport=transport, budget=self.budget, patience=self.patience, insecure=insecure)
@@ -66,7 +81,10 @@ class Session:
         # an upload may continue at another origin: what convinces the registry is none of that one's business
         own = origin(ask.url) == origin(self.base)
         header = self._auth.header(scopes) if own else None
-        answer = self._wire.send(ask, authorization=header)
+        if own and self._doubtful:
+            ask, answer = self._send_first(ask)
+        else:
+            answer = self._wire.send(ask, authorization=header)
         if answer.response.status == _UNAUTHORIZED and own and answer.own:
             challenge = answer.response.headers.get("www-authenticate", "")
             refusal = self._wire.refusal(answer.response)
@@ -103,6 +121,42 @@ class Session:
             return parts._replace(scheme="https").geturl()
         return url
 
+    def refused(self, response: Response, ask: Ask) -> RegistryError:
+        """The error for an answer that was let through as possible, and is a refusal after all; closes it."""
+        return self._error(self._wire.refusal(response), ask)
+
+    def _send_first(self, ask: Ask) -> tuple[Ask, Answer]:
+        """Send the first request to a registry that may be plain, in TLS where plain http is not understood."""
+        try:
+            answer = self._wire.send(ask, authorization=None)
+        except Transient as failure:
+            broken = failure.__cause__
+            heard = isinstance(broken, ConnectionBroken) and broken.evidence is Evidence.NO_HTTP
+            if not heard or not self._speaks_tls():
+                raise
+        else:
+            answer, wants_tls = _wanting_tls(answer)
+            if not wants_tls or not self._speaks_tls():
+                self._doubtful = False
+                return ask, answer
+        ask = replace(ask, url=self.resolve(ask.url))
+        return ask, self._wire.send(ask, authorization=None)
+
+    def _speaks_tls(self) -> bool:
+        """Find out, once, whether a registry that gave a strange answer speaks TLS."""
+        if not self._doubtful:
+            return self.base.startswith("https:")
+        self._doubtful = False
+        ask = Ask("GET", f"https://{self.registry}/v2/", f"whether {self.registry} speaks TLS", timeout_s=_PROBE_S)
+        try:
+            self._wire.send(ask, authorization=None).response.__exit__()
+        except (Transient, RegistryError) as error:
+            broken = error.__cause__
+            if not isinstance(broken, ConnectionBroken) or broken.evidence is not Evidence.TLS:
+                return False
+        self.base = f"https://{self.registry}"
+        return True
+
     def _judge(self, answer: Answer, ask: Ask, ok: Collection[int]) -> Response:
         response = answer.response
         if response.status in ok:
@@ -132,3 +186,16 @@ class Session:
                     raise self.broken(broken, ask) from broken
 
         return persist(attempt, budget=self.budget, patience=self.patience)
+
+
+def _wanting_tls(answer: Answer) -> tuple[Answer, bool]:
+    """Whether a server says that it was asked in plain http and wants TLS, as Go's, nginx and Apache do."""
+    if answer.response.status != _BAD_REQUEST:
+        return answer, False
+    with answer.response as response:
+        try:
+            content = read_all(response, limit_bytes=ERROR_BODY_BYTES, what="error")
+        except (ConnectionBroken, ContentInvalid):
+            content = b""
+        whole = ReadResponse(response.status, response.headers, content)
+    return replace(answer, response=whole), b"HTTPS" in content or b"SSL" in content

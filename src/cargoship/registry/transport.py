@@ -6,6 +6,7 @@ Importing httpx2 costs about 0.1 s, so that only `connect.py` imports this modul
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -15,11 +16,12 @@ from typing import Self
 
 import httpx2
 
-from cargoship.registry.exchange import ConnectionBroken, Request, Response
+from cargoship.registry.exchange import ConnectionBroken, Evidence, Request, Response
 from cargoship.registry.proxies import proxy_for
 
 _KEEPALIVE_S = 30.0
 _CONNECTIONS = 16
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class HttpTransport:
             # with a length httpx2 does not chunk, which some registries refuse for uploads
             headers["Content-Length"] = str(request.body_bytes)
         waits = self._timeouts
+        if request.timeout_s is not None:
+            waits = Timeouts(request.timeout_s, request.timeout_s)
         timeout = {"connect": waits.connect_s, "read": waits.idle_s, "write": waits.idle_s, "pool": None}
         try:
             outgoing = httpx2.Request(
@@ -132,10 +136,8 @@ def _broken(error: Exception) -> ConnectionBroken:
     """Map an error of httpx2: its cause chain says what the system or TLS found."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return ConnectionBroken(f"its certificate is not trusted: {cause.verify_message}", permanent=True)
-        if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
-            return ConnectionBroken("it does not speak TLS", permanent=True)
+        if isinstance(cause, ssl.SSLError) and (found := _tls_trouble(cause)) is not None:
+            return found
         if isinstance(cause, socket.gaierror):
             passing = cause.errno == socket.EAI_AGAIN
             return ConnectionBroken(f"its name does not resolve: {cause.strerror}", permanent=not passing)
@@ -145,4 +147,21 @@ def _broken(error: Exception) -> ConnectionBroken:
     if isinstance(error, httpx2.TimeoutException):
         return ConnectionBroken("it stopped answering")
     permanent = isinstance(error, (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError))
-    return ConnectionBroken(str(error) or type(error).__name__, permanent=permanent)
+    silent = isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError))
+    evidence = Evidence.NO_HTTP if silent else None
+    return ConnectionBroken(str(error) or type(error).__name__, permanent=permanent, evidence=evidence)
+
+
+def _tls_trouble(cause: ssl.SSLError) -> ConnectionBroken | None:
+    """What a TLS error means; None for one that may pass."""
+    name = cause.reason or ""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        reason = f"its certificate is not trusted: {cause.verify_message}"
+    elif name in _NOT_TLS:
+        return ConnectionBroken("it does not speak TLS", permanent=True, evidence=Evidence.NO_TLS)
+    elif "ALERT" in name:
+        words = re.sub("^(TLSV[0-9]+|SSLV[0-9]+)?_?ALERT_", "", name).replace("_", " ").lower()
+        reason = f"it refused the TLS connection: {words}"
+    else:
+        return None
+    return ConnectionBroken(reason, permanent=True, evidence=Evidence.TLS)

@@ -1,17 +1,19 @@
-"""One blob into one repository (distribution-spec, "Pushing blobs"): asked for, mounted, or sent in one piece."""
+"""One blob into one repository (distribution-spec, "Pushing blobs"): asked for, mounted, or sent."""
 
 from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Iterator
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode
 
-from cargoship.errors import ContentInvalid, RegistryError
+from cargoship.errors import RegistryError
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.registry.challenge import Scope
 from cargoship.registry.retry import Transient, persist
+from cargoship.registry.sending import Lost, Sending
 from cargoship.registry.session import Session
 from cargoship.registry.wire import Ask
 
@@ -20,7 +22,6 @@ _CREATED = 201
 _ACCEPTED = 202
 _NO_CONTENT = 204
 _NOT_FOUND = 404
-_PIECE_BYTES = 256 * 1024
 
 
 class BlobOutcome(enum.StrEnum):
@@ -29,6 +30,14 @@ class BlobOutcome(enum.StrEnum):
     PUSHED = "pushed"
     MOUNTED = "mounted"
     EXISTS = "exists"
+
+
+@dataclass(frozen=True)
+class _Started:
+    """An upload that was begun: where it is continued, and the smallest chunk that is taken there."""
+
+    location: str
+    chunk_bytes_min: int
 
 
 @dataclass(frozen=True)
@@ -43,19 +52,19 @@ class Upload:
     def run(self) -> BlobOutcome:
         """Make the registry have the blob; raises RegistryError's family, ContentInvalid.
 
-        Trouble in the middle leads to a new upload from the start, after a look at whether the blob arrived all
-        the same.
+        An upload goes on from where it was cut, as far as the registry allows; else there is a new one, after a look
+        at whether the blob arrived all the same.
         """
         return persist(self._attempt, budget=self.session.budget, patience=self.session.patience)
 
     def probe(self) -> None:
         """Find out whether an upload would be let in, by starting one and giving it up; raises as `run` does."""
-        location = persist(self._start, budget=self.session.budget, patience=self.session.patience)
-        if location is None:
+        started = persist(self._start, budget=self.session.budget, patience=self.session.patience)
+        if started is None:
             return
         # what is not given up ends by itself after some time, and some registries cannot give up
         with contextlib.suppress(RegistryError, Transient):
-            ask = Ask("DELETE", location, f"the end of an unused upload to {self.repository}")
+            ask = Ask("DELETE", started.location, f"the end of an unused upload to {self.repository}")
             with self.session.once(ask, self._scopes, ok=(_OK, _ACCEPTED, _NO_CONTENT)):
                 pass
 
@@ -75,11 +84,31 @@ class Upload:
     def _attempt(self) -> BlobOutcome:
         if self._exists():
             return BlobOutcome.EXISTS
-        location = self._start()
-        if location is None:
+        started = self._start()
+        if started is None:
             return BlobOutcome.MOUNTED
-        self._send(location)
+        sending = Sending(
+            self.session,
+            self._scopes,
+            self.blob,
+            what=self._what,
+            location=started.location,
+            chunk_bytes=self._chunk_bytes(started),
+        )
+        try:
+            sending.run()
+        except Lost as lost:
+            if lost.whole:
+                self.session.whole_uploads = True
+            raise Transient(lost.error) from lost.__cause__
         return BlobOutcome.PUSHED
+
+    def _chunk_bytes(self, started: _Started) -> int | None:
+        """The size of chunks, None for an upload in one piece."""
+        chunks = self.session.chunks
+        if self.session.whole_uploads or self._descriptor.size_bytes <= chunks.whole_bytes:
+            return None
+        return max(chunks.chunk_bytes, started.chunk_bytes_min)
 
     def _exists(self) -> bool:
         digest = self._descriptor.digest
@@ -88,8 +117,8 @@ class Upload:
         with self.session.once(ask, (Scope.push(self.repository),), ok=(_OK, _NOT_FOUND)) as response:
             return response.status == _OK
 
-    def _start(self) -> str | None:
-        """Begin an upload: where to send it, or None when the blob was mounted."""
+    def _start(self) -> _Started | None:
+        """Begin an upload; None when the blob was mounted."""
         url = f"/v2/{self.repository}/blobs/uploads/"
         if self.mount_from:
             url += "?" + urlencode({"mount": str(self._descriptor.digest), "from": self.mount_from})
@@ -98,33 +127,13 @@ class Upload:
             if response.status == _CREATED and self.mount_from:
                 return None
             location = response.headers.get("location")
+            chunk_bytes_min = _least(response.headers)
         if location is None:
             raise RegistryError(f"{self.session.registry} started {self._what} but did not say where to send it")
-        return self.session.resolve(location)
+        return _Started(self.session.resolve(location), chunk_bytes_min)
 
-    def _send(self, location: str) -> None:
-        # the location's query holds the upload's state and is kept as it is
-        joint = "&" if urlsplit(location).query else "?"
-        url = f"{location}{joint}digest={quote(str(self._descriptor.digest), safe='')}"
-        headers = {"Content-Type": "application/octet-stream"}
-        ask = Ask("PUT", url, self._what, headers, self._pieces, self._descriptor.size_bytes)
-        with self.session.once(ask, self._scopes, ok=(_OK, _CREATED, _NO_CONTENT)) as response:
-            said = response.headers.get("docker-content-digest")
-        if said is not None and said != str(self._descriptor.digest):
-            raise ContentInvalid(f"{self.session.registry} stored {said} for {self._what}")
 
-    def _pieces(self) -> Iterator[bytes]:
-        """The content in bounded pieces; a file that has changed its size since it was described is refused."""
-        left_bytes = self._descriptor.size_bytes
-        try:
-            with self.blob.open() as stream:
-                while piece := stream.read(_PIECE_BYTES):
-                    left_bytes -= len(piece)
-                    if left_bytes < 0:
-                        break
-                    yield piece
-        except OSError as error:
-            raise ContentInvalid(f"cannot read {self._descriptor.digest}: {error.strerror}") from error
-        if left_bytes:
-            size_bytes = self._descriptor.size_bytes
-            raise ContentInvalid(f"{self._descriptor.digest} is not the {size_bytes} bytes it should be")
+def _least(headers: Mapping[str, str]) -> int:
+    """OCI-Chunk-Min-Length; 0 where it is not given or no number."""
+    match = re.fullmatch(r"\d{1,15}", headers.get("oci-chunk-min-length", "").strip(), re.ASCII)
+    return int(match[0]) if match else 0

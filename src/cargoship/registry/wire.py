@@ -13,9 +13,10 @@ from urllib.parse import urljoin, urlsplit
 from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused, RegistryUnreachable
 from cargoship.registry.budget import Budget
 from cargoship.registry.endpoint import is_plain, origin, shown
-from cargoship.registry.exchange import ConnectionBroken, Request, Response, Transport, read_all
+from cargoship.registry.exchange import ConnectionBroken, Evidence, Request, Response, Transport, read_all
 from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal
 from cargoship.registry.retry import Patience, Transient
+from cargoship.registry.throttle import Throttle
 
 _REDIRECTS_MAX = 5
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
@@ -35,6 +36,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Body | None = field(default=None, repr=False)
     body_bytes: int = 0
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,21 @@ class Wire:
         self.patience = patience
         self._transport = transport
         self._insecure = insecure
+        self._throttles: dict[tuple[str, str, int], Throttle] = {}
 
     def send(self, ask: Ask, *, authorization: str | None) -> Answer:
         """Send, and follow redirects; raises Transient without an answer, RegistryError for an endless chase."""
         headers = dict(ask.headers)
         if authorization is not None:
             headers["Authorization"] = authorization
-        request = Request(ask.method, ask.url, headers, self._watched(ask.body), ask.body_bytes)
+        request = Request(ask.method, ask.url, headers, self._watched(ask.body), ask.body_bytes, ask.timeout_s)
         for _ in range(_REDIRECTS_MAX + 1):
             self.budget.check()
+            throttle = self._throttles.setdefault(origin(request.url), Throttle(self.budget))
             try:
-                response = self._transport.send(request)
+                with throttle.turn():
+                    response = self._transport.send(request)
+                    throttle.note(response.status, response.headers)
             except ConnectionBroken as broken:
                 raise self.broken(broken, ask, request.url) from broken
             target = response.headers.get("location")
@@ -97,10 +103,13 @@ class Wire:
         return error if broken.permanent else Transient(error, connection=True)
 
     def _unreachable_hint(self, broken: ConnectionBroken, url: str) -> str:
-        if "TLS" in broken.reason:
+        if broken.evidence is Evidence.NO_TLS:
             return f"if {self.registry} is meant to be plain http, name it in CARGOSHIP_INSECURE_REGISTRIES"
-        if "certificate" in broken.reason:
-            return "if the registry has a certificate authority of its own, name its file in SSL_CERT_FILE"
+        if broken.evidence is Evidence.TLS:
+            return (
+                "if the registry has a certificate authority of its own, name its file in SSL_CERT_FILE or put it into "
+                f"/etc/docker/certs.d/{self.registry}/ca.crt"
+            )
         return f"check that {shown(url)} is right and answers, and that a proxy, if one is needed, is set"
 
     def _redirected(self, request: Request, target: str, ask: Ask) -> Request:

@@ -1,0 +1,187 @@
+"""The bytes of one blob on their way into an upload: in one request or in chunks, and on from where a cut left them.
+
+distribution-spec, "Pushing a blob monolithically" and "Pushing a blob in chunks".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
+from cargoship.oci.descriptor import Blob
+from cargoship.registry.challenge import Scope
+from cargoship.registry.exchange import Response
+from cargoship.registry.retry import Transient, persist
+from cargoship.registry.session import Session
+from cargoship.registry.wire import Ask
+
+_DONE = frozenset({200, 201, 204})
+_TAKEN = frozenset({200, 201, 202, 204})
+_UNKNOWN = 404
+_OUT_OF_ORDER = 416
+_PIECE_BYTES = 256 * 1024
+_RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
+
+
+class Lost(Exception):
+    """This upload cannot be finished: `error` says why. A new one may, in one piece where `whole` is set."""
+
+    def __init__(self, error: RegistryError, *, whole: bool) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.whole = whole
+
+
+class Sending:
+    """One upload session at `location`; `chunk_bytes` None: in one piece."""
+
+    def __init__(
+        self,
+        session: Session,
+        scopes: tuple[Scope, ...],
+        blob: Blob,
+        *,
+        what: str,
+        location: str,
+        chunk_bytes: int | None,
+    ) -> None:
+        self._session = session
+        self._scopes = scopes
+        self._blob = blob
+        self._what = what
+        self._location = location
+        self._chunk_bytes = chunk_bytes
+        self._offset = 0
+        self._certain = True
+        """Whether `_offset` is what the registry has: not after trouble in the middle of a request."""
+        self._resumed = False
+
+    def run(self) -> None:
+        """Send everything; raises Lost, RegistryError's family, ContentInvalid.
+
+        Each chunk is tried with a patience of its own: what has arrived is not sent again.
+        """
+        size_bytes = self._blob.descriptor.size_bytes
+        while self._chunk_bytes is not None and size_bytes - self._offset > self._chunk_bytes:
+            self._persist_chunk(self._chunk_bytes)
+        persist(self._finish, budget=self._session.budget, patience=self._session.patience)
+
+    def _persist_chunk(self, chunk_bytes: int) -> None:
+        persist(lambda: self._chunk(chunk_bytes), budget=self._session.budget, patience=self._session.patience)
+
+    def _chunk(self, chunk_bytes: int) -> None:
+        self._make_certain()
+        end = min(self._offset + chunk_bytes, self._blob.descriptor.size_bytes)
+        with self._send("PATCH", self._location, end) as response:
+            if response.status not in _TAKEN:
+                raise self._lost(response)
+            # some say nothing of what they have got, and then it is all of it
+            reached = _reached(response)
+            self._offset = end if reached is None else self._bounded(reached, end)
+            self._location = self._followed(response)
+            self._certain = True
+
+    def _finish(self) -> None:
+        self._make_certain()
+        digest = self._blob.descriptor.digest
+        # the location's query holds the upload's state and is kept as it is
+        joint = "&" if urlsplit(self._location).query else "?"
+        url = f"{self._location}{joint}digest={quote(str(digest), safe='')}"
+        with self._send("PUT", url, self._blob.descriptor.size_bytes) as response:
+            if response.status not in _DONE:
+                raise self._lost(response)
+            said = response.headers.get("docker-content-digest")
+        if said is not None and said != str(digest):
+            raise ContentInvalid(f"{self._session.registry} stored {said} for {self._what}")
+
+    def _send(self, method: str, url: str, end: int) -> Response:
+        start = self._offset
+        headers = {"Content-Type": "application/octet-stream"}
+        if method == "PATCH" or start:
+            headers["Content-Range"] = f"{start}-{max(end - 1, start)}"
+        ask = Ask(method, url, self._what, headers, lambda: pieces(self._blob, start, end), end - start)
+        ok = (*(_TAKEN if method == "PATCH" else _DONE), _UNKNOWN, _OUT_OF_ORDER)
+        self._certain = False
+        try:
+            response = self._session.once(ask, self._scopes, ok=ok)
+        except RegistryRefused as error:
+            # a registry that does not go on from where it was may still take the whole
+            if start or method == "PATCH":
+                raise Lost(error, whole=True) from error
+            raise
+        if response.status == _OUT_OF_ORDER:
+            self._put_right(response, ask)
+        return response
+
+    def _put_right(self, response: Response, ask: Ask) -> None:
+        """416: the registry has another count of what it got, and says which."""
+        reached, before = _reached(response), self._offset
+        error = self._session.refused(response, ask)
+        if reached is None or reached == before:
+            raise Lost(error, whole=True)
+        self._offset = self._bounded(reached, self._blob.descriptor.size_bytes)
+        self._location = self._followed(response)
+        self._certain = True
+        raise Transient(error, wait_s=0.0)
+
+    def _make_certain(self) -> None:
+        """Ask how much has arrived, after trouble."""
+        if self._certain:
+            return
+        ask = Ask("GET", self._location, f"how far {self._what} is")
+        try:
+            with self._session.once(ask, self._scopes, ok=_TAKEN) as response:
+                reached, location = _reached(response), self._followed(response)
+        except RegistryRefused as error:
+            raise Lost(error, whole=False) from error
+        if reached is None or reached > self._blob.descriptor.size_bytes:
+            silent = RegistryError(f"{self._session.registry} does not say how far {self._what} is")
+            raise Lost(silent, whole=False)
+        self._offset, self._location, self._certain = reached, location, True
+
+    def _lost(self, response: Response) -> Lost:
+        error = self._session.refused(response, Ask("PUT", self._location, self._what))
+        return Lost(error, whole=self._offset > 0)
+
+    def _bounded(self, reached: int, most: int) -> int:
+        if reached > most:
+            raise Lost(RegistryError(f"{self._session.registry} counts more bytes than {self._what} has"), whole=True)
+        return reached
+
+    def _followed(self, response: Response) -> str:
+        location = response.headers.get("location")
+        return self._location if location is None else self._session.resolve(location)
+
+
+def _reached(response: Response) -> int | None:
+    """How many bytes have arrived; None where the registry does not say.
+
+    `0-0` is one byte by the specification's letter; distribution and its kin mean none with it, and no chunk has one.
+    """
+    match = _RANGE.fullmatch(response.headers.get("range", ""))
+    if match is None:
+        return None
+    last = int(match[1])
+    return last + 1 if last else 0
+
+
+def pieces(blob: Blob, start: int, end: int) -> Iterator[bytes]:
+    """The content from `start` to `end` in bounded pieces; a file that has changed its size is refused."""
+    size_bytes = blob.descriptor.size_bytes
+    left_bytes = end - start
+    try:
+        with blob.open() as stream:
+            if start:
+                stream.seek(start)
+            # a byte more than there should be is looked for before the last of them leaves
+            beyond = end == size_bytes
+            while left_bytes > 0 and (piece := stream.read(min(_PIECE_BYTES, left_bytes + beyond))):
+                left_bytes -= len(piece)
+                if left_bytes >= 0:
+                    yield piece
+    except OSError as error:
+        raise ContentInvalid(f"cannot read {blob.descriptor.digest}: {error.strerror}") from error
+    if left_bytes:
+        raise ContentInvalid(f"{blob.descriptor.digest} is not the {size_bytes} bytes it should be")
