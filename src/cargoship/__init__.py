@@ -5,9 +5,10 @@
     result = cargoship.build("path/to/project", tags=["ghcr.io/me/app:1.0"], push=True)
     print(result.images[0].reference)  # ghcr.io/me/app@sha256:...
 
-`build` compiles, `pack` takes binaries that exist, `plan_build` only decides, `inspect` looks at any image, `doctor`
-looks at the toolchain. All of them raise `CargoshipError` or one of its families, and tell what happens through
-`emit`. Importing this package imports nothing else: the rest is loaded with the first call.
+`build` compiles, `pack` takes binaries that exist, `plan_build` only decides, `inspect` looks at any image, `copy` and
+`merge` work on images in registries, `doctor` looks at the toolchain. All of them raise `CargoshipError` or one of its
+families, and tell what happens through `emit`. Importing this package imports nothing else: the rest is loaded with the
+first call.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ __all__ = [
     "Surroundings",
     "__version__",
     "build",
+    "copy",
     "doctor",
     "inspect",
+    "merge",
     "pack",
     "plan_build",
 ]
@@ -154,6 +157,26 @@ def inspect(target: str, **surroundings: Unpack[Surroundings]) -> Inspection:
     from cargoship import pipeline  # noqa: PLC0415
 
     return pipeline.inspect(target, _context(surroundings))
+
+
+def copy(source: str, target: str, *, platform: str | None = None, **surroundings: Unpack[Surroundings]) -> Published:
+    """Let the reference `target` be what `source` is, with every digest as it is; with `platform` that image alone.
+
+    Raises CargoshipError.
+    """
+    from cargoship import pipeline  # noqa: PLC0415
+
+    return pipeline.copy(source, target, platform, _context(surroundings))
+
+
+def merge(parts: Sequence[str], *, tags: Sequence[str], **surroundings: Unpack[Surroundings]) -> tuple[Published, ...]:
+    """Make one index of the images and indexes that `parts` name in registries, and let `tags` name it.
+
+    One result for each repository among the tags. Raises CargoshipError, for two images of one platform too.
+    """
+    from cargoship import pipeline  # noqa: PLC0415
+
+    return pipeline.merge(parts, tags, _context(surroundings))
 
 
 def doctor(path: str | os.PathLike[str] = ".", *, fix: bool = False, **options: Unpack[Options]) -> Diagnosis:

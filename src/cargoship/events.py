@@ -30,7 +30,10 @@ class Note:
 
 @dataclass(frozen=True)
 class PhaseStarted:
-    """A part of the work begins: `name` is one of metadata, toolchain, sysroot, compile, assemble, publish."""
+    """A part of the work begins.
+
+    `name` is one of metadata, toolchain, sysroot, compile, assemble, publish; copy or merge alone.
+    """
 
     name: str
     detail: str = ""

@@ -11,34 +11,31 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-
-import platformdirs
 
 from cargoship import assemble, compile  # noqa: A004 - the step's own name
 from cargoship.cargo.git import read_git_facts
 from cargoship.cargo.project import Binary, load_project
 from cargoship.clock import Clock
+from cargoship.context import Context
 from cargoship.destinations import Published, checking, destinations_of, outputs_of
 from cargoship.elf.facts import read_elf
 from cargoship.elf.verify import verify
 from cargoship.errors import BinaryUnknown, ManifestNotFound, ToolchainError, UsageError
-from cargoship.events import Emit, LayerAssembled, Level, Note, ignore
-from cargoship.inspection import Inspection, inspect_path, inspect_remote
+from cargoship.events import LayerAssembled, Level, Note
+from cargoship.inspection import Inspection
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.platform import Platform
-from cargoship.oci.reference import Reference
 from cargoship.plan import ImagePlan, Output, Plan, Selection, choose_epoch, choose_packages, make_plan
-from cargoship.process import Runner
-from cargoship.registry.connect import connect, warm
-from cargoship.registry.pull import fetch_index
+from cargoship.registry.connect import warm
 from cargoship.settings.sources import load_flags, load_settings
 from cargoship.sources import Sources, gather
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
+from cargoship.transfers import copy, inspect, merge
 
 __all__ = [
     "BuildResult",
@@ -47,32 +44,16 @@ __all__ = [
     "Diagnosis",
     "Inspection",
     "build",
+    "copy",
     "doctor",
     "inspect",
+    "merge",
     "pack",
     "plan",
 ]
 
 Programs = Mapping[Platform, Mapping[str, Path]]
 """An image's binaries: by platform, then by name."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a run may use of the world."""
-
-    env: Mapping[str, str] = field(repr=False)
-    cwd: Path
-    runner: Runner
-    emit: Emit = ignore
-    verify: bool = True
-    """Whether programs that cannot start on their base are refused."""
-
-    @property
-    def cache_dir(self) -> Path:
-        """CARGOSHIP_CACHE_DIR, else the user's cache folder."""
-        named = self.env.get("CARGOSHIP_CACHE_DIR")
-        return self.cwd / named if named else platformdirs.user_cache_path("cargoship")
 
 
 @dataclass(frozen=True)
@@ -143,16 +124,6 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
             {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
         ]
     return _ship(made, sources, programs, context, clock)
-
-
-def inspect(target: str, context: Context) -> Inspection:
-    """Look at an image: a layout's folder, an archive's file, or a reference in a registry."""
-    path = context.cwd / target.removeprefix("oci:").removeprefix("oci-archive:").removeprefix("docker-archive:")
-    if path.exists():
-        return inspect_path(path)
-    reference = Reference.parse(target)
-    with connect(reference.registry, env=context.env, runner=context.runner, emit=context.emit) as client:
-        return inspect_remote(target, fetch_index(client, reference))
 
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
@@ -254,9 +225,7 @@ def _index(sources: Sources, made: Plan, programs: Programs, context: Context) -
         for layer in layers:
             blob = layer.descriptor
             context.emit(LayerAssembled(f"{platform} {layer.created_by}", str(blob.digest), blob.size_bytes))
-        return assemble.image_of(
-            sources.image, platform, base, layers, created=made.created, annotations=annotations
-        )
+        return assemble.image_of(sources.image, platform, base, layers, created=made.created, annotations=annotations)
 
     with ThreadPoolExecutor(min(4, len(made.platforms))) as workers:
         return index_of(list(workers.map(image_for, made.platforms)), annotations=annotations)

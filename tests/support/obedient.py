@@ -10,12 +10,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Never
 
 from cargoship.cli.main import main
 from cargoship.cli.session import World
+from cargoship.destinations import Published
 from cargoship.errors import CargoshipError, CompileFailed, RegistryUnreachable
 from cargoship.events import CompileProgress, Level, Note, PhaseEnded, PhaseStarted, ToolOutput
 from cargoship.oci.platform import Platform
@@ -52,6 +53,14 @@ class Obedient:
         del selection, fix
         return self._behaviour(context)
 
+    def copy(self, source: str, target: str, platform: str | None, context: Context) -> Published:
+        del source, target, platform
+        return self._behaviour(context)
+
+    def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
+        del parts, tags
+        return self._behaviour(context)
+
 
 class Recorded(CargoshipError):
     """The pipeline was asked, which is all that a test wanted."""
@@ -67,6 +76,7 @@ class Recorder:
     context: Context
     binaries: Mapping[Platform, tuple[Path, ...]]
     target: str
+    names: tuple[str | None, ...]
     fix: bool
 
     def plan(self, selection: Selection, context: Context) -> Plan:
@@ -90,6 +100,14 @@ class Recorder:
     def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
         self.command, self.selection, self.context, self.fix = "doctor", selection, context, fix
         raise Recorded("doctor")
+
+    def copy(self, source: str, target: str, platform: str | None, context: Context) -> Published:
+        self.command, self.names, self.context = "copy", (source, target, platform), context
+        raise Recorded("copy")
+
+    def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
+        self.command, self.names, self.context = "merge", (*tags, *parts), context
+        raise Recorded("merge")
 
 
 def fail_to_compile(context: Context) -> Never:

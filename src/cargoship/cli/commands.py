@@ -14,6 +14,8 @@ COMMANDS: dict[str, str] = {
     "pack": "cargoship.cli.pack",
     "plan": "cargoship.cli.plan",
     "inspect": "cargoship.cli.inspect",
+    "copy": "cargoship.cli.copy",
+    "merge": "cargoship.cli.merge",
     "doctor": "cargoship.cli.doctor",
     "schema": "cargoship.cli.schema",
 }

@@ -153,6 +153,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--package",
         "--bin",
         "--binary",
+        "--all",
         "--platform",
         "--libc",
         "--profile",

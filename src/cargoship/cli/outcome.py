@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from cargoship.cli.session import Session, indented
 from cargoship.errors import OutputError
 
 if TYPE_CHECKING:
+    from cargoship.destinations import Published
     from cargoship.oci.descriptor import Descriptor
     from cargoship.oci.image import Image
     from cargoship.pipeline import BuildResult, BuiltImage
@@ -63,6 +64,18 @@ def finish(session: Session, result: BuildResult, records: Records) -> None:
         session.result(reference)
 
 
+def finish_published(session: Session, published: Sequence[Published]) -> None:
+    """Tell what was put into registries by a command that builds nothing."""
+    if session.json_progress:
+        session.tell_result({"published": [_published_record(each) for each in published]})
+    else:
+        from cargoship.cli.summary import pushed_lines
+
+        session.say("\n".join(pushed_lines(published, session.paint())))
+    for each in published:
+        session.result(str(each.reference))
+
+
 def references(result: BuildResult) -> list[str]:
     """Every digest reference of a build, without repetition: one for each repository an image was pushed to."""
     lines: dict[str, None] = {}
@@ -91,18 +104,19 @@ def _image_record(built: BuiltImage, result: BuildResult) -> dict[str, object]:
         "name": built.name,
         "reference": built.reference,
         "platforms": [_platform_record(image) for image in built.index.children],
-        "published": [
-            {
-                "reference": str(each.reference),
-                "tags": list(each.tags),
-                "pushed": each.pushed,
-                "mounted": each.mounted,
-                "skipped": each.skipped,
-                "pushed_bytes": each.pushed_bytes,
-            }
-            for each in built.published
-        ],
+        "published": [_published_record(each) for each in built.published],
         "outputs": [{"kind": output.kind.value, "path": str(output.path)} for output in built.outputs],
+    }
+
+
+def _published_record(published: Published) -> dict[str, object]:
+    return {
+        "reference": str(published.reference),
+        "tags": list(published.tags),
+        "pushed": published.pushed,
+        "mounted": published.mounted,
+        "skipped": published.skipped,
+        "pushed_bytes": published.pushed_bytes,
     }
 
 

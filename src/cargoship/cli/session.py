@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -22,6 +22,7 @@ from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
+    from cargoship.destinations import Published
     from cargoship.oci.platform import Platform
     from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
     from cargoship.plan import Plan, Selection
@@ -45,11 +46,19 @@ class Pipeline(Protocol):
         ...
 
     def inspect(self, target: str, context: Context) -> Inspection:
-        """See `cargoship.pipeline.inspect`."""
+        """See `cargoship.transfers.inspect`."""
         ...
 
     def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
         """See `cargoship.pipeline.doctor`."""
+        ...
+
+    def copy(self, source: str, target: str, platform: str | None, context: Context) -> Published:
+        """See `cargoship.transfers.copy`."""
+        ...
+
+    def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
+        """See `cargoship.transfers.merge`."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -30,9 +31,14 @@ def summary(result: BuildResult, paint: Paint) -> str:
             layers = words.count(len(image.layers), "layer")
             about = f"{str(image.platform).ljust(width)}  {words.size(image.size_bytes):>8}  {layers}"
             lines.append(words.status("", about, paint))
-        lines += [words.status("Pushed", _pushed(each), paint) for each in built.published]
+        lines += pushed_lines(built.published, paint)
     images = words.count(len(result.images), "image")
     return "\n".join([*lines, words.status("Finished", f"{images} in {words.duration(total)}", paint)])
+
+
+def pushed_lines(published: Iterable[Published], paint: Paint) -> list[str]:
+    """One line for each repository that something was pushed to."""
+    return [words.status("Pushed", _pushed(each), paint) for each in published]
 
 
 def _pushed(published: Published) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from cargoship.events import Emit
 from cargoship.oci.index import Index
-from cargoship.oci.reference import Reference
+from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.process import Runner
 from cargoship.registry.client import Access, RegistryClient
 from cargoship.registry.connect import connect
@@ -62,19 +62,16 @@ def registry_destinations(
 
     `insecure` are hosts for plain http, as for `registry.connect`.
     """
-    tags: dict[tuple[str, str], list[str]] = {}
-    for reference in references:
-        tags.setdefault((reference.registry, reference.repository), []).append(reference.tag or "latest")
     return tuple(
         RegistryDestination(
-            Reference(registry, repository),
-            tuple(dict.fromkeys(names)),
-            _opener(registry, env=env, runner=runner, emit=emit, insecure=insecure),
+            repository,
+            tags,
+            _opener(repository.registry, env=env, runner=runner, emit=emit, insecure=insecure),
             emit,
             jobs,
             known or NothingKnown(),
         )
-        for (registry, repository), names in tags.items()
+        for repository, tags in tags_by_repository(references).items()
     )
 
 

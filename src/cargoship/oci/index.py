@@ -113,12 +113,12 @@ def choose(index: Index, platform: Platform) -> Image:
 
 def nearest(platforms: Sequence[Platform | None], platform: Platform) -> int | None:
     """Which of the platforms is the best for `platform`, by the rules of `choose`; None when none will do."""
-    wanted = _normal(platform)
+    wanted = normal(platform)
     best: tuple[int, int] | None = None
     for position, candidate in enumerate(platforms):
         if candidate is None:
             continue
-        distance = _distance(wanted, _normal(candidate))
+        distance = _distance(wanted, normal(candidate))
         if distance is not None and (best is None or distance < best[0]):
             best = (distance, position)
     return None if best is None else best[1]
@@ -130,7 +130,8 @@ def no_such_platform(what: str, platform: Platform, has: Sequence[Platform]) -> 
     return PlatformUnknown(f"{what} has no image for {platform}", hint=f"it has {names or 'no image'}")
 
 
-def _normal(platform: Platform) -> Platform:
+def normal(platform: Platform) -> Platform:
+    """The platform with the variant that it means when it names none."""
     implied = _IMPLIED_VARIANT.get(platform.architecture)
     return Platform(platform.os, platform.architecture, platform.variant or implied)
 

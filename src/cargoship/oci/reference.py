@@ -6,6 +6,7 @@ Grammar and Docker Hub's short names as in distribution/reference (reference.go,
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from cargoship.errors import ContentInvalid, UsageError
@@ -85,3 +86,12 @@ class Reference:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return self.name + tag + digest
+
+
+def tags_by_repository(references: Iterable[Reference]) -> dict[Reference, tuple[str, ...]]:
+    """The repositories that are named, in order, each with its tags; no tag means `latest`."""
+    tags: dict[Reference, dict[str, None]] = {}
+    for reference in references:
+        repository = Reference(reference.registry, reference.repository)
+        tags.setdefault(repository, {})[reference.tag or "latest"] = None
+    return {repository: tuple(names) for repository, names in tags.items()}

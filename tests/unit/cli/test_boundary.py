@@ -95,6 +95,15 @@ def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.Co
             "hint: such as --binary linux/amd64=out/server",
         ]),
         ("refuse", ("pack", "--binary", "amd64=x"), 2, ["error: --binary amd64=x: there is no file {cwd}/x"]),
+        ("refuse", ("copy", "a", "b", "--all", "--platform", "amd64"), 2, [
+            "error: --all and --platform exclude each other",
+        ]),
+        ("refuse", ("merge", "a/b@sha256:1"), 2, [
+            "error: missing option '-t' / '--tag'", "hint: see 'cargoship merge --help'",
+        ]),
+        ("refuse", ("merge", "-t", "a/b:1"), 2, [
+            "error: missing argument 'REFERENCE...'", "hint: see 'cargoship merge --help'",
+        ]),
         ("show-colours", ("plan",), 51, ["error: never"]),
         ("show-colours", ("plan", "--color", "always"), 51, ["\x1b[1;31merror\x1b[0m: always"]),
     ],

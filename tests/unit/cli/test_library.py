@@ -19,8 +19,8 @@ from support import results
 PAGE = Path(__file__).parents[3] / "docs" / "library.md"
 EXPORTS = {
     "BuildResult", "BuiltImage", "CargoshipError", "Diagnosis", "Digest", "Event", "Inspection", "Options", "Plan",
-    "Platform", "Published", "Reference", "Surroundings", "__version__", "build", "doctor", "inspect", "pack",
-    "plan_build",
+    "Platform", "Published", "Reference", "Surroundings", "__version__", "build", "copy", "doctor",
+    "inspect", "merge", "pack", "plan_build",
 }  # fmt: skip
 
 

@@ -96,3 +96,11 @@ def test_the_doctor_mends_on_request(*, fix: bool) -> None:
 def test_an_image_is_inspected_by_its_name() -> None:
     recorder = asked("inspect", "ghcr.io/me/app:1")
     assert (recorder.command, recorder.target) == ("inspect", "ghcr.io/me/app:1")
+
+
+def test_images_are_copied_and_merged_by_their_names() -> None:
+    recorder = asked("copy", "a/b:1", "c/d:1", "--platform", "linux/arm64")
+    assert (recorder.command, recorder.names) == ("copy", ("a/b:1", "c/d:1", "linux/arm64"))
+    assert asked("copy", "a/b:1", "c/d:1", "--all").names == ("a/b:1", "c/d:1", None)
+    recorder = asked("merge", "-t", "a/b:1", "-t", "a/b:2", "a/b@sha256:1", "a/b@sha256:2")
+    assert (recorder.command, recorder.names) == ("merge", ("a/b:1", "a/b:2", "a/b@sha256:1", "a/b@sha256:2"))

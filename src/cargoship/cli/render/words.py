@@ -37,6 +37,8 @@ _PHASES: dict[str, tuple[str, str]] = {
     "compile": ("Compiling", "Compiled"),
     "assemble": ("Assembling", "Assembled"),
     "publish": ("Publishing", "Published"),
+    "copy": ("Copying", "Copied"),
+    "merge": ("Merging", "Merged"),
 }
 _SUBJECTS = {
     "metadata": "the project",
@@ -45,6 +47,8 @@ _SUBJECTS = {
     "compile": "the project",
     "assemble": "the image",
     "publish": "the image",
+    "copy": "the image",
+    "merge": "the images",
 }
 
 

@@ -1,0 +1,45 @@
+"""Images that exist already: looked at, copied, merged. Knows neither Cargo nor a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cargoship.clock import Clock
+from cargoship.context import Context
+from cargoship.errors import UsageError
+from cargoship.inspection import Inspection, inspect_path, inspect_remote
+from cargoship.oci.reference import Reference
+from cargoship.platforms import row
+from cargoship.registry.copy import copy_image
+from cargoship.registry.merge import merge_images
+from cargoship.registry.pull import fetch_index
+from cargoship.registry.push import Published
+
+
+def inspect(target: str, context: Context) -> Inspection:
+    """Look at an image: a layout's folder, an archive's file, or a reference in a registry."""
+    path = context.cwd / target.removeprefix("oci:").removeprefix("oci-archive:").removeprefix("docker-archive:")
+    if path.exists():
+        return inspect_path(path)
+    reference = Reference.parse(target)
+    with context.connect(reference.registry) as client:
+        return inspect_remote(target, fetch_index(client, reference))
+
+
+def copy(source: str, target: str, platform: str | None, context: Context) -> Published:
+    """Let `target` be what `source` is, with `platform` one image of it alone; raises as `copy_image` does."""
+    one, other = Reference.parse(source), Reference.parse(target)
+    chosen = None if platform is None else row(platform).platform
+    with Clock(context.emit).phase("copy"):
+        return copy_image(
+            one, other, platform=chosen, open_client=context.connect, emit=context.emit, known=context.known
+        )
+
+
+def merge(parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
+    """Let each of `tags` be an index of what `parts` name; raises as `merge_images` does."""
+    if not parts or not tags:
+        raise UsageError("there is nothing to merge" if not parts else "there is no name for the merged image")
+    found, names = [Reference.parse(text) for text in parts], [Reference.parse(text) for text in tags]
+    with Clock(context.emit).phase("merge"):
+        return merge_images(found, names, open_client=context.connect, emit=context.emit, known=context.known)

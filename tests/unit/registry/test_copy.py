@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cargoship.errors import ContentInvalid, PlatformUnknown, RegistryRefused, RegistryUnreachable, UsageError
+from cargoship.oci.index import Index
+from cargoship.oci.platform import Platform
+from cargoship.oci.reference import Reference
+from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.copy import copy_image
+from cargoship.registry.known import KnownBlobs, NothingKnown
+from cargoship.registry.push import Published
+from cargoship.testing import Fault, InMemoryRegistry
+from support.attested import attested_index, digests_of, nested_index
+from support.images import AMD64, ARM64, ARMV7
+from support.pushing import REPOSITORY, Told, client_of, push
+
+MIRROR = "mirror/app"
+
+
+@pytest.fixture
+def other() -> Iterator[InMemoryRegistry]:
+    with InMemoryRegistry() as running:
+        yield running
+
+
+@pytest.fixture
+def attested(tmp_path: Path) -> Index:
+    return attested_index(tmp_path / "blobs", [AMD64, ARM64])
+
+
+def opener(registry: str, access: Access) -> RegistryClient:
+    return client_of(registry, access=access)
+
+
+def copied(
+    source: Reference,
+    target: Reference,
+    *,
+    platform: Platform | None = None,
+    told: Told | None = None,
+    known: KnownBlobs | None = None,
+) -> Published:
+    return copy_image(
+        source, target, platform=platform, open_client=opener, emit=told or Told(), known=known or NothingKnown()
+    )
+
+
+def stored(registry: InMemoryRegistry, repository: str) -> set[str]:
+    found = registry.contents.repositories[repository]
+    return found.blobs | set(found.manifests)
+
+
+def pushed(registry: InMemoryRegistry, index: Index) -> Reference:
+    with client_of(registry.host) as client:
+        push(client, index, "1")
+    registry.calls.clear()
+    return Reference(registry.host, REPOSITORY, "1")
+
+
+def test_everything_is_copied_as_it_is(attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry) -> None:
+    source = pushed(registry, attested)
+    published = copied(source, Reference(other.host, MIRROR, "2"))
+    assert str(published.reference) == f"{other.host}/{MIRROR}@{attested.digest}"
+    assert published.pushed == len(list(attested.blobs()))
+    assert other.tags(MIRROR) == {"2": str(attested.digest)}
+    assert stored(other, MIRROR) == {str(digest) for digest in digests_of(attested)}
+    assert other.contents.repositories[MIRROR].manifests == registry.contents.repositories[REPOSITORY].manifests
+    other.calls.clear()
+    registry.calls.clear()
+    again = copied(source, Reference(other.host, MIRROR, "2"))
+    assert (again.digest, again.pushed, again.skipped) == (attested.digest, 0, published.pushed)
+    assert [call.method for call in other.calls] == ["HEAD"]
+    assert not [call for call in registry.calls if "/blobs/" in call.path]
+
+
+def test_one_platform_is_copied_alone(attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry) -> None:
+    source = pushed(registry, attested)
+    published = copied(source, Reference(other.host, MIRROR), platform=ARM64)
+    image = attested.children[1]
+    assert published.digest == image.digest
+    assert other.tags(MIRROR) == {"latest": str(image.digest)}
+    expected = {image.digest, image.config_blob.descriptor.digest, *(each.descriptor.digest for each in image.layers)}
+    assert stored(other, MIRROR) == {str(digest) for digest in expected}
+    # an image that stands alone is found by its platform too
+    alone = Reference(other.host, MIRROR)
+    assert copied(alone, Reference(other.host, "alone/app"), platform=ARM64).digest == image.digest
+    for reference in (source, alone):
+        with pytest.raises(PlatformUnknown) as raised:
+            copied(reference, Reference(other.host, MIRROR), platform=ARMV7)
+        assert "linux/arm64" in (raised.value.hint or "")
+
+
+def test_an_index_in_an_index_comes_before_it(
+    attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry
+) -> None:
+    outer = nested_index(nested_index(attested))
+    source = pushed(registry, outer)
+    assert copied(source, Reference(other.host, MIRROR, "1")).digest == outer.digest
+    assert stored(other, MIRROR) == {str(digest) for digest in digests_of(outer)}
+    assert copied(source, Reference(other.host, "x", "1"), platform=ARM64).digest == attested.children[1].digest
+
+
+def test_blobs_of_one_registry_are_mounted(attested: Index, registry: InMemoryRegistry) -> None:
+    source = pushed(registry, attested)
+    published = copied(source, Reference(registry.host, MIRROR, "1"))
+    assert published.mounted == len(list(attested.blobs()))
+    assert not [call for call in registry.calls if call.method == "GET" and "/blobs/" in call.path]
+
+
+def test_another_tag_in_a_repository_moves_no_blob(attested: Index, registry: InMemoryRegistry) -> None:
+    source = pushed(registry, attested)
+    copied(source, Reference(registry.host, REPOSITORY, "stable"))
+    assert set(registry.tags(REPOSITORY)) == {"1", "stable"}
+    assert not [call for call in registry.calls if "/blobs/" in call.path]
+
+
+def test_what_a_registry_is_known_to_have_is_mounted(
+    attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry, tmp_path: Path
+) -> None:
+    source = pushed(registry, attested)
+    known = KnownBlobs(tmp_path / "known")
+    copied(source, Reference(other.host, "a", "1"), known=known)
+    registry.calls.clear()
+    published = copied(source, Reference(other.host, "b", "1"), known=known)
+    assert (published.mounted, published.pushed) == (5, 4)
+    assert len([call for call in registry.calls if call.method == "GET" and "/blobs/" in call.path]) == 4
+
+
+def test_a_digest_says_what_is_meant(attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry) -> None:
+    source = pushed(registry, attested)
+    by_digest = source.at(attested.digest)
+    copied(by_digest, Reference(other.host, MIRROR, digest=attested.digest))
+    assert other.tags(MIRROR) == {}
+    assert str(attested.digest) in stored(other, MIRROR)
+    with pytest.raises(UsageError, match="not what"):
+        copied(source, Reference(other.host, MIRROR, "1", attested.children[0].digest))
+    assert other.tags(MIRROR) == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault("GET", "/blobs/", corrupt=True, times=None), ContentInvalid),
+        (Fault("GET", "/manifests/sha256", corrupt=True, times=None), ContentInvalid),
+        (Fault("GET", "/blobs/", cut_response=0, times=None), RegistryUnreachable),
+        (Fault("GET", "/blobs/", status=404, times=None), RegistryRefused),
+    ],
+)
+def test_a_source_that_fails_leaves_no_tag(
+    attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry, fault: Fault, error: type[Exception]
+) -> None:
+    source = pushed(registry, attested)
+    registry.faults.append(fault)
+    with pytest.raises(error):
+        copied(source, Reference(other.host, MIRROR, "1"))
+    assert other.tags(MIRROR) == {}
+
+
+def test_trouble_that_passes_on_either_side_does_not_stop_a_copy(
+    attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry
+) -> None:
+    source = pushed(registry, attested)
+    registry.faults += [Fault("GET", "/blobs/", cut_response=50, times=3), Fault("GET", "/manifests/", status=503)]
+    other.faults += [Fault("PUT", "/blobs/", cut_request=20, times=2), Fault("PUT", "/manifests/2", status=502)]
+    copied(source, Reference(other.host, MIRROR, "2"))
+    assert other.tags(MIRROR) == {"2": str(attested.digest)}
+
+
+@pytest.mark.parametrize("media_type", ["application/vnd.docker.distribution.manifest.v1+prettyjws", "text/plain"])
+def test_what_is_no_image_is_refused(registry: InMemoryRegistry, other: InMemoryRegistry, media_type: str) -> None:
+    registry.faults.append(Fault("GET", "/manifests/", status=200, headers={"Content-Type": media_type}, body=b"{}"))
+    with pytest.raises(ContentInvalid, match="no image"):
+        copied(Reference(registry.host, REPOSITORY, "1"), Reference(other.host, MIRROR, "1"))

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cargoship.errors import ContentInvalid, RegistryRefused, UsageError
+from cargoship.oci.descriptor import BytesBlob, MediaType
+from cargoship.oci.index import Index, index_of
+from cargoship.oci.reference import Reference
+from cargoship.oci.tar import Entry
+from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.known import NothingKnown
+from cargoship.registry.merge import merge_images
+from cargoship.registry.push import Published
+from cargoship.testing import Fault, InMemoryRegistry
+from support.attested import ATTESTATION, attested_index, digests_of, nested_index
+from support.images import AMD64, ARM64, ARMV7, small_image
+from support.pushing import REPOSITORY, Told, client_of, push
+
+
+@pytest.fixture
+def other() -> Iterator[InMemoryRegistry]:
+    with InMemoryRegistry() as running:
+        yield running
+
+
+@pytest.fixture
+def amd64(tmp_path: Path) -> Index:
+    return attested_index(tmp_path / "a", [AMD64], annotations={"title": "app", "job": "1"})
+
+
+@pytest.fixture
+def arm64(tmp_path: Path) -> Index:
+    return attested_index(tmp_path / "b", [ARM64], annotations={"title": "app", "job": "2"})
+
+
+def opener(registry: str, access: Access) -> RegistryClient:
+    return client_of(registry, access=access)
+
+
+def by_digest(registry: InMemoryRegistry, index: Index, repository: str = REPOSITORY) -> Reference:
+    """What a job pushes and hands on."""
+    with client_of(registry.host) as client:
+        return push(client, index, repository=repository).reference
+
+
+def merged(parts: Sequence[Reference], *names: Reference) -> tuple[Published, ...]:
+    return merge_images(parts, names, open_client=opener, emit=Told(), known=NothingKnown())
+
+
+def document(registry: InMemoryRegistry, repository: str, digest: object) -> dict[str, Any]:
+    media_type, data = registry.contents.repositories[repository].manifests[str(digest)]
+    found: dict[str, Any] = json.loads(data)
+    assert found["mediaType"] == media_type
+    return found
+
+
+def test_jobs_that_pushed_to_one_repository(amd64: Index, arm64: Index, registry: InMemoryRegistry) -> None:
+    parts = [by_digest(registry, arm64), by_digest(registry, amd64)]
+    registry.calls.clear()
+    (published,) = merged(parts, Reference(registry.host, REPOSITORY, "1"), Reference(registry.host, REPOSITORY, "2"))
+    assert registry.tags(REPOSITORY) == {"1": str(published.digest), "2": str(published.digest)}
+    found = document(registry, REPOSITORY, published.digest)
+    assert [each["platform"]["architecture"] for each in found["manifests"]] == ["amd64", "arm64", "unknown", "unknown"]
+    # whatever an entry says stays, known to us or not
+    entries = json.loads(amd64.raw)["manifests"] + json.loads(arm64.raw)["manifests"]
+    assert sorted(found["manifests"], key=str) == sorted(entries, key=str)
+    assert all(each["annotations"][ATTESTATION] for each in found["manifests"][2:])
+    assert found["annotations"] == {"title": "app"}
+    # nothing but the index and its tags is written, and no blob is looked at
+    assert [call.path.rpartition("/")[2] for call in registry.calls if call.method == "PUT"] == [
+        str(published.digest), "1", "2",
+    ]  # fmt: skip
+    assert not [call for call in registry.calls if "/blobs/" in call.path]
+    # the order of the jobs does not matter
+    assert merged(parts[::-1], Reference(registry.host, REPOSITORY, "3"))[0].digest == published.digest
+
+
+def test_what_lies_elsewhere_comes_along(
+    amd64: Index, arm64: Index, registry: InMemoryRegistry, other: InMemoryRegistry
+) -> None:
+    parts = [by_digest(registry, amd64, "job/1"), by_digest(other, arm64, "job/2")]
+    names = [Reference(registry.host, "all/app", "1"), Reference(other.host, "job/2", "1")]
+    one, two = merged(parts, *names)
+    assert (one.reference.name, two.reference.name) == (names[0].name, names[1].name)
+    assert one.digest == two.digest
+    assert one.mounted
+    assert one.pushed
+    needed = {str(digest) for digest in (digests_of(amd64) | digests_of(arm64)) - {amd64.digest, arm64.digest}}
+    for registered, repository in ((registry, "all/app"), (other, "job/2")):
+        found = registered.contents.repositories[repository]
+        assert (found.blobs | set(found.manifests)) >= needed
+        assert registered.tags(repository) == {"1": str(one.digest)}
+
+
+def test_single_images_are_told_apart_by_their_configs(tmp_path: Path, registry: InMemoryRegistry) -> None:
+    images = [small_image(tmp_path, platform) for platform in (ARMV7, AMD64)]
+    parts = []
+    for image in images:
+        by_digest(registry, index_of([image], annotations={}))
+        parts.append(Reference(registry.host, REPOSITORY, digest=image.digest))
+    (published,) = merged(parts, Reference(registry.host, REPOSITORY, "1"))
+    found = document(registry, REPOSITORY, published.digest)
+    assert [each["platform"] for each in found["manifests"]] == [
+        {"os": "linux", "architecture": "amd64"}, {"os": "linux", "architecture": "arm", "variant": "v7"},
+    ]  # fmt: skip
+    assert found["annotations"] == {"org.opencontainers.image.title": "app"}
+
+
+def test_indexes_inside_an_index_are_opened(amd64: Index, arm64: Index, registry: InMemoryRegistry) -> None:
+    parts = [by_digest(registry, nested_index(amd64)), by_digest(registry, arm64)]
+    (published,) = merged(parts, Reference(registry.host, REPOSITORY, "1"))
+    found = document(registry, REPOSITORY, published.digest)
+    assert len(found["manifests"]) == 4
+    assert {each["mediaType"] for each in found["manifests"]} == {MediaType.OCI_MANIFEST}
+
+
+def test_what_two_jobs_have_in_common_is_there_once(amd64: Index, arm64: Index, registry: InMemoryRegistry) -> None:
+    parts = [by_digest(registry, each) for each in (amd64, arm64, amd64)]
+    (published,) = merged(parts, Reference(registry.host, REPOSITORY, "1"))
+    assert len(document(registry, REPOSITORY, published.digest)["manifests"]) == 4
+
+
+def test_docker_manifests_make_a_docker_list(registry: InMemoryRegistry, tmp_path: Path) -> None:
+    parts = []
+    for platform in (AMD64, ARM64):
+        image = small_image(tmp_path, platform)
+        raw = image.raw_manifest.replace(MediaType.OCI_MANIFEST.encode(), MediaType.DOCKER_MANIFEST.encode())
+        raw = raw.replace(b'"annotations":{"org.opencontainers.image.title":"app"},', b"")
+        blob = BytesBlob.of(MediaType.DOCKER_MANIFEST, raw)
+        by_digest(registry, index_of([image], annotations={}))
+        with client_of(registry.host) as client:
+            client.put_manifest(REPOSITORY, blob.descriptor.digest, blob)
+        parts.append(Reference(registry.host, REPOSITORY, digest=blob.descriptor.digest))
+    (published,) = merged(parts, Reference(registry.host, REPOSITORY, "1"))
+    assert document(registry, REPOSITORY, published.digest)["mediaType"] == MediaType.DOCKER_LIST
+
+
+def test_two_images_for_one_platform_are_refused(
+    amd64: Index, arm64: Index, registry: InMemoryRegistry, tmp_path: Path
+) -> None:
+    images = index_of([small_image(tmp_path / "d", ARM64, entries=[Entry.file("other", b"")])], annotations={})
+    parts = [by_digest(registry, each) for each in (amd64, arm64, images)]
+    with pytest.raises(UsageError, match="two images are for linux/arm64") as raised:
+        merged(parts, Reference(registry.host, REPOSITORY, "1"))
+    assert str(parts[1]) in raised.value.message
+    assert str(parts[2]) in raised.value.message
+    assert registry.tags(REPOSITORY) == {}
+
+
+def test_what_cannot_be_merged_is_refused(amd64: Index, registry: InMemoryRegistry) -> None:
+    part = by_digest(registry, amd64)
+    target = Reference(registry.host, REPOSITORY, "1")
+    with pytest.raises(UsageError, match="has a digest"):
+        merged([part], part)
+    with pytest.raises(RegistryRefused, match="404"):
+        merged([Reference(registry.host, REPOSITORY, "nothing")], target)
+    registry.faults.append(Fault("GET", "/manifests/", status=200, headers={"Content-Type": "text/plain"}, body=b"{}"))
+    with pytest.raises(ContentInvalid):
+        merged([part], target)
+    empty = BytesBlob.of(MediaType.OCI_INDEX, b'{"schemaVersion":2,"manifests":[]}')
+    with client_of(registry.host) as client:
+        client.put_manifest(REPOSITORY, "empty", empty)
+    with pytest.raises(UsageError, match="no image to merge"):
+        merged([target.with_tag("empty")], target)
+    assert set(registry.tags(REPOSITORY)) == {"empty"}
