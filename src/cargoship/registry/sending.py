@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
@@ -173,8 +174,7 @@ def pieces(blob: Blob, start: int, end: int) -> Iterator[bytes]:
     left_bytes = end - start
     try:
         with blob.open() as stream:
-            if start:
-                stream.seek(start)
+            _skip(stream, start)
             # a byte more than there should be is looked for before the last of them leaves
             beyond = end == size_bytes
             while left_bytes > 0 and (piece := stream.read(min(_PIECE_BYTES, left_bytes + beyond))):
@@ -185,3 +185,12 @@ def pieces(blob: Blob, start: int, end: int) -> Iterator[bytes]:
         raise ContentInvalid(f"cannot read {blob.descriptor.digest}: {error.strerror}") from error
     if left_bytes:
         raise ContentInvalid(f"{blob.descriptor.digest} is not the {size_bytes} bytes it should be")
+
+
+def _skip(stream: BinaryIO, count_bytes: int) -> None:
+    """Go to a place in a stream, by reading where it is one that arrives from elsewhere."""
+    if count_bytes and stream.seekable():
+        stream.seek(count_bytes)
+        return
+    while count_bytes and (piece := stream.read(min(_PIECE_BYTES, count_bytes))):
+        count_bytes -= len(piece)

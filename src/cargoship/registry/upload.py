@@ -108,6 +108,10 @@ class Upload:
         chunks = self.session.chunks
         if self.session.whole_uploads or self._descriptor.size_bytes <= chunks.whole_bytes:
             return None
+        # one that arrives from elsewhere would have to come again for each chunk
+        with contextlib.suppress(OSError), self.blob.open() as stream:
+            if not stream.seekable():
+                return None
         return max(chunks.chunk_bytes, started.chunk_bytes_min)
 
     def _exists(self) -> bool:

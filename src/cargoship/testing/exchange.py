@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,14 @@ class Call:
     body: bytes = field(default=b"", repr=False)
     server: str = "registry"
     status: int = 0
+
+    @staticmethod
+    def parse_query(text: str) -> dict[str, str]:
+        """The part of an address after its question mark."""
+        query: dict[str, str] = {}
+        for name, value in parse_qsl(text, keep_blank_values=True):
+            query[name] = f"{query[name]} {value}" if name in query else value
+        return query
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,8 @@ class Fault:
     The first `skip` of them pass, the next `times` (None: all others) are hit. In this order: `delay_s` seconds go
     by; after `cut_request` bytes of the request's body the connection is cut; a `status` is answered with `headers`
     and `body` and nothing is done; without a status the registry does its work, `corrupt` changes a byte of its
-    answer's body, and after `cut_response` bytes of that the connection is cut (0: before the headers, so that work
-    is done and nobody hears of it).
+    answer's body, `drip_s` seconds go by before each quarter of that, and after `cut_response` bytes of it the
+    connection is cut (0: before the headers, so that work is done and nobody hears of it).
     """
 
     method: str
@@ -58,6 +67,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     delay_s: float = 0.0
+    drip_s: float = 0.0
     cut_request: int | None = None
     cut_response: int | None = None
     corrupt: bool = False
@@ -77,3 +87,9 @@ class Fault:
             return False
         self.hits += 1
         return True
+
+    def spoiled(self, body: bytes) -> bytes:
+        """The body as it is sent."""
+        if self.corrupt and body:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        return body[: self.cut_response]

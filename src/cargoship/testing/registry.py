@@ -7,14 +7,16 @@ import secrets
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Self
+from urllib.parse import urlsplit
 
 from cargoship.testing.auth import Auth
 from cargoship.testing.contents import Contents
 from cargoship.testing.exchange import Call, Fault, Reply
 from cargoship.testing.server import Server
+from cargoship.testing.uploads import keep_partial
 
 _WRITES = frozenset({"POST", "PUT", "PATCH"})
 
@@ -25,6 +27,8 @@ class InMemoryRegistry:
     `auth` is who may do what (None: everybody everything), `redirect_blobs` sends readers of blobs to a second
     address with a signed query, as registries over object stores do. `contents` is what it holds and how it
     answers in detail; `faults` is a list that may be changed at any time; `calls` is what was asked so far.
+    `address` (https://ghcr.io) is where it is for an `InMemoryTransport`, which needs no port and no start. `sleep` is
+    how it waits.
     """
 
     def __init__(
@@ -35,12 +39,16 @@ class InMemoryRegistry:
         contents: Contents | None = None,
         redirect_blobs: bool = False,
         tls: ssl.SSLContext | None = None,
+        address: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.auth = auth
         self.faults = list(faults)
         self.contents = contents or Contents()
         self.redirect_blobs = redirect_blobs
         self.calls: list[Call] = []
+        self._address = address
+        self._sleep = sleep
         self._lock = threading.Lock()
         self._signature = secrets.token_hex(8)
         self._server = Server("registry", self, tls)
@@ -61,16 +69,18 @@ class InMemoryRegistry:
     @property
     def host(self) -> str:
         """127.0.0.1:port, the first part of a reference."""
-        return self._server.host
+        return self._server.host if self._address is None else urlsplit(self._address).netloc
 
     @property
     def url(self) -> str:
         """The registry's address."""
-        return f"{self._scheme}://{self.host}"
+        return f"{self._scheme}://{self.host}" if self._address is None else self._address
 
     @property
     def storage_url(self) -> str:
         """The second address, where redirected readers go; its host is written `localhost`."""
+        if self._address is not None:
+            return self._address.replace("://", "://storage.")
         return f"{self._scheme}://{self._storage.host.replace('127.0.0.1', 'localhost')}"
 
     def tags(self, repository: str) -> dict[str, str]:
@@ -87,7 +97,7 @@ class InMemoryRegistry:
     def finish(self, call: Call, fault: Fault | None) -> Reply:
         """See `Service.finish`."""
         if fault is not None and fault.delay_s:
-            time.sleep(fault.delay_s)
+            self._sleep(fault.delay_s)
         with self._lock:
             if fault is not None and fault.status is not None:
                 reply = Reply(fault.status, fault.headers, fault.body)
@@ -101,6 +111,8 @@ class InMemoryRegistry:
         """See `Service.cut`."""
         with self._lock:
             self.calls.append(call)
+            if self.auth is None or self.auth.refuse(call, _scope(call), self.url) is None:
+                keep_partial(self.contents, call)
 
     def _work(self, call: Call) -> Reply:
         if call.server == "storage":

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import ssl
 import threading
+import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from cargoship.testing.exchange import Call, Fault, Reply
+
+_HANDSHAKE = b"\x16"
+"""How a TLS connection begins (RFC 8446 section 5.1)."""
 
 
 class Service(Protocol):
@@ -100,14 +105,20 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Http
 
+    def handle_one_request(self) -> None:
+        """Serve a request; a TLS handshake is refused at once, for it has no line's end to wait for."""
+        if isinstance(self.rfile, io.BufferedReader) and self.rfile.peek(1)[:1] == _HANDSHAKE:
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            self._cut()
+            return
+        super().handle_one_request()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Nothing is logged; `InMemoryRegistry.calls` has it all."""
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)
-        query: dict[str, str] = {}
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            query[name] = f"{query[name]} {value}" if name in query else value
+        query = Call.parse_query(parts.query)
         headers = {name.lower(): value for name, value in self.headers.items()}
         call = Call(self.command, parts.path, query, headers, server=self.server.name)
         service = self.server.service
@@ -123,19 +134,27 @@ class _Handler(BaseHTTPRequestHandler):
         if limit == 0:
             self._cut()
             return
-        body = reply.body
-        if fault is not None and fault.corrupt and body:
-            body = body[:-1] + bytes([body[-1] ^ 1])
+        # what a corrupted or cut body was to be long is what is announced
+        body = reply.body if fault is None else fault.spoiled(reply.body)
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
         if "Content-Length" not in reply.headers:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body[:limit])
+            self._write(body, 0.0 if fault is None else fault.drip_s)
         if limit is not None:
             self._cut()
+
+    def _write(self, body: bytes, drip_s: float) -> None:
+        if not drip_s:
+            self.wfile.write(body)
+            return
+        step = max(len(body) // 4, 1)
+        for start in range(0, len(body), step):
+            time.sleep(drip_s)
+            self.wfile.write(body[start : start + step])
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
 
