@@ -10,8 +10,10 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.registry.budget import Budget
+from cargoship.registry.chunks import Chunks
 from cargoship.registry.client import Access, RegistryClient
 from cargoship.registry.credentials import Credentials, NoCredentials
+from cargoship.registry.exchange import Transport
 from cargoship.registry.push import Published, push_index
 from cargoship.registry.retry import Patience
 from cargoship.registry.transport import HttpTransport, Timeouts
@@ -65,17 +67,20 @@ def client_of(
     env: Mapping[str, str] | None = None,
     insecure: Collection[str] = (),
     idle_s: float = 5.0,
+    chunks: Chunks | None = None,
+    transport: Transport | None = None,
 ) -> RegistryClient:
-    """A client with real connections."""
+    """A client, with real connections unless it is given another transport."""
     return RegistryClient(
         host,
         credentials=credentials or NoCredentials(),
-        transport=HttpTransport(env=env or {}, timeouts=Timeouts(connect_s=5.0, idle_s=idle_s)),
+        transport=transport or HttpTransport(env=env or {}, timeouts=Timeouts(connect_s=5.0, idle_s=idle_s)),
         emit=told or Told(),
         access=access,
         insecure=insecure,
         budget=budget or Budget(30.0),
         patience=patience,
+        chunks=chunks,
     )
 
 

@@ -55,6 +55,11 @@ class Scope:
         """Reading and writing of a repository."""
         return cls("repository", repository, ("pull", "push"))
 
+    @classmethod
+    def delete(cls, repository: str) -> Scope:
+        """Reading of a repository, and taking things out of it."""
+        return cls("repository", repository, ("delete", "pull"))
+
     def __str__(self) -> str:
         """As it is written in a token request."""
         return f"{self.kind}:{self.name}:{','.join(self.actions)}"

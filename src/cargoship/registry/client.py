@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import json
-import re
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,8 +17,10 @@ from cargoship.oci.files import atomic_file
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX
 from cargoship.registry.budget import Budget
 from cargoship.registry.challenge import Scope
+from cargoship.registry.chunks import Chunks
 from cargoship.registry.credentials import Credentials
 from cargoship.registry.exchange import Transport
+from cargoship.registry.links import next_page
 from cargoship.registry.retry import Patience
 from cargoship.registry.session import Session
 from cargoship.registry.stream import open_stream
@@ -34,7 +35,6 @@ _NOT_FOUND = 404
 _KNOWN_TYPES = INDEX_TYPES | MANIFEST_TYPES
 _ACCEPT = ", ".join(sorted(_KNOWN_TYPES))
 _TAGS_BYTES = 8 << 20
-_NEXT = re.compile(r'<([^>]*)>\s*;.*?rel="?next"?')
 _PAGES_MAX = 10_000
 _COPY_BYTES = 1 << 20
 
@@ -50,8 +50,9 @@ class RegistryClient:
     """Reads and writes one registry; safe to share between threads; a context that closes its connections.
 
     `registry` is host[:port], `docker.io` for Docker Hub. Plain http is spoken to loopback addresses and to the
-    hosts in `insecure`. `budget` bounds the time that all requests together may take. The methods raise
-    RegistryError's family, and ContentInvalid for bytes that are not what was promised.
+    hosts in `insecure`, unless they turn out to speak TLS; `secure` says that a loopback one does. `budget` bounds
+    the time that all requests together may take, `chunks` is how large blobs are cut for their upload. The methods
+    raise RegistryError's family, and ContentInvalid for bytes that are not what was promised.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class RegistryClient:
         insecure: Collection[str] = (),
         budget: Budget | None = None,
         patience: Patience | None = None,
+        chunks: Chunks | None = None,
+        secure: bool = False,
     ) -> None:
         self.registry = registry
         self.emit = emit
@@ -78,7 +81,14 @@ class RegistryClient:
             insecure=insecure,
             budget=budget,
             patience=patience,
+            chunks=chunks,
+            secure=secure,
         )
+
+    @property
+    def session(self) -> Session:
+        """Requests to the registry, for what this class has no method for."""
+        return self._session
 
     @property
     def budget(self) -> Budget:
@@ -120,8 +130,17 @@ class RegistryClient:
         media_type = _media_type(response.headers.get("content-type", ""), data, f"{repository} {reference}")
         return BytesBlob(Descriptor(media_type, actual, len(data)), data)
 
-    def put_manifest(self, repository: str, reference: Digest | str, manifest: BytesBlob) -> None:
-        """Store a manifest or index by its digest, or move a tag to it."""
+    def check_login(self) -> None:
+        """Return if the registry answers this user, which is all that can be asked without a repository."""
+        with self._session.send(Ask("GET", "/v2/", "a sign that it is a registry"), (), ok=(_OK,)):
+            pass
+
+    def put_manifest(self, repository: str, reference: Digest | str, manifest: BytesBlob) -> Digest | None:
+        """Store a manifest or index by its digest, or move a tag to it.
+
+        Returns the subject that the registry has noted (OCI-Subject); None also from one without the referrers API:
+        `referrers.attach` sees to that.
+        """
         what = f"the push of {repository}{'@' if isinstance(reference, Digest) else ':'}{reference}"
         data = manifest.data
         ask = Ask(
@@ -135,8 +154,22 @@ class RegistryClient:
         ok = (_OK, _CREATED, _ACCEPTED, _NO_CONTENT)
         with self._session.send(ask, (Scope.push(repository),), ok=ok) as response:
             said = response.headers.get("docker-content-digest")
+            subject = response.headers.get("oci-subject")
         if said is not None and said != str(manifest.descriptor.digest):
             raise ContentInvalid(f"{self.registry} stored {said} for {what} of {manifest.descriptor.digest}")
+        return None if subject is None else _digest_of(subject, self.registry)
+
+    def delete_manifest(self, repository: str, reference: Digest | str) -> bool:
+        """Delete a manifest, or a tag alone; False where there was none. Many registries refuse, some for tags only.
+
+        What refers to another manifest is deleted by `referrers.detach`, which keeps the list of that one right.
+        """
+        joint = "@" if isinstance(reference, Digest) else ":"
+        return self._delete(repository, f"manifests/{reference}", f"{repository}{joint}{reference}")
+
+    def delete_blob(self, repository: str, digest: Digest) -> bool:
+        """Delete a blob; False where there was none. Manifests that need it are not looked for."""
+        return self._delete(repository, f"blobs/{digest}", f"the blob sha256:{digest.short} of {repository}")
 
     def upload(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> BlobOutcome:
         """Make the repository have a blob: not at all where it exists, by mounting where that works, else sent."""
@@ -177,11 +210,17 @@ class RegistryClient:
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise ContentInvalid(f"{self.registry} gave no list of tags for {repository}") from error
             yield from (tag for tag in page if isinstance(tag, str))
-            following = _NEXT.search(response.headers.get("link", ""))
+            following = next_page(response.headers.get("link", ""))
             if following is None:
                 return
-            url = self._session.resolve(following[1])
+            url = self._session.resolve(following)
         raise RegistryError(f"{self.registry} gives the tags of {repository} in too many pages")
+
+    def _delete(self, repository: str, path: str, what: str) -> bool:
+        ask = Ask("DELETE", f"/v2/{repository}/{path}", f"the deletion of {what}")
+        ok = (_OK, _ACCEPTED, _NO_CONTENT, _NOT_FOUND)
+        with self._session.send(ask, (Scope.delete(repository),), ok=ok) as response:
+            return response.status != _NOT_FOUND
 
     def _scopes(self, repository: str) -> tuple[Scope, ...]:
         return (Scope.push(repository) if self._access is Access.PUSH else Scope.pull(repository),)

@@ -77,7 +77,8 @@ class Sending:
         end = min(self._offset + chunk_bytes, self._blob.descriptor.size_bytes)
         with self._send("PATCH", self._location, end) as response:
             if response.status not in _TAKEN:
-                raise self._lost(response)
+                # unknown before anything was sent: not the upload is, but this way of sending
+                raise self._lost(response, whole=self._offset == 0)
             # some say nothing of what they have got, and then it is all of it
             reached = _reached(response)
             self._offset = end if reached is None else self._bounded(reached, end)
@@ -92,7 +93,7 @@ class Sending:
         url = f"{self._location}{joint}digest={quote(str(digest), safe='')}"
         with self._send("PUT", url, self._blob.descriptor.size_bytes) as response:
             if response.status not in _DONE:
-                raise self._lost(response)
+                raise self._lost(response, whole=False)
             said = response.headers.get("docker-content-digest")
         if said is not None and said != str(digest):
             raise ContentInvalid(f"{self._session.registry} stored {said} for {self._what}")
@@ -142,9 +143,8 @@ class Sending:
             raise Lost(silent, whole=False)
         self._offset, self._location, self._certain = reached, location, True
 
-    def _lost(self, response: Response) -> Lost:
-        error = self._session.refused(response, Ask("PUT", self._location, self._what))
-        return Lost(error, whole=self._offset > 0)
+    def _lost(self, response: Response, *, whole: bool) -> Lost:
+        return Lost(self._session.refused(response, Ask("PUT", self._location, self._what)), whole=whole)
 
     def _bounded(self, reached: int, most: int) -> int:
         if reached > most:

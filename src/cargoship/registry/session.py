@@ -94,11 +94,13 @@ class Session:
             answer = self._wire.send(ask, authorization=header)
         return self._judge(replace(answer, own=own and answer.own), ask, ok)
 
-    def content(self, ask: Ask, scopes: Iterable[Scope], *, limit_bytes: int) -> tuple[Response, bytes]:
-        """A whole small answer with status 200; raises ContentInvalid past `limit_bytes`, RegistryError's family."""
+    def content(
+        self, ask: Ask, scopes: Iterable[Scope], *, limit_bytes: int, ok: Collection[int] = (_OK,)
+    ) -> tuple[Response, bytes]:
+        """A whole small answer; raises ContentInvalid past `limit_bytes`, RegistryError's family."""
 
         def attempt() -> tuple[Response, bytes]:
-            with self.once(ask, scopes, ok=(_OK,)) as response:
+            with self.once(ask, scopes, ok=ok) as response:
                 try:
                     return response, read_all(response, limit_bytes=limit_bytes, what=ask.what)
                 except ConnectionBroken as broken:

@@ -1,0 +1,207 @@
+"""Referrers through the API and through the fallback tag, and deletions."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from cargoship.errors import CargoshipError, ContentInvalid, RegistryError
+from cargoship.oci.descriptor import BytesBlob, MediaType
+from cargoship.oci.digest import Digest
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.referrers import attach, detach, fallback_tag, list_referrers
+from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
+from cargoship.testing.contents import Contents
+from support.pushing import REPOSITORY, client_of
+
+_SUBJECT = BytesBlob.of(MediaType.OCI_MANIFEST, b'{"schemaVersion":2,"layers":[]}')
+_DIGEST = _SUBJECT.descriptor.digest
+
+
+def _artifact(name: str, kind: str = "application/x-sbom", subject: BytesBlob | None = _SUBJECT) -> BytesBlob:
+    document: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": MediaType.OCI_MANIFEST,
+        "artifactType": kind,
+        "layers": [],
+        "annotations": {"name": name},
+    }
+    if subject is not None:
+        about = subject.descriptor
+        document["subject"] = {"mediaType": about.media_type, "digest": str(about.digest), "size": about.size_bytes}
+    return BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps(document).encode())
+
+
+def _registry(*, api: bool, **options: object) -> InMemoryRegistry:
+    contents = Contents(referrers=api, **options)  # type: ignore[arg-type]
+    return InMemoryRegistry(address="https://registry.example", contents=contents)
+
+
+def _client(registry: InMemoryRegistry) -> RegistryClient:
+    client = client_of(registry.host, transport=InMemoryTransport(registry))
+    client.put_manifest(REPOSITORY, "1", _SUBJECT)
+    return client
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_what_is_attached_is_listed(*, api: bool) -> None:
+    registry = _registry(api=api, referrers_page=2)
+    with _client(registry) as client:
+        assert list_referrers(client, REPOSITORY, _DIGEST) == ()
+        sboms = [_artifact(str(number)) for number in range(5)]
+        signature = _artifact("s", "application/x-signature")
+        for artifact in (*sboms, signature, sboms[0]):
+            attach(client, REPOSITORY, artifact)
+        everything = list_referrers(client, REPOSITORY, _DIGEST)
+        assert {entry.digest for entry in everything} == {a.descriptor.digest for a in (*sboms, signature)}
+        (found,) = list_referrers(client, REPOSITORY, _DIGEST, artifact_type="application/x-signature")
+        assert (found.digest, found.artifact_type) == (signature.descriptor.digest, "application/x-signature")
+        assert (found.annotations, found.size_bytes) == ({"name": "s"}, signature.descriptor.size_bytes)
+        assert (fallback_tag(_DIGEST) in registry.tags(REPOSITORY)) is not api
+        assert detach(client, REPOSITORY, signature.descriptor.digest)
+        assert not detach(client, REPOSITORY, signature.descriptor.digest)
+        left = list_referrers(client, REPOSITORY, _DIGEST)
+        assert {entry.digest for entry in left} == {a.descriptor.digest for a in sboms}
+
+
+def test_a_config_stands_in_for_an_artifacts_type() -> None:
+    document = json.loads(_artifact("x").data)
+    del document["artifactType"], document["annotations"]
+    registry = _registry(api=False)
+    with _client(registry) as client:
+        config = BytesBlob.of("application/x-config", b"{}")
+        client.upload(REPOSITORY, config)
+        document["config"] = {"mediaType": "application/x-config", "digest": str(Digest.of(b"{}")), "size": 2}
+        attach(client, REPOSITORY, BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps(document).encode()))
+        (found,) = list_referrers(client, REPOSITORY, _DIGEST)
+    assert (found.artifact_type, found.annotations) == ("application/x-config", {})
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        _artifact("x", subject=None),
+        BytesBlob.of("x", b"[]"),
+        BytesBlob.of("x", b"no json"),
+        BytesBlob.of("x", b'{"subject":{"digest":"md5:1"}}'),
+        BytesBlob.of("x", b'{"subject":7}'),
+    ],
+)
+def test_what_refers_to_nothing_cannot_be_attached(manifest: BytesBlob) -> None:
+    registry = _registry(api=True)
+    with _client(registry) as client, pytest.raises(ContentInvalid):
+        attach(client, REPOSITORY, manifest)
+    assert len(registry.contents.repositories[REPOSITORY].manifests) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("GET", "/referrers/", status=404),
+        Fault("GET", "/referrers/", status=405),
+        Fault("GET", "/referrers/", status=400),
+        Fault("GET", "/referrers/", status=200, headers={"Content-Type": "text/html"}, body=b"<html>hello"),
+    ],
+)
+def test_a_registry_without_the_api_is_asked_for_the_tag(fault: Fault) -> None:
+    registry = _registry(api=False)
+    with _client(registry) as client:
+        attach(client, REPOSITORY, _artifact("x"))
+        registry.faults.append(fault)
+        assert len(list_referrers(client, REPOSITORY, _DIGEST)) == 1
+
+
+def test_nonsense_under_the_tag_is_refused() -> None:
+    registry = _registry(api=False)
+    with _client(registry) as client:
+        client.put_manifest(REPOSITORY, fallback_tag(_DIGEST), _artifact("no index"))
+        with pytest.raises(CargoshipError):
+            attach(client, REPOSITORY, _artifact("x"))
+
+
+def test_pages_without_an_end_are_refused() -> None:
+    registry = _registry(api=True)
+    headers = {"Content-Type": MediaType.OCI_INDEX, "Link": '<?again>; rel="next"'}
+    body = b'{"schemaVersion":2,"manifests":[]}'
+    registry.faults.append(Fault("GET", "", status=200, headers=headers, body=body, times=None))
+    with _client(registry) as client, pytest.raises(RegistryError, match="too many pages"):
+        list_referrers(client, REPOSITORY, _DIGEST)
+
+
+@pytest.mark.parametrize("writers", [8])
+def test_writers_on_other_machines_do_not_lose_each_others_entries(
+    writers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoTurns:
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *exc: object) -> None: ...
+
+    # other machines know nothing of this process's lock
+    monkeypatch.setattr("cargoship.registry.referrers._writing", NoTurns())
+    registry = _registry(api=False)
+    _client(registry).close()
+    artifacts = [_artifact(str(number)) for number in range(writers)]
+    failures: list[BaseException] = []
+    gate = threading.Barrier(writers)
+
+    def write(artifact: BytesBlob) -> None:
+        try:
+            with client_of(registry.host, transport=InMemoryTransport(registry)) as client:
+                gate.wait(10.0)
+                attach(client, REPOSITORY, artifact)
+        except BaseException as error:  # noqa: BLE001 - asserted below
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(artifact,)) for artifact in artifacts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with client_of(registry.host, transport=InMemoryTransport(registry)) as client:
+        found = {entry.digest for entry in list_referrers(client, REPOSITORY, _DIGEST)}
+    assert found == {artifact.descriptor.digest for artifact in artifacts}
+
+
+def test_a_writer_that_overwrites_is_noticed() -> None:
+    registry = _registry(api=False)
+    empty = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+
+    class Quarrel(InMemoryTransport):
+        """Another writer, that read the list before ours was in it and writes a moment later."""
+
+        writes = 0
+
+        def send(self, request: object) -> object:  # type: ignore[override]
+            answer = super().send(request)  # type: ignore[arg-type]
+            if request.method == "PUT" and fallback_tag(_DIGEST) in request.url and self.writes < 2:  # type: ignore[attr-defined]
+                self.writes += 1
+                with client_of(registry.host, transport=InMemoryTransport(registry)) as other:
+                    other.put_manifest(REPOSITORY, fallback_tag(_DIGEST), BytesBlob.of(MediaType.OCI_INDEX, empty))
+            return answer
+
+    _client(registry).close()
+    with client_of(registry.host, transport=Quarrel(registry)) as client:  # type: ignore[arg-type]
+        attach(client, REPOSITORY, _artifact("x"))
+        assert len(list_referrers(client, REPOSITORY, _DIGEST)) == 1
+
+
+def test_things_are_deleted() -> None:
+    registry = _registry(api=True)
+    with _client(registry) as client:
+        blob = BytesBlob.of("x", b"blob")
+        client.upload(REPOSITORY, blob)
+        assert client.delete_blob(REPOSITORY, blob.descriptor.digest)
+        assert not client.delete_blob(REPOSITORY, blob.descriptor.digest)
+        client.put_manifest(REPOSITORY, "2", _SUBJECT)
+        assert client.delete_manifest(REPOSITORY, "2")
+        assert list(client.tags(REPOSITORY)) == ["1"]
+        assert client.delete_manifest(REPOSITORY, _DIGEST)
+        assert not client.delete_manifest(REPOSITORY, _DIGEST)
+        assert list(client.tags(REPOSITORY)) == []
+        registry.faults.append(Fault("DELETE", "", status=405, body=b'{"errors":[{"code":"UNSUPPORTED"}]}'))
+        with pytest.raises(RegistryError, match="the deletion of me/app:1: UNSUPPORTED"):
+            client.delete_manifest(REPOSITORY, "1")
