@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from cargoship import assemble, compile  # noqa: A004 - the step's own name
+from cargoship.bases.remote import RemoteBases
 from cargoship.cargo.git import read_git_facts
 from cargoship.cargo.project import Binary, load_project
 from cargoship.clock import Clock
@@ -96,20 +97,21 @@ def build(selection: Selection, context: Context) -> BuildResult:
     """Compile, assemble, publish. Raises every error of this package; nothing is published unless all is well."""
     clock = Clock(context.emit)
     made = _decide(selection, context, clock)
-    sources = [gather(image, made, verify=context.verify) for image in made.images]
-    with clock.phase("toolchain"), _checking(made, context):
-        toolchain = _toolchain(_wanted(made, selection, context), context)
-    with clock.measured("compile"):
-        artifacts = compile.run(
-            made.cargo, toolchain,
-            runner=context.runner, env=context.env, cache_dir=context.cache_dir, emit=context.emit,
-        )  # fmt: skip
-    built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
-    programs = [
-        {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
-        for image in made.images
-    ]
-    return _ship(made, sources, programs, context, clock)
+    with _remote_bases(made, context) as remote:
+        sources = [gather(image, made, verify=context.verify, remote=remote.find) for image in made.images]
+        with clock.phase("toolchain"), _checking(made, context):
+            toolchain = _toolchain(_wanted(made, selection, context), context)
+        with clock.measured("compile"):
+            artifacts = compile.run(
+                made.cargo, toolchain,
+                runner=context.runner, env=context.env, cache_dir=context.cache_dir, emit=context.emit,
+            )  # fmt: skip
+        built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
+        programs = [
+            {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
+            for image in made.images
+        ]
+        return _ship(made, sources, programs, context, clock)
 
 
 def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context) -> BuildResult:
@@ -117,13 +119,14 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
     clock = Clock(context.emit)
     overrides = {**selection.overrides, "platforms": tuple(str(platform) for platform in binaries)}
     made = _decide(replace(selection, overrides=overrides), context, clock)
-    with _checking(made, context):
-        sources = [gather(image, made, verify=context.verify) for image in made.images]
-        alone = len(made.images) == 1
-        programs = [
-            {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
-        ]
-    return _ship(made, sources, programs, context, clock)
+    with _remote_bases(made, context) as remote:
+        with _checking(made, context):
+            sources = [gather(image, made, verify=context.verify, remote=remote.find) for image in made.images]
+            alone = len(made.images) == 1
+            programs = [
+                {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
+            ]
+        return _ship(made, sources, programs, context, clock)
 
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
@@ -152,6 +155,12 @@ def _decide(selection: Selection, context: Context, clock: Clock) -> Plan:
     for note in made.notes:
         context.emit(note)
     return made
+
+
+def _remote_bases(made: Plan, context: Context) -> RemoteBases:
+    offline = made.cargo.offline or made.cargo.frozen
+    cache = context.cache_dir / "bases"
+    return RemoteBases(open_client=context.connect, cache=cache, offline=offline, emit=context.emit)
 
 
 def _checking(made: Plan, context: Context) -> AbstractContextManager[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cargoship.bases.base import Base, resolve_base
+from cargoship.bases.base import Base, RemoteBase, resolve_base
 from cargoship.elf.verify import verify_libc
 from cargoship.errors import IncludeInvalid
 from cargoship.oci.compress import Compression
@@ -28,11 +28,11 @@ class Sources:
     compression: Compression
 
 
-def gather(image: ImagePlan, plan: Plan, *, verify: bool) -> Sources:
-    """Find an image's files and its base for every platform.
+def gather(image: ImagePlan, plan: Plan, *, verify: bool, remote: RemoteBase) -> Sources:
+    """Find an image's files and its base for every platform; `remote` finds bases in registries.
 
-    Raises IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, and with `verify`
-    CannotStart for a base without the C library that programs are linked with.
+    Raises IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family, and
+    with `verify` CannotStart for a base without the C library that programs are linked with.
     """
     settings = image.settings
     store = BlobStore(plan.target_dir / "cargoship" / "blobs")
@@ -45,7 +45,7 @@ def gather(image: ImagePlan, plan: Plan, *, verify: bool) -> Sources:
     bases = {
         platform: resolve_base(
             settings.base, platform,
-            root=image.package.root, store=store, compression=compression, epoch=plan.epoch,
+            root=image.package.root, store=store, compression=compression, epoch=plan.epoch, remote=remote,
         )
         for platform in plan.platforms
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.layer import BlobStore, Layer, build_layer
 from cargoship.oci.layout import read_image
 from cargoship.oci.platform import Platform
+from cargoship.oci.reference import Reference
 from cargoship.oci.tar import Entry, EntryKind
 
 STATIC = "static"
@@ -48,14 +50,26 @@ class Base:
     """Folders of it, where they are known: for `build_layer(below=...)`."""
 
 
-def resolve_base(
-    spec: str, platform: Platform, *, root: Path, store: BlobStore, compression: Compression, epoch: int
-) -> Base:
-    """The base for a platform: `static`, `scratch`, or `oci:FOLDER` with `:tag` or `@digest` where it has several.
+RemoteBase = Callable[[Reference, Platform], Base]
+"""Finds a base in a registry; see `RemoteBases`."""
 
-    A relative folder starts at `root`. `compression` and `epoch` (seconds) are for the layers that are made here.
-    Raises UsageError for a name that is none of these, PlatformUnknown for an image that is not for the platform,
-    ContentInvalid for a damaged layout.
+
+def resolve_base(
+    spec: str,
+    platform: Platform,
+    *,
+    root: Path,
+    store: BlobStore,
+    compression: Compression,
+    epoch: int,
+    remote: RemoteBase,
+) -> Base:
+    """The base for a platform: `static`, `scratch`, `oci:FOLDER`, or a reference in a registry.
+
+    A folder has `:tag` or `@digest` after it where it has several images; a relative one starts at `root`.
+    `compression` and `epoch` (seconds) are for the layers that are made here. Raises UsageError for a name that is
+    none of these, PlatformUnknown for an image that is not for the platform, ContentInvalid for a damaged layout, and
+    what `remote` raises.
     """
     if spec == STATIC:
         entries = static_entries()
@@ -68,11 +82,7 @@ def resolve_base(
         return Base(spec, None, None, (), ImageConfig(), has_loader=False)
     if spec.startswith(_LAYOUT):
         return _from_layout(spec, platform, root)
-    raise UsageError(
-        f"base {spec!r} is not known",
-        hint="use static, scratch, or oci:FOLDER for an image layout, such as one that "
-        "`skopeo copy --all docker://NAME oci:FOLDER:TAG` makes",
-    )
+    return replace(remote(Reference.parse(spec), platform), spec=spec)
 
 
 def _from_layout(spec: str, platform: Platform, root: Path) -> Base:
@@ -80,7 +90,7 @@ def _from_layout(spec: str, platform: Platform, root: Path) -> Base:
     if not (folder / "oci-layout").exists():
         raise UsageError(f"base {spec}: there is no image layout in {folder}")
     image = read_image(folder, select=select, platform=platform)
-    layers = tuple(replace(layer, blob=_oci_blob(layer.blob)) for layer in image.layers)
+    layers = tuple(replace(layer, blob=_Renamed(oci_layer(layer.descriptor), layer.blob)) for layer in image.layers)
     return Base(spec, None, image.digest, layers, image.config, has_loader=None)
 
 
@@ -110,11 +120,9 @@ class _Renamed:
         return self.blob.open()
 
 
-def _oci_blob(blob: Blob) -> Blob:
-    descriptor = blob.descriptor
-    media_type = _OCI_NAMES.get(descriptor.media_type)
-    if media_type is not None:
-        return _Renamed(replace(descriptor, media_type=media_type), blob)
-    if descriptor.media_type not in _LAYER_TYPES:
+def oci_layer(descriptor: Descriptor) -> Descriptor:
+    """A layer under the name that an OCI manifest has for its type; raises ContentInvalid for what has none."""
+    media_type = _OCI_NAMES.get(descriptor.media_type, descriptor.media_type)
+    if media_type not in _LAYER_TYPES:
         raise ContentInvalid(f"the base has a layer of the type {descriptor.media_type}, which is not supported")
-    return blob
+    return replace(descriptor, media_type=media_type)

@@ -52,6 +52,12 @@ package_options = _group(
     ),
 )
 
+offline_option = click.option(
+    "--offline",
+    is_flag=True,
+    help="Use only what is on this machine: for cargo, and for a base that was used before.",
+)
+
 compile_options = _group(
     click.option("--profile", metavar="NAME", help="Cargo profile.  [default: release]"),
     click.option(
@@ -64,7 +70,7 @@ compile_options = _group(
         default=None,
         help="Insist on Cargo.lock as it is, or let cargo change it.  [default: insist where there is one]",
     ),
-    click.option("--offline", is_flag=True, help="Let cargo use only what is on this machine."),
+    offline_option,
     click.option("--frozen", is_flag=True, help="Both --locked and --offline."),
     click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Parallel compiler processes."),
 )
@@ -97,7 +103,9 @@ image_options = _group(
         help="Name for the image, such as ghcr.io/me/{name}:{version}; may be repeated.",
     ),
     click.option(
-        "--base", metavar="BASE", help="What the image stands on: static, scratch, or oci:DIR.  [default: static]"
+        "--base",
+        metavar="BASE",
+        help="What the image stands on: static, scratch, oci:DIR, or an image in a registry.  [default: static]",
     ),
     click.option(
         "--compression", type=click.Choice(["gzip", "zstd", "none"]), help="Compression of layers.  [default: gzip]"

@@ -26,6 +26,7 @@ from cargoship.oci.platform import Platform
 )
 @options.package_options
 @options.libc_option
+@options.offline_option
 @options.image_options
 @options.destination_options
 @options.record_options

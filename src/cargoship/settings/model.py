@@ -132,9 +132,11 @@ class Settings:
         "static",
         group=_IMAGE,
         shown='"static"',
-        example='"oci:../bases/debian"',
+        example='"debian:12-slim"',
         doc="What the image stands on: `static` (built in: CA certificates, time zones, users, /tmp), `scratch` "
-        "(nothing), or `oci:FOLDER`, an OCI image layout, with `:tag` or `@digest` after it to choose one of several.",
+        "(nothing), an image in a registry such as `gcr.io/distroless/cc-debian12:nonroot`, or `oci:FOLDER`, an OCI "
+        "image layout. Both take a `:tag` or `@digest` after them; with a digest the base stays the same. "
+        "Layers that the registry of the image has, or can mount, are not downloaded.",
     )
     compression: str = _setting(
         kinds.choice("gzip", "zstd", "none"),

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from cargoship.errors import UsageError
+from cargoship.oci.reference import Reference
+
 _USER_PART = re.compile(r"[0-9]+|[a-z_][a-z0-9_-]*\$?", re.IGNORECASE)
 _ID_MAX = 4294967294
 _PORT_MAX = 65535
@@ -179,10 +182,18 @@ def duration_ns(text: str) -> int:
 
 
 def base(text: str) -> str:
-    """Check a base image: `static`, `scratch` or `oci:FOLDER[:tag or @digest]`."""
+    """Check a base image: `static`, `scratch`, `oci:FOLDER[:tag or @digest]`, or a reference in a registry."""
     if text in {"static", "scratch"} or (text.startswith("oci:") and len(text) > len("oci:")):
         return text
-    raise ValueError(f'{text!r} is not a base: use "static", "scratch" or "oci:FOLDER"')
+    # a bare word would be an image of Docker Hub, and is rather a mistyped name of what is built in
+    if not re.search("[:/@]", text):
+        known = '"static", "scratch", "oci:FOLDER", or an image with its tag, such as "debian:12"'
+        raise ValueError(f"{text!r} is not a base: use {known}")
+    try:
+        Reference.parse(text)
+    except UsageError as error:
+        raise ValueError(error.message) from error
+    return text
 
 
 def image_name(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from cargoship.bases.base import Base, resolve_base
 from cargoship.bases.static import static_entries
-from cargoship.errors import ContentInvalid, PlatformUnknown, UsageError
+from cargoship.errors import CargoshipError, ContentInvalid, PlatformUnknown, RegistryUnreachable, UsageError
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.image import make_image
 from cargoship.oci.index import index_of
@@ -23,7 +23,11 @@ from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP, small_index
 
 def base_of(spec: str, tmp_path: Path, platform: Platform = AMD64) -> Base:
     store = BlobStore(tmp_path / "store")
-    return resolve_base(spec, platform, root=tmp_path, store=store, compression=GZIP, epoch=EPOCH)
+    return resolve_base(spec, platform, root=tmp_path, store=store, compression=GZIP, epoch=EPOCH, remote=nowhere)
+
+
+def nowhere(reference: Reference, platform: Platform) -> Base:
+    raise RegistryUnreachable(f"{reference} for {platform}")
 
 
 def test_static_has_what_a_static_program_looks_for() -> None:
@@ -94,8 +98,8 @@ def test_layers_in_dockers_words_get_oci_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "platform", "error", "says"),
     [
-        ("debian:12", AMD64, UsageError, "skopeo copy"),
-        ("", AMD64, UsageError, "static"),
+        ("debian:12", AMD64, RegistryUnreachable, "docker.io/library/debian:12 for linux/amd64"),
+        ("", AMD64, UsageError, "not an image reference"),
         ("oci:", AMD64, UsageError, "no image layout"),
         ("oci:nowhere", AMD64, UsageError, "nowhere"),
         ("oci:base:2", AMD64, UsageError, "docker.io/library/base:1"),
@@ -104,7 +108,7 @@ def test_layers_in_dockers_words_get_oci_names(tmp_path: Path) -> None:
     ],
 )
 def test_bases_that_are_not_there(
-    tmp_path: Path, spec: str, platform: Platform, error: type[UsageError], says: str
+    tmp_path: Path, spec: str, platform: Platform, error: type[CargoshipError], says: str
 ) -> None:
     write_layout(tmp_path / "base", small_index(tmp_path / "blobs"), names=[Reference.parse("base:1")])
     with pytest.raises(error) as caught:
