@@ -53,15 +53,17 @@ def writing(path: Path, *, temporary: Path | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` when the block ends well, and is removed when it does not.
 
-    The folder is made if need be. The file is not forced to the disk. Raises OutputError when it cannot be written.
+    The folder is made if need be. Only this user can read a `private` file, from its first byte on. The file is not
+    forced to the disk. Raises OutputError when it cannot be written.
     """
     unfinished = path.parent / f".{path.name[:64]}.{secrets.token_hex(8)}.tmp"
     with writing(path, temporary=unfinished):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = unfinished.open("xb")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
+        stream = os.fdopen(descriptor, "wb")
     try:
         with writing(path, temporary=unfinished):
             with stream:

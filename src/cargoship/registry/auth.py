@@ -43,6 +43,24 @@ class _Realm:
     service: str
 
 
+@dataclass
+class _Identity:
+    """Credentials, or none, and the tokens that they were good for."""
+
+    found: Found | None
+    tokens: list[_Token] = field(default_factory=list, repr=False)
+
+    def secrets(self) -> list[str]:
+        """Everything of it that nobody else may see."""
+        secrets = [token.header.partition(" ")[2] for token in self.tokens]
+        credential = None if self.found is None else self.found.credential
+        if isinstance(credential, Login):
+            secrets += [credential.password, _basic(credential).partition(" ")[2]]
+        elif credential is not None:
+            secrets.append(credential.token)
+        return secrets
+
+
 class Authenticator:
     """What one registry wants to see in Authorization; shared by threads."""
 
@@ -65,60 +83,57 @@ class Authenticator:
         self._emit = emit
         self._insecure = insecure
         self._lock = threading.RLock()
-        self._looked = False
-        self._found: Found | None = None
-        self._basic: str | None = None
+        self._identities: dict[str | None, _Identity] = {}
+        self._used: _Identity | None = None
+        self._basic = False
         self._realm: _Realm | None = None
-        self._tokens: list[_Token] = []
 
     @property
     def source(self) -> str | None:
-        """Where the credentials that are used came from; None without any."""
-        return None if self._found is None else self._found.source
+        """Where the credentials that were used last came from; None without any."""
+        found = None if self._used is None else self._used.found
+        return None if found is None else found.source
 
     def header(self, scopes: Iterable[Scope]) -> str | None:
         """What to send at first, from what earlier answers taught; None: nothing. Raises as `answer` does."""
+        scopes = tuple(scopes)
         with self._lock:
-            if self._basic is not None:
-                return self._basic
+            if self._basic:
+                return _basic_of(self._look(scopes))
             if self._realm is None:
                 return None
-            return self._token(self._realm, merge_scopes(scopes))
+            return self._token(self._realm, merge_scopes(scopes), self._look(scopes))
 
     def answer(self, challenges: str, scopes: Iterable[Scope], *, rejected: str | None) -> str | None:
         """What to send after a 401 that answered `rejected`; None: there is nothing else to try.
 
         Raises Unauthorized, RegistryUnreachable or RegistryRefused when the token server says no or nothing.
         """
+        scopes = tuple(scopes)
         with self._lock:
             offered = {challenge.scheme: challenge for challenge in parse_challenges(challenges)}
             if (bearer := offered.get("bearer")) is not None:
                 return self._answer_bearer(bearer, scopes, rejected)
             if "basic" in offered:
-                found = self._look()
-                if found is not None and isinstance(found.credential, Login):
-                    self._basic = _basic(found.credential)
-                    return None if self._basic == rejected else self._basic
+                header = _basic_of(self._look(scopes))
+                self._basic = header is not None
+                return None if header == rejected else header
             return None
 
     def redact(self, text: str) -> str:
         """The same text without any secret that this authenticator has sent: some servers echo what they got."""
         with self._lock:
-            secrets = [token.header.partition(" ")[2] for token in self._tokens]
-            credential = None if self._found is None else self._found.credential
-        if isinstance(credential, Login):
-            secrets += [credential.password, _basic(credential).partition(" ")[2]]
-        elif credential is not None:
-            secrets.append(credential.token)
+            secrets = [secret for identity in self._identities.values() for secret in identity.secrets()]
         for secret in secrets:
             if secret:
                 text = text.replace(secret, "***")
         return text
 
-    def _answer_bearer(self, challenge: Challenge, scopes: Iterable[Scope], rejected: str | None) -> str | None:
+    def _answer_bearer(self, challenge: Challenge, scopes: tuple[Scope, ...], rejected: str | None) -> str | None:
         wanted = merge_scopes((*scopes, *parse_scopes(challenge.parameters.get("scope", ""))))
-        self._tokens = [token for token in self._tokens if token.header != rejected]
-        found = self._look()
+        identity = self._look(scopes)
+        identity.tokens = [token for token in identity.tokens if token.header != rejected]
+        found = identity.found
         if found is not None and isinstance(found.credential, RegistryToken):
             header = f"Bearer {found.credential.token}"
             return None if header == rejected else header
@@ -132,15 +147,15 @@ class Authenticator:
                 hint="cargoship does not do that; the registry's token realm must be an https address",
             )
         self._realm = _Realm(url, challenge.parameters.get("service", ""))
-        return self._token(self._realm, wanted)
+        return self._token(self._realm, wanted, identity)
 
-    def _token(self, realm: _Realm, scopes: tuple[Scope, ...]) -> str:
+    def _token(self, realm: _Realm, scopes: tuple[Scope, ...], identity: _Identity) -> str:
         now = self._budget.clock()
-        self._tokens = [token for token in self._tokens if token.expires_at > now]
-        for token in self._tokens:
+        identity.tokens = [token for token in identity.tokens if token.expires_at > now]
+        for token in identity.tokens:
             if covers(token.scopes, scopes):
                 return token.header
-        found = self._look()
+        found = identity.found
         try:
             content = self._fetch(*_token_request(realm, scopes, found, self._registry))
         except Unauthorized as error:
@@ -150,16 +165,27 @@ class Authenticator:
             ) from error
         value, lifetime_s = _parse_token(content, self._registry)
         token = _Token(f"Bearer {value}", scopes, now + max(lifetime_s - _MARGIN_S, 1.0))
-        self._tokens.append(token)
+        identity.tokens.append(token)
         return token.header
 
-    def _look(self) -> Found | None:
-        if not self._looked:
-            self._found = self._credentials.find(self._registry)
-            self._looked = True
-            where = "no credentials" if self._found is None else f"the credentials from {self._found.source}"
-            self._emit(Note(f"{self._registry}: using {where}", Level.VERBOSE))
-        return self._found
+    def _look(self, scopes: tuple[Scope, ...]) -> _Identity:
+        """Who this client is for the repository of the first scope: the one that a request is about."""
+        repository = scopes[0].name if scopes else None
+        if repository not in self._identities:
+            found = self._credentials.find(self._registry, repository)
+            known = next((each for each in self._identities.values() if each.found == found), None)
+            if known is None:
+                where = "no credentials" if found is None else f"the credentials from {found.source}"
+                self._emit(Note(f"{self._registry}: using {where}", Level.VERBOSE))
+            self._identities[repository] = known or _Identity(found)
+        self._used = self._identities[repository]
+        return self._used
+
+
+def _basic_of(identity: _Identity) -> str | None:
+    """The header for Basic; None where there is no password."""
+    found = identity.found
+    return _basic(found.credential) if found is not None and isinstance(found.credential, Login) else None
 
 
 def _basic(login: Login) -> str:

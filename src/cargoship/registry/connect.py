@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from cargoship.events import Emit
 from cargoship.process import Runner
 from cargoship.registry.budget import DEFAULT_TOTAL_S, Budget
+from cargoship.registry.certificates import certificates_of
 from cargoship.registry.client import Access, RegistryClient
-from cargoship.registry.credentials import ConfigFiles
+from cargoship.registry.credentials import ConfigFiles, Credentials
 from cargoship.version import __version__
 
 _INSECURE = "CARGOSHIP_INSECURE_REGISTRIES"
@@ -25,24 +26,33 @@ def connect(
     access: Access = Access.PULL,
     insecure: Collection[str] | None = None,
     total_s: float = DEFAULT_TOTAL_S,
+    credentials: Credentials | None = None,
 ) -> RegistryClient:
     """A client of `registry` (host[:port]); nothing is sent before it is used.
 
     `env` names configuration files, proxies and certificates, and is what credential helpers get. `insecure` are
     the hosts to speak plain http to, besides loopback ones (default: what `env` names). `total_s` is how long all
-    of it may take. Close the client, or use it as a context.
+    of it may take. `credentials` stand in for those of the configuration files. Close the client, or use it as a
+    context.
     """
     from cargoship.registry.transport import HttpTransport  # noqa: PLC0415 - loads httpx2, see its docstring
 
     return RegistryClient(
         registry,
-        credentials=ConfigFiles(env, runner, emit, user_id=os.getuid() if hasattr(os, "getuid") else None),
+        credentials=credentials or ConfigFiles(env, runner, emit, user_id=user_id()),
         transport=HttpTransport(env=env, agent=f"cargoship/{__version__}"),
         emit=emit,
         access=access,
         insecure=insecure_hosts(env) if insecure is None else insecure,
         budget=Budget(total_s),
+        # who keeps certificates for a host does not mean plain http
+        secure=certificates_of(registry, env) is not None,
     )
+
+
+def user_id() -> int | None:
+    """The number by which podman names a user's folder; None where there are no such numbers."""
+    return os.getuid() if hasattr(os, "getuid") else None
 
 
 def warm() -> None:

@@ -1,7 +1,7 @@
 """Where credentials come from: the files and helper programs that docker and podman use.
 
 Formats: docker/cli's config file (cli/config/configfile), docker-credential-helpers' protocol, and
-containers-auth.json(5). Nothing here is ever written, and no secret is put into a message.
+containers-auth.json(5). Nothing here is ever written (`keeping.py` does that), and no secret is put into a message.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from cargoship.events import Emit, Level, Note
 from cargoship.oci.reference import DOCKER_HUB
 from cargoship.process import Command, Runner
 
-_HUB_KEY = "https://index.docker.io/v1/"
-_HUB_NAMES = (_HUB_KEY, DOCKER_HUB, "index.docker.io", "registry-1.docker.io")
-_HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_HELPER_TIMEOUT_S = 30.0
-_TOKEN_USER = "<token>"  # noqa: S105 - the name by which helpers say that the secret is an identity token
-_FILE_BYTES = 4 << 20
+HUB_KEY = "https://index.docker.io/v1/"
+HUB_NAMES = (HUB_KEY, DOCKER_HUB, "index.docker.io", "registry-1.docker.io")
+HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+HELPER_TIMEOUT_S = 30.0
+TOKEN_USER = "<token>"  # noqa: S105 - the name by which helpers say that the secret is an identity token
+FILE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Found:
 class Credentials(Protocol):
     """Finds the credential for a registry."""
 
-    def find(self, registry: str) -> Found | None:
-        """The first credential that is found for this registry (host[:port]), or None."""
+    def find(self, registry: str, repository: str | None = None) -> Found | None:
+        """The first credential that is found for this registry (host[:port]) and repository, or None."""
         ...
 
 
@@ -79,7 +79,7 @@ class FixedCredentials:
     credential: Credential
     source: str = "the caller"
 
-    def find(self, registry: str) -> Found | None:
+    def find(self, registry: str, repository: str | None = None) -> Found | None:  # noqa: ARG002 - the protocol's
         """See `Credentials.find`."""
         return Found(self.credential, self.source) if registry == self.registry else None
 
@@ -87,7 +87,7 @@ class FixedCredentials:
 class NoCredentials:
     """For registries that want none."""
 
-    def find(self, registry: str) -> Found | None:  # noqa: ARG002 - the protocol's signature
+    def find(self, registry: str, repository: str | None = None) -> Found | None:  # noqa: ARG002 - the protocol's
         """See `Credentials.find`."""
         return None
 
@@ -104,12 +104,21 @@ class ConfigFiles:
     runner: Runner
     emit: Emit
     user_id: int | None = None
+    _files: dict[Path, Mapping[str, object] | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _answers: dict[tuple[str, str], Credential | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
-    def find(self, registry: str) -> Found | None:
-        """See `Credentials.find`. A file or helper that does not work is passed over with a warning."""
+    def find(self, registry: str, repository: str | None = None) -> Found | None:
+        """See `Credentials.find`. A file or helper that does not work is passed over with a warning.
+
+        Each file is read once, each helper asked once, as long as this object lives.
+        """
         for path in self.files():
-            config = self._read(path)
-            if config is not None and (found := self._find_in(config, path, registry)) is not None:
+            if path not in self._files:
+                self._files[path] = self._read(path)
+            config = self._files[path]
+            if config is not None and (found := self._find_in(config, path, registry, repository)) is not None:
                 return found
         return None
 
@@ -130,7 +139,7 @@ class ConfigFiles:
     def _read(self, path: Path) -> Mapping[str, object] | None:
         try:
             with path.open("rb") as file:
-                config = json.loads(file.read(_FILE_BYTES))
+                config = json.loads(file.read(FILE_BYTES))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -147,27 +156,32 @@ class ConfigFiles:
     def _warn(self, text: str) -> None:
         self.emit(Note(text, Level.WARNING))
 
-    def _find_in(self, config: Mapping[str, object], path: Path, registry: str) -> Found | None:
-        names = _HUB_NAMES if registry == DOCKER_HUB else (registry,)
-        for helper in _helpers(config, names):
-            if (credential := self._ask(helper, names[0])) is not None:
+    def _find_in(self, config: Mapping[str, object], path: Path, registry: str, repository: str | None) -> Found | None:
+        names = HUB_NAMES if registry == DOCKER_HUB else (registry,)
+        # helpers know registries only; files may know namespaces and repositories in them
+        for helper in helpers_of(config, names):
+            if (helper, names[0]) not in self._answers:
+                self._answers[helper, names[0]] = self._ask(helper, names[0])
+            if (credential := self._answers[helper, names[0]]) is not None:
                 return Found(credential, f"docker-credential-{helper} (named in {path})")
         auths = config.get("auths")
+        entries: dict[str, object] = {}
         for key, entry in auths.items() if isinstance(auths, Mapping) else ():
-            if _key_host(str(key)) in {_key_host(name) for name in names} and isinstance(entry, Mapping):
-                credential = _from_entry(entry)
-                if credential is not None:
-                    return Found(credential, str(path))
+            entries.setdefault(key_place(str(key)), entry)
+        for place in _places(names, repository):
+            entry = entries.get(place)
+            if isinstance(entry, Mapping) and (credential := _from_entry(entry)) is not None:
+                return Found(credential, str(path))
         return None
 
     def _ask(self, helper: str, server: str) -> Credential | None:
         program = f"docker-credential-{helper}"
-        if not _HELPER_NAME.fullmatch(helper):
+        if not HELPER_NAME.fullmatch(helper):
             self._warn(f"{helper!r} is not a credential helper's name")
             return None
         command = Command((program, "get"), env=self.env)
         try:
-            done = self.runner.run(command, stdin=server.encode(), timeout_s=_HELPER_TIMEOUT_S)
+            done = self.runner.run(command, stdin=server.encode(), timeout_s=HELPER_TIMEOUT_S)
         except ToolMissing:
             self._warn(f"the credential helper {program} is not on PATH")
             return None
@@ -187,7 +201,7 @@ class ConfigFiles:
             return None
         if not answer.secret:
             return None
-        return IdentityToken(answer.secret) if answer.username == _TOKEN_USER else Login(answer.username, answer.secret)
+        return IdentityToken(answer.secret) if answer.username == TOKEN_USER else Login(answer.username, answer.secret)
 
 
 class _HelperAnswer(msgspec.Struct, rename="pascal"):
@@ -195,7 +209,7 @@ class _HelperAnswer(msgspec.Struct, rename="pascal"):
     secret: str
 
 
-def _helpers(config: Mapping[str, object], names: Iterable[str]) -> Iterator[str]:
+def helpers_of(config: Mapping[str, object], names: Iterable[str]) -> Iterator[str]:
     """The helpers to ask, the one for this registry first."""
     chosen = config.get("credHelpers")
     if isinstance(chosen, Mapping):
@@ -205,7 +219,17 @@ def _helpers(config: Mapping[str, object], names: Iterable[str]) -> Iterator[str
         yield store
 
 
-def _key_host(key: str) -> str:
+def _places(names: Iterable[str], repository: str | None) -> Iterator[str]:
+    """The keys that may hold a credential, the most particular first: containers-auth.json(5)."""
+    hosts = tuple(dict.fromkeys(key_place(name) for name in names))
+    path = repository or ""
+    while path:
+        yield from (f"{host}/{path}" for host in hosts)
+        path = path.rpartition("/")[0]
+    yield from hosts
+
+
+def key_place(key: str) -> str:
     """A key of `auths` without scheme and API version: docker has written all of these over the years."""
     bare = re.sub(r"^https?://", "", key).rstrip("/")
     return re.sub(r"/v[12]$", "", bare)

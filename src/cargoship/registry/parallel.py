@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cargoship.registry.budget import Budget, Stopped
+from cargoship.registry.budget import Budget, Halt
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -36,20 +36,22 @@ def each(work: Callable[[T], R], items: Sequence[T], *, jobs: int, budget: Budge
     for item in items:
         waiting.put(item)
     done: queue.SimpleQueue[_Good[R] | BaseException] = queue.SimpleQueue()
-    threads = [
-        threading.Thread(target=_run, args=(work, waiting, done, budget), name=f"registry-{number}", daemon=True)
-        for number in range(min(jobs, len(items)))
-    ]
-    finished = False
-    try:
-        for thread in threads:
-            thread.start()
-        yield from _results(done, len(items))
-        finished = True
-    finally:
-        if not finished:
-            budget.stop()
-        _join(threads)
+    # what fails ends this work alone: the budget serves on
+    with budget.part() as halt:
+        threads = [
+            threading.Thread(target=_run, args=(work, waiting, done, budget, halt), name=f"registry-{n}", daemon=True)
+            for n in range(min(jobs, len(items)))
+        ]
+        finished = False
+        try:
+            for thread in threads:
+                thread.start()
+            yield from _results(done, len(items))
+            finished = True
+        finally:
+            if not finished:
+                halt.set()
+            _join(threads)
 
 
 def _results(done: queue.SimpleQueue[_Good[R] | BaseException], count: int) -> Iterator[R]:
@@ -65,15 +67,15 @@ def _run(
     waiting: queue.SimpleQueue[T],
     done: queue.SimpleQueue[_Good[R] | BaseException],
     budget: Budget,
+    halt: Halt,
 ) -> None:
-    with contextlib.suppress(queue.Empty, Stopped):
+    budget.obey(halt)
+    with contextlib.suppress(queue.Empty):
         while True:
             item = waiting.get_nowait()
-            budget.check()
             try:
+                budget.check()
                 done.put(_Good(work(item)))
-            except Stopped:
-                raise
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, whatever it is
                 done.put(error)
                 return

@@ -81,7 +81,8 @@ def refused(refusal: Refusal, *, registry: str, asked: str, credentials: str | N
 
 def _login_hint(registry: str, credentials: str | None) -> str:
     if credentials is None:
-        return f"no credentials for {registry} were found: log in with `docker login {registry}` or podman's"
+        ways = f"`cargoship login {registry}` or `docker login {registry}`"
+        return f"no credentials for {registry} were found: log in with {ways}"
     return f"{registry} does not accept the credentials from {credentials}: log in again"
 
 

@@ -123,6 +123,11 @@ class Session:
             return parts._replace(scheme="https").geturl()
         return url
 
+    @property
+    def credentials_used(self) -> str | None:
+        """Where the credentials came from that the registry asked for; None when it asked for none."""
+        return self._auth.source
+
     def refused(self, response: Response, ask: Ask) -> RegistryError:
         """The error for an answer that was let through as possible, and is a refusal after all; closes it."""
         return self._error(self._wire.refusal(response), ask)

@@ -16,6 +16,7 @@ from typing import Self
 
 import httpx2
 
+from cargoship.registry.certificates import HostCertificates, certificates_of
 from cargoship.registry.exchange import ConnectionBroken, Evidence, Request, Response
 from cargoship.registry.proxies import proxy_for
 
@@ -33,13 +34,13 @@ class Timeouts:
 
 
 class HttpTransport:
-    """Real connections. `env` gives proxies (HTTPS_PROXY, NO_PROXY and so on) and SSL_CERT_FILE, SSL_CERT_DIR."""
+    """Real connections. `env` gives proxies (HTTPS_PROXY, NO_PROXY and so on), SSL_CERT_FILE, SSL_CERT_DIR, certs.d."""
 
     def __init__(self, *, env: Mapping[str, str], timeouts: Timeouts | None = None, agent: str = "cargoship") -> None:
         self._env = env
         self._timeouts = timeouts or Timeouts()
         self._agent = agent
-        self._pools: dict[tuple[bool, str | None], httpx2.HTTPTransport] = {}
+        self._pools: dict[tuple[bool, str | None, HostCertificates | None], httpx2.HTTPTransport] = {}
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Response:
@@ -78,26 +79,42 @@ class HttpTransport:
         """The connections for this kind of address: plain ones never pay for loading certificates."""
         secure = url.scheme == "https"
         proxy = proxy_for(url.scheme, url.host, url.port, self._env)
+        own = certificates_of(url.netloc.decode("ascii", "replace"), self._env) if secure else None
         with self._lock:
-            if (secure, proxy) not in self._pools:
-                self._pools[secure, proxy] = httpx2.HTTPTransport(
-                    verify=self._certificates() if secure or proxy else False,
+            if (secure, proxy, own) not in self._pools:
+                self._pools[secure, proxy, own] = httpx2.HTTPTransport(
+                    verify=self._certificates(own) if secure or proxy else False,
                     trust_env=False,
                     proxy=proxy,
                     limits=httpx2.Limits(
                         max_connections=None, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S
                     ),
                 )
-            return self._pools[secure, proxy]
+            return self._pools[secure, proxy, own]
 
-    def _certificates(self) -> ssl.SSLContext | bool:
+    def _certificates(self, own: HostCertificates | None) -> ssl.SSLContext | bool:
+        """What is trusted: SSL_CERT_FILE and SSL_CERT_DIR or the usual authorities, and what there is for one host."""
         file, folder = self._env.get("SSL_CERT_FILE"), self._env.get("SSL_CERT_DIR")
-        if not file and not folder:
+        if not file and not folder and own is None:
             return True
+        # OpenSSL does not say which file it could not read
+        reading = ""
         try:
-            return ssl.create_default_context(cafile=file or None, capath=folder or None)
+            if file or folder:
+                reading = f"SSL_CERT_FILE {file}" if file else f"SSL_CERT_DIR {folder}"
+                context = ssl.create_default_context(cafile=file or None, capath=folder or None)
+            else:
+                context = httpx2.create_ssl_context(trust_env=False)
+            for authority in () if own is None else own.authorities:
+                reading = str(authority)
+                context.load_verify_locations(authority)
+            if own is not None and own.client is not None:
+                reading = " or ".join(map(str, own.client))
+                # a key that is locked has nobody to ask for its password
+                context.load_cert_chain(*own.client, password="")
         except OSError as error:
-            raise ConnectionBroken(f"cannot read SSL_CERT_FILE {file or folder}: {error}", permanent=True) from error
+            raise ConnectionBroken(f"cannot read {reading}: {error}", permanent=True) from error
+        return context
 
 
 class _Body:

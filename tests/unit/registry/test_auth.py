@@ -136,8 +136,8 @@ def test_403_reads_differently_from_401(index: Index) -> None:
 
 def test_credentials_are_looked_up_only_when_asked_for(index: Index, registry: InMemoryRegistry) -> None:
     class Untouched:
-        def find(self, registry: str) -> None:
-            pytest.fail(f"looked up for {registry}")
+        def find(self, registry: str, repository: str | None = None) -> None:
+            pytest.fail(f"looked up for {registry} {repository}")
 
     with client_of(registry.host, credentials=Untouched()) as client:
         push(client, index, "1")

@@ -84,6 +84,43 @@ def test_a_config_file_gives(
     assert told.notes == []
 
 
+@pytest.mark.parametrize(
+    ("registry", "repository", "user"),
+    [
+        ("r.example", "foo/bar/image", "image"),
+        ("r.example", "foo/bar/other", "foo"),
+        ("r.example", "foo", "foo"),
+        ("r.example", "foobar/image", "all"),
+        ("r.example", None, "all"),
+        ("docker.io", "library/nginx", "nginx"),
+        ("docker.io", "library/redis", "hub"),
+        ("quay.io", "x/y", None),
+    ],
+)
+def test_the_most_particular_key_counts(
+    registry: str, repository: str | None, user: str | None, tmp_path: Path
+) -> None:
+    keys = {
+        "r.example/foo/bar/image": "image",
+        "https://r.example/foo/": "foo",
+        "r.example": "all",
+        "docker.io/library/nginx": "nginx",
+        _HUB: "hub",
+    }
+    config = {"auths": {key: _auth(name) for key, name in keys.items()}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), Told()).find(registry, repository)
+    assert (found and found.credential) == (Login(user, _SECRET) if user else None)
+
+
+def test_a_helper_is_asked_once(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore": "desk"}')
+    runner = ScriptedRunner({"docker-credential-desk": _answer("u", "x")})
+    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, Told())
+    assert files.find("ghcr.io", "a/b") == files.find("ghcr.io", "c")
+    assert len(runner.asked) == 1
+
+
 def test_a_helper_is_asked_for_docker_hub_by_its_old_address(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"credsStore": "desk"}')
     runner = ScriptedRunner({"docker-credential-desk": _answer("u", "x")})
@@ -142,7 +179,8 @@ def test_the_files_are_asked_in_order(tmp_path: Path) -> None:
     for path in reversed(paths):
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(json.dumps({"auths": {"ghcr.io": _auth(path.name)}}))
-        found = files.find("ghcr.io")
+        # each file is read once by each object
+        found = ConfigFiles(env, SystemRunner(), Told()).find("ghcr.io")
         assert found is not None
         assert found.source == str(path)
 
