@@ -16,6 +16,8 @@ COMMANDS: dict[str, str] = {
     "inspect": "cargoship.cli.inspect",
     "copy": "cargoship.cli.copy",
     "merge": "cargoship.cli.merge",
+    "login": "cargoship.cli.login",
+    "logout": "cargoship.cli.logout",
     "doctor": "cargoship.cli.doctor",
     "schema": "cargoship.cli.schema",
 }

@@ -174,6 +174,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--jobs",
     ),
     "What to mend": ("--fix",),
+    "Who you are": ("--username", "--password-stdin"),
     "The image": ("--tag", "--base", "--compression", "--no-verify"),
     "Where it goes": ("--push", "--load", "--output", "--metadata-file", "--image-refs", "--dry-run"),
     "How it talks": ("--verbose", "--quiet", "--color", "--progress", "--json", "--help"),

@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -72,6 +72,7 @@ class World:
     stderr: TextIO
     clock: Callable[[], float] = time.monotonic
     pipeline: Pipeline | None = None
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
 
     @classmethod
     def system(cls, pipeline: Pipeline | None = None) -> World:
