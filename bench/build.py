@@ -1,8 +1,8 @@
 """cargoship build --push beside bare cargo-zigbuild, in one run on one machine.
 
-    .venv/bin/python bench/build.py [--projects web-service,openssl-tool]
+    .venv/bin/python bench/build.py [--projects small-service,web-service,openssl-tool]
 
-For each example project it measures, with each side in a target folder and a Zig cache of its own:
+    .venv/bin/python bench/build.py [--projects small-service,web-service,openssl-tool]
 
   cold, Zig's cache empty   an empty target folder, an empty cache: an ephemeral runner
   cold, Zig's cache warm    an empty target folder, the cache as the run before left it
@@ -178,10 +178,11 @@ def built_sysroot(context: Context) -> Path | None:
 
 @contextlib.contextmanager
 def prepared(name: str, env: Mapping[str, str]) -> Iterator[tuple[Path, Path]]:
-    """A copy of an example with its dependencies downloaded, and a folder for what is built."""
+    """A copy of a project with its dependencies downloaded, and a folder for what is built."""
     with tempfile.TemporaryDirectory(prefix="cargoship-bench-", dir="/var/tmp") as scratch:
         project = Path(scratch) / name
-        shutil.copytree(REPOSITORY / "examples" / name, project, ignore=shutil.ignore_patterns("target"))
+        source = next(path for folder in ("bench", "examples") if (path := REPOSITORY / folder / name).is_dir())
+        shutil.copytree(source, project, ignore=shutil.ignore_patterns("target"))
         fetch = [env["CARGO"], "fetch", "--locked"]
         subprocess.run(fetch, cwd=project, env=dict(env), check=True, capture_output=True)
         yield project, Path(scratch) / "build"
@@ -190,10 +191,11 @@ def prepared(name: str, env: Mapping[str, str]) -> Iterator[tuple[Path, Path]]:
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--projects", default="web-service,openssl-tool")
+    parser.add_argument("--projects", default="small-service,web-service,openssl-tool")
     parser.add_argument("--unchanged-runs", type=int, default=3)
     options = parser.parse_args()
     env = {"CARGO": shutil.which("cargo") or "cargo", **os.environ, **distribution_rust()}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its byte code
     context = Context(env, REPOSITORY, SystemRunner())
     sysroot = built_sysroot(context)
     print(f"{os.cpu_count()} processors; {' '.join(TARGETS)}")

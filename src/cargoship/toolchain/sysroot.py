@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,13 +107,18 @@ def build(
             with tempfile.TemporaryDirectory(prefix=_MAKING, dir=root) as scratch:
                 work = Path(scratch)
                 _compile(work, [library.triple for library in wanted], rust, stream, env, offline=offline)
-                for library in wanted:
+
+                def finish(library: StandardLibrary) -> None:
                     made = work / "done" / library.triple
                     _collect(work / "target" / library.triple / "release" / "deps", made / "lib")
                     if library.musl is not None:
                         into = made / "lib" / "self-contained"
                         make_start_files(runner, zig, library.row, library.musl, into, env=env)
                     made.rename(library.folder)
+
+                # Zig compiles a C library one file after the other
+                with ThreadPoolExecutor(len(wanted)) as workers:
+                    list(workers.map(finish, wanted))
     except OSError as error:
         raise OutputError(
             f"cannot build the standard library in {root}: {os.strerror(error.errno or 0)}",
