@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.engine import Engine
 from support.programs import CARGOSHIP, REPOSITORY, RunCargoship, distribution_rust, run
 from support.registry import RunningRegistry, running_registry
+
+# How long an example takes is the machine's affair: a busy one must not fail a test.
+settings.register_profile("cargoship", deadline=None)
+settings.load_profile("cargoship")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
