@@ -22,6 +22,8 @@ from cargoship.registry.wire import Answer, Ask, Wire
 _UNAUTHORIZED = 401
 _OK = 200
 _BAD_REQUEST = 400
+_ANSWERS_MAX = 2
+"""Once for the challenge, and once for a token that had ended when it arrived."""
 _TOKEN_BYTES = 1 << 20
 _PROBE_S = 2.0
 """A plain server may wait for the end of a line that a TLS handshake never sends."""
@@ -55,6 +57,7 @@ class Session:
         """Whether this registry takes blobs in one piece only."""
         self._doubtful = self.base.startswith("http:")
         self.budget = budget or Budget()
+        self.budget.whom = registry
         self.patience = patience or Patience()
         self._wire = Wire(registry, transport=transport, budget=self.budget, patience=self.patience, insecure=insecure)
         self._auth = Authenticator(
@@ -85,8 +88,12 @@ class Session:
             ask, answer = self._send_first(ask)
         else:
             answer = self._wire.send(ask, authorization=header)
-        if answer.response.status == _UNAUTHORIZED and own and answer.own:
+        for number in range(_ANSWERS_MAX):
             challenge = answer.response.headers.get("www-authenticate", "")
+            # a token that was given for less than was asked for is not bettered by another one
+            hopeless = number > 0 and "insufficient_scope" in challenge
+            if answer.response.status != _UNAUTHORIZED or not own or not answer.own or hopeless:
+                break
             refusal = self._wire.refusal(answer.response)
             header = self._auth.answer(challenge, scopes, rejected=header)
             if header is None:
