@@ -74,7 +74,7 @@ def refused(refusal: Refusal, *, registry: str, asked: str, credentials: str | N
     said = f"{registry} refused {asked}: {refusal}"
     if refusal.status == _UNAUTHORIZED:
         return Unauthorized(said, hint=_login_hint(registry, credentials))
-    if refusal.status == _FORBIDDEN and not refusal.mentions("quota", "immutable"):
+    if refusal.status == _FORBIDDEN and not refusal.mentions("quota", "immutable", "name_unknown"):
         return Forbidden(said, hint=_rights_hint(registry, credentials))
     return RegistryRefused(said, hint=_hint(refusal))
 
@@ -102,7 +102,14 @@ def _hint(refusal: Refusal) -> str | None:
 
 
 _HINTS_BY_WORD = (
-    (("immutable", "cannot be overwritten"), "that tag may not be moved: push under another one"),
+    (
+        ("name_unknown", "does not exist in the registry", "repositorynotfound"),
+        "that repository does not exist, and some registries want it to be created before the first push: create it",
+    ),
+    (
+        ("immutable", "cannot be overwritten", "imagetagalreadyexists"),
+        "that tag may not be moved: push under another one",
+    ),
     (("quota", "storage limit"), "the registry's storage is used up: delete old images or raise its limit"),
 )
 _HINTS_BY_STATUS = {

@@ -149,7 +149,7 @@ class Session:
             if not heard or not self._speaks_tls():
                 raise
         else:
-            answer, wants_tls = _wanting_tls(answer)
+            answer, wants_tls = _wanting_tls(answer, ask)
             if not wants_tls or not self._speaks_tls():
                 self._doubtful = False
                 return ask, answer
@@ -202,8 +202,8 @@ class Session:
         return persist(attempt, budget=self.budget, patience=self.patience)
 
 
-def _wanting_tls(answer: Answer) -> tuple[Answer, bool]:
-    """Whether a server says that it was asked in plain http and wants TLS, as Go's, nginx and Apache do."""
+def _wanting_tls(answer: Answer, ask: Ask) -> tuple[Answer, bool]:
+    """Whether a server may be saying that it wants TLS, as Go's, nginx and Apache do in words; HEAD has no words."""
     if answer.response.status != _BAD_REQUEST:
         return answer, False
     with answer.response as response:
@@ -212,4 +212,5 @@ def _wanting_tls(answer: Answer) -> tuple[Answer, bool]:
         except (ConnectionBroken, ContentInvalid):
             content = b""
         whole = ReadResponse(response.status, response.headers, content)
-    return replace(answer, response=whole), b"HTTPS" in content or b"SSL" in content
+    wants_tls = ask.method == "HEAD" or b"HTTPS" in content or b"SSL" in content
+    return replace(answer, response=whole), wants_tls
