@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/build.py [--projects small-service,web-service,openssl-tool]
 
-    .venv/bin/python bench/build.py [--projects small-service,web-service,openssl-tool]
+For each project (bench/small-service, or one of examples/) it measures, with each side in a target folder and a
+Zig cache of its own:
 
   cold, Zig's cache empty   an empty target folder, an empty cache: an ephemeral runner
   cold, Zig's cache warm    an empty target folder, the cache as the run before left it

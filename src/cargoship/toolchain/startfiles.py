@@ -22,6 +22,8 @@ from cargoship.toolchain.zig import Zig
 _FROM_MUSL = ("crt1.o", "rcrt1.o", "Scrt1.o", "crti.o", "crtn.o")
 # rustc names these for musl; what they hold in GCC (constructors, exception frames) musl and lld do themselves
 _EMPTY = ("crtbegin.o", "crtbeginS.o", "crtbeginT.o", "crtend.o", "crtendS.o")
+# Zig has taken parts of musl over into libzigc, and memcpy and its like into its compiler runtime
+_ZIGS_PARTS = ("libc.a", "libzigc.a", "libcompiler_rt.a")
 _UNWINDER = (
     "libunwind.cpp",
     "Unwind-EHABI.cpp",
@@ -133,11 +135,13 @@ def _compile_musl(maker: _Maker, into: Path) -> None:
         maker.runner, maker.zig, maker.row, maker.work,
         {**maker.env, "ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)},
     )  # fmt: skip
-    linking.run("cc", *maker.target, "-static", "-O2", "-fno-sanitize=all", str(main), "-o", str(maker.work / "main"))
-    made = next(cache.rglob("libc.a"), None)
-    if made is None:
-        raise SysrootBuildFailed(f"zig {maker.zig.version} made no libc.a for {maker.row.platform}")
-    shutil.copyfile(made, into / "libc.a")
+    # position-independent, for Rust links static programs so on some processors
+    how = ("-static", "-fPIE", "-pie", "-O2", "-fno-sanitize=all")
+    linking.run("cc", *maker.target, *how, str(main), "-o", str(maker.work / "main"))
+    made = [path for name in _ZIGS_PARTS for path in cache.rglob(name)]
+    if len(made) != len(_ZIGS_PARTS):
+        raise SysrootBuildFailed(f"zig {maker.zig.version} made no whole C library for {maker.row.platform}")
+    maker.run("ar", "qcLsD", str(into / "libc.a"), *map(str, made))
 
 
 def _compile_unwinder(maker: _Maker, into: Path) -> None:

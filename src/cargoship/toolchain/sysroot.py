@@ -27,7 +27,7 @@ from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.startfiles import Musl, find_musl, make_start_files
 from cargoship.toolchain.zig import Zig
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of every sysroot's name: a change of how they are built makes new ones."""
 
 _WRAPPER = """#!/bin/sh
