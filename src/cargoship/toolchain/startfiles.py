@@ -64,9 +64,7 @@ def find_musl(row: Row, *, root: Path = Path("/usr/lib")) -> Musl:
     return Musl(folder if complete else None)
 
 
-def make_start_files(
-    runner: Runner, zig: Zig, row: Row, musl: Musl, into: Path, *, env: Mapping[str, str]
-) -> None:
+def make_start_files(runner: Runner, zig: Zig, row: Row, musl: Musl, into: Path, *, env: Mapping[str, str]) -> None:
     """Fill the folder `into` for one target; raises SysrootBuildFailed, OSError."""
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into.parent) as scratch:

@@ -214,5 +214,3 @@ def test_doctor_says_what_each_target_has(
     found = [finding for finding in diagnosis.findings if "linux/" in finding.subject]
     assert [finding.ok for finding in found] == [ok, ok]
     assert all(words in (finding.found or finding.problem) for finding in found)
-
-

@@ -145,9 +145,7 @@ def test_a_link_that_fails_for_the_users_own_reason_fails_with_its_words(wrapper
         (["--target", "wasm32-unknown-unknown", "a.rs"], []),
     ],
 )
-def test_only_our_targets_get_the_sysroot(
-    wrappers: Path, zig: Path, arguments: list[str], expected: list[str]
-) -> None:
+def test_only_our_targets_get_the_sysroot(wrappers: Path, zig: Path, arguments: list[str], expected: list[str]) -> None:
     said = call(wrappers / RUSTC, arguments, zig, CARGOSHIP_SYSROOT_TARGETS="aarch64-x x86_64-unknown-linux-musl")
     assert said == [*arguments, *expected]
 

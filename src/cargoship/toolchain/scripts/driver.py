@@ -12,8 +12,22 @@ import tempfile
 from pathlib import Path
 
 _SOURCES = (".c", ".cc", ".cpp", ".cxx", ".C", ".S", ".s", ".m")
-_VALUE_FOLLOWS = {"-I", "-D", "-U", "-include", "-isystem", "-iquote", "-idirafter", "-x", "-Xclang", "-Xassembler",
-                  "-MF", "-MT", "-MQ", "-mllvm"}
+_VALUE_FOLLOWS = {
+    "-I",
+    "-D",
+    "-U",
+    "-include",
+    "-isystem",
+    "-iquote",
+    "-idirafter",
+    "-x",
+    "-Xclang",
+    "-Xassembler",
+    "-MF",
+    "-MT",
+    "-MQ",
+    "-mllvm",
+}
 _LINK_VALUE_FOLLOWS = {"-L", "-l", "-u", "-T", "-z", "-Xlinker"}
 _LINK_PREFIXES = ("-l", "-L", "-Wl,", "-u", "-z", "-T")
 _LINK_FLAGS = {"-rdynamic", "-s", "-static-pie", "-pie"}
@@ -54,8 +68,18 @@ def main(triple: str, language: str, zig_target: str, zig_cpu: str, *arguments: 
         runtime = ["-lc++"] if language == "c++" else []
         # No position-independent program: compilers' own flags differ, and a test program needs none.
         return subprocess.call(
-            [f"cargoship-{triple}-ld", "-static", "-o", output, str(start / "crt1.o"), str(start / "crti.o"),
-             *[item for item in objects if item not in {"-pie", "-static-pie"}], *runtime, "-lc", str(start / "crtn.o")]
+            [
+                f"cargoship-{triple}-ld",
+                "-static",
+                "-o",
+                output,
+                str(start / "crt1.o"),
+                str(start / "crti.o"),
+                *[item for item in objects if item not in {"-pie", "-static-pie"}],
+                *runtime,
+                "-lc",
+                str(start / "crtn.o"),
+            ]
         )
 
 
