@@ -48,9 +48,7 @@ def inspect_path(path: Path) -> Inspection:
 
 def inspect_remote(target: str, remote: RemoteIndex) -> Inspection:
     """From what a registry gave."""
-    images = [
-        (each.descriptor, Image(each.manifest.data, each.config.data, layers=())) for each in remote.images
-    ]
+    images = [(each.descriptor, Image(each.manifest.data, each.config.data, layers=())) for each in remote.images]
     root = remote.root.descriptor
     if root.media_type in INDEX_TYPES:
         annotations = dict(decode_index(remote.root.data).annotations)
@@ -66,5 +64,3 @@ def _of_index(target: str, index: Index) -> Inspection:
 
 def _image(descriptor: Descriptor, image: Image) -> InspectedImage:
     return InspectedImage(descriptor, image.manifest, image.config_file)
-
-
