@@ -80,10 +80,10 @@ def test_within_a_registry_blobs_are_mounted(
     run_cargoship: RunCargoship, docker_registry: RunningRegistry, index: Index
 ) -> None:
     with client_of(docker_registry.host) as client:
-        push(client, index, "1", repository="here/app")
-    done = run_cargoship("copy", docker_registry.reference("here/app"), docker_registry.reference("there/app"))
+        push(client, index, "1", repository="mounting/from")
+    done = run_cargoship("copy", docker_registry.reference("mounting/from"), docker_registry.reference("mounting/to"))
     assert "0 blobs pushed (0 B), 9 mounted" in done.stderr
-    assert raw(docker_registry.reference("there/app")) == index.raw
+    assert raw(docker_registry.reference("mounting/to")) == index.raw
 
 
 def test_jobs_push_by_digest_and_the_last_one_merges(
