@@ -6,9 +6,9 @@
     print(result.images[0].reference)  # ghcr.io/me/app@sha256:...
 
 `build` compiles, `pack` takes binaries that exist, `plan_build` only decides, `inspect` looks at any image, `copy` and
-`merge` work on images in registries, `doctor` looks at the toolchain. All of them raise `CargoshipError` or one of its
-families, and tell what happens through `emit`. Importing this package imports nothing else: the rest is loaded with the
-first call.
+`merge` work on images in registries, `pin_base` gives bases their digests, `doctor` looks at the toolchain. All of them
+raise `CargoshipError` or one of its families, and tell what happens through `emit`. Importing this package imports
+nothing else: the rest is loaded with the first call.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cargoship.oci.digest import Digest
     from cargoship.oci.platform import Platform
     from cargoship.oci.reference import Reference
+    from cargoship.pins import PinnedBase
     from cargoship.pipeline import BuildResult, BuiltImage, Context, Diagnosis, Inspection
     from cargoship.plan import Plan, Selection
     from cargoship.process import Runner
@@ -42,6 +43,7 @@ __all__ = [
     "Event",
     "Inspection",
     "Options",
+    "PinnedBase",
     "Plan",
     "Platform",
     "Published",
@@ -54,6 +56,7 @@ __all__ = [
     "inspect",
     "merge",
     "pack",
+    "pin_base",
     "plan_build",
 ]
 
@@ -65,6 +68,7 @@ _HOME = {
     "Digest": "cargoship.oci.digest",
     "Event": "cargoship.events",
     "Inspection": "cargoship.pipeline",
+    "PinnedBase": "cargoship.pins",
     "Plan": "cargoship.plan",
     "Platform": "cargoship.oci.platform",
     "Published": "cargoship.destinations",
@@ -177,6 +181,21 @@ def merge(parts: Sequence[str], *, tags: Sequence[str], **surroundings: Unpack[S
     from cargoship import pipeline  # noqa: PLC0415
 
     return pipeline.merge(parts, tags, _context(surroundings))
+
+
+def pin_base(
+    path: str | os.PathLike[str] = ".", *, packages: Sequence[str] = (), **surroundings: Unpack[Surroundings]
+) -> tuple[PinnedBase, ...]:
+    """Write the digests of the bases of the project in `path` into its Cargo.toml; nothing else of it changes.
+
+    Raises CargoshipError.
+    """
+    from cargoship import pipeline  # noqa: PLC0415
+
+    options: Options = {"packages": packages}
+    if "cwd" in surroundings:
+        options["cwd"] = surroundings["cwd"]
+    return pipeline.pin_base(_selection(path, options), _context(surroundings))
 
 
 def doctor(path: str | os.PathLike[str] = ".", *, fix: bool = False, **options: Unpack[Options]) -> Diagnosis:

@@ -30,6 +30,7 @@ from cargoship.inspection import Inspection
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.platform import Platform
+from cargoship.pins import PinnedBase, pin_base
 from cargoship.plan import ImagePlan, Output, Plan, Selection, choose_epoch, choose_packages, make_plan
 from cargoship.registry.connect import warm
 from cargoship.settings.sources import load_flags, load_settings
@@ -44,12 +45,14 @@ __all__ = [
     "Context",
     "Diagnosis",
     "Inspection",
+    "PinnedBase",
     "build",
     "copy",
     "doctor",
     "inspect",
     "merge",
     "pack",
+    "pin_base",
     "plan",
 ]
 

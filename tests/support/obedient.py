@@ -20,6 +20,7 @@ from cargoship.destinations import Published
 from cargoship.errors import CargoshipError, CompileFailed, RegistryUnreachable
 from cargoship.events import CompileProgress, Level, Note, PhaseEnded, PhaseStarted, ToolOutput
 from cargoship.oci.platform import Platform
+from cargoship.pins import PinnedBase
 from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
 from cargoship.plan import Plan, Selection
 from cargoship.process import Command
@@ -59,6 +60,10 @@ class Obedient:
 
     def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
         del parts, tags
+        return self._behaviour(context)
+
+    def pin_base(self, selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
+        del selection
         return self._behaviour(context)
 
 
@@ -108,6 +113,10 @@ class Recorder:
     def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
         self.command, self.names, self.context = "merge", (*tags, *parts), context
         raise Recorded("merge")
+
+    def pin_base(self, selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
+        self.command, self.selection, self.context = "base pin", selection, context
+        raise Recorded("base pin")
 
 
 def fail_to_compile(context: Context) -> Never:

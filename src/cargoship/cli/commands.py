@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "merge": "cargoship.cli.merge",
     "login": "cargoship.cli.login",
     "logout": "cargoship.cli.logout",
+    "base": "cargoship.cli.base",
     "doctor": "cargoship.cli.doctor",
     "schema": "cargoship.cli.schema",
 }

@@ -34,15 +34,17 @@ def _group(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 
 path_argument = click.argument("path", type=_FILE, default=".", metavar="[PATH]")
 
+package_option = click.option(
+    "-p",
+    "--package",
+    "packages",
+    multiple=True,
+    metavar="NAME",
+    help="Package to ship; may be repeated.  [default: the one in PATH, else the default members]",
+)
+
 package_options = _group(
-    click.option(
-        "-p",
-        "--package",
-        "packages",
-        multiple=True,
-        metavar="NAME",
-        help="Package to ship; may be repeated.  [default: the one in PATH, else the default members]",
-    ),
+    package_option,
     click.option(
         "--bin",
         "bins",

@@ -84,14 +84,24 @@ def reference_page() -> str:
         for name in COMMANDS:
             command = cargoship.get_command(root, name)
             if command is not None:
-                parts.append("\n".join(_command(command, click.Context(command, info_name=name, parent=root))))
+                parts += _pages(command, click.Context(command, info_name=name, parent=root))
     return "\n".join(parts) + "\n" + _TAIL + "".join(_codes())
 
 
+def _pages(command: click.Command, ctx: click.Context) -> Iterator[str]:
+    """A command's page, or those of a group's commands."""
+    if isinstance(command, click.Group):
+        for name, member in command.commands.items():
+            yield from _pages(member, click.Context(member, info_name=name, parent=ctx))
+    else:
+        yield "\n".join(_command(command, ctx))
+
+
 def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
-    yield f"## cargoship {ctx.info_name}\n"
+    yield f"## {ctx.command_path}\n"
     arguments = " ".join(each.make_metavar(ctx) for each in command.params if isinstance(each, click.Argument))
-    yield f"    cargoship {ctx.info_name} [OPTIONS] {arguments}".rstrip() + "\n"
+    # click puts a group's options and arguments into the path; ours have none
+    yield f"    {ctx.command_path} [OPTIONS] {arguments}".rstrip() + "\n"
     yield inspect.cleandoc(command.help or "") + "\n"
     named = {name: each for each in command.get_params(ctx) if isinstance(each, click.Option) for name in each.opts}
     placed: set[str] = set()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
     from cargoship.destinations import Published
     from cargoship.oci.platform import Platform
+    from cargoship.pins import PinnedBase
     from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
     from cargoship.plan import Plan, Selection
 
@@ -59,6 +60,10 @@ class Pipeline(Protocol):
 
     def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
         """See `cargoship.transfers.merge`."""
+        ...
+
+    def pin_base(self, selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
+        """See `cargoship.pins.pin_base`."""
         ...
 
 

@@ -135,8 +135,8 @@ class Settings:
         example='"debian:12-slim"',
         doc="What the image stands on: `static` (built in: CA certificates, time zones, users, /tmp), `scratch` "
         "(nothing), an image in a registry such as `gcr.io/distroless/cc-debian12:nonroot`, or `oci:FOLDER`, an OCI "
-        "image layout. Both take a `:tag` or `@digest` after them; with a digest the base stays the same. "
-        "Layers that the registry of the image has, or can mount, are not downloaded.",
+        "image layout. Both take a `:tag` or `@digest` after them; with a digest the base stays the same, and "
+        "`cargoship base pin` writes it. Layers that the registry of the image has, or can mount, are not downloaded.",
     )
     compression: str = _setting(
         kinds.choice("gzip", "zstd", "none"),

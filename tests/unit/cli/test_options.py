@@ -103,4 +103,6 @@ def test_images_are_copied_and_merged_by_their_names() -> None:
     assert (recorder.command, recorder.names) == ("copy", ("a/b:1", "c/d:1", "linux/arm64"))
     assert asked("copy", "a/b:1", "c/d:1", "--all").names == ("a/b:1", "c/d:1", None)
     recorder = asked("merge", "-t", "a/b:1", "-t", "a/b:2", "a/b@sha256:1", "a/b@sha256:2")
+    pinned = asked("base", "pin", "sub", "-p", "a")
+    assert (pinned.command, pinned.selection.packages) == ("base pin", ("a",))
     assert (recorder.command, recorder.names) == ("merge", ("a/b:1", "a/b:2", "a/b@sha256:1", "a/b@sha256:2"))

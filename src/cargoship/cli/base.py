@@ -1,0 +1,17 @@
+"""`cargoship base`: what can be done about bases."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from cargoship.cli.base_pin import command as pin
+
+
+@click.group()
+def base() -> None:
+    """Look after the base images that the settings name."""
+
+
+base.add_command(pin)
+
+command = base

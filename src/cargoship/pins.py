@@ -1,0 +1,112 @@
+"""Bases by digest: what a tag stands for now, written into the settings in Cargo.toml and nothing else changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cargoship.bases.remote import RemoteBases
+from cargoship.cargo.project import MANIFEST, Package, Project, load_project
+from cargoship.context import Context
+from cargoship.errors import SettingsInvalid, UsageError
+from cargoship.oci.files import atomic_file, writing
+from cargoship.oci.reference import Reference
+from cargoship.plan import Selection, choose_packages
+from cargoship.settings.sources import load_settings
+
+
+@dataclass(frozen=True)
+class PinnedBase:
+    """A base in the settings of a manifest: as it was written, and as it is written now."""
+
+    manifest: Path
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A `base` setting: in `[package.metadata.cargoship]` or `[workspace.metadata.cargoship]` of a manifest."""
+
+    manifest: Path
+    section: str
+    spec: str
+
+
+def pin_base(selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
+    """Give the bases of the chosen packages the digests that their tags stand for now, in Cargo.toml.
+
+    A base that has a tag and a digest gets a new digest, one that has a digest alone stays. Raises ProjectError's
+    family, SettingsInvalid, UsageError where no base is in a registry, RegistryError's family, OutputError.
+    """
+    cargo = Path(context.env.get("CARGO") or "cargo")
+    project = load_project(context.runner, cargo, selection.path, env=context.env)
+    packages = choose_packages(project, selection)
+    load_settings(project, packages, env={}, overrides={})  # says what is wrong with them, if anything is
+    places = list(dict.fromkeys(place for package in packages for place in _places(project, package)))
+    if not places:
+        raise UsageError(
+            "no base in Cargo.toml is an image in a registry",
+            hint='set one in [package.metadata.cargoship], such as base = "debian:12-slim"',
+        )
+    with RemoteBases(open_client=context.connect, cache=context.cache_dir / "bases", emit=context.emit) as bases:
+        pinned = [PinnedBase(place.manifest, place.spec, _pinned(place.spec, bases)) for place in places]
+    for place, found in zip(places, pinned, strict=True):
+        if found.after != found.before:
+            _write(place, found.after)
+    return tuple(pinned)
+
+
+def with_base(text: str, section: str, spec: str) -> str:
+    """The text of a manifest with another `base` in its settings, and every other byte as it was. Pure.
+
+    Raises SettingsInvalid for a base that is spelled in a way that this does not find.
+    """
+    expected: dict[str, Any] = tomllib.loads(text)
+    table = expected[section]["metadata"]["cargoship"]
+    before, table["base"] = table["base"], spec
+    # The name may stand in several places. In the right one it gives exactly the document that is wanted, whatever way
+    # the tables are written in; libraries that edit TOML put some tables elsewhere.
+    for match in re.finditer(re.escape(before), text):
+        changed = text[: match.start()] + spec + text[match.end() :]
+        try:
+            if tomllib.loads(changed) == expected:
+                return changed
+        except tomllib.TOMLDecodeError:
+            continue
+    raise SettingsInvalid("the base cannot be found in its manifest", hint=f'write it yourself: base = "{spec}"')
+
+
+def _places(project: Project, package: Package) -> Iterator[_Place]:
+    """Where a package's base is written, if it is an image in a registry."""
+    own = _Place(package.manifest, "package", str(package.metadata_cargoship.get("base", "")))
+    shared = _Place(project.root / MANIFEST, "workspace", str(project.metadata_cargoship.get("base", "")))
+    place = own if own.spec else shared
+    if place.spec and place.spec not in {"static", "scratch"} and not place.spec.startswith("oci:"):
+        yield place
+
+
+def _pinned(spec: str, bases: RemoteBases) -> str:
+    reference = Reference.parse(spec)
+    if reference.digest is not None and reference.tag is None:
+        return spec
+    digest = bases.digest_of(replace(reference, digest=None))
+    written = spec.partition("@")[0]
+    return f"{written}{'' if reference.tag else ':latest'}@{digest}"
+
+
+def _write(place: _Place, spec: str) -> None:
+    # a manifest may be a link, and has the rights that its owner gave it
+    path = place.manifest.resolve()
+    with writing(path):
+        text = path.read_bytes().decode()
+        mode = path.stat().st_mode
+    changed = with_base(text, place.section, spec)
+    with atomic_file(path) as stream:
+        stream.write(changed.encode())
+        os.fchmod(stream.fileno(), mode)
