@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cargoship.errors import CargoshipError, LockOutdated, ManifestInvalid, UsageError
+from cargoship.errors import CargoshipError, CompileFailed, LockOutdated, ManifestInvalid, UsageError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LOCK = (
@@ -15,6 +15,26 @@ _LOCK = (
 )
 _LOCK_BROKEN = re.compile(r"failed to parse lock file at: (?P<path>.+)")
 _PROFILE = re.compile(r"profile `(?P<name>[^`]+)` is not defined")
+# What is missing on this machine when cargo, or a build script, ends with these words
+_HINTS = {
+    "linker `cc` not found": "build scripts and procedural macros run here and need a C compiler: "
+    "apt-get install gcc libc6-dev",
+    "Unable to find libclang": "bindgen reads C headers with libclang: apt-get install libclang-dev",
+    "is `cmake` not installed?": "a dependency is built with CMake: apt-get install cmake",
+    "Could not find `protoc`": "a dependency is generated from protocol buffers: apt-get install protobuf-compiler",
+    "pkg-config has not been configured to support cross-compilation": "a dependency looks for a C library of the "
+    "system, which is not there for the target; see whether the crate has a feature to compile it (vendored, bundled)",
+}
+
+
+def failure_of(code: int, stderr: str) -> CargoshipError:
+    """Return the error for a run of cargo that ended with `code`, after all that it wrote has been shown."""
+    explained = explain_failure(stderr)
+    if explained is not None:
+        explained.details = None  # cargo's words have been shown as they came
+        return explained
+    hint = next((hint for words, hint in _HINTS.items() if words in stderr), None)
+    return CompileFailed(f"cargo ended with exit code {code}", hint=hint)
 
 
 def explain_failure(stderr: str) -> CargoshipError | None:

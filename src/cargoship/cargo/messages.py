@@ -28,6 +28,7 @@ class _Line(msgspec.Struct, frozen=True):
     executable: str | None = None
     filenames: tuple[str, ...] = ()
     success: bool = False
+    out_dir: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class BuildScriptRun:
     """A package's build script has run, or its result was still good."""
 
     package_id: str
+    out_dir: Path | None = None
 
     @property
     def package(self) -> str:
@@ -73,6 +75,11 @@ class BuildFinished:
 
 
 Message = Artifact | BuildScriptRun | BuildFinished | ToolOutput
+
+
+def is_local(package_id: str) -> bool:
+    """Whether it names a package by its path: one of the workspace, or a path dependency."""
+    return package_id.startswith("path+") or "(path+" in package_id
 
 
 def package_name(package_id: str) -> str:
@@ -104,7 +111,7 @@ def read_message(line: bytes) -> Message | None:
                 filenames=tuple(Path(name) for name in raw.filenames),
             )
         case "build-script-executed":
-            return BuildScriptRun(raw.package_id)
+            return BuildScriptRun(raw.package_id, Path(raw.out_dir) if raw.out_dir else None)
         case "build-finished":
             return BuildFinished(raw.success)
         case _:
