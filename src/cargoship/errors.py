@@ -17,6 +17,8 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- PlatformUnknown         17
     |- SettingsInvalid         20
     |- IncludeInvalid          21
+    |- RecipeInvalid           22   a recipe.json that is none, or that leaves its folder
+    |- WouldOverwrite          23   sources where a recipe's dummies would be written
     |- ToolchainError
     |  |- ToolMissing          30
     |  |- StandardLibraryMissing 31
@@ -128,6 +130,18 @@ class IncludeInvalid(CargoshipError):
     """An include pattern matches nothing, or leaves the project."""
 
     exit_code = 21
+
+
+class RecipeInvalid(CargoshipError):
+    """A recipe that cannot be read, is of an unknown version, or would write outside of its folder."""
+
+    exit_code = 22
+
+
+class WouldOverwrite(CargoshipError):
+    """A recipe would be cooked over a project's own files."""
+
+    exit_code = 23
 
 
 class ToolchainError(CargoshipError):

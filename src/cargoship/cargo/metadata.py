@@ -47,12 +47,13 @@ class RawPackage(msgspec.Struct, frozen=True):
 
 
 class RawMetadata(msgspec.Struct, frozen=True):
-    """The whole answer. `workspace_default_members` came with cargo 1.71."""
+    """The whole answer. `workspace_default_members` came with cargo 1.71, `build_directory` with 1.91."""
 
     packages: tuple[RawPackage, ...]
     workspace_members: tuple[str, ...]
     workspace_root: str
     target_directory: str
+    build_directory: str | None = None
     workspace_default_members: tuple[str, ...] | None = None
     metadata: Any = None
 

@@ -69,6 +69,8 @@ class Project:
     lock: Path | None
     metadata_cargoship: Mapping[str, object] = field(default_factory=dict, hash=False)
     """[workspace.metadata.cargoship] as it stands in the workspace's manifest."""
+    build_dir: Path | None = None
+    """Where cargo keeps what is between, if not in the target directory (build.build-dir)."""
 
     @property
     def manifest(self) -> Path:
@@ -140,6 +142,7 @@ def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:
         selected=next((package for package in packages if package.manifest.resolve() == real), None),
         lock=lock if lock.is_file() else None,
         metadata_cargoship=_cargoship_table(raw.metadata, root / MANIFEST, "workspace.metadata"),
+        build_dir=None if raw.build_directory is None else Path(raw.build_directory),
     )
 
 

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "logout": "cargoship.cli.logout",
     "base": "cargoship.cli.base",
     "doctor": "cargoship.cli.doctor",
+    "recipe": "cargoship.cli.recipe",
     "schema": "cargoship.cli.schema",
 }
 

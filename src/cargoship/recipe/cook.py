@@ -1,0 +1,156 @@
+"""Compile a recipe's dependencies, and leave nothing of the dummies behind that they were compiled with."""
+
+from __future__ import annotations
+
+import enum
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.cargo.command import MESSAGE_FORMAT
+from cargoship.cargo.failure import failure_of
+from cargoship.cargo.progress import PROGRESS_ENV
+from cargoship.cargo.project import MANIFEST, load_project
+from cargoship.cargo.watch import Watched, watch
+from cargoship.errors import UsageError
+from cargoship.events import Emit, Level, Note, PhaseEnded, PhaseStarted
+from cargoship.oci.files import writing
+from cargoship.process import Command, Runner
+from cargoship.recipe.dummies import Dummies, remove_dummies
+from cargoship.recipe.model import Recipe
+from cargoship.recipe.placing import OUTSIDE
+from cargoship.recipe.skeleton import check_free, files_of, write_files
+
+
+class Through(enum.Enum):
+    """What compiles: the subcommand of cargo, or nothing."""
+
+    BUILD = "build"
+    CHECK = "check"
+    CLIPPY = "clippy"
+    ZIGBUILD = "zigbuild"
+    NOTHING = ""
+
+
+@dataclass(frozen=True)
+class Cooking:
+    """How to cook: cargo-chef's options, under its names, and `force`."""
+
+    through: Through = Through.BUILD
+    profile: str = "dev"
+    targets: tuple[str, ...] = ()
+    target_dir: Path | None = None
+    features: tuple[str, ...] = ()
+    all_features: bool = False
+    no_default_features: bool = False
+    unstable: tuple[str, ...] = ()
+    """Values of -Z."""
+    benches: bool = False
+    tests: bool = False
+    examples: bool = False
+    all_targets: bool = False
+    bins: tuple[str, ...] = ()
+    all_bins: bool = False
+    manifest_path: Path | None = None
+    packages: tuple[str, ...] = ()
+    workspace: bool = False
+    offline: bool = False
+    locked: bool = False
+    frozen: bool = False
+    verbose: bool = False
+    timings: bool = False
+    no_std: bool = False
+    jobs: int | None = None
+    force: bool = False
+    """Write over files that no cook has written."""
+
+    def arguments(self) -> tuple[str, ...]:
+        """What follows the program."""
+        flags = {
+            "--no-default-features": self.no_default_features,
+            "--all-features": self.all_features,
+            "--benches": self.benches,
+            "--tests": self.tests,
+            "--examples": self.examples,
+            "--all-targets": self.all_targets,
+            "--bins": self.all_bins,
+            "--workspace": self.workspace,
+            "--offline": self.offline,
+            "--locked": self.locked,
+            "--frozen": self.frozen,
+            "--verbose": self.verbose,
+            "--timings": self.timings,
+        }
+        return (
+            self.through.value,
+            "--message-format",
+            MESSAGE_FORMAT,
+            *(() if self.profile == "dev" else ("--profile", self.profile)),
+            *(word for target in self.targets for word in ("--target", target)),
+            *(() if self.target_dir is None else ("--target-dir", str(self.target_dir))),
+            *(() if self.manifest_path is None else ("--manifest-path", str(self.manifest_path))),
+            *(("--features", ",".join(self.features)) if self.features else ()),
+            *(word for package in self.packages for word in ("--package", package)),
+            *(word for name in self.bins for word in ("--bin", name)),
+            *(word for name in self.unstable for word in ("-Z", name)),
+            *(() if self.jobs is None else ("--jobs", str(self.jobs))),
+            *(flag for flag, given in flags.items() if given),
+        )
+
+
+@dataclass(frozen=True)
+class Stove:
+    """The programs that cook, and what they see: `program` is cargo, or cargo-zigbuild."""
+
+    cargo: Path
+    program: Path
+    env: Mapping[str, str] = field(repr=False)
+
+
+def write_skeleton(recipe: Recipe, cooking: Cooking, root: Path, *, emit: Emit) -> None:
+    """Write manifests, lock file and dummies into `root`.
+
+    Raises WouldOverwrite, UsageError and RecipeInvalid before anything is written, OutputError when that fails.
+    """
+    manifest = root / (cooking.manifest_path or MANIFEST)
+    if not manifest.resolve().is_relative_to(root.resolve()):
+        raise UsageError(f"--manifest-path {cooking.manifest_path} is outside of the folder that is cooked in")
+    files = files_of(recipe, no_std=cooking.no_std)
+    if not cooking.force:
+        check_free(root, files)
+    write_files(root, files)
+    emit(Note(f"{len(files)} files written to {root}", Level.VERBOSE))
+
+
+def compile_dependencies(
+    recipe: Recipe, cooking: Cooking, root: Path, *, stove: Stove, runner: Runner, emit: Emit
+) -> None:
+    """Compile what `write_skeleton` has written into `root`, and remove what its dummies became.
+
+    Raises ManifestInvalid with cargo's words, OutputError, and what a failed compile means. Dummies are removed after a
+    failure too.
+    """
+    env = {**stove.env, **PROGRESS_ENV}
+    if cooking.target_dir is not None:
+        env["CARGO_TARGET_DIR"] = str(root / cooking.target_dir)
+    manifest = root / (cooking.manifest_path or MANIFEST)
+    project = load_project(runner, stove.cargo, manifest, env=env, offline=cooking.offline or cooking.frozen)
+    roots = [project.target_dir, *([] if project.build_dir is None else [project.build_dir])]
+    started = time.monotonic()
+    emit(PhaseStarted("cook", f"{len(recipe.skeleton.manifests)} manifests"))
+    command = Command((str(stove.program), *cooking.arguments()), cwd=root, env=env)
+    emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
+    done: Watched | None = None
+    try:
+        done = watch(runner, command, emit)
+    finally:
+        removed = remove_dummies(Dummies.of(recipe, done), roots, cooking.profile)
+        emit(Note(f"{removed} files and folders of dummies removed", Level.VERBOSE))
+        with writing(root / OUTSIDE):
+            if (root / OUTSIDE).is_dir():
+                shutil.rmtree(root / OUTSIDE)
+    if done.code != 0:
+        raise failure_of(done.code, done.stderr)
+    emit(PhaseEnded("cook", time.monotonic() - started, done.summary))

@@ -1,0 +1,155 @@
+"""Cargo.lock: read, masked, cut down to what is reachable, and written as cargo writes it.
+
+Format: https://doc.rust-lang.org/cargo/reference/resolver.html and cargo's own `resolver::encode`. The file that cargo
+itself writes is read by its shape, twenty times faster than as any TOML; everything else is read as TOML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cargoship.recipe.document import canonical, parse, tables, texts
+
+MASKED = "0.0.1"
+"""The version that every local package has in a recipe; cargo-chef's."""
+
+_ENTRY = re.compile(
+    r'\[\[package\]\]\nname = "(?P<name>[^"\\\n]*)"\nversion = "(?P<version>[^"\\\n]*)"\n'
+    r'(?:source = "(?P<source>[^"\\\n]*)"\n)?(?:checksum = "(?P<checksum>[^"\\\n]*)"\n)?'
+    r"(?:dependencies = \[\n(?P<dependencies>(?: \"[^\"\\\n]*\",\n)*)\]\n)?\n?"
+)
+_HEAD = re.compile(r"(?:#[^\n]*\n)*(?:version = (?P<version>\d+)\n)?\n?")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A package in the lock file."""
+
+    name: str
+    version: str
+    source: str | None = None
+    checksum: str | None = None
+    dependencies: tuple[str, ...] = ()
+    """Each a name, with a version and a source where the name alone could be two."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a package of the workspace, or one that is named by its path."""
+        return self.source is None
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock file; `rest` has what only old or unusual ones hold."""
+
+    version: int | None
+    entries: tuple[Entry, ...]
+    rest: tuple[tuple[str, Any], ...] = ()
+
+    def text(self) -> str:
+        """As cargo writes it, so that cargo leaves it as it is."""
+        parts = [] if self.version is None else [f"version = {self.version}\n"]
+        parts += [_written(entry) for entry in self.entries]
+        if self.rest:
+            parts.append(canonical(dict(self.rest)))
+        return "\n".join(parts)
+
+
+def read_lock(text: str, path: Path) -> Lock:
+    """Read a lock file; raises ManifestInvalid."""
+    head = _HEAD.match(text)
+    position = head.end() if head is not None else 0
+    entries = []
+    while match := _ENTRY.match(text, position):
+        listed = match["dependencies"] or ""
+        dependencies = tuple(line[2:-2] for line in listed.splitlines())
+        entries.append(Entry(match["name"], match["version"], match["source"], match["checksum"], dependencies))
+        position = match.end()
+    if head is not None and position == len(text):
+        return Lock(None if head["version"] is None else int(head["version"]), tuple(entries))
+    return _read_any(text, path)
+
+
+def _read_any(text: str, path: Path) -> Lock:
+    document = parse(text, path)
+    version = document.pop("version", None)
+    entries = tuple(
+        Entry(
+            str(each.get("name", "")),
+            str(each.get("version", "")),
+            each.get("source"),
+            each.get("checksum"),
+            tuple(texts(each.get("dependencies"))),
+        )
+        for each in tables(document.pop("package", None))
+    )
+    return Lock(version if isinstance(version, int) else None, entries, tuple(sorted(document.items())))
+
+
+def mask(lock: Lock, *, keep: Collection[str]) -> Lock:
+    """Give every local package the version MASKED, but those whose names are to keep theirs."""
+    masked = {(each.name, each.version) for each in lock.entries if each.is_local and each.name not in keep}
+    if not masked:
+        return lock
+
+    def reference(text: str) -> str:
+        name, _, version = text.partition(" ")
+        return f"{name} {MASKED}" if (name, version) in masked else text
+
+    entries = (
+        replace(
+            entry,
+            version=MASKED if entry.is_local and (entry.name, entry.version) in masked else entry.version,
+            dependencies=tuple(reference(each) for each in entry.dependencies),
+        )
+        for entry in lock.entries
+    )
+    # where a name is there twice, the order must not follow the version that has gone
+    return replace(lock, entries=tuple(sorted(entries, key=lambda each: (each.name, each.version, each.source or ""))))
+
+
+def ambiguous(lock: Lock) -> frozenset[str]:
+    """Names that several local packages share: their versions are what tells them apart."""
+    local = [entry.name for entry in lock.entries if entry.is_local]
+    return frozenset(name for name in local if local.count(name) > 1) if len(set(local)) < len(local) else frozenset()
+
+
+def reachable(lock: Lock, starts: Iterable[str]) -> Lock:
+    """Keep what the local packages of these names need, directly or not."""
+    by_name: dict[str, list[Entry]] = {}
+    for entry in lock.entries:
+        by_name.setdefault(entry.name, []).append(entry)
+    pending = [entry for name in starts for entry in by_name.get(name, ()) if entry.is_local]
+    found: set[Entry] = set()
+    while pending:
+        entry = pending.pop()
+        if entry not in found:
+            found.add(entry)
+            pending += (each for text in entry.dependencies for each in _meant(text, by_name))
+    rest = tuple((key, value) for key, value in lock.rest if key != "patch")
+    return Lock(lock.version, tuple(entry for entry in lock.entries if entry in found), rest)
+
+
+def _meant(text: str, by_name: dict[str, list[Entry]]) -> list[Entry]:
+    name, _, rest = text.partition(" ")
+    version, _, source = rest.partition(" ")
+    return [
+        entry
+        for entry in by_name.get(name, ())
+        if version in {"", entry.version} and source.strip("()") in {"", entry.source}
+    ]
+
+
+def _written(entry: Entry) -> str:
+    lines = ["[[package]]", f'name = "{entry.name}"', f'version = "{entry.version}"']
+    if entry.source is not None:
+        lines.append(f'source = "{entry.source}"')
+    if entry.checksum is not None:
+        lines.append(f'checksum = "{entry.checksum}"')
+    if entry.dependencies:
+        lines += ["dependencies = [", *(f' "{each}",' for each in entry.dependencies), "]"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,64 @@
+"""From a workspace's files to its recipe. `make_recipe` is pure: `gather` has read everything."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from cargoship.recipe import closure
+from cargoship.recipe.document import canonical, parse
+from cargoship.recipe.gather import Sources, gather
+from cargoship.recipe.lock import mask, reachable, read_lock
+from cargoship.recipe.manifest import Making, Only
+from cargoship.recipe.model import Recipe, Skeleton
+
+
+def prepare(path: Path, *, member: str | None = None) -> Recipe:
+    """Read the workspace around `path` and make its recipe; `member` as for `make_recipe`.
+
+    Raises ManifestNotFound, ManifestInvalid, BinaryUnknown.
+    """
+    return make_recipe(gather(path), member=member)
+
+
+def make_recipe(sources: Sources, *, member: str | None = None) -> Recipe:
+    """The recipe of a workspace, or of what one of its packages or binaries needs.
+
+    Its bytes change when dependencies, features, profiles, targets, the toolchain file or cargo's configuration change,
+    and do not when versions of local packages, code, comments, formatting or descriptions do. Raises BinaryUnknown for
+    an unknown `member`, ManifestInvalid for what cargo would refuse too.
+    """
+    lock = None if sources.lock is None else read_lock(sources.lock, sources.root / "Cargo.lock")
+    making = Making.of(sources, lock)
+    manifests = {folder: making.manifest(local) for folder, local in sources.locals.items()}
+    if member is not None:
+        start = closure.find_member(sources, manifests, member)
+        wanted = closure.closure_of(start, sources, lock)
+        lock = None if lock is None else reachable(lock, [str(start.name)])
+        only = Only(wanted, None if lock is None else frozenset(entry.name for entry in lock.entries))
+        manifests = {
+            folder: making.manifest(sources.locals[folder], only)
+            for folder in wanted | closure.support_of(wanted, sources)
+        }
+    return Recipe(
+        Skeleton(
+            manifests=tuple(sorted(manifests.values(), key=lambda each: each.relative_path)),
+            config_file=None if sources.config is None else canonical(sources.config),
+            lock_file=None if lock is None else mask(lock, keep=making.kept_names).text(),
+            rust_toolchain_file=_toolchain(sources),
+        )
+    )
+
+
+def _toolchain(sources: Sources) -> tuple[Literal["Bare", "Toml"], str] | None:
+    if sources.toolchain is None:
+        return None
+    kind, text = sources.toolchain
+    if kind == "Toml":
+        return kind, canonical(parse(text, sources.root / "rust-toolchain.toml"))
+    # the older file holds the name of a channel, or a document as well
+    try:
+        return kind, canonical(tomllib.loads(text))
+    except tomllib.TOMLDecodeError:
+        return kind, text.strip() + "\n"
