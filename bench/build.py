@@ -69,7 +69,7 @@ def measure(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) ->
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(list(map(str, argv)), cwd=cwd, env=dict(env), stdout=output, stderr=output)
-        peak = _Peak(process.pid)
+        peak = Peak(process.pid)
         code = process.wait()
         wall_s = time.monotonic() - started
         own_mib = peak.stop()
@@ -81,7 +81,7 @@ def measure(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) ->
     return Cost(wall_s, cpu_s, own_mib)
 
 
-class _Peak:
+class Peak:
     """Watches the resident memory of one process."""
 
     def __init__(self, pid: int) -> None:

@@ -1,0 +1,230 @@
+"""cargoship's push beside `skopeo copy` and `docker push` of the same image, each to a docker-registry of its own.
+
+    .venv/bin/python bench/push.py [--mib 64,16,16,16] [--runs 3] [--no-docker]
+
+The image has one layer for each number, of that many MiB that do not compress. Each side pushes it three times:
+
+  first            the registry is empty
+  one layer        the smallest layer is another one
+  nothing          the same image again
+
+Wall and CPU time (wait4) and memory (the peak of /proc) are those of the whole client process, its start included;
+"the push alone" is what a `cargoship build --push` spends on it, whose process runs anyway. cargoship and skopeo read
+an OCI layout, which cargoship verifies first; docker has the image in its engine, which does the work, compression
+included: its CPU and memory are not seen here. Ratios are the other side over cargoship, once for the whole process and
+once for the push alone: above 1 cargoship is quicker. The best of some runs counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from build import Peak  # noqa: E402 - the other benchmark, beside this one
+
+from cargoship.oci.archive import write_archive  # noqa: E402
+from cargoship.oci.compress import Codec, Compression  # noqa: E402
+from cargoship.oci.config import ImageConfig  # noqa: E402
+from cargoship.oci.image import make_image  # noqa: E402
+from cargoship.oci.index import Index, index_of  # noqa: E402
+from cargoship.oci.layer import build_layer  # noqa: E402
+from cargoship.oci.layout import write_layout  # noqa: E402
+from cargoship.oci.platform import Platform  # noqa: E402
+from cargoship.oci.reference import Reference  # noqa: E402
+from cargoship.oci.store import BlobStore  # noqa: E402
+from cargoship.oci.tar import Entry  # noqa: E402
+from support.registry import running_registry  # noqa: E402 - needs the path above
+
+STATES = ("first", "one layer", "nothing")
+_MIB = 1 << 20
+_AMD64 = Platform("linux", "amd64")
+_NAME = "bench/app"
+_PUSH = """
+import os, sys, time
+from pathlib import Path
+from cargoship.events import ignore
+from cargoship.oci.layout import read_layout
+from cargoship.oci.reference import Reference
+from cargoship.process import SystemRunner
+from cargoship.registry import Access, connect, push_index, warm
+layout, name = sys.argv[1:]
+reference = Reference.parse(name)
+index = read_layout(Path(layout), select=None)
+warm()
+env, started = dict(os.environ), time.monotonic()
+with connect(reference.registry, env=env, runner=SystemRunner(), emit=ignore, access=Access.PUSH) as client:
+    push_index(client, index, reference=reference, tags=["1"], emit=ignore)
+print(time.monotonic() - started)
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process cost."""
+
+    wall_s: float
+    cpu_s: float
+    memory_mib: float
+    printed: str
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"{self.wall_s * 1000:8.0f} ms wall {self.cpu_s * 1000:8.0f} ms CPU {self.memory_mib:6.0f} MiB"
+
+
+def measure(argv: Sequence[str | Path]) -> Cost:
+    """Run to the end; a failure shows what was printed and ends the benchmark."""
+    with tempfile.TemporaryFile() as output:
+        started = time.monotonic()
+        process = subprocess.Popen(list(map(str, argv)), stdout=output, stderr=output)
+        peak = Peak(process.pid)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.monotonic() - started
+        memory_mib = peak.stop()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+        if process.returncode:
+            sys.exit(f"{argv} ended with {process.returncode}\n{printed}")
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, memory_mib, printed.strip())
+
+
+@dataclass(frozen=True)
+class Images:
+    """Two images that differ in one layer, as layouts and as archives."""
+
+    folder: Path
+
+    def layout(self, number: int) -> Path:
+        """The OCI layout of image 0 or 1."""
+        return self.folder / f"layout{number}"
+
+    def archive(self, number: int) -> Path:
+        """The same for `docker load`."""
+        return self.folder / f"image{number}.tar"
+
+
+def make_images(folder: Path, sizes_mib: Sequence[int]) -> Images:
+    """Layers of random bytes: what compresses well says more about compressors than about pushes."""
+    store = BlobStore(folder / "blobs")
+    gzip = Compression.of(Codec.GZIP)
+    images = Images(folder)
+
+    def layer(name: str, size_mib: int) -> object:
+        path = folder / "data" / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as file:
+            for _ in range(size_mib):
+                file.write(os.urandom(_MIB))
+        return build_layer([Entry.file(name, path)], store=store, compression=gzip, epoch=0, created_by=name)
+
+    largest_first = sorted(sizes_mib, reverse=True)
+    shared = [layer(f"layer{number}", size_mib) for number, size_mib in enumerate(largest_first[:-1])]
+    for number in (0, 1):
+        layers = [*shared, layer(f"own{number}", largest_first[-1])]
+        image = make_image(
+            platform=_AMD64,
+            config=ImageConfig(entrypoint=("/app",)),
+            layers=layers,  # type: ignore[arg-type]
+            created="1970-01-01T00:00:00Z",
+            annotations={},
+        )
+        index: Index = index_of([image], annotations={})
+        name = Reference.parse(f"localhost/{_NAME}:{number}")
+        write_layout(images.layout(number), index, names=[name])
+        write_archive(images.archive(number), index, names=[name], native=_AMD64)
+    return images
+
+
+def cargoship(images: Images, number: int, host: str) -> Cost:
+    """Through the library that `cargoship build --push` uses, in a process of its own."""
+    return measure([sys.executable, "-c", _PUSH, images.layout(number), f"{host}/{_NAME}:1"])
+
+
+def skopeo(images: Images, number: int, host: str) -> Cost:
+    """The index and its image, digests as they are."""
+    target = f"docker://{host}/{_NAME}:1"
+    options = ["--all", "--preserve-digests", "--dest-tls-verify=false", "-q"]
+    return measure(["skopeo", "copy", *options, f"oci:{images.layout(number)}", target])
+
+
+def docker(images: Images, number: int, host: str) -> Cost:
+    """From the engine, where the image is already."""
+    del images
+    name = f"{host}/{_NAME}:1"
+    subprocess.run(["docker", "tag", f"localhost/{_NAME}:{number}", name], check=True)
+    try:
+        return measure(["docker", "push", "-q", name])
+    finally:
+        subprocess.run(["docker", "rmi", name], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def loaded(images: Images) -> Iterator[None]:
+    """Both images in the engine, and gone afterwards."""
+    names = [f"localhost/{_NAME}:{number}" for number in (0, 1)]
+    for number in (0, 1):
+        subprocess.run(["docker", "load", "-q", "-i", images.archive(number)], check=True, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "rmi", *names], check=False, stdout=subprocess.DEVNULL)
+
+
+def compare(images: Images, work: Path, sides: Sequence[Callable[[Images, int, str], Cost]], runs: int) -> None:
+    """Every side in turn, each with a registry that is empty at first; the best of the runs."""
+    best: dict[tuple[str, str], Cost] = {}
+    for run in range(runs):
+        for side in sides:
+            folder = work / f"{side.__name__}{run}"
+            folder.mkdir()
+            with running_registry(folder) as registry:
+                for state, number in zip(STATES, (0, 1, 1), strict=True):
+                    cost = side(images, number, registry.host)
+                    known = best.get((side.__name__, state))
+                    if known is None or cost.wall_s < known.wall_s:
+                        best[side.__name__, state] = cost
+            shutil.rmtree(folder)
+    for state in STATES:
+        ours = best["cargoship", state]
+        alone_s = float(ours.printed)
+        print(f"{state}\n  cargoship {ours}   of that {alone_s * 1000:.0f} ms the push alone")
+        for side in sides[1:]:
+            theirs = best[side.__name__, state]
+            ratios = f"{theirs.wall_s / ours.wall_s:5.2f} and {theirs.wall_s / alone_s:5.2f} times as long"
+            print(f"  {side.__name__:9} {theirs}   {ratios}")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Parse the options and run everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mib", default="64,16,16,16", help="sizes of the layers")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--no-docker", action="store_true", help="leave docker push out")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="cargoship-bench-") as place:
+        work = Path(place)
+        images = make_images(work, [int(size) for size in options.mib.split(",")])
+        sides: list[Callable[[Images, int, str], Cost]] = [cargoship, skopeo]
+        if options.no_docker:
+            compare(images, work, sides, options.runs)
+        else:
+            with loaded(images):
+                compare(images, work, [*sides, docker], options.runs)
+
+
+if __name__ == "__main__":
+    main()
