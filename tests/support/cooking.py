@@ -118,3 +118,14 @@ def build(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -
         programs={each["target"]["name"]: Path(each["executable"]) for each in units if each["executable"]},
         foreign_seen=len(foreign),
     )
+
+
+def check(built: Built) -> None:
+    """Everything local was compiled, nothing else was, and the programs are the real ones."""
+    assert built.stale == frozenset(), "a dummy was taken for the real crate"
+    assert built.local
+    assert built.foreign_seen
+    assert built.foreign == frozenset()
+    for name, path in built.programs.items():
+        if not name.startswith("build-script"):
+            assert run(path).stdout.startswith("real main\n")

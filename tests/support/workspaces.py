@@ -220,6 +220,48 @@ name = "listed"
     "examples/found.rs": main(),
 }
 
+TRAP: Files = {
+    # everything is written as a recipe writes it: to cargo, the real manifests and the dummies' are one and the same
+    "Cargo.toml": package(
+        "trap",
+        """build = "build.rs"
+[workspace]
+members = ["helper", "maker"]
+[lib]
+name = "trap"
+path = "src/lib.rs"
+[[bin]]
+name = "trap-main"
+path = "src/main.rs"
+[[example]]
+name = "shown"
+path = "examples/shown.rs"
+[[test]]
+name = "itoa"
+path = "tests/itoa.rs"
+[dependencies]
+cfg-if = "1"
+helper = { path = "helper" }
+itoa = "1"
+maker = { path = "maker" }
+""",
+    ),
+    "build.rs": 'fn main() {\n    println!("cargo::rustc-env=MADE=real");\n}\n',
+    "src/lib.rs": 'pub fn told() -> &\'static str {\n    env!("MADE")\n}\n',
+    "src/main.rs": main("trap", "helper").replace("fn main() {", "fn main() {\n    let _ = maker::number!();"),
+    "examples/shown.rs": main("trap"),
+    "tests/itoa.rs": '#[test]\nfn works() {\n    assert_eq!(trap::told(), "real");\n}\n',
+    "helper/Cargo.toml": package(
+        "helper", '[lib]\nname = "helper"\npath = "src/lib.rs"\ncrate-type = ["rlib", "cdylib"]\n'
+    ),
+    "helper/src/lib.rs": LIB,
+    "maker/Cargo.toml": package("maker", '[lib]\nname = "maker"\npath = "src/lib.rs"\nproc-macro = true\n'),
+    "maker/src/lib.rs": (
+        "#[proc_macro]\npub fn number(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n"
+        '    "1".parse().unwrap()\n}\n'
+    ),
+}
+
 SCENARIOS: dict[str, Files] = {
     "single": SINGLE,
     "workspace": WORKSPACE,
@@ -228,6 +270,7 @@ SCENARIOS: dict[str, Files] = {
     "outside": OUTSIDE,
     "no-std": NO_STD,
     "edition-2015": EDITION_2015,
+    "trap": TRAP,
 }
 ROOTS = {"outside": "inner/here"}
 

@@ -102,8 +102,10 @@ def _sweep(folder: Path, dummies: Dummies) -> int:
             hashes.add(match["hash"])
             units.append(entry)
         elif entry.parent.name == "build" and entry.name in dummies.packages:
-            units += (unit / "fingerprint" for unit in _entries(entry) if unit.name not in dummies.foreign)
-            units += (unit for unit in _entries(entry) if unit.name not in dummies.foreign)
+            inside = list(_entries(entry))
+            ours = [unit for unit in inside if unit.name not in dummies.foreign]
+            units += (unit / "fingerprint" for unit in ours)
+            units += ours if len(ours) < len(inside) else [entry]
     files = [
         entry
         for entry in _entries(folder / "deps", folder / "examples")
