@@ -5,7 +5,7 @@ Layers go from slow to fast: base, included files, binaries. What is the same fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cargoship.bases.base import Base
@@ -22,8 +22,8 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NONROOT = 65532
 
 
-def layers_of(sources: Sources, base: Base, binaries: Mapping[str, Path], *, epoch: int) -> tuple[Layer, ...]:
-    """The layers that an image has above its base, for one platform.
+def layers_of(sources: Sources, base: Base, binaries: Mapping[str, Path], *, epoch: int) -> Iterator[Layer]:
+    """The layers that an image has above its base, for one platform, each as soon as it is made.
 
     `binaries` are paths by name, `epoch` the time of everything in them (seconds since 1970). Raises
     IncludeInvalid, ContentInvalid (a file that changes while it is read), OutputError.
@@ -34,15 +34,13 @@ def layers_of(sources: Sources, base: Base, binaries: Mapping[str, Path], *, epo
     programs = [Entry.file(f"{folder}/{binary.name}", binaries[binary.name], 0o755) for binary in image.bins]
     names = ", ".join(f"{BIN_DIR}/{binary.name}" for binary in image.bins)
     contents = [(files, "cargoship: included files"), (programs, f"cargoship: {names}")]
-    return tuple(
-        build_layer(
-            entries,
-            store=sources.store, compression=sources.compression, epoch=epoch,
-            created_by=created_by, below=base.folders,
-        )
-        for entries, created_by in contents
-        if entries
-    )  # fmt: skip
+    for entries, created_by in contents:
+        if entries:
+            yield build_layer(
+                entries,
+                store=sources.store, compression=sources.compression, epoch=epoch,
+                created_by=created_by, below=base.folders,
+            )  # fmt: skip
 
 
 def image_of(

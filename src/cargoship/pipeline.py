@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from cargoship.cargo.git import read_git_facts
 from cargoship.cargo.project import Binary, load_project
 from cargoship.clock import Clock
 from cargoship.context import Context
-from cargoship.destinations import Published, checking, destinations_of, outputs_of
+from cargoship.destinations import Places, Published, outputs_of
 from cargoship.elf.facts import read_elf
 from cargoship.elf.verify import verify
 from cargoship.errors import BinaryUnknown, ManifestNotFound, ToolchainError, UsageError
@@ -100,10 +99,11 @@ def build(selection: Selection, context: Context) -> BuildResult:
     """Compile, assemble, publish. Raises every error of this package; nothing is published unless all is well."""
     clock = Clock(context.emit)
     made = _decide(selection, context, clock)
-    with _remote_bases(made, context) as remote:
+    with _remote_bases(made, context) as remote, _places(made, context) as places:
         sources = [gather(image, made, verify=context.verify, remote=remote.find) for image in made.images]
-        with clock.phase("toolchain"), _checking(made, context):
+        with clock.phase("toolchain"), places.checking():
             toolchain = _toolchain(_wanted(made, selection, context), context)
+        _offer_bases(sources, places)
         with clock.measured("compile"):
             artifacts = compile.run(
                 made.cargo, toolchain,
@@ -114,7 +114,7 @@ def build(selection: Selection, context: Context) -> BuildResult:
             {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
             for image in made.images
         ]
-        return _ship(made, sources, programs, context, clock)
+        return _ship(made, sources, programs, places, context, clock)
 
 
 def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context) -> BuildResult:
@@ -122,14 +122,15 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
     clock = Clock(context.emit)
     overrides = {**selection.overrides, "platforms": tuple(str(platform) for platform in binaries)}
     made = _decide(replace(selection, overrides=overrides), context, clock)
-    with _remote_bases(made, context) as remote:
-        with _checking(made, context):
+    with _remote_bases(made, context) as remote, _places(made, context) as places:
+        with places.checking():
             sources = [gather(image, made, verify=context.verify, remote=remote.find) for image in made.images]
             alone = len(made.images) == 1
             programs = [
                 {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
             ]
-        return _ship(made, sources, programs, context, clock)
+        _offer_bases(sources, places)
+        return _ship(made, sources, programs, places, context, clock)
 
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
@@ -166,8 +167,14 @@ def _remote_bases(made: Plan, context: Context) -> RemoteBases:
     return RemoteBases(open_client=context.connect, cache=cache, offline=offline, emit=context.emit)
 
 
-def _checking(made: Plan, context: Context) -> AbstractContextManager[None]:
-    return checking(made, runner=context.runner, env=context.env, emit=context.emit)
+def _places(made: Plan, context: Context) -> Places:
+    return Places(made, runner=context.runner, env=context.env, emit=context.emit, known=context.known)
+
+
+def _offer_bases(sources: Sequence[Sources], places: Places) -> None:
+    """Bases are known before anything is compiled: registries get them meanwhile."""
+    for own in sources:
+        places.offer(own.image, (layer.blob for base in own.bases.values() for layer in base.layers))
 
 
 def _wanted(made: Plan, selection: Selection, context: Context) -> Wanted:
@@ -212,18 +219,23 @@ def _given(image: ImagePlan, platform: Platform, paths: Sequence[Path], *, alone
 
 
 def _ship(
-    made: Plan, sources: Sequence[Sources], programs: Sequence[Programs], context: Context, clock: Clock
+    made: Plan,
+    sources: Sequence[Sources],
+    programs: Sequence[Programs],
+    places: Places,
+    context: Context,
+    clock: Clock,
 ) -> BuildResult:
-    """Verify, assemble and publish every image; nothing is published before all of them exist."""
+    """Verify, assemble and publish every image; nothing gets a name before all of them exist."""
     with clock.phase("assemble"):
-        indexes = [_index(each, made, own, context) for each, own in zip(sources, programs, strict=True)]
+        indexes = [_index(each, made, own, places, context) for each, own in zip(sources, programs, strict=True)]
     with clock.phase("publish"):
-        images = [_publish(image, index, made, context) for image, index in zip(made.images, indexes, strict=True)]
+        images = [_publish(image, index, made, places) for image, index in zip(made.images, indexes, strict=True)]
     sources[0].store.prune()
     return BuildResult(made, tuple(images), clock.seconds())
 
 
-def _index(sources: Sources, made: Plan, programs: Programs, context: Context) -> Index:
+def _index(sources: Sources, made: Plan, programs: Programs, places: Places, context: Context) -> Index:
     annotations = {**sources.image.annotations, "dev.cargoship.compression": sources.compression.label}
     if not context.verify:
         annotations["dev.cargoship.verified"] = "false"
@@ -233,8 +245,11 @@ def _index(sources: Sources, made: Plan, programs: Programs, context: Context) -
         for path in programs[platform].values() if context.verify else ():
             facts = read_elf(path)
             verify(facts, path, platform=platform, has_loader=base.has_loader, base=base.spec, libc=made.libc)
-        layers = assemble.layers_of(sources, base, programs[platform], epoch=made.epoch)
-        for layer in layers:
+        layers = []
+        for layer in assemble.layers_of(sources, base, programs[platform], epoch=made.epoch):
+            layers.append(layer)
+            # travels while the next one is compressed
+            places.offer(sources.image, [layer.blob])
             blob = layer.descriptor
             context.emit(LayerAssembled(f"{platform} {layer.created_by}", str(blob.digest), blob.size_bytes))
         return assemble.image_of(sources.image, platform, base, layers, created=made.created, annotations=annotations)
@@ -243,8 +258,7 @@ def _index(sources: Sources, made: Plan, programs: Programs, context: Context) -
         return index_of(list(workers.map(image_for, made.platforms)), annotations=annotations)
 
 
-def _publish(image: ImagePlan, index: Index, made: Plan, context: Context) -> BuiltImage:
-    places = destinations_of(image, made, runner=context.runner, env=context.env, emit=context.emit)
-    published = [done for place in places if (done := place.publish(index)) is not None]
+def _publish(image: ImagePlan, index: Index, made: Plan, places: Places) -> BuiltImage:
+    published = places.publish(image, index)
     name = image.references[0].name if image.references else image.name
-    return BuiltImage(image.name, f"{name}@{index.digest}", index, tuple(published), outputs_of(image, made))
+    return BuiltImage(image.name, f"{name}@{index.digest}", index, published, outputs_of(image, made))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cargoship.destinations.archive import ArchiveDestination
-from cargoship.destinations.chosen import checking, destinations_of, outputs_of
+from cargoship.destinations.chosen import Places, outputs_of
 from cargoship.destinations.daemon import DaemonDestination, Engine
 from cargoship.destinations.destination import Destination
 from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
@@ -17,10 +17,9 @@ __all__ = [
     "Engine",
     "LayoutDestination",
     "OwnLayoutDestination",
+    "Places",
     "Published",
     "RegistryDestination",
-    "checking",
-    "destinations_of",
     "outputs_of",
     "registry_destinations",
 ]

@@ -11,6 +11,7 @@ from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.process import Runner
 from cargoship.registry.client import Access, RegistryClient
 from cargoship.registry.connect import connect
+from cargoship.registry.early import EarlyUploads, Turns
 from cargoship.registry.known import BlobMemory, NothingKnown
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
 
@@ -19,13 +20,15 @@ from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
 class RegistryDestination:
     """The repository of `reference` and `tags` in it (none: the image is known by its digest alone).
 
-    `open_client` makes the client, when there is something to publish. `known` says where blobs can be mounted from.
+    `open_client` makes the client, when there is something to publish. `known` says where blobs can be mounted from,
+    `early` is what sends blobs ahead of their image.
     """
 
     reference: Reference
     tags: tuple[str, ...]
     open_client: Callable[[], RegistryClient] = field(repr=False)
     emit: Emit
+    early: EarlyUploads = field(repr=False)
     jobs: int = DEFAULT_JOBS
     known: BlobMemory = field(default_factory=NothingKnown, repr=False)
 
@@ -36,6 +39,7 @@ class RegistryDestination:
 
     def publish(self, index: Index) -> Published:
         """See `Destination.publish`; raises RegistryError's family, ContentInvalid."""
+        done = self.early.settle()
         with self.open_client() as client:
             return push_index(
                 client,
@@ -45,6 +49,7 @@ class RegistryDestination:
                 emit=self.emit,
                 jobs=self.jobs,
                 known=self.known,
+                done=done,
             )
 
 
@@ -57,22 +62,20 @@ def registry_destinations(
     insecure: Collection[str] | None = None,
     jobs: int = DEFAULT_JOBS,
     known: BlobMemory | None = None,
+    turns: Turns | None = None,
 ) -> tuple[RegistryDestination, ...]:
     """One destination for each repository that is named, with all of its tags; no tag means `latest`.
 
     `insecure` are hosts for plain http, as for `registry.connect`.
     """
-    return tuple(
-        RegistryDestination(
-            repository,
-            tags,
-            _opener(repository.registry, env=env, runner=runner, emit=emit, insecure=insecure),
-            emit,
-            jobs,
-            known or NothingKnown(),
-        )
-        for repository, tags in tags_by_repository(references).items()
-    )
+    known = known or NothingKnown()
+    turns = turns or Turns()
+    found = []
+    for repository, tags in tags_by_repository(references).items():
+        opener = _opener(repository.registry, env=env, runner=runner, emit=emit, insecure=insecure)
+        early = EarlyUploads(repository.repository, open_client=opener, known=known, turns=turns, emit=emit, jobs=jobs)
+        found.append(RegistryDestination(repository, tags, opener, emit, early, jobs, known))
+    return tuple(found)
 
 
 def _opener(

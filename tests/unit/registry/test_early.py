@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from cargoship.errors import Forbidden
+from cargoship.oci.descriptor import BytesBlob
+from cargoship.oci.index import Index
+from cargoship.oci.reference import Reference
+from cargoship.registry.early import EarlyUploads, Turns
+from cargoship.registry.known import BlobMemory, KnownBlobs, NothingKnown
+from cargoship.registry.push import push_index
+from cargoship.registry.upload import BlobOutcome
+from cargoship.testing import Fault, InMemoryRegistry
+from support.pushing import REPOSITORY, Told, client_of
+
+BLOBS = [BytesBlob.of("application/octet-stream", bytes([number]) * 1000) for number in range(8)]
+
+
+def early_of(
+    registry: InMemoryRegistry,
+    repository: str = REPOSITORY,
+    *,
+    known: BlobMemory | None = None,
+    turns: Turns | None = None,
+    told: Told | None = None,
+    jobs: int = 4,
+) -> EarlyUploads:
+    return EarlyUploads(
+        repository,
+        open_client=lambda: client_of(registry.host),
+        known=known or NothingKnown(),
+        turns=turns or Turns(),
+        emit=told or Told(),
+        jobs=jobs,
+    )
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_what_is_offered_is_sent_once(registry: InMemoryRegistry, jobs: int) -> None:
+    told = Told()
+    early = early_of(registry, told=told, jobs=jobs)
+    for blob in (*BLOBS, *BLOBS):
+        early.offer([blob])
+    early.offer(BLOBS)
+    outcomes = early.settle()
+    early.close()
+    assert outcomes == {blob.descriptor.digest: BlobOutcome.PUSHED for blob in BLOBS}
+    assert registry.contents.repositories[REPOSITORY].blobs == {str(blob.descriptor.digest) for blob in BLOBS}
+    assert len(told.outcomes) == len(BLOBS)
+    assert len([call for call in registry.calls if call.method == "HEAD"]) == len(BLOBS)
+
+
+def test_nothing_offered_is_nothing_done(registry: InMemoryRegistry) -> None:
+    early = early_of(registry)
+    early.offer([])
+    assert early.settle() == {}
+    early.close()
+    assert registry.calls == []
+
+
+def test_a_push_goes_on_where_early_uploads_ended(index: Index, registry: InMemoryRegistry) -> None:
+    early = early_of(registry)
+    layers = [layer.blob for image in index.images() for layer in image.layers]
+    early.offer(layers)
+    done = early.settle()
+    assert not registry.tags(REPOSITORY)
+    assert not registry.contents.repositories[REPOSITORY].manifests
+    registry.calls.clear()
+    with client_of(registry.host) as client:
+        reference = Reference(registry.host, REPOSITORY)
+        published = push_index(client, index, reference=reference, tags=["1"], emit=Told(), done=done)
+    assert published.pushed == len(list(index.blobs()))
+    assert registry.tags(REPOSITORY) == {"1": str(index.digest)}
+    sent = [call.path for call in registry.calls if call.method == "HEAD" and "/blobs/" in call.path]
+    assert len(sent) == len(index.children)
+    early.close()
+
+
+def test_trouble_is_left_to_the_push(registry: InMemoryRegistry) -> None:
+    registry.faults.append(Fault("PUT", "/blobs/", cut_request=0, times=None))
+    early = early_of(registry)
+    early.offer(BLOBS[:2])
+    assert early.settle() == {}
+    registry.faults.clear()
+    early.offer(BLOBS[2:3])
+    assert list(early.settle()) == [BLOBS[2].descriptor.digest]
+    early.close()
+
+
+def test_what_is_final_is_told_at_once(registry: InMemoryRegistry) -> None:
+    registry.faults += [Fault("HEAD", "", delay_s=20.0), Fault("HEAD", "", status=403, times=None)]
+    early = early_of(registry)
+    started = time.monotonic()
+    early.offer(BLOBS)
+    with pytest.raises(Forbidden):
+        early.settle()
+    with pytest.raises(Forbidden):
+        early.offer(BLOBS)
+    early.close()
+    assert time.monotonic() - started < 5.0
+
+
+def test_nobody_waits_for_a_registry_that_hangs(registry: InMemoryRegistry) -> None:
+    registry.faults.append(Fault("", "", delay_s=20.0, times=None))
+    early = early_of(registry)
+    early.offer(BLOBS)
+    started = time.monotonic()
+    early.close()
+    assert time.monotonic() - started < 2.0
+
+
+def test_what_waits_is_not_begun_after_the_end(registry: InMemoryRegistry) -> None:
+    registry.faults.append(Fault("HEAD", "", delay_s=0.3))
+    early = early_of(registry, jobs=1)
+    early.offer(BLOBS)
+    early.close()
+    time.sleep(0.4)
+    assert len(registry.calls) <= 2
+
+
+def test_two_repositories_of_a_registry_get_a_blob_by_one_upload(tmp_path: Path, registry: InMemoryRegistry) -> None:
+    known, turns = KnownBlobs(tmp_path), Turns()
+    uploads = [early_of(registry, f"me/{number}", known=known, turns=turns) for number in range(4)]
+    for early in uploads:
+        early.offer(BLOBS)
+    outcomes = [outcome for early in uploads for outcome in early.settle().values()]
+    for early in uploads:
+        early.close()
+    assert outcomes.count(BlobOutcome.PUSHED) == len(BLOBS)
+    assert outcomes.count(BlobOutcome.MOUNTED) == 3 * len(BLOBS)
