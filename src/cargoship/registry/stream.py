@@ -22,6 +22,7 @@ from cargoship.registry.wire import Ask
 
 _OK = 200
 _PARTIAL = 206
+_NOT_SATISFIABLE = 416
 _BUFFER_BYTES = 256 * 1024
 
 
@@ -47,6 +48,9 @@ class _Arriving(io.RawIOBase):
         self._chunks: Iterator[bytes] | None = None
         self._connection = contextlib.ExitStack()
         self._ended = False
+        self._version: str | None = None
+        """The strong ETag of what is read (RFC 9110 section 8.8.3): a range of another version is of no use."""
+        self._ranges = True
 
     def readable(self) -> bool:
         return True
@@ -86,11 +90,22 @@ class _Arriving(io.RawIOBase):
             raise ContentInvalid(f"{registry} gave other content than {promised.digest} for {self._ask.what}")
         return piece
 
+    def _expected(self, start: int) -> tuple[int, ...]:
+        return (_OK, _PARTIAL, _NOT_SATISFIABLE) if start and self._ranges else (_OK, _PARTIAL)
+
     def _connect(self) -> Iterator[bytes]:
         ask, start = self._ask, self._position_bytes
-        if start:
-            ask = replace(ask, headers={**ask.headers, "Range": f"bytes={start}-"})
-        response = self._connection.enter_context(self._session.once(ask, self._scopes, ok=(_OK, _PARTIAL)))
+        if start and self._ranges:
+            same = {} if self._version is None else {"If-Range": self._version}
+            ask = replace(ask, headers={**ask.headers, "Range": f"bytes={start}-", **same})
+        response = self._connection.enter_context(self._session.once(ask, self._scopes, ok=self._expected(start)))
+        if response.status == _NOT_SATISFIABLE:
+            # the whole is asked for, and what is known already is passed over
+            self._connection.close()
+            self._ranges = False
+            return self._connect()
+        version = response.headers.get("etag", "")
+        self._version = version if version.startswith('"') else None
         self._chunks = response.chunks()
         if response.status == _PARTIAL:
             if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):

@@ -101,3 +101,23 @@ def test_other_bytes_than_those_asked_for_are_refused(client: RegistryClient, re
 def test_a_blob_that_is_not_there(client: RegistryClient) -> None:
     with pytest.raises(RegistryRefused):
         read(client, Descriptor("x", Digest.of(b"nothing"), 7))
+
+
+def test_a_rest_is_asked_for_of_the_same_version(client: RegistryClient, registry: InMemoryRegistry) -> None:
+    registry.faults.append(Fault("GET", "/blobs/", cut_response=100_000))
+    assert read(client) == _DATA
+    first, rest = registry.calls
+    assert "if-range" not in first.headers
+    assert rest.headers["if-range"] == f'"{_BLOB.descriptor.digest}"'
+    assert (rest.headers["range"].partition("-")[2], rest.status) == ("", 206)
+
+
+def test_a_storage_that_cannot_give_the_rest_is_asked_for_the_whole(
+    client: RegistryClient, registry: InMemoryRegistry
+) -> None:
+    registry.faults += [
+        Fault("GET", "/blobs/", cut_response=100_000),
+        Fault("GET", "/blobs/", status=416),
+    ]
+    assert read(client) == _DATA
+    assert "range" not in registry.calls[-1].headers
