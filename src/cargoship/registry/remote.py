@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from cargoship.oci.config import CONFIG_BYTES_MAX
 from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.registry.client import RegistryClient
 
@@ -45,4 +46,4 @@ class RemoteContent:
 
     def config(self, descriptor: Descriptor) -> bytes:
         """An image's config, verified; raises likewise."""
-        return self.client.blob_bytes(self.repository, descriptor)
+        return self.client.blob_bytes(self.repository, descriptor, limit_bytes=CONFIG_BYTES_MAX)
