@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cargoship.bases.remote import RemoteBases
-from cargoship.cargo.project import MANIFEST, Package, Project, load_project
+from cargoship.cargo.manifest import MANIFEST
+from cargoship.cargo.project import Package, Project, load_project
 from cargoship.context import Context
 from cargoship.errors import SettingsInvalid, UsageError
 from cargoship.oci.files import atomic_file, writing

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from cargoship.cargo import metadata
-from cargoship.errors import ManifestInvalid, ManifestNotFound, ToolchainError
+from cargoship.cargo.manifest import MANIFEST, find_manifest
+from cargoship.errors import ManifestInvalid, ToolchainError
 from cargoship.process import Command, Completed, Runner
 
-MANIFEST = "Cargo.toml"
 _CARGO_FAILED = 101
 
 
@@ -76,25 +76,6 @@ class Project:
     def manifest(self) -> Path:
         """The manifest that was asked for."""
         return self.folder / MANIFEST
-
-
-def find_manifest(path: Path) -> Path:
-    """Return the Cargo.toml of a folder or of the nearest folder above; raises ManifestNotFound."""
-    # Links are followed, as cargo does when it starts from its working directory
-    path = path.resolve()
-    if path.is_file():
-        if path.name == MANIFEST:
-            return path
-        raise ManifestNotFound(f"{path} is not a {MANIFEST}", hint="name a folder, or its Cargo.toml")
-    if not path.is_dir():
-        raise ManifestNotFound(f"{path} does not exist", hint="name the folder of a Cargo project")
-    for folder in (path, *path.parents):
-        if (folder / MANIFEST).is_file():
-            return folder / MANIFEST
-    raise ManifestNotFound(
-        f"no {MANIFEST} in {path} or any folder above it",
-        hint="run this in a Cargo project, or name its folder",
-    )
 
 
 def load_project(runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, str], offline: bool = False) -> Project:

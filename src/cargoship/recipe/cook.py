@@ -11,8 +11,9 @@ from pathlib import Path
 
 from cargoship.cargo.command import MESSAGE_FORMAT
 from cargoship.cargo.failure import failure_of
+from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.progress import PROGRESS_ENV
-from cargoship.cargo.project import MANIFEST, load_project
+from cargoship.cargo.project import load_project
 from cargoship.cargo.watch import Watched, watch
 from cargoship.errors import UsageError
 from cargoship.events import Emit, Level, Note, PhaseEnded, PhaseStarted

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cargoship.cargo.project import MANIFEST, find_manifest
+from cargoship.cargo.manifest import MANIFEST, find_manifest
 from cargoship.errors import ManifestInvalid, ManifestNotFound
 from cargoship.recipe.document import Table, parse, read_text, table, texts
 from cargoship.recipe.listing import Listing, list_package
@@ -191,6 +191,7 @@ class _Walk:
         self._manifests = manifests
         self._workspace = _load(root, manifests).get("workspace")
         self._roots: dict[Path, Path | None] = {}
+        self._links: dict[Path, tuple[Path, ...]] = {}
         self.found: dict[Path, Local] = {}
 
     def members(self) -> None:
@@ -244,12 +245,18 @@ class _Walk:
         local = self.found[folder] = Local(folder, manifest, listing, member, workspace)
         return local
 
-    def _dependencies(self, local: Local) -> Iterator[Path]:
+    def _dependencies(self, local: Local) -> tuple[Path, ...]:
+        known = self._links.get(local.folder)
+        if known is None:
+            known = self._links[local.folder] = tuple(self._follow(local))
+        return known
+
+    def _follow(self, local: Local) -> Iterator[Path]:
         inherited: Table = {}
         if local.workspace is not None:
             inherited = table(table(_load(local.workspace, self._manifests).get("workspace")).get("dependencies"))
         # what the tests of a foreign package need is nobody's business here, and may not even be there
-        return path_dependencies(local, inherited, development=local.member)
+        yield from path_dependencies(local, inherited, development=local.member)
 
 
 def _inherits(manifest: Table) -> bool:

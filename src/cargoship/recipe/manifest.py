@@ -108,8 +108,12 @@ class Making:
         """Paths of root source files: normal, and inside the root also where they are outside."""
 
         def placed(path: object) -> object:
-            # what is not even text is cargo's to refuse
-            return self.placing.between(folder, normal(folder / path)) if isinstance(path, str) else path
+            if not isinstance(path, str):
+                return path  # cargo's to refuse
+            plain = posixpath.normpath(path)
+            # most stay below their package, and there are thousands of them
+            inside = not plain.startswith(("/", ".."))
+            return plain if inside else self.placing.between(folder, normal(folder / path))
 
         made = dict(made)
         if "lib" in made:

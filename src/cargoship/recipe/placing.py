@@ -37,13 +37,20 @@ class Placing:
 
     def place(self, path: Path) -> str:
         """The path in the recipe; `.` for the root."""
-        if not self.is_outside(path):
-            return path.relative_to(self.root).as_posix()
+        # as text: a large workspace has thousands of paths
+        text, root = path.as_posix(), self.root.as_posix()
+        if text == root:
+            return "."
+        if text.startswith(root.rstrip("/") + "/"):
+            return text[len(root.rstrip("/")) + 1 :]
         if path.is_relative_to(self.above):
             return posixpath.normpath(posixpath.join(OUTSIDE, path.relative_to(self.above).as_posix()))
         # named, but nothing that this build reads
-        return posixpath.join(OUTSIDE, "elsewhere", path.as_posix().lstrip("/"))
+        return posixpath.join(OUTSIDE, "elsewhere", text.lstrip("/"))
 
     def between(self, start: Path, end: Path) -> str:
         """The relative path from one folder to another, as it is in the recipe."""
-        return posixpath.relpath(self.place(end), self.place(start))
+        there, here = self.place(end), self.place(start)
+        if here == ".":
+            return there
+        return posixpath.relpath("/" + there, "/" + here)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Literal
+
+import tomli
 
 from cargoship.recipe import closure
 from cargoship.recipe.document import canonical, parse
@@ -59,6 +60,6 @@ def _toolchain(sources: Sources) -> tuple[Literal["Bare", "Toml"], str] | None:
         return kind, canonical(parse(text, sources.root / "rust-toolchain.toml"))
     # the older file holds the name of a channel, or a document as well
     try:
-        return kind, canonical(tomllib.loads(text))
-    except tomllib.TOMLDecodeError:
+        return kind, canonical(tomli.loads(text))
+    except tomli.TOMLDecodeError:
         return kind, text.strip() + "\n"
