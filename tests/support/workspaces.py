@@ -135,7 +135,9 @@ itoa = "1"
     ),
     "src/main.rs": main("helper"),
     "helper/Cargo.toml": package(
-        "helper", '[lib]\ncrate-type = ["rlib", "cdylib"]\n[dev-dependencies]\nrooted-tests = { path = "../testing" }\n'
+        "helper",
+        '[lib]\ncrate-type = ["rlib", "cdylib"]\n[dependencies]\ncfg-if = "1"\n'
+        '[dev-dependencies]\nrooted-tests = { path = "../testing" }\n',
     ),
     "helper/src/lib.rs": LIB,
     "testing/Cargo.toml": package("rooted-tests"),

@@ -31,14 +31,14 @@ def prepare(ctx: click.Context, /, **_: object) -> None:
     from cargoship.events import Level, Note, Written
     from cargoship.oci.files import write_atomically
     from cargoship.recipe.gather import gather
-    from cargoship.recipe.prepare import make_recipe
+    from cargoship.recipe.prepare import doubts, make_recipe
 
     session = options.begin(ctx)
     emit = session.renderer().emit
     sources = gather(session.world.cwd / ctx.params["path"])
     made = make_recipe(sources, member=ctx.params["member"])
-    if sources.lock is None:
-        emit(Note(f"{sources.root} has no Cargo.lock: what is cooked may not be what is built later", Level.WARNING))
+    for doubt in doubts(sources):
+        emit(Note(doubt, Level.WARNING))
     target: Path = ctx.params["recipe_path"]
     if str(target) == "-":
         session.result(made.to_json().decode().rstrip("\n"))

@@ -134,6 +134,18 @@ def reachable(lock: Lock, starts: Iterable[str]) -> Lock:
     return Lock(lock.version, tuple(entry for entry in lock.entries if entry in found), rest)
 
 
+def standing_on_local(lock: Lock) -> tuple[str, ...]:
+    """Names of foreign packages that need a local one ([patch] makes it so): a dummy will not do for them."""
+    by_name: dict[str, list[Entry]] = {}
+    for entry in lock.entries:
+        by_name.setdefault(entry.name, []).append(entry)
+    return tuple(
+        entry.name
+        for entry in lock.entries
+        if not entry.is_local and any(each.is_local for text in entry.dependencies for each in _meant(text, by_name))
+    )
+
+
 def _meant(text: str, by_name: dict[str, list[Entry]]) -> list[Entry]:
     name, _, rest = text.partition(" ")
     version, _, source = rest.partition(" ")

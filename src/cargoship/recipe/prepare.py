@@ -10,7 +10,7 @@ import tomli
 from cargoship.recipe import closure
 from cargoship.recipe.document import canonical, parse
 from cargoship.recipe.gather import Sources, gather
-from cargoship.recipe.lock import mask, reachable, read_lock
+from cargoship.recipe.lock import mask, reachable, read_lock, standing_on_local
 from cargoship.recipe.manifest import Making, Only
 from cargoship.recipe.model import Recipe, Skeleton
 
@@ -49,6 +49,19 @@ def make_recipe(sources: Sources, *, member: str | None = None) -> Recipe:
             lock_file=None if lock is None else mask(lock, keep=making.kept_names).text(),
             rust_toolchain_file=_toolchain(sources),
         )
+    )
+
+
+def doubts(sources: Sources) -> tuple[str, ...]:
+    """Sentences about what will not be cooked as it will be built; raises ManifestInvalid."""
+    if sources.lock is None:
+        return (f"{sources.root} has no Cargo.lock: what is cooked may not be what is built later",)
+    if not sources.stand_ins:
+        return ()  # nothing foreign knows of a local crate
+    lock = read_lock(sources.lock, sources.root / "Cargo.lock")
+    return tuple(
+        f"{name} needs a local crate, of which a recipe has only a dummy: it cannot be cooked"
+        for name in standing_on_local(lock)
     )
 
 

@@ -10,8 +10,9 @@ import pytest
 import tomli
 
 from cargoship.errors import BinaryUnknown, CargoshipError, ManifestInvalid, ManifestNotFound
+from cargoship.recipe.gather import gather
 from cargoship.recipe.model import Recipe
-from cargoship.recipe.prepare import prepare
+from cargoship.recipe.prepare import doubts, prepare
 
 Files = dict[str, str]
 
@@ -273,6 +274,13 @@ def test_a_crate_from_outside_is_placed_inside(tmp_path: Path) -> None:
     assert root["workspace"] == {"exclude": [".cargoship/outside"]}
     near = contents(recipe, ".cargoship/outside/near/Cargo.toml")
     assert near["dependencies"] == {"app": {"path": "../../.."}}
+
+
+def test_a_dependency_that_stands_on_a_local_crate_is_doubted(tmp_path: Path) -> None:
+    assert doubts(gather(write(tmp_path / "well", WORKSPACE))) == ()
+    patched = add("Cargo.toml", '[patch.crates-io]\nspare = { path = "crates/spare" }\n')(WORKSPACE)
+    patched = replace("Cargo.lock", '"aa"\ndependencies = [\n "itoa"', '"aa"\ndependencies = [\n "spare"')(patched)
+    assert [each.partition(" ")[0] for each in doubts(gather(write(tmp_path / "patched", patched)))] == ["core-lib"]
 
 
 def test_only_what_a_package_needs(tmp_path: Path) -> None:

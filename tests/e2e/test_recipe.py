@@ -1,0 +1,49 @@
+"""What is cooked for several targets at once is found by the build that follows: cargoship's, and cargo-zigbuild's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.cooking import ENV, cook_ours, copy_sources, prepare_ours
+from support.programs import RunCargoship, run
+from support.workspaces import write_scenario
+
+pytestmark = pytest.mark.e2e
+
+PLATFORMS = "linux/amd64,linux/arm64"
+GNU = ("--target", "x86_64-unknown-linux-gnu", "--target", "aarch64-unknown-linux-gnu.2.17")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_scenario(tmp_path / "project", "trap")
+
+
+def test_cargoship_build_compiles_local_crates_only(run_cargoship: RunCargoship, project: Path, tmp_path: Path) -> None:
+    kitchen = tmp_path / "kitchen"
+    cook_ours(
+        prepare_ours(project, tmp_path / "recipe.json"), kitchen, "--platform", PLATFORMS, "--release", "--locked"
+    )
+    copy_sources(project, kitchen, old=True)
+    done = run_cargoship("build", "--platform", PLATFORMS, "--progress", "json", cwd=kitchen)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    units = [each for each in events if each["event"] == "unit-finished"]
+    assert [each["package"] for each in units if not each["fresh"] and each["package"] in {"itoa", "cfg-if"}] == []
+    assert [each["package"] for each in units if each["fresh"] and each["package"] not in {"itoa", "cfg-if"}] == []
+    assert {each["package"] for each in units} == {"cfg-if", "helper", "itoa", "maker", "trap"}
+    program = kitchen / "target" / "x86_64-unknown-linux-musl" / "release" / "trap-main"
+    assert run(program).stdout == "real main\nreal real\nreal helper\n"
+
+
+def test_cargo_zigbuild_compiles_local_crates_only(project: Path, tmp_path: Path) -> None:
+    kitchen = tmp_path / "kitchen"
+    cook_ours(prepare_ours(project, tmp_path / "recipe.json"), kitchen, "--zigbuild", *GNU)
+    copy_sources(project, kitchen, old=True)
+    words = ("zigbuild", "--message-format", "json", *GNU)
+    done = run(Path(sys.executable).parent / "cargo-zigbuild", *words, cwd=kitchen, env=ENV)
+    units = [each for each in map(json.loads, done.stdout.splitlines()) if each["reason"] == "compiler-artifact"]
+    assert {("path+" in each["package_id"], each["fresh"]) for each in units} == {(True, False), (False, True)}
