@@ -16,7 +16,7 @@ from cargoship.recipe.cook import Cooking, Stove, Through, compile_dependencies,
 from cargoship.recipe.model import Recipe
 from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Wanted, locate
-from cargoship.toolchain.zig import find_zigbuild
+from cargoship.toolchain.zig import find_zig, find_zigbuild
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ def cook(
     if cooking.through is Through.NOTHING:
         return
     if not platforms:
-        cargo = Path(env.get("CARGO") or "cargo")
-        run(cooking, stove=Stove(cargo, find_zigbuild(env) if cooking.through is Through.ZIGBUILD else cargo, env))
+        run(cooking, stove=_plain_stove(cooking, runner, env))
         return
     wanted = Wanted(platforms, libc, root, cache_dir, offline=cooking.offline or cooking.frozen)
     toolchain = locate(wanted, runner=runner, stream=stream_plainly(runner, emit), env=env, emit=emit)
@@ -61,3 +60,13 @@ def cook(
         run(through, stove=Stove(toolchain.rust.cargo, program, made))
         for line in notes.read_text().splitlines():
             emit(Note(line, Level.VERBOSE))
+
+
+def _plain_stove(cooking: Cooking, runner: Runner, env: Mapping[str, str]) -> Stove:
+    """The plain cargo, or cargo-zigbuild with the Zig that belongs to it; raises ToolMissing."""
+    cargo = Path(env.get("CARGO") or "cargo")
+    if cooking.through is not Through.ZIGBUILD:
+        return Stove(cargo, cargo, env)
+    # by itself it would look on PATH only, and for a Python package where PATH's python3 has none
+    named = {} if "CARGO_ZIGBUILD_ZIG_PATH" in env else {"CARGO_ZIGBUILD_ZIG_PATH": str(find_zig(runner, env).path)}
+    return Stove(cargo, find_zigbuild(env), {**env, **named})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -44,6 +45,9 @@ def test_cargo_zigbuild_compiles_local_crates_only(project: Path, tmp_path: Path
     cook_ours(prepare_ours(project, tmp_path / "recipe.json"), kitchen, "--zigbuild", *GNU)
     copy_sources(project, kitchen, old=True)
     words = ("zigbuild", "--message-format", "json", *GNU)
-    done = run(Path(sys.executable).parent / "cargo-zigbuild", *words, cwd=kitchen, env=ENV)
+    beside = Path(sys.executable).parent
+    # as in a shell in which the virtual environment is active: cargo-zigbuild asks PATH's python3 for Zig
+    env = {**ENV, "PATH": f"{beside}:{os.environ['PATH']}"}
+    done = run(beside / "cargo-zigbuild", *words, cwd=kitchen, env=env)
     units = [each for each in map(json.loads, done.stdout.splitlines()) if each["reason"] == "compiler-artifact"]
     assert {("path+" in each["package_id"], each["fresh"]) for each in units} == {(True, False), (False, True)}

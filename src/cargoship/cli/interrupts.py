@@ -1,12 +1,17 @@
 """Signals that end a run: Ctrl-C, SIGTERM and a closed terminal.
 
 All of them unwind the stack, so that what was half done is put away and no child is left behind.
+
+Python runs a signal's handler between any two instructions of the main thread, those of finalizers and weak reference
+callbacks included. What is raised there does not unwind: it ends in `sys.unraisablehook`. So that hook is listened to,
+and an interrupt that was lost in it is raised again a moment later.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from types import FrameType, TracebackType
@@ -14,6 +19,7 @@ from typing import Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE_S = 1.0
+_AGAIN_S = 0.01
 
 
 class Interrupt(KeyboardInterrupt):
@@ -36,6 +42,7 @@ class Interrupts:
         self._settled = False
         self._since = 0.0
         self._before: dict[int, object] = {}
+        self._hook_before = sys.unraisablehook
 
     @property
     def exit_code(self) -> int:
@@ -49,12 +56,17 @@ class Interrupts:
                 # nohup and background jobs start with signals ignored, and mean it
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._handle)
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._raise_again)
+            self._hook_before, sys.unraisablehook = sys.unraisablehook, self._unraisable
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the signals back."""
+        if self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            sys.unraisablehook = self._hook_before
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
@@ -71,3 +83,14 @@ class Interrupts:
             raise Interrupt(self.exit_code)
         if now - self._since > _PATIENCE_S:
             os._exit(self.exit_code)
+
+    def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, Interrupt):
+            self._hook_before(lost)
+        elif not self._settled:
+            # not from here: this runs inside the same finalizer
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+
+    def _raise_again(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._settled:
+            raise Interrupt(self.exit_code)

@@ -1,0 +1,73 @@
+"""A signal ends a run wherever it arrives."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from cargoship.cli.interrupts import Interrupt, Interrupts
+
+
+class _Thing:
+    pass
+
+
+def _in_a_finalizer(number: signal.Signals) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    Finalized()
+
+
+def _in_a_weak_reference_callback(number: signal.Signals) -> None:
+    thing = _Thing()
+    watched = weakref.ref(thing, lambda _: signal.raise_signal(number))
+    del thing
+    assert watched() is None
+
+
+def _and_wait(arrive: Callable[[signal.Signals], None], number: signal.Signals) -> None:
+    """As a program that works on: without the signal this would take long."""
+    arrive(number)
+    time.sleep(5)
+
+
+@pytest.mark.parametrize("arrive", [signal.raise_signal, _in_a_finalizer, _in_a_weak_reference_callback])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_unwinds_from_anywhere(
+    arrive: Callable[[signal.Signals], None], number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook, before = sys.unraisablehook, signal.getsignal(number)
+    with pytest.raises(Interrupt) as raised, Interrupts():
+        _and_wait(arrive, number)
+    assert raised.value.exit_code == 128 + number
+    assert (sys.unraisablehook, signal.getsignal(number)) == (hook, before)
+    assert not capsys.readouterr().err
+
+
+def test_it_is_raised_once() -> None:
+    interrupts = Interrupts()
+    with interrupts:
+        with pytest.raises(Interrupt):
+            _and_wait(_in_a_finalizer, signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.05)
+
+
+def test_what_else_is_lost_in_a_finalizer_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[sys.UnraisableHookArgs] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+
+    class Finalized:
+        def __del__(self) -> None:
+            raise ValueError("of its own")
+
+    with Interrupts():
+        Finalized()
+    assert [str(each.exc_value) for each in told] == ["of its own"]
