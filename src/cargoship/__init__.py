@@ -115,6 +115,8 @@ class Options(Surroundings, total=False):
     load: bool
     outputs: Sequence[str]
     """`oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`."""
+    require_clean: bool
+    """Whether to refuse a tree that differs from its commit; default: no."""
     verify: bool
     """Whether to check that each binary can start on its base; default: yes."""
 
@@ -229,6 +231,7 @@ def _selection(path: str | os.PathLike[str], options: Options) -> Selection:
         overrides=said,
         push=options.get("push", False),
         load=options.get("load", False),
+        require_clean=options.get("require_clean", False),
         outputs=tuple(Output.parse(text, cwd=cwd) for text in options.get("outputs", ())),
     )
 

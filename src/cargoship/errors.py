@@ -13,12 +13,15 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |  |- BinaryUnknown        13
     |  |- FeatureUnknown       14
     |  |- NothingToShip        15   a library-only package
-    |  `- LockOutdated         16
+    |  |- LockOutdated         16
+    |  `- TreeNotClean         18   files differ from the commit, and that was forbidden
     |- PlatformUnknown         17
     |- SettingsInvalid         20
     |- IncludeInvalid          21
     |- RecipeInvalid           22   a recipe.json that is none, or that leaves its folder
     |- WouldOverwrite          23   sources where a recipe's dummies would be written
+    |- DocumentInvalid         24   YAML or JSON that cannot be read, or changed safely
+    |- ReferenceUnknown        25   a cargoship:// reference that no binary answers to, or several do
     |- ToolchainError
     |  |- ToolMissing          30
     |  |- StandardLibraryMissing 31
@@ -114,6 +117,12 @@ class LockOutdated(ProjectError):
     exit_code = 16
 
 
+class TreeNotClean(ProjectError):
+    """Files differ from the commit, and that was forbidden."""
+
+    exit_code = 18
+
+
 class PlatformUnknown(CargoshipError):
     """No row of the platform table has that name, or no target for that C library."""
 
@@ -142,6 +151,18 @@ class WouldOverwrite(CargoshipError):
     """A recipe would be cooked over a project's own files."""
 
     exit_code = 23
+
+
+class DocumentInvalid(CargoshipError):
+    """A document that cannot be read, or in which an image cannot be changed safely."""
+
+    exit_code = 24
+
+
+class ReferenceUnknown(CargoshipError):
+    """A cargoship:// reference that no binary answers to, or that several do."""
+
+    exit_code = 25
 
 
 class ToolchainError(CargoshipError):

@@ -273,13 +273,13 @@ def test_git(tmp_path: Path) -> None:
     git(root, "remote", "add", "origin", "https://me:secret@example.com/me/one.git")
     (root / "untracked").write_text("x")
     sha = git(root, "rev-parse", "HEAD")
-    expected = GitFacts(sha, 1000000000, "main", "v1", dirty=False, remote="https://example.com/me/one")
+    expected = GitFacts(sha, 1000000000, "main", "v1", remote="https://example.com/me/one")
     assert read_git_facts(RUNNER, root / "src", env=ENV) == expected
     (root / "src/main.rs").write_text("fn main() { }")
     git(root, "checkout", "-q", "--detach")
     changed = read_git_facts(RUNNER, root, env=ENV)
     assert changed is not None
-    assert (changed.branch, changed.dirty, changed.revision) == (None, True, sha + "-dirty")
+    assert (changed.branch, changed.changed, changed.revision) == (None, ("src/main.rs",), sha + "-dirty")
 
 
 def test_somebody_elses_repository(tmp_path: Path) -> None:

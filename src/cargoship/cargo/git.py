@@ -12,6 +12,8 @@ from cargoship.errors import ToolMissing
 from cargoship.process import Command, Runner
 
 _SCP_LIKE = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:@]+\.[^/:@]+):(?P<path>[^/].*)")
+_VERSION = re.compile(r"(?:.*[^0-9.])?(?P<numbers>[0-9]+(?:\.[0-9]+)+)(?P<pre>-[^+]+)?(?:\+.*)?")
+"""A version at the end of a tag, after anything that is no number: `v1.2.3`, `app-1.2.3-rc.1+build`."""
 _WEB_SCHEMES = frozenset({"https", "http", "ssh", "git", "git+ssh"})
 
 
@@ -25,11 +27,23 @@ class GitFacts:
     branch: str | None = None
     """None on a detached HEAD."""
     tag: str | None = None
-    """A tag that points at this very commit; the first by name of several."""
-    dirty: bool = False
-    """Files that git tracks differ from the commit."""
+    """A tag that points at this very commit: the one that CI runs for, else the newest version, else the first by
+    name."""
+    changed: tuple[str, ...] = ()
+    """Files that git tracks and that differ from the commit."""
     remote: str | None = None
     """The web address of the repository, without credentials."""
+
+    @property
+    def dirty(self) -> bool:
+        """Whether files that git tracks differ from the commit."""
+        return bool(self.changed)
+
+    @property
+    def is_release(self) -> bool:
+        """Whether this very commit is tagged as a version that is no pre-release (`v1.2.3`, `app-1.2.3`)."""
+        version = None if self.tag is None else _VERSION.fullmatch(self.tag)
+        return version is not None and version["pre"] is None and not self.dirty
 
     @property
     def short(self) -> str:
@@ -56,25 +70,58 @@ def read_git_facts(runner: Runner, folder: Path, *, env: Mapping[str, str]) -> G
         commit = ask("log", "-1", "--no-color", "--decorate=full", "--format=%H%n%ct%n%D")
         if commit is None:
             return None
-        status = ask("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=none")
+        status = ask("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules=none")
         urls = ask("config", "--get-regexp", r"^remote\..*\.url$")
     except ToolMissing:
         return None
     sha, time, refs = (commit + "\n\n").split("\n")[:3]
-    branch, tag = _names(refs)
+    branch, tags = _names(refs)
+    told_branch, told_tag = _told(env, sha)
     return GitFacts(
-        sha=sha, commit_time=int(time), branch=branch, tag=tag, dirty=bool(status), remote=_remote(urls or "")
+        sha=sha,
+        commit_time=int(time),
+        branch=branch or told_branch,
+        tag=told_tag or (max(tags, key=_age) if tags else None),
+        # each entry is two letters, a space and the name
+        changed=tuple(entry[3:] for entry in (status or "").split("\0") if entry),
+        remote=_remote(urls or ""),
     )
 
 
-def _names(refs: str) -> tuple[str | None, str | None]:
-    """Take the branch and a tag from `%D`, such as `HEAD -> refs/heads/main, tag: refs/tags/v1`."""
+def _told(env: Mapping[str, str], sha: str) -> tuple[str | None, str | None]:
+    """Take the branch and the tag from what CI says: its checkouts have a detached HEAD, and often no tags.
+
+    GitHub: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
+    GitLab: https://docs.gitlab.com/ci/variables/predefined_variables/
+    """
+    if env.get("CI_COMMIT_SHA") == sha:
+        branch = env.get("CI_COMMIT_BRANCH") or env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
+        return branch or None, env.get("CI_COMMIT_TAG") or None
+    if env.get("GITHUB_SHA") == sha:
+        name = env.get("GITHUB_REF_NAME") or None
+        if env.get("GITHUB_REF_TYPE") == "tag":
+            return None, name
+        # a pull request's own name is `12/merge`; its branch has a variable of its own
+        return env.get("GITHUB_HEAD_REF") or name, None
+    return None, None
+
+
+def _age(tag: str) -> tuple[bool, bool, tuple[int, ...]]:
+    """Order tags by their versions; one without a version comes before all others, a pre-release before releases."""
+    found = _VERSION.fullmatch(tag)
+    if found is None:
+        return False, False, ()
+    return True, found["pre"] is None, tuple(map(int, found["numbers"].split(".")))
+
+
+def _names(refs: str) -> tuple[str | None, list[str]]:
+    """Take the branch and the tags from `%D`, such as `HEAD -> refs/heads/main, tag: refs/tags/v1`."""
     words = refs.split(", ")
     head = "HEAD -> refs/heads/"
     tag = "tag: refs/tags/"
     branches = [word.removeprefix(head) for word in words if word.startswith(head)]
     tags = sorted(word.removeprefix(tag) for word in words if word.startswith(tag))
-    return (branches[0] if branches else None, tags[0] if tags else None)
+    return (branches[0] if branches else None, tags)
 
 
 def _remote(lines: str) -> str | None:

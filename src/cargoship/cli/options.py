@@ -113,6 +113,7 @@ image_options = _group(
         "--compression", type=click.Choice(["gzip", "zstd", "none"]), help="Compression of layers.  [default: gzip]"
     ),
     click.option("--no-verify", is_flag=True, help="Do not check that each binary can start on its base."),
+    click.option("--require-clean", is_flag=True, help="Refuse to build where files that git tracks have changed."),
 )
 
 destination_options = _group(
@@ -198,7 +199,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     ),
     "What to mend": ("--fix",),
     "Who you are": ("--username", "--password-stdin"),
-    "The image": ("--tag", "--base", "--compression", "--no-verify"),
+    "The image": ("--tag", "--base", "--compression", "--no-verify", "--require-clean"),
     "Where it goes": ("--push", "--load", "--output", "--metadata-file", "--image-refs", "--dry-run"),
     "How it talks": ("--verbose", "--quiet", "--color", "--progress", "--json", "--help"),
 }
@@ -259,6 +260,7 @@ def selection_of(ctx: click.Context, session: Session) -> Selection:
         overrides={key: value for key, value in overrides.items() if value not in (None, ())},
         push=given.get("push", False),
         load=given.get("load", False),
+        require_clean=given.get("require_clean", False),
         outputs=tuple(Output.parse(text, cwd=cwd) for text in given.get("outputs", ())),
     )
 

@@ -17,6 +17,7 @@ from cargoship.oci.reference import Reference
 
 PREFIX = "org.opencontainers.image."
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_KNOWN = ("name", "package", "version", "branch", "latest", "git.sha", "git.short", "git.branch", "git.tag")
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -46,33 +47,47 @@ def describe(name: str, package: Package, git: GitFacts | None, epoch: int) -> d
 
 
 def placeholders(name: str, package: Package, git: GitFacts | None) -> dict[str, str]:
-    """Return what stands for each placeholder; in tags a character that tags cannot have becomes a hyphen."""
+    """Return what stands for each placeholder; in tags a character that tags cannot have becomes a hyphen.
+
+    What names a commit has `-dirty` after it where the files are not what the commit holds.
+    """
     facts = {"name": name, "package": package.name, "version": package.version}
     if git is not None:
-        facts |= {"git.sha": git.sha, "git.short": git.short}
-        # Branches and git's tags have slashes, versions a plus before build metadata
-        facts |= {"git.branch": git.branch or "", "git.tag": git.tag or ""}
+        mark = "-dirty" if git.dirty else ""
+        facts |= {
+            "git.sha": git.sha + mark,
+            "git.short": git.short + mark,
+            "git.tag": git.tag + mark if git.tag else "",
+        }
+        facts |= {"branch": git.branch or "", "git.branch": git.branch or ""}
+        facts |= {"latest": "latest" if git.is_release else ""}
+    # Branches and git's tags have slashes, versions a plus before build metadata
     return {key: _NOT_IN_TAGS.sub("-", value) for key, value in facts.items() if value}
 
 
-def reference(template: str, facts: Mapping[str, str]) -> Reference:
-    """Fill in a template and parse the result; without a tag it is `latest`. Raises UsageError."""
-    known = ("name", "package", "version", "git.sha", "git.short", "git.branch", "git.tag")
+def reference(template: str, facts: Mapping[str, str]) -> Reference | None:
+    """Fill in a template and parse the result; without a tag it is `latest`. Raises UsageError.
 
-    def fill(match: re.Match[str]) -> str:
-        if match[1] in facts:
-            return facts[match[1]]
-        if match[1] in known:
+    None where it is left out: nothing is known for a placeholder with a question mark after it, or for `{latest}`.
+    """
+    words = [match[1] for match in _PLACEHOLDER.finditer(template)]
+    for word in words:
+        if word.removesuffix("?") not in _KNOWN:
             raise UsageError(
-                f"tag {template!r}: nothing is known for {{{match[1]}}}",
-                hint="git has no commit, branch or tag here that it could stand for",
+                f"tag {template!r}: unknown placeholder {{{word}}}{did_you_mean(word, _KNOWN)}",
+                hint="placeholders: " + ", ".join(f"{{{each}}}" for each in _KNOWN),
             )
+    unknown = [word for word in words if word.removesuffix("?") not in facts]
+    needed = [word for word in unknown if not word.endswith("?") and word != "latest"]
+    if needed:
         raise UsageError(
-            f"tag {template!r}: unknown placeholder {{{match[1]}}}{did_you_mean(match[1], known)}",
-            hint="placeholders: " + ", ".join(f"{{{word}}}" for word in known),
+            f"tag {template!r}: nothing is known for {{{needed[0]}}}",
+            hint="git has no commit, branch or tag here that it could stand for; "
+            f"{{{needed[0]}?}} leaves this tag out then",
         )
-
-    found = Reference.parse(_PLACEHOLDER.sub(fill, template))
+    if unknown:
+        return None
+    found = Reference.parse(_PLACEHOLDER.sub(lambda match: facts[match[1].removesuffix("?")], template))
     if found.digest is not None:
         raise UsageError(f"tag {template!r} has a digest", hint="a digest is the result of a build; name a tag")
     return found if found.tag else found.with_tag("latest")

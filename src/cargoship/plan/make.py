@@ -13,7 +13,7 @@ from cargoship.cargo.features import check_features, split_features
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Package, Project
 from cargoship.cargo.suggest import listed
-from cargoship.errors import PlatformUnknown, UsageError
+from cargoship.errors import PlatformUnknown, TreeNotClean, UsageError
 from cargoship.events import Level, Note
 from cargoship.plan.choose import FeatureChoice, Group, choose_groups
 from cargoship.plan.describe import describe, placeholders, reference, rfc3339
@@ -60,6 +60,7 @@ def make_plan(
     default_features = first.default_features and not selection.no_default_features
     choice = FeatureChoice(features, default_features, selection.all_features)
     groups, left_out = choose_groups(project, packages, settings, selection, choice)
+    _check_clean(git, selection)
     images = tuple(_image(group, settings, git, epoch, packages) for group in groups)
     _check_destinations(images, selection)
     plan = Plan(
@@ -75,7 +76,7 @@ def make_plan(
         outputs=selection.outputs,
         push=selection.push,
         load=selection.load,
-        notes=(*notes, *left_out, *_remarks(images)),
+        notes=(*notes, *left_out, *_remarks(images), *_remarks_of_git(git, selection)),
     )
     _check_floor(plan)
     return plan
@@ -132,7 +133,7 @@ def _image(
         package=package,
         bins=group.bins,
         settings=own,
-        references=tuple(dict.fromkeys(reference(template, facts) for template in own.tags)),
+        references=tuple(dict.fromkeys(named for each in own.tags if (named := reference(each, facts)) is not None)),
         labels={**described, **own.labels},
         annotations={**described, **own.annotations},
     )
@@ -142,6 +143,24 @@ def _remarks(images: Sequence[ImagePlan]) -> list[Note]:
     checked = [image.name for image in images if image.settings.healthcheck is not None]
     text = f"only Docker reads the healthcheck of {listed(checked)}; the OCI format has none"
     return [Note(text, Level.VERBOSE)] if checked else []
+
+
+def _check_clean(git: GitFacts | None, selection: Selection) -> None:
+    if not selection.require_clean:
+        return
+    if git is None:
+        raise TreeNotClean("git knows no commit here, and --require-clean asks for one", hint="commit the project")
+    if git.dirty:
+        raise TreeNotClean(
+            f"files differ from the commit {git.short}: {listed(git.changed)}",
+            hint="commit or stash them, or leave out --require-clean",
+        )
+
+
+def _remarks_of_git(git: GitFacts | None, selection: Selection) -> list[Note]:
+    if git is None or not git.dirty or not selection.push:
+        return []
+    return [Note(f"the image is of a changed tree: {listed(git.changed)} differ from the commit", Level.WARNING)]
 
 
 def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> None:
@@ -158,9 +177,12 @@ def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> No
         )
     untagged = [image.name for image in images if not image.references]
     if selection.push and untagged:
+        optional = any(image.settings.tags for image in images if not image.references)
         raise UsageError(
-            f"there is nowhere to push {listed(untagged)} to",
-            hint="add --tag REGISTRY/REPOSITORY:TAG, or tags to the settings",
+            f"there is nowhere to push {listed(untagged)} to" + (": every tag is left out here" if optional else ""),
+            hint="add a tag that is always there, such as REPOSITORY:{git.short}"
+            if optional
+            else "add --tag REGISTRY/REPOSITORY:TAG, or tags to the settings",
         )
     docker = [output for output in selection.outputs if output.kind is OutputKind.DOCKER_ARCHIVE]
     if (docker or selection.load) and any(image.settings.compression == "zstd" for image in images):

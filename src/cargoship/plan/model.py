@@ -90,6 +90,8 @@ class Selection:
     push: bool = False
     load: bool = False
     outputs: tuple[Output, ...] = ()
+    require_clean: bool = False
+    """Refuse a tree that differs from its commit."""
 
 
 @dataclass(frozen=True)

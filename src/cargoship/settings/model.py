@@ -122,10 +122,13 @@ class Settings:
         (),
         group=_IMAGE,
         shown="[]",
-        example='["ghcr.io/me/{name}:{version}", "ghcr.io/me/{name}:latest"]',
+        example='["ghcr.io/me/{name}:{version}", "ghcr.io/me/{name}:{latest}"]',
         doc="Full references to publish under. Placeholders: `{name}` the image, `{package}` and `{version}` from "
-        "Cargo.toml, `{git.sha}`, `{git.short}`, `{git.branch}` and `{git.tag}` from git. Without a tag after the "
-        "repository it is `latest`.",
+        "Cargo.toml, `{git.sha}`, `{git.short}`, `{git.branch}` (also `{branch}`) and `{git.tag}` from git, with "
+        "`-dirty` after commits and tags where files differ from the commit. `{latest}` is `latest` on a release, "
+        "which is an unchanged commit with a tag such as `v1.2.3`, and elsewhere the reference is left out. So it is "
+        "where nothing is known for a placeholder with a question mark, such as `{git.tag?}`. Without a tag after "
+        "the repository it is `latest`.",
     )
     base: str = _setting(
         kinds.text(values.base, "a base"),

@@ -53,8 +53,8 @@ def test_no_repository_or_no_commit() -> None:
     [
         ("", "", "", GitFacts(SHA, 7)),
         ("HEAD -> refs/heads/main, refs/remotes/origin/main", "", "", GitFacts(SHA, 7, branch="main")),
-        ("HEAD -> refs/heads/fix/it, tag: refs/tags/v2, tag: refs/tags/v1", " M a\n", "",
-         GitFacts(SHA, 7, branch="fix/it", tag="v1", dirty=True)),
+        ("HEAD -> refs/heads/fix/it, tag: refs/tags/v2, tag: refs/tags/v1", " M a\0D  b c\0", "",
+         GitFacts(SHA, 7, branch="fix/it", tag="v1", changed=("a", "b c"))),
         ("HEAD, tag: refs/tags/v1", "", "remote.up.url https://h.org/a\nremote.origin.url git@h.org:me/x.git\n",
          GitFacts(SHA, 7, tag="v1", remote="https://h.org/me/x")),
         ("", "", "remote.up.url https://u:secret@h.org/a.git\n", GitFacts(SHA, 7, remote="https://h.org/a")),
@@ -66,9 +66,44 @@ def test_facts(refs: str, status: str, config: str, expected: GitFacts) -> None:
     check(answers, expected)
 
 
+@pytest.mark.parametrize(
+    ("refs", "env", "branch", "tag"),
+    [
+        ("HEAD", {}, None, None),
+        ("HEAD", {"GITHUB_SHA": SHA, "GITHUB_REF_TYPE": "branch", "GITHUB_REF_NAME": "main"}, "main", None),
+        ("HEAD", {"GITHUB_SHA": SHA, "GITHUB_REF_NAME": "7/merge", "GITHUB_HEAD_REF": "fix/it"}, "fix/it", None),
+        ("HEAD", {"GITHUB_SHA": SHA, "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.2"}, None, "v1.2"),
+        ("HEAD", {"GITHUB_SHA": "f" * 40, "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.2"}, None, None),
+        ("HEAD", {"CI_COMMIT_SHA": SHA, "CI_COMMIT_BRANCH": "main"}, "main", None),
+        ("HEAD", {"CI_COMMIT_SHA": SHA, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "x"}, "x", None),
+        ("HEAD", {"CI_COMMIT_SHA": SHA, "CI_COMMIT_TAG": "v3"}, None, "v3"),
+        ("tag: refs/tags/v10.0.0, tag: refs/tags/v9.0.0", {"CI_COMMIT_SHA": SHA, "CI_COMMIT_TAG": "v9.0.0"}, None,
+         "v9.0.0"),
+        ("tag: refs/tags/v9.0.0, tag: refs/tags/v10.0.0, tag: refs/tags/zz", {}, None, "v10.0.0"),
+        ("tag: refs/tags/v10.0.0-rc.1, tag: refs/tags/v9.0.0", {}, None, "v9.0.0"),
+    ],
+)  # fmt: skip
+def test_what_ci_knows(refs: str, env: Mapping[str, str], branch: str | None, tag: str | None) -> None:
+    facts = read_git_facts(ScriptedGit({"log": f"{SHA}\n7\n{refs}\n", "status": ""}), Path("/w"), env=env)
+    assert facts is not None
+    assert (facts.branch, facts.tag) == (branch, tag)
+
+
+@pytest.mark.parametrize(
+    ("tag", "released"),
+    [
+        ("v1.2.3", True), ("1.2.3", True), ("app-1.2.3", True), ("app/v1.2", True), ("v1.2.3+build.7", True),
+        ("v1.2.3-rc.1", False), ("nightly", False), ("v1", False), (None, False),
+    ],
+)  # fmt: skip
+def test_what_a_release_is(tag: str | None, released: bool) -> None:  # noqa: FBT001 - data
+    assert GitFacts(SHA, 7, tag=tag).is_release is released
+    assert not GitFacts(SHA, 7, tag=tag, changed=("src/main.rs",)).is_release
+
+
 def test_revision() -> None:
     assert GitFacts(SHA, 7).revision == SHA
-    assert GitFacts(SHA, 7, dirty=True).revision == SHA + "-dirty"
+    assert GitFacts(SHA, 7, changed=("a",)).revision == SHA + "-dirty"
     assert GitFacts(SHA, 7).short == "0123456789ab"
 
 

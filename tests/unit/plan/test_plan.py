@@ -17,6 +17,7 @@ from cargoship.errors import (
     NothingToShip,
     PackageUnknown,
     PlatformUnknown,
+    TreeNotClean,
     UsageError,
 )
 from cargoship.plan import Output, OutputKind, Plan, Selection, choose_epoch, choose_packages, make_plan, plan_to_json
@@ -190,6 +191,31 @@ def test_tags(tags: tuple[str, ...], references: tuple[str, ...]) -> None:
     )
 
 
+RELEASE = replace(GIT, tag="v1.0", branch=None)
+CHANGED = replace(RELEASE, changed=("src/main.rs",))
+
+
+@pytest.mark.parametrize(
+    ("git", "tags", "references"),
+    [
+        (RELEASE, ("h.io/a:{latest}", "h.io/a:{git.tag?}"), ("h.io/a:latest", "h.io/a:v1.0")),
+        (replace(GIT, tag="v1.0-rc.1"), ("h.io/a:{latest}", "h.io/a:{branch}"), ("h.io/a:fix-it",)),
+        (replace(GIT, tag=None), ("h.io/a:{latest}", "h.io/a:{git.tag?}", "h.io/a:1"), ("h.io/a:1",)),
+        (CHANGED, ("h.io/a:{latest}", "h.io/a:{git.tag}", "h.io/a:{git.short}", "h.io/a:{version}"),
+         ("h.io/a:v1.0-dirty", f"h.io/a:{SHA[:12]}-dirty", "h.io/a:1.2.3")),
+        (None, ("h.io/a:{latest}", "h.io/a:{branch?}", "h.io/a"), ("h.io/a:latest",)),
+    ],
+)  # fmt: skip
+def test_tags_that_depend_on_git(git: GitFacts | None, tags: tuple[str, ...], references: tuple[str, ...]) -> None:
+    check(replace(ONE, git=git).flags(tags=tags), images={"app": ["app"]}, references=references)
+
+
+def test_a_changed_tree_is_told_where_it_is_published() -> None:
+    changed = replace(ONE, git=CHANGED).flags(tags=("h.io/a",))
+    check(changed, images={"app": ["app"]})
+    check(changed.asked(push=True), images={"app": ["app"]}, notes=["changed tree: src/main.rs"])
+
+
 OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARCHIVE
 
 
@@ -218,6 +244,9 @@ OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARC
         (with_settings(TWO, api={"profile": "dist"}), UsageError, "different profile", ""),
         (ONE.flags(tags=("h.io/{nam}",)), UsageError, 'unknown placeholder {nam}; did you mean "name"?', "{git.sha}"),
         (replace(ONE, git=None).flags(tags=("h.io/x:{git.sha}",)), UsageError, "nothing is known for {git.sha}", ""),
+        (replace(ONE, git=CHANGED).asked(require_clean=True), TreeNotClean, "src/main.rs", "--require-clean"),
+        (replace(ONE, git=None).asked(require_clean=True), TreeNotClean, "no commit", "commit the project"),
+        (replace(ONE, git=None).flags(tags=("h.io/a:{latest}",)).asked(push=True), UsageError, "every tag is left out", "{git.short}"),
         (ONE.flags(tags=("h.io/App",)), UsageError, "not a repository name", "lower case"),
         (ONE.flags(tags=("h.io/a@sha256:" + "0" * 64,)), UsageError, "has a digest", ""),
         (ONE.asked(push=True), UsageError, "nowhere to push app to", "--tag"),
@@ -245,7 +274,7 @@ def test_labels_and_annotations() -> None:
         documentation="https://d", metadata_cargoship={
             "labels": {"org.opencontainers.image.title": "Mine", "k": "v"}, "annotations": {"n": "1"}},
     )  # fmt: skip
-    image = Workspace((told,), git=replace(GIT, dirty=True)).plan().images[0]
+    image = Workspace((told,), git=replace(GIT, changed=("a",))).plan().images[0]
     standard = {
         "authors": "A <a@x>, B",
         "created": "1970-01-02T00:00:00Z",

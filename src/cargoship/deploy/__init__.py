@@ -1,0 +1,1 @@
+"""From images to where they run: references found in documents, replaced by digests, and handed to other tools."""
