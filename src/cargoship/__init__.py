@@ -112,6 +112,8 @@ class Options(Surroundings, total=False):
     settings: Mapping[str, object]
     """Any other settings by their names in Cargo.toml: `{"user": "root", "expose": [8080]}`."""
     push: bool
+    push_by_digest: bool
+    """To the repositories of `tags`, without a tag: what `merge` takes."""
     load: bool
     outputs: Sequence[str]
     """`oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`."""
@@ -230,6 +232,7 @@ def _selection(path: str | os.PathLike[str], options: Options) -> Selection:
         jobs=options.get("jobs"),
         overrides=said,
         push=options.get("push", False),
+        push_by_digest=options.get("push_by_digest", False),
         load=options.get("load", False),
         require_clean=options.get("require_clean", False),
         outputs=tuple(Output.parse(text, cwd=cwd) for text in options.get("outputs", ())),

@@ -152,7 +152,7 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
 
 
 def _decide(selection: Selection, context: Context, clock: Clock) -> Plan:
-    if selection.push:
+    if selection.push or selection.push_by_digest:
         threading.Thread(target=warm, daemon=True).start()
     with clock.phase("metadata"):
         made = plan(selection, context)

@@ -90,6 +90,10 @@ class Engine:
         run("docker", "pull", "-q", "--platform", platform, reference)
         return self.image(reference)["Id"]  # type: ignore[no-any-return]
 
+    def remove(self, reference: str) -> None:
+        """Take a name away, and the image with its last one."""
+        run("docker", "rmi", reference)
+
     def load(self, archive: Path) -> None:
         """`docker load`."""
         run("docker", "load", "-q", "-i", archive)

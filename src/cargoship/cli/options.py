@@ -118,6 +118,11 @@ image_options = _group(
 
 destination_options = _group(
     click.option("--push", is_flag=True, help="Push to the registries that the tags name."),
+    click.option(
+        "--push-by-digest",
+        is_flag=True,
+        help="Push to the repositories that the tags name, without a tag: for `cargoship merge`.",
+    ),
     click.option("--load", is_flag=True, help="Load this machine's platform into Docker or Podman."),
     click.option(
         "-o",
@@ -200,7 +205,15 @@ PANELS: dict[str, tuple[str, ...]] = {
     "What to mend": ("--fix",),
     "Who you are": ("--username", "--password-stdin"),
     "The image": ("--tag", "--base", "--compression", "--no-verify", "--require-clean"),
-    "Where it goes": ("--push", "--load", "--output", "--metadata-file", "--image-refs", "--dry-run"),
+    "Where it goes": (
+        "--push",
+        "--push-by-digest",
+        "--load",
+        "--output",
+        "--metadata-file",
+        "--image-refs",
+        "--dry-run",
+    ),
     "How it talks": ("--verbose", "--quiet", "--color", "--progress", "--json", "--help"),
 }
 
@@ -259,6 +272,7 @@ def selection_of(ctx: click.Context, session: Session) -> Selection:
         jobs=given.get("jobs"),
         overrides={key: value for key, value in overrides.items() if value not in (None, ())},
         push=given.get("push", False),
+        push_by_digest=given.get("push_by_digest", False),
         load=given.get("load", False),
         require_clean=given.get("require_clean", False),
         outputs=tuple(Output.parse(text, cwd=cwd) for text in given.get("outputs", ())),

@@ -48,7 +48,7 @@ def plan_text(plan: Plan, paint: Paint) -> str:
 
 def _destinations(plan: Plan) -> Iterator[str]:
     if plan.push:
-        yield "push"
+        yield "push by digest" if plan.push_by_digest else "push"
     if plan.load:
         yield "load"
     yield from (str(output) for output in plan.outputs)

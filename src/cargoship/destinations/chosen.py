@@ -47,7 +47,9 @@ class Places:
             own = _own_destinations(image, plan, runner, env, emit)
             # files first, registries last, since others see those
             far = image.references if plan.push else ()
-            registries = registry_destinations(far, env=env, runner=runner, emit=emit, known=known, turns=turns)
+            registries = registry_destinations(
+                far, tagged=not plan.push_by_digest, env=env, runner=runner, emit=emit, known=known, turns=turns
+            )
             self._places[image.name] = (*own, *registries)
 
     def __enter__(self) -> Self:

@@ -56,6 +56,7 @@ class RegistryDestination:
 def registry_destinations(
     references: Iterable[Reference],
     *,
+    tagged: bool = True,
     env: Mapping[str, str],
     runner: Runner,
     emit: Emit,
@@ -66,7 +67,7 @@ def registry_destinations(
 ) -> tuple[RegistryDestination, ...]:
     """One destination for each repository that is named, with all of its tags; no tag means `latest`.
 
-    `insecure` are hosts for plain http, as for `registry.connect`.
+    Without `tagged` no tag is moved. `insecure` are hosts for plain http, as for `registry.connect`.
     """
     known = known or NothingKnown()
     turns = turns or Turns()
@@ -74,7 +75,7 @@ def registry_destinations(
     for repository, tags in tags_by_repository(references).items():
         opener = _opener(repository.registry, env=env, runner=runner, emit=emit, insecure=insecure)
         early = EarlyUploads(repository.repository, open_client=opener, known=known, turns=turns, emit=emit, jobs=jobs)
-        found.append(RegistryDestination(repository, tags, opener, emit, early, jobs, known))
+        found.append(RegistryDestination(repository, tags if tagged else (), opener, emit, early, jobs, known))
     return tuple(found)
 
 

@@ -74,7 +74,8 @@ def make_plan(
         created=rfc3339(epoch),
         revision=git.revision if git else None,
         outputs=selection.outputs,
-        push=selection.push,
+        push=selection.push or selection.push_by_digest,
+        push_by_digest=selection.push_by_digest,
         load=selection.load,
         notes=(*notes, *left_out, *_remarks(images), *_remarks_of_git(git, selection)),
     )
@@ -176,7 +177,9 @@ def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> No
             hint="put {name} into the tag, or choose one binary with --bin",
         )
     untagged = [image.name for image in images if not image.references]
-    if selection.push and untagged:
+    if selection.push and selection.push_by_digest:
+        raise UsageError("--push and --push-by-digest exclude each other", hint="the latter moves no tag")
+    if (selection.push or selection.push_by_digest) and untagged:
         optional = any(image.settings.tags for image in images if not image.references)
         raise UsageError(
             f"there is nowhere to push {listed(untagged)} to" + (": every tag is left out here" if optional else ""),

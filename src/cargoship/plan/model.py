@@ -88,6 +88,8 @@ class Selection:
     overrides: Mapping[str, object] = field(default_factory=dict)
     """Settings by their key in Cargo.toml, as flags give them; they win over every other source."""
     push: bool = False
+    push_by_digest: bool = False
+    """Push to the repositories of the tags, and let no tag name what is there."""
     load: bool = False
     outputs: tuple[Output, ...] = ()
     require_clean: bool = False
@@ -134,6 +136,9 @@ class Plan:
     """The commit, with -dirty after it where files differ from it."""
     outputs: tuple[Output, ...] = ()
     push: bool = False
+    """Whether anything goes to registries."""
+    push_by_digest: bool = False
+    """Whether it goes there without a tag."""
     load: bool = False
     notes: tuple[Note, ...] = ()
     """What a person should know: binaries left out, unknown variables."""

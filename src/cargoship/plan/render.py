@@ -21,7 +21,7 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
     `version` 1; `root`, `target-dir`; `platforms`; `libc`; `created`, `epoch`; `revision` (null without git);
     `cargo`: `directory`, `arguments`, `targets`; `images`: for each its `name`, `package`, `version`, `binaries`
     (the first is the entrypoint), `references`, `base`, `compression` and `config`, `include`, `annotations`;
-    `destinations`: `push`, `load`, `outputs`; `notes`.
+    `destinations`: `push`, `push-by-digest` (then `push` is true too), `load`, `outputs`; `notes`.
     """
     return {
         "version": _VERSION,
@@ -40,6 +40,7 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
         "images": [_image(image) for image in plan.images],
         "destinations": {
             "push": plan.push,
+            "push-by-digest": plan.push_by_digest,
             "load": plan.load,
             "outputs": [str(output) for output in plan.outputs],
         },

@@ -200,11 +200,18 @@ class RegistryClient:
             shutil.copyfileobj(stream, file, _COPY_BYTES)
 
     def tags(self, repository: str) -> Iterator[str]:
-        """All tags, page by page as the registry gives them; none for a repository that does not exist."""
+        """All tags, page by page as the registry gives them; none for a repository that has none, or does not exist.
+
+        Some registries do not know a repository without a tag, and answer 404 for both.
+        """
         url = f"/v2/{repository}/tags/list"
         for _ in range(_PAGES_MAX):
             ask = Ask("GET", url, f"the tags of {repository}")
-            response, data = self._session.content(ask, self._scopes(repository), limit_bytes=_TAGS_BYTES)
+            response, data = self._session.content(
+                ask, self._scopes(repository), limit_bytes=_TAGS_BYTES, ok=(_OK, _NOT_FOUND)
+            )
+            if response.status == _NOT_FOUND:
+                return
             try:
                 page = json.loads(data)["tags"] or []
             except (ValueError, KeyError, TypeError, RecursionError) as error:

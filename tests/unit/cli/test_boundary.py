@@ -222,7 +222,8 @@ def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "offered"), [("cargoship bu", {"build"}), ("cargoship build --pu", {"--push"}), ("cargoship x y", {""})]
+    ("words", "offered"),
+    [("cargoship bu", {"build"}), ("cargoship build --pu", {"--push", "--push-by-digest"}), ("cargoship x y", {""})],
 )
 def test_the_shell_completes(words: str, offered: set[str], tmp_path: Path) -> None:
     asked = {"_CARGOSHIP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}

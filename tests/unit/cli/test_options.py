@@ -48,6 +48,7 @@ def asked(*argv: str, cwd: Path = HERE) -> Recorder:
         (("--no-locked",), {"locked": False}),
         (("--offline", "--frozen", "-j4"), {"offline": True, "frozen": True, "jobs": 4}),
         (("--push", "--load"), {"push": True, "load": True}),
+        (("--push-by-digest",), {"push_by_digest": True}),
         (
             ("-o", "oci:out", "--output", "docker-archive:/x.tar"),
             {"outputs": (Output(OutputKind.OCI, HERE / "out"), Output(OutputKind.DOCKER_ARCHIVE, Path("/x.tar")))},

@@ -83,6 +83,19 @@ def test_references_are_pushed_repository_by_repository(index: Index) -> None:
     assert len(told.outcomes) == len(list(index.blobs()))
 
 
+def test_without_tags_a_repository_is_pushed_to_once(index: Index) -> None:
+    with InMemoryRegistry() as registry:
+        references = [Reference.parse(f"{registry.host}/a:{tag}") for tag in ("1", "2")]
+        (destination,) = registry_destinations(
+            references, tagged=False, env={}, runner=SystemRunner(), emit=Told()
+        )  # fmt: skip
+        published = destination.publish(index)
+        assert registry.tags("a") == {}
+        assert str(index.digest) in registry.contents.repositories["a"].manifests
+    assert published is not None
+    assert (str(published.reference), published.tags) == (f"{references[0].name}@{index.digest}", ())
+
+
 def test_a_client_is_opened_when_there_is_something_to_publish() -> None:
     (destination,) = registry_destinations([_NAME], env={}, runner=SystemRunner(), emit=Told())
     assert isinstance(destination, RegistryDestination)

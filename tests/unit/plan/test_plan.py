@@ -251,6 +251,8 @@ OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARC
         (ONE.flags(tags=("h.io/App",)), UsageError, "not a repository name", "lower case"),
         (ONE.flags(tags=("h.io/a@sha256:" + "0" * 64,)), UsageError, "has a digest", ""),
         (ONE.asked(push=True), UsageError, "nowhere to push app to", "--tag"),
+        (ONE.asked(push_by_digest=True), UsageError, "nowhere to push app to", "--tag"),
+        (ONE.asked(push=True, push_by_digest=True), UsageError, "exclude each other", "no tag"),
         (TWO.flags(tags=("h.io/x",)), UsageError, "share the reference h.io/x:latest", "{name}"),
         (replace(TWO, workspace={"name": "x"}), UsageError, "two images are called x", "set name"),
         (ONE.asked(load=True, overrides={"compression": "zstd"}), UsageError, "--load does not go with zstd", "gzip"),

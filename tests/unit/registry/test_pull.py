@@ -273,6 +273,7 @@ def test_tags_are_listed_page_by_page(tmp_path: Path, registry: InMemoryRegistry
         assert list(client.tags(REPOSITORY)) == tags
         registry.faults.append(Fault("GET", "/tags/list", status=200, body=b'{"tags":null}'))
         assert list(client.tags(REPOSITORY)) == []
+        assert list(client.tags("me/unknown")) == []
         registry.faults.append(Fault("GET", "/tags/list", status=200, body=b"[]"))
         with pytest.raises(ContentInvalid, match="no list of tags"):
             list(client.tags(REPOSITORY))
