@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "build": "cargoship.cli.build",
     "pack": "cargoship.cli.pack",
     "plan": "cargoship.cli.plan",
+    "resolve": "cargoship.cli.resolve",
     "inspect": "cargoship.cli.inspect",
     "copy": "cargoship.cli.copy",
     "merge": "cargoship.cli.merge",

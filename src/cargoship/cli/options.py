@@ -23,7 +23,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
 
 
-def _group(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+def group(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several decorators as one, in the order in which help lists them."""
+
     def decorate(command: F) -> F:
         for decorator in reversed(decorators):
             command = decorator(command)
@@ -43,7 +45,7 @@ package_option = click.option(
     help="Package to ship; may be repeated.  [default: the one in PATH, else the default members]",
 )
 
-package_options = _group(
+package_options = group(
     package_option,
     click.option(
         "--bin",
@@ -60,7 +62,7 @@ offline_option = click.option(
     help="Use only what is on this machine: for cargo, and for a base that was used before.",
 )
 
-compile_options = _group(
+compile_options = group(
     click.option("--profile", metavar="NAME", help="Cargo profile.  [default: release]"),
     click.option(
         "-F", "--features", multiple=True, metavar="NAMES", help="Cargo features, comma separated; may be repeated."
@@ -77,7 +79,7 @@ compile_options = _group(
     click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Parallel compiler processes."),
 )
 
-platform_option = _group(
+platform_option = group(
     click.option(
         "--platform",
         "platforms",
@@ -87,7 +89,7 @@ platform_option = _group(
     )
 )
 
-libc_option = _group(
+libc_option = group(
     click.option(
         "--libc",
         metavar="LIBC",
@@ -95,7 +97,7 @@ libc_option = _group(
     ),
 )
 
-image_options = _group(
+image_options = group(
     click.option(
         "-t",
         "--tag",
@@ -116,7 +118,7 @@ image_options = _group(
     click.option("--require-clean", is_flag=True, help="Refuse to build where files that git tracks have changed."),
 )
 
-destination_options = _group(
+destination_options = group(
     click.option("--push", is_flag=True, help="Push to the registries that the tags name."),
     click.option(
         "--push-by-digest",
@@ -135,7 +137,7 @@ destination_options = _group(
     ),
 )
 
-record_options = _group(
+record_options = group(
     click.option(
         "--metadata-file", type=_FILE, metavar="FILE", help="Write what was built as JSON: digests, platforms, sizes."
     ),
@@ -159,12 +161,13 @@ _progress = click.option(
     show_default=True,
     help="How progress is shown: a live display on a terminal, plain lines, or JSON lines.",
 )
-talk_options = _group(_verbose, _quiet, _colour)
-progress_options = _group(talk_options, _progress)
+talk_options = group(_verbose, _quiet, _colour)
+progress_options = group(talk_options, _progress)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 # How help is arranged; the order of the commands' options follows from their decorators.
 PANELS: dict[str, tuple[str, ...]] = {
+    "What to resolve": ("--filename", "--recursive", "--selector", "--format", "--project"),
     "What to build": (
         "--package",
         "--workspace",

@@ -164,6 +164,21 @@ class Session:
         self.world.stdout.write(text + "\n")
         self.world.stdout.flush()
 
+    def result_bytes(self, data: bytes) -> None:
+        """Write a result to standard output, byte for byte where that takes bytes."""
+        self.world.stdout.flush()
+        binary = getattr(self.world.stdout, "buffer", None)
+        if binary is None:
+            self.world.stdout.write(data.decode())
+        else:
+            binary.write(data)
+            binary.flush()
+
+    def read_stdin(self) -> bytes:
+        """Everything that standard input holds."""
+        binary = getattr(self.world.stdin, "buffer", None)
+        return self.world.stdin.read().encode() if binary is None else binary.read()
+
     def result_json(self, document: object) -> None:
         """Write a result to standard output as indented JSON."""
         self.result(indented(document))

@@ -1,0 +1,78 @@
+"""Finding references in YAML, JSON and any other text, each with its exact place. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from cargoship.deploy.places import FOUND, Page, Place, Spot, parse_reference
+from cargoship.deploy.tree import Node
+from cargoship.errors import DocumentInvalid
+
+_PUNCTUATION = ".:!?*}"
+"""What may follow a reference in prose or in a template, and is no part of it."""
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+_JSON_KEY = re.compile(r"\s*:")
+
+
+def in_text(page: Page) -> Iterator[Spot]:
+    """Every reference of a text, wherever it stands; raises ReferenceUnknown."""
+    yield from _in_stretch(page, 0, len(page.text))
+
+
+def in_scalar(page: Page, scalar: Node) -> Iterator[Spot]:
+    """The references in a scalar of YAML; raises ReferenceUnknown, and DocumentInvalid for ones that escapes hide."""
+    if FOUND.search(scalar.value) is None:
+        return
+    start, end = scalar.start, scalar.end
+    if scalar.style in {"|", ">"}:
+        # a comment may stand after the indicator
+        start = page.text.index("\n", start, end)
+    spots = list(_in_stretch(page, start, end))
+    if len(spots) == len(FOUND.findall(scalar.value)):
+        yield from spots
+    elif scalar.style == '"':
+        yield _rewritten(scalar.value, page.text.index('"', start), end, page.place(scalar.start))
+    else:
+        place = page.place(scalar.start)
+        raise DocumentInvalid(f"{place}: the reference is written in an unusual way", hint="write it on one line")
+
+
+def in_json(page: Page) -> Iterator[Spot]:
+    """The references in texts of a JSON document that are no keys; the text is known to be JSON.
+
+    Raises ReferenceUnknown.
+    """
+    for match in _JSON_TEXT.finditer(page.text):
+        if _JSON_KEY.match(page.text, match.end()):
+            continue
+        value = json.loads(match[0], strict=False)
+        found = FOUND.findall(value)
+        if not found:
+            continue
+        spots = list(_in_stretch(page, match.start(), match.end()))
+        if len(spots) == len(found):
+            yield from spots
+        else:
+            yield _rewritten(value, match.start(), match.end(), page.place(match.start()))
+
+
+def _in_stretch(page: Page, start: int, end: int) -> Iterator[Spot]:
+    for match in FOUND.finditer(page.text, start, end):
+        written = match[0].rstrip(_PUNCTUATION)
+        place = page.place(match.start())
+        named, part = parse_reference(written, place)
+        yield Spot(place, named, match.start(), match.start() + len(written), part)
+
+
+def _rewritten(value: str, start: int, end: int, place: Place) -> Spot:
+    """A text in double quotes, written anew, whose escapes hide the reference in it."""
+    match = FOUND.search(value)
+    if match is None or len(FOUND.findall(value)) > 1:
+        raise DocumentInvalid(f"{place}: escapes hide the references in this text", hint="write them without escapes")
+    written = match[0].rstrip(_PUNCTUATION)
+    named, part = parse_reference(written, place)
+    before = json.dumps(value[: match.start()], ensure_ascii=False)[:-1]
+    after = json.dumps(value[match.start() + len(written) :], ensure_ascii=False)[1:]
+    return Spot(place, named, start, end, part, before, after)

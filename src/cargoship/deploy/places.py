@@ -1,0 +1,132 @@
+"""What is wanted where: the values that are found in documents, and what takes their place."""
+
+from __future__ import annotations
+
+import bisect
+import enum
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cargoship.cargo.suggest import listed
+from cargoship.errors import DocumentInvalid, ReferenceUnknown
+
+SCHEME = "cargoship://"
+# up to what cannot be in a name; what is found is checked afterwards, so that a misspelt one is not passed over
+FOUND = re.compile(re.escape(SCHEME) + r"[^\s\"'`,;()\[\]<>|\\]*")
+_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+_REFERENCE = re.compile(rf"{re.escape(SCHEME)}(?P<name>{_PART}(?:/{_PART})?)(?:#(?P<part>name|digest))?")
+
+
+class Part(enum.Enum):
+    """How much of an image's reference is wanted."""
+
+    ALL = ""
+    """repository@digest"""
+    NAME = "name"
+    DIGEST = "digest"
+
+    def of(self, reference: str) -> str:
+        """Take the part from a digest reference."""
+        name, _, digest = reference.partition("@")
+        match self:
+            case Part.ALL:
+                return reference
+            case Part.NAME:
+                return name
+            case Part.DIGEST:
+                return digest
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands; `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        """As compilers write it, so that editors find it."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A text and what it is called."""
+
+    name: str
+    text: str
+
+    def place(self, position: int) -> Place:
+        """The place of a character."""
+        line = bisect.bisect_left(self._ends, position)
+        return Place(self.name, line + 1, position - (self._ends[line - 1] if line else -1))
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [match.start() for match in re.finditer("\n", self.text)]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A binary or package by its name, or as PACKAGE/BINARY."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A Cargo project by its folder, and the name of the service that is built from it."""
+
+    path: Path
+    service: str
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A stretch of a text that an image's reference, with `before` and `after` around it, takes the place of."""
+
+    place: Place
+    wanted: Named | Folder | None
+    """None: no image, just `before` and `after`."""
+    start: int
+    end: int
+    part: Part = Part.ALL
+    before: str = ""
+    after: str = ""
+
+    def filled(self, reference: str) -> str:
+        """What stands there with an image's digest reference."""
+        return self.before + ("" if self.wanted is None else self.part.of(reference)) + self.after
+
+
+def parse_reference(text: str, place: Place) -> tuple[Named, Part]:
+    """Parse cargoship://NAME, cargoship://PACKAGE/BINARY, with #name or #digest after it; raises ReferenceUnknown."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        raise ReferenceUnknown(
+            f"{place}: {text} is no reference to a binary",
+            hint=f"write {SCHEME}BINARY or {SCHEME}PACKAGE/BINARY, with #name or #digest after it for a part of it",
+        )
+    return Named(match["name"]), Part(match["part"] or "")
+
+
+def splice(page: Page, spots: Iterable[Spot], reference: Callable[[Named | Folder], str]) -> str:
+    """The text with each spot filled and every other character as it was; raises DocumentInvalid."""
+    pieces = []
+    done, last = 0, ("", -1, -1)
+    for spot in sorted(spots, key=lambda each: (each.start, each.end)):
+        filled = spot.filled("" if spot.wanted is None else reference(spot.wanted))
+        if spot.start < done:
+            if last == (filled, spot.start, spot.end):
+                continue  # an anchor brings several services to one place
+            raise DocumentInvalid(
+                f"{spot.place}: two images are wanted in one place: {listed({filled, last[0]})}",
+                hint="an anchor is shared there; write the image out for each service",
+            )
+        pieces += [page.text[done : spot.start], filled]
+        done, last = spot.end, (filled, spot.start, spot.end)
+    return "".join([*pieces, page.text[done:]])

@@ -1,0 +1,142 @@
+"""From documents with references to documents with digests: the whole way on one page.
+
+    documents --find--> spots --catalog--> targets --plan--> known to be possible
+    targets --build--> digests --splice--> documents
+
+Nothing is built before every reference of every document is known, and nothing is written before every image exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Protocol
+
+from cargoship.context import Context
+from cargoship.deploy.catalog import Catalog, Target
+from cargoship.deploy.documents import Format, Found, Source, find
+from cargoship.deploy.places import Folder, Named
+from cargoship.deploy.selector import Selector
+from cargoship.errors import ReferenceUnknown
+from cargoship.events import Level, Note
+from cargoship.pipeline import BuildResult
+from cargoship.plan import Plan, Selection
+
+
+class Builder(Protocol):
+    """What images are made with; the module `cargoship.pipeline` is the real one."""
+
+    def plan(self, selection: Selection, context: Context) -> Plan:
+        """See `cargoship.pipeline.plan`."""
+        ...
+
+    def build(self, selection: Selection, context: Context) -> BuildResult:
+        """See `cargoship.pipeline.build`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be resolved, and how its images are built."""
+
+    sources: tuple[Source, ...]
+    projects: tuple[Path, ...]
+    """Where names are looked up."""
+    selection: Selection
+    """Options of the builds; what it selects is not used."""
+    selector: Selector | None = None
+    format: Format = Format.AUTO
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file, resolved: its name, its place in a folder, its bytes."""
+
+    name: str
+    relative: PurePath
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before anything is built."""
+
+    found: tuple[Found, ...]
+    targets: Mapping[tuple[str, Named | Folder], Target]
+    """By file and what is wanted."""
+    plans: Mapping[Path, tuple[Selection, Plan]]
+    """By workspace."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The documents, and what was built for them."""
+
+    documents: tuple[Document, ...]
+    results: tuple[BuildResult, ...]
+
+
+def prepare(request: Request, context: Context, builder: Builder) -> Prepared:
+    """Find everything and refuse what cannot be done.
+
+    Raises DocumentInvalid, ReferenceUnknown, UsageError and what planning raises.
+    """
+    found = tuple(find(each, request.format, request.selector, context.emit) for each in request.sources)
+    catalog = Catalog(request.projects, request.selection, context)
+    targets = {
+        (each.source.name, spot.wanted): catalog.find(spot.wanted, spot.place)
+        for each in found
+        for spot in each.spots
+        if spot.wanted is not None
+    }
+    selections = catalog.selections(tuple(targets.values()))
+    plans = {root: (selection, builder.plan(selection, context)) for root, selection in selections.items()}
+    if not targets:
+        context.emit(Note("there is nothing to resolve in " + ", ".join(each.source.name for each in found)))
+    return Prepared(found, targets, plans)
+
+
+def resolve(prepared: Prepared, context: Context, builder: Builder) -> Resolved:
+    """Build and push every image once, and fill in the digests; raises as `pipeline.build` does, DocumentInvalid."""
+    references: dict[Target, str] = {}
+    results = []
+    for root, (selection, _) in prepared.plans.items():
+        result = builder.build(selection, context)
+        results.append(result)
+        for plan, image in zip(result.plan.images, result.images, strict=True):
+            first = plan.bins[0]
+            for target in set(prepared.targets.values()):
+                if (target.root, target.package, target.binary) == (root, first.package, first.name):
+                    references[target] = image.reference
+                # a bundle may begin with a binary of another package than the one whose bundle it is
+                elif target.root == root and target.bundle and target.binary == first.name and len(plan.bins) > 1:
+                    references.setdefault(target, image.reference)
+    missing = [target for target in prepared.targets.values() if target not in references]
+    if missing:  # pragma: no cover - the build would have refused
+        raise ReferenceUnknown(f"{missing[0]} was not built")
+    documents = tuple(_filled(each, prepared, references, context) for each in prepared.found)
+    return Resolved(documents, tuple(results))
+
+
+def _filled(found: Found, prepared: Prepared, references: Mapping[Target, str], context: Context) -> Document:
+    source = found.source
+
+    def reference(wanted: Named | Folder) -> str:
+        return references[prepared.targets[source.name, wanted]]
+
+    for spot in found.spots:
+        if spot.wanted is not None:
+            context.emit(Note(f"{spot.place}: {reference(spot.wanted)}", Level.VERBOSE))
+    return Document(source.name, source.relative, found.filled(reference))
+
+
+def joined(documents: Sequence[Document]) -> bytes:
+    """All documents as one stream, as kubectl takes it: with a line between files where none is."""
+    stream = b""
+    for document in documents:
+        if stream and document.data and not document.data.startswith((b"---", b"\xef\xbb\xbf---")):
+            stream += b"" if stream.endswith(b"\n") else b"\n"
+            stream += b"---\n"
+        stream += document.data
+    return stream

@@ -1,0 +1,73 @@
+"""`cargoship resolve` with real cargo and a real registry: everything but the compilation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.programs import RunCargoship
+from support.projects import project
+
+pytestmark = pytest.mark.tools
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    return project(tmp_path / "app", manifest='[package.metadata.cargoship]\ntags = ["localhost:1/{name}"]\n')
+
+
+def check(run_cargoship: RunCargoship, where: Path, *words: str, code: int, said: str, hint: str = "") -> None:
+    done = run_cargoship("resolve", *words, cwd=where, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    assert said in errors[0]
+    assert hint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said", "hint"),
+    [
+        ((), 2, "there is nothing to resolve", "-f -"),
+        (("-f", "gone.yaml"), 2, "there is no file gone.yaml", ""),
+        (
+            ("-f", "typo.yaml"),
+            25,
+            "typo.yaml:2:10: no binary or package is called ap; did you mean",
+            "cargoship://app/app",
+        ),
+        (("-f", "broken.yaml"), 24, "broken.yaml:2:2: this is no YAML", ""),
+        (("-f", "cycle.yaml"), 24, "cycle.yaml:1:8: *a is inside of &a", ""),
+        (("-f", "good.yaml", "-l", "a b"), 2, "the selector 'a b' cannot be read", "tier!=cache"),
+        (("-f", "good.yaml", "--format", "xml"), 2, "'xml' is no format", "formats: auto, yaml, json, text"),
+        (("-f", "good.yaml", "-o", "no/folder/x"), 60, "there is no folder", ""),
+        (("-f", "good.yaml", "--project", "elsewhere"), 10, "good.yaml:1:8: there is no project", "--project"),
+        (("-f", "good.yaml", "--require-clean"), 18, "git knows no commit here", ""),
+        # the registry does not answer, and nothing is compiled for it
+        (("-f", "good.yaml"), 51, "localhost:1", ""),
+    ],
+)
+def test_what_is_refused(
+    run_cargoship: RunCargoship, app: Path, tmp_path: Path, words: tuple[str, ...], code: int, said: str, hint: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for name, text in {
+        "good.yaml": "image: cargoship://app\n",
+        "typo.yaml": "- x\n- image: cargoship://ap\n",
+        "broken.yaml": "a: [1\nb: 2\n",
+        "cycle.yaml": "&a [x, *a]\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    project_words = () if "--project" in words else ("--project", str(app))
+    check(run_cargoship, tmp_path, *words, *project_words, code=code, said=said, hint=hint)
+    assert not list(app.glob("target/**/release"))
+
+
+def test_a_document_without_references_needs_no_project(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    text = b"a: 1\r\n# end"
+    (tmp_path / "a.yaml").write_bytes(text)
+    done = run_cargoship("resolve", "-f", "a.yaml", "-o", "out/", cwd=tmp_path)
+    assert (tmp_path / "out" / "a.yaml").read_bytes() == text
+    assert "there is nothing to resolve in a.yaml" in done.stderr

@@ -1,0 +1,141 @@
+# ruff: noqa: E501 - the cases are one line each
+"""Compose files: a service's build becomes its image, and nothing else changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cargoship.errors import DocumentInvalid, ReferenceUnknown
+from cargoship.events import Note
+from support.deploying import Workplace
+
+# %R is where the image comes, what follows `=>` what the line becomes
+CASES: dict[str, tuple[str, str]] = {
+    "a folder": (
+        "services:\n  app:\n    build: ./app # here\n    ports: ['80:80']\n",
+        "services:\n  app:\n    image: \"%R\"\n    x-build: ./app # here\n    ports: ['80:80']\n",
+    ),
+    "a table": (
+        "services:\n  app:\n    build:\n      # where\n      context: app\n      args: {A: 1}\n    restart: no\n",
+        'services:\n  app:\n    image: "%R"\n    x-build:\n      # where\n      context: app\n      args: {A: 1}\n    restart: no\n',
+    ),
+    "with an image": (
+        "services:\n  app:\n    image: old/name:1 # kept\n    build: app\n",
+        "services:\n  app:\n    image: %R # kept\n    x-build: app\n",
+    ),
+    "with a quoted image after it": (
+        "services:\n  app:\n    build: app\n    image: &i 'old/name:1'\n",
+        "services:\n  app:\n    x-build: app\n    image: &i '%R'\n",
+    ),
+    "with a folded image": (
+        "services:\n  app:\n    build: app\n    image: >-\n      old\n\n    tty: true\n",
+        "services:\n  app:\n    x-build: app\n    image: >-\n      %R\n\n    tty: true\n",
+    ),
+    "in braces": (
+        "services: {app: {build: app, tty: true}, b: {image: x}}\n",
+        'services: {app: {image: "%R", x-build: app, tty: true}, b: {image: x}}\n',
+    ),
+    "in JSON": (
+        '{"services": {"app": {"build": {"context": "app"}}}}\n',
+        '{"services": {"app": {"image": "%R", "x-build": {"context": "app"}}}}\n',
+    ),
+    "crlf": (
+        "services:\r\n  app:\r\n      build: app\r\n      tty: true\r\n",
+        'services:\r\n  app:\r\n      image: "%R"\r\n      x-build: app\r\n      tty: true\r\n',
+    ),
+    "an anchor for several services": (
+        "x-base: &base\n  build: app\nservices:\n  one:\n    <<: *base\n  two:\n    <<: [*base]\n    tty: true\n",
+        'x-base: &base\n  image: "%R"\n  x-build: app\nservices:\n  one:\n    <<: *base\n  two:\n    <<: [*base]\n    tty: true\n',
+    ),
+    "an anchored build": (
+        "services:\n  one:\n    build: &b {context: app}\n  two:\n    build: *b\n",
+        'services:\n  one:\n    image: "%R"\n    x-build: &b {context: app}\n  two:\n    image: "%R"\n    x-build: *b\n',
+    ),
+    "a reference beside a build": (
+        "services:\n  web:\n    image: cargoship://app\n    build: .\n",
+        "services:\n  web:\n    image: %R\n    x-build: .\n",
+    ),
+    "a reference alone": ("services:\n  web:\n    image: cargoship://app\n", "services:\n  web:\n    image: %R\n"),
+    "a build in an override is merged first": (
+        "x-b: &b {image: x}\nservices:\n  app:\n    <<: *b\n    build: app\n",
+        "x-b: &b {image: %R}\nservices:\n  app:\n    <<: *b\n    x-build: app\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    return Workplace(tmp_path, {"app": ["app"]})
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_build_becomes_an_image(place: Workplace, case: tuple[str, str]) -> None:
+    source, expected = case
+    name = "compose.json" if source.startswith("{") else "compose.yaml"
+    (document,) = place.resolve((name, source.encode())).documents
+    assert document.data.decode() == expected.replace("%R", place.reference("app"))
+    assert len(place.builder.built) == 1
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        ("./db", "there is no Cargo.toml in ./db"),
+        ("{context: app, dockerfile: other.Dockerfile}", "it names a dockerfile"),
+        ("{context: app, dockerfile_inline: FROM x}", "it names a dockerfile_inline"),
+        ("https://github.com/me/app.git#main", "is not on this machine"),
+        ("git@github.com:me/app.git", "is not on this machine"),
+        ("${WHERE}/app", "depends on a variable"),
+        ("{args: {A: 1}}", "it names no folder"),
+        ("[app]", "it is no folder"),
+        ("", "it names no folder"),
+    ],
+)
+def test_a_build_that_is_no_cargo_project_is_left_alone_and_told(place: Workplace, build: str, why: str) -> None:
+    source = f"services:\n  web:\n    image: x\n    build: {build}\n"
+    (document,) = place.resolve(("compose.yaml", source.encode())).documents
+    assert document.data.decode() == source
+    notes = [event.text for event in place.events if isinstance(event, Note)]
+    assert any(text.startswith("compose.yaml:4:5: the build of web is left alone: ") and why in text for text in notes)
+    assert place.builder.planned == place.builder.built == []
+
+
+def test_what_a_build_says_beside_its_folder_is_told(place: Workplace) -> None:
+    source = "services:\n  web:\n    build: {context: app, target: x, args: {A: 1}}\n"
+    place.resolve(("compose.yaml", source.encode()))
+    assert any(isinstance(each, Note) and "args, target means nothing" in each.text for each in place.events)
+
+
+def test_objects_of_kubernetes_and_other_files_have_no_builds(place: Workplace) -> None:
+    for source in (
+        "apiVersion: example.com/v1\nservices: {web: {build: app}}\n",
+        "build: app\n",
+        "services: [{build: app}]\n",
+        "services: {web: [build, app]}\n",
+    ):
+        (document,) = place.resolve(("compose.yaml", source.encode())).documents
+        assert document.data.decode() == source
+
+
+def test_the_services_name_chooses_among_binaries(tmp_path: Path) -> None:
+    place = Workplace(tmp_path, {"app": ["app", "app-worker"]})
+    source = "services:\n  app-worker:\n    build: app\n"
+    (document,) = place.resolve(("compose.yaml", source.encode())).documents
+    assert place.reference("app-worker") in document.data.decode()
+    with pytest.raises(ReferenceUnknown) as caught:
+        place.resolve(("compose.yaml", b"services:\n  web:\n    build: app\n"))
+    assert caught.value.message.startswith("compose.yaml:3:5: ")
+    assert caught.value.message.endswith("has 2 images, and none is called web")
+    assert caught.value.hint == "write one of cargoship://app/app, cargoship://app/app-worker"
+
+
+def test_one_place_cannot_have_two_images(tmp_path: Path) -> None:
+    place = Workplace(tmp_path, {"app": ["app"], "other": ["other"]})
+    source = (
+        "x-i: &i {image: old}\nservices:\n  app:\n    <<: *i\n    build: app\n  other:\n    <<: *i\n    build: other\n"
+    )
+    with pytest.raises(DocumentInvalid) as caught:
+        place.resolve(("compose.yaml", source.encode()))
+    assert "two images are wanted in one place" in caught.value.message
