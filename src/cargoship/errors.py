@@ -35,6 +35,8 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- ContentInvalid          55   a digest, size or format that is not what was promised
     |- OutputError             60   a file or folder that cannot be written: full, read-only
     |- DaemonError             61
+    |- CacheUnavailable        65   a store of compiled units that cannot be read or written; never ends a build
+    |- NotPackable             66   a unit that a pack cannot hold; it is compiled again, and never ends a build
     |- CompileFailed          101   cargo's own exit code for a failed build
     `- Interrupted            130
 """
@@ -241,6 +243,18 @@ class DaemonError(CargoshipError):
     """The local container engine is missing, or refused the image."""
 
     exit_code = 61
+
+
+class CacheUnavailable(CargoshipError):
+    """A store of compiled units could not be read or written. A build goes on without it."""
+
+    exit_code = 65
+
+
+class NotPackable(CargoshipError):
+    """A unit that a pack cannot hold: a link that leads out of it, a device, too many bytes."""
+
+    exit_code = 66
 
 
 class CompileFailed(CargoshipError):

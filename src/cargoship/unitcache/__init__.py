@@ -1,0 +1,1 @@
+"""Compiled units kept between builds: each found by what it is made of, put where cargo looks, and judged by cargo."""

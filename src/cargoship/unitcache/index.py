@@ -1,0 +1,140 @@
+"""What a store holds, as values: units and where their bytes are, whole plans, packs. `wire` writes and reads them.
+
+An index is a plain value: a store reads one, a function makes another one of it, the store writes that. Merging is a
+union and depends on the order of its two sides in one case only: both hold the same key (see `Index.merged`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from cargoship.oci.digest import Digest
+
+FORMAT = 1
+"""The version of the index, of packs and of units. A store with another one counts as empty."""
+PLANS_MAX = 64
+"""How many plans an index remembers; older ones are forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A unit, and where its bytes are: one zstd frame of a pack."""
+
+    key: Digest
+    """Of the unit's key."""
+    pack: Digest
+    """Of the pack's bytes."""
+    offset: int
+    length: int
+    """The bytes of the frame in the pack, so that a part of a pack can be asked for."""
+    frame: Digest
+    """Of these bytes: checked before any of them is used."""
+    unpacked: int
+    """How many bytes the frame unpacks to, exactly."""
+    name: str = ""
+    """For people: `serde 1.0.203 lib aarch64-unknown-linux-musl`."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """What the key was made of, to explain a miss. What may be secret is hashed by who makes the key."""
+    seconds: float = 0.0
+    """What compiling it took, as far as cargo told; 0 where it did not."""
+    inputs: Mapping[str, Digest] = field(default_factory=dict)
+    """Files, relative to the workspace's root, that must have this content for the entry to hold."""
+    needs: Mapping[Digest, Digest] = field(default_factory=dict)
+    """The frames of the dependencies that it was compiled against, by their keys.
+
+    Two machines may make different bytes of one key, and rustc refuses a library together with another one than it
+    was compiled against. So a unit is restored with exactly these, or not at all.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """A whole plan: the units that a build needed, and the binaries that it made."""
+
+    key: Digest
+    units: tuple[Digest, ...]
+    """Keys of entries."""
+    outputs: Mapping[str, Digest] = field(default_factory=dict)
+    """Keys of entries that hold the binaries, by `triple/package/binary`."""
+    inputs: Mapping[str, Digest] = field(default_factory=dict)
+    """As for an entry."""
+    saved_at: int = 0
+    """Seconds since 1970, by the clock of who saved it."""
+
+    @property
+    def needed(self) -> frozenset[Digest]:
+        """The keys of all entries that this plan uses."""
+        return frozenset(self.units) | frozenset(self.outputs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PackInfo:
+    """A pack: its bytes, and how many units were put into it."""
+
+    size: int
+    units: int
+
+
+@dataclass(frozen=True)
+class Index:
+    """Everything that a store holds. Plans are in the order in which they were saved, the newest last."""
+
+    entries: Mapping[Digest, Entry] = field(default_factory=dict)
+    plans: Mapping[Digest, PlanEntry] = field(default_factory=dict)
+    packs: Mapping[Digest, PackInfo] = field(default_factory=dict)
+
+    def merged(self, other: Index) -> Index:
+        """Both together. For a key that both hold, this side's entry stays if its pack is known, and the later plan.
+
+        No entry is lost whose pack is known to either side; one without a pack goes.
+        """
+        packs = {**other.packs, **self.packs}
+        entries = {key: entry for key, entry in other.entries.items() if entry.pack in packs}
+        entries |= {key: entry for key, entry in self.entries.items() if entry.pack in packs}
+        plans = dict(self.plans)
+        for key, plan in other.plans.items():
+            if key not in plans or plans[key].saved_at < plan.saved_at:
+                plans[key] = plan
+        return Index(entries, _latest(plans.values()), packs)
+
+    def with_entries(self, entries: Iterable[Entry]) -> Index:
+        """With these; each takes the place of one of the same key. Their packs are added by the store."""
+        return replace(self, entries={**self.entries, **{entry.key: entry for entry in entries}})
+
+    def with_packs(self, packs: Mapping[Digest, PackInfo]) -> Index:
+        """With these packs."""
+        return replace(self, packs={**self.packs, **packs})
+
+    def with_plan(self, plan: PlanEntry) -> Index:
+        """With a plan as the newest; the oldest goes where there are too many."""
+        others = (each for each in self.plans.values() if each.key != plan.key)
+        return replace(self, plans=_latest((*others, plan)))
+
+    def without_packs(self, packs: Iterable[Digest]) -> Index:
+        """Without these packs and all that is in them. Plans stay: what they miss is compiled again."""
+        gone = frozenset(packs)
+        return replace(
+            self,
+            entries={key: entry for key, entry in self.entries.items() if entry.pack not in gone},
+            packs={digest: info for digest, info in self.packs.items() if digest not in gone},
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of all packs."""
+        return sum(info.size for info in self.packs.values())
+
+    def live_bytes(self) -> dict[Digest, int]:
+        """How many bytes of each pack belong to an entry."""
+        live = dict.fromkeys(self.packs, 0)
+        for entry in self.entries.values():
+            if entry.pack in live:
+                live[entry.pack] += entry.length
+        return live
+
+
+def _latest(plans: Iterable[PlanEntry]) -> dict[Digest, PlanEntry]:
+    # the key decides between plans of one second, so that a merge gives the same on both sides
+    ordered = sorted(plans, key=lambda plan: (plan.saved_at, plan.key))
+    return {plan.key: plan for plan in ordered[-PLANS_MAX:]}

@@ -1,0 +1,89 @@
+"""Packs, and the files of units that go into them, as values. `packing` writes packs, `unpacking` reads them.
+
+A pack is some megabytes of zstd frames, one a unit, so that a registry is asked a few times instead of hundreds, and
+yet a single unit can be read. A frame holds a head, which lists the unit's files, and then their content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.index import Entry, PackInfo
+
+PACK_BYTES = 8 << 20
+"""A pack that has this many bytes is complete."""
+
+
+@dataclass(frozen=True)
+class UnitFile:
+    """A file of a unit.
+
+    `path` is relative to the build directory, with slashes. `source` is a file, or the bytes themselves. A file that
+    is linked twice is given twice: the second one becomes a hard link. A symbolic link is taken as one if it leads to
+    another file of the same unit, and refused with NotPackable if it leads elsewhere.
+    """
+
+    path: str
+    source: Path | bytes
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a unit has got its place; the same fields as those of an Entry."""
+
+    key: Digest
+    pack: Digest
+    offset: int
+    length: int
+    frame: Digest
+    unpacked: int
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A complete pack in a file of the scratch folder."""
+
+    path: Path
+    digest: Digest
+    size: int
+    placed: tuple[Placed, ...]
+
+    @property
+    def info(self) -> PackInfo:
+        """What an index says of it."""
+        return PackInfo(self.size, len(self.placed))
+
+
+class PackWriter(Protocol):
+    """What `packing.pack_writer(scratch)` gives, as a context: it compresses in threads while more is added.
+
+    The bytes depend on the order of the units and on their content, never on the threads.
+    """
+
+    def add(self, key: Digest, files: Sequence[UnitFile]) -> None:
+        """Take a unit; its files are read soon, not at once. Raises NotPackable."""
+        ...
+
+    def done(self) -> tuple[Pack, ...]:
+        """Packs that are complete and were not given yet, in order: they can be uploaded while more is packed."""
+        ...
+
+    def close(self) -> tuple[Pack, ...]:
+        """Finish the last pack; all packs, in order."""
+        ...
+
+
+def entry_at(placed: Placed, template: Entry) -> Entry:
+    """`template` in its place."""
+    return replace(
+        template,
+        pack=placed.pack,
+        offset=placed.offset,
+        length=placed.length,
+        frame=placed.frame,
+        unpacked=placed.unpacked,
+    )

@@ -1,0 +1,70 @@
+"""What a store is: an index and packs, somewhere.
+
+Nothing that goes wrong with a store ends a build. Its methods raise CacheUnavailable, one line for a person: what
+could not be read is missed, what could not be written is compiled again next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.index import Entry, Index
+from cargoship.unitcache.pack import Pack
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a save came to."""
+
+    index: Index
+    """As it is in the store now, with what others have saved meanwhile."""
+    packs: int = 0
+    """How many packs were sent; those that were there already are not."""
+    size: int = 0
+    """Their bytes."""
+
+
+class Source(Protocol):
+    """The bytes of a pack, some at a time. Nothing is verified here: who reads checks each frame's digest."""
+
+    def frame(self, entry: Entry) -> bytes:
+        """The bytes of a frame: `entry.length` of them, or CacheUnavailable."""
+        ...
+
+
+class Store(Protocol):
+    """A place for units. Safe to share between threads and processes, and with other machines."""
+
+    @property
+    def name(self) -> str:
+        """As people are told it."""
+        ...
+
+    @property
+    def writable(self) -> bool:
+        """Whether `save` and `forget` do anything."""
+        ...
+
+    def load(self) -> Index:
+        """All that it holds; an empty one where there is nothing yet, or only another format."""
+        ...
+
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> AbstractContextManager[Source]:
+        """Open a pack of `size` bytes, to read the frames of `wanted` in the order of their offsets."""
+        ...
+
+    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+        """Send packs, then change the index, as often as it takes: what others saved meanwhile stays.
+
+        `change` is given the newest index, in which `packs` are known already, and may be called several times. The
+        packs' files may be taken away (renamed) by the store.
+        """
+        ...
+
+    def forget(self, packs: Sequence[Pack], change: Callable[[Index], Index], dead: Collection[Digest]) -> Saved:
+        """For a collection of garbage: as `save`; the packs `dead` are gone afterwards, and their entries."""
+        ...
