@@ -167,14 +167,21 @@ def inspect(target: str, **surroundings: Unpack[Surroundings]) -> Inspection:
     return pipeline.inspect(target, _context(surroundings))
 
 
-def copy(source: str, target: str, *, platform: str | None = None, **surroundings: Unpack[Surroundings]) -> Published:
-    """Let the reference `target` be what `source` is, with every digest as it is; with `platform` that image alone.
+def copy(
+    source: str,
+    target: str,
+    *,
+    platforms: Sequence[str] = (),
+    referrers: bool = False,
+    **surroundings: Unpack[Surroundings],
+) -> Published:
+    """Let the reference `target` be what `source` is, with every digest as it is; with `platforms` those of it alone.
 
-    Raises CargoshipError.
+    With `referrers` signatures, SBOMs and attestations come along. Raises CargoshipError.
     """
     from cargoship import pipeline  # noqa: PLC0415
 
-    return pipeline.copy(source, target, platform, _context(surroundings))
+    return pipeline.copy(source, target, _context(surroundings), platforms=platforms, referrers=referrers)
 
 
 def merge(parts: Sequence[str], *, tags: Sequence[str], **surroundings: Unpack[Surroundings]) -> tuple[Published, ...]:

@@ -26,13 +26,19 @@ def inspect(target: str, context: Context) -> Inspection:
         return inspect_remote(target, fetch_index(client, reference))
 
 
-def copy(source: str, target: str, platform: str | None, context: Context) -> Published:
-    """Let `target` be what `source` is, with `platform` one image of it alone; raises as `copy_image` does."""
+def copy(source: str, target: str, context: Context, *, platforms: Sequence[str], referrers: bool) -> Published:
+    """Let `target` be what `source` is, with `platforms` those of it alone; raises as `copy_image` does."""
     one, other = Reference.parse(source), Reference.parse(target)
-    chosen = None if platform is None else row(platform).platform
+    chosen = tuple(dict.fromkeys(row(name).platform for name in platforms))
     with Clock(context.emit).phase("copy"):
         return copy_image(
-            one, other, platform=chosen, open_client=context.connect, emit=context.emit, known=context.known
+            one,
+            other,
+            platforms=chosen,
+            referrers=referrers,
+            open_client=context.connect,
+            emit=context.emit,
+            known=context.known,
         )
 
 

@@ -54,8 +54,10 @@ class Obedient:
         del selection, fix
         return self._behaviour(context)
 
-    def copy(self, source: str, target: str, platform: str | None, context: Context) -> Published:
-        del source, target, platform
+    def copy(
+        self, source: str, target: str, context: Context, *, platforms: Sequence[str], referrers: bool
+    ) -> Published:
+        del source, target, platforms, referrers
         return self._behaviour(context)
 
     def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
@@ -81,7 +83,8 @@ class Recorder:
     context: Context
     binaries: Mapping[Platform, tuple[Path, ...]]
     target: str
-    names: tuple[str | None, ...]
+    names: tuple[str, ...]
+    referrers: bool
     fix: bool
 
     def plan(self, selection: Selection, context: Context) -> Plan:
@@ -106,8 +109,11 @@ class Recorder:
         self.command, self.selection, self.context, self.fix = "doctor", selection, context, fix
         raise Recorded("doctor")
 
-    def copy(self, source: str, target: str, platform: str | None, context: Context) -> Published:
-        self.command, self.names, self.context = "copy", (source, target, platform), context
+    def copy(
+        self, source: str, target: str, context: Context, *, platforms: Sequence[str], referrers: bool
+    ) -> Published:
+        self.command, self.names, self.context = "copy", (source, target, *platforms), context
+        self.referrers = referrers
         raise Recorded("copy")
 
     def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:

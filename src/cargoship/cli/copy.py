@@ -13,7 +13,11 @@ from cargoship.errors import UsageError
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("--all", "everything", is_flag=True, help="Copy every platform and attestation.  [default]")
-@click.option("--platform", metavar="PLATFORM", help="Copy the image for this platform alone.")
+@click.option(
+    "--platform", "platforms", multiple=True, metavar="LIST",
+    help="Copy the images for these platforms alone, comma separated; may be repeated.",
+)  # fmt: skip
+@click.option("--referrers", is_flag=True, help="Also copy the signatures, SBOMs and attestations that refer to it.")
 @options.progress_options
 @click.pass_context
 def copy(ctx: click.Context, /, **_: object) -> None:
@@ -22,12 +26,22 @@ def copy(ctx: click.Context, /, **_: object) -> None:
     SOURCE and TARGET are references, such as ghcr.io/me/app:1.0. Digests stay what they are. What the target's
     registry has already is not sent, what it has in another repository is mounted, and the rest is streamed through
     without a file in between. Standard output gets the digest reference of the copy.
+
+    One --platform copies that image without an index around it, several an index of these. --referrers takes along what
+    the referrers API lists, or the tag that stands in for it, and cosign's tags (sha256-....sig, .att, .sbom).
     """
-    if ctx.params["everything"] and ctx.params["platform"]:
+    platforms = options.split(ctx.params["platforms"])
+    if ctx.params["everything"] and platforms:
         raise UsageError("--all and --platform exclude each other")
     session = options.begin(ctx)
     with session.work() as context:
-        published = session.pipeline.copy(ctx.params["source"], ctx.params["target"], ctx.params["platform"], context)
+        published = session.pipeline.copy(
+            ctx.params["source"],
+            ctx.params["target"],
+            context,
+            platforms=platforms,
+            referrers=ctx.params["referrers"],
+        )
     finish_published(session, (published,))
 
 

@@ -180,6 +180,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--binary",
         "--all",
         "--platform",
+        "--referrers",
         "--libc",
         "--target",
         "--profile",

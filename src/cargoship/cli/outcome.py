@@ -117,6 +117,7 @@ def _published_record(published: Published) -> dict[str, object]:
         "mounted": published.mounted,
         "skipped": published.skipped,
         "pushed_bytes": published.pushed_bytes,
+        "referrers": published.referrers,
     }
 
 

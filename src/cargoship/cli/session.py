@@ -54,7 +54,9 @@ class Pipeline(Protocol):
         """See `cargoship.pipeline.doctor`."""
         ...
 
-    def copy(self, source: str, target: str, platform: str | None, context: Context) -> Published:
+    def copy(
+        self, source: str, target: str, context: Context, *, platforms: Sequence[str], referrers: bool
+    ) -> Published:
         """See `cargoship.transfers.copy`."""
         ...
 

@@ -43,14 +43,15 @@ def pushed_lines(published: Iterable[Published], paint: Paint) -> list[str]:
 
 def _pushed(published: Published) -> str:
     tags = ", ".join(published.tags) or "by digest"
+    along = f" with {words.count(published.referrers, 'referrer')}" if published.referrers else ""
     if not (published.pushed or published.mounted):
-        return f"{published.reference.name} ({tags}): everything is already there"
+        return f"{published.reference.name} ({tags}){along}: everything is already there"
     blobs = f"{words.count(published.pushed, 'blob')} pushed ({words.size(published.pushed_bytes)})"
     if published.mounted:
         blobs += f", {published.mounted} mounted"
     if published.skipped:
         blobs += f", {published.skipped} already there"
-    return f"{published.reference.name} ({tags}): {blobs}"
+    return f"{published.reference.name} ({tags}){along}: {blobs}"
 
 
 def next_steps(result: BuildResult, cwd: Path, paint: Paint) -> str:

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from cargoship.errors import UsageError
 from cargoship.events import Emit
-from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, Descriptor, MediaType
+from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, MediaType
 from cargoship.oci.digest import Digest
-from cargoship.oci.index import normal
-from cargoship.oci.manifest import decode_index, decode_json, decode_manifest, descriptor_json, encode_json
+from cargoship.oci.manifest import decode_index, decode_manifest, encode_json
 from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.registry.client import Access, RegistryClient
 from cargoship.registry.copy import OpenClient
+from cargoship.registry.entries import Entry, entries_of
 from cargoship.registry.known import BlobMemory
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_tree
 from cargoship.registry.remote import RemoteContent
-from cargoship.registry.tree import Tree, platform_of, read_child, read_tree
-
-_DEPTH_MAX = 4
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One manifest of an index: `raw` is what the index says of it, in full."""
-
-    descriptor: Descriptor
-    raw: Mapping[str, Any]
-
-    @property
-    def runs_on(self) -> tuple[object, ...] | None:
-        """What must not be there twice; None for what no platform runs, such as an attestation."""
-        platform = self.descriptor.platform
-        if platform is None or platform.os == "unknown":
-            return None
-        return (normal(platform), (self.raw.get("platform") or {}).get("os.version"))
+from cargoship.registry.tree import Tree, read_tree
 
 
 @dataclass(frozen=True)
@@ -136,34 +118,8 @@ def _read(client: RegistryClient, reference: Reference) -> Part:
         annotations = decode_index(root.data, root.descriptor.media_type).annotations
     else:
         annotations = decode_manifest(root.data, root.descriptor.media_type).annotations
-    entries = tuple(_entries(content, root, 0))
+    entries = tuple(entries_of(content, root))
     return Part(reference.at(root.descriptor.digest), root, entries, annotations)
-
-
-def _entries(content: RemoteContent, blob: BytesBlob, depth: int) -> Iterator[Entry]:
-    if blob.descriptor.media_type not in INDEX_TYPES:
-        descriptor = replace(
-            blob.descriptor,
-            platform=platform_of(content, blob),
-            artifact_type=decode_manifest(blob.data, blob.descriptor.media_type).artifact_type,
-        )
-        yield Entry(descriptor, descriptor_json(descriptor))
-        return
-    if depth > _DEPTH_MAX:
-        raise UsageError(f"{blob.descriptor.digest} is an index inside too many others")
-    children = decode_index(blob.data, blob.descriptor.media_type).manifests
-    raws = decode_json(blob.data, dict[str, Any], "index")["manifests"]
-    for child, raw in zip(children, raws, strict=True):
-        if child.media_type in INDEX_TYPES:
-            yield from _entries(content, read_child(content, child), depth + 1)
-        elif child.platform is None:
-            platform = platform_of(content, read_child(content, child))
-            told = (
-                {} if platform is None else {"platform": descriptor_json(replace(child, platform=platform))["platform"]}
-            )
-            yield Entry(replace(child, platform=platform), {**raw, **told})
-        else:
-            yield Entry(child, raw)
 
 
 def _below(root: BytesBlob, trees: Sequence[Tree]) -> Tree:
@@ -171,8 +127,7 @@ def _below(root: BytesBlob, trees: Sequence[Tree]) -> Tree:
     manifests = {
         blob.descriptor.digest: blob
         for tree in trees
-        for wave in (*tree.waves, (tree.root,))
-        for blob in wave
+        for blob in tree.manifests
         if blob.descriptor.media_type not in INDEX_TYPES
     }
     layers = {blob.descriptor.digest: blob for tree in trees for blob in tree.layers}

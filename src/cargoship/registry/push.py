@@ -37,6 +37,8 @@ class Published:
     mounted: int = 0
     skipped: int = 0
     pushed_bytes: int = 0
+    referrers: int = 0
+    """Manifests that came along because they are about something in it."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,13 @@ def attach(client: RegistryClient, repository: str, manifest: BytesBlob) -> None
         _keep(client, repository, subject, entry, wanted=True)
 
 
+def enlist(client: RegistryClient, repository: str, manifest: BytesBlob) -> None:
+    """See to it that a manifest that is there already is listed among its subject's referrers; raises as `attach`."""
+    subject, entry = _described(manifest)
+    if _from_api(client, repository, subject, None) is None:
+        _keep(client, repository, subject, entry, wanted=True)
+
+
 def detach(client: RegistryClient, repository: str, digest: Digest) -> bool:
     """Delete a manifest, and take it off the list of what it refers to; False where there was none."""
     if client.find_manifest(repository, digest) is None:

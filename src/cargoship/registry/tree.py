@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,6 +34,11 @@ class Tree:
     waves: tuple[tuple[BytesBlob, ...], ...]
     layers: tuple[Blob, ...]
     configs: tuple[Blob, ...]
+
+    @property
+    def manifests(self) -> tuple[BytesBlob, ...]:
+        """Every manifest and index in the order of a push, the root last."""
+        return (*itertools.chain.from_iterable(self.waves), self.root)
 
     @property
     def blobs(self) -> tuple[Blob, ...]:

@@ -100,9 +100,11 @@ def test_an_image_is_inspected_by_its_name() -> None:
 
 
 def test_images_are_copied_and_merged_by_their_names() -> None:
-    recorder = asked("copy", "a/b:1", "c/d:1", "--platform", "linux/arm64")
-    assert (recorder.command, recorder.names) == ("copy", ("a/b:1", "c/d:1", "linux/arm64"))
-    assert asked("copy", "a/b:1", "c/d:1", "--all").names == ("a/b:1", "c/d:1", None)
+    recorder = asked("copy", "a/b:1", "c/d:1", "--platform", "linux/arm64,linux/amd64", "--platform", "linux/386")
+    assert recorder.names == ("a/b:1", "c/d:1", "linux/arm64", "linux/amd64", "linux/386")
+    assert (recorder.command, recorder.referrers) == ("copy", False)
+    assert asked("copy", "a/b:1", "c/d:1", "--all").names == ("a/b:1", "c/d:1")
+    assert asked("copy", "a/b:1", "c/d:1", "--referrers").referrers
     recorder = asked("merge", "-t", "a/b:1", "-t", "a/b:2", "a/b@sha256:1", "a/b@sha256:2")
     pinned = asked("base", "pin", "sub", "-p", "a")
     assert (pinned.command, pinned.selection.packages) == ("base pin", ("a",))

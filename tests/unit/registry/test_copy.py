@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,12 +41,19 @@ def copied(
     source: Reference,
     target: Reference,
     *,
-    platform: Platform | None = None,
+    platforms: tuple[Platform, ...] = (),
+    referrers: bool = False,
     told: Told | None = None,
     known: KnownBlobs | None = None,
 ) -> Published:
     return copy_image(
-        source, target, platform=platform, open_client=opener, emit=told or Told(), known=known or NothingKnown()
+        source,
+        target,
+        platforms=platforms,
+        referrers=referrers,
+        open_client=opener,
+        emit=told or Told(),
+        known=known or NothingKnown(),
     )
 
 
@@ -79,7 +87,7 @@ def test_everything_is_copied_as_it_is(attested: Index, registry: InMemoryRegist
 
 def test_one_platform_is_copied_alone(attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry) -> None:
     source = pushed(registry, attested)
-    published = copied(source, Reference(other.host, MIRROR), platform=ARM64)
+    published = copied(source, Reference(other.host, MIRROR), platforms=(ARM64,))
     image = attested.children[1]
     assert published.digest == image.digest
     assert other.tags(MIRROR) == {"latest": str(image.digest)}
@@ -87,10 +95,10 @@ def test_one_platform_is_copied_alone(attested: Index, registry: InMemoryRegistr
     assert stored(other, MIRROR) == {str(digest) for digest in expected}
     # an image that stands alone is found by its platform too
     alone = Reference(other.host, MIRROR)
-    assert copied(alone, Reference(other.host, "alone/app"), platform=ARM64).digest == image.digest
+    assert copied(alone, Reference(other.host, "alone/app"), platforms=(ARM64,)).digest == image.digest
     for reference in (source, alone):
         with pytest.raises(PlatformUnknown) as raised:
-            copied(reference, Reference(other.host, MIRROR), platform=ARMV7)
+            copied(reference, Reference(other.host, MIRROR), platforms=(ARMV7,))
         assert "linux/arm64" in (raised.value.hint or "")
 
 
@@ -101,7 +109,7 @@ def test_an_index_in_an_index_comes_before_it(
     source = pushed(registry, outer)
     assert copied(source, Reference(other.host, MIRROR, "1")).digest == outer.digest
     assert stored(other, MIRROR) == {str(digest) for digest in digests_of(outer)}
-    assert copied(source, Reference(other.host, "x", "1"), platform=ARM64).digest == attested.children[1].digest
+    assert copied(source, Reference(other.host, "x", "1"), platforms=(ARM64,)).digest == attested.children[1].digest
 
 
 def test_blobs_of_one_registry_are_mounted(attested: Index, registry: InMemoryRegistry) -> None:
@@ -175,3 +183,23 @@ def test_what_is_no_image_is_refused(registry: InMemoryRegistry, other: InMemory
     registry.faults.append(Fault("GET", "/manifests/", status=200, headers={"Content-Type": media_type}, body=b"{}"))
     with pytest.raises(ContentInvalid, match="no image"):
         copied(Reference(registry.host, REPOSITORY, "1"), Reference(other.host, MIRROR, "1"))
+
+
+def test_several_platforms_are_an_index_of_them_and_what_attests_to_them(
+    tmp_path: Path, registry: InMemoryRegistry, other: InMemoryRegistry
+) -> None:
+    index = attested_index(tmp_path / "blobs", [AMD64, ARM64, ARMV7], annotations={"title": "app"})
+    source = pushed(registry, index)
+    published = copied(source, Reference(other.host, MIRROR, "1"), platforms=(ARM64, AMD64))
+    kept = json.loads(other.contents.repositories[MIRROR].manifests[str(published.digest)][1])
+    whole = json.loads(index.raw)
+    # entries are as they were, with fields that nobody here knows, and so is everything around them
+    assert kept == {**whole, "manifests": [whole["manifests"][number] for number in (0, 1, 3, 4)]}
+    assert len(other.contents.repositories[MIRROR].manifests) == 5
+    everything = copied(source, Reference(other.host, "all/app"), platforms=(ARM64, AMD64, ARMV7))
+    assert everything.digest == index.digest
+    nested = pushed(registry, nested_index(index))
+    assert copied(nested, Reference(other.host, MIRROR, "2"), platforms=(ARM64, AMD64)).tags == ("2",)
+    with pytest.raises(PlatformUnknown):
+        copied(source, Reference(other.host, MIRROR, "3"), platforms=(ARM64, Platform("linux", "s390x")))
+    assert set(other.tags(MIRROR)) == {"1", "2"}
