@@ -116,7 +116,7 @@ class Options(Surroundings, total=False):
     """To the repositories of `tags`, without a tag: what `merge` takes."""
     load: bool
     outputs: Sequence[str]
-    """`oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`."""
+    """`oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `rootfs:DIR`."""
     require_clean: bool
     """Whether to refuse a tree that differs from its commit; default: no."""
     verify: bool

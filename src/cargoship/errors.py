@@ -19,9 +19,10 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- SettingsInvalid         20
     |- IncludeInvalid          21
     |- RecipeInvalid           22   a recipe.json that is none, or that leaves its folder
-    |- WouldOverwrite          23   sources where a recipe's dummies would be written
+    |- WouldOverwrite          23   a person's own files where others would be written
     |- DocumentInvalid         24   YAML or JSON that cannot be read, or changed safely
     |- ReferenceUnknown        25   a cargoship:// reference that no binary answers to, or several do
+    |- OutOfDate               26   a generated file that is not what would be generated now
     |- ToolchainError
     |  |- ToolMissing          30
     |  |- StandardLibraryMissing 31
@@ -150,7 +151,7 @@ class RecipeInvalid(CargoshipError):
 
 
 class WouldOverwrite(CargoshipError):
-    """A recipe would be cooked over a project's own files."""
+    """A person's own files are where a recipe would be cooked, or a Dockerfile written."""
 
     exit_code = 23
 
@@ -165,6 +166,12 @@ class ReferenceUnknown(CargoshipError):
     """A cargoship:// reference that no binary answers to, or that several do."""
 
     exit_code = 25
+
+
+class OutOfDate(CargoshipError):
+    """A generated file is not what would be generated now."""
+
+    exit_code = 26
 
 
 class ToolchainError(CargoshipError):

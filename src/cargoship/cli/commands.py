@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "base": "cargoship.cli.base",
     "doctor": "cargoship.cli.doctor",
     "recipe": "cargoship.cli.recipe",
+    "dockerfile": "cargoship.cli.dockerfile",
     "schema": "cargoship.cli.schema",
 }
 

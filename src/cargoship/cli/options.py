@@ -62,7 +62,7 @@ offline_option = click.option(
     help="Use only what is on this machine: for cargo, and for a base that was used before.",
 )
 
-compile_options = group(
+what_options = group(
     click.option("--profile", metavar="NAME", help="Cargo profile.  [default: release]"),
     click.option(
         "-F", "--features", multiple=True, metavar="NAMES", help="Cargo features, comma separated; may be repeated."
@@ -74,6 +74,10 @@ compile_options = group(
         default=None,
         help="Insist on Cargo.lock as it is, or let cargo change it.  [default: insist where there is one]",
     ),
+)
+
+compile_options = group(
+    what_options,
     offline_option,
     click.option("--frozen", is_flag=True, help="Both --locked and --offline."),
     click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Parallel compiler processes."),
@@ -97,6 +101,12 @@ libc_option = group(
     ),
 )
 
+base_option = click.option(
+    "--base",
+    metavar="BASE",
+    help="What the image stands on: static, scratch, oci:DIR, or an image in a registry.  [default: static]",
+)
+
 image_options = group(
     click.option(
         "-t",
@@ -106,11 +116,7 @@ image_options = group(
         metavar="REFERENCE",
         help="Name for the image, such as ghcr.io/me/{name}:{version}; may be repeated.",
     ),
-    click.option(
-        "--base",
-        metavar="BASE",
-        help="What the image stands on: static, scratch, oci:DIR, or an image in a registry.  [default: static]",
-    ),
+    base_option,
     click.option(
         "--compression", type=click.Choice(["gzip", "zstd", "none"]), help="Compression of layers.  [default: gzip]"
     ),
@@ -132,7 +138,7 @@ destination_options = group(
         "outputs",
         multiple=True,
         metavar="KIND:PATH",
-        help="Write oci:DIR, oci-archive:FILE or docker-archive:FILE; may be repeated.  "
+        help="Write oci:DIR, oci-archive:FILE, docker-archive:FILE or rootfs:DIR (the files); may be repeated.  "
         "[default, with no other destination: an OCI layout in the target directory]",
     ),
 )
@@ -206,6 +212,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "-Z",
         "--force",
     ),
+    "The builder": ("--variant", "--rust", "--builder", "--apt", "--apk", "--cargoship"),
     "What to mend": ("--fix",),
     "Who you are": ("--username", "--password-stdin"),
     "The image": ("--tag", "--base", "--compression", "--no-verify", "--require-clean"),
@@ -218,6 +225,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--image-refs",
         "--dry-run",
     ),
+    "The file": ("--write", "--check", "--file", "--overwrite"),
     "How it talks": ("--verbose", "--quiet", "--color", "--progress", "--json", "--help"),
 }
 

@@ -94,6 +94,8 @@ def _commands(built: BuiltImage, output: Output, result: BuildResult, cwd: Path)
                 ("podman", f"podman load -i {path}"),
                 ("registry", f"skopeo copy --all oci-archive:{path}{tag} docker://{remote}"),
             ]
+        case OutputKind.ROOTFS:
+            return [("Dockerfile", f"COPY {path}/$TARGETPLATFORM/ /")]
     assert_never(output.kind)
 
 

@@ -8,6 +8,7 @@ from cargoship.destinations.daemon import DaemonDestination, Engine
 from cargoship.destinations.destination import Destination
 from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
+from cargoship.destinations.rootfs import RootDestination
 from cargoship.registry.push import Published
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Places",
     "Published",
     "RegistryDestination",
+    "RootDestination",
     "outputs_of",
     "registry_destinations",
 ]

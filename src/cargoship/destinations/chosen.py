@@ -14,6 +14,7 @@ from cargoship.destinations.daemon import DaemonDestination
 from cargoship.destinations.destination import Destination
 from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
+from cargoship.destinations.rootfs import RootDestination
 from cargoship.events import Emit
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.index import Index
@@ -122,6 +123,8 @@ def _own_destinations(
                 yield ArchiveDestination(output.path, names, native, emit, docker=False)
             case OutputKind.DOCKER_ARCHIVE:
                 yield ArchiveDestination(output.path, names, native, emit)
+            case OutputKind.ROOTFS:
+                yield RootDestination(output.path, emit)
     if plan.load:
         yield DaemonDestination(names, runner, env, emit, plan.target_dir / "cargoship")
 

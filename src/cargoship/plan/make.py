@@ -22,6 +22,7 @@ from cargoship.platforms import LibcFamily, row
 from cargoship.settings.model import Settings
 
 _Value = TypeVar("_Value", bound=Hashable)
+_BUILT_IN = ("static", "scratch")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]*[^a-z0-9._-][^a-z0-9]*")
 
 
@@ -199,6 +200,13 @@ def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> No
                 f"{output} would hold {len(images)} images: {listed(image.name for image in images)}",
                 hint="put {name} into the path, or choose one binary with --bin",
             )
+    roots = [output for output in selection.outputs if output.kind is OutputKind.ROOTFS]
+    foreign = next((image for image in images if image.settings.base not in _BUILT_IN), None)
+    if roots and foreign is not None:
+        raise UsageError(
+            f"{roots[0]} cannot hold the files of the base {foreign.settings.base!r}, only of one that is built in",
+            hint="--base scratch leaves the base out",
+        )
     for path in _repeated(output.path for output in selection.outputs):
         raise UsageError(f"two outputs are written to {path}")
 

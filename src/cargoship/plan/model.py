@@ -30,6 +30,8 @@ class OutputKind(enum.Enum):
     """The same as a tar file."""
     DOCKER_ARCHIVE = "docker-archive"
     """A tar file for `docker load` and `podman load`."""
+    ROOTFS = "rootfs"
+    """The files as a container sees them, in a folder for each platform."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Output:
             meant = did_you_mean(word, known) if colon else ""
             raise UsageError(
                 f"output {text!r} is not KIND:PATH{meant}",
-                hint="use oci:FOLDER, oci-archive:FILE or docker-archive:FILE",
+                hint="use oci:FOLDER, oci-archive:FILE, docker-archive:FILE or rootfs:FOLDER",
             )
         if not path:
             raise UsageError(f"output {text!r} has no path", hint=f"write {word}:PATH")

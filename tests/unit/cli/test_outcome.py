@@ -140,7 +140,7 @@ def test_the_last_json_line_is_the_record(tmp_path: Path) -> None:
     assert line == json.loads((tmp_path / "m.json").read_text())
 
 
-@pytest.mark.parametrize("kind", list(OutputKind))
+@pytest.mark.parametrize("kind", [kind for kind in OutputKind if kind is not OutputKind.ROOTFS])
 @pytest.mark.parametrize("references", [(), ("ghcr.io/me/{name}:1", "ghcr.io/me/{name}:latest")])
 def test_the_commands_that_take_an_image_on(kind: OutputKind, references: tuple[str, ...], tmp_path: Path) -> None:
     output = Output(kind, tmp_path / "out put")
@@ -165,6 +165,14 @@ def test_the_commands_that_take_an_image_on(kind: OutputKind, references: tuple[
     shown = [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-4:]
     title = "web is in out put; take it from there with one of"
     assert shown == [title, *(directly if kind is OutputKind.DOCKER_ARCHIVE else from_skopeo)]
+
+
+def test_files_are_taken_on_by_a_dockerfile(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web"), outputs=(Output(OutputKind.ROOTFS, tmp_path / "out put"),))
+    assert run(built, cwd=tmp_path).stderr.splitlines()[-2:] == [
+        "web is in out put; take it from there with one of",
+        "  Dockerfile: COPY 'out put'/$TARGETPLATFORM/ /",
+    ]
 
 
 def test_a_layout_of_our_own_is_loaded_as_it_is(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from cargoship.destinations import (
     LayoutDestination,
     Published,
     RegistryDestination,
+    RootDestination,
     registry_destinations,
 )
 from cargoship.errors import OutputError
@@ -19,7 +20,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
 from cargoship.testing import InMemoryRegistry
-from support.images import AMD64, small_index
+from support.images import AMD64, ARMV7, files_below, small_index
 from support.pushing import Told
 
 _NAME = Reference.parse("example.com/me/app:1")
@@ -100,3 +101,23 @@ def test_a_client_is_opened_when_there_is_something_to_publish() -> None:
     (destination,) = registry_destinations([_NAME], env={}, runner=SystemRunner(), emit=Told())
     assert isinstance(destination, RegistryDestination)
     assert (destination.reference, destination.tags) == (Reference("example.com", "me/app"), ("1",))
+
+
+def test_the_files_are_written_for_each_platform(tmp_path: Path) -> None:
+    told = Told()
+    index = small_index(tmp_path / "blobs", (AMD64, ARMV7))
+    destination: Destination = RootDestination(tmp_path / "root", told)
+    (tmp_path / "root").mkdir()
+    destination.check()
+    assert destination.publish(index) is None
+    assert files_below(tmp_path / "root") == {
+        "linux/amd64/etc/motd": b"hello\n",
+        "linux/amd64/usr/bin/app": b"linux/amd64" * 100,
+        "linux/arm/v7/etc/motd": b"hello\n",
+        "linux/arm/v7/usr/bin/app": b"linux/arm/v7" * 100,
+    }
+    assert told.events == [Written("files", str(tmp_path / "root"))]
+    for again in (destination.check, lambda: destination.publish(index)):
+        with pytest.raises(OutputError, match="not empty"):
+            again()
+    assert {path.name for path in tmp_path.iterdir()} == {"blobs", "root"}

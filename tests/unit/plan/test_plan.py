@@ -256,6 +256,12 @@ OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARC
         (TWO.flags(tags=("h.io/x",)), UsageError, "share the reference h.io/x:latest", "{name}"),
         (replace(TWO, workspace={"name": "x"}), UsageError, "two images are called x", "set name"),
         (ONE.asked(load=True, overrides={"compression": "zstd"}), UsageError, "--load does not go with zstd", "gzip"),
+        (
+            ONE.asked(outputs=(Output(OutputKind.ROOTFS, ROOT / "x"),), overrides={"base": "debian:12"}),
+            UsageError,
+            "rootfs:/w/x cannot hold the files of the base 'debian:12'",
+            "--base scratch",
+        ),
         (ONE.asked(outputs=(Output(DOCKER, ROOT / "x"),), overrides={"compression": "zstd"}), UsageError, "zstd", ""),
         (TWO.asked(outputs=(Output(TAR, ROOT / "x"),)), UsageError, "would hold 2 images: api, work", "{name}"),
         (ONE.asked(outputs=(Output(TAR, ROOT / "x"), Output(OCI, ROOT / "x"))), UsageError, "two outputs", ""),

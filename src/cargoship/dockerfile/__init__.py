@@ -1,0 +1,17 @@
+"""Dockerfiles for a plan: five stages, in which cargoship compiles and Docker makes the image. All of it is pure.
+
+    tools -> planner -> dependencies -> build -> runtime
+
+Each stage is kept by BuildKit until what it is made from changes: tools until versions do, dependencies until the
+recipe does.
+"""
+
+from __future__ import annotations
+
+from cargoship.dockerfile.ignore import dockerignore
+from cargoship.dockerfile.model import Builder, Variant, Wishes
+from cargoship.dockerfile.recorded import is_ours, recorded
+from cargoship.dockerfile.toolchain import choose_builder
+from cargoship.dockerfile.write import dockerfile
+
+__all__ = ["Builder", "Variant", "Wishes", "choose_builder", "dockerfile", "dockerignore", "is_ours", "recorded"]

@@ -1,0 +1,32 @@
+"""The .dockerignore: what would only make the build context large, or change without changing the program."""
+
+from __future__ import annotations
+
+from cargoship.dockerfile.model import Wishes
+from cargoship.dockerfile.recorded import head
+from cargoship.plan import Plan
+
+
+def dockerignore(plan: Plan, wishes: Wishes) -> str:
+    """Return its text."""
+    target = plan.target_dir
+    inside = [target.relative_to(plan.root).as_posix()] if target.is_relative_to(plan.root) else []
+    built = list(dict.fromkeys(["target", *inside]))
+    lines = [
+        head(wishes),
+        "",
+        "# what cargo builds",
+        *built,
+        "# a commit alone changes no program",
+        ".git",
+        # nothing of these gets into the program, but a change of them would compile it again
+        "# what only Docker reads",
+        wishes.file,
+        f"{wishes.file}.dockerignore",
+        ".dockerignore",
+        "recipe.json",
+        "# secrets of the person who builds",
+        ".cargo/credentials",
+        ".cargo/credentials.toml",
+    ]
+    return "\n".join(lines) + "\n"

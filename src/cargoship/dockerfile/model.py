@@ -1,0 +1,50 @@
+"""What a Dockerfile is asked to be."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Variant(enum.Enum):
+    """Where a Dockerfile compiles."""
+
+    CROSS = "cross"
+    """On the machine that builds, for all platforms in one invocation of cargo: nothing is emulated."""
+    NATIVE = "native"
+    """On the platform of the image itself."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """The image that the stages before the last one stand on, and what it needs to have the right Rust."""
+
+    image: str
+    toolchain_file: str | None = None
+    """A file of rustup's in the build context that must be there before Rust is first asked for anything."""
+    channel: str | None = None
+    """The toolchain that rustup is told to use, whatever such a file says."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Everything that the plan does not say."""
+
+    builder: Builder
+    requirements: tuple[str, ...]
+    """What pip installs: `cargoship==1.2.3`, a URL; the first is cargoship."""
+    variant: Variant = Variant.CROSS
+    wheel: str | None = None
+    """A file in the build context, relative with slashes, that is installed in the place of the first requirement."""
+    bins: tuple[str, ...] = ()
+    """The binaries that were asked for by name; others than these follow from the settings."""
+    apt: tuple[str, ...] = ()
+    """Debian packages for the stage that compiles."""
+    apk: tuple[str, ...] = ()
+    """Alpine packages for it."""
+    version: str = ""
+    """cargoship's own, for the first line."""
+    arguments: tuple[str, ...] = ()
+    """What follows `cargoship dockerfile` to get the same file again."""
+    file: str = "Dockerfile"
+    """The file's own path in the build context."""

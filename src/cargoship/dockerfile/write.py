@@ -1,0 +1,199 @@
+"""From a plan to the text of a Dockerfile.
+
+No `# syntax=` line, no here-documents and no variables in the targets of mounts: the BuildKit of Docker 20.10 reads
+what is written here, and nothing is fetched to read it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+
+from cargoship.cargo.suggest import listed
+from cargoship.dockerfile.model import Variant, Wishes
+from cargoship.dockerfile.recorded import head
+from cargoship.dockerfile.runtime import check_base, runtime
+from cargoship.dockerfile.words import checked, command, quoted
+from cargoship.errors import UsageError
+from cargoship.plan import Plan
+
+CARGO_HOME = "/usr/local/cargo"
+"""Where the official images of Rust have it."""
+SOURCE = "/src"
+"""Where the project is while it is built."""
+OUT = "/out"
+"""Where the stage `build` leaves the files of the images."""
+_VENV = "/opt/cargoship"
+
+
+def dockerfile(plan: Plan, wishes: Wishes) -> str:
+    """Return the text; raises UsageError for what a Dockerfile cannot hold or the wishes do not allow."""
+    if wishes.apt and wishes.apk:
+        raise UsageError("--apt and --apk do not go together", hint="an image has the packages of one distribution")
+    for image in plan.images:
+        check_base(image)
+    cross = wishes.variant is Variant.CROSS
+    platforms = ",".join(str(platform) for platform in plan.platforms)
+    parts = [
+        "\n".join(_opening(plan, wishes, platforms)),
+        "\n".join(_tools(wishes, plan, cross=cross)),
+        "\n".join(_planner(plan)),
+        "\n".join(_dependencies(plan, wishes)),
+        "\n".join(_build(plan, wishes)),
+        *("\n".join(runtime(plan, image)) for image in plan.images),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(plan: Plan, wishes: Wishes, platforms: str) -> Iterator[str]:
+    yield head(wishes)
+    yield "#"
+    named = "" if wishes.file == "Dockerfile" else f"-f {command(wishes.file)} "
+    for image in plan.images:
+        target = "" if len(plan.images) == 1 else f"--target runtime-{image.name} "
+        if wishes.variant is Variant.CROSS:
+            yield f"#   docker buildx build {named}{target}--platform {platforms} -t {image.name} ."
+        else:
+            yield f"#   docker build {named}{target}-t {image.name} ."
+    if wishes.variant is Variant.CROSS:
+        yield ""
+        yield "# All of them are compiled at once; --build-arg PLATFORMS=linux/amd64 leaves the others out."
+        yield f"ARG PLATFORMS={platforms}"
+
+
+def _tools(wishes: Wishes, plan: Plan, *, cross: bool) -> Iterator[str]:
+    builder = wishes.builder
+    where = "--platform=$BUILDPLATFORM " if cross else ""
+    yield "# Rust, cargoship with its C compiler, and the standard library of every target."
+    yield f"FROM {where}{checked(builder.image, '--builder')} AS tools"
+    yield f"ENV CARGO_HOME={CARGO_HOME}"
+    if builder.channel is not None:
+        yield f"ENV RUSTUP_TOOLCHAIN={builder.channel}"
+    yield from _packages(wishes)
+    requirements = wishes.requirements
+    if wishes.wheel is not None:
+        name = wishes.wheel.rpartition("/")[2]
+        yield f"COPY {_copied(wishes.wheel)} /tmp/"
+        requirements = (f"/tmp/{name}", *requirements[1:])  # noqa: S108 - in an image, where nobody else is
+    yield "RUN --mount=type=cache,sharing=locked,target=/root/.cache/pip \\"
+    yield f"    python3 -m venv {_VENV} \\"
+    yield f" && {_VENV}/bin/pip install --quiet {command(*requirements)}"
+    # last on PATH: it has a python3 too, which is not meant for the project's build scripts
+    yield f"ENV PATH=$PATH:{_VENV}/bin"
+    yield f"WORKDIR {SOURCE}"
+    if builder.toolchain_file is not None:
+        yield f"COPY {builder.toolchain_file} ./"
+    yield f"ARG {_platforms(wishes)}"
+    yield f'RUN cargoship doctor --fix --platform "${_platforms(wishes)}" --libc {plan.libc}'
+
+
+def _packages(wishes: Wishes) -> Iterator[str]:
+    if wishes.apk:
+        yield f"RUN apk add --no-cache python3 {_names(wishes.apk, '--apk')}"
+        return
+    install = "apt-get update && apt-get install -y --no-install-recommends python3-venv"
+    if wishes.apt:
+        yield f"RUN {install} {_names(wishes.apt, '--apt')} \\"
+        yield " && rm -rf /var/lib/apt/lists/*"
+    else:
+        yield "RUN python3 -c 'import ensurepip' 2>/dev/null \\"
+        yield f" || ({install} && rm -rf /var/lib/apt/lists/*)"
+
+
+def _names(packages: Sequence[str], option: str) -> str:
+    for package in packages:
+        if package.startswith("-") or not all(letter.isalnum() or letter in "+-.:=~_" for letter in package):
+            raise UsageError(f"{option} {package!r} is not the name of a package")
+    return " ".join(packages)
+
+
+def _planner(plan: Plan) -> Iterator[str]:
+    yield "# What the dependencies are, without the code: the same bytes until they change."
+    yield "FROM tools AS planner"
+    yield "COPY . ."
+    owners = sorted({image.package.name for image in plan.images} | {b.package for i in plan.images for b in i.bins})
+    # a recipe of one member does not change with the dependencies of others
+    only = f" --bin {command(owners[0])}" if len(owners) == 1 else ""
+    yield f"RUN cargoship recipe prepare{only}"
+
+
+def _dependencies(plan: Plan, wishes: Wishes) -> Iterator[str]:
+    yield "# The dependencies, compiled once: this stage is kept until the recipe changes."
+    yield "FROM tools AS dependencies"
+    yield f"ARG {_platforms(wishes)}"
+    yield f"COPY --from=planner {SOURCE}/recipe.json ./"
+    yield from _cargo("recipe cook", _options(plan, wishes))
+
+
+def _build(plan: Plan, wishes: Wishes) -> Iterator[str]:
+    yield "# The project's own code, with the same options; then the files of the images, by platform."
+    yield "FROM dependencies AS build"
+    yield f"ARG {_platforms(wishes)}"
+    yield "COPY . ."
+    several = len(plan.images) > 1
+    words = [command("--bin", binary) for binary in wishes.bins]
+    if any("{" in str(tag) for image in plan.images for tag in image.settings.tags):
+        # placeholders may ask for git, and there is none here
+        words.append("-t '{name}'")
+    words.append(_BASES[_standing(plan)])
+    words.append(f"-o 'rootfs:{OUT}/{{name}}'" if several else f"-o rootfs:{OUT}")
+    yield from _cargo("build", _options(plan, wishes), " ".join(words))
+
+
+class _Standing(enum.Enum):
+    """What the last stages stand on: all on the same, for the files of all are made by one command."""
+
+    STATIC = "static"
+    SCRATCH = "scratch"
+    FOREIGN = "an image of a registry"
+
+
+_BASES = {
+    _Standing.STATIC: "--base static",
+    _Standing.SCRATCH: "--base scratch",
+    # the last stage has the base, and what programs find in it is not known here
+    _Standing.FOREIGN: "--base scratch --no-verify",
+}
+
+
+def _standing(plan: Plan) -> _Standing:
+    named = {_Standing.STATIC.value: _Standing.STATIC, _Standing.SCRATCH.value: _Standing.SCRATCH}
+    kinds = {named.get(image.settings.base, _Standing.FOREIGN): image.name for image in plan.images}
+    if len(kinds) > 1:
+        raise UsageError(
+            f"the images {listed(kinds.values())} stand on bases of different kinds",
+            hint="choose one image with --package or --bin, and name its Dockerfile with --file",
+        )
+    return next(iter(kinds))
+
+
+def _cargo(name: str, *lines: str) -> Iterator[str]:
+    # locked: cargo's own lock is in a folder that builds do not share
+    yield f"RUN --mount=type=cache,sharing=locked,target={CARGO_HOME}/registry \\"
+    yield f"    --mount=type=cache,sharing=locked,target={CARGO_HOME}/git \\"
+    yield " \\\n".join([f"    cargoship {name} {lines[0]}", *(f"        {line}" for line in lines[1:])])
+
+
+def _options(plan: Plan, wishes: Wishes) -> str:
+    """What counts for dependencies: cook and build get the same, or cargo would compile them twice."""
+    cargo = plan.cargo
+    packages = [package.rpartition("@")[0] for package in cargo.packages]
+    words = [
+        f'--platform "${_platforms(wishes)}"',
+        command("--libc", str(plan.libc), "--profile", cargo.profile),
+        *(command("-p", package) for package in packages),
+        *([command("-F", ",".join(cargo.features))] if cargo.features else []),
+        *(["--all-features"] if cargo.all_features else []),
+        *(["--no-default-features"] if cargo.no_default_features else []),
+        *(["--locked"] if cargo.locked else []),
+    ]
+    return " ".join(words)
+
+
+def _platforms(wishes: Wishes) -> str:
+    return "PLATFORMS" if wishes.variant is Variant.CROSS else "TARGETPLATFORM"
+
+
+def _copied(path: str) -> str:
+    text = checked(path, "--cargoship")
+    return quoted(text, "--cargoship") if set(text) & set(' "\\$') else text
