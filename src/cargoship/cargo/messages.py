@@ -7,7 +7,7 @@ comes back as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -20,15 +20,39 @@ class _Target(msgspec.Struct, frozen=True):
     kind: tuple[str, ...] = ()
 
 
+class _Profile(msgspec.Struct, frozen=True):
+    opt_level: str = ""
+    debuginfo: int | str | None = None
+    debug_assertions: bool = False
+    overflow_checks: bool = False
+    test: bool = False
+
+
 class _Line(msgspec.Struct, frozen=True):
     reason: str
     package_id: str = ""
+    manifest_path: str = ""
     target: _Target = _Target()
+    profile: _Profile = _Profile()
+    features: tuple[str, ...] = ()
     fresh: bool = False
     executable: str | None = None
     filenames: tuple[str, ...] = ()
     success: bool = False
     out_dir: str | None = None
+    linked_libs: tuple[str, ...] = ()
+    linked_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a message says of the profile of a unit."""
+
+    opt_level: str = ""
+    debuginfo: str = "0"
+    debug_assertions: bool = False
+    overflow_checks: bool = False
+    test: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,9 @@ class Artifact:
     fresh: bool
     executable: Path | None
     filenames: tuple[Path, ...]
+    features: tuple[str, ...] = ()
+    profile: Profile = field(default_factory=Profile)
+    manifest: Path | None = None
 
     @property
     def package(self) -> str:
@@ -60,6 +87,10 @@ class BuildScriptRun:
 
     package_id: str
     out_dir: Path | None = None
+    linked_libs: tuple[str, ...] = ()
+    """Native libraries that it asks for: name, or kind=name."""
+    linked_paths: tuple[str, ...] = ()
+    """Where to look for them: path, or kind=path."""
 
     @property
     def package(self) -> str:
@@ -109,13 +140,21 @@ def read_message(line: bytes) -> Message | None:
                 fresh=raw.fresh,
                 executable=Path(raw.executable) if raw.executable else None,
                 filenames=tuple(Path(name) for name in raw.filenames),
+                features=raw.features,
+                profile=_profile(raw.profile),
+                manifest=Path(raw.manifest_path) if raw.manifest_path else None,
             )
         case "build-script-executed":
-            return BuildScriptRun(raw.package_id, Path(raw.out_dir) if raw.out_dir else None)
+            out_dir = Path(raw.out_dir) if raw.out_dir else None
+            return BuildScriptRun(raw.package_id, out_dir, raw.linked_libs, raw.linked_paths)
         case "build-finished":
             return BuildFinished(raw.success)
         case _:
             return None
+
+
+def _profile(raw: _Profile) -> Profile:
+    return Profile(raw.opt_level, str(raw.debuginfo or 0), raw.debug_assertions, raw.overflow_checks, raw.test)
 
 
 class MessageReader:

@@ -15,6 +15,7 @@ FORMAT = 1
 """The version of the index, of packs and of units. A store with another one counts as empty."""
 PLANS_MAX = 64
 """How many plans an index remembers; older ones are forgotten first."""
+NOTHING = Digest.of(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,15 @@ class Entry:
     """What compiling it took, as far as cargo told; 0 where it did not."""
     inputs: Mapping[str, Digest] = field(default_factory=dict)
     """Files, relative to the workspace's root, that must have this content for the entry to hold."""
-    needs: Mapping[Digest, Digest] = field(default_factory=dict)
-    """The frames of the dependencies that it was compiled against, by their keys.
+    output: Digest = NOTHING
+    """What the unit has for those that depend on it (cargo's own notes and this machine's paths left out).
 
     Two machines may make different bytes of one key, and rustc refuses a library together with another one than it
-    was compiled against. So a unit is restored with exactly these, or not at all.
+    was compiled against. So the parts of a dependent hold key and output of each dependency: it is found with exactly
+    these, or not at all.
     """
+    place: str = ""
+    """The folder of its fingerprint, relative to the build directory: where that is, the unit is not fetched."""
 
 
 @dataclass(frozen=True, slots=True)

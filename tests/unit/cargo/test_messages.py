@@ -13,6 +13,7 @@ from cargoship.cargo.messages import (
     BuildScriptRun,
     Message,
     MessageReader,
+    Profile,
     package_name,
     read_message,
 )
@@ -36,7 +37,20 @@ PROGRAM = (
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (LIBRARY, Artifact(SERDE, "serde", ("lib",), True, None, (Path("/t/release/deps/libserde-c8.rlib"),))),  # noqa: FBT003
+        (
+            LIBRARY,
+            Artifact(
+                SERDE,
+                "serde",
+                ("lib",),
+                fresh=True,
+                executable=None,
+                filenames=(Path("/t/release/deps/libserde-c8.rlib"),),
+                features=("default",),
+                profile=Profile("3", "0", debug_assertions=False, overflow_checks=False, test=False),
+                manifest=Path("/r/serde-1.0.229/Cargo.toml"),
+            ),
+        ),
         (b'{"reason":"build-script-executed","package_id":"' + SERDE.encode() + b'","env":[]}', BuildScriptRun(SERDE)),
         (b'{"reason":"build-finished","success":false}', BuildFinished(success=False)),
         (b'{"reason":"something-new","of":{"a":1}}', None),

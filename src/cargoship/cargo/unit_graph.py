@@ -1,0 +1,178 @@
+"""What cargo is about to compile, unit by unit, as cargo itself says: `cargo build --unit-graph`.
+
+Format: https://doc.rust-lang.org/cargo/reference/unstable.html#unit-graph, version 1. It is asked for with the exact
+invocation of the build that follows, for features, profiles and targets all have a say in it. The option is unstable,
+and so RUSTC_BOOTSTRAP=1 is set for this one question. cargo would remember what rustc says with that variable, and take
+it for what the stable one says (cfg values of nightly would reach build scripts): it is told to remember nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from cargoship.cargo.messages import is_local, package_name
+from cargoship.errors import ToolchainError
+from cargoship.process import Command, Runner
+
+RUN_CUSTOM_BUILD = "run-custom-build"
+_VERSION = 1
+_QUESTION = ("--unit-graph", "-Zunstable-options")
+_TIMEOUT_S = 600.0
+
+
+class _Dependency(msgspec.Struct, frozen=True):
+    index: int
+    extern_crate_name: str
+
+
+class _Target(msgspec.Struct, frozen=True):
+    kind: tuple[str, ...]
+    crate_types: tuple[str, ...]
+    name: str
+    src_path: str
+    edition: str = ""
+
+
+class _Unit(msgspec.Struct, frozen=True):
+    pkg_id: str
+    target: _Target
+    profile: dict[str, Any]
+    mode: str
+    platform: str | None = None
+    features: tuple[str, ...] = ()
+    dependencies: tuple[_Dependency, ...] = ()
+
+
+class _Graph(msgspec.Struct, frozen=True):
+    version: int
+    units: tuple[_Unit, ...]
+    roots: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """Another unit that a unit needs, under the name by which its code knows it."""
+
+    name: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A thing that cargo compiles, or a build script that it runs."""
+
+    package_id: str
+    kinds: tuple[str, ...]
+    """lib, rlib, cdylib, proc-macro, bin, custom-build, test, example, bench."""
+    crate_types: tuple[str, ...]
+    name: str
+    """The target's name; crates have underscores in theirs."""
+    source: str
+    """The target's root file."""
+    edition: str
+    mode: str
+    """build, check, test, doc, run-custom-build, ..."""
+    platform: str | None
+    """The triple that was asked for; None: the host."""
+    features: tuple[str, ...]
+    profile: Mapping[str, Any] = field(hash=False)
+    dependencies: tuple[Dependency, ...] = ()
+
+    @property
+    def package(self) -> str:
+        """The name of the package."""
+        return package_name(self.package_id)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is of the workspace, or of a package that is named by its path."""
+        return is_local(self.package_id)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is the run of a build script."""
+        return self.mode == RUN_CUSTOM_BUILD
+
+    @property
+    def opt_level(self) -> str:
+        """As cargo's messages have it."""
+        return str(self.profile.get("opt_level", ""))
+
+
+@dataclass(frozen=True)
+class UnitGraph:
+    """All units of a build; dependencies are places in `units`."""
+
+    units: tuple[Unit, ...]
+    roots: tuple[int, ...]
+
+    def in_order(self) -> Iterator[int]:
+        """The places of all units, every one after those that it depends on. Raises ToolchainError for a circle."""
+        state = bytearray(len(self.units))
+        for first in range(len(self.units)):
+            pending = [(first, False)]
+            while pending:
+                place, left = pending.pop()
+                if left:
+                    state[place] = 2
+                    yield place
+                elif state[place] == 1:
+                    raise ToolchainError("cargo's unit graph goes in a circle")
+                elif state[place] == 0:
+                    state[place] = 1
+                    pending.append((place, True))
+                    pending += [(each.index, False) for each in self.units[place].dependencies if state[each.index] < 2]  # noqa: PLR2004
+
+
+def decode(answer: bytes) -> UnitGraph:
+    """Read cargo's answer; raises ToolchainError for what is none, and for another version of the format."""
+    try:
+        raw = msgspec.json.decode(answer, type=_Graph)
+    except msgspec.MsgspecError as error:
+        raise ToolchainError(f"cargo gave a unit graph that cannot be read: {error}") from error
+    if raw.version != _VERSION:
+        raise ToolchainError(f"cargo gave a unit graph of version {raw.version}, which is not known")
+    places = range(len(raw.units))
+    if not all(each.index in places for unit in raw.units for each in unit.dependencies):
+        raise ToolchainError("cargo gave a unit graph with dependencies that are not there")
+    return UnitGraph(tuple(_unit(unit) for unit in raw.units), raw.roots)
+
+
+def question(argv: Sequence[str]) -> tuple[str, ...]:
+    """The command line that asks for the graph of a build with this command line."""
+    words = tuple(argv)
+    end = words.index("--") if "--" in words else len(words)
+    return (*words[:end], *_QUESTION, *words[end:])
+
+
+def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
+    """Ask cargo what a build would compile; it downloads sources that are not there.
+
+    Raises ToolchainError with cargo's own words, and ToolMissing.
+    """
+    env = {**(build.env or {}), "RUSTC_BOOTSTRAP": "1", "CARGO_CACHE_RUSTC_INFO": "0", "CARGO_TERM_COLOR": "never"}
+    done = runner.run(Command(question(build.argv), build.cwd, env), timeout_s=_TIMEOUT_S)
+    if done.code != 0:
+        raise ToolchainError("cargo does not tell its unit graph", details=done.error_text.strip())
+    # a line for people may come first
+    return decode(done.stdout[max(done.stdout.find(b'{"version"'), 0) :])
+
+
+def _unit(raw: _Unit) -> Unit:
+    return Unit(
+        package_id=raw.pkg_id,
+        kinds=raw.target.kind,
+        crate_types=raw.target.crate_types,
+        name=raw.target.name,
+        source=raw.target.src_path,
+        edition=raw.target.edition,
+        mode=raw.mode,
+        platform=raw.platform,
+        features=raw.features,
+        profile=raw.profile,
+        dependencies=tuple(Dependency(each.extern_crate_name, each.index) for each in raw.dependencies),
+    )

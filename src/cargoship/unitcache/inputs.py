@@ -1,0 +1,163 @@
+"""What a compiled unit depends on beside its key's parts: files, and the folders that it lay in where it tells them.
+
+A unit is only put into a workspace where all of this is as it was. cargo asks for the same files, by their times.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from cargoship.cargo.messages import Artifact, BuildScriptRun
+from cargoship.cargo.unit_graph import Unit
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info
+from cargoship.unitcache.folders import UnitFolder
+from cargoship.unitcache.local import BUILD_DIR, WORKSPACE, Contents
+from cargoship.unitcache.matching import Matched
+
+_PATH_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
+_OBJECTS = frozenset({".o", ".a", ".so", ".lib", ".obj", ".rlib", ".rmeta"})
+_PROGRAMS = frozenset({"bin", "cdylib", "dylib", "test", "example", "bench"})
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A unit's files and what they hold for: all but its name."""
+
+    folder: UnitFolder
+    files: tuple[str, ...]
+    """Relative to the build directory, in the order in which they are to be put there."""
+    inputs: Mapping[str, Digest]
+
+
+def package_root(unit: Unit, manifests: Mapping[str, Path]) -> Path:
+    """The folder of a unit's package; raises NotKept where nobody has told it."""
+    match = _PATH_ID.match(unit.package_id)
+    if match is not None:
+        return Path(unquote(match["path"]))
+    manifest = manifests.get(unit.package_id)
+    if manifest is None:
+        raise NotKept("cargo did not tell its package's folder")
+    return manifest.parent
+
+
+def inputs_of(
+    unit: Unit,
+    matched: Matched,
+    files: Sequence[str],
+    *,
+    contents: Contents,
+    package: Path,
+    pinned: bool,
+    written_by: Iterable[UnitFolder],
+) -> dict[str, Digest]:
+    """What the unit depends on; `written_by` are the folders of the build scripts' runs that it depends on.
+
+    Raises NotKept, OSError.
+    """
+    build = contents.build_dir
+    fingerprint = matched.fingerprint
+    if fingerprint.by_time and not pinned:
+        raise NotKept("its build script prints no rerun-if-changed, and so cargo goes by the times of all files")
+    read: dict[Path, int] = {}
+    generated: list[str] = []
+    for name in fingerprint.dep_infos:
+        place = build / name
+        info = read_dep_info(place.read_bytes())
+        read |= dict.fromkeys((package / path for path in info.package), place.stat().st_mtime_ns)
+        generated += info.build
+    said_ns = (build / matched.folder.said).stat().st_mtime_ns if fingerprint.changed else 0
+    read |= dict.fromkeys((package / path for path in fingerprint.changed), said_ns)
+    out_dirs = tuple(folder.out_dir + "/" for folder in written_by)
+    if not all(path.startswith(out_dirs) for path in generated):
+        raise NotKept("it reads a file of the build directory that no build script of its own has written")
+    found: dict[str, Digest] = {}
+    for path, time_ns in read.items():
+        if pinned and path.is_relative_to(package):
+            continue
+        if path.is_relative_to(build):
+            raise NotKept(f"it depends on {path}, which is in the build directory")
+        name = contents.name(path)
+        found[name] = contents.before(name, time_ns)
+    if isinstance(matched.message, BuildScriptRun):
+        found |= _native_libraries(matched.message, contents, package if pinned else None)
+    for pin in _pins(unit, matched, files, generated, contents, pinned=pinned):
+        digest = contents.digest(pin)
+        if digest is not None:
+            found[pin] = digest
+    return found
+
+
+def manifests_of(messages: Iterable[Artifact | BuildScriptRun]) -> dict[str, Path]:
+    """The manifest of every package that cargo spoke of."""
+    return {each.package_id: each.manifest for each in messages if isinstance(each, Artifact) and each.manifest}
+
+
+def _native_libraries(message: BuildScriptRun, contents: Contents, package: Path | None) -> dict[str, Digest]:
+    """Libraries of the system that a build script has found."""
+    found = {}
+    for folder in (Path(each.rpartition("=")[2]) for each in message.linked_paths):
+        if folder.is_relative_to(contents.build_dir) or (package is not None and folder.is_relative_to(package)):
+            continue
+        for name in (each.rpartition("=")[2] for each in message.linked_libs):
+            for file in (f"lib{name}.so", f"lib{name}.a"):
+                digest = contents.digest(str(folder / file))
+                if digest is not None:
+                    found[contents.name(folder / file)] = digest
+    return found
+
+
+def _pins(
+    unit: Unit, matched: Matched, files: Sequence[str], generated: Sequence[str], contents: Contents, *, pinned: bool
+) -> set[str]:
+    """The folders that are told by what the unit is made of, so that it is good in no other place."""
+    build = contents.build_dir
+    pins = _Pins(contents)
+    if unit.runs:
+        for name in _words_of_script(matched.folder, files, pinned=pinned):
+            # cargo itself puts another folder in the place of the script's own, but only in what the script has said
+            own = str(build / matched.folder.out_dir) if name == matched.folder.said else "\0"
+            pins.look((build / name).read_bytes().replace(own.encode(), b""))
+        return pins.found
+    for name in files:
+        if name.endswith(".d"):
+            for variable, value in environment_read((build / name).read_bytes()).items():
+                # including a file from OUT_DIR is what it is for; where none is included, the path itself is used
+                if variable != "OUT_DIR" or not generated:
+                    pins.look(value.encode())
+    if not pinned and _PROGRAMS & {*unit.kinds, *unit.crate_types}:
+        for name in files:
+            if not name.startswith(matched.folder.fingerprint) and not name.endswith(".d"):
+                pins.look_into(build / name)
+    return pins.found
+
+
+def _words_of_script(folder: UnitFolder, files: Sequence[str], *, pinned: bool) -> Iterator[str]:
+    """What a build script has said, and such files of its own as others take for words: sources at least."""
+    yield folder.said
+    for name in files:
+        suffix = Path(name).suffix
+        if name.startswith(folder.out_dir + "/") and (suffix == ".rs" or not (pinned or suffix in _OBJECTS)):
+            yield name
+
+
+class _Pins:
+    def __init__(self, contents: Contents) -> None:
+        self._build, self._root = str(contents.build_dir).encode(), str(contents.root).encode()
+        self.found: set[str] = set()
+
+    def look(self, data: bytes | mmap.mmap) -> None:
+        if data.find(self._build) >= 0:
+            self.found.add(BUILD_DIR)
+        if data.find(self._root) >= 0:
+            self.found.add(WORKSPACE)
+
+    def look_into(self, place: Path) -> None:
+        if place.stat().st_size:
+            with place.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                self.look(data)

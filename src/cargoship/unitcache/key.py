@@ -1,0 +1,171 @@
+"""The name under which a unit is kept: a digest of everything that it is made of. Pure.
+
+A key is made of named parts, each a short text, so that a miss can be told by the part that differs. Three digests
+follow each other:
+
+    base      of the parts: what is known before anything local is read
+    key       of the base, and of the content of every file that the unit was seen to read outside immutable sources
+    identity  of the key, and of what came out: what a unit that depends on this one is made of
+
+The last is there because two compilations of one key need not agree to the bit (a procedural macro that walks a hash
+table is enough), and a crate fits only to the very libraries that it was compiled against.
+
+https://doc.rust-lang.org/cargo/reference/build-cache.html has cargo's own view of the same things.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import msgspec
+
+from cargoship.cargo.unit_graph import Unit, UnitGraph
+from cargoship.oci.digest import Digest
+
+FORMAT = "1"
+"""Part of every key: a change of what keys are made of, or of what is captured, makes all older entries strangers."""
+
+_LINKED = frozenset({"bin", "cdylib", "dylib", "proc-macro", "custom-build", "test", "example", "bench"})
+_DEBUG_NONE = ("0", "none", "None")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What Cargo.lock knows of packages that are not local: by package id, a checksum or a commit."""
+
+    pinned: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything beside the unit itself that decides what comes out of its compilation. No value is a secret."""
+
+    root: str
+    """The workspace's folder; paths below it count relative to it."""
+    rustc: str
+    """`rustc -vV`."""
+    cargo: str
+    """`cargo -V`, with the unstable options that are on."""
+    host: str
+    """The host's triple."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """By triple: what the standard library holds."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """By triple: what compiles C and links there."""
+    system: str = ""
+    """The host's system, for programs that are linked against it."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """By triple: a digest of the configuration and of the environment that cargo takes into account."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """By triple: a digest of the environment that build scripts are known to look at."""
+    manifests: Mapping[str, str] = field(default_factory=dict)
+    """By package id: a digest of what a local package's manifest says beyond the unit graph."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Content that was read beside the parts: paths relative to the workspace's folder, or absolute, and digests."""
+
+    files: Mapping[str, Digest]
+
+
+def parts_of(
+    graph: UnitGraph, place: int, *, lock: Lock, around: Surroundings, identities: Mapping[int, Digest]
+) -> dict[str, str] | None:
+    """The parts of a unit's key; None when a unit that it depends on has no identity, so that it cannot have a key."""
+    unit = graph.units[place]
+    triple = unit.platform or around.host
+    parts = {
+        "format": FORMAT,
+        "rustc": around.rustc,
+        "cargo": around.cargo,
+        "standard library": around.libraries.get(triple, ""),
+        "platform": "host" if unit.platform is None else unit.platform,
+        "package": package_of(unit, around.root),
+        "checksum": "" if unit.is_local else lock.pinned.get(unit.package_id, ""),
+        "source": relative(unit.source, around.root),
+        "target": " ".join([unit.name, *unit.kinds, "as", *unit.crate_types, unit.edition]),
+        "mode": unit.mode,
+        "profile": msgspec.json.encode(unit.profile, order="deterministic").decode(),
+        "features": ",".join(sorted(unit.features)),
+        "settings": around.settings.get(triple, ""),
+    }
+    if unit.is_local:
+        parts["manifest"] = around.manifests.get(unit.package_id, "")
+        if has_debug_information(unit):
+            # the path is in what comes out, and two checkouts would take each other's
+            parts["workspace"] = around.root
+    if unit.platform is None:
+        parts["system"] = around.system
+    if unit.runs or _LINKED & {*unit.kinds, *unit.crate_types}:
+        parts["tools"] = around.tools.get(triple, "")
+    if unit.runs:
+        parts["environment"] = around.environment.get(triple, "")
+        # a build script runs here, whatever it is for
+        parts["system"] = around.system
+    for number, dependency in enumerate(unit.dependencies):
+        identity = identities.get(dependency.index)
+        if identity is None:
+            return None
+        other = graph.units[dependency.index]
+        name = f"dependency {dependency.name} {other.package}"
+        parts[name if name not in parts else f"{name} {number}"] = identity.hex
+    return parts
+
+
+def is_pinned(unit: Unit, lock: Lock) -> bool:
+    """Whether the unit's sources cannot change under its package id: the lock file has a checksum or commit."""
+    return not unit.is_local and bool(lock.pinned.get(unit.package_id))
+
+
+def has_debug_information(unit: Unit) -> bool:
+    """Whether what comes out holds the folder that it was compiled in."""
+    return str(unit.profile.get("debuginfo", 0)) not in _DEBUG_NONE
+
+
+def base_of(parts: Mapping[str, str]) -> Digest:
+    """The digest of a unit's parts."""
+    return Digest.of(msgspec.json.encode(parts, order="deterministic"))
+
+
+def key_of(base: Digest, inputs: Mapping[str, Digest]) -> Digest:
+    """The digest under which a unit is kept."""
+    read = {path: digest.hex for path, digest in inputs.items()}
+    return Digest.of(msgspec.json.encode([base.hex, read], order="deterministic"))
+
+
+def identity_of(key: Digest, output: Digest) -> Digest:
+    """What a unit is to those that depend on it."""
+    return Digest.of(f"{key.hex}\0{output.hex}".encode())
+
+
+def package_of(unit: Unit, root: str) -> str:
+    """The package id, with a path below the workspace's folder relative to it."""
+    return unit.package_id.replace(f"file://{root}/", "file:./").replace(f"file://{root}#", "file:.#")
+
+
+def relative(path: str, root: str) -> str:
+    """A path as it stays when the workspace moves."""
+    below = os.path.relpath(path, root) if PurePath(path).is_absolute() else path
+    return path if below.startswith(os.pardir) else below.replace(os.sep, "/")
+
+
+def name_of(unit: Unit, around_host: str) -> str:
+    """A unit, for people."""
+    version = unit.package_id.rpartition("#")[2].rpartition("@")[2]
+    kind = "build script run" if unit.runs else unit.kinds[0] if unit.kinds else unit.mode
+    shown = kind if unit.mode in {"build", "run-custom-build"} else f"{kind} ({unit.mode})"
+    return f"{unit.package} {version} {shown} {unit.platform or around_host}"
+
+
+def differing(wanted: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the parts in which two keys differ, in the order in which they are told."""
+    return tuple(name for name in [*wanted, *(set(other) - set(wanted))] if wanted.get(name) != other.get(name))
+
+
+def nearest(wanted: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
+    """The parts that agree with most of the wanted ones: what an explanation compares with."""
+    return min(others, key=lambda each: len(differing(wanted, each)), default=None)

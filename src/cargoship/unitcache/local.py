@@ -1,0 +1,106 @@
+"""The content of what a unit was seen to read outside of immutable sources, and whether it is what the unit read.
+
+cargo compares times; a cache that goes from machine to machine compares content. A file counts by its bytes, a folder
+by the names and bytes of all that is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.depinfo import NotKept
+
+BUILD_DIR = ":build directory"
+"""In the place of a path: the build directory's own, for what embeds it."""
+WORKSPACE = ":workspace"
+"""Likewise for the workspace's folder."""
+_FILES_MAX = 20_000
+
+
+@dataclass
+class Contents:
+    """Digests of files and folders below a workspace; each is read once in a run."""
+
+    root: Path
+    build_dir: Path
+    _known: dict[str, tuple[Digest, int] | None] = field(default_factory=dict)
+
+    def digest(self, path: str) -> Digest | None:
+        """The content of a path as an entry names it: relative to the workspace, or absolute; None: not there."""
+        found = self._look(path)
+        return None if found is None else found[0]
+
+    def holds(self, inputs: Mapping[str, Digest]) -> bool:
+        """Whether every path has the content that it should."""
+        return all(self.digest(path) == digest for path, digest in inputs.items())
+
+    def before(self, path: str, time_ns: int) -> Digest:
+        """The content of a path that was last changed before a time; raises NotKept otherwise.
+
+        A file that was changed while the unit compiled may not be what the unit read. cargo would see that too.
+        """
+        found = self._look(path)
+        if found is None:
+            raise NotKept(f"{path}, which it depends on, is not there")
+        digest, changed_ns = found
+        if changed_ns >= time_ns:
+            raise NotKept(f"{path} was changed while it was compiled")
+        return digest
+
+    def name(self, path: Path) -> str:
+        """A path as entries have it."""
+        plain = Path(os.path.normpath(path))
+        return plain.relative_to(self.root).as_posix() if plain.is_relative_to(self.root) else plain.as_posix()
+
+    def forget(self) -> None:
+        """What was read may have changed."""
+        self._known.clear()
+
+    def _look(self, path: str) -> tuple[Digest, int] | None:
+        if path not in self._known:
+            self._known[path] = self._read(path)
+        return self._known[path]
+
+    def _read(self, path: str) -> tuple[Digest, int] | None:
+        if path.startswith(":"):
+            value = {BUILD_DIR: self.build_dir, WORKSPACE: self.root}.get(path)
+            return None if value is None else (Digest.of(str(value).encode()), 0)
+        place = self.root / path
+        try:
+            if place.is_dir():
+                return self._folder(place)
+            # the time first: what is changed while it is read has a later one
+            changed_ns = place.stat().st_mtime_ns
+            with place.open("rb") as stream:
+                return Digest.of_stream(stream)[0], changed_ns
+        except (OSError, ValueError):
+            return None
+
+    def _folder(self, folder: Path) -> tuple[Digest, int] | None:
+        if self.build_dir.is_relative_to(folder):
+            return None  # what is compiled changes it
+        sha = hashlib.sha256()
+        latest_ns = folder.stat().st_mtime_ns
+        for number, (name, place) in enumerate(_walk(folder, "")):
+            if number > _FILES_MAX or (place.is_symlink() and place.is_dir()):
+                return None
+            latest_ns = max(latest_ns, place.stat().st_mtime_ns)
+            content = ""
+            if not place.is_dir():
+                with place.open("rb") as stream:
+                    content = Digest.of_stream(stream)[0].hex
+            sha.update(f"{len(name)}:{name}={content};".encode("utf-8", "surrogateescape"))
+        return Digest(sha.hexdigest()), latest_ns
+
+
+def _walk(folder: Path, below: str) -> Iterator[tuple[str, Path]]:
+    for place in sorted(folder.iterdir()):
+        name = f"{below}{place.name}"
+        yield name, place
+        if place.is_dir() and not place.is_symlink():
+            yield from _walk(place, name + "/")

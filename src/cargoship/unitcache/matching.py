@@ -1,0 +1,133 @@
+"""Which folder of the build directory belongs to which unit of the graph.
+
+cargo's messages name a unit by package, target, features and parts of the profile; its files tell the hash. Where that
+leaves a choice, the hashes of the units that it depends on decide. Where that does too, the unit is not kept: nothing
+is guessed, although a wrong guess would only cost time (cargo looks for its own hash).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.cargo.messages import Artifact, BuildScriptRun
+from cargoship.cargo.unit_graph import Unit, UnitGraph
+from cargoship.unitcache.depinfo import Fingerprint, NotKept, read_fingerprint
+from cargoship.unitcache.folders import BuildDir, UnitFolder, hash_in
+
+_Signature = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A unit's folder, with what cargo said of the unit."""
+
+    folder: UnitFolder
+    fingerprint: Fingerprint
+    message: Artifact | BuildScriptRun
+
+    @property
+    def fresh(self) -> bool:
+        """Whether cargo found the unit already there. It does not say so of runs of build scripts."""
+        return isinstance(self.message, Artifact) and self.message.fresh
+
+
+@dataclass(frozen=True)
+class Match:
+    """Folders by places in the graph, and why others have none."""
+
+    found: Mapping[int, Matched]
+    missing: Mapping[int, str]
+
+
+def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build: BuildDir) -> Match:
+    """Find the folders of all units."""
+    by_signature: dict[_Signature, list[Matched]] = defaultdict(list)
+    for message in messages:
+        for place in _places(message, build):
+            by_signature[_signature_of_message(message, place[0])].append(place[1])
+    taken: set[UnitFolder] = set()
+    found: dict[int, Matched] = {}
+    missing: dict[int, str] = {}
+    for index in graph.in_order():
+        unit = graph.units[index]
+        candidates = [
+            each
+            for each in by_signature.get(_signature_of_unit(unit), ())
+            if each.folder not in taken and _depends_as(unit, each.fingerprint, found)
+        ]
+        if len({each.folder for each in candidates}) == 1:
+            found[index] = candidates[0]
+            taken.add(candidates[0].folder)
+        else:
+            missing[index] = (
+                "cargo did not tell its files" if not candidates else "its files cannot be told from others'"
+            )
+    return Match(found, missing)
+
+
+def _places(message: Artifact | BuildScriptRun, build: BuildDir) -> Iterator[tuple[str | None, Matched]]:
+    """The folder that a message speaks of, with the platform that its path tells."""
+    files = message.filenames if isinstance(message, Artifact) else (message.out_dir,)
+    for path in files:
+        folder = None if path is None else _folder_of(path, build)
+        if folder is None:
+            continue
+        try:
+            fingerprint = read_fingerprint(build.root / folder.fingerprint)
+        except (NotKept, OSError):
+            return
+        platform, slash, _ = folder.profile.partition("/")
+        yield (platform if slash else None), Matched(folder, fingerprint, message)
+        return
+
+
+def _folder_of(path: Path, build: BuildDir) -> UnitFolder | None:
+    hash_ = hash_in(path)
+    if hash_ is not None and path.is_relative_to(build.root):
+        below = path.relative_to(build.root).as_posix()
+        for profile in ("/".join(below.split("/")[:count]) for count in (1, 2)):
+            folder = build.folders.get((profile, hash_))
+            if folder is not None:
+                return folder
+    try:
+        linked = build.inodes.get(path.stat().st_ino)
+    except OSError:
+        return None
+    return None if linked is None else build.folders.get(linked)
+
+
+def _depends_as(unit: Unit, fingerprint: Fingerprint, found: Mapping[int, Matched]) -> bool:
+    """Whether a fingerprint has the hashes of the units that this one depends on, as far as they are known."""
+    there = {value for _, value in fingerprint.dependencies}
+    return all(found[each.index].fingerprint.hash in there for each in unit.dependencies if each.index in found)
+
+
+def _signature_of_message(message: Artifact | BuildScriptRun, platform: str | None) -> _Signature:
+    if isinstance(message, BuildScriptRun):
+        return ("run", message.package_id, platform)
+    profile = message.profile
+    return (
+        message.package_id, message.target_name, message.kinds, tuple(sorted(message.features)), platform,
+        profile.opt_level, profile.debuginfo, profile.debug_assertions, profile.overflow_checks, profile.test,
+    )  # fmt: skip
+
+
+def _signature_of_unit(unit: Unit) -> _Signature:
+    platform = (
+        None
+        if unit.platform is None
+        else Path(unit.platform).stem
+        if unit.platform.endswith(".json")
+        else unit.platform
+    )
+    if unit.runs:
+        return ("run", unit.package_id, platform)
+    profile = unit.profile
+    return (
+        unit.package_id, unit.name, unit.kinds, tuple(sorted(unit.features)), platform,
+        unit.opt_level, str(profile.get("debuginfo") or 0),
+        bool(profile.get("debug_assertions")), bool(profile.get("overflow_checks")), unit.mode == "test",
+    )  # fmt: skip

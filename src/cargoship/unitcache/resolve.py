@@ -1,0 +1,88 @@
+"""Which units of a build are in the cache, decided before anything is fetched.
+
+Units are taken in the order in which they depend on each other, for a key holds what came out of the units before it. A
+unit that is missed is compiled, and so is everything that depends on it: cargo would do that anyway.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cargoship.cargo.unit_graph import UnitGraph
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.index import Entry
+from cargoship.unitcache.key import Lock, Surroundings, identity_of, parts_of
+from cargoship.unitcache.local import Contents
+
+_GROUP = ("package", "target", "platform", "mode")
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What is in the cache, and what is not."""
+
+    hits: Mapping[int, Entry]
+    """By place in the graph."""
+    parts: Mapping[int, Mapping[str, str]]
+    """Of every unit that could have a key: all units that it depends on are hits."""
+
+
+class Entries:
+    """Entries of an index, found by what they are made of."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._groups: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+        for entry in entries:
+            self._groups[_group(entry.parts)].append(entry)
+
+    def of(self, parts: Mapping[str, str], contents: Contents) -> Entry | None:
+        """An entry with exactly these parts, whose inputs are as they are in this workspace."""
+        for entry in self._groups.get(_group(parts), ()):
+            if dict(entry.parts) == parts and contents.holds(entry.inputs):
+                return entry
+        return None
+
+    def alike(self, parts: Mapping[str, str]) -> list[Entry]:
+        """Entries of the same unit, whatever else differs."""
+        wanted = _group(parts)[1:]
+        package = parts.get("package", "").rpartition("@")[0]
+        same = self._groups.get(_group(parts), [])
+        return same or [
+            entry
+            for group, entries in self._groups.items()
+            if group[1:] == wanted and group[0].rpartition("@")[0] == package
+            for entry in entries
+        ]
+
+
+def resolve(
+    graph: UnitGraph,
+    entries: Entries,
+    *,
+    lock: Lock,
+    around: Surroundings,
+    contents: Contents,
+    present: Mapping[str, Digest] | None = None,
+) -> Resolution:
+    """Look every unit up. `present` has, by places of fingerprints, what units that lie there already really hold."""
+    identities: dict[int, Digest] = {}
+    hits: dict[int, Entry] = {}
+    wanted: dict[int, Mapping[str, str]] = {}
+    for index in graph.in_order():
+        parts = parts_of(graph, index, lock=lock, around=around, identities=identities)
+        if parts is None:
+            continue
+        wanted[index] = parts
+        entry = entries.of(parts, contents)
+        if entry is None:
+            continue
+        hits[index] = entry
+        output = entry.output if present is None else present.get(entry.place, entry.output)
+        identities[index] = identity_of(entry.key, output)
+    return Resolution(hits, wanted)
+
+
+def _group(parts: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(parts.get(name, "") for name in _GROUP)

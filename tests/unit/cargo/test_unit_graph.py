@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cargoship.cargo.unit_graph import ask_unit_graph, decode, question
+from cargoship.errors import ToolchainError
+from cargoship.process import Command
+from support.scripted import ScriptedRunner, said
+
+
+def unit(name: str, *needs: int, **more: object) -> dict[str, Any]:
+    target = {"kind": ["lib"], "crate_types": ["lib"], "name": name, "src_path": f"/w/{name}/src/lib.rs"}
+    return {
+        "pkg_id": f"path+file:///w/{name}#0.1.0",
+        "target": {**target, "edition": "2021", "doc": True, "doctest": True, "test": True},
+        "profile": {"name": "release", "opt_level": "3", "lto": "false"},
+        "platform": None,
+        "mode": "build",
+        "features": [],
+        "dependencies": [{"index": index, "extern_crate_name": f"c{index}", "public": False} for index in needs],
+        **more,
+    }
+
+
+def graph(*units: dict[str, Any], version: int = 1) -> bytes:
+    return json.dumps({"version": version, "units": units, "roots": [0]}).encode()
+
+
+def test_units_come_after_what_they_depend_on() -> None:
+    made = decode(graph(unit("app", 1, 3), unit("mid", 2), unit("base"), unit("other", 2)))
+    order = list(made.in_order())
+    assert sorted(order) == [0, 1, 2, 3]
+    for index in order:
+        assert all(order.index(each.index) < order.index(index) for each in made.units[index].dependencies)
+
+
+def test_a_chain_of_thousands_is_no_recursion() -> None:
+    count = 5000
+    units = [unit(f"u{number}", *([number + 1] if number + 1 < count else [])) for number in range(count)]
+    assert next(decode(graph(*units)).in_order()) == count - 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        graph(unit("app"), version=2),
+        graph(unit("app", 7)),
+        graph(unit("app", -1)),
+        graph(unit("app", platform=3)),
+    ],
+    ids=["nothing", "empty", "list", "version", "beyond", "before", "type"],
+)
+def test_what_is_no_graph_is_refused(answer: bytes) -> None:
+    with pytest.raises(ToolchainError):
+        decode(answer)
+
+
+def test_a_circle_is_refused() -> None:
+    with pytest.raises(ToolchainError, match="circle"):
+        list(decode(graph(unit("a", 1), unit("b", 0))).in_order())
+
+
+def test_fields_of_newer_cargos_are_passed_over() -> None:
+    assert decode(graph({**unit("app"), "new": {"thing": 1}})).units[0].package == "app"
+
+
+def test_what_belongs_to_a_program_stays_behind_the_dashes() -> None:
+    argv = ("cargo", "test", "--release", "--", "--nocapture")
+    assert question(argv) == ("cargo", "test", "--release", "--unit-graph", "-Zunstable-options", "--", "--nocapture")
+
+
+def test_the_question_is_the_build_s_own_and_cargo_remembers_nothing_of_it() -> None:
+    runner = ScriptedRunner({("--unit-graph",): said(graph(unit("app")).decode())})
+    asked = Command(("cargo", "build", "--locked"), Path("/w"), {"RUSTFLAGS": "-g"})
+    assert [each.name for each in ask_unit_graph(runner, asked).units] == ["app"]
+    (command,) = runner.commands
+    assert command.argv[:3] == asked.argv
+    assert command.cwd == asked.cwd
+    assert command.env is not None
+    # nightly's cfg values, once remembered, would reach the build scripts of the build that follows
+    assert command.env["CARGO_CACHE_RUSTC_INFO"] == "0"
+    assert command.env["RUSTC_BOOTSTRAP"] == "1"
+    assert command.env["RUSTFLAGS"] == "-g"
+    assert "RUSTC_BOOTSTRAP" not in (asked.env or {})
+
+
+def test_cargo_s_own_words_come_with_the_error() -> None:
+    runner = ScriptedRunner({("--unit-graph",): said(code=101, stderr="error: no such thing")})
+    with pytest.raises(ToolchainError) as caught:
+        ask_unit_graph(runner, Command(("cargo", "build"), Path("/w"), {}))
+    assert caught.value.details == "error: no such thing"
