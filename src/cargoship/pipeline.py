@@ -21,8 +21,6 @@ from cargoship.cargo.project import Binary, load_project
 from cargoship.clock import Clock
 from cargoship.context import Context
 from cargoship.destinations import Places, Published, outputs_of
-from cargoship.elf.facts import read_elf
-from cargoship.elf.verify import verify
 from cargoship.errors import BinaryUnknown, ManifestNotFound, ToolchainError, UsageError
 from cargoship.events import LayerAssembled, Level, Note
 from cargoship.inspection import Inspection
@@ -31,12 +29,15 @@ from cargoship.oci.index import Index, index_of
 from cargoship.oci.platform import Platform
 from cargoship.pins import PinnedBase, pin_base
 from cargoship.plan import ImagePlan, Output, Plan, Selection, choose_epoch, choose_packages, make_plan
+from cargoship.platforms import LibcFamily
 from cargoship.registry.connect import warm
+from cargoship.rootfs.book import LayerBook
 from cargoship.settings.sources import load_flags, load_settings
 from cargoship.sources import Sources, gather
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
 from cargoship.transfers import copy, inspect, merge
+from cargoship.verification import Programs, Verifier
 
 __all__ = [
     "BuildResult",
@@ -54,9 +55,6 @@ __all__ = [
     "pin_base",
     "plan",
 ]
-
-Programs = Mapping[Platform, Mapping[str, Path]]
-"""An image's binaries: by platform, then by name."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +98,15 @@ def build(selection: Selection, context: Context) -> BuildResult:
     clock = Clock(context.emit)
     made = _decide(selection, context, clock)
     with _remote_bases(made, context) as remote, _places(made, context) as places:
-        sources = [gather(image, made, verify=context.verify, remote=remote.find) for image in made.images]
+        sources = [gather(image, made, remote=remote.find) for image in made.images]
+        verifier = _verifier(made, context)
         with clock.phase("toolchain"), places.checking():
+            if context.verify:
+                verifier.before(sources)
             toolchain = _toolchain(_wanted(made, selection, context), context)
-        _offer_bases(sources, places)
+        if made.libc.family is LibcFamily.MUSL or not context.verify:
+            # for a static program the compile alone can fail now: its base travels meanwhile
+            _offer_bases(sources, places)
         with clock.measured("compile"):
             artifacts = compile.run(
                 made.cargo, toolchain,
@@ -114,7 +117,7 @@ def build(selection: Selection, context: Context) -> BuildResult:
             {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
             for image in made.images
         ]
-        return _ship(made, sources, programs, places, context, clock)
+        return _ship(made, sources, programs, places, verifier, context, clock)
 
 
 def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context) -> BuildResult:
@@ -123,14 +126,16 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
     overrides = {**selection.overrides, "platforms": tuple(str(platform) for platform in binaries)}
     made = _decide(replace(selection, overrides=overrides), context, clock)
     with _remote_bases(made, context) as remote, _places(made, context) as places:
+        verifier = _verifier(made, context)
         with places.checking():
-            sources = [gather(image, made, verify=context.verify, remote=remote.find) for image in made.images]
+            sources = [gather(image, made, remote=remote.find) for image in made.images]
             alone = len(made.images) == 1
             programs = [
                 {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
             ]
-        _offer_bases(sources, places)
-        return _ship(made, sources, programs, places, context, clock)
+            if context.verify:
+                verifier.before(sources)
+        return _ship(made, sources, programs, places, verifier, context, clock)
 
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
@@ -223,30 +228,43 @@ def _ship(
     sources: Sequence[Sources],
     programs: Sequence[Programs],
     places: Places,
+    verifier: Verifier,
     context: Context,
     clock: Clock,
 ) -> BuildResult:
-    """Verify, assemble and publish every image; nothing gets a name before all of them exist."""
+    """Verify, assemble and publish every image.
+
+    Nothing of an image is sent before all are verified, and nothing gets a name before all of them exist.
+    """
     with clock.phase("assemble"):
-        indexes = [_index(each, made, own, places, context) for each, own in zip(sources, programs, strict=True)]
+        if context.verify:
+            verifier.after(sources, programs)
+        _offer_bases(sources, places)
+        indexes = [
+            _index(each, made, own, places, verifier, context) for each, own in zip(sources, programs, strict=True)
+        ]
     with clock.phase("publish"):
         images = [_publish(image, index, made, places) for image, index in zip(made.images, indexes, strict=True)]
     sources[0].store.prune()
     return BuildResult(made, tuple(images), clock.seconds())
 
 
-def _index(sources: Sources, made: Plan, programs: Programs, places: Places, context: Context) -> Index:
+def _verifier(made: Plan, context: Context) -> Verifier:
+    return Verifier(made, LayerBook(context.cache_dir / "layers"), context.emit)
+
+
+def _index(
+    sources: Sources, made: Plan, programs: Programs, places: Places, verifier: Verifier, context: Context
+) -> Index:
     annotations = {**sources.image.annotations, "dev.cargoship.compression": sources.compression.label}
     if not context.verify:
         annotations["dev.cargoship.verified"] = "false"
 
     def image_for(platform: Platform) -> Image:
         base = sources.bases[platform]
-        for path in programs[platform].values() if context.verify else ():
-            facts = read_elf(path)
-            verify(facts, path, platform=platform, has_loader=base.has_loader, base=base.spec, libc=made.libc)
+        below = verifier.folders(sources, base)
         layers = []
-        for layer in assemble.layers_of(sources, base, programs[platform], epoch=made.epoch):
+        for layer in assemble.layers_of(sources, base, programs[platform], epoch=made.epoch, below=below):
             layers.append(layer)
             # travels while the next one is compressed
             places.offer(sources.image, [layer.blob])

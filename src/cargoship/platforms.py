@@ -73,6 +73,16 @@ class Row:
     machines: tuple[str, ...]
     """What uname -m says on such a host."""
 
+    @property
+    def little_endian(self) -> bool:
+        """The order of bytes in its programs."""
+        return self.elf_machine != "EM_S390"
+
+    @property
+    def multiarch(self) -> str:
+        """Debian's folder of libraries, such as x86_64-linux-gnu: Zig's triple, but for 386."""
+        return self.zig_gnu.replace("x86-", "i386-", 1) if self.zig_gnu.startswith("x86-") else self.zig_gnu
+
     def triple(self, libc: Libc) -> str:
         """Rust's triple for this platform and C library; raises PlatformUnknown where there is none."""
         if libc.family is LibcFamily.GNU:

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cargoship.bases.base import Base, RemoteBase, resolve_base
-from cargoship.elf.verify import verify_libc
 from cargoship.errors import IncludeInvalid
 from cargoship.oci.compress import Compression
 from cargoship.oci.layer import BlobStore
 from cargoship.oci.platform import Platform
 from cargoship.plan import BIN_DIR, ImagePlan, Plan
-from cargoship.platforms import LibcFamily
 from cargoship.settings.include import IncludedFile, resolve_includes
 
 
@@ -28,11 +26,10 @@ class Sources:
     compression: Compression
 
 
-def gather(image: ImagePlan, plan: Plan, *, verify: bool, remote: RemoteBase) -> Sources:
+def gather(image: ImagePlan, plan: Plan, *, remote: RemoteBase) -> Sources:
     """Find an image's files and its base for every platform; `remote` finds bases in registries.
 
-    Raises IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family, and
-    with `verify` CannotStart for a base without the C library that programs are linked with.
+    Raises IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family.
     """
     settings = image.settings
     store = BlobStore(plan.target_dir / "cargoship" / "blobs")
@@ -49,7 +46,4 @@ def gather(image: ImagePlan, plan: Plan, *, verify: bool, remote: RemoteBase) ->
         )
         for platform in plan.platforms
     }  # fmt: skip
-    if verify and plan.libc.family is LibcFamily.GNU:
-        for platform, base in bases.items():
-            verify_libc(plan.libc, platform=platform, has_loader=base.has_loader, base=base.spec)
     return Sources(image, files, bases, store, compression)

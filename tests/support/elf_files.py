@@ -18,7 +18,7 @@ def elf_file(machine: str, *, bits: int = 64, interpreter: str | None = None, ki
     entries = [_PT_LOAD, *([_PT_INTERP] if interpreter else [])]
     offset = header_size + entry_size * len(entries)
     address = "Q" if bits == 64 else "I"
-    fields = (kind, _EM[machine], 1, 0, header_size, 0, 0, header_size, entry_size, len(entries), 0, 0, 0)
+    fields = (kind, _EM[machine], 1, offset, header_size, 0, 0, header_size, entry_size, len(entries), 0, 0, 0)
     header = ident + struct.pack(f"{order}HHI{address * 3}IHHHHHH", *fields)
     table = b""
     for segment in entries:

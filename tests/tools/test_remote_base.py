@@ -28,7 +28,7 @@ def binaries(folder: Path) -> list[str]:
     options = []
     for platform, machine in _PROGRAMS.items():
         path = folder / platform.replace("/", "-")
-        path.write_bytes(elf_file(machine, interpreter="/lib/ld.so"))
+        path.write_bytes(elf_file(machine))
         options += ["--binary", f"{platform}={path}"]
     return options
 
@@ -40,7 +40,7 @@ def test_an_image_stands_on_a_base_of_its_registry(
     with client_of(docker_registry.host) as client:
         push(client, base, "12", repository="bases/debian")
     name = docker_registry.reference("bases/debian", "12")
-    app = project(tmp_path / "app", manifest=f'[package.metadata.cargoship]\nbase = "{name}"\nlibc = "gnu"\n')
+    app = project(tmp_path / "app", manifest=f'[package.metadata.cargoship]\nbase = "{name}"\n')
     reference = docker_registry.reference("on-base/app")
     cache = tmp_path / "cache"
     env = {"CARGOSHIP_CACHE_DIR": str(cache)}
@@ -85,7 +85,7 @@ def test_a_base_goes_from_one_registry_to_another(
         push(client, base, "12", repository="bases/other")
     pinned = f"{docker_registry.host}/bases/other:12@{base.digest}"
     app = project(tmp_path / "app")
-    env = {"CARGOSHIP_CACHE_DIR": str(tmp_path / "cache"), "CARGOSHIP_BASE": pinned, "CARGOSHIP_LIBC": "gnu"}
+    env = {"CARGOSHIP_CACHE_DIR": str(tmp_path / "cache"), "CARGOSHIP_BASE": pinned}
     (tmp_path / "target").mkdir()
     with running_registry(tmp_path / "target") as target:
         options = ["--push", "-t", target.reference("app")]
@@ -104,7 +104,7 @@ def test_a_base_that_lacks_a_platform_is_refused_before_anything_is_done(
         push(client, base, "amd64", repository="bases/one")
     name = docker_registry.reference("bases/one", "amd64")
     app = project(tmp_path / "app")
-    done = run_cargoship("pack", app, *binaries(tmp_path), "--base", name, "--libc", "gnu", check=False)
+    done = run_cargoship("pack", app, *binaries(tmp_path), "--base", name, check=False)
     assert (done.returncode, done.stdout) == (17, "")
     assert f"the base {name} has no image for linux/arm64" in done.stderr
     assert "hint: it has linux/amd64" in done.stderr

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.assemble import config_of, layers_of
+from cargoship.assemble import layers_of
 from cargoship.bases.base import Base
 from cargoship.cargo.project import Binary, Package
+from cargoship.contents import config_of
 from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.decompress import open_reader

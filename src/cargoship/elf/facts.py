@@ -1,79 +1,104 @@
-"""Facts of an ELF program (System V ABI, gABI chapters 4 and 5; the GNU version sections of the LSB)."""
+"""What an ELF file says about where it can run, as a value (System V gABI, chapters 4 and 5; LSB, symbol versions)."""
 
 from __future__ import annotations
 
+import enum
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSegment
-from elftools.elf.elffile import ELFFile
-from elftools.elf.gnuversions import GNUVerNeedSection
-from elftools.elf.segments import InterpSegment
-
-from cargoship.errors import CannotStart
 
 _GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
 
 
+class ElfKind(enum.Enum):
+    """What a file can be used for."""
+
+    PROGRAM = "program"
+    """It can be started: an executable at a fixed address, or a position-independent one."""
+    LIBRARY = "library"
+    """A shared library."""
+    OTHER = "other"
+    """An object file, a core dump, a kernel's module."""
+
+
+class Relro(enum.Enum):
+    """Whether relocated data is read-only once the program runs."""
+
+    NONE = "none"
+    PARTIAL = "partial"
+    FULL = "full"
+    """All of it, for everything is bound before the program starts."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The symbol versions that a file asks of one library, such as GLIBC_2.34 of libc.so.6."""
+
+    library: str
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class ElfFacts:
-    """What the file says about where it can run."""
+    """What the file says."""
 
     machine: str
     """e_machine as pyelftools names it, such as EM_X86_64."""
     bits: int
     little_endian: bool
-    is_program: bool
-    """An executable, or a position-independent one; not an object file or core."""
-    interpreter: str | None
-    """The dynamic loader that it asks for; None for a static program."""
-    needed: tuple[str, ...]
-    """Shared libraries, in order."""
-    glibc: tuple[int, int] | None
-    """The highest GLIBC_ version that it asks for."""
+    kind: ElfKind
+    interpreter: str | None = None
+    """The dynamic loader that it asks for; None for a static program and for a library."""
+    needed: tuple[str, ...] = ()
+    """Shared libraries, in order (DT_NEEDED)."""
+    soname: str | None = None
+    rpath: tuple[str, ...] = ()
+    """DT_RPATH, which a loader ignores where there is a DT_RUNPATH."""
+    runpath: tuple[str, ...] = ()
+    no_default_folders: bool = False
+    """DF_1_NODEFLIB: libraries are not looked for in the loader's own folders."""
+    requires: tuple[Versions, ...] = ()
+    """What it asks of other files; weak references, which may be missing, are left out."""
+    defines: tuple[str, ...] = ()
+    """Symbol versions that it has itself."""
+    pie: bool = False
+    relro: Relro = Relro.NONE
+    nx: bool = False
+    """Whether its stack is not executable."""
+    finds_certificates: bool = False
+    """Whether it looks for the system's CA certificates: known of programs alone."""
+    loader_folders: tuple[str, ...] = ()
+    """Where it looks for libraries by default, if it is glibc's dynamic loader."""
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it can be started."""
+        return self.kind is ElfKind.PROGRAM
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it needs no loader and no library."""
+        return self.interpreter is None and not self.needed
+
+    @property
+    def form(self) -> str:
+        """How it is linked, in a word: static, static-pie, dynamic, dynamic-pie, library or other."""
+        if not self.is_program:
+            return self.kind.value
+        return ("static" if self.is_static else "dynamic") + ("-pie" if self.pie else "")
+
+    @property
+    def glibc(self) -> tuple[int, int] | None:
+        """The highest GLIBC_ version that it asks for."""
+        return highest_glibc(name for each in self.requires for name in each.names)
+
+    @property
+    def has_glibc(self) -> tuple[int, int] | None:
+        """The highest GLIBC_ version that it defines: the version of the C library that it is."""
+        return highest_glibc(self.defines)
 
 
-def read_elf(path: Path) -> ElfFacts:
-    """Read the facts of a program; raises CannotStart for what is no ELF file, and OSError."""
-    with path.open("rb") as stream:
-        try:
-            return _read(ELFFile(stream))
-        # pyelftools lets errors of its own parsers through on damaged files
-        except (ELFError, AssertionError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-            raise CannotStart(
-                f"{path} is not a Linux program (no valid ELF file)",
-                hint="name the binary itself, built for Linux",
-            ) from error
-
-
-def _read(elf: ELFFile) -> ElfFacts:
-    interpreter = None
-    needed: list[str] = []
-    for segment in elf.iter_segments():
-        if isinstance(segment, InterpSegment):
-            interpreter = segment.get_interp_name()
-        elif isinstance(segment, DynamicSegment):
-            needed = [str(tag.needed) for tag in segment.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]  # set by kind of tag
-    return ElfFacts(
-        machine=str(elf["e_machine"]),
-        bits=elf.elfclass,
-        little_endian=elf.little_endian,
-        is_program=elf["e_type"] in {"ET_EXEC", "ET_DYN"},
-        interpreter=interpreter,
-        needed=tuple(needed),
-        glibc=_glibc(elf),
-    )
-
-
-def _glibc(elf: ELFFile) -> tuple[int, int] | None:
-    versions = []
-    for section in elf.iter_sections():
-        if isinstance(section, GNUVerNeedSection):
-            for _, auxiliaries in section.iter_versions():
-                for auxiliary in auxiliaries:
-                    match = _GLIBC.fullmatch(auxiliary.name)
-                    if match:
-                        versions.append((int(match[1]), int(match[2])))
-    return max(versions, default=None)
+def highest_glibc(names: Iterable[str]) -> tuple[int, int] | None:
+    """The highest of the versions that are glibc's; None where there is none of them."""
+    matches = (_GLIBC.fullmatch(name) for name in names)
+    return max(((int(match[1]), int(match[2])) for match in matches if match), default=None)

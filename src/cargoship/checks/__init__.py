@@ -1,0 +1,1 @@
+"""Whether an image can start: its program, loader, libraries, user and files, held against its root file system."""

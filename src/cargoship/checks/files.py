@@ -1,0 +1,63 @@
+"""Whether what is put into an image gets along with what its base has there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cargoship.checks.finding import Code, Finding, error
+from cargoship.oci.tar import Entry, EntryKind, arrange
+from cargoship.rootfs.item import ItemKind
+from cargoship.rootfs.tree import Node
+from cargoship.rootfs.view import RootFs
+
+
+def check_files(entries: Iterable[Entry], base: RootFs, *, said: str) -> Iterator[Finding]:
+    """Whether a layer of these entries would take away something of the base that it does not mean to.
+
+    An engine lets the upper layer win: a folder in it removes a symbolic link of the same name (such as /bin of most
+    distributions, and with it every program), a file removes a whole folder.
+    """
+    for entry in arrange(entries):
+        below = base.tree.find(f"/{entry.path}", follow=False)
+        real = base.find(f"/{entry.path}")
+        if below is None:
+            continue
+        # further down everything is behind the same link, which has been told already
+        if real is not None and below.path != f"/{entry.path}":
+            continue
+        folder = entry.kind is EntryKind.DIRECTORY
+        if folder == below.node.is_folder:
+            continue
+        if not folder and not below.node.is_folder:
+            continue
+        yield error(
+            Code.FILES_CLASH,
+            f"{said}: /{entry.path} would be {'a folder' if folder else 'a file'}, "
+            f"and is {_named(below.node)} in the base",
+            f"put it below {real.path}"
+            if real is not None and folder and real.node.is_folder
+            else "choose another place",
+        )
+
+
+def folders_of(base: RootFs, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The base's own folders above these entries, which keep their owners and rights: for `build_layer(below=...)`."""
+    found = {}
+    for entry in entries:
+        parent = entry.path.rpartition("/")[0]
+        while parent and parent not in found:
+            below = base.tree.find(f"/{parent}", follow=False)
+            if below is not None and below.node.is_folder:
+                found[parent] = Entry.directory(parent, below.node.mode, below.node.uid, below.node.gid)
+            parent = parent.rpartition("/")[0]
+    return tuple(found.values())
+
+
+def _named(node: Node) -> str:
+    match node.kind:
+        case ItemKind.LINK:
+            return f"a link to {node.link}"
+        case ItemKind.FOLDER:
+            return "a folder"
+        case _:
+            return "a file"

@@ -1,0 +1,59 @@
+"""Whether a base has a glibc that programs can be linked for: told before there is a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cargoship.checks.finding import Code, Finding, error
+from cargoship.checks.loaders import Asker, Glibc, loader_of
+from cargoship.checks.program import Place
+from cargoship.elf.facts import ElfFacts, ElfKind
+from cargoship.rootfs.view import RootFs
+
+# What the compilers of each architecture write into programs (glibc, shlib-versions and its kin; ABI documents).
+_LOADERS = {
+    "amd64": "/lib64/ld-linux-x86-64.so.2",
+    "arm64": "/lib/ld-linux-aarch64.so.1",
+    "armhf": "/lib/ld-linux-armhf.so.3",
+    "i386": "/lib/ld-linux.so.2",
+    "riscv64": "/lib/ld-linux-riscv64-lp64d.so.1",
+    "ppc64el": "/lib64/ld64.so.2",
+    "s390x": "/lib/ld64.so.1",
+}
+_LIBC = "libc.so.6"
+
+
+def check_glibc(root: RootFs, place: Place, floor: tuple[int, int] | None, *, base: str) -> Iterator[Finding]:
+    """Whether programs for a platform that start on glibc `floor` find it here; `base` is for messages."""
+    if place.row is None:
+        return
+    path = _LOADERS[place.row.debian]
+    found = root.find(path)
+    facts = None if found is None else root.elf(found)
+    if found is None or facts is None:
+        yield error(
+            Code.INTERPRETER_MISSING,
+            f"programs linked with glibc cannot start on the base {base!r} ({place.platform}): it has no {path}",
+            "build with --libc musl, choose a base with glibc, such as debian:12-slim, or name it in packages (libc6)",
+        )
+        return
+    has = glibc_of(root, place, path, facts)
+    if has is not None and floor is not None and has < floor:
+        yield error(
+            Code.VERSION_MISSING,
+            f"the base {base!r} ({place.platform}) has glibc {has[0]}.{has[1]}, and programs are to be linked for "
+            f"{floor[0]}.{floor[1]}",
+            f"use --libc gnu:{has[0]}.{has[1]}, or choose a newer base",
+        )
+
+
+def glibc_of(root: RootFs, place: Place, path: str, facts: ElfFacts) -> tuple[int, int] | None:
+    """The version of the C library that a loader finds; None where it finds none that says so."""
+    loader = loader_of(path, facts, root, row=place.row, env=place.env)
+    nobody = Asker("", "/", ElfFacts(facts.machine, facts.bits, facts.little_endian, ElfKind.PROGRAM))
+    for candidate in loader.candidates(_LIBC, nobody) if isinstance(loader, Glibc) else ():
+        found = root.find(candidate)
+        library = None if found is None else root.elf(found)
+        if library is not None and library.machine == facts.machine and library.bits == facts.bits:
+            return library.has_glibc
+    return None

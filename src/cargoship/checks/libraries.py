@@ -1,0 +1,125 @@
+"""Whether a loader finds everything that a program needs, and everything in the versions that are asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from cargoship.checks.finding import Code, Finding, error
+from cargoship.checks.loaders import Asker, Glibc, Musl
+from cargoship.elf.facts import ElfFacts, highest_glibc
+from cargoship.rootfs.item import ItemKind
+from cargoship.rootfs.tree import Found, Tree
+from cargoship.rootfs.view import RootFs
+
+_LIBRARIES_MAX = 2000
+_STATIC = "--libc musl, which needs nothing of the base"
+
+
+def check_libraries(program: Asker, own: Asker, loader: Glibc | Musl, root: RootFs, *, said: str) -> Iterator[Finding]:
+    """Follow what is needed as the loader does, breadth first; `said` names program and platform in messages.
+
+    `own` is the loader itself, which is there before anything else.
+    """
+    loaded = {name: own for name in (own.name, own.facts.soname) if name}
+    missing: dict[str, Finding] = {}
+    pending = deque([program])
+    everything = [program]
+    while pending and len(loaded) < _LIBRARIES_MAX:
+        asker = pending.popleft()
+        for name in asker.facts.needed:
+            if name in loaded or name in missing or loader.is_own(name):
+                continue
+            found = _find(name, asker, loader, root)
+            if isinstance(found, str):
+                missing[name] = _missing(name, found, asker, program, root, said)
+                continue
+            library = Asker(name, found.path, root.elf(found) or program.facts, asker)
+            loaded[name] = library
+            if library.facts.soname:
+                loaded.setdefault(library.facts.soname, library)
+            pending.append(library)
+            everything.append(library)
+    yield from missing.values()
+    if loader.checks_versions:
+        for asker in everything:
+            yield from _check_versions(asker, program, loaded, said)
+
+
+def fits(facts: ElfFacts, program: ElfFacts) -> bool:
+    """Whether a library can be loaded into a program: both are for the same machine."""
+    return (facts.machine, facts.bits, facts.little_endian) == (program.machine, program.bits, program.little_endian)
+
+
+def _find(name: str, asker: Asker, loader: Glibc | Musl, root: RootFs) -> Found | str:
+    """The library, or what is to be said about where it is not: why those that were found are not it."""
+    if "/" in name:
+        found = root.find(name)
+        return found if found is not None and found.node.is_file else ""
+    others = ""
+    for path in dict.fromkeys(loader.candidates(name, asker)):
+        found = root.find(path)
+        if found is None or not found.node.is_file:
+            continue
+        facts = root.elf(found)
+        if facts is None:
+            return f"{path} is not a valid library"
+        if fits(facts, asker.facts):
+            return Found(path, found.node)  # under the name by which it was found: what $ORIGIN is in it
+        others = others or f"{path} is for another machine ({facts.machine.removeprefix('EM_')}, {facts.bits} bits)"
+    return others
+
+
+def _missing(name: str, why: str, asker: Asker, program: Asker, root: RootFs, said: str) -> Finding:
+    whose = "" if asker is program else f", which {asker.path} needs,"
+    text = f"{said} needs {name}{whose} and its image does not have it"
+    hint = f"add the package that has {name} to packages, choose a base that has it, or link it statically"
+    if why:
+        text += f": {why}"
+    elif (elsewhere := _anywhere(root.tree, name)) is not None:
+        text = f"{said} needs {name}, which is at {elsewhere}, where its loader does not look"
+        folder = elsewhere.rpartition("/")[0] or "/"
+        hint = f"set env LD_LIBRARY_PATH to {folder}, or link with a RUNPATH; a base with ld.so.conf needs ldconfig run"
+    return error(Code.LIBRARY_MISSING, text, hint)
+
+
+def _anywhere(tree: Tree, name: str) -> str | None:
+    pending = [("", tree.root)]
+    while pending:
+        path, node = pending.pop()
+        for child_name, child in node.children.items():
+            if child.is_folder:
+                pending.append((f"{path}/{child_name}", child))
+            elif child_name == name and child.kind is ItemKind.FILE:
+                return f"{path}/{child_name}"
+    return None
+
+
+def _check_versions(asker: Asker, program: Asker, loaded: dict[str, Asker], said: str) -> Iterator[Finding]:
+    for wanted in asker.facts.requires:
+        library = loaded.get(wanted.library)
+        # a library that defines no versions satisfies every one of them: ld.so warns, and goes on
+        if library is None or not library.facts.defines:
+            continue
+        lacking = [name for name in wanted.names if name not in library.facts.defines]
+        if not lacking:
+            continue
+        whose = "" if asker is program else f" (through {asker.path})"
+        newest, has = highest_glibc(lacking), library.facts.has_glibc
+        if newest is None or has is None:
+            yield error(
+                Code.VERSION_MISSING,
+                f"{said} asks for {', '.join(lacking)} of {wanted.library}{whose}, which {library.path} does not have",
+                f"choose a base, or packages, with the {wanted.library} that it was linked with",
+            )
+            continue
+        yield error(
+            Code.VERSION_MISSING,
+            f"{said} asks for GLIBC_{_dotted(newest)}{whose}, and its image has glibc {_dotted(has)}",
+            f"build with a lower floor, --libc gnu:{_dotted(has)}; or choose a base with glibc {_dotted(newest)}; "
+            f"or use {_STATIC}",
+        )
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return "{}.{}".format(*version)

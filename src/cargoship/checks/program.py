@@ -1,0 +1,160 @@
+"""Whether one program can start: its machine, its loader, its libraries, and the interpreter of a script."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cargoship.checks.finding import Code, Finding, Severity, error
+from cargoship.checks.libraries import check_libraries, fits
+from cargoship.checks.loaders import Asker, loader_of
+from cargoship.elf.facts import ElfFacts, ElfKind
+from cargoship.errors import PlatformUnknown
+from cargoship.oci.platform import Platform
+from cargoship.platforms import TABLE, Row, row
+from cargoship.rootfs.tree import Found
+from cargoship.rootfs.view import RootFs
+
+_SCRIPTS_MAX = 4
+_MUSL_BASES = "a base with glibc, such as debian:12-slim"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a program is to start: the platform, and the environment that it gets."""
+
+    platform: Platform
+    env: Mapping[str, str]
+
+    @property
+    def row(self) -> Row | None:
+        """Its row of the table; None for a platform that images have and this table does not."""
+        try:
+            return row(self.platform)
+        except PlatformUnknown:
+            return None
+
+
+def check_machine(facts: ElfFacts, name: str, platform: Platform) -> Iterator[Finding]:
+    """Whether a file is a program for a platform; `name` is for messages."""
+    if not facts.is_program:
+        what = "a shared library" if facts.kind is ElfKind.LIBRARY else "an object file or a core dump"
+        yield error(
+            Code.NOT_A_PROGRAM,
+            f"{name} is not a program for {platform}: it is {what}",
+            "name the binary that is to be started",
+        )
+        return
+    expected = Place(platform, {}).row
+    if expected is None:
+        text = f"the machine of {name} was not checked: {platform} is not a platform that is known here"
+        yield Finding(Severity.NOTE, Code.NOT_CHECKED, text)
+    elif (facts.machine, facts.bits, facts.little_endian) != (
+        expected.elf_machine, expected.elf_bits, expected.little_endian,
+    ):  # fmt: skip
+        yield error(
+            Code.WRONG_MACHINE,
+            f"{name} is a program for {_described(facts)}, but it is meant for {platform}",
+            f"give a binary for {platform}, or name the platform that this one is for",
+        )
+
+
+def check_program(found: Found, root: RootFs, place: Place, *, depth: int = 0) -> Iterator[Finding]:
+    """Whether what lies at a path can be started; raises what reading the root file system raises."""
+    said = f"{found.path} ({place.platform})"
+    facts = root.elf(found)
+    if facts is None:
+        yield from _check_script(found, root, place, depth)
+        return
+    wrong = list(check_machine(facts, found.path, place.platform))
+    yield from wrong
+    if any(each.severity is Severity.ERROR for each in wrong):
+        return
+    if facts.interpreter is None:
+        return
+    interpreter = root.find(facts.interpreter)
+    if interpreter is None or not interpreter.node.is_file:
+        yield _no_interpreter(facts.interpreter, root, said)
+        return
+    loader_facts = root.elf(interpreter)
+    if loader_facts is None or not fits(loader_facts, facts):
+        yield error(
+            Code.INTERPRETER_MISSING,
+            f"{said} asks for the loader {facts.interpreter}, which in its image is none for {place.platform}",
+            "the base is damaged, or is for another platform than it says; choose another base",
+        )
+        return
+    loader = loader_of(facts.interpreter, loader_facts, root, row=place.row, env=place.env)
+    if loader is None:
+        text = f"the libraries of {said} were not checked: the rules of {facts.interpreter} are not known here"
+        yield Finding(Severity.NOTE, Code.NOT_CHECKED, text)
+        return
+    own = Asker(facts.interpreter.rpartition("/")[2], facts.interpreter, loader_facts)
+    yield from check_libraries(Asker(found.path, found.path, facts), own, loader, root, said=said)
+
+
+def _no_interpreter(interpreter: str, root: RootFs, said: str) -> Finding:
+    hint = f"build with --libc musl, choose {_MUSL_BASES}, or name the packages that bring it (libc6)"
+    other = next(
+        (each for each in root.tree.files_below("/lib") if each.path.rpartition("/")[2].startswith("ld-musl-")), None
+    )
+    text = f"{said} is linked dynamically and asks for {interpreter}, which its image does not have"
+    if "ld-musl" in interpreter:
+        hint = "link it statically (without -C target-feature=-crt-static), or choose a base with musl, such as alpine"
+    elif other is not None:
+        text += f": its C library is musl ({other.path})"
+        hint = f"build with --libc musl, or choose {_MUSL_BASES}"
+    return error(Code.INTERPRETER_MISSING, text, hint)
+
+
+def _check_script(found: Found, root: RootFs, place: Place, depth: int) -> Iterator[Finding]:
+    first, _, _ = root.start(found).partition(b"\n")
+    words = first[2:].decode("utf-8", "replace").split(maxsplit=1) if first.startswith(b"#!") else []
+    said = f"{found.path} ({place.platform})"
+    if not words:
+        yield error(
+            Code.NOT_A_PROGRAM,
+            f"{said} is not a Linux program: neither a valid ELF file nor a script that names its interpreter",
+            "name the binary itself, built for Linux",
+        )
+        return
+    if depth >= _SCRIPTS_MAX:
+        yield error(Code.NOT_A_PROGRAM, f"{said} is a script whose interpreters never end in a program")
+        return
+    interpreter = root.find(words[0])
+    if interpreter is None or not interpreter.node.is_executable:
+        yield error(
+            Code.INTERPRETER_MISSING,
+            f"{said} is a script for {words[0]}, which its image does not have as a program",
+            "choose a base that has it, or start the program itself",
+        )
+        return
+    yield from check_program(interpreter, root, place, depth=depth + 1)
+    if interpreter.path.endswith("/env") and len(words) > 1:
+        name = shlex.split(words[1])[0] if words[1].strip() else ""
+        if name and not name.startswith("-") and "=" not in name and find_program(name, root, place.env) is None:
+            yield error(Code.INTERPRETER_MISSING, f"{said} is a script for {name}, which its image does not have")
+
+
+def find_program(name: str, root: RootFs, env: Mapping[str, str], folder: str = "/") -> Found | None:
+    """What a container engine starts for a name: a path, from the working folder, or a name on PATH."""
+    if name.startswith("/"):
+        return root.find(name)
+    if "/" in name:
+        return root.find(f"{folder}/{name}")
+    for part in env.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").split(":"):
+        found = root.find(f"{part}/{name}") if part.startswith("/") else None
+        if found is not None and found.node.is_executable:
+            return found
+    return None
+
+
+def _described(facts: ElfFacts) -> str:
+    for candidate in TABLE:
+        if (candidate.elf_machine, candidate.elf_bits, candidate.little_endian) == (
+            facts.machine, facts.bits, facts.little_endian,
+        ):  # fmt: skip
+            return str(candidate.platform)
+    order = "little" if facts.little_endian else "big"
+    return f"{facts.machine.removeprefix('EM_')} ({facts.bits} bits, {order} endian)"

@@ -1,0 +1,127 @@
+"""A root file system that can be asked: where paths lead, and what is in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.elf.facts import ElfFacts
+from cargoship.elf.read import is_elf, read_elf
+from cargoship.errors import CannotStart
+from cargoship.oci.layer import Layer
+from cargoship.oci.tar import Entry, EntryKind, arrange
+from cargoship.rootfs.book import LayerBook
+from cargoship.rootfs.item import Item, ItemKind, LayerFacts
+from cargoship.rootfs.scan import elf_in_layer, is_kept, is_library, read_from_layer
+from cargoship.rootfs.tree import Found, Tree
+
+_KINDS = {EntryKind.FILE: ItemKind.FILE, EntryKind.DIRECTORY: ItemKind.FOLDER, EntryKind.SYMLINK: ItemKind.LINK}
+_CONTENT_BYTES_MAX = 8 << 20
+_SCRIPT_BYTES_MAX = 64 << 20
+_START_BYTES = 512
+
+
+@dataclass(frozen=True)
+class RootFs:
+    """What layers make, with `own` files of this machine over them, by their path.
+
+    Contents that were not kept with a layer's facts are read from the layer when they are asked for: that raises
+    ContentInvalid, and what opening its blob raises.
+    """
+
+    tree: Tree
+    layers: tuple[Layer, ...] = ()
+    own: Mapping[str, Entry] = field(default_factory=dict)
+
+    def find(self, path: str) -> Found | None:
+        """What a path leads to."""
+        return self.tree.find(path)
+
+    def content(self, found: Found) -> bytes:
+        """A small file; what is larger than such files are is taken for empty."""
+        node = found.node
+        if node.content is not None:
+            return node.content
+        return self._read(found, _CONTENT_BYTES_MAX)
+
+    def elf(self, found: Found) -> ElfFacts | None:
+        """The facts of a program or library; None for what is no valid ELF file."""
+        node = found.node
+        if node.elf is None and node.is_file:
+            if node.layer >= len(self.layers):
+                entry = self.own.get(node.path)
+                node.elf = None if entry is None else _facts(entry)
+            elif not is_library(node.path):
+                node.elf = elf_in_layer(self.layers[node.layer].blob, node.path)
+        return node.elf
+
+    def start(self, found: Found) -> bytes:
+        """The beginning of a program, for what is asked of scripts."""
+        node = found.node
+        if node.content is not None:
+            return node.content[:_START_BYTES]
+        return self._read(found, _SCRIPT_BYTES_MAX)[:_START_BYTES]
+
+    def _read(self, found: Found, bytes_max: int) -> bytes:
+        node = found.node
+        if not node.is_file:
+            return b""
+        if node.layer >= len(self.layers):
+            entry = self.own.get(node.path)
+            return b"" if entry is None else _bytes(entry, bytes_max)
+        return read_from_layer(self.layers[node.layer].blob, node.path, bytes_max) or b""
+
+
+def view_of(layers: Sequence[Layer], book: LayerBook, entries: Iterable[Entry] = ()) -> RootFs:
+    """The root file system of layers with entries over them; raises as `LayerBook.facts` does."""
+    return _view(tuple(layers), book.facts(layers), tuple(entries))
+
+
+def known_view_of(layers: Sequence[Layer], book: LayerBook, entries: Iterable[Entry] = ()) -> RootFs | None:
+    """The same where the layers have been read before, else None."""
+    facts = book.known(layers)
+    return None if facts is None else _view(tuple(layers), facts, tuple(entries))
+
+
+def view_of_entries(entries: Iterable[Entry]) -> RootFs:
+    """What entries make on their own, whatever they are going to stand on."""
+    return _view((), (), tuple(entries))
+
+
+def _view(layers: tuple[Layer, ...], facts: tuple[LayerFacts, ...], entries: tuple[Entry, ...]) -> RootFs:
+    tree = Tree(facts)
+    arranged = arrange(entries)
+    tree.add((_item(entry) for entry in arranged), len(layers))
+    return RootFs(tree, layers, {entry.path: entry for entry in arranged})
+
+
+def _item(entry: Entry) -> Item:
+    kept = entry.kind is EntryKind.FILE and is_kept(entry.path)
+    return Item(
+        entry.path, _KINDS[entry.kind], entry.mode, entry.uid, entry.gid, link=entry.link or "",
+        content=_bytes(entry, _CONTENT_BYTES_MAX) if kept else None,
+    )  # fmt: skip
+
+
+def _bytes(entry: Entry, bytes_max: int) -> bytes:
+    match entry.source:
+        case bytes():
+            return entry.source[:bytes_max]
+        case Path():
+            with entry.source.open("rb") as stream:
+                return stream.read(bytes_max)
+        case None:
+            return b""
+        case _:
+            with entry.source.open() as stream:
+                return stream.read(bytes_max)
+
+
+def _facts(entry: Entry) -> ElfFacts | None:
+    if not isinstance(entry.source, Path) or not is_elf(_bytes(entry, 4)):
+        return None
+    try:
+        return read_elf(entry.source)
+    except CannotStart:
+        return None

@@ -1,0 +1,180 @@
+"""Whether the images of a plan will start: as much as can be told before the compile, and the rest before a push.
+
+A base's layers are read only where something depends on them: a program that is linked dynamically, a user by name, an
+entrypoint of the base, files beside the program's own folder. What was read once is known by its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.bases.base import SCRATCH, STATIC, Base
+from cargoship.checks.files import check_files, folders_of
+from cargoship.checks.finding import Code, Finding, error, refuse
+from cargoship.checks.glibc import check_glibc
+from cargoship.checks.image import check_certificates, check_entrypoint, check_healthcheck
+from cargoship.checks.program import Place, check_machine, check_program, find_program
+from cargoship.checks.users import check_user, names_in
+from cargoship.contents import config_of, contents_of
+from cargoship.elf.facts import ElfFacts
+from cargoship.elf.read import read_elf
+from cargoship.events import Emit
+from cargoship.oci.config import ImageConfig
+from cargoship.oci.platform import Platform
+from cargoship.oci.tar import Entry
+from cargoship.plan import BIN_DIR, Plan
+from cargoship.platforms import LibcFamily
+from cargoship.rootfs.book import LayerBook
+from cargoship.rootfs.view import RootFs, known_view_of, view_of, view_of_entries
+from cargoship.sources import Sources
+
+_JOBS = 2
+
+Programs = Mapping[Platform, Mapping[str, Path]]
+"""An image's binaries: by platform, then by name."""
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Checks the images of a plan; `book` is where what layers hold is kept."""
+
+    plan: Plan
+    book: LayerBook
+    emit: Emit
+
+    def before(self, sources: Sequence[Sources]) -> None:
+        """Refuse what no compile can make start: its user, entrypoint, files, C library.
+
+        Raises CannotStart for all images and platforms at once, ContentInvalid, RegistryError's family.
+        """
+        self._refuse([_Case(self, own, platform, None) for own in sources for platform in own.bases])
+
+    def after(self, sources: Sequence[Sources], programs: Sequence[Programs]) -> None:
+        """Refuse programs that cannot start where they are put; raises likewise, and OSError."""
+        self._refuse(
+            [
+                _Case(self, own, platform, binaries[platform])
+                for own, binaries in zip(sources, programs, strict=True)
+                for platform in own.bases
+            ]
+        )
+
+    def folders(self, own: Sources, base: Base) -> tuple[Entry, ...] | None:
+        """The folders of a base that files are put into, with their owners and rights; None: as the base says.
+
+        It depends on the plan alone, never on what happens to be known: equal inputs give equal layers.
+        """
+        entries = _entries(own, None)
+        if _is_built_in(base) or not _leaves_home(entries):
+            return None
+        return folders_of(view_of(base.layers, self.book), entries)
+
+    def _refuse(self, cases: Sequence[_Case]) -> None:
+        with ThreadPoolExecutor(_JOBS) as workers:
+            found = list(workers.map(lambda case: list(case.findings()), cases))
+        refuse([finding for each in found for finding in each], self.emit)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One image for one platform; `binaries` None: not compiled yet."""
+
+    verifier: Verifier
+    own: Sources
+    platform: Platform
+    binaries: Mapping[str, Path] | None
+
+    @property
+    def base(self) -> Base:
+        return self.own.bases[self.platform]
+
+    @property
+    def said(self) -> str:
+        return f"the image {self.own.image.name} ({self.platform})"
+
+    def findings(self) -> Iterator[Finding]:
+        config = config_of(self.own.image, self.base.config)
+        entries = _entries(self.own, self.binaries)
+        yield from (
+            self._before(config, entries) if self.binaries is None else self._after(config, entries, self.binaries)
+        )
+
+    def _before(self, config: ImageConfig, entries: tuple[Entry, ...]) -> Iterator[Finding]:
+        plan, book = self.verifier.plan, self.verifier.book
+        gnu = plan.libc.family is LibcFamily.GNU
+        if gnu and self.base.has_loader is False:
+            yield error(
+                Code.INTERPRETER_MISSING,
+                f"programs linked with glibc cannot start on the base {self.base.spec!r} ({self.platform}): "
+                "it has no C library",
+                "build with --libc musl, or choose a base with glibc, such as --base debian:12-slim",
+            )
+            return
+        own = view_of_entries(entries)
+        starts = find_program(config.entrypoint[0], own, config.env, config.working_dir or "/")
+        needed = gnu or names_in(config.user or "") or starts is None or _leaves_home(entries)
+        layers = self.base.layers
+        root = view_of(layers, book, entries) if needed else known_view_of(layers, book, entries)
+        if root is None:
+            return
+        place = Place(self.platform, config.env)
+        yield from check_user(config.user or "", root, said=self.said)
+        yield from check_files(entries, view_of(layers, book), said=self.said)
+        found = find_program(config.entrypoint[0], root, config.env, config.working_dir or "/")
+        wrong = check_entrypoint(config.entrypoint[0], found, root, config, self.platform)
+        if wrong is not None:
+            yield wrong
+        elif found is not None and not found.path.startswith(f"{BIN_DIR}/"):
+            yield from check_program(found, root, place)
+        if gnu:
+            yield from check_glibc(root, place, plan.libc.floor, base=self.base.spec)
+        yield from check_healthcheck(config, root, place)
+
+    def _after(
+        self, config: ImageConfig, entries: tuple[Entry, ...], binaries: Mapping[str, Path]
+    ) -> Iterator[Finding]:
+        facts = {name: read_elf(path) for name, path in binaries.items()}
+        for name, each in facts.items():
+            wrong = list(check_machine(each, str(binaries[name]), self.platform))
+            yield from wrong
+            if any(finding.code in {Code.WRONG_MACHINE, Code.NOT_A_PROGRAM} for finding in wrong):
+                return
+            yield from self._floor(binaries[name], each)
+        layers, book = self.base.layers, self.verifier.book
+        # a base that is not read is not there to be downloaded for a warning either
+        dynamic = any(not each.is_static for each in facts.values())
+        needed = dynamic or _is_built_in(self.base)
+        root: RootFs | None = view_of(layers, book, entries) if needed else known_view_of(layers, book, entries)
+        place = Place(self.platform, config.env)
+        for name in facts if root is not None else ():
+            found = root.find(f"{BIN_DIR}/{name}") if root is not None else None
+            if root is not None and found is not None:
+                yield from check_program(found, root, place)
+                yield from check_certificates(facts[name], found.path, root, place)
+
+    def _floor(self, path: Path, facts: ElfFacts) -> Iterator[Finding]:
+        floor = self.verifier.plan.libc.floor
+        if floor is not None and facts.glibc is not None and facts.glibc > floor:
+            wanted = "{}.{}".format(*facts.glibc)
+            yield error(
+                Code.VERSION_MISSING,
+                f"{path} ({self.platform}) asks for GLIBC_{wanted}, above the floor {floor[0]}.{floor[1]}",
+                f"use --libc gnu:{wanted} if the base has it",
+            )
+
+
+def _entries(own: Sources, binaries: Mapping[str, Path] | None) -> tuple[Entry, ...]:
+    return tuple(entry for layer in contents_of(own.image, own.files, binaries) for entry in layer.entries)
+
+
+def _leaves_home(entries: Sequence[Entry]) -> bool:
+    """Whether anything is put beside the folder that is the program's own."""
+    home = BIN_DIR.lstrip("/")
+    return any(entry.path != home and not entry.path.startswith(f"{home}/") for entry in entries)
+
+
+def _is_built_in(base: Base) -> bool:
+    return base.spec in {STATIC, SCRATCH}

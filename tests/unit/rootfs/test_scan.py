@@ -1,0 +1,241 @@
+"""Layers read from their archives: what is found, what is refused, and how much may be asked of the reader."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import time
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cargoship.errors import ContentInvalid
+from cargoship.oci.compress import Codec, Compression
+from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
+from cargoship.oci.digest import Digest
+from cargoship.oci.layer import Layer
+from cargoship.rootfs.book import LayerBook
+from cargoship.rootfs.item import ItemKind, LayerFacts
+from cargoship.rootfs.scan import read_from_layer, scan_layer
+from cargoship.rootfs.view import view_of
+from support.elf_files import elf_file
+
+Member = tuple[tarfile.TarInfo, bytes]
+
+
+def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields: object) -> Member:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.size = len(content)
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info, content
+
+
+def archive(*members: Member) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info, content in members:
+            tar.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+def blob(tar: bytes, *, packed: bool = True, size: int | None = None, digest: str | None = None) -> BytesBlob:
+    data = gzip.compress(tar, compresslevel=1, mtime=0) if packed else tar
+    kind = MediaType.OCI_LAYER_GZIP if packed else MediaType.OCI_LAYER
+    named = Digest.of(data) if digest is None else Digest.parse(digest)
+    return BytesBlob(Descriptor(kind, named, len(data) if size is None else size), data)
+
+
+def layer(tar: bytes) -> Layer:
+    return Layer(blob(tar), Digest.of(tar))
+
+
+LIBRARY = elf_file("EM_X86_64")
+SMALL = archive(
+    member("./", kind=tarfile.DIRTYPE, mode=0o755),
+    member("./etc/", kind=tarfile.DIRTYPE, mode=0o755),
+    member("./etc/passwd", b"root:x:0:0::/:\n", mode=0o644),
+    member("usr/lib/liba.so.1", LIBRARY, mode=0o755, uid=3, gid=4),
+    member("usr/lib/not.so", b"INPUT(liba.so)"),
+    member("bin", kind=tarfile.SYMTYPE, linkname="usr/bin"),
+    member("usr/lib/same.so", kind=tarfile.LNKTYPE, linkname="./usr/lib/liba.so.1"),
+    member("dev/null", kind=tarfile.CHRTYPE),
+    member("opt/.wh.old"),
+    member("var/.wh..wh..opq"),
+    member("opt/big", bytes(5000)),
+    member("a" * 150 + "/b", b"long"),
+)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_a_layer_holds(packed: bool) -> None:  # noqa: FBT001 - a table
+    facts = scan_layer(blob(SMALL, packed=packed))
+    assert facts.diff_id == str(Digest.of(SMALL))
+    items = {item.path: item for item in facts.items}
+    assert items["etc/passwd"].content == b"root:x:0:0::/:\n"
+    library = items["usr/lib/liba.so.1"]
+    assert library.elf is not None
+    assert (library.elf.machine, library.uid, library.gid, library.mode) == ("EM_X86_64", 3, 4, 0o755)
+    assert items["usr/lib/not.so"].elf is None
+    assert (items["bin"].kind, items["bin"].link) == (ItemKind.LINK, "usr/bin")
+    assert (items["usr/lib/same.so"].kind, items["usr/lib/same.so"].link) == (ItemKind.SAME, "usr/lib/liba.so.1")
+    assert items["dev/null"].kind is ItemKind.OTHER
+    assert items["opt/old"].kind is ItemKind.GONE
+    assert items["var"].kind is ItemKind.EMPTIED
+    assert "a" * 150 + "/b" in items
+    assert read_from_layer(blob(SMALL, packed=packed), "opt/big", 5000) == bytes(5000)
+    assert read_from_layer(blob(SMALL, packed=packed), "opt/big", 4999) is None
+
+
+def header(**fields: object) -> bytes:
+    info = tarfile.TarInfo("x")
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (blob(archive(member("../../etc/passwd", b"x"))), "leads out of the root"),
+        (blob(archive(member("a/../../b"))), "leads out of the root"),
+        (blob(SMALL[:700], packed=False), "damaged"),
+        (blob(SMALL[:512] + b"garbage" * 80 + SMALL[1024:], packed=False), "damaged"),
+        (blob(b"garbage" * 200, packed=False), "damaged"),
+        (blob(SMALL, size=10), "more bytes than its descriptor says"),
+        (blob(SMALL, size=1 << 20), "other contents than its digest says"),
+        (blob(SMALL, digest="sha256:" + "0" * 64), "other contents than its digest says"),
+        (BytesBlob.of(MediaType.OCI_LAYER_GZIP, b"no gzip"), "damaged: it ends too early"),
+        (BytesBlob.of(MediaType.OCI_LAYER_GZIP, gzip.compress(SMALL)[:-40]), "cannot be decompressed|damaged"),
+        (BytesBlob.of(MediaType.OCI_LAYER_ZSTD, b"no zstd"), "cannot be decompressed"),
+        # a header about a header about a header: tarfile goes down by one call for each
+        (blob(b"".join(header(type=tarfile.GNUTYPE_LONGNAME, size=1) + bytes(512) for _ in range(5000))), "damaged"),
+        # names of gigabytes, which tarfile would read whole
+        (blob(header(type=tarfile.GNUTYPE_LONGNAME, size=1 << 32) + bytes(1 << 16)), "damaged"),
+        (blob(header(type=tarfile.XHDTYPE, size=1 << 32) + bytes(1 << 16)), "damaged"),
+        (blob(header(size=1 << 40) + bytes(1 << 16)), "damaged"),
+    ],
+)
+def test_what_is_no_layer_is_said(made: BytesBlob, says: str) -> None:
+    with pytest.raises(ContentInvalid, match=says):
+        scan_layer(made)
+
+
+def test_a_layer_that_swells_is_given_up() -> None:
+    out = io.BytesIO()
+    with Compression.of(Codec.ZSTD).open_writer(out) as compressor:
+        compressor.write(header(size=1 << 33))
+        for _ in range(512):
+            compressor.write(bytes(1 << 20))
+    swollen = BytesBlob.of(MediaType.OCI_LAYER_ZSTD, out.getvalue())
+    started = time.process_time()
+    with pytest.raises(ContentInvalid, match="far more than its compressed size"):
+        scan_layer(swollen)
+    assert time.process_time() - started < 20
+
+
+def bounded(tar: bytes) -> None:
+    started = time.process_time()
+    tracemalloc.start()
+    try:
+        scan_layer(blob(tar, packed=False))
+    except ContentInvalid:
+        pass
+    finally:
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert time.process_time() - started < 20
+    assert peak_bytes < 32 << 20
+
+
+FUZZED = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@FUZZED
+@given(st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), min_size=1, max_size=20))
+def test_an_archive_with_damage(changes: Sequence[tuple[int, int]]) -> None:
+    content = bytearray(SMALL)
+    for at, value in changes:
+        content[at] = value
+    # with its sum corrected, so that the damage gets past the first look at a header
+    for start in range(0, len(content) - 511, 512):
+        block = content[start : start + 512]
+        if block[257:262] == b"ustar":
+            total = sum(block[:148]) + 8 * 32 + sum(block[156:])
+            content[start + 148 : start + 156] = f"{total:06o}\0 ".encode()
+    bounded(bytes(content))
+
+
+@FUZZED
+@given(st.binary(max_size=3000))
+def test_any_bytes_are_no_layer_or_one(data: bytes) -> None:
+    bounded(data)
+    bounded(header(type=tarfile.XHDTYPE, size=len(data)) + data + bytes(-len(data) % 512) + header())
+
+
+@FUZZED
+@given(
+    st.lists(
+        st.tuples(
+            st.text(alphabet="ab./\0", min_size=1, max_size=12),
+            st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE]),
+            st.text(alphabet="ab./", min_size=1, max_size=12),
+        ),
+        max_size=12,
+    )
+)  # fmt: skip
+def test_any_names_make_a_root_that_stays_inside(names: Sequence[tuple[str, bytes, str]]) -> None:
+    tar = archive(*(member(name, kind=kind, linkname=target) for name, kind, target in names))
+    try:
+        root = view_of([layer(tar)], LayerBook(Path("/proc/nowhere")))
+    except ContentInvalid:
+        return
+    for name, _, target in names:
+        for path in (name, target, f"{name}/{target}", f"/{target}/../../{name}"):
+            found = root.find(path)
+            assert found is None or (found.path.startswith("/") and ".." not in found.path.split("/"))
+
+
+def test_layers_are_read_once(tmp_path: Path) -> None:
+    made = layer(SMALL)
+    opened = []
+
+    class Counted:
+        descriptor = made.descriptor
+
+        def open(self) -> io.BytesIO:
+            opened.append(1)
+            return io.BytesIO(made.blob.open().read())
+
+    counted = Layer(Counted(), made.diff_id)
+    first = LayerBook(tmp_path).facts([counted])
+    assert LayerBook(tmp_path).facts([counted]) == first == LayerBook(tmp_path).known([counted])
+    assert len(opened) == 1
+    (kept,) = tmp_path.iterdir()
+    for damage in (b"", b"\x00", kept.read_bytes()[:-3], b"\xdd\xff\xff\xff\xff"):
+        kept.write_bytes(damage)
+        assert LayerBook(tmp_path).known([counted]) is None
+        assert LayerBook(tmp_path).facts([counted]) == first
+
+
+def test_a_layer_that_is_not_what_its_config_says(tmp_path: Path) -> None:
+    other = Layer(layer(SMALL).blob, Digest.of(b"other"))
+    for _ in range(2):
+        with pytest.raises(ContentInvalid, match="not the one that its image's config names"):
+            LayerBook(tmp_path).facts([other])
+
+
+def test_facts_keep_nothing_of_names_that_are_not_utf8() -> None:
+    tar = bytearray(archive(member("abc", b"")))
+    tar[0:3] = b"\xff\xfe\x41"
+    total = sum(tar[:148]) + 8 * 32 + sum(tar[156:512])
+    tar[148:156] = f"{total:06o}\0 ".encode()
+    facts = scan_layer(blob(bytes(tar)))
+    assert isinstance(facts, LayerFacts)
+    assert facts.items[0].path == "\\xff\\xfeA"
