@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cargoship.assemble import config_of
 from cargoship.bases.static import static_config
+from cargoship.contents import config_of
 from cargoship.dockerfile.words import assignments, bare, checked, duration, folders, words
 from cargoship.errors import UsageError
 from cargoship.oci.config import ImageConfig
