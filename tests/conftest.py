@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from support.engine import Engine
+from support.peers import WAYS, Peer, debian_peer
 from support.programs import CARGOSHIP, REPOSITORY, RunCargoship, distribution_rust, run
 from support.registry import RunningRegistry, running_registry
 
@@ -56,6 +58,35 @@ def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
     """Debian's docker-registry on a free port of the loopback, empty at first."""
     with running_registry(tmp_path_factory.mktemp("registry")) as registry:
         yield registry
+
+
+class DebianPeers(Mapping[str, Peer]):
+    """Debian's docker-registry by the way in which it is met, each started when it is asked for."""
+
+    def __init__(self, folder: Path, running: contextlib.ExitStack) -> None:
+        self._folder = folder
+        self._running = running
+        self._peers: dict[str, Peer] = {}
+
+    def __getitem__(self, way: str) -> Peer:
+        if way not in self._peers:
+            folder = self._folder / way
+            folder.mkdir()
+            self._peers[way] = self._running.enter_context(debian_peer(way, folder))
+        return self._peers[way]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(WAYS)
+
+    def __len__(self) -> int:
+        return len(WAYS)
+
+
+@pytest.fixture(scope="session")
+def debian_peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Peer]]:
+    """Debian's docker-registry: plain, in TLS with a password, in TLS with tokens."""
+    with contextlib.ExitStack() as running:
+        yield DebianPeers(tmp_path_factory.mktemp("peers"), running)
 
 
 @pytest.fixture(scope="session")
