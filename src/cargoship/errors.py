@@ -36,6 +36,7 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- ContentInvalid          55   a digest, size or format that is not what was promised
     |- OutputError             60   a file or folder that cannot be written: full, read-only
     |- DaemonError             61
+    |- ToolFailed              63   kubectl, Compose or aws: its own exit code is passed on
     |- CacheUnavailable        65   a store of compiled units that cannot be read or written; never ends a build
     |- NotPackable             66   a unit that a pack cannot hold; it is compiled again, and never ends a build
     |- CompileFailed          101   cargo's own exit code for a failed build
@@ -43,8 +44,6 @@ these at the seam that meets them. This module imports nothing of cargoship.
 """
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 EXIT_UNEXPECTED = 70
 """Any other exception, EX_SOFTWARE of sysexits.h: a fault in cargoship itself."""
@@ -57,7 +56,7 @@ class CargoshipError(Exception):
     of another tool's own output that belong to the error, as it printed them.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, *, hint: str | None = None, details: str | None = None) -> None:
         super().__init__(message)
@@ -262,6 +261,17 @@ class NotPackable(CargoshipError):
     """A unit that a pack cannot hold: a link that leads out of it, a device, too many bytes."""
 
     exit_code = 66
+
+
+class ToolFailed(CargoshipError):
+    """A program that was handed the result failed; its own exit code is passed on."""
+
+    exit_code = 63
+
+    def __init__(self, message: str, code: int, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        # as a shell tells the signal that ended a program
+        self.exit_code = code if code > 0 else 128 - code
 
 
 class CompileFailed(CargoshipError):

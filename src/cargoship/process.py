@@ -20,6 +20,7 @@ from cargoship.errors import ToolMissing
 
 _CHUNK_BYTES = 64 * 1024
 _GRACE_S = 5.0
+_EXIT_SIGINT = 130
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,18 @@ class Runner(Protocol):
         ...
 
 
+class Terminal(Protocol):
+    """Starts programs that talk to the person themselves."""
+
+    def attach(self, command: Command, *, stdin: IO[bytes] | None = None) -> int:
+        """Run to the end on this process's own terminal and streams; raises ToolMissing.
+
+        `stdin` is a file, or None for this process's own. An interrupt is passed on once and then waited out, for the
+        program may have things of its own to stop.
+        """
+        ...
+
+
 class SystemRunner:
     """Starts real processes, and leaves none behind when interrupted."""
 
@@ -104,16 +117,43 @@ class SystemRunner:
             raise
         return code
 
+    def attach(self, command: Command, *, stdin: IO[bytes] | None = None) -> int:
+        """See `Terminal.attach`."""
+        process = _start(command, stdin=stdin, output=None)
+        try:
+            return process.wait()
+        except BaseException as error:
+            if not _told_by_the_terminal(error):
+                _signal(process.pid, signal.SIGINT)
+            process.wait()
+            raise
 
-def _start(command: Command, stdin: int | IO[bytes]) -> subprocess.Popen[bytes]:
+
+def _told_by_the_terminal(error: BaseException) -> bool:
+    """Whether the child has had the interrupt already: Ctrl-C reaches everything in a terminal's foreground.
+
+    Twice would mean `at once` to many programs, which would leave behind what they have to stop.
+    """
+    # the command line's own exception has the exit code of its signal
+    if not isinstance(error, KeyboardInterrupt) or getattr(error, "exit_code", None) not in {None, _EXIT_SIGINT}:
+        return False
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _start(
+    command: Command, stdin: int | IO[bytes] | None, output: int | None = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - argv is a tuple, never a shell line
             command.argv,
             cwd=command.cwd,
             env=None if command.env is None else dict(command.env),
             stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         if command.cwd is not None and not command.cwd.is_dir():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.gnu_base import write_gnu_base
+from support.pair import Pair, write_pair
 from support.programs import REPOSITORY, RunCargoship
 from support.registry import RunningRegistry
 from support.shipped import Shipped, target_folder
@@ -45,3 +46,9 @@ def gnu_workspace(
         "build", REPOSITORY / "examples" / "workspace", "--libc", "gnu:2.17", "--base", f"oci:{gnu_base}",
         "-t", f"{docker_registry.host}/{{name}}:gnu", "--push", env=target_folder("gnu"),
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def pair(docker_registry: RunningRegistry, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Two tiny services, as source."""
+    return write_pair(tmp_path_factory.mktemp("pair"), f"{docker_registry.host}/pair")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cargoship.pins import PinnedBase
     from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
     from cargoship.plan import Plan, Selection
+    from cargoship.process import Terminal
 
 
 class Pipeline(Protocol):
@@ -139,6 +140,15 @@ class Session:
         from cargoship import pipeline
 
         return pipeline
+
+    @property
+    def terminal(self) -> Terminal:
+        """What starts programs that take over this process's own streams."""
+        from cargoship.process import SystemRunner
+
+        self.world.stdout.flush()
+        self.world.stderr.flush()
+        return SystemRunner()
 
     @contextlib.contextmanager
     def work(self, *, verify: bool = True) -> Iterator[Context]:

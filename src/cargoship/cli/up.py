@@ -1,0 +1,36 @@
+"""`cargoship up`."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from cargoship.cli import options, resolving
+
+
+@click.command()
+@resolving.file_option
+@resolving.build_options
+@click.argument("words", metavar="[-- COMPOSE-OPTIONS...]", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def up(ctx: click.Context, /, **_: object) -> None:
+    """Resolve Compose files and hand them to `docker compose up`.
+
+    The files are those that -f names, else compose.yaml or docker-compose.yml with its override. Services whose image
+    is cargoship://BINARY, or whose build is a Cargo project, run what is built and pushed for them. What follows `--`
+    goes to `docker compose up`; its output and exit code are passed on.
+    """
+    from cargoship.deploy import handover
+    from cargoship.deploy.resolve import prepare, resolve
+
+    session = options.begin(ctx)
+    names = ctx.params["filenames"] or handover.compose_files(session.world.cwd)
+    sources = resolving.sources_of(ctx, session, names)
+    request = resolving.request_of(ctx, session, sources)
+    with session.work(verify=not ctx.params["no_verify"]) as context:
+        compose = handover.find_compose(context)
+        resolved = resolve(prepare(request, context, session.pipeline), context, session.pipeline)
+    resolving.tell_built(session, resolved)
+    handover.up(compose, resolved.documents, ctx.params["words"], context, session.terminal, folder=sources[0].folder)
+
+
+command = options.panelled(up)

@@ -1,0 +1,79 @@
+"""Programs that cargoship hands over to: they have the terminal, their exit code counts, and they stop in peace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.programs import CARGOSHIP
+
+pytestmark = pytest.mark.tools
+
+# a Compose that takes its time to stop, and writes down what it was told
+SLOW = """\
+#!/bin/sh
+echo "$@" > words
+trap 'echo told >> told; sleep 1; echo stopped >> told; exit 5' INT TERM
+cat "$4" > seen
+echo ready >> told
+[ -z "$WAIT" ] || while :; do sleep 0.1; done
+exit 4
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker-compose").write_text(SLOW)
+    (tmp_path / "bin" / "docker-compose").chmod(0o755)
+    (tmp_path / "docker-compose.yml").write_text("services: {a: {image: x}} # here\n")
+    (tmp_path / "docker-compose.override.yml").write_text("services: {a: {tty: true}}\n")
+    return tmp_path
+
+
+def environment(place: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{place}/bin:/usr/bin:/bin", "CARGOSHIP_CACHE_DIR": f"{place}/cache", **more}
+
+
+def test_the_exit_code_is_passed_on_and_files_are_gone(place: Path) -> None:
+    # nothing in PATH answers to `docker compose`
+    (place / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (place / "bin" / "docker").chmod(0o755)
+    done = subprocess.run(
+        [CARGOSHIP, "up", "--", "-d", "--no-color"], cwd=place, env=environment(place), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert "docker-compose up ended with 4" in done.stderr
+    words = (place / "words").read_text().split()
+    assert words[:2] == ["--project-directory", str(place)]
+    assert [words[2], words[4], *words[6:]] == ["-f", "-f", "up", "-d", "--no-color"]
+    assert [Path(words[3]).name, Path(words[5]).name] == ["0-docker-compose.yml", "1-docker-compose.override.yml"]
+    assert (place / "seen").read_text() == (place / "docker-compose.yml").read_text()
+    assert list((place / "cache" / "deploy").iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_is_passed_on_once_and_waited_out(place: Path, number: signal.Signals, code: int) -> None:
+    (place / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (place / "bin" / "docker").chmod(0o755)
+    process = subprocess.Popen(
+        [CARGOSHIP, "up"], cwd=place, env=environment(place, WAIT="1"), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - see obedient.py
+    )  # fmt: skip
+    told = place / "told"
+    until = time.monotonic() + 30
+    while not (told.exists() and "ready" in told.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert stderr.endswith("error: interrupted\n")
+    assert told.read_text() == "ready\ntold\nstopped\n"
+    assert list((place / "cache" / "deploy").iterdir()) == []
