@@ -8,10 +8,12 @@ from pathlib import Path
 
 import platformdirs
 
+from cargoship.debian.mirror import DEFAULT_SNAPSHOTS, Places
 from cargoship.events import Emit, ignore
 from cargoship.process import Runner
 from cargoship.registry.client import Access, RegistryClient
-from cargoship.registry.connect import connect
+from cargoship.registry.connect import connect, open_transport
+from cargoship.registry.exchange import Transport
 from cargoship.registry.known import KnownBlobs
 
 
@@ -36,6 +38,15 @@ class Context:
     def known(self) -> KnownBlobs:
         """What registries are known to have."""
         return KnownBlobs(self.cache_dir / "registries")
+
+    def open_transport(self) -> Transport:
+        """Connections to anything else than a registry; who asks for them closes them."""
+        return open_transport(self.env)
+
+    def debian_places(self, mirror: str) -> Places:
+        """Where Debian's packages are looked for, and whose signatures count."""
+        snapshots, keys = (self.env.get(f"CARGOSHIP_DEBIAN_{name}") for name in ("SNAPSHOTS", "KEYS"))
+        return Places(mirror, snapshots or DEFAULT_SNAPSHOTS, self.cwd / keys if keys else None)
 
     def connect(self, registry: str, access: Access = Access.PULL) -> RegistryClient:
         """A client of a registry with the user's credentials; who asks for it closes it."""

@@ -34,6 +34,8 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |  |- Forbidden            53
     |  `- RegistryRefused      54   the registry's own word: a quota, a policy, an immutable tag
     |- ContentInvalid          55   a digest, size or format that is not what was promised
+    |- PackageUnresolved       56   a Debian package that there is not, or that does not go with others
+    |- MirrorUnreachable       57   a mirror of Debian that does not answer, or lacks a file
     |- OutputError             60   a file or folder that cannot be written: full, read-only
     |- DaemonError             61
     |- ToolFailed              63   kubectl, Compose or aws: its own exit code is passed on
@@ -237,6 +239,18 @@ class ContentInvalid(CargoshipError):
     """Bytes that are not what their digest, size or media type promised."""
 
     exit_code = 55
+
+
+class PackageUnresolved(CargoshipError):
+    """A Debian package that there is not, or packages that do not go together."""
+
+    exit_code = 56
+
+
+class MirrorUnreachable(CargoshipError):
+    """A mirror of Debian did not answer, or did not have a file that it should have."""
+
+    exit_code = 57
 
 
 class OutputError(CargoshipError):

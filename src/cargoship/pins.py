@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cargoship.bases.debian import DebianBases
 from cargoship.bases.remote import RemoteBases
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.project import Package, Project, load_project
 from cargoship.context import Context
+from cargoship.debian.lock import NAME, Order
+from cargoship.debian.suites import SCHEME
 from cargoship.errors import SettingsInvalid, UsageError
 from cargoship.oci.files import atomic_file, writing
 from cargoship.oci.reference import Reference
 from cargoship.plan import Selection, choose_packages
+from cargoship.platforms import row
+from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_settings
 
 
@@ -28,6 +33,8 @@ class PinnedBase:
     manifest: Path
     before: str
     after: str
+    renewed: bool = False
+    """The base is of Debian packages, and the lock file has others now; `manifest` is that file."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +49,23 @@ class _Place:
 def pin_base(selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
     """Give the bases of the chosen packages the digests that their tags stand for now, in Cargo.toml.
 
-    A base that has a tag and a digest gets a new digest, one that has a digest alone stays. Raises ProjectError's
-    family, SettingsInvalid, UsageError where no base is in a registry, RegistryError's family, OutputError.
+    Bases of Debian packages get the newest ones, in the project's cargoship.lock. A base that has a tag and a digest
+    gets a new digest, one that has a digest alone stays. Raises ProjectError's family, SettingsInvalid, UsageError
+    where there is no such base, RegistryError's family, OutputError, and for Debian packages PackageUnresolved,
+    MirrorUnreachable and ContentInvalid.
     """
     cargo = Path(context.env.get("CARGO") or "cargo")
     project = load_project(context.runner, cargo, selection.path, env=context.env)
     packages = choose_packages(project, selection)
-    load_settings(project, packages, env={}, overrides={})  # says what is wrong with them, if anything is
-    places = list(dict.fromkeys(place for package in packages for place in _places(project, package)))
+    settings, _ = load_settings(project, packages, env=context.env, overrides={})
+    locked = _lock_debian([settings[package.name] for package in packages], project.root, context)
+    elsewhere = [package for package in packages if settings[package.name].debian is None]
+    places = list(dict.fromkeys(place for package in elsewhere for place in _places(project, package)))
     if not places:
+        if locked:
+            return locked
         raise UsageError(
-            "no base in Cargo.toml is an image in a registry",
+            "no base in Cargo.toml is an image in a registry, or made of Debian packages",
             hint='set one in [package.metadata.cargoship], such as base = "debian:12-slim"',
         )
     with RemoteBases(open_client=context.connect, cache=context.cache_dir / "bases", emit=context.emit) as bases:
@@ -60,7 +73,7 @@ def pin_base(selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
     for place, found in zip(places, pinned, strict=True):
         if found.after != found.before:
             _write(place, found.after)
-    return tuple(pinned)
+    return (*locked, *pinned)
 
 
 def with_base(text: str, section: str, spec: str) -> str:
@@ -88,8 +101,26 @@ def _places(project: Project, package: Package) -> Iterator[_Place]:
     own = _Place(package.manifest, "package", str(package.metadata_cargoship.get("base", "")))
     shared = _Place(project.root / MANIFEST, "workspace", str(project.metadata_cargoship.get("base", "")))
     place = own if own.spec else shared
-    if place.spec and place.spec not in {"static", "scratch"} and not place.spec.startswith("oci:"):
+    if place.spec and place.spec not in {"static", "scratch"} and not place.spec.startswith(("oci:", SCHEME)):
         yield place
+
+
+def _lock_debian(settings: Sequence[Settings], root: Path, context: Context) -> tuple[PinnedBase, ...]:
+    wanted = [
+        (each.debian, Order.of(each.debian, platform, each.packages), row(platform).debian)
+        for each in settings
+        if each.debian is not None
+        for platform in each.platforms
+    ]
+    if not wanted:
+        return ()
+    places = context.debian_places(settings[0].debian_mirror)
+    with DebianBases(
+        places=places, open_transport=context.open_transport, cache=context.cache_dir / "debian", emit=context.emit
+    ) as bases:
+        renewed = bases.orders.renew(wanted, root=root)
+    names = dict.fromkeys(str(spec) for spec, _, _ in wanted)
+    return tuple(PinnedBase(root / NAME, name, name, renewed=renewed) for name in names)
 
 
 def _pinned(spec: str, bases: RemoteBases) -> str:

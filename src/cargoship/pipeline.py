@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from cargoship import assemble, compile  # noqa: A004 - the step's own name
+from cargoship.bases.debian import DebianBases
 from cargoship.bases.remote import RemoteBases
 from cargoship.cargo.git import read_git_facts
 from cargoship.cargo.project import Binary, load_project
@@ -26,6 +27,7 @@ from cargoship.events import LayerAssembled, Level, Note
 from cargoship.inspection import Inspection
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
+from cargoship.oci.layer import Layer
 from cargoship.oci.platform import Platform
 from cargoship.pins import PinnedBase, pin_base
 from cargoship.plan import ImagePlan, Output, Plan, Selection, choose_epoch, choose_packages, make_plan
@@ -97,12 +99,16 @@ def build(selection: Selection, context: Context) -> BuildResult:
     """Compile, assemble, publish. Raises every error of this package; nothing is published unless all is well."""
     clock = Clock(context.emit)
     made = _decide(selection, context, clock)
-    with _remote_bases(made, context) as remote, _places(made, context) as places:
-        sources = [gather(image, made, remote=remote.find) for image in made.images]
+    with (
+        _remote_bases(made, context) as remote,
+        _debian_bases(made, selection, context) as debian,
+        _places(made, context) as places,
+    ):
+        sources = _sources(made, remote, debian)
         verifier = _verifier(made, context)
         with clock.phase("toolchain"), places.checking():
             if context.verify:
-                verifier.before(sources)
+                verifier.before([own for own in sources if not own.unfinished])
             toolchain = _toolchain(_wanted(made, selection, context), context)
         if made.libc.family is LibcFamily.MUSL or not context.verify:
             # for a static program the compile alone can fail now: its base travels meanwhile
@@ -125,16 +131,20 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
     clock = Clock(context.emit)
     overrides = {**selection.overrides, "platforms": tuple(str(platform) for platform in binaries)}
     made = _decide(replace(selection, overrides=overrides), context, clock)
-    with _remote_bases(made, context) as remote, _places(made, context) as places:
+    with (
+        _remote_bases(made, context) as remote,
+        _debian_bases(made, selection, context) as debian,
+        _places(made, context) as places,
+    ):
         verifier = _verifier(made, context)
         with places.checking():
-            sources = [gather(image, made, remote=remote.find) for image in made.images]
+            sources = _sources(made, remote, debian)
             alone = len(made.images) == 1
             programs = [
                 {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
             ]
             if context.verify:
-                verifier.before(sources)
+                verifier.before([own for own in sources if not own.unfinished])
         return _ship(made, sources, programs, places, verifier, context, clock)
 
 
@@ -172,6 +182,24 @@ def _remote_bases(made: Plan, context: Context) -> RemoteBases:
     return RemoteBases(open_client=context.connect, cache=cache, offline=offline, emit=context.emit)
 
 
+def _debian_bases(made: Plan, selection: Selection, context: Context) -> DebianBases:
+    """Bases of Debian packages; with --locked or --frozen only those that cargoship.lock has."""
+    return DebianBases(
+        places=context.debian_places(made.images[0].settings.debian_mirror),
+        open_transport=context.open_transport,
+        cache=context.cache_dir / "debian",
+        offline=made.cargo.offline or made.cargo.frozen,
+        insist=bool(selection.locked) or selection.frozen,
+        emit=context.emit,
+    )
+
+
+def _sources(made: Plan, remote: RemoteBases, debian: DebianBases) -> list[Sources]:
+    found = [gather(each, made, remote=remote.find, debian=debian) for each in made.images]
+    debian.ready()
+    return found
+
+
 def _places(made: Plan, context: Context) -> Places:
     return Places(made, runner=context.runner, env=context.env, emit=context.emit, known=context.known)
 
@@ -180,6 +208,13 @@ def _offer_bases(sources: Sequence[Sources], places: Places) -> None:
     """Bases are known before anything is compiled: registries get them meanwhile."""
     for own in sources:
         places.offer(own.image, (layer.blob for base in own.bases.values() for layer in base.layers))
+        for base in own.bases.values():
+            if base.unfinished is not None:
+                base.unfinished.when_made(partial(_offer_layer, own, places))
+
+
+def _offer_layer(own: Sources, places: Places, layer: Layer) -> None:
+    places.offer(own.image, [layer.blob])
 
 
 def _wanted(made: Plan, selection: Selection, context: Context) -> Wanted:
@@ -237,11 +272,13 @@ def _ship(
     Nothing of an image is sent before all are verified, and nothing gets a name before all of them exist.
     """
     with clock.phase("assemble"):
+        whole = [each.finished(own) for each, own in zip(sources, programs, strict=True)]
         if context.verify:
-            verifier.after(sources, programs)
-        _offer_bases(sources, places)
+            verifier.before([own for own, was in zip(whole, sources, strict=True) if was.unfinished])
+            verifier.after(whole, programs)
+        _offer_bases(whole, places)
         indexes = [
-            _index(each, made, own, places, verifier, context) for each, own in zip(sources, programs, strict=True)
+            _index(each, made, own, places, verifier, context) for each, own in zip(whole, programs, strict=True)
         ]
     with clock.phase("publish"):
         images = [_publish(image, index, made, places) for image, index in zip(made.images, indexes, strict=True)]

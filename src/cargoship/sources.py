@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from cargoship.bases.base import Base, RemoteBase, resolve_base
+from cargoship.bases.debian import DebianBases
 from cargoship.errors import IncludeInvalid
 from cargoship.oci.compress import Compression
 from cargoship.oci.layer import BlobStore
@@ -25,13 +27,25 @@ class Sources:
     """Where layers are kept, below cargo's target folder."""
     compression: Compression
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether bases are still being made."""
+        return any(base.unfinished is not None for base in self.bases.values())
 
-def gather(image: ImagePlan, plan: Plan, *, remote: RemoteBase) -> Sources:
-    """Find an image's files and its base for every platform; `remote` finds bases in registries.
+    def finished(self, programs: Mapping[Platform, Mapping[str, Path]]) -> Sources:
+        """With all bases made, which may depend on the programs; raises what went wrong in making them."""
+        return replace(self, bases={at: base.finished(programs[at]) for at, base in self.bases.items()})
 
-    Raises IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family.
+
+def gather(image: ImagePlan, plan: Plan, *, remote: RemoteBase, debian: DebianBases) -> Sources:
+    """Find an image's files and its base for every platform.
+
+    `remote` finds bases in registries; `debian` makes those of packages, which are not finished yet. Raises
+    IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family, and what
+    `DebianBases.find` raises.
     """
     settings = image.settings
+    spec = settings.debian
     store = BlobStore(plan.target_dir / "cargoship" / "blobs")
     compression = Compression.parse(settings.compression)
     files = resolve_includes(settings.include, image.package.root, plan.root, target_dir=plan.target_dir)
@@ -44,6 +58,8 @@ def gather(image: ImagePlan, plan: Plan, *, remote: RemoteBase) -> Sources:
             settings.base, platform,
             root=image.package.root, store=store, compression=compression, epoch=plan.epoch, remote=remote,
         )
+        if spec is None
+        else debian.find(spec, platform, packages=settings.packages, root=plan.root, compression=compression)
         for platform in plan.platforms
     }  # fmt: skip
     return Sources(image, files, bases, store, compression)

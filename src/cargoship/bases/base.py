@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from cargoship.bases.static import static_config, static_entries
 from cargoship.errors import ContentInvalid, UsageError
@@ -48,6 +48,24 @@ class Base:
     has_loader: bool | None
     folders: tuple[Entry, ...] = ()
     """Folders of it, where they are known: for `build_layer(below=...)`."""
+    unfinished: Unfinished | None = None
+    """Set where the layers are still being made; then `layers` and `folders` are empty."""
+
+    def finished(self, programs: Mapping[str, Path]) -> Base:
+        """The base with its layers, which may depend on the programs; raises what went wrong in making them."""
+        return self if self.unfinished is None else self.unfinished.finish(programs)
+
+
+class Unfinished(Protocol):
+    """A base that is still being made, beside the compile."""
+
+    def when_made(self, then: Callable[[Layer], None]) -> None:
+        """Have layers passed on as soon as they are there; some may come only with `finish`."""
+        ...
+
+    def finish(self, programs: Mapping[str, Path]) -> Base:
+        """Wait for it; `programs` are what will stand on it, by name."""
+        ...
 
 
 RemoteBase = Callable[[Reference, Platform], Base]

@@ -36,15 +36,18 @@ def static_entries() -> tuple[Entry, ...]:
     """What the base holds; raises ToolMissing when certifi or tzdata is damaged."""
     import certifi  # noqa: PLC0415 - loaded when used
 
+    return (*static_users(), Entry.file(CERTIFICATES, Path(certifi.where())), *_zones())
+
+
+def static_users() -> tuple[Entry, ...]:
+    """Users and groups, where names are looked up, and the folders that are not everybody's."""
     return (
         Entry.file("etc/passwd", _PASSWD.encode()),
         Entry.file("etc/group", _GROUP.encode()),
         Entry.file("etc/nsswitch.conf", _NSSWITCH.encode()),
-        Entry.file(CERTIFICATES, Path(certifi.where())),
         Entry.directory("home/nonroot", 0o700, NONROOT_ID, NONROOT_ID),
         Entry.directory("root", 0o700),
         Entry.directory("tmp", 0o1777),
-        *_zones(),
     )
 
 

@@ -104,7 +104,8 @@ libc_option = group(
 base_option = click.option(
     "--base",
     metavar="BASE",
-    help="What the image stands on: static, scratch, oci:DIR, or an image in a registry.  [default: static]",
+    help="What the image stands on: static, scratch, deb:RELEASE, oci:DIR, or an image in a registry.  "
+    "[default: static]",
 )
 
 image_options = group(

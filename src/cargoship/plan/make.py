@@ -13,6 +13,7 @@ from cargoship.cargo.features import check_features, split_features
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Package, Project
 from cargoship.cargo.suggest import listed
+from cargoship.debian.suites import RELEASES
 from cargoship.errors import PlatformUnknown, TreeNotClean, UsageError
 from cargoship.events import Level, Note
 from cargoship.plan.choose import FeatureChoice, Group, choose_groups
@@ -81,6 +82,7 @@ def make_plan(
         notes=(*notes, *left_out, *_remarks(images), *_remarks_of_git(git, selection)),
     )
     _check_floor(plan)
+    _check_packages(images)
     return plan
 
 
@@ -91,6 +93,7 @@ def _check_shared(packages: Sequence[Package], settings: Mapping[str, Settings])
         "libc": lambda each: each.libc,
         "profile": lambda each: each.profile or "release",
         "default-features": lambda each: each.default_features,
+        "debian-mirror": lambda each: each.debian_mirror,
     }
     for key, part in parts.items():
         by_value: dict[object, list[str]] = {}
@@ -225,6 +228,17 @@ def _check_floor(plan: Plan) -> None:
             raise PlatformUnknown(
                 f"programs for {platform} cannot start on glibc {floor[0]}.{floor[1]}",
                 hint=f"the lowest for this platform is gnu:{lowest[0]}.{lowest[1]}",
+            )
+
+
+def _check_packages(images: Sequence[ImagePlan]) -> None:
+    for image in images:
+        if image.settings.packages and image.settings.debian is None:
+            releases = " or ".join(f'"deb:{each.codename}"' for each in RELEASES[1:])
+            raise UsageError(
+                f"{image.name} has packages, which go into a base of Debian packages, "
+                f"but its base is {image.settings.base!r}",
+                hint=f"write base = {releases}; an image in a registry cannot be added to",
             )
 
 

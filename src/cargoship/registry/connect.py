@@ -12,6 +12,7 @@ from cargoship.registry.budget import DEFAULT_TOTAL_S, Budget
 from cargoship.registry.certificates import certificates_of
 from cargoship.registry.client import Access, RegistryClient
 from cargoship.registry.credentials import ConfigFiles, Credentials
+from cargoship.registry.exchange import Transport
 from cargoship.version import __version__
 
 _INSECURE = "CARGOSHIP_INSECURE_REGISTRIES"
@@ -35,12 +36,10 @@ def connect(
     of it may take. `credentials` stand in for those of the configuration files. Close the client, or use it as a
     context.
     """
-    from cargoship.registry.transport import HttpTransport  # noqa: PLC0415 - loads httpx2, see its docstring
-
     return RegistryClient(
         registry,
         credentials=credentials or ConfigFiles(env, runner, emit, user_id=user_id()),
-        transport=HttpTransport(env=env, agent=f"cargoship/{__version__}"),
+        transport=open_transport(env),
         emit=emit,
         access=access,
         insecure=insecure_hosts(env) if insecure is None else insecure,
@@ -48,6 +47,13 @@ def connect(
         # who keeps certificates for a host does not mean plain http
         secure=certificates_of(registry, env) is not None,
     )
+
+
+def open_transport(env: Mapping[str, str]) -> Transport:
+    """Real connections, which `env` gives proxies and certificates."""
+    from cargoship.registry.transport import HttpTransport  # noqa: PLC0415 - loads httpx2, see its docstring
+
+    return HttpTransport(env=env, agent=f"cargoship/{__version__}")
 
 
 def user_id() -> int | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cargoship.debian.suites import SCHEME, DebianSpec, known
 from cargoship.oci.platform import Platform
 from cargoship.platforms import DEFAULT_PLATFORMS, Libc, LibcFamily
 from cargoship.settings import compound, kinds, values
@@ -137,9 +138,28 @@ class Settings:
         shown='"static"',
         example='"debian:12-slim"',
         doc="What the image stands on: `static` (built in: CA certificates, time zones, users, /tmp), `scratch` "
-        "(nothing), an image in a registry such as `gcr.io/distroless/cc-debian12:nonroot`, or `oci:FOLDER`, an OCI "
+        "(nothing), `deb:bookworm` (Debian packages; `debian:bookworm` means it too where `packages` is set), "
+        "an image in a registry such as `gcr.io/distroless/cc-debian12:nonroot`, or `oci:FOLDER`, an OCI "
         "image layout. Both take a `:tag` or `@digest` after them; with a digest the base stays the same, and "
         "`cargoship base pin` writes it. Layers that the registry of the image has, or can mount, are not downloaded.",
+    )
+    packages: tuple[str, ...] = _setting(
+        kinds.texts(values.debian_package, "Debian packages"),
+        (),
+        group=_IMAGE,
+        shown="[]",
+        example='["libpq5", "ca-certificates"]',
+        doc="Debian packages that are in the image, with all that they depend on, on a base such as `deb:bookworm`. "
+        "`NAME=VERSION` asks for a version. See [debian.md](debian.md).",
+    )
+    debian_mirror: str = _setting(
+        kinds.text(values.mirror, "an address"),
+        "https://deb.debian.org",
+        group=_IMAGE,
+        shown='"https://deb.debian.org"',
+        example='"http://mirror.example.com"',
+        doc="Where Debian's packages are fetched from: the folder that has `debian` and `debian-security` in it. "
+        "Whatever it is, Debian's own signatures are checked.",
     )
     compression: str = _setting(
         kinds.choice("gzip", "zstd", "none"),
@@ -253,6 +273,14 @@ class Settings:
         example='{ "org.opencontainers.image.vendor" = "Example" }',
         doc="Annotations of the manifests and the index, in the same way.",
     )
+
+    @property
+    def debian(self) -> DebianSpec | None:
+        """The base, if it is made of Debian packages: with `packages`, debian:bookworm is no image in a registry."""
+        scheme, _, name = self.base.removeprefix("docker.io/library/").partition(":")
+        if self.base.startswith(SCHEME) or (self.packages and scheme == "debian" and known(name) is not None):
+            return DebianSpec.parse(SCHEME + name)
+        return None
 
 
 @dataclass(frozen=True)

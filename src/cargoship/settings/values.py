@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from cargoship.errors import UsageError
+from cargoship.debian.relations import parse_request
+from cargoship.debian.suites import SCHEME, DebianSpec
+from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.reference import Reference
 
 _USER_PART = re.compile(r"[0-9]+|[a-z_][a-z0-9_-]*\$?", re.IGNORECASE)
@@ -182,18 +184,36 @@ def duration_ns(text: str) -> int:
 
 
 def base(text: str) -> str:
-    """Check a base image: `static`, `scratch`, `oci:FOLDER[:tag or @digest]`, or a reference in a registry."""
+    """Check a base: `static`, `scratch`, `deb:RELEASE`, `oci:FOLDER[:tag or @digest]`, or a reference in a registry."""
+    if text.startswith(SCHEME):
+        return str(DebianSpec.parse(text))
     if text in {"static", "scratch"} or (text.startswith("oci:") and len(text) > len("oci:")):
         return text
     # a bare word would be an image of Docker Hub, and is rather a mistyped name of what is built in
     if not re.search("[:/@]", text):
-        known = '"static", "scratch", "oci:FOLDER", or an image with its tag, such as "debian:12"'
+        known = '"static", "scratch", "deb:bookworm", "oci:FOLDER", or an image with its tag, such as "debian:12"'
         raise ValueError(f"{text!r} is not a base: use {known}")
     try:
         Reference.parse(text)
     except UsageError as error:
         raise ValueError(error.message) from error
     return text
+
+
+def debian_package(text: str) -> str:
+    """Check what is asked of Debian: `libpq5`, or `libpq5=15.13-0+deb12u1`."""
+    try:
+        parse_request(text)
+    except ContentInvalid as error:
+        raise ValueError(error.message) from error
+    return text
+
+
+def mirror(text: str) -> str:
+    """Check the address of a mirror of Debian."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", text):
+        raise ValueError(f"{text!r} is not the address of a mirror, such as https://deb.debian.org")
+    return text.rstrip("/")
 
 
 def image_name(text: str) -> str:

@@ -1,0 +1,217 @@
+"""Files of Debian's archives, from a mirror or from snapshot.debian.org, into a store by their digests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TypeVar, cast
+from urllib.parse import quote, urljoin, urlsplit
+
+from cargoship.debian.index import INDEX_BYTES_MAX, Index
+from cargoship.debian.package import Package
+from cargoship.debian.release import INRELEASE_BYTES_MAX, IndexFile, SuiteRelease, parse_release
+from cargoship.debian.signature import signed_text
+from cargoship.debian.suites import Release, Source
+from cargoship.debian.unpack import decompressed
+from cargoship.errors import MirrorUnreachable
+from cargoship.events import Emit, Level, Note
+from cargoship.oci.descriptor import Descriptor, FileBlob
+from cargoship.oci.store import BlobStore
+from cargoship.registry.budget import Budget
+from cargoship.registry.endpoint import shown
+from cargoship.registry.exchange import ConnectionBroken, Request, Response, Transport, read_all
+from cargoship.registry.retry import Patience, Transient, is_transient, persist, retry_after_s
+
+DEFAULT_MIRROR = "https://deb.debian.org"
+DEFAULT_SNAPSHOTS = "https://snapshot.debian.org/archive"
+T = TypeVar("T")
+_OK, _NOT_FOUND = 200, 404
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_MAX = 5
+_TOTAL_S = 1800.0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to look: the root of a mirror, that of the snapshots, and whose signatures count (None: Debian's)."""
+
+    mirror: str = DEFAULT_MIRROR
+    snapshots: str = DEFAULT_SNAPSHOTS
+    keys: Path | None = None
+
+    def archive(self, archive: str, snapshot: str | None) -> str:
+        """The root of an archive, now or as it was."""
+        if snapshot is None:
+            return f"{self.mirror.rstrip('/')}/{archive}"
+        return f"{self.snapshots.rstrip('/')}/{archive}/{snapshot}"
+
+
+class Mirror:
+    """Files for one run. Safe to share between threads; `open_transport` is called when there is something to fetch."""
+
+    def __init__(
+        self, places: Places, *, open_transport: Callable[[], Transport], store: BlobStore, offline: bool, emit: Emit
+    ) -> None:
+        self.places = places
+        self._open_transport = open_transport
+        self._transport: Transport | None = None
+        self._store = store
+        self._offline = offline
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._budget = Budget(_TOTAL_S)
+        self._budget.whom = "the mirror of Debian"
+
+    def close(self) -> None:
+        """Close the connections, and let nothing begin anew."""
+        self._budget.stop()
+        with self._lock:
+            transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    def package(self, package: Package) -> FileBlob:
+        """A package's file, by its digest; raises MirrorUnreachable, ContentInvalid, OutputError.
+
+        What a mirror has not any more is taken from the snapshot that has it.
+        """
+        descriptor = Descriptor("", package.digest, package.size_bytes)
+        found = self._store.find(descriptor)
+        if found is not None:
+            return found
+        path = quote(package.path, safe="/+:~")
+        urls = (
+            f"{self.places.archive(package.archive, None)}/{path}",
+            f"{self.places.archive(package.archive, package.snapshot)}/{path}",
+        )
+        return self._stored(urls, descriptor, str(package))
+
+    def index(self, release: Release, architecture: str, snapshot: str | None) -> Index:
+        """The packages of a release for an architecture, updates included.
+
+        Raises MirrorUnreachable, ContentInvalid (what no key of Debian's has signed), OutputError.
+        """
+        index = Index(architecture)
+        for source in release.sources:
+            suite = self._release(source, snapshot)
+            if architecture not in suite.architectures:
+                if source.suite == release.codename:
+                    known = ", ".join(sorted(suite.architectures - {"all"}))
+                    raise MirrorUnreachable(
+                        f"Debian {release.codename} is not there for {architecture}", hint=f"it is for {known}"
+                    )
+                self._emit(Note(f"{source} has nothing for {architecture}", Level.VERBOSE))
+                continue
+            for name in (architecture, *(["all"] if suite.has_all else [])):
+                file = suite.packages(name)
+                if file is None:
+                    raise MirrorUnreachable(f"{source} names no index of packages for {name}")
+                index.add(self._index_data(source, suite, file, snapshot), source=source, snapshot=suite.snapshot)
+        return index
+
+    def _release(self, source: Source, snapshot: str | None) -> SuiteRelease:
+        url = f"{self.places.archive(source.archive, snapshot)}/dists/{source.suite}/InRelease"
+        data = self._small(url, INRELEASE_BYTES_MAX)
+        text = signed_text(data, what=shown(url), keys=self.places.keys)
+        return parse_release(text, codename=source.suite, what=shown(url))
+
+    def _index_data(self, source: Source, suite: SuiteRelease, file: IndexFile, snapshot: str | None) -> bytes:
+        root = f"{self.places.archive(source.archive, snapshot)}/dists/{source.suite}"
+        paths = (file.by_hash, file.path) if suite.by_hash else (file.path,)
+        blob = self._stored(
+            tuple(f"{root}/{path}" for path in paths),
+            Descriptor("", file.digest, file.size_bytes),
+            f"the index of {source}",
+        )
+        suffix = file.path[file.path.rindex(".") :]
+        with blob.open() as stream:
+            what = f"the index of {source}"
+            return b"".join(decompressed(stream, suffix, limit_bytes=INDEX_BYTES_MAX, what=what))
+
+    def _stored(self, urls: tuple[str, ...], descriptor: Descriptor, what: str) -> FileBlob:
+        found = self._store.find(descriptor)
+        if found is not None:
+            return found
+
+        def attempt(url: str) -> FileBlob | None:
+            with self._opened(url) as response:
+                if response is None:
+                    return None
+                self._emit(Note(f"fetching {shown(url)}", Level.DEBUG))
+                return self._store.add_stream(descriptor, cast("BinaryIO", _Stream(response.chunks())))
+
+        for url in urls:
+            blob = self._persist(partial(attempt, url), url)
+            if blob is not None:
+                return blob
+        raise MirrorUnreachable(
+            f"{what} is not at {' nor at '.join(map(shown, urls))}",
+            hint="`cargoship base pin` takes what the mirror has now; debian-mirror names another mirror",
+        )
+
+    def _small(self, url: str, limit_bytes: int) -> bytes:
+        def attempt() -> bytes | None:
+            with self._opened(url) as response:
+                return None if response is None else read_all(response, limit_bytes=limit_bytes, what=shown(url))
+
+        data = self._persist(attempt, url)
+        if data is None:
+            raise MirrorUnreachable(f"there is no {shown(url)}", hint="debian-mirror names the mirror, without /debian")
+        return data
+
+    def _persist(self, attempt: Callable[[], T], url: str) -> T:
+        def once() -> T:
+            try:
+                return attempt()
+            except ConnectionBroken as error:
+                failure = MirrorUnreachable(f"{shown(url)}: {error.reason}", hint="debian-mirror names another mirror")
+                if error.permanent:
+                    raise failure from error
+                raise Transient(failure, connection=True) from error
+
+        return persist(once, budget=self._budget, patience=Patience())
+
+    @contextmanager
+    def _opened(self, url: str) -> Iterator[Response | None]:
+        """The answer to a GET, redirections followed; None where there is no such file."""
+        with self._lock:
+            if self._offline:
+                raise MirrorUnreachable(
+                    f"{shown(url)} is not cached, and there is no network to be used",
+                    hint="build once without --offline or --frozen",
+                )
+            if self._transport is None:
+                self._transport = self._open_transport()
+            transport = self._transport
+        for _ in range(_REDIRECTS_MAX):
+            with transport.send(Request("GET", url)) as response:
+                if response.status == _OK:
+                    yield response
+                    return
+                if response.status == _NOT_FOUND:
+                    yield None
+                    return
+                location = response.headers.get("location", "")
+                if response.status not in _REDIRECTS or not location:
+                    error = MirrorUnreachable(f"{shown(url)} answers {response.status}")
+                    if is_transient(response.status):
+                        raise Transient(error, wait_s=retry_after_s(response.headers))
+                    raise error
+                url = urljoin(url, location)
+                if urlsplit(url).scheme not in {"http", "https"}:
+                    raise MirrorUnreachable(f"{shown(url)} is no address of a mirror")
+        raise MirrorUnreachable(f"{shown(url)} leads on and on")
+
+
+class _Stream:
+    """Pieces as a stream; a piece may be longer than what was asked for."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _size: int = -1, /) -> bytes:
+        return next(self._pieces, b"")

@@ -1,0 +1,114 @@
+"""From what is asked for to the packages: by the lock file where it says, else by the archive's indexes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from cargoship.debian.index import Index
+from cargoship.debian.lock import NAME, Lock, Order, Parts, read_lock, write_lock
+from cargoship.debian.mirror import Mirror
+from cargoship.debian.package import Package
+from cargoship.debian.relations import parse_request
+from cargoship.debian.resolve import COMPILE_TIME_LIBC, resolve
+from cargoship.debian.suites import DebianSpec
+from cargoship.errors import LockOutdated
+from cargoship.events import Emit, Level, Note
+
+MINIMAL = ("base-files", "ca-certificates", "libc6", "libgcc-s1", "netbase", "tzdata")
+"""What every base has, and what these depend on; as much as Google's distroless images for C programs."""
+
+
+class Orders:
+    """The packages for orders, in one run. `insist`: what is not in a lock file is refused."""
+
+    def __init__(self, mirror: Mirror, *, insist: bool, emit: Emit) -> None:
+        self._mirror = mirror
+        self._insist = insist
+        self._emit = emit
+        self._indexes: dict[tuple[str, str], Index] = {}
+        self._lock = threading.Lock()
+
+    def parts(self, spec: DebianSpec, order: Order, architecture: str, *, root: Path) -> Parts:
+        """The packages for an order; what the lock file in `root` lacks is looked up and written into it.
+
+        Raises LockOutdated, PackageUnresolved, MirrorUnreachable, ContentInvalid, OutputError.
+        """
+        path = root / NAME
+        with self._lock:
+            lock = read_lock(path)
+            found = lock.parts.get(order)
+            if found is not None:
+                return found
+            if self._insist:
+                raise LockOutdated(
+                    f"{path} lacks {order}", hint="run once without --locked and --frozen, and commit it"
+                )
+            made = self._resolve(spec, order, architecture, lock)
+            write_lock(path, lock.with_parts(order, made))
+            self._emit(Note(f"{order}: {len(made.base) + len(made.packages)} packages, locked in {path}"))
+            return made
+
+    def renew(self, wanted: Sequence[tuple[DebianSpec, Order, str]], *, root: Path) -> bool:
+        """Write a lock file of these orders alone, as the archive is now; raises as `parts` does.
+
+        Returns whether it is another one than before.
+        """
+        lock = Lock()
+        for spec, order, architecture in wanted:
+            if order not in lock.parts:
+                lock = lock.with_parts(order, self._resolve(spec, order, architecture, lock))
+        path = root / NAME
+        before = read_lock(path) if path.exists() else Lock()
+        if lock.parts == before.parts:
+            return False
+        write_lock(path, lock)
+        return True
+
+    def forget(self) -> None:
+        """Let go of indexes, which are large."""
+        with self._lock:
+            self._indexes.clear()
+
+    def _resolve(self, spec: DebianSpec, order: Order, architecture: str, lock: Lock) -> Parts:
+        key = (str(spec), architecture)
+        if key not in self._indexes:
+            self._emit(Note(f"reading the indexes of Debian {spec.release.codename} for {architecture}", Level.VERBOSE))
+            self._indexes[key] = self._mirror.index(spec.release, architecture, spec.snapshot)
+        index = self._indexes[key]
+        # what one image of a project has, another one of it has in the same version
+        given = _neighbours(lock, order)
+        base = resolve(index, [parse_request(name) for name in MINIMAL], given=given)
+        base = _only(base, MINIMAL)
+        whole = resolve(index, [parse_request(name) for name in order.packages], given=(*given, *base))
+        added = _only(whole, [parse_request(name).name for name in order.packages])
+        build: tuple[Package, ...] = ()
+        if order.build_packages:
+            asked = [parse_request(name) for name in order.build_packages]
+            closure = resolve(index, asked, given=(*given, *base, *added), leave=COMPILE_TIME_LIBC)
+            build = _only(closure, [relation.name for relation in asked])
+        names = {package.name for package in base}
+        return Parts(base, tuple(package for package in added if package.name not in names), build)
+
+
+def _neighbours(lock: Lock, order: Order) -> tuple[Package, ...]:
+    found: dict[str, Package] = {}
+    for other, parts in lock.parts.items():
+        if (other.base, other.platform) == (order.base, order.platform):
+            for package in (*parts.base, *parts.packages, *parts.build):
+                found.setdefault(package.name, package)
+    return tuple(found.values())
+
+
+def _only(packages: Sequence[Package], names: Sequence[str]) -> tuple[Package, ...]:
+    """What the named packages need of them all, themselves included."""
+    by_name = {package.name: package for package in packages}
+    wanted: set[str] = set()
+    open_names = [name for name in names if name in by_name]
+    while open_names:
+        name = open_names.pop()
+        if name not in wanted:
+            wanted.add(name)
+            open_names += [each for each in by_name[name].depends if each in by_name]
+    return tuple(by_name[name] for name in sorted(wanted))

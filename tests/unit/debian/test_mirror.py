@@ -1,0 +1,188 @@
+"""Mirrors: what is believed of what they answer, and where files are looked for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cargoship.debian.mirror import Mirror, Places
+from cargoship.debian.package import Package
+from cargoship.debian.relations import parse_request
+from cargoship.debian.resolve import resolve
+from cargoship.debian.signature import signed_text
+from cargoship.debian.suites import DebianSpec
+from cargoship.errors import CargoshipError, ContentInvalid, MirrorUnreachable, UsageError
+from cargoship.events import ignore
+from cargoship.oci.store import BlobStore
+from support.debian_archive import DATE, MIRROR, SNAPSHOT, SNAPSHOTS, Archive
+
+BOOKWORM = DebianSpec.parse("deb:bookworm").release
+IN_RELEASE = f"{MIRROR}/debian/dists/bookworm/InRelease"
+
+
+def mirror_of(archive: Archive, folder: Path, *, offline: bool = False, places: Places | None = None) -> Mirror:
+    return Mirror(
+        places or archive.places(folder),
+        open_transport=archive.transport,
+        store=BlobStore(folder / "store"),
+        offline=offline,
+        emit=ignore,
+    )
+
+
+def package_of(archive: Archive, folder: Path, name: str = "aa", snapshot: str | None = None) -> Package:
+    index = mirror_of(archive, folder).index(BOOKWORM, "amd64", snapshot)
+    (found,) = resolve(index, [parse_request(name)])
+    return found
+
+
+@pytest.fixture
+def archive() -> Archive:
+    made = Archive()
+    made.add("aa", "1.0-1", files={"usr/aa": b"old"})
+    made.add("aa", "1.0-1+deb12u1", files={"usr/aa": b"new"}, suite="bookworm-security")
+    made.publish()
+    return made
+
+
+@pytest.mark.parametrize("by_hash", [True, False])
+def test_packages_by_signed_indexes(archive: Archive, tmp_path: Path, by_hash: bool) -> None:  # noqa: FBT001
+    archive.publish(by_hash=by_hash)
+    found = package_of(archive, tmp_path)
+    assert (found.version, found.archive, found.snapshot) == ("1.0-1+deb12u1", "debian-security", SNAPSHOT)
+    mirror = mirror_of(archive, tmp_path)
+    assert mirror.package(found).path.read_bytes().startswith(b"!<arch>")
+    archive.asked.clear()
+    assert mirror.package(found).descriptor.digest == found.digest
+    assert archive.asked == []  # it is kept
+
+
+def test_nothing_counts_but_debians_signature(archive: Archive, tmp_path: Path) -> None:
+    """The archive is well signed, but by a key of its own, which nobody has named."""
+    with pytest.raises(ContentInvalid, match="is not signed by a key of Debian") as caught:
+        mirror_of(archive, tmp_path, places=Places(MIRROR, SNAPSHOTS)).index(BOOKWORM, "amd64", None)
+    assert "backtrace" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(b"Codename: bookworm", b"Codename: bookwork"),
+        lambda data: data.replace(b"-----BEGIN PGP SIGNATURE-----", b""),
+        lambda data: re.sub(rb"-----BEGIN PGP SIGNED.*?\n\n", b"", data, flags=re.DOTALL),
+        lambda data: data[: len(data) // 2],
+        lambda _: b"<html>a captive portal</html>",
+        lambda _: b"",
+        lambda data: re.sub(rb" [0-9a-f]{64} ", b" " + b"0" * 64 + b" ", data),
+    ],
+)
+def test_a_release_that_was_touched(archive: Archive, tmp_path: Path, change: object) -> None:
+    assert callable(change)
+    archive.files[IN_RELEASE] = change(archive.files[IN_RELEASE])
+    with pytest.raises(ContentInvalid):
+        package_of(archive, tmp_path)
+
+
+def test_what_stands_outside_of_the_signature_does_not_count(archive: Archive, tmp_path: Path) -> None:
+    signed = archive.files[IN_RELEASE]
+    places = archive.places(tmp_path)
+    assert signed_text(signed + b"\nCodename: evil\n", what="it", keys=places.keys) == signed_text(
+        signed, what="it", keys=places.keys
+    )
+    with pytest.raises(ContentInvalid):
+        signed_text(b"Codename: evil\n" + signed, what="it", keys=places.keys)
+
+
+def test_another_suites_release_in_this_ones_place(archive: Archive, tmp_path: Path) -> None:
+    archive.publish(codename={"bookworm-security": "bookworm"})
+    with pytest.raises(ContentInvalid, match="is about bookworm, not bookworm-security"):
+        package_of(archive, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [r"/by-hash/", r"\.deb$"])
+def test_other_bytes_than_were_signed(archive: Archive, tmp_path: Path, kind: str) -> None:
+    for url in archive.files:
+        if re.search(kind, url):
+            archive.files[url] = archive.files[url][:-1] + b"?"
+    with pytest.raises(ContentInvalid, match="is not what was promised"):
+        mirror_of(archive, tmp_path).package(package_of(archive, tmp_path))
+
+
+def test_what_a_mirror_has_not_any_more_is_in_a_snapshot(archive: Archive, tmp_path: Path) -> None:
+    found = package_of(archive, tmp_path)
+    url = f"{MIRROR}/debian-security/{found.path}".replace("+", "+")
+    past = f"{SNAPSHOTS}/debian-security/{SNAPSHOT}/{found.path}"
+    by_digest = f"{SNAPSHOTS}/file/1"
+    archive.files[by_digest] = archive.files.pop(url)
+    archive.redirects[past] = "/archive/file/1"
+    assert mirror_of(archive, tmp_path).package(found).descriptor.digest == found.digest
+    assert archive.asked[-3:] == [url, past, by_digest]
+
+
+def test_a_package_that_is_nowhere(archive: Archive, tmp_path: Path) -> None:
+    found = package_of(archive, tmp_path)
+    archive.files.clear()
+    with pytest.raises(MirrorUnreachable) as caught:
+        mirror_of(archive, tmp_path).package(found)
+    assert "base pin" in (caught.value.hint or "")
+
+
+def test_as_it_was(archive: Archive, tmp_path: Path) -> None:
+    """A base with a time takes everything from that time."""
+    for url in list(archive.files):
+        where, _, rest = url.removeprefix(MIRROR + "/").partition("/")
+        archive.files[f"{SNAPSHOTS}/{where}/20260101T000000Z/{rest}"] = archive.files[url]
+    archive.asked.clear()
+    package_of(archive, tmp_path, snapshot="20260101T000000Z")
+    assert archive.asked
+    assert all(url.startswith(SNAPSHOTS) for url in archive.asked)
+
+
+@pytest.mark.parametrize("to", ["file:///etc/passwd", "ftp://mirror.test/x", IN_RELEASE])
+def test_redirections_that_lead_nowhere(archive: Archive, tmp_path: Path, to: str) -> None:
+    archive.redirects[IN_RELEASE] = to
+    with pytest.raises(MirrorUnreachable):
+        package_of(archive, tmp_path)
+
+
+def test_offline(archive: Archive, tmp_path: Path) -> None:
+    found = package_of(archive, tmp_path)
+    with pytest.raises(MirrorUnreachable, match="no network to be used"):
+        mirror_of(archive, tmp_path, offline=True).package(found)
+    mirror_of(archive, tmp_path).package(found)
+    mirror_of(archive, tmp_path, offline=True).package(found)
+
+
+def test_a_mirror_without_debian(tmp_path: Path) -> None:
+    with pytest.raises(MirrorUnreachable, match=r"there is no http://mirror\.test/debian/dists/bookworm/InRelease"):
+        package_of(Archive(), tmp_path)
+
+
+def test_an_architecture_that_a_release_lacks(archive: Archive, tmp_path: Path) -> None:
+    with pytest.raises(MirrorUnreachable) as caught:
+        mirror_of(archive, tmp_path).index(BOOKWORM, "riscv64", None)
+    assert "amd64, arm64" in (caught.value.hint or "")
+
+
+def test_keys_that_are_none(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "none").write_text("no keys")
+    for name in ("none", "missing"):
+        with pytest.raises(UsageError):
+            mirror_of(archive, tmp_path, places=Places(MIRROR, SNAPSHOTS, tmp_path / name)).index(
+                BOOKWORM,
+                "amd64",
+                None,
+            )
+
+
+def test_the_date_of_a_snapshot_is_after_that_of_the_release(archive: Archive, tmp_path: Path) -> None:
+    assert DATE == "Sat, 11 Jul 2026 10:16:37 UTC"
+    assert package_of(archive, tmp_path).snapshot == "20260711T221637Z"
+
+
+def test_errors_are_cargoships_own(archive: Archive, tmp_path: Path) -> None:
+    """A name that does not resolve: permanent, no retries."""
+    with pytest.raises(CargoshipError, match="does not resolve"):
+        mirror_of(archive, tmp_path, places=Places("http://nowhere.test")).index(BOOKWORM, "amd64", None)
