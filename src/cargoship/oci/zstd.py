@@ -5,8 +5,15 @@ from __future__ import annotations
 import sys
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import CompressionParameter, ZstdCompressor, ZstdError, ZstdFile, zstd_version
+    from compression.zstd import (
+        CompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdError,
+        ZstdFile,
+        zstd_version,
+    )
 else:
-    from backports.zstd import CompressionParameter, ZstdCompressor, ZstdError, ZstdFile, zstd_version
+    from backports.zstd import CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError, ZstdFile, zstd_version
 
-__all__ = ["CompressionParameter", "ZstdCompressor", "ZstdError", "ZstdFile", "zstd_version"]
+__all__ = ["CompressionParameter", "ZstdCompressor", "ZstdDecompressor", "ZstdError", "ZstdFile", "zstd_version"]

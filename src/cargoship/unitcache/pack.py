@@ -6,7 +6,7 @@ yet a single unit can be read. A frame holds a head, which lists the unit's file
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -23,8 +23,8 @@ class UnitFile:
     """A file of a unit.
 
     `path` is relative to the build directory, with slashes. `source` is a file, or the bytes themselves. A file that
-    is linked twice is given twice: the second one becomes a hard link. A symbolic link is taken as one if it leads to
-    another file of the same unit, and refused with NotPackable if it leads elsewhere.
+    is linked twice is given twice: the second one becomes a hard link. A folder stands for itself, without what is in
+    it. A symbolic link must lead to another path of the same unit; a unit with any other link is refused.
     """
 
     path: str
@@ -65,7 +65,15 @@ class PackWriter(Protocol):
     """
 
     def add(self, key: Digest, files: Sequence[UnitFile]) -> None:
-        """Take a unit; its files are read soon, not at once. Raises NotPackable."""
+        """Take a unit; its files are read soon, not at once. A key that was added before is left out."""
+        ...
+
+    @property
+    def refused(self) -> Mapping[Digest, str]:
+        """Units that cannot be packed, and why: a link that leads elsewhere, a file that went or changed meanwhile.
+
+        They are in no pack; complete after `close`.
+        """
         ...
 
     def done(self) -> tuple[Pack, ...]:

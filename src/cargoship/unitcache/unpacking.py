@@ -1,0 +1,246 @@
+"""Reading units out of packs, into a build directory: several packs at a time, with bounded memory.
+
+Nothing in an index or a pack is believed before it is checked: the digest of each frame before it is unpacked, what it
+unpacks to while that happens, and its paths before the first file is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.errors import CacheUnavailable, CargoshipError, ContentInvalid
+from cargoship.oci.digest import Digest
+from cargoship.oci.zstd import ZstdDecompressor, ZstdError
+from cargoship.unitcache.frame import FRAME_BYTES_MAX, UNIT_BYTES_MAX, Row, head_end, read_head
+from cargoship.unitcache.index import Entry, Index
+from cargoship.unitcache.placing import Site, site
+from cargoship.unitcache.store import Source, Store
+
+_JOBS = 4
+_WHOLE_BYTES = 32 << 20
+"""A unit up to this size is unpacked in one go, a larger one in pieces."""
+_PIECE_BYTES = 4 << 20
+_MEMORY_BYTES = 256 << 20
+_WINDOW_BYTES = 128 << 20
+_IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
+"""What only the one unit has to do with whose file cannot be written."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore came to."""
+
+    keys: frozenset[Digest] = frozenset()
+    """Units that are in their places."""
+    failed: Mapping[Digest, str] = field(default_factory=dict)
+    """Units that are not, and why: their packs are gone, or are not what the index promised."""
+    unpacked: int = 0
+    """Bytes of all files."""
+    read: int = 0
+    """Bytes of all frames."""
+
+
+def restore(
+    store: Store,
+    index: Index,
+    wanted: Iterable[Entry],
+    into: Path,
+    *,
+    stamp_ns: int,
+    keep: bool = False,
+    jobs: int = _JOBS,
+) -> Restored:
+    """Put units into the build directory `into`; every file gets the modification time `stamp_ns`.
+
+    With `keep`, files that exist already stay as they are. `index` is where the entries are from. A unit that cannot be
+    restored is no error, but a build directory that cannot be written is: CacheUnavailable.
+    """
+    packs: dict[Digest, list[Entry]] = defaultdict(list)
+    failed: dict[Digest, str] = {}
+    for entry in wanted:
+        if entry.pack not in index.packs:
+            failed[entry.key] = "its pack is gone"
+        else:
+            packs[entry.pack].append(entry)
+    if not packs:
+        return Restored(failed=failed)
+    try:
+        stop = Stop()
+        with site(into, stamp_ns=stamp_ns, keep=keep) as place, _pool(jobs, stop) as pool:
+            work = _Work(store, place, Room(_MEMORY_BYTES), stop)
+            # the largest first, so that none is left over at the end
+            ordered = sorted(packs.items(), key=lambda item: -sum(entry.unpacked for entry in item[1]))
+            futures = [pool.submit(work.pack, pack, index.packs[pack].size, entries) for pack, entries in ordered]
+            results = [future.result() for future in futures]
+    except OSError as error:
+        raise CacheUnavailable(f"cannot write {into}: {error.strerror or error}") from error
+    for result in results:
+        failed |= result.failed
+    return Restored(
+        frozenset().union(*(result.keys for result in results)),
+        failed,
+        sum(result.unpacked for result in results),
+        sum(result.read for result in results),
+    )
+
+
+@contextmanager
+def _pool(jobs: int, stop: Stop) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="restore")
+    try:
+        yield pool
+    finally:
+        # after Ctrl-C, what is under way ends with its unit
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Stop:
+    """Ends the work of all threads, each at its next unit."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """From now on."""
+        self._event.set()
+
+    def check(self) -> None:
+        """Raise CacheUnavailable once it is set."""
+        if self._event.is_set():
+            raise CacheUnavailable("the restore was stopped")
+
+
+class Room:
+    """Memory that is shared by threads: each waits until there is enough. One that wants more than all gets all."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """So much of it, for the time of the block."""
+        size = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._used + size <= self._size)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class _Work:
+    store: Store
+    place: Site
+    room: Room
+    stop: Stop
+
+    def pack(self, pack: Digest, size: int, entries: Sequence[Entry]) -> Restored:
+        """The units of one pack."""
+        keys, failed, unpacked, read = set(), {}, 0, 0
+        ordered = sorted(entries, key=lambda entry: entry.offset)
+        try:
+            with self.store.open_pack(pack, size, ordered) as source:
+                for entry in ordered:
+                    self.stop.check()
+                    try:
+                        unpacked += self._unit(source, entry, size)
+                    except ContentInvalid as error:
+                        failed[entry.key] = error.message
+                    except OSError as error:
+                        if error.errno not in _IN_THE_WAY:
+                            raise
+                        failed[entry.key] = f"{error.filename2 or error.filename}: {error.strerror}"
+                    else:
+                        keys.add(entry.key)
+                        read += entry.length
+        except CargoshipError as error:
+            # what was not read yet
+            failed |= {each.key: error.message for each in ordered if each.key not in keys and each.key not in failed}
+        return Restored(frozenset(keys), failed, unpacked, read)
+
+    def _unit(self, source: Source, entry: Entry, size: int) -> int:
+        check_bounds(entry, size)
+        whole = entry.unpacked <= _WHOLE_BYTES
+        memory = entry.unpacked if whole else _PIECE_BYTES + min(entry.unpacked, _WINDOW_BYTES)
+        with self.room.taken(entry.length + memory):
+            content = Unpacked(checked(source, entry), entry.unpacked)
+            rows = content.rows()
+            return self.place.place(rows, content.read)
+
+
+def check_bounds(entry: Entry, size: int) -> None:
+    """Raise ContentInvalid for an entry that cannot be in a pack of `size` bytes, or is too large for any use."""
+    inside = entry.offset >= 0 and 0 < entry.length <= FRAME_BYTES_MAX and entry.offset + entry.length <= size
+    if not inside or not 0 < entry.unpacked <= UNIT_BYTES_MAX:
+        raise ContentInvalid(f"the index places {entry.name or entry.key} outside of its pack")
+
+
+def checked(source: Source, entry: Entry) -> bytes:
+    """The bytes of a frame, which are what the index promised; raises ContentInvalid."""
+    data = source.frame(entry)
+    if Digest.of(data) != entry.frame:
+        raise ContentInvalid(f"the bytes of {entry.name or entry.key} are not what the index promised")
+    return data
+
+
+class Unpacked:
+    """The content of a frame, from its start, as it is asked for; raises ContentInvalid for what is none."""
+
+    def __init__(self, data: bytes, unpacked: int) -> None:
+        self._data = data
+        self._size = unpacked
+        self._decompressor = ZstdDecompressor()
+        self._piece = memoryview(b"")
+        self._come = 0
+        self._limit = unpacked if unpacked <= _WHOLE_BYTES else _PIECE_BYTES
+
+    def rows(self) -> tuple[Row, ...]:
+        """The unit's files; afterwards `read` gives their content. Everything about them is checked."""
+        start = self._next()
+        while (end := head_end(start)) is None or end > len(start):
+            # rare: a head that is longer than a piece
+            more = self._next()
+            if not more:
+                raise ContentInvalid("a unit ends before its content")
+            start = memoryview(b"".join((start, more)))
+        self._piece = start[end:]
+        return read_head(start[:end], self._size)
+
+    def read(self, size: int) -> Iterator[memoryview]:
+        """The next `size` bytes."""
+        while size:
+            if not self._piece:
+                self._piece = self._next()
+                if not self._piece:
+                    raise ContentInvalid("a unit ends before its content")
+            piece, self._piece = self._piece[:size], self._piece[size:]
+            size -= len(piece)
+            yield piece
+
+    def _next(self) -> memoryview:
+        if self._decompressor.eof:
+            return memoryview(b"")
+        data, self._data = self._data, b""
+        try:
+            # one byte more than there should be tells that there is more
+            piece = self._decompressor.decompress(data, max_length=min(self._limit, self._size - self._come) + 1)
+        except ZstdError as error:
+            raise ContentInvalid(f"a unit cannot be unpacked: {error}") from error
+        self._come += len(piece)
+        if self._come > self._size:
+            raise ContentInvalid(f"a unit unpacks to more than the {self._size} bytes that it should have")
+        return memoryview(piece)

@@ -1,0 +1,183 @@
+"""An index as bytes: one zstd frame of JSON, the same bytes for the same index. Read strictly, with bounds.
+
+    {"format": 1, "packs": [[hex, size, units]], "entries": [...], "plans": [...]}
+
+Digests are hexadecimal digits without their algorithm; an entry names its pack by its place in the list.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from cargoship.errors import ContentInvalid
+from cargoship.oci.digest import Digest
+from cargoship.oci.zstd import CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError
+from cargoship.unitcache.index import FORMAT, PLANS_MAX, Entry, Index, PackInfo, PlanEntry
+
+INDEX_BYTES_MAX = 64 << 20
+"""What an index may have as bytes of a store."""
+_JSON_BYTES_MAX = 512 << 20
+_ENTRIES_MAX = 200_000
+_PACKS_MAX = 50_000
+_NAMES_MAX = 20_000
+
+_Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+_Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 44)]
+_Text = Annotated[str, msgspec.Meta(max_length=1 << 20)]
+_Name = Annotated[str, msgspec.Meta(max_length=4096)]
+_Inputs = Annotated[dict[_Name, _Hex], msgspec.Meta(max_length=_NAMES_MAX)]
+
+
+class _Pack(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    digest: _Hex
+    size: _Size
+    units: _Size
+
+
+class _Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    key: _Hex
+    pack: _Size
+    offset: _Size
+    length: _Size
+    frame: _Hex
+    unpacked: _Size
+    name: _Name = ""
+    parts: Annotated[dict[_Name, _Text], msgspec.Meta(max_length=_NAMES_MAX)] = {}
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    inputs: _Inputs = {}
+    needs: Annotated[dict[_Hex, _Hex], msgspec.Meta(max_length=_NAMES_MAX)] = {}
+
+
+class _Plan(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    key: _Hex
+    units: Annotated[list[_Hex], msgspec.Meta(max_length=_ENTRIES_MAX)]
+    outputs: Annotated[dict[_Name, _Hex], msgspec.Meta(max_length=_NAMES_MAX)] = {}
+    inputs: _Inputs = {}
+    saved_at: Annotated[int, msgspec.Meta(ge=0, le=1 << 44)] = 0
+
+
+class _Format(msgspec.Struct, frozen=True):
+    format: int
+
+
+class _Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: int
+    packs: Annotated[list[_Pack], msgspec.Meta(max_length=_PACKS_MAX)]
+    entries: Annotated[list[_Entry], msgspec.Meta(max_length=_ENTRIES_MAX)]
+    plans: Annotated[list[_Plan], msgspec.Meta(max_length=PLANS_MAX)]
+
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_DECODER = msgspec.json.Decoder(_Index)
+_FORMAT_DECODER = msgspec.json.Decoder(_Format)
+
+
+def write_index(index: Index) -> bytes:
+    """The index as bytes. Entries whose pack is unknown are left out."""
+    places = {digest: place for place, digest in enumerate(sorted(index.packs))}
+    entries = sorted((entry for entry in index.entries.values() if entry.pack in places), key=lambda entry: entry.key)
+    document = _Index(
+        FORMAT,
+        [_Pack(digest.hex, index.packs[digest].size, index.packs[digest].units) for digest in places],
+        [_entry(entry, places[entry.pack]) for entry in entries],
+        [_plan(plan) for plan in index.plans.values()],
+    )
+    compressor = ZstdCompressor(options={CompressionParameter.compression_level: 3})
+    return compressor.compress(_ENCODER.encode(document), ZstdCompressor.FLUSH_FRAME)
+
+
+def read_index(data: bytes) -> Index:
+    """What `write_index` wrote; an empty index for another format. Raises ContentInvalid."""
+    text = _unpacked(data)
+    try:
+        # a later format may have any other shape
+        if _FORMAT_DECODER.decode(text).format != FORMAT:
+            return Index()
+        document = _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContentInvalid(f"the index of the cache cannot be read: {error}") from error
+    packs = [(Digest(pack.digest), PackInfo(pack.size, pack.units)) for pack in document.packs]
+    entries: dict[Digest, Entry] = {}
+    for each in document.entries:
+        if each.pack >= len(packs):
+            raise ContentInvalid("the index of the cache names a pack that it does not have")
+        pack, info = packs[each.pack]
+        if each.offset + each.length > info.size:
+            raise ContentInvalid("the index of the cache places a unit outside of its pack")
+        entry = _read_entry(each, pack)
+        entries[entry.key] = entry
+    plans = [_read_plan(each) for each in document.plans]
+    if (
+        len(entries) < len(document.entries)
+        or len(dict(packs)) < len(packs)
+        or len({p.key for p in plans}) < len(plans)
+    ):
+        raise ContentInvalid("the index of the cache has something twice")
+    return Index(entries, {plan.key: plan for plan in plans}, dict(packs))
+
+
+def _unpacked(data: bytes) -> bytes:
+    if len(data) > INDEX_BYTES_MAX:
+        raise ContentInvalid(f"the index of the cache has {len(data)} bytes; the limit is {INDEX_BYTES_MAX}")
+    try:
+        decompressor = ZstdDecompressor()
+        text = decompressor.decompress(data, max_length=_JSON_BYTES_MAX)
+    except ZstdError as error:
+        raise ContentInvalid(f"the index of the cache cannot be unpacked: {error}") from error
+    if not decompressor.eof:
+        raise ContentInvalid("the index of the cache is cut off, or too large")
+    return text
+
+
+def _entry(entry: Entry, place: int) -> _Entry:
+    return _Entry(
+        entry.key.hex,
+        place,
+        entry.offset,
+        entry.length,
+        entry.frame.hex,
+        entry.unpacked,
+        entry.name,
+        dict(entry.parts),
+        entry.seconds,
+        {path: digest.hex for path, digest in entry.inputs.items()},
+        {key.hex: frame.hex for key, frame in entry.needs.items()},
+    )
+
+
+def _read_entry(each: _Entry, pack: Digest) -> Entry:
+    return Entry(
+        Digest(each.key),
+        pack,
+        each.offset,
+        each.length,
+        Digest(each.frame),
+        each.unpacked,
+        each.name,
+        each.parts,
+        each.seconds,
+        {path: Digest(text) for path, text in each.inputs.items()},
+        {Digest(key): Digest(frame) for key, frame in each.needs.items()},
+    )
+
+
+def _plan(plan: PlanEntry) -> _Plan:
+    return _Plan(
+        plan.key.hex,
+        [key.hex for key in plan.units],
+        {name: key.hex for name, key in plan.outputs.items()},
+        {path: digest.hex for path, digest in plan.inputs.items()},
+        plan.saved_at,
+    )
+
+
+def _read_plan(each: _Plan) -> PlanEntry:
+    return PlanEntry(
+        Digest(each.key),
+        tuple(Digest(key) for key in each.units),
+        {name: Digest(key) for name, key in each.outputs.items()},
+        {path: Digest(text) for path, text in each.inputs.items()},
+        each.saved_at,
+    )

@@ -1,0 +1,67 @@
+"""Made-up units, and stores full of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.index import Entry, Index
+from cargoship.unitcache.pack import Pack, UnitFile, entry_at
+from cargoship.unitcache.packing import pack_writer
+
+Content = Mapping[str, bytes]
+
+
+def key_of(name: str) -> Digest:
+    return Digest.of(name.encode())
+
+
+def noise(name: str, size: int) -> bytes:
+    """Bytes that cannot be compressed, the same for the same name."""
+    return hashlib.shake_256(name.encode()).digest(size)
+
+
+def unit_files(name: str, size: int = 1000) -> Content:
+    """What cargo would leave of a library."""
+    return {
+        f"release/.fingerprint/{name}-0123/lib-{name}": b"0123456789abcdef",
+        f"release/deps/lib{name}-0123.rlib": noise(name, size),
+        f"release/deps/lib{name}-0123.rmeta": noise(name, size // 2),
+    }
+
+
+def packed(
+    scratch: Path, units: Mapping[str, Content], *, pack_bytes: int = 8 << 20, threads: int = 2
+) -> tuple[Pack, ...]:
+    with pack_writer(scratch, pack_bytes=pack_bytes, threads=threads) as writer:
+        for name, files in units.items():
+            writer.add(key_of(name), [UnitFile(path, data) for path, data in files.items()])
+        packs = writer.close()
+        assert not writer.refused
+    return packs
+
+
+def entries_of(packs: Iterable[Pack], names: Iterable[str]) -> list[Entry]:
+    """An entry for each unit that was packed."""
+    named = {key_of(name): name for name in names}
+    empty = key_of("")
+    return [
+        entry_at(
+            placed, Entry(placed.key, empty, 0, 0, empty, 0, name=named[placed.key], parts={"name": named[placed.key]})
+        )
+        for pack in packs
+        for placed in pack.placed
+    ]
+
+
+def adding(packs: Iterable[Pack], names: Iterable[str]) -> Callable[[Index], Index]:
+    """What a save of these packs does to an index."""
+    entries = entries_of(packs, names)
+    return lambda index: index.with_entries(entries)
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}

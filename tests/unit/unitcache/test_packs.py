@@ -1,0 +1,339 @@
+"""Units into packs and back: the same files, the same bytes each time, and nothing outside of the build directory."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cargoship.errors import CacheUnavailable, ContentInvalid
+from cargoship.oci.digest import Digest
+from cargoship.oci.zstd import ZstdCompressor
+from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.frame import STAGING, Kind, Row, check, write_head
+from cargoship.unitcache.index import Entry, Index, PackInfo
+from cargoship.unitcache.pack import Pack, UnitFile
+from cargoship.unitcache.packing import pack_writer
+from cargoship.unitcache.unpacking import Restored, restore
+from support.units import adding, entries_of, key_of, noise, packed, tree, unit_files
+
+STAMP_NS = 1_600_000_000_123_456_789
+
+
+def saved(tmp_path: Path, packs: tuple[Pack, ...], names: list[str]) -> tuple[DirectoryStore, Index]:
+    store = DirectoryStore(tmp_path / "store")
+    return store, store.save(packs, adding(packs, names)).index
+
+
+def put_back(store: DirectoryStore, index: Index, into: Path, *, keep: bool = False) -> Restored:
+    return restore(store, index, index.entries.values(), into, stamp_ns=STAMP_NS, keep=keep)
+
+
+def test_units_come_back_as_they_were(tmp_path: Path) -> None:
+    units = {name: unit_files(name, 3000) for name in ("serde", "rand", "syn")}
+    packs = packed(tmp_path / "scratch", units)
+    store, index = saved(tmp_path, packs, list(units))
+
+    done = put_back(store, index, tmp_path / "target")
+
+    assert done.keys == {key_of(name) for name in units}
+    assert not done.failed
+    assert tree(tmp_path / "target") == {path: data for files in units.values() for path, data in files.items()}
+    assert {path.lstat().st_mtime_ns for path in (tmp_path / "target").rglob("*")} == {STAMP_NS}
+    assert list(tmp_path.joinpath("scratch").iterdir()) == [], "a store on the same file system takes the packs"
+
+
+def test_links_modes_and_empty_folders_come_back(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    out = made / "release/build/z-01/out"
+    (out / "empty").mkdir(parents=True)
+    (out / "libz.so.1").write_bytes(b"elf")
+    (out / "libz.so").symlink_to("libz.so.1")
+    (out / "full").symlink_to(out / "libz.so.1")
+    (out / "folder").symlink_to("../out/empty")
+    (out / "run").write_bytes(b"#!")
+    (out / "run").chmod(0o755)
+    (out / "again").hardlink_to(out / "run")
+    paths = sorted(path for path in made.rglob("*") if path.is_symlink() or path.is_file() or path.name == "empty")
+    with pack_writer(tmp_path / "scratch") as writer:
+        writer.add(key_of("z"), [UnitFile(path.relative_to(made).as_posix(), path) for path in paths])
+        packs = writer.close()
+        assert writer.refused == {}
+    store, index = saved(tmp_path, packs, ["z"])
+
+    assert not put_back(store, index, tmp_path / "target").failed
+
+    found = tmp_path / "target/release/build/z-01/out"
+    assert found.joinpath("libz.so").readlink() == Path("libz.so.1")
+    assert found.joinpath("full").readlink() == Path("libz.so.1"), "a full path would lead to another machine's folder"
+    assert found.joinpath("folder").resolve() == (found / "empty").resolve()
+    assert found.joinpath("empty").is_dir()
+    assert found.joinpath("again").samefile(found / "run")
+    assert found.joinpath("run").stat().st_mode & stat.S_IXUSR
+    assert not found.joinpath("libz.so.1").stat().st_mode & stat.S_IXUSR
+
+
+def test_packs_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    units = {f"crate{n}": unit_files(f"crate{n}", 40_000) for n in range(20)}
+    first = packed(tmp_path / "a", units, pack_bytes=100_000, threads=1)
+    second = packed(tmp_path / "b", units, pack_bytes=100_000, threads=4)
+    assert len(first) > 3
+    assert [(pack.digest, pack.placed) for pack in first] == [(pack.digest, pack.placed) for pack in second]
+    for pack in first:
+        assert Digest.of(pack.path.read_bytes()) == pack.digest
+        assert pack.size == pack.path.stat().st_size >= 100_000 or pack is first[-1]
+
+
+def test_metadata_that_lies_beside_its_library_costs_nothing(tmp_path: Path) -> None:
+    metadata = noise("metadata", 3 << 20)
+    (alone,) = packed(tmp_path / "a", {"x": {"deps/x.rmeta": metadata}})
+    (both,) = packed(tmp_path / "b", {"x": {"deps/x.rlib": metadata + noise("code", 1000), "deps/x.rmeta": metadata}})
+    assert both.size < alone.size * 1.01
+
+
+@pytest.mark.parametrize("link", ["/etc/passwd", "../../../outside", "nowhere", ".."])
+def test_a_unit_with_a_link_that_leads_elsewhere_is_not_packed(tmp_path: Path, link: str) -> None:
+    (tmp_path / "link").symlink_to(link)
+    with pack_writer(tmp_path / "scratch") as writer:
+        writer.add(key_of("a"), [UnitFile("out/link", tmp_path / "link")])
+        writer.add(key_of("b"), [UnitFile("out/file", b"content")])
+        (pack,) = writer.close()
+        assert "not in its unit" in writer.refused[key_of("a")]
+    assert [placed.key for placed in pack.placed] == [key_of("b")]
+
+
+def test_a_file_that_went_meanwhile_loses_its_unit_only(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pack_writer(tmp_path / "scratch") as writer:
+        writer.add(key_of("a"), [UnitFile("out/file", tmp_path / "gone")])
+        writer.add(key_of("b"), [UnitFile("out/fifo", tmp_path / "fifo")])
+        writer.add(key_of("c"), [UnitFile("../file", b"")])
+        assert writer.close() == ()
+        assert set(writer.refused) == {key_of("a"), key_of("b"), key_of("c")}
+
+
+def test_what_is_there_may_stay(tmp_path: Path) -> None:
+    packs = packed(tmp_path / "scratch", {"a": {"deps/one": b"1", "deps/two": b"2"}})
+    store, index = saved(tmp_path, packs, ["a"])
+    (tmp_path / "target/deps").mkdir(parents=True)
+    (tmp_path / "target/deps/one").write_bytes(b"mine")
+    put_back(store, index, tmp_path / "target", keep=True)
+    assert tree(tmp_path / "target") == {"deps/one": b"mine", "deps/two": b"2"}
+    put_back(store, index, tmp_path / "target")
+    assert tree(tmp_path / "target") == {"deps/one": b"1", "deps/two": b"2"}
+
+
+def test_the_fingerprint_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packs = packed(tmp_path / "scratch", {"serde": unit_files("serde")})
+    store, index = saved(tmp_path, packs, ["serde"])
+    moved: list[str] = []
+    replace_file = Path.replace
+
+    def note(path: Path, target: Path) -> Path:
+        moved.append(target.name)
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    put_back(store, index, tmp_path / "target")
+    assert moved[-1] == "lib-serde"
+
+
+HOSTILE = {
+    "upwards": [Row("../evil", Kind.FILE, 4)],
+    "upwards inside": [Row("deps/../../evil", Kind.FILE, 4)],
+    "absolute": [Row("/evil", Kind.FILE, 4)],
+    "empty": [Row("", Kind.FILE, 4)],
+    "dot": [Row("./evil", Kind.FILE, 4)],
+    "double slash": [Row("deps//evil", Kind.FILE, 4)],
+    "backslash": [Row("deps\\evil", Kind.FILE, 4)],
+    "control character": [Row("deps/ev\x00il", Kind.FILE, 4)],
+    "newline": [Row("deps/ev\nil", Kind.FILE, 4)],
+    "long name": [Row("x" * 300, Kind.FILE, 4)],
+    "staging": [Row(f"{STAGING}/evil", Kind.FILE, 4)],
+    "twice": [Row("a", Kind.FILE, 2), Row("a", Kind.FILE, 2)],
+    "below a file": [Row("a", Kind.FILE, 2), Row("a/b", Kind.FILE, 2)],
+    "below a link": [Row("a", Kind.LINK, target="../../outside"), Row("a/evil", Kind.FILE, 4)],
+    "below an inner link": [Row("b/x", Kind.FILE), Row("a", Kind.LINK, target="b"), Row("a/evil", Kind.FILE, 4)],
+    "link upwards": [Row("a", Kind.LINK, target="../outside"), Row("b", Kind.FILE, 4)],
+    "link to root": [Row("a", Kind.LINK, target="/etc"), Row("b", Kind.FILE, 4)],
+    "link to the build directory": [Row("d/a", Kind.LINK, target=".."), Row("b", Kind.FILE, 4)],
+    "link through a link": [
+        Row("d/in", Kind.FOLDER),
+        Row("d/a", Kind.LINK, target="in"),
+        Row("d/b", Kind.LINK, target="a/../../outside"),
+        Row("b", Kind.FILE, 4),
+    ],
+    "same as outside": [Row("a", Kind.SAME, target="../outside"), Row("b", Kind.FILE, 4)],
+    "same as a link": [Row("b", Kind.FILE, 4), Row("l", Kind.LINK, target="b"), Row("s", Kind.SAME, target="l")],
+    "same as a later one": [Row("s", Kind.SAME, target="b"), Row("b", Kind.FILE, 4)],
+    "folder with content": [Row("a", Kind.FOLDER, 4)],
+    "less content": [Row("a", Kind.FILE, 3)],
+    "more content": [Row("a", Kind.FILE, 5)],
+    "much more content": [Row("a", Kind.FILE, 1 << 31)],
+}
+
+
+def hostile_head(rows: list[Row]) -> bytes:
+    """A head that `write_head` would refuse to write."""
+    text = b'{"format":1,"files":' + b"[" + b",".join(_row(row) for row in rows) + b"]}"
+    return len(text).to_bytes(4, "big") + text
+
+
+def _row(row: Row) -> bytes:
+    import json  # noqa: PLC0415
+
+    return json.dumps([row.path, row.kind.value, row.size, row.target]).encode()
+
+
+def hostile_store(
+    tmp_path: Path, content: bytes, *, entry: dict[str, int] | None = None
+) -> tuple[DirectoryStore, Index]:
+    """A store with one unit of this content, whose digests are all right: only the content is not."""
+    data = ZstdCompressor().compress(content, ZstdCompressor.FLUSH_FRAME)
+    return raw_store(tmp_path, data, len(content), entry or {})
+
+
+def raw_store(tmp_path: Path, data: bytes, unpacked: int, changed: dict[str, int]) -> tuple[DirectoryStore, Index]:
+    digest = Digest.of(data)
+    path = tmp_path / "evil.pack"
+    path.write_bytes(data)
+    pack = Pack(path, digest, len(data), ())
+    store = DirectoryStore(tmp_path / "store")
+    index = store.save([pack], lambda index: index).index
+    made = Entry(key_of("evil"), digest, 0, len(data), digest, unpacked)
+    made = replace(made, **changed)  # type: ignore[arg-type] # all of these fields are numbers
+    return store, index.with_entries([made])
+
+
+@pytest.mark.parametrize("rows", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_unit_writes_nothing(tmp_path: Path, rows: list[Row]) -> None:
+    target = tmp_path / "work/target"
+    (tmp_path / "work/outside").mkdir(parents=True)
+    store, index = hostile_store(tmp_path, hostile_head(rows) + b"evil")
+    before = tree(tmp_path / "work")
+
+    done = put_back(store, index, target)
+
+    assert set(done.failed) == {key_of("evil")}
+    assert tree(tmp_path / "work") == before
+    assert not any(path.is_symlink() for path in (tmp_path / "work").rglob("*"))
+
+
+def test_the_head_is_read_strictly(tmp_path: Path) -> None:
+    good = write_head([Row("a", Kind.FILE, 4)])
+    for number, content in enumerate(
+        (
+            b"",
+            b"\xff\xff\xff\xff",
+            b"\x00\x00\x00\x02{}evil",
+            b'\x00\x00\x00\x09{"format":',
+            good.replace(b'"format":1', b'"format":2') + b"evil",
+            good.replace(b'"f"', b'"q"') + b"evil",
+            good.replace(b'"files":', b'"extra":1,"files":') + b"evil",
+            good,
+            good + b"evil and more",
+        )
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        store, index = hostile_store(folder, content or b"\x00")
+        assert put_back(store, index, folder / "target").failed, content
+        assert tree(folder / "target") == {}
+
+
+def test_a_unit_that_unpacks_to_more_than_it_says_is_stopped(tmp_path: Path) -> None:
+    bomb = write_head([Row("a", Kind.FILE, 4)]) + bytes(50 << 20)
+    store, index = hostile_store(tmp_path, bomb, entry={"unpacked": len(bomb) - (50 << 20) + 4})
+    put_back(store, index, tmp_path / "target")
+    assert sum(len(data) for data in tree(tmp_path / "target").values()) <= 4
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"offset": -1}, {"offset": 10}, {"length": 0}, {"length": 1 << 40}, {"unpacked": 0}, {"unpacked": 1 << 50}],
+    ids=str,
+)
+def test_an_entry_outside_of_its_pack_is_refused(tmp_path: Path, changed: dict[str, int]) -> None:
+    store, index = hostile_store(tmp_path, write_head([Row("a", Kind.FILE, 4)]) + b"evil", entry=changed)
+    done = put_back(store, index, tmp_path / "target")
+    assert "outside of its pack" in done.failed[key_of("evil")]
+    assert tree(tmp_path / "target") == {}
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"not zstd at all", b"\x28\xb5\x2f\xfd" + bytes(50)], ids=["empty", "text", "zeros"]
+)
+def test_what_is_no_frame_is_refused(tmp_path: Path, data: bytes) -> None:
+    store, index = raw_store(tmp_path, data or b"x", 100, {})
+    assert put_back(store, index, tmp_path / "target").failed
+    assert tree(tmp_path / "target") == {}
+
+
+def test_a_pack_that_was_changed_is_found_out(tmp_path: Path) -> None:
+    names = ["a", "b", "c"]
+    packs = packed(tmp_path / "scratch", {name: unit_files(name) for name in names})
+    store, index = saved(tmp_path, packs, names)
+    entry = index.entries[key_of("b")]
+    path = store.pack_path(entry.pack)
+    data = bytearray(path.read_bytes())
+    data[entry.offset + entry.length // 2] ^= 1
+    path.write_bytes(data)
+
+    done = put_back(store, index, tmp_path / "target")
+
+    assert set(done.failed) == {key_of("b")}
+    assert done.keys == {key_of("a"), key_of("c")}
+    assert not any("libb" in path for path in tree(tmp_path / "target"))
+
+
+def test_a_pack_that_is_gone_is_a_miss(tmp_path: Path) -> None:
+    packs = packed(tmp_path / "scratch", {"a": unit_files("a")})
+    store, index = saved(tmp_path, packs, ["a"])
+    store.pack_path(packs[0].digest).unlink()
+    assert set(put_back(store, index, tmp_path / "target").failed) == {key_of("a")}
+    (entry,) = entries_of(packs, ["a"])
+    assert restore(store, Index(), [entry], tmp_path / "target", stamp_ns=1).failed == {entry.key: "its pack is gone"}
+
+
+def test_nothing_is_written_through_a_link_in_the_build_directory(tmp_path: Path) -> None:
+    packs = packed(tmp_path / "scratch", {"a": {"deps/evil": b"evil"}, "b": {"other/good": b"good"}})
+    store, index = saved(tmp_path, packs, ["a", "b"])
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target/deps").symlink_to(tmp_path / "outside")
+    done = put_back(store, index, tmp_path / "target")
+    assert set(done.failed) == {key_of("a")}
+    assert tree(tmp_path / "outside") == {}
+    assert (tmp_path / "target/other/good").read_bytes() == b"good"
+
+
+def test_a_link_of_one_unit_is_no_way_out_for_another(tmp_path: Path) -> None:
+    rows = [Row("d/inner/x", Kind.FILE), Row("d/deps", Kind.LINK, target="inner")]
+    check(rows)
+    with pytest.raises(ContentInvalid):
+        check([*rows, Row("d/deps/y", Kind.FILE)])
+    store, index = hostile_store(tmp_path, write_head(rows))
+    put_back(store, index, tmp_path / "target")
+    packs = packed(tmp_path / "scratch", {"b": {"d/deps/y": b"y"}})
+    index = store.save(packs, adding(packs, ["b"])).index
+    assert put_back(store, index, tmp_path / "target").failed
+    assert "d/inner/y" not in tree(tmp_path / "target")
+
+
+def test_a_build_directory_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
+    packs = packed(tmp_path / "scratch", {"a": unit_files("a")})
+    store, index = saved(tmp_path, packs, ["a"])
+    (tmp_path / "target").write_bytes(b"a file")
+    with pytest.raises(CacheUnavailable, match="cannot write"):
+        put_back(store, index, tmp_path / "target")
+
+
+def test_an_index_entry_of_an_unknown_pack_is_a_miss(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    pack = key_of("pack")
+    entry = Entry(key_of("a"), pack, 0, 5, pack, 5)
+    index = Index({entry.key: entry}, {}, {pack: PackInfo(5, 1)})
+    assert "No such file" in put_back(store, index, tmp_path / "target").failed[entry.key]
