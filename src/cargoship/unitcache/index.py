@@ -16,6 +16,7 @@ FORMAT = 1
 PLANS_MAX = 64
 """How many plans an index remembers; older ones are forgotten first."""
 NOTHING = Digest.of(b"")
+"""The output of a unit that has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import msgspec
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError
-from cargoship.unitcache.index import FORMAT, PLANS_MAX, Entry, Index, PackInfo, PlanEntry
+from cargoship.unitcache.index import FORMAT, NOTHING, PLANS_MAX, Entry, Index, PackInfo, PlanEntry
 
 INDEX_BYTES_MAX = 64 << 20
 """What an index may have as bytes of a store."""
@@ -47,7 +47,8 @@ class _Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     parts: Annotated[dict[_Name, _Text], msgspec.Meta(max_length=_NAMES_MAX)] = {}
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     inputs: _Inputs = {}
-    needs: Annotated[dict[_Hex, _Hex], msgspec.Meta(max_length=_NAMES_MAX)] = {}
+    output: _Hex = NOTHING.hex
+    place: _Name = ""
 
 
 class _Plan(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -143,7 +144,8 @@ def _entry(entry: Entry, place: int) -> _Entry:
         dict(entry.parts),
         entry.seconds,
         {path: digest.hex for path, digest in entry.inputs.items()},
-        {key.hex: frame.hex for key, frame in entry.needs.items()},
+        entry.output.hex,
+        entry.place,
     )
 
 
@@ -159,7 +161,8 @@ def _read_entry(each: _Entry, pack: Digest) -> Entry:
         each.parts,
         each.seconds,
         {path: Digest(text) for path, text in each.inputs.items()},
-        {Digest(key): Digest(frame) for key, frame in each.needs.items()},
+        Digest(each.output),
+        each.place,
     )
 
 
