@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "build": "cargoship.cli.build",
     "pack": "cargoship.cli.pack",
     "plan": "cargoship.cli.plan",
+    "run": "cargoship.cli.run",
     "resolve": "cargoship.cli.resolve",
     "apply": "cargoship.cli.apply",
     "up": "cargoship.cli.up",

@@ -142,6 +142,11 @@ class Session:
         return pipeline
 
     @property
+    def is_interactive(self) -> bool:
+        """Whether a person sits at both ends."""
+        return self.world.stdin.isatty() and self.world.stdout.isatty()
+
+    @property
     def terminal(self) -> Terminal:
         """What starts programs that take over this process's own streams."""
         from cargoship.process import SystemRunner

@@ -112,7 +112,7 @@ def _own_destinations(
     image: ImagePlan, plan: Plan, runner: Runner, env: Mapping[str, str], emit: Emit
 ) -> Iterator[Destination]:
     names = image.references or (Reference.parse(f"{image.name}:latest"),)
-    native = _native_platform()
+    native = native_platform()
     for output in outputs_of(image, plan):
         match output.kind:
             case OutputKind.OCI if not plan.outputs:
@@ -129,6 +129,6 @@ def _own_destinations(
         yield DaemonDestination(names, runner, env, emit, plan.target_dir / "cargoship")
 
 
-def _native_platform() -> Platform:
+def native_platform() -> Platform:
     """The platform that a container engine on this machine runs: Linux, on this processor."""
     return row(machine.machine()).platform

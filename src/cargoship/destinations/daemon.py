@@ -59,8 +59,8 @@ class _Running:
 class DaemonDestination:
     """The local engine: `engine`, or Docker if it answers, else podman.
 
-    It gets the image for the platform that it runs, under `names` (each with its tag, or `latest`). The archive on
-    its way there is a file in `scratch`. `env` is the environment of the engine's client.
+    It gets the image for the platform that it runs, or the only one that there is, under `names` (each with its tag,
+    or `latest`). The archive on its way there is a file in `scratch`. `env` is the environment of the engine's client.
     """
 
     names: tuple[Reference, ...]
@@ -73,6 +73,11 @@ class DaemonDestination:
     def check(self) -> None:
         """See `Destination.check`: an engine answers."""
         self._find()
+
+    def find(self) -> tuple[Engine, Platform]:
+        """The engine that answers, and what it runs; raises DaemonError."""
+        running = self._find()
+        return running.engine, running.platform
 
     def publish(self, index: Index) -> None:
         """See `Destination.publish`; raises DaemonError, OutputError."""
@@ -88,7 +93,7 @@ class DaemonDestination:
         with folder as place:
             path = Path(place) / "image.tar"
             alone = index_of([image], annotations={})
-            write_archive(path, alone, names=loaded, native=running.platform, docker=not layout_only)
+            write_archive(path, alone, names=loaded, native=image.platform, docker=not layout_only)
             self._load(running, path)
         for name in added:
             self._tag(running, loaded[0], name)
@@ -127,6 +132,11 @@ class DaemonDestination:
         try:
             return choose(index, running.platform)
         except PlatformUnknown as error:
+            if len(index.children) == 1:
+                alone = index.children[0]
+                name = running.engine.value
+                self.emit(Note(f"{name} runs {running.platform}; {alone.platform} runs there if QEMU is set up"))
+                return alone
             raise DaemonError(
                 f"{running.engine.value} runs {running.platform}, and the image is not built for that",
                 hint=f"add --platform {running.platform}",

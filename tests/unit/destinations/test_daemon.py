@@ -11,9 +11,10 @@ import pytest
 
 from cargoship.destinations import DaemonDestination, Engine
 from cargoship.errors import DaemonError, OutputError, ToolMissing
-from cargoship.events import Written
+from cargoship.events import Note, Written
 from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.index import Index
+from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.process import Command, Completed, Sink
 from support.images import AMD64, ARM64, GZIP, small_index
@@ -127,10 +128,17 @@ def test_an_engines_refusal_is_told_in_its_words(tmp_path: Path) -> None:
 
 
 def test_a_platform_that_is_not_built_is_told(tmp_path: Path) -> None:
-    index = small_index(tmp_path / "blobs", (ARM64,))
+    index = small_index(tmp_path / "blobs", (ARM64, Platform("linux", "s390x")))
     with pytest.raises(DaemonError, match="docker runs linux/amd64") as raised:
         _publish(index, ScriptedEngine({"docker": _DOCKER}), tmp_path / "scratch")
     assert "--platform linux/amd64" in (raised.value.hint or "")
+
+
+def test_the_only_platform_is_loaded_whatever_the_engine_runs(tmp_path: Path) -> None:
+    runner, told = ScriptedEngine({"docker": _DOCKER}), Told()
+    _publish(small_index(tmp_path / "blobs", (ARM64,)), runner, tmp_path / "scratch", told=told)
+    assert len(runner.loaded) == 1
+    assert any(isinstance(each, Note) and "linux/arm64 runs there if QEMU" in each.text for each in told.events)
 
 
 def test_zstd_goes_only_where_it_is_read(tmp_path: Path) -> None:
