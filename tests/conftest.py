@@ -32,6 +32,7 @@ def run_cargoship(tmp_path_factory: pytest.TempPathFactory) -> RunCargoship:
     """The `cargoship` of this virtual environment, with no credentials of the person who runs the tests."""
     empty = tmp_path_factory.mktemp("docker-config")
     clean = {"DOCKER_CONFIG": str(empty), "REGISTRY_AUTH_FILE": str(empty / "auth.json"), **distribution_rust()}
+    clean["CARGOSHIP_REGISTRY_MIRRORS"] = ""
 
     def run_it(
         *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, check: bool = True

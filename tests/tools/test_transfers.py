@@ -120,3 +120,19 @@ def test_the_memory_of_a_registry_is_in_the_cache(run_cargoship: RunCargoship, i
         run_cargoship("copy", f"{source.host}/app:1", f"{target.host}/one:1", env=env)
         done = run_cargoship("copy", f"{source.host}/app:1", f"{target.host}/two:1", env=env)
     assert "5 mounted" in done.stderr
+
+
+def test_what_a_mirror_has_is_copied_under_the_registrys_name(
+    run_cargoship: RunCargoship, docker_registry: RunningRegistry, mirror: RunningRegistry, index: Index
+) -> None:
+    """As podman and docker do it: the registry itself is not even there."""
+    with client_of(mirror.host) as client:
+        push(client, index, "1", repository="cache/hub/app")
+    target = docker_registry.reference("from-mirror/app")
+    env = {"CARGOSHIP_REGISTRY_MIRRORS": f"registry.invalid={mirror.host}/cache"}
+    done = run_cargoship("copy", "registry.invalid/hub/app:1", target, env=env)
+    assert done.stdout == f"{docker_registry.host}/from-mirror/app@{index.digest}\n"
+    assert raw(target) == index.raw
+    assert run_cargoship("inspect", "registry.invalid/hub/app:1", env=env).stdout.startswith(
+        "registry.invalid/hub/app:1"
+    )

@@ -74,8 +74,8 @@ class Budget:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.total_s = total_s
-        self.whom = "the registry"
-        """Who took too long, for the error."""
+        self.whom: str | None = None
+        """Who took too long, for the error: the registry that it was made for."""
         self.clock = clock
         self.jitter = jitter
         self._deadline = clock() + total_s
@@ -88,7 +88,7 @@ class Budget:
             raise Stopped
         if self.remaining_s <= 0:
             raise RegistryUnreachable(
-                f"{self.whom} took longer than the {self.total_s:.0f} s that were allowed",
+                f"{self.whom or 'the registry'} took longer than the {self.total_s:.0f} s that were allowed",
                 hint="try again on a faster connection: what is already there will not be sent again",
             )
 

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Required, Self, TypedDict
 
 from cargoship.errors import ContentInvalid, RegistryError
 from cargoship.events import Emit, ignore
@@ -23,7 +23,7 @@ from cargoship.registry.exchange import Transport
 from cargoship.registry.links import next_page
 from cargoship.registry.retry import Patience
 from cargoship.registry.session import Session
-from cargoship.registry.stream import open_stream
+from cargoship.registry.stream import Source, open_stream
 from cargoship.registry.upload import BlobOutcome, Upload
 from cargoship.registry.wire import Ask
 
@@ -44,6 +44,20 @@ class Access(enum.Enum):
 
     PULL = "pull"
     PUSH = "push"
+
+
+class ClientParts(TypedDict, total=False):
+    """What a client is made of; see `RegistryClient`."""
+
+    credentials: Required[Credentials]
+    transport: Required[Transport]
+    emit: Emit
+    access: Access
+    insecure: Collection[str]
+    budget: Budget | None
+    patience: Patience | None
+    chunks: Chunks | None
+    secure: bool
 
 
 class RegistryClient:
@@ -191,8 +205,11 @@ class RegistryClient:
 
     def open_blob(self, repository: str, descriptor: Descriptor) -> BinaryIO:
         """A blob of any size as it arrives; see `open_stream`."""
-        ask = self._blob_ask(repository, descriptor.digest)
-        return open_stream(self._session, ask, self._scopes(repository), descriptor)
+        return open_stream([self.blob_source(repository, descriptor.digest)], descriptor)
+
+    def blob_source(self, repository: str, digest: Digest) -> Source:
+        """Where a blob is read."""
+        return Source(self._session, self._blob_ask(repository, digest), self._scopes(repository))
 
     def download(self, repository: str, descriptor: Descriptor, path: Path) -> None:
         """A blob of any size into a file, which appears once all of it is verified; also raises OutputError."""

@@ -10,12 +10,18 @@ from cargoship.events import Emit
 from cargoship.process import Runner
 from cargoship.registry.budget import DEFAULT_TOTAL_S, Budget
 from cargoship.registry.certificates import certificates_of
-from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.client import Access, ClientParts, RegistryClient
 from cargoship.registry.credentials import ConfigFiles, Credentials
 from cargoship.registry.exchange import Transport
+from cargoship.registry.mirror_files import read_mirrors
+from cargoship.registry.mirrored import MirroredClient
+from cargoship.registry.retry import Patience
 from cargoship.version import __version__
 
 _INSECURE = "CARGOSHIP_INSECURE_REGISTRIES"
+_MIRROR_PATIENCE = Patience(tries=2, connection_tries=1, asked_longest_s=2.0)
+_MIRROR_WAITS_S = (5.0, 20.0)
+"""Seconds for a connection to a mirror, and for the next piece of what it gives: the registry is there too."""
 
 
 def connect(
@@ -33,27 +39,47 @@ def connect(
 
     `env` names configuration files, proxies and certificates, and is what credential helpers get. `insecure` are
     the hosts to speak plain http to, besides loopback ones (default: what `env` names). `total_s` is how long all
-    of it may take. `credentials` stand in for those of the configuration files. Close the client, or use it as a
-    context.
+    of it may take. `credentials` stand in for those of the configuration files. A client that only reads asks the
+    mirrors first that `env` and the configuration name. Close the client, or use it as a context. Raises UsageError
+    for a variable that cannot be read.
     """
-    return RegistryClient(
-        registry,
-        credentials=credentials or ConfigFiles(env, runner, emit, user_id=user_id()),
-        transport=open_transport(env),
-        emit=emit,
-        access=access,
-        insecure=insecure_hosts(env) if insecure is None else insecure,
-        budget=Budget(total_s),
-        # who keeps certificates for a host does not mean plain http
-        secure=certificates_of(registry, env) is not None,
-    )
+    settings = read_mirrors(env, emit)
+    own = credentials or ConfigFiles(env, runner, emit, user_id=user_id())
+    plain = settings.plain | (insecure_hosts(env) if insecure is None else frozenset(insecure))
+
+    def parts(host: str, budget: Budget, waits_s: tuple[float, float] | None = None) -> ClientParts:
+        return {
+            "credentials": own,
+            "transport": open_transport(env, waits_s),
+            "emit": emit,
+            "access": access,
+            "insecure": plain,
+            "budget": budget,
+            # who keeps certificates for a host does not mean plain http
+            "secure": certificates_of(host, env) is not None,
+        }
+
+    def open_mirror(host: str, budget: Budget) -> RegistryClient:
+        made = parts(host, budget, _MIRROR_WAITS_S)
+        made["patience"] = _MIRROR_PATIENCE
+        return RegistryClient(host, **made)
+
+    made = parts(registry, Budget(total_s))
+    # what is written goes to the registry, and who writes wants to know what is there
+    if access is Access.PULL and settings.mirrors.concern(registry):
+        return MirroredClient(registry, mirrors=settings.mirrors, open_mirror=open_mirror, **made)
+    return RegistryClient(registry, **made)
 
 
-def open_transport(env: Mapping[str, str]) -> Transport:
-    """Real connections, which `env` gives proxies and certificates."""
-    from cargoship.registry.transport import HttpTransport  # noqa: PLC0415 - loads httpx2, see its docstring
+def open_transport(env: Mapping[str, str], waits_s: tuple[float, float] | None = None) -> Transport:
+    """Real connections, which `env` gives proxies and certificates.
 
-    return HttpTransport(env=env, agent=f"cargoship/{__version__}")
+    `waits_s` are the seconds for a connection, and for the next piece of a transfer.
+    """
+    from cargoship.registry.transport import HttpTransport, Timeouts  # noqa: PLC0415 - loads httpx2, see its docstring
+
+    timeouts = None if waits_s is None else Timeouts(*waits_s)
+    return HttpTransport(env=env, timeouts=timeouts, agent=f"cargoship/{__version__}")
 
 
 def user_id() -> int | None:

@@ -25,8 +25,11 @@ def base_url(registry: str, *, insecure: Collection[str] = (), secure: bool = Fa
 
 
 def is_named(registry: str, insecure: Collection[str]) -> bool:
-    """Whether somebody has said that `registry` (host[:port]) is plain http."""
-    return registry in insecure or host_of(registry) in insecure
+    """Whether somebody has said that `registry` (host[:port]) is plain http, by its name or as *.domain."""
+    host = host_of(registry)
+    if registry in insecure or host in insecure:
+        return True
+    return any(name.startswith("*.") and host.endswith(name[1:]) for name in insecure)
 
 
 def is_plain(registry: str, insecure: Collection[str]) -> bool:

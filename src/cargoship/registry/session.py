@@ -57,7 +57,8 @@ class Session:
         """Whether this registry takes blobs in one piece only."""
         self._doubtful = self.base.startswith("http:")
         self.budget = budget or Budget()
-        self.budget.whom = registry
+        # mirrors are asked on behalf of the first
+        self.budget.whom = self.budget.whom or registry
         self.patience = patience or Patience()
         self._wire = Wire(registry, transport=transport, budget=self.budget, patience=self.patience, insecure=insecure)
         self._auth = Authenticator(

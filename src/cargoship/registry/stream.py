@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from cargoship.errors import ContentInvalid
+from cargoship.errors import CargoshipError, ContentInvalid, RegistryError
 from cargoship.oci.descriptor import Descriptor
 from cargoship.registry.challenge import Scope
 from cargoship.registry.exchange import ConnectionBroken
@@ -26,21 +26,39 @@ _NOT_SATISFIABLE = 416
 _BUFFER_BYTES = 256 * 1024
 
 
-def open_stream(session: Session, ask: Ask, scopes: tuple[Scope, ...], descriptor: Descriptor) -> BinaryIO:
-    """The content that `ask` gets, to be read once from start to end; nothing is sent before the first read.
+@dataclass(frozen=True)
+class Source:
+    """A place where a content is read: what is asked there, and what that takes."""
 
-    Reading raises RegistryError's family, and ContentInvalid before the end is reached when the content is not what
-    the descriptor says: who reads to the end has read what was promised.
+    session: Session
+    ask: Ask
+    scopes: tuple[Scope, ...]
+
+
+PassedOver = Callable[[str, CargoshipError], None]
+"""Hears which registry did not help, and why."""
+
+
+def _nobody(registry: str, error: CargoshipError) -> None:
+    """Nobody listens."""
+
+
+def open_stream(sources: Sequence[Source], descriptor: Descriptor, *, passed_over: PassedOver = _nobody) -> BinaryIO:
+    """A content, to be read once from start to end; nothing is sent before the first read.
+
+    Where the first source fails the next one goes on, at the same place of the content. Reading raises RegistryError's
+    family, and ContentInvalid before the end is reached when the content is not what the descriptor says: who reads to
+    the end has read what was promised.
     """
-    return cast("BinaryIO", io.BufferedReader(_Arriving(session, ask, scopes, descriptor), _BUFFER_BYTES))
+    return cast("BinaryIO", io.BufferedReader(_Arriving(sources, descriptor, passed_over), _BUFFER_BYTES))
 
 
 class _Arriving(io.RawIOBase):
-    def __init__(self, session: Session, ask: Ask, scopes: tuple[Scope, ...], descriptor: Descriptor) -> None:
+    def __init__(self, sources: Sequence[Source], descriptor: Descriptor, passed_over: PassedOver) -> None:
         super().__init__()
-        self._session = session
-        self._ask = ask
-        self._scopes = scopes
+        self._source, *self._others = sources
+        self._passed_over = passed_over
+        self._given = False
         self._descriptor = descriptor
         self._sha256 = hashlib.sha256()
         self._position_bytes = 0
@@ -57,7 +75,8 @@ class _Arriving(io.RawIOBase):
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override] # io passes nothing else
         while not self._piece and not self._ended:
-            self._piece = memoryview(persist(self._next, budget=self._session.budget, patience=self._session.patience))
+            self._piece = memoryview(self._more())
+            self._given = True
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]
         self._piece = self._piece[count:]
@@ -67,15 +86,39 @@ class _Arriving(io.RawIOBase):
         self._connection.close()
         super().close()
 
+    def _more(self) -> bytes:
+        """The next piece, from the first source that gives one."""
+        while True:
+            session = self._source.session
+            try:
+                return persist(self._next, budget=session.budget, patience=session.patience)
+            except RegistryError as error:
+                if not self._others:
+                    raise
+                self._move(error)
+            except ContentInvalid as error:
+                # what was handed on cannot be called back
+                if not self._others or self._given:
+                    raise
+                self._sha256, self._position_bytes, self._ended = hashlib.sha256(), 0, False
+                self._move(error)
+
+    def _move(self, error: CargoshipError) -> None:
+        """Go on elsewhere."""
+        self._passed_over(self._source.session.registry, error)
+        self._connection.close()
+        self._source, *self._others = self._others
+        self._chunks, self._version, self._ranges = None, None, True
+
     def _next(self) -> bytes:
-        self._session.budget.check()
+        self._source.session.budget.check()
         try:
             chunks = self._chunks or self._connect()
             piece = next(chunks, b"")
         except ConnectionBroken as broken:
             self._chunks = None
             self._connection.close()
-            raise self._session.broken(broken, self._ask) from broken
+            raise self._source.session.broken(broken, self._source.ask) from broken
         self._sha256.update(piece)
         self._position_bytes += len(piece)
         promised = self._descriptor
@@ -86,19 +129,19 @@ class _Arriving(io.RawIOBase):
             found = (self._position_bytes, self._sha256.hexdigest())
             wrong = wrong or found != (promised.size_bytes, promised.digest.hex)
         if wrong:
-            registry = self._session.registry
-            raise ContentInvalid(f"{registry} gave other content than {promised.digest} for {self._ask.what}")
+            registry = self._source.session.registry
+            raise ContentInvalid(f"{registry} gave other content than {promised.digest} for {self._source.ask.what}")
         return piece
 
     def _expected(self, start: int) -> tuple[int, ...]:
         return (_OK, _PARTIAL, _NOT_SATISFIABLE) if start and self._ranges else (_OK, _PARTIAL)
 
     def _connect(self) -> Iterator[bytes]:
-        ask, start = self._ask, self._position_bytes
+        session, ask, start = self._source.session, self._source.ask, self._position_bytes
         if start and self._ranges:
             same = {} if self._version is None else {"If-Range": self._version}
             ask = replace(ask, headers={**ask.headers, "Range": f"bytes={start}-", **same})
-        response = self._connection.enter_context(self._session.once(ask, self._scopes, ok=self._expected(start)))
+        response = self._connection.enter_context(session.once(ask, self._source.scopes, ok=self._expected(start)))
         if response.status == _NOT_SATISFIABLE:
             # the whole is asked for, and what is known already is passed over
             self._connection.close()
@@ -109,7 +152,7 @@ class _Arriving(io.RawIOBase):
         self._chunks = response.chunks()
         if response.status == _PARTIAL:
             if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
-                raise ContentInvalid(f"{self._session.registry} gave other bytes than were asked for: {ask.what}")
+                raise ContentInvalid(f"{session.registry} gave other bytes than were asked for: {ask.what}")
         elif start:
             self._chunks = _without(self._chunks, start)
         return self._chunks

@@ -23,10 +23,12 @@ from cargoship.registry.proxies import proxy_for
         ("named:5000", "http://named:5000"),
         ("whole-host:1", "http://whole-host:1"),
         ("named:5001", "https://named:5001"),
+        ("a.corp.example:1", "http://a.corp.example:1"),
+        ("corp.example", "https://corp.example"),
     ],
 )
 def test_plain_http_is_for_loopback_and_for_named_hosts(registry: str, url: str) -> None:
-    assert base_url(registry, insecure=("named:5000", "whole-host")) == url
+    assert base_url(registry, insecure=("named:5000", "whole-host", "*.corp.example")) == url
 
 
 def test_insecure_hosts_come_from_one_variable() -> None:
