@@ -67,6 +67,35 @@ class UnitFinished:
 
 
 @dataclass(frozen=True)
+class UnitsRestored:
+    """Compiled units were put where cargo finds them."""
+
+    restored: int
+    """How many were put there."""
+    found: int
+    """How many the cache has, with those that lay there already."""
+    total: int
+    """How many the build has."""
+    size_bytes: int
+    """Bytes of what was put there."""
+    seconds: float
+    spared_s: float
+    """What compiling them once took, all together."""
+
+
+@dataclass(frozen=True)
+class UnitsKept:
+    """What was compiled is in the cache: `waited_s` is how long nothing else was done."""
+
+    units: int
+    packs: int
+    size_bytes: int
+    """Bytes that were sent."""
+    seconds: float
+    waited_s: float
+
+
+@dataclass(frozen=True)
 class ToolOutput:
     """A line that cargo or another tool wrote to its standard error, as it wrote it (colours included)."""
 
@@ -105,6 +134,8 @@ Event = (
     | PhaseEnded
     | CompileProgress
     | UnitFinished
+    | UnitsRestored
+    | UnitsKept
     | ToolOutput
     | LayerAssembled
     | BlobPushed

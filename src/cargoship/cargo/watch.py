@@ -23,6 +23,11 @@ class Watched:
     stderr: str
 
     @property
+    def messages(self) -> tuple[Artifact | BuildScriptRun, ...]:
+        """What cargo said of all of them."""
+        return (*self.units, *self.scripts)
+
+    @property
     def summary(self) -> str:
         """How many units there were."""
         fresh = sum(unit.fresh for unit in self.units)

@@ -124,6 +124,12 @@ def driver() -> Path:
     return Path(str(resources.files("cargoship.toolchain") / "scripts" / "driver.py"))
 
 
+def wrapper_identity(triple: str, row: Row) -> str:
+    """Text that changes when what the wrappers of a target do changes."""
+    texts = sorted(_files([(triple, row)]).items())
+    return Digest.of("\0".join(f"{name}\0{text}" for name, text in texts).encode()).short
+
+
 def _files(rows: Sequence[tuple[str, Row]]) -> dict[str, str]:
     files = {RUSTC: _script({}, "rustc")}
     for triple, row in rows:

@@ -12,7 +12,7 @@ from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.depinfo import NotKept
-from cargoship.unitcache.folders import BuildDir, UnitFolder
+from cargoship.unitcache.folders import BuildDir, UnitFolder, written_to
 from cargoship.unitcache.inputs import inputs_of, manifests_of, package_root
 from cargoship.unitcache.key import Lock, Surroundings, base_of, identity_of, is_pinned, key_of, name_of, parts_of
 from cargoship.unitcache.local import Contents
@@ -33,7 +33,7 @@ class CapturedUnit:
     place: str
     """Its fingerprint's folder, relative to the build directory."""
     files: tuple[str, ...]
-    """Relative to the build directory, in the order in which they are to be put there."""
+    """Relative to the build directory, in the order in which they are to be put there; empty folders are among them."""
     seconds: float
     fresh: bool
     """cargo found it there."""
@@ -102,16 +102,18 @@ def capture(
 def output_of(root: Path, files: Iterable[str], folder: UnitFolder) -> Digest:
     """What a unit has for those that depend on it: all but cargo's notes. Raises OSError."""
     sha = hashlib.sha256()
-    own = str(root / folder.out_dir).encode()
+    own = written_to(root, folder)
     for name in sorted(files):
         if name.startswith(folder.fingerprint + "/") or name.endswith(".d") or _is_note(name, folder):
             continue
         sha.update(f"{len(name)}:{name}=".encode("utf-8", "surrogateescape"))
-        if name == folder.said:
+        if (root / name).is_symlink():
+            sha.update(os.fsencode((root / name).readlink()))
+        elif (root / name).is_dir():
+            continue
+        elif name == folder.said:
             content = (root / name).read_bytes().replace(own, b"")
             sha.update(hashlib.sha256(content).digest())
-        elif (root / name).is_symlink():
-            sha.update(os.fsencode((root / name).readlink()))
         else:
             with (root / name).open("rb") as stream:
                 sha.update(Digest.of_stream(stream)[0].hex.encode())

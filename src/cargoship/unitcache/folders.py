@@ -53,6 +53,14 @@ class UnitFolder:
         return f"{self.profile}/build/{self.package}-{self.hash}/output"
 
 
+def written_to(root: Path, folder: UnitFolder) -> bytes:
+    """The folder that a build script was given to write to: another one than now, if its files come from elsewhere."""
+    try:
+        return (root / f"{folder.said.rpartition('/')[0]}/root-output").read_bytes() or b"\0"
+    except FileNotFoundError:
+        return str(root / folder.out_dir).encode()
+
+
 def hash_in(path: Path) -> str | None:
     """The hash of the unit that a file is of, where its path tells."""
     found = _IN_PATH.findall(path.as_posix())
@@ -133,11 +141,15 @@ class BuildDir:
         return sorted(set(made), key=weight)
 
     def _below(self, place: str) -> Iterator[str]:
-        for entry in _entries(self.root / place):
+        entries = _entries(self.root / place)
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from self._below(f"{place}/{entry.name}")
             else:
                 yield f"{place}/{entry.name}"
+        # a folder that a script writes nothing into is looked for all the same
+        if not entries and (self.root / place).is_dir():
+            yield place
 
 
 def is_fingerprint(name: str) -> bool:

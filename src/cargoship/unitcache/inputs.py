@@ -16,7 +16,7 @@ from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info
-from cargoship.unitcache.folders import UnitFolder
+from cargoship.unitcache.folders import UnitFolder, written_to
 from cargoship.unitcache.local import BUILD_DIR, WORKSPACE, Contents
 from cargoship.unitcache.matching import Matched
 
@@ -121,8 +121,8 @@ def _pins(
     if unit.runs:
         for name in _words_of_script(matched.folder, files, pinned=pinned):
             # cargo itself puts another folder in the place of the script's own, but only in what the script has said
-            own = str(build / matched.folder.out_dir) if name == matched.folder.said else "\0"
-            pins.look((build / name).read_bytes().replace(own.encode(), b""))
+            own = written_to(build, matched.folder) if name == matched.folder.said else b"\0"
+            pins.look((build / name).read_bytes().replace(own, b""))
         return pins.found
     for name in files:
         if name.endswith(".d"):

@@ -40,6 +40,8 @@ class Compilers:
     """By triple, the host's among them: its standard library, as rustc's lib/rustlib/<triple>."""
     tools: Mapping[str, str] = field(default_factory=dict)
     """By triple: what compiles C and links there, in words that say its version."""
+    through: str = ""
+    """What starts cargo, where that has a say in cargo's fingerprints."""
 
 
 def look_around(
@@ -67,7 +69,7 @@ def look_around(
     found = Surroundings(
         root=str(root),
         rustc=compilers.rustc.strip(),
-        cargo=" ".join([version.result().strip(), *_unstable(env)]),
+        cargo=" ".join(filter(None, [version.result().strip(), *_unstable(env), compilers.through])),
         host=compilers.host,
         libraries=libraries,
         tools={**dict.fromkeys(triples, ""), **compilers.tools},

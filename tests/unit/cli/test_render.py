@@ -25,6 +25,8 @@ from cargoship.events import (
     PhaseStarted,
     ToolOutput,
     UnitFinished,
+    UnitsKept,
+    UnitsRestored,
     Written,
 )
 
@@ -63,6 +65,14 @@ def plain(events: Iterable[Event], *, verbosity: int = 0, colour: bool = False) 
         (Written("OCI layout", "target/x"), 0, "       Wrote OCI layout target/x"),
         (LayerAssembled("bin", "sha256:ab", 9), 1, "       Layer bin, 9 B sha256:ab"),
         (BlobPushed("sha256:ab", 999, "exists"), 1, "      Exists sha256:ab 999 B"),
+        (UnitsRestored(0, 0, 12, 0, 0.2, 0), 3, ""),
+        (
+            UnitsRestored(11, 11, 12, 2_500_000, 0.2, 75),
+            0,
+            "    Restored 11 of 12 units, 2.5 MB in 0.2s, which took 1m 15s to compile",
+        ),
+        (UnitsKept(1, 1, 90, 2.0, 0.1), 0, "        Kept 1 unit, 90 B in 2.0s"),
+        (UnitsKept(2, 1, 90, 2.0, 1.5), 0, "        Kept 2 units, 90 B in 2.0s, waited for 1.5s"),
         (UnitFinished("serde", "serde_derive", fresh=True), 2, "       Fresh serde (serde_derive)"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str | int) else None,

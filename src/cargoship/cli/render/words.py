@@ -18,6 +18,8 @@ from cargoship.events import (
     PhaseStarted,
     ToolOutput,
     UnitFinished,
+    UnitsKept,
+    UnitsRestored,
     Written,
 )
 
@@ -28,6 +30,7 @@ COLUMN = 12
 _KILO = 1000
 _MINUTE_S = 60
 _TENTHS_BELOW_S = 10
+_WORTH_TELLING_S = 0.5
 
 # what a phase is called while it runs and when it is over
 _PHASES: dict[str, tuple[str, str]] = {
@@ -88,7 +91,7 @@ def running(phase: str, detail: str) -> tuple[str, str]:
     return word, detail or _SUBJECTS.get(phase, "")
 
 
-def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: PLR0911 - one for each event
+def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: C901, PLR0911 - one for each event
     """The line that an event is worth at a verbosity; None for one that is not told in a line of its own."""
     match event:
         case Note(text=text, level=level):
@@ -108,6 +111,15 @@ def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: 
         case UnitFinished(package=package, target=target, fresh=fresh):
             word = "Fresh" if fresh else "Finished"
             return status(word, f"{package} ({target})", paint) if verbosity > 1 else None
+        case UnitsRestored(restored=restored, total=total, size_bytes=size_bytes, seconds=seconds, spared_s=spared):
+            if not restored:
+                return None
+            about = f"{restored} of {count(total, 'unit')}, {size(size_bytes)} in {duration(seconds)}"
+            saved = f", which took {duration(spared)} to compile" if spared >= 1 else ""
+            return status("Restored", about + saved, paint)
+        case UnitsKept(units=units, size_bytes=size_bytes, seconds=seconds, waited_s=waited_s):
+            waited = f", waited for {duration(waited_s)}" if waited_s >= _WORTH_TELLING_S else ""
+            return status("Kept", f"{count(units, 'unit')}, {size(size_bytes)} in {duration(seconds)}{waited}", paint)
         case PhaseStarted() | CompileProgress():
             return None
 

@@ -1,0 +1,104 @@
+"""The cache around one build: units are put in place before cargo starts, and kept beside what follows it.
+
+Whatever goes wrong here is a note of one line. The build goes on and compiles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.cargo.watch import Watched
+from cargoship.errors import CargoshipError
+from cargoship.events import Emit, Level, Note, UnitsKept, UnitsRestored
+from cargoship.process import Command, Runner
+from cargoship.unitcache.build import Build
+from cargoship.unitcache.restore import Restored, restore
+from cargoship.unitcache.save import Kept, save
+from cargoship.unitcache.store import Store
+from cargoship.unitcache.surroundings import Compilers
+
+_TOLD_S = 0.5
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a build is: the workspace's folder, cargo's folder for what is between, and the lock file."""
+
+    root: Path
+    build_dir: Path
+    lock: Path | None = None
+
+
+@dataclass
+class Units:
+    """One build's use of a store."""
+
+    store: Store
+    workspace: Workspace
+    runner: Runner
+    scratch: Path
+    emit: Emit
+    restored: Restored | None = None
+    kept: Kept | None = None
+    _saving: threading.Thread | None = field(default=None, repr=False)
+
+    def restore(self, command: Command, *, env: Mapping[str, str], compilers: Compilers) -> None:
+        """Fill the build directory; `env` is the environment as the user has set it."""
+        where = self.workspace
+        build = Build(command, env, where.root, where.build_dir, where.lock, compilers)
+        try:
+            self.restored = restore(build, self.store, runner=self.runner, emit=self.emit)
+        except (CargoshipError, OSError) as error:
+            # where cargo cannot tell its units it cannot compile them either, and will say so
+            self.emit(Note(f"the unit cache is not used: {error}", Level.VERBOSE))
+            return
+        found = self.restored
+        total, hits = len(found.graph.units), len(found.resolution.hits)
+        spared = sum(entry.seconds for entry in found.placed.values())
+        self.emit(UnitsRestored(len(found.placed), hits, total, found.size, found.seconds, spared))
+
+    def keep(self, done: Watched) -> None:
+        """Begin to keep what was compiled; what a failed build has compiled too."""
+        if self.restored is None:
+            return
+        self._saving = threading.Thread(target=self._save, args=(self.restored, done), name="units", daemon=True)
+        self._saving.start()
+
+    def settle(self) -> None:
+        """Wait until everything is kept, and say so if that takes long."""
+        if self._saving is None:
+            return
+        started = time.monotonic()
+        self._saving.join(_TOLD_S)
+        if self._saving.is_alive():
+            self.emit(Note(f"waiting for the unit cache {self.store.name}"))
+            self._saving.join()
+        if self.kept is not None and self.kept.units:
+            kept = self.kept
+            self.emit(UnitsKept(kept.units, kept.packs, kept.size, kept.seconds, time.monotonic() - started))
+
+    def _save(self, restored: Restored, done: Watched) -> None:
+        try:
+            self.kept = save(restored, done.messages, self.store, scratch=self.scratch, emit=self.emit)
+        except CargoshipError as error:
+            self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error.message}", Level.WARNING))
+        except OSError as error:
+            self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error}", Level.WARNING))
+
+
+@contextlib.contextmanager
+def settled(units: Units | None) -> Iterator[None]:
+    """What was compiled is kept when the block is done, also when it failed; who interrupts does not wait."""
+    try:
+        yield
+    except CargoshipError:
+        if units is not None:
+            units.settle()
+        raise
+    if units is not None:
+        units.settle()

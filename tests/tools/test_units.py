@@ -1,0 +1,160 @@
+"""Units are restored into an empty build directory of a fresh checkout: cargo compiles what had to be, and no more."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cargoship.unitcache.directory import DirectoryStore
+from support.cargo_units import Change, Workshop, edit
+from support.programs import run
+from support.unit_projects import SAYS, write_workspace
+
+pytestmark = pytest.mark.tools
+
+APP = ("app bin",)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A change, and what cargo has to compile after it; build scripts that run again are in `runs`."""
+
+    name: str
+    compiled: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
+    arguments: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    says: str = SAYS
+
+
+def manifest(package: str, old: str, new: str) -> Change:
+    return edit(f"{package}/Cargo.toml", old, new)
+
+
+LIBRARY = edit("helper/src/lib.rs", "pub fn", "#[inline(never)]\npub fn")
+MACRO = edit("maker/src/lib.rs", "pub fn", "/**/pub fn")
+
+ROWS = [
+    Row("nothing", ()),
+    Row("what is not compiled", (), (edit("helper/README.md", "nothing", "something"),)),
+    Row("a comment in a manifest", (), (edit("Cargo.toml", "[workspace]", "# more\n[workspace]"),)),
+    Row("code of the program", APP, (edit("app/src/main.rs", "{MADE}", "{MADE}!"),), says="hello 3 yes 3!\n"),
+    Row(
+        "code of a library",
+        ("app bin", "helper lib"),
+        (LIBRARY,),
+    ),
+    Row(
+        "an included file",
+        ("app bin", "helper lib"),
+        (edit("helper/src/text.txt", "hello", "bye"),),
+        says="bye 3 yes 3\n",
+    ),
+    Row(
+        "code of a macro",
+        ("app bin", "maker proc-macro", "maker proc-macro"),
+        (MACRO,),
+    ),
+    Row(
+        "C code",
+        ("app bin", "native-sys lib"),
+        (edit("native-sys/native.c", "a + b", "a - b"),),
+        says="hello -1 yes 3\n",
+    ),
+    Row(
+        "a build script",
+        ("app bin", "app custom-build"),
+        (edit("app/build.rs", "u8 = 3", "u8 = 4"),),
+        says="hello 3 yes 4\n",
+    ),
+    Row("the program's version", ("app bin", "app custom-build"), (manifest("app", '"0.1.0"', '"0.2.0"'),)),
+    Row("a library's version", ("app bin", "helper lib"), (manifest("helper", '"0.1.0"', '"0.2.0"'),)),
+    Row("a feature", ("app bin", "app custom-build", "helper lib"), arguments=("--features", "app/loud")),
+    Row(
+        "a dependency more",
+        ("app bin", "cfg-if lib", "helper lib"),
+        (manifest("helper", "itoa", 'cfg-if = "1"\nitoa'),),
+    ),
+    Row("a dependency less", ("app bin", "helper lib"), (manifest("helper", 'itoa = "=1.0.17"', ""),)),
+    Row(
+        "a dependency upgraded",
+        ("app bin", "helper lib", "itoa lib"),
+        (manifest("helper", "=1.0.17", "=1.0.18"), manifest("app", "=1.0.17", "=1.0.18")),
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Cooked:
+    """A workspace that was built once, and the store that it filled."""
+
+    source: Path
+    store: Path
+
+
+@pytest.fixture(scope="session")
+def cooked(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
+    source = write_workspace(tmp_path_factory.mktemp("units") / "source")
+    store = tmp_path_factory.mktemp("store")
+    workshop = Workshop(tmp_path_factory.mktemp("first"), DirectoryStore(store))
+    first = workshop.build(workshop.checkout(source, "first"))
+    assert not first.restored.placed
+    assert dict(first.kept.capture.refused) == {}
+    assert first.kept.units == len(first.restored.graph.units)
+    # as a project has it
+    shutil.copy(workshop.folder / "first" / "Cargo.lock", source)
+    return Cooked(source, store)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.replace(" ", "-"))
+def test_only_what_had_to_be_is_compiled(cooked: Cooked, tmp_path: Path, row: Row) -> None:
+    shutil.copytree(cooked.store, tmp_path / "store")
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"), ("--release", *row.arguments), row.env)
+    done = workshop.build(workshop.checkout(cooked.source, "again", *row.changes))
+    assert done.compiled == row.compiled
+    assert run(done.programs["app"]).stdout == row.says
+    again = workshop.build(workshop.checkout(cooked.source, "third", *row.changes))
+    assert again.compiled == ()
+    assert again.kept.units == 0
+    assert run(again.programs["app"]).stdout == row.says
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """Where and how cargo builds."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+NEW_LAYOUT = {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT": "true"}
+KITCHENS = [
+    Kitchen("new layout", ("--release",), NEW_LAYOUT),
+    Kitchen("build-dir", ("--release",), {"CARGO_BUILD_BUILD_DIR": "between"}),
+    Kitchen("both", ("--profile", "test"), {**NEW_LAYOUT, "CARGO_BUILD_BUILD_DIR": "{workspace-root}/between"}),
+    Kitchen("host as a target", ("--release", "--target", "x86_64-unknown-linux-gnu")),
+    Kitchen("dev", ("--workspace", "--all-targets")),
+]
+
+
+@pytest.mark.parametrize("kitchen", KITCHENS, ids=lambda kitchen: kitchen.name.replace(" ", "-"))
+def test_every_layout_of_the_build_directory(cooked: Cooked, tmp_path: Path, kitchen: Kitchen) -> None:
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"), kitchen.arguments, kitchen.env)
+    place = workshop.checkout(cooked.source, "place")
+    first = workshop.build(place)
+    assert dict(first.kept.capture.refused) == {}
+    shutil.rmtree(place)
+    # units of a profile with debug information name the folder: the same one is filled again
+    again = workshop.build(workshop.checkout(cooked.source, "place"))
+    assert again.compiled == ()
+    assert len(again.restored.placed) == len(first.restored.graph.units)
+    assert run(again.programs["app"]).stdout == SAYS
+    shutil.rmtree(place)
+    edited = workshop.build(workshop.checkout(cooked.source, "place", LIBRARY))
+    assert set(edited.compiled) <= {"app bin", "helper lib"}
+    assert "helper lib" in edited.compiled
