@@ -6,6 +6,7 @@ import enum
 import json
 import shutil
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Required, Self, TypedDict
 
@@ -30,6 +31,7 @@ from cargoship.registry.wire import Ask
 _OK = 200
 _CREATED = 201
 _ACCEPTED = 202
+_PARTIAL = 206
 _NO_CONTENT = 204
 _NOT_FOUND = 404
 _KNOWN_TYPES = INDEX_TYPES | MANIFEST_TYPES
@@ -210,6 +212,23 @@ class RegistryClient:
     def blob_source(self, repository: str, digest: Digest) -> Source:
         """Where a blob is read."""
         return Source(self._session, self._blob_ask(repository, digest), self._scopes(repository))
+
+    def blob_range(self, repository: str, descriptor: Descriptor, offset_bytes: int, length_bytes: int) -> bytes:
+        """A part of a blob, in memory. Not verified, for the digest is that of the whole.
+
+        Also raises ContentInvalid where the registry gives something else than was asked for, such as all of it.
+        """
+        last = offset_bytes + length_bytes - 1
+        ask = self._blob_ask(repository, descriptor.digest)
+        ask = replace(ask, headers={**ask.headers, "Range": f"bytes={offset_bytes}-{last}"})
+        response, data = self._session.content(
+            ask, self._scopes(repository), limit_bytes=length_bytes, ok=(_OK, _PARTIAL)
+        )
+        whole = response.status == _OK and offset_bytes == 0 and length_bytes == descriptor.size_bytes
+        right = response.headers.get("content-range", "").startswith(f"bytes {offset_bytes}-{last}/")
+        if len(data) != length_bytes or not (whole or right):
+            raise ContentInvalid(f"{self.registry} gave other bytes than were asked for: {ask.what}")
+        return data
 
     def download(self, repository: str, descriptor: Descriptor, path: Path) -> None:
         """A blob of any size into a file, which appears once all of it is verified; also raises OutputError."""

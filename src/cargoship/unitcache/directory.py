@@ -75,16 +75,12 @@ class DirectoryStore:
 
     def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
         """See Store."""
-        return self.forget(packs, change, ())
-
-    def forget(self, packs: Sequence[Pack], change: Callable[[Index], Index], dead: Collection[Digest]) -> Saved:
-        """See Store."""
         if not self.writable:
             raise CacheUnavailable(f"{self.name} may not be written")
         with self._writing(), self._locked():
             index = self.load()
             sent = [pack for pack in packs if self._put(pack)]
-            index = change(index.with_packs({pack.digest: pack.info for pack in packs})).without_packs(dead)
+            index = change(index.with_packs({pack.digest: pack.info for pack in packs}))
             index = self._with_room(index)
             self._write_index(index)
             self._remove_strangers(index.packs)

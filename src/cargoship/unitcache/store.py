@@ -6,7 +6,7 @@ could not be read is missed, what could not be written is compiled again next ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,7 +46,7 @@ class Store(Protocol):
 
     @property
     def writable(self) -> bool:
-        """Whether `save` and `forget` do anything."""
+        """Whether `save` may be called."""
         ...
 
     def load(self) -> Index:
@@ -61,10 +61,7 @@ class Store(Protocol):
         """Send packs, then change the index, as often as it takes: what others saved meanwhile stays.
 
         `change` is given the newest index, in which `packs` are known already, and may be called several times. The
-        packs' files may be taken away (renamed) by the store.
+        packs' files may be taken away (renamed) by the store. Packs that the changed index does not know any more are
+        removed, sooner or later.
         """
-        ...
-
-    def forget(self, packs: Sequence[Pack], change: Callable[[Index], Index], dead: Collection[Digest]) -> Saved:
-        """For a collection of garbage: as `save`; the packs `dead` are gone afterwards, and their entries."""
         ...

@@ -1,0 +1,120 @@
+"""Frames of a pack that is in a registry: from one stream where most of it is wanted, else by ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import BinaryIO, Self
+
+from cargoship.errors import ContentInvalid
+from cargoship.oci.descriptor import Descriptor
+from cargoship.registry.client import RegistryClient
+from cargoship.unitcache.index import Entry
+
+_GAP_BYTES = 256 * 1024
+"""What is read and thrown away rather than asking once more."""
+_SKIP_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """Bytes of a pack that are asked for at once."""
+
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """The first byte after them."""
+        return self.offset + self.length
+
+
+def runs(wanted: Sequence[Entry]) -> list[Run]:
+    """What to ask for, to get these frames with few requests and little that is of no use."""
+    found: list[Run] = []
+    for entry in sorted(wanted, key=lambda entry: entry.offset):
+        end = entry.offset + entry.length
+        if found and entry.offset - found[-1].end <= _GAP_BYTES:
+            last = found.pop()
+            found.append(Run(last.offset, max(last.end, end) - last.offset))
+        else:
+            found.append(Run(entry.offset, entry.length))
+    return found
+
+
+class RemotePack:
+    """A `Source`: frames must be asked for in the order of their offsets."""
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        repository: str,
+        pack: Descriptor,
+        wanted: Sequence[Entry],
+        asking: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._client = client
+        self._repository = repository
+        self._pack = pack
+        self._asking = asking
+        self._runs = runs(wanted)
+        # a single stream is one request, and goes on by itself where a connection broke
+        self._whole = sum(run.length for run in self._runs) * 2 > pack.size_bytes
+        self._open = ExitStack()
+        self._stream: BinaryIO | None = None
+        self._position = 0
+        self._run: Run | None = None
+        self._data = b""
+
+    def __enter__(self) -> Self:
+        """The source itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the connection."""
+        self._open.close()
+
+    def frame(self, entry: Entry) -> bytes:
+        """See Source."""
+        with self._asking():
+            if self._whole:
+                return self._from_stream(entry)
+            return self._from_range(entry)
+
+    def _from_stream(self, entry: Entry) -> bytes:
+        if self._stream is None or entry.offset < self._position:
+            self._open.close()
+            self._stream = self._open.enter_context(self._client.open_blob(self._repository, self._pack))
+            self._position = 0
+        for piece in _pieces(entry.offset - self._position):
+            self._read(piece)
+        return self._read(entry.length)
+
+    def _read(self, length: int) -> bytes:
+        assert self._stream is not None  # noqa: S101 - opened by the caller
+        data = self._stream.read(length)
+        self._position += len(data)
+        if len(data) != length:
+            raise ContentInvalid(f"the pack sha256:{self._pack.digest.short} is cut off")
+        return data
+
+    def _from_range(self, entry: Entry) -> bytes:
+        run = next(run for run in self._runs if run.offset <= entry.offset < run.end)
+        if run != self._run:
+            self._data = b""
+            try:
+                self._data = self._client.blob_range(self._repository, self._pack, run.offset, run.length)
+            except ContentInvalid:
+                # a registry without ranges
+                self._whole = True
+                return self._from_stream(entry)
+            self._run = run
+        start = entry.offset - run.offset
+        return self._data[start : start + entry.length]
+
+
+def _pieces(length: int) -> Iterator[int]:
+    while length > 0:
+        yield min(length, _SKIP_BYTES)
+        length -= _SKIP_BYTES

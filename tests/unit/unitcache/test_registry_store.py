@@ -1,0 +1,261 @@
+"""A cache in a registry: nothing lost whoever saves at once, one line when the registry fails."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cargoship.errors import CacheUnavailable
+from cargoship.oci.reference import Reference
+from cargoship.registry.client import Access
+from cargoship.registry.exchange import Request
+from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
+from cargoship.testing.contents import Contents
+from cargoship.unitcache.index import Index, PlanEntry
+from cargoship.unitcache.registry import RegistryStore
+from cargoship.unitcache.unpacking import restore
+from support.images import small_index
+from support.pushing import client_of
+from support.units import adding, key_of, packed, tree, unit_files
+
+HOST = "registry.example"
+
+
+def new_registry(contents: Contents | None = None) -> InMemoryRegistry:
+    return InMemoryRegistry(contents=contents, address=f"https://{HOST}")
+
+
+class Turns:
+    """A transport whose requests come in an order that `chooser` decides: one thread moves at a time."""
+
+    def __init__(self, registry: InMemoryRegistry, seed: int) -> None:
+        self._inner = InMemoryTransport(registry)
+        self._random = random.Random(seed)  # noqa: S311 - no secret
+        self._lock = threading.Lock()
+
+    def send(self, request: Request) -> object:
+        # a thread that stands still while others go on is what loses updates
+        with self._lock:
+            wait_s = self._random.choice((0, 0, 0.0002, 0.001, 0.002))
+        time.sleep(wait_s)
+        return self._inner.send(request)
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def store_of(
+    registry: InMemoryRegistry, *, seed: int = 0, text: str = f"{HOST}/me/app:cache"
+) -> Iterator[RegistryStore]:
+    def connect(access: Access):  # type: ignore[no-untyped-def] # noqa: ANN202
+        return client_of(HOST, access=access, transport=Turns(registry, seed))  # type: ignore[arg-type]
+
+    store = RegistryStore(Reference.parse(text), connect)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def plan(name: str, *units: str) -> Callable[[Index], Index]:
+    return lambda index: index.with_plan(PlanEntry(key_of(name), tuple(key_of(unit) for unit in units), saved_at=1))
+
+
+def save(store: RegistryStore, scratch: Path, names: list[str]) -> Index:
+    packs = packed(scratch, {name: unit_files(name) for name in names})
+    add = adding(packs, names)
+    return store.save(packs, lambda index: plan("+".join(names), *names)(add(index))).index
+
+
+def names_in(index: Index) -> set[str]:
+    return {entry.name for entry in index.entries.values()}
+
+
+def test_what_is_saved_is_found_by_another_machine(tmp_path: Path) -> None:
+    registry = new_registry()
+    with store_of(registry) as store:
+        assert store.load() == Index()
+        save(store, tmp_path / "a", ["serde", "rand"])
+        save(store, tmp_path / "b", ["syn"])
+    with store_of(registry) as store:
+        index = store.load()
+        assert names_in(index) == {"serde", "rand", "syn"}
+        assert list(index.plans) == sorted(index.plans, key=lambda key: key.hex)
+        done = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    assert not done.failed
+    expected = {path: data for name in ("serde", "rand", "syn") for path, data in unit_files(name).items()}
+    assert tree(tmp_path / "target") == expected
+
+
+def test_a_cache_is_a_plain_manifest(tmp_path: Path) -> None:
+    registry = new_registry()
+    with store_of(registry) as store:
+        index = save(store, tmp_path / "a", ["serde"])
+        client = client_of(HOST, transport=Turns(registry, 0))  # type: ignore[arg-type]
+        from cargoship.oci.manifest import decode_manifest  # noqa: PLC0415
+
+        manifest = decode_manifest(client.manifest("me/app", "cache").data)
+    assert [layer.digest for layer in manifest.layers] == list(index.packs)
+    assert manifest.config.media_type == "application/vnd.cargoship.cache.index.v1+zstd"
+
+
+def test_the_second_save_sends_only_what_is_new(tmp_path: Path) -> None:
+    registry = new_registry()
+    with store_of(registry) as store:
+        save(store, tmp_path / "a", ["serde"])
+        registry.calls.clear()
+        save(store, tmp_path / "b", ["serde"])
+    assert [call.method for call in registry.calls if call.method in {"PUT", "POST", "PATCH"}] == []
+
+
+def save_at_once(registry: InMemoryRegistry, tmp_path: Path, seed: int, groups: list[list[str]]) -> None:
+    def run(number: int) -> None:
+        with store_of(registry, seed=seed * 10 + number) as store:
+            save(store, tmp_path / f"scratch-{seed}-{number}", groups[number])
+
+    with ThreadPoolExecutor(len(groups)) as pool:
+        for future in [pool.submit(run, number) for number in range(len(groups))]:
+            future.result()
+
+
+@pytest.mark.parametrize("immutable", [False, True], ids=["tags that move", "tags that never move"])
+def test_two_that_save_at_once_lose_nothing_a_hundred_times(tmp_path: Path, immutable: bool) -> None:  # noqa: FBT001
+    for seed in range(100):
+        registry = new_registry(contents=Contents(immutable_tags=immutable))
+        # one of them may have nothing that the other one has not
+        groups = [["serde", "rand"], ["rand"] if seed % 4 == 0 else ["syn", "rand"]]
+        save_at_once(registry, tmp_path, seed, groups)
+        with store_of(registry) as store:
+            index = store.load()
+        assert names_in(index) == {name for group in groups for name in group}, seed
+        assert len(index.plans) == 2, seed
+
+
+def test_six_that_save_at_once_lose_nothing(tmp_path: Path) -> None:
+    registry = new_registry()
+    groups = [[f"crate{number}", "shared"] for number in range(6)]
+    save_at_once(registry, tmp_path, 1, groups)
+    with store_of(registry) as store:
+        assert names_in(store.load()) == {name for group in groups for name in group}
+
+
+def test_immutable_tags_get_numbers(tmp_path: Path) -> None:
+    registry = new_registry(contents=Contents(immutable_tags=True))
+    with store_of(registry) as store:
+        for name in ("a", "b", "c"):
+            save(store, tmp_path / name, [name])
+        save(store, tmp_path / "d", ["c"])
+    assert sorted(registry.tags("me/app")) == ["cache-1", "cache-2", "cache-3", "cache-next"]
+    with store_of(registry) as store:
+        assert names_in(store.load()) == {"a", "b", "c"}
+
+
+def test_an_image_is_never_overwritten(tmp_path: Path) -> None:
+    from cargoship.events import ignore  # noqa: PLC0415
+    from cargoship.registry.push import push_index  # noqa: PLC0415
+
+    registry = new_registry()
+    client = client_of(HOST, transport=Turns(registry, 0))  # type: ignore[arg-type]
+    reference = Reference.parse(f"{HOST}/me/app")
+    push_index(client, small_index(tmp_path / "blobs"), reference=reference, tags=["cache"], emit=ignore)
+    before = registry.tags("me/app")
+    with store_of(registry) as store:
+        with pytest.raises(CacheUnavailable, match="is no cache, but another image") as raised:
+            store.load()
+        assert raised.value.hint == "give the cache a tag of its own"
+        with pytest.raises(CacheUnavailable):
+            save(store, tmp_path / "a", ["serde"])
+    assert registry.tags("me/app") == before
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("PUT", "/manifests/cache$", status=500, times=None),
+        Fault("PUT", "/manifests/cache-next$", status=503, times=None),
+        Fault("PATCH|PUT", "/blobs/uploads", cut_request=10, times=None),
+        Fault("POST", "/blobs/uploads", status=403, times=None),
+        Fault("GET", "/manifests/", cut_response=5, times=None),
+        Fault("GET", "/blobs/", corrupt=True, times=None),
+        Fault("HEAD", "/manifests/", status=401, times=None),
+    ],
+    ids=str,
+)
+def test_a_registry_that_fails_half_way_loses_nothing_that_was_there(tmp_path: Path, fault: Fault) -> None:
+    registry = new_registry()
+    with store_of(registry) as store:
+        save(store, tmp_path / "a", ["serde"])
+    registry.faults.append(fault)
+    with store_of(registry) as store, pytest.raises(CacheUnavailable) as raised:
+        save(store, tmp_path / "b", ["syn"])
+    assert "\n" not in raised.value.message
+    assert f"the cache {HOST}/me/app:cache" in raised.value.message
+    registry.faults.clear()
+    with store_of(registry) as store:
+        assert "serde" in names_in(store.load())
+        save(store, tmp_path / "c", ["syn"])
+        assert names_in(store.load()) == {"serde", "syn"}
+
+
+def test_a_registry_that_is_gone_is_asked_once(tmp_path: Path) -> None:
+    registry = new_registry()
+    with store_of(registry) as store:
+        index = save(store, tmp_path / "a", [f"crate{n}" for n in range(5)])
+        registry.faults.append(Fault("GET|HEAD", "/v2/", cut_response=0, times=None))
+        registry.calls.clear()
+        first = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+        asked = len(registry.calls)
+        with pytest.raises(CacheUnavailable):
+            store.load()
+        with pytest.raises(CacheUnavailable):
+            save(store, tmp_path / "b", ["syn"])
+    assert len(first.failed) == 5
+    assert len(registry.calls) == asked
+
+
+def test_packs_that_were_damaged_on_the_way_are_not_used(tmp_path: Path) -> None:
+    registry = new_registry()
+    with store_of(registry) as store:
+        index = save(store, tmp_path / "a", ["serde", "rand"])
+        registry.faults.append(Fault("GET", "/blobs/", corrupt=True, times=None))
+        done = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    assert done.failed
+    files = tree(tmp_path / "target")
+    assert all(files[path] == data for key in done.keys for path, data in unit_files(index.entries[key].name).items())
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
+def test_a_single_unit_costs_its_own_bytes(tmp_path: Path, ranges: bool) -> None:  # noqa: FBT001
+    registry = new_registry()
+    names = [f"crate{n}" for n in range(10)]
+    with store_of(registry) as store:
+        packs = packed(tmp_path / "a", {name: unit_files(name, 300_000) for name in names})
+        index = store.save(packs, adding(packs, names)).index
+        registry.calls.clear()
+        if not ranges:
+            registry.contents.read_blob = without_ranges(registry.contents)  # type: ignore[method-assign]
+        wanted = [index.entries[key_of("crate1")], index.entries[key_of("crate8")]]
+        done = restore(store, index, wanted, tmp_path / "target", stamp_ns=1)
+    assert done.keys == {entry.key for entry in wanted}, done.failed
+    if ranges:
+        asked = [call.headers["range"] for call in registry.calls if call.method == "GET"]
+        assert asked == [
+            f"bytes={entry.offset}-{entry.offset + entry.length - 1}"
+            for entry in sorted(wanted, key=lambda e: e.offset)
+        ]
+
+
+def without_ranges(contents: Contents):  # type: ignore[no-untyped-def] # noqa: ANN201
+    def read(call, name, reference):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+        call.headers.pop("range", None)
+        return Contents.read_blob(contents, call, name, reference)
+
+    return read
