@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import platformdirs
-
-from cargoship.debian.mirror import DEFAULT_SNAPSHOTS, Places
 from cargoship.events import Emit, ignore
 from cargoship.process import Runner
 from cargoship.registry.client import Access, RegistryClient
 from cargoship.registry.connect import connect, open_transport
 from cargoship.registry.exchange import Transport
 from cargoship.registry.known import KnownBlobs
+
+if TYPE_CHECKING:
+    from cargoship.debian.mirror import Places
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class Context:
     def cache_dir(self) -> Path:
         """CARGOSHIP_CACHE_DIR, else the user's cache folder."""
         named = self.env.get("CARGOSHIP_CACHE_DIR")
-        return self.cwd / named if named else platformdirs.user_cache_path("cargoship")
+        if named:
+            return self.cwd / named
+        import platformdirs  # noqa: PLC0415 - every command makes a context, few ask where the cache is
+
+        return platformdirs.user_cache_path("cargoship")
 
     @property
     def known(self) -> KnownBlobs:
@@ -45,6 +50,8 @@ class Context:
 
     def debian_places(self, mirror: str) -> Places:
         """Where Debian's packages are looked for, and whose signatures count."""
+        from cargoship.debian.mirror import DEFAULT_SNAPSHOTS, Places  # noqa: PLC0415 - a few bases alone need it
+
         snapshots, keys = (self.env.get(f"CARGOSHIP_DEBIAN_{name}") for name in ("SNAPSHOTS", "KEYS"))
         return Places(mirror, snapshots or DEFAULT_SNAPSHOTS, self.cwd / keys if keys else None)
 

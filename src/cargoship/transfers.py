@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cargoship.clock import Clock
 from cargoship.context import Context
 from cargoship.errors import UsageError
-from cargoship.inspection import Inspection, inspect_path, inspect_remote
 from cargoship.oci.reference import Reference
 from cargoship.platforms import row
 from cargoship.registry.copy import copy_image
@@ -15,9 +15,14 @@ from cargoship.registry.merge import merge_images
 from cargoship.registry.pull import fetch_index
 from cargoship.registry.push import Published
 
+if TYPE_CHECKING:
+    from cargoship.inspection import Inspection
+
 
 def inspect(target: str, context: Context) -> Inspection:
     """Look at an image: a layout's folder, an archive's file, or a reference in a registry."""
+    from cargoship.inspection import inspect_path, inspect_remote  # noqa: PLC0415 - reads archives too: not for copies
+
     path = context.cwd / target.removeprefix("oci:").removeprefix("oci-archive:").removeprefix("docker-archive:")
     if path.exists():
         return inspect_path(path)

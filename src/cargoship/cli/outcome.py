@@ -69,7 +69,7 @@ def finish_published(session: Session, published: Sequence[Published]) -> None:
     if session.json_progress:
         session.tell_result({"published": [_published_record(each) for each in published]})
     else:
-        from cargoship.cli.summary import pushed_lines
+        from cargoship.cli.pushed import pushed_lines
 
         session.say("\n".join(pushed_lines(published, session.paint())))
     for each in published:

@@ -6,6 +6,7 @@ The world is read here, once, and handed down as values.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
@@ -14,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO, cast
 
 from cargoship.cli.render import Renderer, Talk, make_renderer
 from cargoship.cli.render.paint import Paint, wants_colour
@@ -68,6 +69,26 @@ class Pipeline(Protocol):
     def pin_base(self, selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
         """See `cargoship.pins.pin_base`."""
         ...
+
+
+if TYPE_CHECKING:
+    from cargoship import pipeline as real
+
+    _: Pipeline = real
+
+
+class _Steps:
+    """`cargoship.pipeline`, of which a command that builds nothing loads no more than it uses."""
+
+    _HOME: ClassVar[Mapping[str, str]] = {
+        "copy": "cargoship.transfers",
+        "inspect": "cargoship.transfers",
+        "merge": "cargoship.transfers",
+        "pin_base": "cargoship.pins",
+    }
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(importlib.import_module(self._HOME.get(name, "cargoship.pipeline")), name)
 
 
 @dataclass(frozen=True)
@@ -137,9 +158,7 @@ class Session:
         """The pipeline of this world."""
         if self.world.pipeline is not None:
             return self.world.pipeline
-        from cargoship import pipeline
-
-        return pipeline
+        return cast("Pipeline", _Steps())
 
     @property
     def is_interactive(self) -> bool:
@@ -158,7 +177,7 @@ class Session:
     @contextlib.contextmanager
     def work(self, *, verify: bool = True) -> Iterator[Context]:
         """Events are shown while this is entered; what they left on the terminal is settled afterwards."""
-        from cargoship.pipeline import Context
+        from cargoship.context import Context
         from cargoship.process import SystemRunner
 
         renderer = self.renderer()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from cargoship.cli.pushed import pushed_lines
 from cargoship.cli.render import words
 from cargoship.oci.layout import CONTAINERD_NAME, REF_NAME
 from cargoship.oci.layout_reader import FolderFiles, LayoutReader
@@ -15,7 +15,6 @@ from cargoship.plan import Output, OutputKind
 
 if TYPE_CHECKING:
     from cargoship.cli.render.paint import Paint
-    from cargoship.destinations import Published
     from cargoship.pipeline import BuildResult, BuiltImage
 
 
@@ -34,24 +33,6 @@ def summary(result: BuildResult, paint: Paint) -> str:
         lines += pushed_lines(built.published, paint)
     images = words.count(len(result.images), "image")
     return "\n".join([*lines, words.status("Finished", f"{images} in {words.duration(total)}", paint)])
-
-
-def pushed_lines(published: Iterable[Published], paint: Paint) -> list[str]:
-    """One line for each repository that something was pushed to."""
-    return [words.status("Pushed", _pushed(each), paint) for each in published]
-
-
-def _pushed(published: Published) -> str:
-    tags = ", ".join(published.tags) or "by digest"
-    along = f" with {words.count(published.referrers, 'referrer')}" if published.referrers else ""
-    if not (published.pushed or published.mounted):
-        return f"{published.reference.name} ({tags}){along}: everything is already there"
-    blobs = f"{words.count(published.pushed, 'blob')} pushed ({words.size(published.pushed_bytes)})"
-    if published.mounted:
-        blobs += f", {published.mounted} mounted"
-    if published.skipped:
-        blobs += f", {published.skipped} already there"
-    return f"{published.reference.name} ({tags}){along}: {blobs}"
 
 
 def next_steps(result: BuildResult, cwd: Path, paint: Paint) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.config import (
@@ -17,9 +18,12 @@ from cargoship.oci.config import (
 )
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
-from cargoship.oci.layer import Layer
 from cargoship.oci.manifest import Manifest, decode_manifest, encode_manifest
 from cargoship.oci.platform import Platform
+
+if TYPE_CHECKING:
+    # whoever only reads images does without the tools that make layers
+    from cargoship.oci.layer import Layer
 
 _CONFIG_TYPES: frozenset[str] = frozenset({MediaType.OCI_CONFIG, MediaType.DOCKER_CONFIG})
 _NO_PLATFORM = Platform("unknown", "unknown")

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from cargoship.testing import InMemoryRegistry
+
 SCRIPT = """
 import sys
 from cargoship.cli.main import main
@@ -50,6 +52,20 @@ def test_the_version_loads_click_and_little_else(argv: tuple[str, ...]) -> None:
 def test_help_loads_no_pipeline() -> None:
     modules = loaded("build", "--help")
     assert modules.isdisjoint({"cargoship.pipeline", "cargoship.plan", "cargoship.settings", "msgspec"})
+
+
+def test_a_copy_loads_what_it_copies_with_and_nothing_that_builds() -> None:
+    with InMemoryRegistry() as registry:
+        script = SCRIPT.replace("code = main(", "code = 0 * main(")
+        done = subprocess.run(
+            [sys.executable, "-c", script, "copy", f"{registry.host}/a:1", f"{registry.host}/b:1"],
+            env=dict(os.environ), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    modules = set(done.stderr.split())
+    assert {"cargoship.registry.copy", "httpx2"} <= modules
+    ours = {name.split(".")[1] for name in modules if name.startswith("cargoship.")}
+    assert ours.isdisjoint({"pipeline", "plan", "settings", "toolchain", "cargo", "elf", "bases", "debian", "assemble"})
+    assert modules.isdisjoint({"tarfile", "elftools", "tomlkit", "jinja2", "rich"})
 
 
 def test_the_package_loads_nothing_until_it_is_used() -> None:
