@@ -19,6 +19,8 @@ from cargoship.platforms import LibcFamily
 from cargoship.process import Command, Runner
 from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Toolchain, Way
+from cargoship.unitcache.compilers import compilers_of
+from cargoship.unitcache.session import Units
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ def run(
     env: Mapping[str, str],
     cache_dir: Path,
     emit: Emit,
+    units: Units | None = None,
 ) -> tuple[Artifact, ...]:
     """Compile; raises CompileFailed or the error that cargo's words mean.
 
-    What cargo prints arrives as ToolOutput, unchanged; its JSON messages say which programs there are.
+    Compiled units come from a cache, and new ones begin to be kept there when cargo has ended. What cargo prints
+    arrives as ToolOutput, unchanged; its JSON messages say which programs there are.
     """
     started = time.monotonic()
     emit(PhaseStarted("compile", f"{len(toolchain.targets)} targets"))
@@ -59,8 +63,12 @@ def run(
             cwd=build.cwd,
             env=compile_environment(toolchain, env, cache_dir=cache_dir, notes=notes),
         )
+        if units is not None:
+            units.restore(command, env=env, compilers=compilers_of(toolchain, env))
         emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
         done = watch(runner, command, emit)
+        if units is not None:
+            units.keep(done)
         for line in notes.read_text().splitlines():
             emit(Note(line, Level.VERBOSE))
     if done.code != 0:

@@ -39,6 +39,8 @@ from cargoship.sources import Sources, gather
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
 from cargoship.transfers import copy, inspect, merge
+from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.session import Units, Workspace, settled
 from cargoship.verification import Programs, Verifier
 
 __all__ = [
@@ -99,7 +101,9 @@ def build(selection: Selection, context: Context) -> BuildResult:
     """Compile, assemble, publish. Raises every error of this package; nothing is published unless all is well."""
     clock = Clock(context.emit)
     made = _decide(selection, context, clock)
+    units = _units(made, context)
     with (
+        settled(units),
         _remote_bases(made, context) as remote,
         _debian_bases(made, selection, context) as debian,
         _places(made, context) as places,
@@ -116,7 +120,7 @@ def build(selection: Selection, context: Context) -> BuildResult:
         with clock.measured("compile"):
             artifacts = compile.run(
                 made.cargo, toolchain,
-                runner=context.runner, env=context.env, cache_dir=context.cache_dir, emit=context.emit,
+                runner=context.runner, env=context.env, cache_dir=context.cache_dir, emit=context.emit, units=units,
             )  # fmt: skip
         built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
         programs = [
@@ -229,6 +233,12 @@ def _wanted_by(selection: Selection, context: Context) -> Wanted:
     except (ManifestNotFound, ToolchainError):
         settings = load_flags(selection.overrides)
         return Wanted(settings.platforms, settings.libc, context.cwd, context.cache_dir)
+
+
+def _units(made: Plan, context: Context) -> Units | None:
+    where = Workspace(made.root, made.build_dir, made.root / "Cargo.lock")
+    store = DirectoryStore(context.cache_dir / "units")
+    return Units(store, where, context.runner, context.cache_dir / "scratch", context.emit)
 
 
 def _toolchain(wanted: Wanted, context: Context) -> Toolchain:

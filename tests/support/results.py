@@ -46,8 +46,8 @@ def plan(root: Path, *names: str, references: tuple[str, ...] = (), push: bool =
         images.append(ImagePlan(name, package, (binary,), Settings(), named, {}, {}))
     cargo = CargoBuild(manifest, root, packages=names, bins=names, targets=("x86_64-unknown-linux-musl",))
     return Plan(
-        root, root / "target", tuple(images), DEFAULT_PLATFORMS, Libc(LibcFamily.MUSL), cargo, 0, CREATED,
-        push=push, load=load,
+        root, root / "target", root / "target", tuple(images), DEFAULT_PLATFORMS, Libc(LibcFamily.MUSL), cargo, 0,
+        CREATED, push=push, load=load,
     )  # fmt: skip
 
 

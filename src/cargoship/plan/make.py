@@ -68,6 +68,7 @@ def make_plan(
     plan = Plan(
         root=project.root,
         target_dir=project.target_dir,
+        build_dir=project.build_dir or project.target_dir,
         images=images,
         platforms=first.platforms,
         libc=first.libc,

@@ -126,6 +126,8 @@ class Plan:
     root: Path
     """The workspace's folder: nothing outside it goes into an image."""
     target_dir: Path
+    build_dir: Path
+    """Where cargo keeps what is between; the target directory, if not set apart (build.build-dir)."""
     images: tuple[ImagePlan, ...]
     platforms: tuple[Platform, ...]
     libc: Libc
