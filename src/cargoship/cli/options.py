@@ -76,11 +76,25 @@ what_options = group(
     ),
 )
 
+cache_options = group(
+    click.option(
+        "--cache-from",
+        multiple=True,
+        metavar="CACHE",
+        help="Read compiled units from registry:REFERENCE, s3://BUCKET/PREFIX or dir:PATH; may be repeated.",
+    ),
+    click.option(
+        "--cache-to", multiple=True, metavar="CACHE", help="Read them from there and write them; may be repeated."
+    ),
+    click.option("--no-cache", is_flag=True, help="Compile everything, and keep nothing of it for later."),
+)
+
 compile_options = group(
     what_options,
     offline_option,
     click.option("--frozen", is_flag=True, help="Both --locked and --offline."),
     click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Parallel compiler processes."),
+    cache_options,
 )
 
 platform_option = group(
@@ -201,6 +215,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--frozen",
         "--jobs",
     ),
+    "Where units are kept": ("--cache-from", "--cache-to", "--no-cache"),
     "How to cook": (
         "--recipe-path",
         "--check",
@@ -271,6 +286,9 @@ def selection_of(ctx: click.Context, session: Session) -> Selection:
         "tags": tuple(given.get("tags", ())),
         "base": given.get("base"),
         "compression": given.get("compression"),
+        "cache": False if given.get("no_cache") else None,
+        "cache-from": tuple(given.get("cache_from", ())),
+        "cache-to": tuple(given.get("cache_to", ())),
     }
     return Selection(
         path=cwd / given.get("path", "."),

@@ -80,6 +80,7 @@ def make_plan(
         push=selection.push or selection.push_by_digest,
         push_by_digest=selection.push_by_digest,
         load=selection.load,
+        cache=first.caches,
         notes=(*notes, *left_out, *_remarks(images), *_remarks_of_git(git, selection)),
     )
     _check_floor(plan)
@@ -95,6 +96,10 @@ def _check_shared(packages: Sequence[Package], settings: Mapping[str, Settings])
         "profile": lambda each: each.profile or "release",
         "default-features": lambda each: each.default_features,
         "debian-mirror": lambda each: each.debian_mirror,
+        "cache": lambda each: each.cache,
+        "cache-from": lambda each: each.cache_from,
+        "cache-to": lambda each: each.cache_to,
+        "cache-size": lambda each: each.cache_size,
     }
     for key, part in parts.items():
         by_value: dict[object, list[str]] = {}

@@ -15,6 +15,7 @@ from cargoship.events import Note
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.platforms import Libc
+from cargoship.settings.cache import CacheOptions
 from cargoship.settings.model import Settings
 
 BIN_DIR = "/app"
@@ -144,5 +145,7 @@ class Plan:
     push_by_digest: bool = False
     """Whether it goes there without a tag."""
     load: bool = False
+    cache: CacheOptions = field(default_factory=CacheOptions)
+    """Where compiled units are kept."""
     notes: tuple[Note, ...] = ()
     """What a person should know: binaries left out, unknown variables."""

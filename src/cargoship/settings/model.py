@@ -15,6 +15,7 @@ from cargoship.debian.suites import SCHEME, DebianSpec, known
 from cargoship.oci.platform import Platform
 from cargoship.platforms import DEFAULT_PLATFORMS, Libc, LibcFamily
 from cargoship.settings import compound, kinds, values
+from cargoship.settings.cache import DEFAULT_SIZE, CacheOptions, StoreSpec, size_of
 from cargoship.settings.kinds import Kind
 from cargoship.settings.values import Healthcheck, Include
 
@@ -46,6 +47,7 @@ _IMAGE = "The image"
 _RUN = "How it runs"
 _FILES = "Files"
 _DESCRIPTION = "Description"
+_CACHE = "The cache of compiled units"
 
 
 @dataclass(frozen=True)
@@ -273,6 +275,51 @@ class Settings:
         example='{ "org.opencontainers.image.vendor" = "Example" }',
         doc="Annotations of the manifests and the index, in the same way.",
     )
+
+    cache: bool = _setting(
+        kinds.FLAG,
+        default=True,
+        group=_CACHE,
+        shown="true",
+        example="false",
+        doc="Whether compiled units are restored from caches and kept in them. See [unit-cache.md](unit-cache.md).",
+    )
+    cache_from: tuple[str, ...] = _setting(
+        kinds.texts(values.cache, "caches"),
+        (),
+        group=_CACHE,
+        shown="[]",
+        example='["registry:ghcr.io/me/app:cache"]',
+        doc="Caches that are read, beside the folder of this machine: `registry:HOST/REPOSITORY:TAG`, "
+        "`s3://BUCKET/PREFIX` (with the extra `s3`), or `dir:PATH` in place of that folder.",
+    )
+    cache_to: tuple[str, ...] = _setting(
+        kinds.texts(values.cache, "caches"),
+        (),
+        group=_CACHE,
+        shown="[]",
+        example='["registry:ghcr.io/me/app:cache"]',
+        doc="Caches that are read and written, in the same form. A CI job for a pull request from a fork reads them "
+        "and writes none, but for one with `?trusted=true` at its end.",
+    )
+    cache_size: str = _setting(
+        kinds.text(values.size, "a size", numbers=True),
+        DEFAULT_SIZE,
+        group=_CACHE,
+        shown='"10GiB"',
+        example='"4GB"',
+        doc="How large the folder of this machine may become. What was not used for longest goes first.",
+    )
+
+    @property
+    def caches(self) -> CacheOptions:
+        """Where compiled units are kept."""
+        return CacheOptions(
+            enabled=self.cache,
+            read=tuple(StoreSpec.parse(text) for text in self.cache_from),
+            written=tuple(StoreSpec.parse(text) for text in self.cache_to),
+            bytes_max=size_of(self.cache_size),
+        )
 
     @property
     def debian(self) -> DebianSpec | None:

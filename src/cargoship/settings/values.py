@@ -10,6 +10,7 @@ from cargoship.debian.relations import parse_request
 from cargoship.debian.suites import SCHEME, DebianSpec
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.reference import Reference
+from cargoship.settings.cache import StoreSpec, size_of
 
 _USER_PART = re.compile(r"[0-9]+|[a-z_][a-z0-9_-]*\$?", re.IGNORECASE)
 _ID_MAX = 4294967294
@@ -197,6 +198,17 @@ def base(text: str) -> str:
         Reference.parse(text)
     except UsageError as error:
         raise ValueError(error.message) from error
+    return text
+
+
+def cache(text: str) -> str:
+    """Check where units are kept: `dir:PATH`, `registry:HOST/REPOSITORY:TAG`, `s3://BUCKET/PREFIX`."""
+    return str(StoreSpec.parse(text))
+
+
+def size(text: str) -> str:
+    """Check a number of bytes, such as `10GiB`."""
+    size_of(text)
     return text
 
 

@@ -86,6 +86,14 @@ class DirectoryStore:
             self._remove_strangers(index.packs)
             return Saved(index, len(sent), sum(pack.size for pack in sent))
 
+    def close(self) -> None:
+        """See Store."""
+
+    @property
+    def scratch(self) -> Path:
+        """See LocalStore."""
+        return self._folder / "tmp"
+
     def pack_path(self, pack: Digest) -> Path:
         """Where a pack is, or would be."""
         return self._folder / "packs" / pack.hex

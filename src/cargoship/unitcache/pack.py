@@ -51,11 +51,13 @@ class Pack:
     digest: Digest
     size: int
     placed: tuple[Placed, ...]
+    units: int = 0
+    """How many units are in it, where `placed` does not tell."""
 
     @property
     def info(self) -> PackInfo:
         """What an index says of it."""
-        return PackInfo(self.size, len(self.placed))
+        return PackInfo(self.size, self.units or len(self.placed))
 
 
 class PackWriter(Protocol):

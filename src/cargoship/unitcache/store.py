@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from cargoship.oci.digest import Digest
@@ -64,4 +65,21 @@ class Store(Protocol):
         packs' files may be taken away (renamed) by the store. Packs that the changed index does not know any more are
         removed, sooner or later.
         """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; what is left to be written is written."""
+        ...
+
+
+class LocalStore(Store, Protocol):
+    """A store with a folder of this machine."""
+
+    @property
+    def scratch(self) -> Path:
+        """Where packs should be made: from there the store takes them without copying."""
+        ...
+
+    def pack_path(self, pack: Digest) -> Path:
+        """Where a pack is, or would be."""
         ...

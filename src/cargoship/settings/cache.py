@@ -1,0 +1,99 @@
+"""Where compiled units are kept, as a person writes it: `dir:PATH`, `registry:HOST/REPOSITORY:TAG`, `s3://BUCKET/PREFIX`.
+
+An option may follow, as in `registry:ghcr.io/me/app:cache?trusted=true`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from cargoship.errors import UsageError
+from cargoship.oci.reference import Reference
+
+_EXAMPLE = "write dir:PATH, registry:HOST/REPOSITORY[:TAG] or s3://BUCKET[/PREFIX]"
+_S3 = "s3://"
+_SIZE = re.compile(r"(\d{1,12}) ?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB|)")
+_UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    f"{letter}iB": 1 << 10 * (power + 1) for power, letter in enumerate("KMGT")
+}
+DEFAULT_SIZE = "10GiB"
+
+
+class StoreKind(enum.StrEnum):
+    """What a cache is kept in."""
+
+    DIRECTORY = "dir"
+    REGISTRY = "registry"
+    S3 = "s3"
+
+
+@dataclass(frozen=True)
+class StoreSpec:
+    """Which cache is meant.
+
+    `place` is a path, a reference, or `bucket/prefix`. `trusted` says that it may be written even by a CI job for
+    somebody else's changes.
+    """
+
+    kind: StoreKind
+    place: str
+    trusted: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> StoreSpec:
+        """Read what a person wrote; raises UsageError."""
+        where, mark, option = text.strip().partition("?")
+        if mark and option not in {"trusted=true", "trusted=false"}:
+            raise UsageError(f"{text!r} has an unknown option {option!r}", hint="there is ?trusted=true alone")
+        kind, place = _split(where, text)
+        return cls(kind, place, trusted=option == "trusted=true")
+
+    @property
+    def reference(self) -> Reference:
+        """Of a cache in a registry."""
+        return Reference.parse(self.place)
+
+    def __str__(self) -> str:
+        """As it is written."""
+        where = _S3 + self.place if self.kind is StoreKind.S3 else f"{self.kind}:{self.place}"
+        return f"{where}?trusted=true" if self.trusted else where
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Whether units are kept, and where: what `read` names is read, what `written` names is read and written.
+
+    The folder of this machine is always used, unless another one is named: then that takes its place, of which packs
+    may have `bytes_max` together.
+    """
+
+    enabled: bool = True
+    read: tuple[StoreSpec, ...] = ()
+    written: tuple[StoreSpec, ...] = ()
+    bytes_max: int = 10 << 30
+
+
+def size_of(text: str) -> int:
+    """Bytes of `10GiB`, `500 MB` or a number; raises UsageError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a size", hint="write 10GiB, 500MB, or a number of bytes")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _split(where: str, text: str) -> tuple[StoreKind, str]:
+    if where.startswith(_S3):
+        bucket, _, prefix = where.removeprefix(_S3).partition("/")
+        if not bucket or any(part in {".", ".."} for part in prefix.split("/")):
+            raise UsageError(f"{text!r} names no bucket", hint=_EXAMPLE)
+        return StoreKind.S3, f"{bucket}/{prefix}".strip("/")
+    name, _, place = where.partition(":")
+    if name == StoreKind.DIRECTORY and place:
+        return StoreKind.DIRECTORY, place
+    if name == StoreKind.REGISTRY and place:
+        if Reference.parse(place).digest is not None:
+            raise UsageError(f"{text!r} names a digest, and a cache changes", hint="give it a tag")
+        return StoreKind.REGISTRY, place
+    raise UsageError(f"{text!r} names no place for a cache", hint=_EXAMPLE)

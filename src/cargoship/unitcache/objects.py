@@ -1,0 +1,256 @@
+"""A store in an object store that speaks S3, through obstore (the extra `s3`).
+
+    <prefix>/1/index        the index; replaced only if it is still the one that was read (If-Match)
+    <prefix>/1/packs/<hex>  packs
+
+Amazon S3, MinIO, Cloudflare R2 and others know such conditions, so that of two that save at once the second one is
+refused, reads again, and loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cargoship.errors import CacheUnavailable, ContentInvalid
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.index import FORMAT, Entry, Index
+from cargoship.unitcache.pack import Pack
+from cargoship.unitcache.reading import Run, runs
+from cargoship.unitcache.store import Saved, Source
+from cargoship.unitcache.wire import INDEX_BYTES_MAX, read_index, write_index
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+_TRIES = 40
+_WAIT_S = 0.05
+_WAIT_LONGEST_S = 2.0
+_ABANDONED = dt.timedelta(days=1)
+"""A pack that no index has named for so long was never to be named: its saver is gone."""
+_RETRY_S = 30
+_TIMEOUT_S = 120
+_SETTINGS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+)
+"""What AWS documents and the library understands; nothing else of the environment is looked at."""
+
+
+@dataclass
+class _Shared:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    broken: CacheUnavailable | None = None
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """The cache below `place` (bucket/prefix) of `client`."""
+
+    place: str
+    client: S3Store = field(repr=False)
+    writable: bool = True
+    shared: _Shared = field(default_factory=_Shared, repr=False)
+
+    @property
+    def name(self) -> str:
+        """See Store."""
+        return f"s3://{self.place}"
+
+    def load(self) -> Index:
+        """See Store."""
+        return self._read()[0]
+
+    @contextlib.contextmanager
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> Iterator[Source]:  # noqa: ARG002 - Store
+        """See Store."""
+        yield _Ranges(self, _pack_key(pack), runs(wanted))
+
+    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+        """See Store."""
+        if not self.writable:
+            raise CacheUnavailable(f"the cache {self.name} may not be written")
+        sent = [pack for pack in packs if self._send(pack)]
+        known = {pack.digest: pack.info for pack in packs}
+        for attempt in range(_TRIES):
+            before, version = self._read()
+            index = change(before.with_packs(known))
+            if version is not None and index == before:
+                return Saved(index, len(sent), sum(pack.size for pack in sent))
+            if self._replace(write_index(index), version):
+                if gone := before.packs.keys() - index.packs.keys():
+                    self._remove(gone, index)
+                return Saved(index, len(sent), sum(pack.size for pack in sent))
+            time.sleep(random.random() * min(_WAIT_S * 2**attempt, _WAIT_LONGEST_S))  # noqa: S311 - spreads savers
+        raise CacheUnavailable(f"the cache {self.name}: others saved at the same time, {_TRIES} times in a row")
+
+    def close(self) -> None:
+        """See Store."""
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Errors as those of a cache; a store that is down is left alone from then on."""
+        from obstore.exceptions import BaseError, NotFoundError, PreconditionError  # noqa: PLC0415 - an extra
+
+        if self.shared.broken is not None:
+            raise self.shared.broken
+        try:
+            yield
+        except (NotFoundError, FileNotFoundError, ContentInvalid) as error:
+            raise CacheUnavailable(f"the cache {self.name}: {_first_line(error)}") from error
+        except PreconditionError:
+            raise
+        except (BaseError, OSError) as error:
+            unavailable = CacheUnavailable(
+                f"the cache {self.name}: {_first_line(error)}",
+                hint="credentials, region and endpoint are taken from AWS_* variables",
+            )
+            with self.shared.lock:
+                self.shared.broken = unavailable
+            raise unavailable from error
+
+    def _read(self) -> tuple[Index, Mapping[str, Any] | None]:
+        """The index, and what must still be there for it to be replaced; None: there is none yet."""
+        import obstore  # noqa: PLC0415 - an extra
+        from obstore.exceptions import NotFoundError  # noqa: PLC0415
+
+        with self.asking():
+            try:
+                found = obstore.get(self.client, _INDEX)
+            except (NotFoundError, FileNotFoundError):
+                return Index(), None
+            if found.meta["size"] > INDEX_BYTES_MAX:
+                raise ContentInvalid("the index of the cache is too large")
+            index = read_index(bytes(found.bytes()))
+            version = {name: found.meta[name] for name in ("e_tag", "version") if found.meta[name] is not None}
+            return index, version
+
+    def _replace(self, data: bytes, version: Mapping[str, Any] | None) -> bool:
+        import obstore  # noqa: PLC0415 - an extra
+        from obstore.exceptions import AlreadyExistsError, NotFoundError, PreconditionError  # noqa: PLC0415
+
+        mode: Any = "create" if version is None else dict(version)
+        with self.asking():
+            try:
+                obstore.put(self.client, _INDEX, data, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, FileExistsError, PreconditionError, NotFoundError):
+                return False
+        return True
+
+    def _send(self, pack: Pack) -> bool:
+        import obstore  # noqa: PLC0415 - an extra
+        from obstore.exceptions import NotFoundError  # noqa: PLC0415
+
+        with self.asking():
+            try:
+                if obstore.head(self.client, _pack_key(pack.digest))["size"] == pack.size:
+                    return False
+            except (NotFoundError, FileNotFoundError):
+                pass
+            obstore.put(self.client, _pack_key(pack.digest), pack.path)
+        return True
+
+    def read_range(self, key: str, run: Run) -> bytes:
+        """Some bytes of an object; raises CacheUnavailable."""
+        import obstore  # noqa: PLC0415 - an extra
+
+        with self.asking():
+            return bytes(obstore.get_range(self.client, key, start=run.offset, end=run.end))
+
+    def _remove(self, gone: Sequence[Digest] | set[Digest], index: Index) -> None:
+        """Remove packs that were forgotten, and those that nobody ever came to name."""
+        import obstore  # noqa: PLC0415 - an extra
+
+        known = {_pack_key(pack) for pack in index.packs}
+        with self.asking():
+            dead = {_pack_key(pack) for pack in gone}
+            now: dt.datetime | None = None
+            for page in obstore.list(self.client, f"{FORMAT}/packs/"):
+                for found in page:
+                    now = now or obstore.head(self.client, _INDEX)["last_modified"]
+                    if now - found["last_modified"] > _ABANDONED:
+                        dead.add(found["path"])
+            for key in sorted(dead - known):
+                with contextlib.suppress(FileNotFoundError):
+                    obstore.delete(self.client, key)
+
+
+@dataclass
+class _Ranges:
+    store: ObjectStore
+    key: str
+    runs: list[Run]
+    run: Run | None = None
+    data: bytes = field(default=b"", repr=False)
+
+    def frame(self, entry: Entry) -> bytes:
+        """See Source."""
+        run = next(run for run in self.runs if run.offset <= entry.offset < run.end)
+        if run != self.run:
+            self.data = b""
+            self.data = self.store.read_range(self.key, run)
+            self.run = run
+        start = entry.offset - run.offset
+        return self.data[start : start + entry.length]
+
+
+def open_objects(place: str, env: Mapping[str, str], *, writable: bool = True) -> ObjectStore:
+    """The cache at `bucket/prefix`, with credentials, region and endpoint from the variables that AWS documents.
+
+    Raises CacheUnavailable without the extra, or where these make no sense.
+    """
+    try:
+        from obstore.exceptions import BaseError  # noqa: PLC0415 - an extra
+        from obstore.store import S3Store  # noqa: PLC0415
+    except ImportError as error:
+        raise CacheUnavailable(
+            "a cache in S3 needs the library obstore", hint="install it with `pip install 'cargoship[s3]'`"
+        ) from error
+    bucket, _, prefix = place.partition("/")
+    config: Any = {name.lower(): env[name] for name in _SETTINGS if env.get(name)}
+    endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""
+    try:
+        client = S3Store(
+            bucket,
+            prefix=prefix or None,
+            config=config,
+            # plain http only where somebody has written so
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "timeout": dt.timedelta(seconds=_TIMEOUT_S),
+            },
+            retry_config={"max_retries": 4, "retry_timeout": dt.timedelta(seconds=_RETRY_S)},
+        )
+    except (BaseError, ValueError) as error:
+        raise CacheUnavailable(f"the cache s3://{place}: {_first_line(error)}") from error
+    return ObjectStore(place, client, writable)
+
+
+_INDEX = f"{FORMAT}/index"
+
+
+def _pack_key(pack: Digest) -> str:
+    return f"{FORMAT}/packs/{pack.hex}"
+
+
+def _first_line(error: BaseException) -> str:
+    text = error.message if isinstance(error, ContentInvalid) else str(error)
+    return " ".join(text.split("\n", 1)[0].split())[:300]

@@ -1,0 +1,88 @@
+"""From what a person wrote to a store: a folder of this machine, and what is in front of or behind it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from cargoship.context import Context
+from cargoship.errors import CacheUnavailable
+from cargoship.events import Level, Note
+from cargoship.registry.client import Access, RegistryClient
+from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
+from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.objects import open_objects
+from cargoship.unitcache.readonly import ReadOnly
+from cargoship.unitcache.registry import RegistryStore
+from cargoship.unitcache.store import LocalStore, Store
+from cargoship.unitcache.tiered import Tiered
+from cargoship.unitcache.untrusted import untrusted
+
+
+def units_folder(context: Context) -> Path:
+    """Where this machine keeps units if nobody says otherwise."""
+    return context.cache_dir / "units"
+
+
+@contextlib.contextmanager
+def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]:
+    """All caches as one. What is wrong with a remote one is a warning, here and in all that is done with it."""
+    reason = untrusted(context.env)
+    folders = [spec for spec in (*options.written, *options.read) if spec.kind is StoreKind.DIRECTORY]
+    first = folders[0] if folders else StoreSpec(StoreKind.DIRECTORY, str(units_folder(context)))
+    writes = (not folders or first in options.written) and (reason is None or first.trusted)
+    local = DirectoryStore(context.cwd / first.place, options.bytes_max, writable=writes)
+    remotes: list[Store] = []
+    for spec in dict.fromkeys((*options.written, *options.read)):
+        if spec == first:
+            continue
+        try:
+            remote = open_remote(spec, context)
+        except CacheUnavailable as error:
+            warn(context, error)
+            continue
+        if spec not in options.written:
+            remote = ReadOnly(remote)
+        elif reason is not None and not spec.trusted:
+            remote = ReadOnly(remote, reason)
+        remotes.append(remote)
+    if reason is not None and not all(spec.trusted for spec in (first, *options.written)):
+        context.emit(Note(f"caches are read and not written: this is {reason}", Level.VERBOSE))
+    store = Tiered(local, tuple(remotes), lambda error: warn(context, error)) if remotes else local
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def open_store(spec: StoreSpec, context: Context) -> Iterator[Store]:
+    """One cache alone, for the commands that look after it. Raises CacheUnavailable."""
+    store = open_remote(spec, context)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def open_remote(spec: StoreSpec, context: Context) -> Store:
+    """The store that `spec` names; raises CacheUnavailable."""
+    match spec.kind:
+        case StoreKind.DIRECTORY:
+            return DirectoryStore(context.cwd / spec.place)
+        case StoreKind.REGISTRY:
+            reference = spec.reference
+
+            def connect(access: Access) -> RegistryClient:
+                return context.connect(reference.registry, access)
+
+            return RegistryStore(reference, connect)
+        case StoreKind.S3:
+            return open_objects(spec.place, context.env)
+
+
+def warn(context: Context, error: CacheUnavailable) -> None:
+    """One line: the build goes on."""
+    hint = f" ({error.hint})" if error.hint else ""
+    context.emit(Note(f"{error.message}{hint}; going on without it", Level.WARNING))

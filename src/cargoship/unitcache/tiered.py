@@ -1,0 +1,202 @@
+"""A folder of this machine in front of stores that are far away.
+
+What is read from afar stays here; what is saved is saved here first, and then there, together with what this machine
+had before and they have not. A store that fails is warned of once, and left alone: the others go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cargoship.errors import CacheUnavailable
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.index import Entry, Index
+from cargoship.unitcache.pack import Pack
+from cargoship.unitcache.store import LocalStore, Saved, Source, Store
+
+_WHOLE_BYTES = 64 << 20
+"""A pack up to this size may be held in memory as a whole, one for each thread."""
+
+Warn = Callable[[CacheUnavailable], None]
+
+
+@dataclass
+class _Shared:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    warned: set[str] = field(default_factory=set)
+    indexes: dict[str, Index] = field(default_factory=dict)
+    """What each store had when it was read, by its name."""
+    brought: list[Pack] = field(default_factory=list)
+    """Packs that were read from afar as a whole, in the scratch folder."""
+
+
+@dataclass(frozen=True)
+class Tiered:
+    """`local` in front of `remotes`. `warn` is told of each store's first failure."""
+
+    local: LocalStore
+    remotes: tuple[Store, ...]
+    warn: Warn
+    shared: _Shared = field(default_factory=_Shared, repr=False)
+
+    @property
+    def name(self) -> str:
+        """See Store."""
+        return " and ".join(store.name for store in self._all)
+
+    @property
+    def writable(self) -> bool:
+        """See Store."""
+        return any(store.writable for store in self._all)
+
+    @property
+    def scratch(self) -> Path:
+        """See LocalStore."""
+        return self.local.scratch
+
+    def pack_path(self, pack: Digest) -> Path:
+        """See LocalStore."""
+        return self.local.pack_path(pack)
+
+    def load(self) -> Index:
+        """See Store: everything together. Never fails."""
+        index = Index()
+        for store in self._all:
+            with self._forgiving(store):
+                found = store.load()
+                self.shared.indexes[store.name] = found
+                index = index.merged(found)
+        return index
+
+    @contextlib.contextmanager
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> Iterator[Source]:
+        """See Store: from the first store that has it. Most of a pack is read as a whole, and kept."""
+        with contextlib.ExitStack() as opened:
+            yield self._open(opened, pack, size, wanted)
+
+    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+        """See Store. What counts is the local folder; without one that can be written, the first remote store."""
+        saved: list[Saved] = []
+        with self._forgiving(self.local):
+            if self.local.writable:
+                saved.append(self.local.save(packs, change))
+                packs = [self._moved(pack) for pack in packs]
+        for remote in self.remotes:
+            if remote.writable:
+                with self._forgiving(remote):
+                    saved.append(self._save_remote(remote, packs, change, saved[0].index if saved else Index()))
+        if not saved:
+            raise CacheUnavailable(f"nothing could be saved in {self.name}")
+        return Saved(saved[0].index, sum(each.packs for each in saved), sum(each.size for each in saved))
+
+    def close(self) -> None:
+        """See Store: what was read from afar is kept here."""
+        brought, self.shared.brought = self.shared.brought, []
+        if brought:
+            with self._forgiving(self.local):
+                self.local.save(brought, lambda index: index.with_entries(self._brought_entries(index)))
+        for pack in brought:
+            pack.path.unlink(missing_ok=True)
+        for store in self._all:
+            store.close()
+
+    @property
+    def _all(self) -> tuple[Store, ...]:
+        return (self.local, *self.remotes)
+
+    @contextlib.contextmanager
+    def _forgiving(self, store: Store) -> Iterator[None]:
+        try:
+            yield
+        except CacheUnavailable as error:
+            with self.shared.lock:
+                new = store.name not in self.shared.warned
+                self.shared.warned.add(store.name)
+            if new:
+                self.warn(error)
+
+    def _open(self, opened: contextlib.ExitStack, pack: Digest, size: int, wanted: Sequence[Entry]) -> Source:
+        failure = CacheUnavailable(f"no cache has the pack sha256:{pack.short}")
+        keep = self.local.writable and size <= _WHOLE_BYTES and sum(entry.length for entry in wanted) * 2 > size
+        for store in self._all:
+            index = self.shared.indexes.get(store.name)
+            if index is not None and pack not in index.packs:
+                continue
+            try:
+                if store is self.local or not keep:
+                    return opened.enter_context(store.open_pack(pack, size, wanted))
+                return _Whole(self._fetch(store, pack, size))
+            except CacheUnavailable as error:
+                failure = error
+                if store is not self.local:
+                    with self._forgiving(store):
+                        raise
+        raise failure
+
+    def _fetch(self, store: Store, pack: Digest, size: int) -> bytes:
+        """A whole pack, which is kept in the scratch folder for the local store."""
+        everything = Entry(pack, pack, 0, size, pack, size)
+        with store.open_pack(pack, size, [everything]) as source:
+            data = source.frame(everything)
+        if Digest.of(data) != pack:
+            raise CacheUnavailable(f"the cache {store.name} has another content than sha256:{pack.short}")
+        path = self.scratch / f"{pack.short}-{secrets.token_hex(8)}.pack"
+        try:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except OSError:
+            # it is of use for this run all the same
+            path.unlink(missing_ok=True)
+            return data
+        with self.shared.lock:
+            self.shared.brought.append(Pack(path, pack, size, ()))
+        return data
+
+    def _brought_entries(self, index: Index) -> list[Entry]:
+        """What remote stores said of packs that are kept here now; what is known here stays as it is."""
+        found: dict[Digest, Entry] = {}
+        for each in self.shared.indexes.values():
+            found |= {key: entry for key, entry in each.entries.items() if entry.pack in index.packs}
+        return [entry for key, entry in found.items() if key not in index.entries]
+
+    def _save_remote(
+        self, remote: Store, packs: Sequence[Pack], change: Callable[[Index], Index], local: Index
+    ) -> Saved:
+        """Save there too, and what the new plans need that is here but not there."""
+        there = remote.load()
+        changed = change(there.with_packs({pack.digest: pack.info for pack in packs}))
+        plans = [plan for key, plan in changed.plans.items() if there.plans.get(key) != plan]
+        needed = frozenset().union(*(plan.needed for plan in plans)) - changed.entries.keys()
+        lacking = [local.entries[key] for key in needed if key in local.entries]
+        sent = {pack.digest for pack in packs} | there.packs.keys()
+        known = {entry.pack: local.packs[entry.pack] for entry in lacking}
+        more = [
+            Pack(self.local.pack_path(digest), digest, info.size, (), info.units)
+            for digest, info in known.items()
+            if digest not in sent
+        ]
+
+        def with_lacking(index: Index) -> Index:
+            index = change(index.with_packs(known))
+            return index.with_entries(entry for entry in lacking if entry.key not in index.entries)
+
+        return remote.save([*packs, *more], with_lacking)
+
+    def _moved(self, pack: Pack) -> Pack:
+        """A pack that the local store has taken."""
+        path = self.local.pack_path(pack.digest)
+        return replace(pack, path=path) if path.is_file() else pack
+
+
+@dataclass(frozen=True)
+class _Whole:
+    data: bytes = field(repr=False)
+
+    def frame(self, entry: Entry) -> bytes:
+        """See Source."""
+        return self.data[entry.offset : entry.offset + entry.length]
