@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cargoship.oci.platform import Platform
     from cargoship.oci.reference import Reference
     from cargoship.pins import PinnedBase
-    from cargoship.pipeline import BuildResult, BuiltImage, Context, Diagnosis, Inspection
+    from cargoship.pipeline import BuildResult, BuiltImage, Context, Diagnosis, Examination, Inspection
     from cargoship.plan import Plan, Selection
     from cargoship.process import Runner
 
@@ -41,6 +41,7 @@ __all__ = [
     "Diagnosis",
     "Digest",
     "Event",
+    "Examination",
     "Inspection",
     "Options",
     "PinnedBase",
@@ -58,6 +59,7 @@ __all__ = [
     "pack",
     "pin_base",
     "plan_build",
+    "verify",
 ]
 
 _HOME = {
@@ -67,6 +69,7 @@ _HOME = {
     "Diagnosis": "cargoship.pipeline",
     "Digest": "cargoship.oci.digest",
     "Event": "cargoship.events",
+    "Examination": "cargoship.pipeline",
     "Inspection": "cargoship.pipeline",
     "PinnedBase": "cargoship.pins",
     "Plan": "cargoship.plan",
@@ -165,6 +168,16 @@ def inspect(target: str, **surroundings: Unpack[Surroundings]) -> Inspection:
     from cargoship import pipeline  # noqa: PLC0415
 
     return pipeline.inspect(target, _context(surroundings))
+
+
+def verify(target: str, **surroundings: Unpack[Surroundings]) -> Examination:
+    """Check that an image can start on each of its platforms: a reference, an OCI layout folder, or an archive.
+
+    What keeps it from starting is in the result, `ok` says whether there is anything. Raises CargoshipError.
+    """
+    from cargoship import pipeline  # noqa: PLC0415
+
+    return pipeline.verify(target, _context(surroundings))
 
 
 def copy(

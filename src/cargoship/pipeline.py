@@ -24,6 +24,7 @@ from cargoship.context import Context
 from cargoship.destinations import Places, Published, outputs_of
 from cargoship.errors import BinaryUnknown, ManifestNotFound, ToolchainError, UsageError
 from cargoship.events import LayerAssembled, Level, Note
+from cargoship.examination import Examination, inspect_programs, verify
 from cargoship.inspection import Inspection
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
@@ -48,16 +49,19 @@ __all__ = [
     "BuiltImage",
     "Context",
     "Diagnosis",
+    "Examination",
     "Inspection",
     "PinnedBase",
     "build",
     "copy",
     "doctor",
     "inspect",
+    "inspect_programs",
     "merge",
     "pack",
     "pin_base",
     "plan",
+    "verify",
 ]
 
 

@@ -35,14 +35,20 @@ def _json(root: Path, media_type: str, value: object) -> dict[str, Any]:
     return _blob(root, media_type, json.dumps(value).encode())
 
 
-def _root_file_system(architecture: str) -> bytes:
+def gnu_files(architecture: str) -> list[tuple[str, Path]]:
+    """The C library of an architecture: paths in a root file system, and where they are on this machine."""
     loader, multiarch = _LOADERS[architecture]
+    found = [(path, Path("/", path)) for path in (loader, *(f"lib/{multiarch}/{name}" for name in _LIBRARIES))]
+    for _, source in found:
+        if not source.exists():
+            pytest.fail(f"{source} is missing; scripts/setup --test installs it")
+    return found
+
+
+def _root_file_system(architecture: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in (loader, *(f"lib/{multiarch}/{name}" for name in _LIBRARIES)):
-            source = Path("/", path)
-            if not source.exists():
-                pytest.fail(f"{source} is missing; scripts/setup --test installs it")
+        for path, source in gnu_files(architecture):
             content = source.read_bytes()
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(content), 0o755

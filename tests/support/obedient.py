@@ -19,6 +19,7 @@ from cargoship.cli.session import World
 from cargoship.destinations import Published
 from cargoship.errors import CargoshipError, CompileFailed, RegistryUnreachable
 from cargoship.events import CompileProgress, Level, Note, PhaseEnded, PhaseStarted, ToolOutput
+from cargoship.examination import Examination, ImagePrograms
 from cargoship.oci.platform import Platform
 from cargoship.pins import PinnedBase
 from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
@@ -47,6 +48,14 @@ class Obedient:
         return self._behaviour(context)
 
     def inspect(self, target: str, context: Context) -> Inspection:
+        del target
+        return self._behaviour(context)
+
+    def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
+        del target
+        return self._behaviour(context)
+
+    def verify(self, target: str, context: Context) -> Examination:
         del target
         return self._behaviour(context)
 
@@ -104,6 +113,14 @@ class Recorder:
     def inspect(self, target: str, context: Context) -> Inspection:
         self.command, self.target, self.context = "inspect", target, context
         raise Recorded("inspect")
+
+    def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
+        self.command, self.target, self.context = "inspect_programs", target, context
+        raise Recorded("inspect_programs")
+
+    def verify(self, target: str, context: Context) -> Examination:
+        self.command, self.target, self.context = "verify", target, context
+        raise Recorded("verify")
 
     def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
         self.command, self.selection, self.context, self.fix = "doctor", selection, context, fix

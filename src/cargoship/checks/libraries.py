@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from cargoship.checks.finding import Code, Finding, error
 from cargoship.checks.loaders import Asker, Glibc, Musl
@@ -16,23 +17,30 @@ _LIBRARIES_MAX = 2000
 _STATIC = "--libc musl, which needs nothing of the base"
 
 
-def check_libraries(program: Asker, own: Asker, loader: Glibc | Musl, root: RootFs, *, said: str) -> Iterator[Finding]:
-    """Follow what is needed as the loader does, breadth first; `said` names program and platform in messages.
+@dataclass(frozen=True)
+class Loaded:
+    """What a loader finds for a program: `everything` in its order, the program first, and what it does not find."""
 
-    `own` is the loader itself, which is there before anything else.
-    """
+    everything: tuple[Asker, ...]
+    by_name: Mapping[str, Asker]
+    missing: Mapping[str, tuple[Asker, str]]
+    """By name: who needs it, and why what was found is not it (empty: nothing was found)."""
+
+
+def load(program: Asker, own: Asker, loader: Glibc | Musl, root: RootFs) -> Loaded:
+    """Follow what is needed as the loader does, breadth first; `own` is the loader itself, which is there already."""
     loaded = {name: own for name in (own.name, own.facts.soname) if name}
-    missing: dict[str, Finding] = {}
+    missing: dict[str, tuple[Asker, str]] = {}
     pending = deque([program])
     everything = [program]
-    while pending and len(loaded) < _LIBRARIES_MAX:
+    while pending and len(everything) < _LIBRARIES_MAX:
         asker = pending.popleft()
         for name in asker.facts.needed:
             if name in loaded or name in missing or loader.is_own(name):
                 continue
             found = _find(name, asker, loader, root)
             if isinstance(found, str):
-                missing[name] = _missing(name, found, asker, program, root, said)
+                missing[name] = (asker, found)
                 continue
             library = Asker(name, found.path, root.elf(found) or program.facts, asker)
             loaded[name] = library
@@ -40,10 +48,16 @@ def check_libraries(program: Asker, own: Asker, loader: Glibc | Musl, root: Root
                 loaded.setdefault(library.facts.soname, library)
             pending.append(library)
             everything.append(library)
-    yield from missing.values()
-    if loader.checks_versions:
-        for asker in everything:
-            yield from _check_versions(asker, program, loaded, said)
+    return Loaded(tuple(everything), loaded, missing)
+
+
+def check_libraries(loaded: Loaded, root: RootFs, *, versions: bool, said: str) -> Iterator[Finding]:
+    """What is missing, and with `versions` what is there in too old a version; `said` names program and platform."""
+    program = loaded.everything[0]
+    for name, (asker, why) in loaded.missing.items():
+        yield _missing(name, why, asker, program, root, said)
+    for asker in loaded.everything if versions else ():
+        yield from _check_versions(asker, program, loaded.by_name, said)
 
 
 def fits(facts: ElfFacts, program: ElfFacts) -> bool:
@@ -95,7 +109,7 @@ def _anywhere(tree: Tree, name: str) -> str | None:
     return None
 
 
-def _check_versions(asker: Asker, program: Asker, loaded: dict[str, Asker], said: str) -> Iterator[Finding]:
+def _check_versions(asker: Asker, program: Asker, loaded: Mapping[str, Asker], said: str) -> Iterator[Finding]:
     for wanted in asker.facts.requires:
         library = loaded.get(wanted.library)
         # a library that defines no versions satisfies every one of them: ld.so warns, and goes on

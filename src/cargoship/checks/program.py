@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cargoship.checks.finding import Code, Finding, Severity, error
-from cargoship.checks.libraries import check_libraries, fits
+from cargoship.checks.libraries import Loaded, check_libraries, fits, load
 from cargoship.checks.loaders import Asker, loader_of
 from cargoship.elf.facts import ElfFacts, ElfKind
 from cargoship.errors import PlatformUnknown
@@ -85,13 +85,36 @@ def check_program(found: Found, root: RootFs, place: Place, *, depth: int = 0) -
             "the base is damaged, or is for another platform than it says; choose another base",
         )
         return
-    loader = loader_of(facts.interpreter, loader_facts, root, row=place.row, env=place.env)
-    if loader is None:
+    loaded = _load(found, facts, interpreter, loader_facts, root, place)
+    if loaded is None:
         text = f"the libraries of {said} were not checked: the rules of {facts.interpreter} are not known here"
         yield Finding(Severity.NOTE, Code.NOT_CHECKED, text)
         return
-    own = Asker(facts.interpreter.rpartition("/")[2], facts.interpreter, loader_facts)
-    yield from check_libraries(Asker(found.path, found.path, facts), own, loader, root, said=said)
+    result, versions = loaded
+    yield from check_libraries(result, root, versions=versions, said=said)
+
+
+def load_program(found: Found, root: RootFs, place: Place) -> Loaded | None:
+    """What the loader finds for a program, as far as that can be told; None for a static one, or a loader's absence."""
+    facts = root.elf(found)
+    interpreter = None if facts is None or facts.interpreter is None else root.find(facts.interpreter)
+    loader_facts = None if interpreter is None else root.elf(interpreter)
+    if facts is None or interpreter is None or loader_facts is None or not fits(loader_facts, facts):
+        return None
+    loaded = _load(found, facts, interpreter, loader_facts, root, place)
+    return None if loaded is None else loaded[0]
+
+
+def _load(
+    found: Found, facts: ElfFacts, interpreter: Found, loader_facts: ElfFacts, root: RootFs, place: Place
+) -> tuple[Loaded, bool] | None:
+    """What is loaded, and whether the loader looks at versions."""
+    asked = facts.interpreter or interpreter.path
+    loader = loader_of(asked, loader_facts, root, row=place.row, env=place.env)
+    if loader is None:
+        return None
+    own = Asker(asked.rpartition("/")[2], asked, loader_facts)
+    return load(Asker(found.path, found.path, facts), own, loader, root), loader.checks_versions
 
 
 def _no_interpreter(interpreter: str, root: RootFs, said: str) -> Finding:

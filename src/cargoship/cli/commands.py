@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "up": "cargoship.cli.up",
     "deploy": "cargoship.cli.deploy",
     "inspect": "cargoship.cli.inspect",
+    "verify": "cargoship.cli.verify",
     "copy": "cargoship.cli.copy",
     "merge": "cargoship.cli.merge",
     "login": "cargoship.cli.login",

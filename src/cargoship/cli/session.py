@@ -24,6 +24,7 @@ from cargoship.errors import UsageError
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
     from cargoship.destinations import Published
+    from cargoship.examination import Examination, ImagePrograms
     from cargoship.oci.platform import Platform
     from cargoship.pins import PinnedBase
     from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
@@ -50,6 +51,14 @@ class Pipeline(Protocol):
 
     def inspect(self, target: str, context: Context) -> Inspection:
         """See `cargoship.transfers.inspect`."""
+        ...
+
+    def verify(self, target: str, context: Context) -> Examination:
+        """See `cargoship.examination.verify`."""
+        ...
+
+    def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
+        """See `cargoship.examination.inspect_programs`."""
         ...
 
     def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:

@@ -25,6 +25,8 @@ from cargoship.rootfs.scan import scan_layer
 _FACTS_BYTES_MAX = 512 << 20
 _IDLE_S = 30 * 24 * 3600
 _JOBS = 2
+# Made here, by one thread: two that are the first to decode a type at the same time make msgspec 0.22 crash.
+_DECODER = msgspec.msgpack.Decoder(LayerFacts)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class LayerBook:
             return self._read[path.name]
         try:
             with path.open("rb") as stream:
-                facts = msgspec.msgpack.decode(stream.read(_FACTS_BYTES_MAX), type=LayerFacts)
+                facts = _DECODER.decode(stream.read(_FACTS_BYTES_MAX))
             os.utime(path)
         except (OSError, msgspec.MsgspecError, ValueError):
             return None

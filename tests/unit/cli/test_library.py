@@ -18,9 +18,9 @@ from support import results
 
 PAGE = Path(__file__).parents[3] / "docs" / "library.md"
 EXPORTS = {
-    "BuildResult", "BuiltImage", "CargoshipError", "Diagnosis", "Digest", "Event", "Inspection", "Options",
-    "PinnedBase", "Plan", "Platform", "Published", "Reference", "Surroundings", "__version__", "build", "copy",
-    "doctor", "inspect", "merge", "pack", "pin_base", "plan_build",
+    "BuildResult", "BuiltImage", "CargoshipError", "Diagnosis", "Digest", "Event", "Examination", "Inspection",
+    "Options", "PinnedBase", "Plan", "Platform", "Published", "Reference", "Surroundings", "__version__", "build",
+    "copy", "doctor", "inspect", "merge", "pack", "pin_base", "plan_build", "verify",
 }  # fmt: skip
 
 

@@ -97,6 +97,8 @@ def test_the_doctor_mends_on_request(*, fix: bool) -> None:
 def test_an_image_is_inspected_by_its_name() -> None:
     recorder = asked("inspect", "ghcr.io/me/app:1")
     assert (recorder.command, recorder.target) == ("inspect", "ghcr.io/me/app:1")
+    assert asked("inspect", "--elf", "a/b").command == "inspect_programs"
+    assert asked("verify", "a/b").command == "verify"
 
 
 def test_images_are_copied_and_merged_by_their_names() -> None:

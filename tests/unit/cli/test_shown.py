@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cargoship.cli.main import main
 from cargoship.cli.session import World
+from cargoship.examination import Examination, ImagePrograms, inspect_programs, verify
 from cargoship.inspection import Inspection, inspect_path
 from cargoship.oci.layout import write_layout
 from cargoship.pipeline import Context, Diagnosis
@@ -36,6 +37,14 @@ class Looker(Recorder):
         del target, context
         assert self._image is not None
         return inspect_path(self._image)
+
+    def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
+        del target
+        return inspect_programs(str(self._image), context)
+
+    def verify(self, target: str, context: Context) -> Examination:
+        del target
+        return verify(str(self._image), context)
 
     def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
         del selection, context, fix
