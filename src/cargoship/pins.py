@@ -107,7 +107,7 @@ def _places(project: Project, package: Package) -> Iterator[_Place]:
 
 def _lock_debian(settings: Sequence[Settings], root: Path, context: Context) -> tuple[PinnedBase, ...]:
     wanted = [
-        (each.debian, Order.of(each.debian, platform, each.packages), row(platform).debian)
+        (each.debian, Order.of(each.debian, platform, each.packages, each.build_packages), row(platform).debian)
         for each in settings
         if each.debian is not None
         for platform in each.platforms

@@ -32,12 +32,13 @@ from cargoship.oci.layer import Layer
 from cargoship.oci.platform import Platform
 from cargoship.pins import PinnedBase, pin_base
 from cargoship.plan import ImagePlan, Output, Plan, Selection, choose_epoch, choose_packages, make_plan
-from cargoship.platforms import LibcFamily
+from cargoship.platforms import LibcFamily, row
 from cargoship.registry.connect import warm
 from cargoship.rootfs.book import LayerBook
 from cargoship.settings.sources import load_flags, load_settings
 from cargoship.sources import Sources, gather
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
+from cargoship.toolchain.libraries import library_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
 from cargoship.transfers import copy, inspect, merge
 from cargoship.unitcache.directory import DirectoryStore
@@ -118,13 +119,15 @@ def build(selection: Selection, context: Context) -> BuildResult:
             if context.verify:
                 verifier.before([own for own in sources if not own.unfinished])
             toolchain = _toolchain(_wanted(made, selection, context), context)
+            sysroots = {row(platform).gnu: sysroot for platform, sysroot in debian.sysroots().items()}
+            env = library_environment(sysroots, context.env, cache_dir=context.cache_dir)
         if made.libc.family is LibcFamily.MUSL or not context.verify:
             # for a static program the compile alone can fail now: its base travels meanwhile
             _offer_bases(sources, places)
         with clock.measured("compile"):
             artifacts = compile.run(
                 made.cargo, toolchain,
-                runner=context.runner, env=context.env, cache_dir=context.cache_dir, emit=context.emit, units=units,
+                runner=context.runner, env=env, cache_dir=context.cache_dir, emit=context.emit, units=units,
             )  # fmt: skip
         built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
         programs = [

@@ -59,7 +59,11 @@ def gather(image: ImagePlan, plan: Plan, *, remote: RemoteBase, debian: DebianBa
             root=image.package.root, store=store, compression=compression, epoch=plan.epoch, remote=remote,
         )
         if spec is None
-        else debian.find(spec, platform, packages=settings.packages, root=plan.root, compression=compression)
+        else debian.find(
+            spec, platform,
+            packages=settings.packages, build_packages=settings.build_packages,
+            root=plan.root, compression=compression,
+        )
         for platform in plan.platforms
     }  # fmt: skip
     return Sources(image, files, bases, store, compression)

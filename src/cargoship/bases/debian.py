@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,9 +25,13 @@ from cargoship.debian.lock import Order, Parts
 from cargoship.debian.mirror import Mirror, Places
 from cargoship.debian.orders import Orders
 from cargoship.debian.package import Package
+from cargoship.debian.resolve import closure
 from cargoship.debian.status import records
 from cargoship.debian.suites import DebianSpec
+from cargoship.debian.sysroot import FORMAT as SYSROOT_FORMAT
+from cargoship.debian.sysroot import ZIGS_OWN, Sysroot, find_sysroot, make_sysroot
 from cargoship.debian.tree import Tree, folders
+from cargoship.elf.read import read_elf
 from cargoship.errors import CargoshipError, OutputError
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.compress import Compression
@@ -78,6 +82,7 @@ class DebianBases:
         self._fetchers = ThreadPoolExecutor(_FETCHERS, thread_name_prefix="debian-fetch")
         self._makers = ThreadPoolExecutor(_MAKERS, thread_name_prefix="debian-make")
         self._made: dict[tuple[Order, str], Future[Made]] = {}
+        self._sysroots: dict[Platform, Future[Sysroot]] = {}
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -98,40 +103,43 @@ class DebianBases:
         platform: Platform,
         *,
         packages: Sequence[str],
+        build_packages: Sequence[str] = (),
         root: Path,
         compression: Compression,
     ) -> Base:
         """A base whose layers are being made from now on; its `unfinished` says when.
 
-        `root` is the folder of the lock file. Raises PlatformUnknown, LockOutdated, PackageUnresolved,
-        MirrorUnreachable, ContentInvalid, OutputError.
+        `build_packages` are for the compiler: `sysroots` has them. `root` is the folder of the lock file. Raises
+        PlatformUnknown, LockOutdated, PackageUnresolved, MirrorUnreachable, ContentInvalid, OutputError.
         """
-        order = Order.of(spec, platform, packages)
+        order = Order.of(spec, platform, packages, build_packages)
         parts = self.orders.parts(spec, order, row(platform).debian, root=root)
         key = (order, compression.label)
         if key not in self._made:
-            self._made[key] = self._makers.submit(self._make, order, parts, compression)
-        future = self._made[key]
+            self._made[key] = self._makers.submit(self.make, order, parts, compression)
+        if parts.build and platform not in self._sysroots:
+            self._sysroots[platform] = self._makers.submit(self._sysroot, parts.build, platform)
         base = Base(str(spec), None, None, (), static_config(), has_loader=True)
-        return replace(base, unfinished=_Unfinished(base, future))
+        work = _Work(self, order, parts, compression, self._sysroots.get(platform), self._made[key])
+        return replace(base, unfinished=_Unfinished(base, work))
+
+    def sysroots(self) -> dict[Platform, Sysroot]:
+        """The headers and libraries of `build_packages`, for the platforms that have some; waits for them."""
+        return {platform: future.result() for platform, future in self._sysroots.items()}
 
     def ready(self) -> None:
         """All bases of this run were asked for."""
         self.orders.forget()
 
-    def _make(self, order: Order, parts: Parts, compression: Compression) -> Made:
+    def make(self, order: Order, parts: Parts, compression: Compression) -> Made:
+        """The layers of a base; raises MirrorUnreachable, ContentInvalid, OutputError."""
         key = _key(parts, compression)
         found = self._recall(key, compression)
         if found is not None:
             return found
         self._emit(Note(f"making the base {order}", Level.VERBOSE))
-        root = self._store.root
-        with writing(root):
-            root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="unpacked-", dir=root) as scratch:
-            packages = (*parts.base, *parts.packages)
-            read = self._fetchers.map(lambda package: self._read(package, scratch), packages)
-            debs = dict(zip(packages, read, strict=True))
+        packages = (*parts.base, *parts.packages)
+        with self._unpacked(packages) as debs:
             contents = _entries(parts.base, debs)
             layers = [self._layer(contents.values(), compression, f"cargoship: {order.base}")]
             if parts.packages:
@@ -142,6 +150,28 @@ class DebianBases:
         with contextlib.suppress(OutputError):
             self._remember(key, made)
         return made
+
+    def _sysroot(self, build: tuple[Package, ...], platform: Platform) -> Sysroot:
+        packages = tuple(package for package in build if package.name not in ZIGS_OWN)
+        root, multiarch = self._store.root / "sysroots", row(platform).multiarch
+        # pkg-config's files name the folder
+        facts = [SYSROOT_FORMAT, str(root), [package.digest.hex for package in packages]]
+        name = f"{multiarch}-{Digest.of(msgspec.json.encode(facts)).short}"
+        found = find_sysroot(root, name, multiarch)
+        if found is not None:
+            return found
+        self._emit(Note(f"unpacking {len(packages)} packages for the compiler ({platform})", Level.VERBOSE))
+        with self._unpacked(packages) as debs:
+            return make_sysroot(root, name, multiarch, packages, debs)
+
+    @contextlib.contextmanager
+    def _unpacked(self, packages: Sequence[Package]) -> Iterator[dict[Package, Deb]]:
+        root = self._store.root
+        with writing(root):
+            root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="unpacked-", dir=root) as scratch:
+            read = self._fetchers.map(lambda package: self._read(package, scratch), packages)
+            yield dict(zip(packages, read, strict=True))
 
     def _read(self, package: Package, scratch: str) -> Deb:
         blob = self._mirror.package(package)
@@ -203,11 +233,39 @@ class _Kept(msgspec.Struct):
 
 
 @dataclass(frozen=True)
+class _Work:
+    """What was begun for a base, and what it is begun with."""
+
+    bases: DebianBases
+    order: Order
+    parts: Parts
+    compression: Compression
+    sysroot: Future[Sysroot] | None
+    made: Future[Made]
+
+    def finish(self, programs: Iterable[Path]) -> Made:
+        """The layers, with the packages of those libraries that programs need and the compiler was given."""
+        if self.sysroot is None:
+            return self.made.result()
+        needed = {name for path in programs for name in read_elf(path).needed}
+        owners = {self.sysroot.result().libraries.get(name) for name in needed} - {None}
+        there = {package.name for package in (*self.parts.base, *self.parts.packages)}
+        wanted = sorted(str(owner) for owner in owners if owner not in there)
+        if not wanted:
+            return self.made.result()
+        more = [package for package in closure(self.parts.build, wanted) if package.name not in there]
+        packages = tuple(sorted((*self.parts.packages, *more), key=lambda package: package.name))
+        asked = tuple(sorted({*self.order.packages, *wanted}))
+        order, parts = replace(self.order, packages=asked), replace(self.parts, packages=packages)
+        return self.bases.make(order, parts, self.compression)
+
+
+@dataclass(frozen=True)
 class _Unfinished:
     """See `Unfinished`."""
 
     base: Base
-    future: Future[Made]
+    work: _Work
 
     def when_made(self, then: Callable[[Layer], None]) -> None:
         """See `Unfinished.when_made`."""
@@ -217,11 +275,11 @@ class _Unfinished:
                 for layer in future.result().layers:
                     then(layer)
 
-        self.future.add_done_callback(pass_on)
+        self.work.made.add_done_callback(pass_on)
 
-    def finish(self, programs: Mapping[str, Path]) -> Base:  # noqa: ARG002 - what programs need is in it already
+    def finish(self, programs: Mapping[str, Path]) -> Base:
         """See `Unfinished.finish`."""
-        made = self.future.result()
+        made = self.work.finish(programs.values())
         return replace(self.base, layers=made.layers, folders=made.folders, unfinished=None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from cargoship.debian.package import Package
 from cargoship.debian.relations import parse_request
 from cargoship.debian.resolve import COMPILE_TIME_LIBC, resolve
 from cargoship.debian.suites import DebianSpec
-from cargoship.errors import LockOutdated
+from cargoship.errors import LockOutdated, PackageUnresolved
 from cargoship.events import Emit, Level, Note
 
 MINIMAL = ("base-files", "ca-certificates", "libc6", "libgcc-s1", "netbase", "tzdata")
@@ -77,19 +78,25 @@ class Orders:
             self._emit(Note(f"reading the indexes of Debian {spec.release.codename} for {architecture}", Level.VERBOSE))
             self._indexes[key] = self._mirror.index(spec.release, architecture, spec.snapshot)
         index = self._indexes[key]
-        # what one image of a project has, another one of it has in the same version
-        given = _neighbours(lock, order)
-        base = resolve(index, [parse_request(name) for name in MINIMAL], given=given)
-        base = _only(base, MINIMAL)
-        whole = resolve(index, [parse_request(name) for name in order.packages], given=(*given, *base))
-        added = _only(whole, [parse_request(name).name for name in order.packages])
-        build: tuple[Package, ...] = ()
-        if order.build_packages:
-            asked = [parse_request(name) for name in order.build_packages]
-            closure = resolve(index, asked, given=(*given, *base, *added), leave=COMPILE_TIME_LIBC)
-            build = _only(closure, [relation.name for relation in asked])
-        names = {package.name for package in base}
-        return Parts(base, tuple(package for package in added if package.name not in names), build)
+        # what one image of a project has, another one of it has in the same version, where that can be
+        neighbours = _neighbours(lock, order)
+        if neighbours:
+            with contextlib.suppress(PackageUnresolved):
+                return _parts(index, order, neighbours)
+        return _parts(index, order, ())
+
+
+def _parts(index: Index, order: Order, given: tuple[Package, ...]) -> Parts:
+    base = resolve(index, [parse_request(name) for name in MINIMAL], given=given)
+    added = resolve(index, [parse_request(name) for name in order.packages], given=(*given, *base))
+    build = resolve(
+        index,
+        [parse_request(name) for name in order.build_packages],
+        given=(*given, *base, *added),
+        leave=COMPILE_TIME_LIBC,
+    )
+    names = {package.name for package in base}
+    return Parts(base, tuple(package for package in added if package.name not in names), build)
 
 
 def _neighbours(lock: Lock, order: Order) -> tuple[Package, ...]:
@@ -99,16 +106,3 @@ def _neighbours(lock: Lock, order: Order) -> tuple[Package, ...]:
             for package in (*parts.base, *parts.packages, *parts.build):
                 found.setdefault(package.name, package)
     return tuple(found.values())
-
-
-def _only(packages: Sequence[Package], names: Sequence[str]) -> tuple[Package, ...]:
-    """What the named packages need of them all, themselves included."""
-    by_name = {package.name: package for package in packages}
-    wanted: set[str] = set()
-    open_names = [name for name in names if name in by_name]
-    while open_names:
-        name = open_names.pop()
-        if name not in wanted:
-            wanted.add(name)
-            open_names += [each for each in by_name[name].depends if each in by_name]
-    return tuple(by_name[name] for name in sorted(wanted))

@@ -31,18 +31,32 @@ COMPILE_TIME_LIBC = frozenset({"libc6-dev", "libc-dev", "linux-libc-dev", "libcr
 def resolve(
     index: Index, wanted: Sequence[Relation], *, given: Iterable[Package] = (), leave: frozenset[str] = frozenset()
 ) -> tuple[Package, ...]:
-    """The packages for `wanted`, sorted by name, those of `given` among them; `leave` are names that nobody gets.
+    """The packages for `wanted` and what they need, sorted by name.
 
-    Raises PackageUnresolved, ContentInvalid.
+    Packages that were `given` before are taken where they will do; `leave` are names that nobody gets. Raises
+    PackageUnresolved, ContentInvalid.
     """
     chosen = _Chosen(index)
     for package in given:
         chosen.keep(package)
-    for relation in wanted:
-        chosen.ask(relation)
+    roots = [chosen.ask(relation) for relation in wanted]
     chosen.follow(frozenset(relation.name for relation in wanted), leave)
-    chosen.check()
-    return chosen.packages()
+    packages = closure(chosen.packages(), roots)
+    chosen.check(frozenset(package.name for package in packages))
+    return packages
+
+
+def closure(packages: Sequence[Package], names: Sequence[str]) -> tuple[Package, ...]:
+    """What the named packages need of them all, themselves included; sorted by name."""
+    by_name = {package.name: package for package in packages}
+    wanted: set[str] = set()
+    pending = [name for name in names if name in by_name]
+    while pending:
+        name = pending.pop()
+        if name not in wanted:
+            wanted.add(name)
+            pending += [each for each in by_name[name].depends if each in by_name]
+    return tuple(by_name[name] for name in sorted(wanted))
 
 
 class _Chosen:
@@ -62,14 +76,16 @@ class _Chosen:
                 self._depends[package.name] = set(package.depends)
                 return
 
-    def ask(self, relation: Relation) -> None:
-        """Choose what a user asks for."""
-        if self._satisfier((relation,)) is not None:
-            return
+    def ask(self, relation: Relation) -> str:
+        """Choose what a user asks for, and say by which package."""
+        there = self._satisfier((relation,))
+        if there is not None:
+            return there.package.name
         candidate = self._best(relation)
         if candidate is None:
             raise self._unknown(relation)
         self._take(candidate)
+        return candidate.package.name
 
     def follow(self, asked: frozenset[str], leave: frozenset[str]) -> None:
         """Choose what the chosen depend on, and so on."""
@@ -92,11 +108,12 @@ class _Chosen:
                 if satisfier.package.name != name:
                     self._depends[name].add(satisfier.package.name)
 
-    def check(self) -> None:
-        """Raise PackageUnresolved for packages that say of each other that they do not go together."""
-        for candidate in self._found.values():
+    def check(self, names: frozenset[str]) -> None:
+        """Raise PackageUnresolved for those of these packages that do not go together, as one of them says."""
+        found = [candidate for name, candidate in self._found.items() if name in names]
+        for candidate in found:
             for group in candidate.conflicts:
-                for other in self._found.values():
+                for other in found:
                     if other is not candidate and any(_fits(other, relation) for relation in group):
                         raise PackageUnresolved(
                             f"{candidate.package} and {other.package} cannot be in one base: "

@@ -19,7 +19,7 @@ from cargoship.events import Level, Note
 from cargoship.plan.choose import FeatureChoice, Group, choose_groups
 from cargoship.plan.describe import describe, placeholders, reference, rfc3339
 from cargoship.plan.model import ImagePlan, OutputKind, Plan, Selection
-from cargoship.platforms import LibcFamily, row
+from cargoship.platforms import Libc, LibcFamily, row
 from cargoship.settings.model import Settings
 
 _Value = TypeVar("_Value", bound=Hashable)
@@ -71,7 +71,7 @@ def make_plan(
         build_dir=project.build_dir or project.target_dir,
         images=images,
         platforms=first.platforms,
-        libc=first.libc,
+        libc=_libc(first),
         cargo=_cargo(project, images, first, features, default_features=default_features, selection=selection),
         epoch=epoch,
         created=rfc3339(epoch),
@@ -100,6 +100,8 @@ def _check_shared(packages: Sequence[Package], settings: Mapping[str, Settings])
         "cache-from": lambda each: each.cache_from,
         "cache-to": lambda each: each.cache_to,
         "cache-size": lambda each: each.cache_size,
+        "build-packages": lambda each: frozenset(each.build_packages),
+        "base": lambda each: each.debian if each.build_packages else None,
     }
     for key, part in parts.items():
         by_value: dict[object, list[str]] = {}
@@ -239,13 +241,27 @@ def _check_floor(plan: Plan) -> None:
 
 def _check_packages(images: Sequence[ImagePlan]) -> None:
     for image in images:
-        if image.settings.packages and image.settings.debian is None:
+        settings = image.settings
+        name = "packages" if settings.packages else "build-packages"
+        if (settings.packages or settings.build_packages) and settings.debian is None:
             releases = " or ".join(f'"deb:{each.codename}"' for each in RELEASES[1:])
             raise UsageError(
-                f"{image.name} has packages, which go into a base of Debian packages, "
-                f"but its base is {image.settings.base!r}",
+                f"{image.name} has {name}, which need a base of Debian packages, but its base is {settings.base!r}",
                 hint=f"write base = {releases}; an image in a registry cannot be added to",
             )
+        if settings.build_packages and settings.libc.family is not LibcFamily.GNU:
+            raise UsageError(
+                f"{image.name} has build-packages, whose libraries are linked with glibc, but its libc is musl",
+                hint='write libc = "gnu"; static programs take libraries that crates compile themselves',
+            )
+
+
+def _libc(settings: Settings) -> Libc:
+    """The C library; libraries of a release need that release's glibc anyway, and the linker may know of it."""
+    debian = settings.debian
+    if settings.build_packages and debian is not None and settings.libc == Libc(LibcFamily.GNU):
+        return Libc(LibcFamily.GNU, debian.release.glibc)
+    return settings.libc
 
 
 def _cargo(

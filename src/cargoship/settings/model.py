@@ -140,9 +140,9 @@ class Settings:
         shown='"static"',
         example='"debian:12-slim"',
         doc="What the image stands on: `static` (built in: CA certificates, time zones, users, /tmp), `scratch` "
-        "(nothing), `deb:bookworm` (Debian packages; `debian:bookworm` means it too where `packages` is set), "
-        "an image in a registry such as `gcr.io/distroless/cc-debian12:nonroot`, or `oci:FOLDER`, an OCI "
-        "image layout. Both take a `:tag` or `@digest` after them; with a digest the base stays the same, and "
+        "(nothing), `deb:bookworm` (Debian packages; with `packages` or `build-packages`, `debian:bookworm` means "
+        "it too), an image in a registry such as `gcr.io/distroless/cc-debian12:nonroot`, or `oci:FOLDER`, an OCI "
+        "image layout. The last two take a `:tag` or `@digest` after them; with a digest the base stays the same, and "
         "`cargoship base pin` writes it. Layers that the registry of the image has, or can mount, are not downloaded.",
     )
     packages: tuple[str, ...] = _setting(
@@ -153,6 +153,16 @@ class Settings:
         example='["libpq5", "ca-certificates"]',
         doc="Debian packages that are in the image, with all that they depend on, on a base such as `deb:bookworm`. "
         "`NAME=VERSION` asks for a version. See [debian.md](debian.md).",
+    )
+    build_packages: tuple[str, ...] = _setting(
+        kinds.texts(values.debian_package, "Debian packages"),
+        (),
+        group=_BUILD,
+        shown="[]",
+        example='["libpq-dev"]',
+        doc="Debian packages with headers and libraries that crates are compiled against, for every platform, of the "
+        "same release as the base. What programs then need of them at run time gets into the image by itself. "
+        "See [debian.md](debian.md).",
     )
     debian_mirror: str = _setting(
         kinds.text(values.mirror, "an address"),
@@ -323,9 +333,11 @@ class Settings:
 
     @property
     def debian(self) -> DebianSpec | None:
-        """The base, if it is made of Debian packages: with `packages`, debian:bookworm is no image in a registry."""
+        """The base, if it is made of Debian packages: with these, debian:bookworm is no image in a registry."""
         scheme, _, name = self.base.removeprefix("docker.io/library/").partition(":")
-        if self.base.startswith(SCHEME) or (self.packages and scheme == "debian" and known(name) is not None):
+        if self.base.startswith(SCHEME) or (
+            (self.packages or self.build_packages) and scheme == "debian" and known(name) is not None
+        ):
             return DebianSpec.parse(SCHEME + name)
         return None
 

@@ -10,6 +10,10 @@ done
 case " ${CARGOSHIP_SYSROOT_TARGETS-} " in
 *" ${target:-none} "*) set -- "$@" --sysroot "${CARGOSHIP_SYSROOT:?}" ;;
 esac
+# Behind the user's own folders: libraries of the target's system, where there are some.
+if [ -n "${CARGOSHIP_LIBRARIES-}" ] && [ -d "$CARGOSHIP_LIBRARIES/${target:-none}" ]; then
+  set -- "$@" -L "native=$CARGOSHIP_LIBRARIES/$target"
+fi
 # First, so that the user's own -C target-feature still has the last word.
 case " ${CARGOSHIP_STATIC_TARGETS-} " in
 *" ${target:-none} "*) set -- -C target-feature=+crt-static "$@" ;;
