@@ -16,6 +16,7 @@ from cargoship.debian.sysroot import Sysroot
 from cargoship.errors import OutputError, ToolMissing
 from cargoship.oci.digest import Digest
 
+_BINDGEN = "BINDGEN_EXTRA_CLANG_ARGS"
 # Compilers, archiver: cargo-zigbuild's, which it sets for cargo and what cargo starts.
 _CMAKE = """set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR {processor})
@@ -63,8 +64,9 @@ def library_environment(sysroots: Mapping[str, Sysroot], env: Mapping[str, str],
         libraries = shlex.join([f"-L{sysroot.library_folder}", "-Wno-unused-command-line-argument"])
         for kind in ("CFLAGS", "CXXFLAGS"):
             made[f"{kind}_{suffix}"] = " ".join(filter(None, (_own(kind, triple, env), headers, libraries)))
-        name = f"BINDGEN_EXTRA_CLANG_ARGS_{suffix}"
-        made[name] = " ".join(filter(None, (env.get(name) or env.get("BINDGEN_EXTRA_CLANG_ARGS"), headers)))
+        # bindgen takes the first that is set, and cargo-zigbuild sets both
+        for name in (f"{_BINDGEN}_{triple}", f"{_BINDGEN}_{suffix}"):
+            made[name] = " ".join(filter(None, (env.get(name) or env.get(_BINDGEN), headers)))
     _cmake(sysroots, made, cache_dir)
     made["CARGOSHIP_LIBRARIES"] = str(_links(sysroots, cache_dir))
     return made
