@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.bases.base import SCRATCH, STATIC, Base
@@ -152,8 +152,15 @@ class _Case:
         for name in facts if root is not None else ():
             found = root.find(f"{BIN_DIR}/{name}") if root is not None else None
             if root is not None and found is not None:
-                yield from check_program(found, root, place)
+                yield from map(self._with_package, check_program(found, root, place))
                 yield from check_certificates(facts[name], found.path, root, place)
+
+    def _with_package(self, finding: Finding) -> Finding:
+        """Say which package has the library that is missing, where the base knows packages."""
+        package = None if finding.library is None or self.base.owner is None else self.base.owner(finding.library)
+        if package is None:
+            return finding
+        return replace(finding, hint=f"the package {package} has {finding.library}: add it to packages")
 
     def _floor(self, path: Path, facts: ElfFacts) -> Iterator[Finding]:
         floor = self.verifier.plan.libc.floor

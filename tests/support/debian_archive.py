@@ -84,6 +84,8 @@ class Archive:
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     redirects: dict[str, str] = field(default_factory=dict)
+    contents: str = ""
+    """The list of all files, for every architecture."""
     _packages: dict[tuple[str, str], dict[str, list[str]]] = field(default_factory=dict)
     _key: pysequoia.Tsk = field(default_factory=lambda: pysequoia.Tsk.generate("test archive"))
 
@@ -136,6 +138,10 @@ class Archive:
                 place = f"{folder}/by-hash/SHA256/{digest}" if by_hash else f"{folder}/Packages.xz"
                 self.files[f"{root}/{place}"] = index
                 lines.append(f" {digest} {len(index)} {folder}/Packages.xz\n")
+                contents = gzip.compress(self.contents.encode(), mtime=0)
+                self.files[f"{root}/main/Contents-{architecture}.gz"] = contents
+                digest = hashlib.sha256(contents).hexdigest()
+                lines.append(f" {digest} {len(contents)} main/Contents-{architecture}.gz\n")
             release = (
                 f"Origin: Debian\nCodename: {(codename or {}).get(suite, suite)}\nDate: {DATE}\n"
                 f"Acquire-By-Hash: {'yes' if by_hash else 'no'}\nNo-Support-for-Architecture-all: Packages\n"

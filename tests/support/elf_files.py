@@ -28,3 +28,20 @@ def elf_file(machine: str, *, bits: int = 64, interpreter: str | None = None, ki
         else:
             table += struct.pack(f"{order}IIIIIIII", segment, offset, 0, 0, size, size, 4, 1)
     return header + table + text
+
+
+def needing(*libraries: str, machine: str = "EM_X86_64") -> bytes:
+    """A 64-bit program that needs shared libraries."""
+    strings = b"\0" + b"".join(name.encode() + b"\0" for name in libraries)
+    strings += bytes(-len(strings) % 8)
+    at = 64 + 56 * 2
+    places = [1 + sum(len(each) + 1 for each in libraries[:index]) for index in range(len(libraries))]
+    tags = [*((1, place) for place in places), (5, at), (10, len(strings)), (0, 0)]  # NEEDED, STRTAB, STRSZ, NULL
+    dynamic = b"".join(struct.pack("<QQ", *tag) for tag in tags)
+    size = at + len(strings) + len(dynamic)
+    ident = b"\x7fELF" + bytes([2, 1, 1]) + bytes(9)
+    header = ident + struct.pack("<HHIQQQIHHHHHH", ET_EXEC, _EM[machine], 1, at, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    dynamic_at = at + len(strings)
+    table = struct.pack("<IIQQQQQQ", _PT_LOAD, 4, 0, 0, 0, size, size, 1)
+    table += struct.pack("<IIQQQQQQ", 2, 4, dynamic_at, dynamic_at, 0, len(dynamic), len(dynamic), 8)
+    return header + table + strings + dynamic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -48,7 +48,9 @@ class Base:
     has_loader: bool | None
     folders: tuple[Entry, ...] = ()
     """Folders of it, where they are known: for `build_layer(below=...)`."""
-    unfinished: Unfinished | None = None
+    owner: Callable[[str], str | None] | None = field(default=None, compare=False, repr=False)
+    """Names the package that has a shared library, and could be added to this base; None: it has no packages."""
+    unfinished: Unfinished | None = field(default=None, compare=False, repr=False)
     """Set where the layers are still being made; then `layers` and `folders` are empty."""
 
     def finished(self, programs: Mapping[str, Path]) -> Base:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -119,13 +120,18 @@ class DebianBases:
             self._made[key] = self._makers.submit(self.make, order, parts, compression)
         if parts.build and platform not in self._sysroots:
             self._sysroots[platform] = self._makers.submit(self._sysroot, parts.build, platform)
-        base = Base(str(spec), None, None, (), static_config(), has_loader=True)
+        owner = partial(self._owner, spec, platform)
+        base = Base(str(spec), None, None, (), static_config(), has_loader=True, owner=owner)
         work = _Work(self, order, parts, compression, self._sysroots.get(platform), self._made[key])
         return replace(base, unfinished=_Unfinished(base, work))
 
     def sysroots(self) -> dict[Platform, Sysroot]:
         """The headers and libraries of `build_packages`, for the platforms that have some; waits for them."""
         return {platform: future.result() for platform, future in self._sysroots.items()}
+
+    def tell(self, text: str) -> None:
+        """Say something to the user."""
+        self._emit(Note(text))
 
     def ready(self) -> None:
         """All bases of this run were asked for."""
@@ -150,6 +156,14 @@ class DebianBases:
         with contextlib.suppress(OutputError):
             self._remember(key, made)
         return made
+
+    def _owner(self, spec: DebianSpec, platform: Platform, library: str) -> str | None:
+        """For a hint alone: whatever goes wrong, the program still lacks its library."""
+        try:
+            return self._mirror.owner(spec.release, row(platform).debian, spec.snapshot, library)
+        except CargoshipError as error:
+            self._emit(Note(f"which package has {library} could not be found out: {error.message}", Level.VERBOSE))
+            return None
 
     def _sysroot(self, build: tuple[Package, ...], platform: Platform) -> Sysroot:
         packages = tuple(package for package in build if package.name not in ZIGS_OWN)
@@ -256,7 +270,10 @@ class _Work:
         more = [package for package in closure(self.parts.build, wanted) if package.name not in there]
         packages = tuple(sorted((*self.parts.packages, *more), key=lambda package: package.name))
         asked = tuple(sorted({*self.order.packages, *wanted}))
-        order, parts = replace(self.order, packages=asked), replace(self.parts, packages=packages)
+        self.bases.tell(f"into the image for {self.order.platform}, for programs need them: {', '.join(wanted)}")
+        # the compiler's packages are none of the image's
+        order = replace(self.order, packages=asked, build_packages=())
+        parts = replace(self.parts, packages=packages)
         return self.bases.make(order, parts, self.compression)
 
 

@@ -50,11 +50,13 @@ class Finding:
     code: Code
     text: str
     hint: str | None = None
+    library: str | None = None
+    """The library that is missing: who knows packages can say which of them has it."""
 
 
-def error(code: Code, text: str, hint: str | None = None) -> Finding:
+def error(code: Code, text: str, hint: str | None = None, *, library: str | None = None) -> Finding:
     """What keeps an image from starting."""
-    return Finding(Severity.ERROR, code, text, hint)
+    return Finding(Severity.ERROR, code, text, hint, library)
 
 
 def refuse(findings: Iterable[Finding], emit: Emit) -> None:

@@ -88,13 +88,16 @@ def _missing(name: str, why: str, asker: Asker, program: Asker, root: RootFs, sa
     whose = "" if asker is program else f", which {asker.path} needs,"
     text = f"{said} needs {name}{whose} and its image does not have it"
     hint = f"add the package that has {name} to packages, choose a base that has it, or link it statically"
+    absent: str | None = name
     if why:
         text += f": {why}"
+        absent = None
     elif (elsewhere := _anywhere(root.tree, name)) is not None:
         text = f"{said} needs {name}, which is at {elsewhere}, where its loader does not look"
+        absent = None
         folder = elsewhere.rpartition("/")[0] or "/"
         hint = f"set env LD_LIBRARY_PATH to {folder}, or link with a RUNPATH; a base with ld.so.conf needs ldconfig run"
-    return error(Code.LIBRARY_MISSING, text, hint)
+    return error(Code.LIBRARY_MISSING, text, hint, library=absent)
 
 
 def _anywhere(tree: Tree, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from cargoship.debian.release import INRELEASE_BYTES_MAX, IndexFile, SuiteReleas
 from cargoship.debian.signature import signed_text
 from cargoship.debian.suites import Release, Source
 from cargoship.debian.unpack import decompressed
-from cargoship.errors import MirrorUnreachable
+from cargoship.errors import ContentInvalid, MirrorUnreachable
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.descriptor import Descriptor, FileBlob
 from cargoship.oci.store import BlobStore
@@ -33,6 +34,8 @@ _OK, _NOT_FOUND = 200, 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MAX = 5
 _TOTAL_S = 1800.0
+_CONTENTS_BYTES_MAX = 4 << 30
+_LINE_BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,34 @@ class Mirror:
                     raise MirrorUnreachable(f"{source} names no index of packages for {name}")
                 index.add(self._index_data(source, suite, file, snapshot), source=source, snapshot=suite.snapshot)
         return index
+
+    def owner(self, release: Release, architecture: str, snapshot: str | None, library: str) -> str | None:
+        """The package that has a shared library where loaders look for one; None where there is none.
+
+        Reads the list of all files of a release, 10 MB or so, a piece at a time. Raises as `index` does.
+        """
+        source = release.sources[0]
+        file = self._release(source, snapshot).files.get(f"main/Contents-{architecture}.gz")
+        if file is None:
+            return None
+        root = f"{self.places.archive(source.archive, snapshot)}/dists/{source.suite}"
+        what = f"the list of files of {source}"
+        blob = self._stored(
+            (f"{root}/{file.by_hash}", f"{root}/{file.path}"), Descriptor("", file.digest, file.size_bytes), what
+        )
+        wanted = re.compile(
+            rb"(?m)^(?:usr/)?lib/(?:[^/\s]+/)?" + re.escape(library).encode() + rb"\s+\S*?([^/,\s]+)(?:,\S*)?$"
+        )
+        rest = b""
+        with blob.open() as stream:
+            for piece in decompressed(stream, ".gz", limit_bytes=_CONTENTS_BYTES_MAX, what=what):
+                lines, _, rest = (rest + piece).rpartition(b"\n")
+                match = wanted.search(lines)
+                if match is not None:
+                    return match[1].decode("ascii", "replace")
+                if len(rest) > _LINE_BYTES_MAX:
+                    raise ContentInvalid(f"{what} has a line without an end")
+        return None
 
     def _release(self, source: Source, snapshot: str | None) -> SuiteRelease:
         url = f"{self.places.archive(source.archive, snapshot)}/dists/{source.suite}/InRelease"

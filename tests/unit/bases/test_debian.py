@@ -11,6 +11,7 @@ import pytest
 from cargoship.bases.base import Base
 from cargoship.bases.debian import DebianBases
 from cargoship.debian.suites import DebianSpec
+from cargoship.debian.sysroot import Sysroot
 from cargoship.errors import CargoshipError, ContentInvalid, LockOutdated, MirrorUnreachable, PackageUnresolved
 from cargoship.events import ignore
 from cargoship.oci.compress import Compression
@@ -21,6 +22,7 @@ from cargoship.oci.layer import Layer
 from cargoship.oci.platform import Platform
 from cargoship.oci.validate import validate
 from support.debian_archive import Archive, Content, minimal
+from support.elf_files import needing
 from support.images import AMD64, ARM64, CREATED, GZIP
 
 SPEC = DebianSpec.parse("deb:bookworm")
@@ -35,14 +37,26 @@ def archive() -> Archive:
         "libpq5", "15-1", files=files, depends="libc6 (>= 2.36), libssl3", conffiles="/etc/pq.conf\n", multi_arch="same"
     )
     made.add("libssl3", "3.0-1", files={"usr/lib/x86_64-linux-gnu/libssl.so.3": b"ssl"}, depends="libc6, debconf")
+    headers: dict[str, Content] = {"usr/include/libpq-fe.h": b"pq", "usr/lib/x86_64-linux-gnu/libpq.so": "libpq.so.5"}
+    made.add("libpq-dev", "15-1", files=headers, depends="libpq5 (= 15-1), libssl-dev")
+    made.add("libssl-dev", "3.0-1", files={"usr/include/ssl.h": b"ssl"}, depends="libssl3 (= 3.0-1), libc6-dev")
+    made.add("libc6-dev", "2.36-9", files={"usr/include/stdio.h": b"stdio"})
     made.publish()
     return made
 
 
 @pytest.fixture
-def make(archive: Archive, tmp_path: Path) -> Make:
+def sysroots() -> dict[Platform, Sysroot]:
+    """Those that `make` has made."""
+    return {}
+
+
+@pytest.fixture
+def make(archive: Archive, tmp_path: Path, sysroots: dict[Platform, Sysroot]) -> Make:
     def made(
         *packages: str,
+        build: tuple[str, ...] = (),
+        needs: tuple[str, ...] = (),
         platform: Platform = AMD64,
         root: str = "project",
         cache: str = "cache",
@@ -56,10 +70,16 @@ def make(archive: Archive, tmp_path: Path) -> Make:
             places=archive.places(tmp_path), open_transport=archive.transport, cache=tmp_path / cache,
             insist=insist, offline=offline, emit=ignore,
         ) as bases:  # fmt: skip
-            base = bases.find(SPEC, platform, packages=packages, root=tmp_path / root, compression=compression)
+            base = bases.find(
+                SPEC, platform,
+                packages=packages, build_packages=build, root=tmp_path / root, compression=compression,
+            )  # fmt: skip
             if seen is not None and base.unfinished is not None:
                 base.unfinished.when_made(seen)
-            return base.finished({})
+            program = tmp_path / "program"
+            program.write_bytes(needing(*needs))
+            sysroots.update(bases.sysroots())
+            return base.finished({"program": program})
 
     return made
 
@@ -200,3 +220,34 @@ def test_folders_that_others_may_write_to_are_known(make: Make) -> None:
     base = make()
     assert {(folder.path, folder.mode) for folder in base.folders} >= {("tmp", 0o1777), ("root", 0o700)}
     assert make().folders == base.folders  # from the cache, too
+
+
+def test_what_a_program_needs_of_its_build_packages_is_in_its_image(
+    make: Make, sysroots: dict[Platform, Sysroot]
+) -> None:
+    base = make(build=("libpq-dev",), needs=("libpq.so.5", "libc.so.6"))
+    assert {path.name for path in (sysroots[AMD64].folder / "usr/include").iterdir()} == {"libpq-fe.h", "ssl.h"}
+    assert (sysroots[AMD64].library_folder / "libpq.so").read_bytes() == b"pq"
+    added = members(base, layers=slice(1, 2))
+    # with what the library needs in turn
+    assert {"usr/lib/x86_64-linux-gnu/libpq.so.5", "usr/lib/x86_64-linux-gnu/libssl.so.3"} <= added.keys()
+    assert not [path for path in added if "include" in path]
+    assert "Package: libpq-dev" not in content(base, "var/lib/dpkg/status")
+    assert descriptors(base) == descriptors(make("libpq5", root="elsewhere"))
+
+
+@pytest.mark.parametrize("needs", [(), ("libc.so.6",), ("libcurl.so.4",)])
+def test_what_a_program_does_not_need_is_not_in_its_image(make: Make, needs: tuple[str, ...]) -> None:
+    assert descriptors(make(build=("libpq-dev",), needs=needs)) == descriptors(make())
+
+
+def test_a_package_that_was_asked_for_is_not_added_again(make: Make) -> None:
+    asked = make("libssl3", build=("libpq-dev",), needs=("libssl.so.3",))
+    assert descriptors(asked) == descriptors(make("libssl3", root="elsewhere"))
+
+
+def test_build_packages_are_locked_too(make: Make, archive: Archive) -> None:
+    make(build=("libpq-dev",))
+    archive.asked.clear()
+    make(build=("libpq-dev",), needs=("libpq.so.5",), insist=True, offline=True)
+    assert archive.asked == []

@@ -186,3 +186,20 @@ def test_errors_are_cargoships_own(archive: Archive, tmp_path: Path) -> None:
     """A name that does not resolve: permanent, no retries."""
     with pytest.raises(CargoshipError, match="does not resolve"):
         mirror_of(archive, tmp_path, places=Places("http://nowhere.test")).index(BOOKWORM, "amd64", None)
+
+
+def test_which_package_has_a_library(archive: Archive, tmp_path: Path) -> None:
+    many = "".join(f"usr/share/doc/p{number}/copyright  doc/p{number}\n" for number in range(100_000))
+    archive.contents = many + (
+        "opt/libpq.so.5 misc/other\n"
+        "usr/lib/x86_64-linux-gnu/libpq.so.5                     libs/libpq5\n"
+        "lib/x86_64-linux-gnu/libz.so.1 libs/zlib1g,contrib/libs/zlib-other\n"
+        "usr/lib/x86_64-linux-gnu/libpq.so.55 libs/wrong\n"
+        "usr/lib/x86_64-linux-gnu/deeper/libx.so.1 libs/plugin\n"
+    )
+    archive.publish()
+    mirror = mirror_of(archive, tmp_path)
+    found = {
+        name: mirror.owner(BOOKWORM, "amd64", None, name) for name in ("libpq.so.5", "libz.so.1", "libx.so.1", ".*")
+    }
+    assert found == {"libpq.so.5": "libpq5", "libz.so.1": "zlib1g", "libx.so.1": None, ".*": None}
