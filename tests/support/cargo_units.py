@@ -95,3 +95,11 @@ def edit(path: str, old: str, new: str) -> Change:
         (place / path).write_text(text.replace(old, new))
 
     return change
+
+
+def create(path: str, text: str) -> Change:
+    def change(place: Path) -> None:
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(text)
+
+    return change

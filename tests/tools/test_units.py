@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.unitcache.directory import DirectoryStore
-from support.cargo_units import Change, Workshop, edit
+from support.cargo_units import Change, Workshop, create, edit
 from support.programs import run
 from support.unit_projects import SAYS, write_workspace
 
@@ -54,6 +54,8 @@ ROWS = [
         (edit("helper/src/text.txt", "hello", "bye"),),
         says="bye 3 yes 3\n",
     ),
+    Row("what a macro may read", ("app bin", "helper lib"), (create("helper/sql/one.sql", "select 1"),)),
+    Row("a source that nothing names", ("app bin", "helper lib"), (create("helper/src/more.rs", ""),)),
     Row(
         "code of a macro",
         ("app bin", "maker proc-macro", "maker proc-macro"),

@@ -13,11 +13,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
-from cargoship.cargo.unit_graph import Unit
+from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info
 from cargoship.unitcache.folders import UnitFolder, written_to
-from cargoship.unitcache.local import BUILD_DIR, WORKSPACE, Contents
+from cargoship.unitcache.local import BUILD_DIR, FILES, WORKSPACE, Contents
 from cargoship.unitcache.matching import Matched
 
 _PATH_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
@@ -60,30 +60,19 @@ def inputs_of(
 
     Raises NotKept, OSError.
     """
-    build = contents.build_dir
-    fingerprint = matched.fingerprint
-    if fingerprint.by_time and not pinned:
+    if matched.fingerprint.by_time and not pinned:
         raise NotKept("its build script prints no rerun-if-changed, and so cargo goes by the times of all files")
-    read: dict[Path, int] = {}
-    generated: list[str] = []
-    for name in fingerprint.dep_infos:
-        place = build / name
-        info = read_dep_info(place.read_bytes())
-        read |= dict.fromkeys((package / path for path in info.package), place.stat().st_mtime_ns)
-        generated += info.build
-    said_ns = (build / matched.folder.said).stat().st_mtime_ns if fingerprint.changed else 0
-    read |= dict.fromkeys((package / path for path in fingerprint.changed), said_ns)
-    out_dirs = tuple(folder.out_dir + "/" for folder in written_by)
-    if not all(path.startswith(out_dirs) for path in generated):
-        raise NotKept("it reads a file of the build directory that no build script of its own has written")
     found: dict[str, Digest] = {}
-    for path, time_ns in read.items():
+    generated: list[str] = []
+    for path, time_ns in _read(matched, contents.build_dir, package, tuple(written_by), generated).items():
         if pinned and path.is_relative_to(package):
             continue
-        if path.is_relative_to(build):
+        if path.is_relative_to(contents.build_dir):
             raise NotKept(f"it depends on {path}, which is in the build directory")
         name = contents.name(path)
         found[name] = contents.before(name, time_ns)
+    if not pinned and (unit.runs or "custom-build" not in unit.kinds):
+        found |= {name: contents.unchanged(name) for name in files_beside(package, contents)}
     if isinstance(matched.message, BuildScriptRun):
         found |= _native_libraries(matched.message, contents, package if pinned else None)
     for pin in _pins(unit, matched, files, generated, contents, pinned=pinned):
@@ -91,6 +80,38 @@ def inputs_of(
         if digest is not None:
             found[pin] = digest
     return found
+
+
+def _read(
+    matched: Matched, build: Path, package: Path, written_by: tuple[UnitFolder, ...], generated: list[str]
+) -> dict[Path, int]:
+    """What the unit has read, each with the time that it must be older than, in ns since 1970.
+
+    `generated` gets the files of the build directory that are among it: they belong to units that it depends on.
+    """
+    read: dict[Path, int] = {}
+    for name in matched.fingerprint.dep_infos:
+        place = build / name
+        info = read_dep_info(place.read_bytes())
+        read |= dict.fromkeys((package / path for path in info.package), place.stat().st_mtime_ns)
+        generated += info.build
+    if matched.fingerprint.changed:
+        said_ns = (build / matched.folder.said).stat().st_mtime_ns
+        read |= dict.fromkeys((package / path for path in matched.fingerprint.changed), said_ns)
+    if not all(path.startswith(tuple(folder.out_dir + "/" for folder in written_by)) for path in generated):
+        raise NotKept("it reads a file of the build directory that no build script of its own has written")
+    return read
+
+
+def files_beside(package: Path, contents: Contents) -> tuple[str, ...]:
+    """A package's files, and those of the workspace that are no package's: what is read and not told may be there."""
+    return (FILES + contents.name(package), FILES + ".")
+
+
+def local_packages(graph: UnitGraph) -> tuple[Path, ...]:
+    """The folders of all packages of a build that are named by their paths."""
+    matches = (_PATH_ID.match(unit.package_id) for unit in graph.units)
+    return tuple(dict.fromkeys(Path(unquote(match["path"])) for match in matches if match is not None))
 
 
 def manifests_of(messages: Iterable[Artifact | BuildScriptRun]) -> dict[str, Path]:

@@ -2,13 +2,18 @@
 
 cargo compares times; a cache that goes from machine to machine compares content. A file counts by its bytes, a folder
 by the names and bytes of all that is in it.
+
+Not everything that is read is seen: a macro may look at a folder of SQL files, a build script at more than it tells. A
+fresh checkout without a cache would compile with them. So every unit of a local package depends on the package's files
+as well: on the bytes of those that are no Rust, on the names of those that are (of these the compiler does tell).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +24,15 @@ BUILD_DIR = ":build directory"
 """In the place of a path: the build directory's own, for what embeds it."""
 WORKSPACE = ":workspace"
 """Likewise for the workspace's folder."""
+FILES = ":files "
+"""Before a folder: the files of the package there, without other packages in it."""
 _FILES_MAX = 20_000
+_BYTES_MAX = 512 << 20
+# what no code is made of: what is left out here and read all the same is told by the compiler, but for a macro's reads
+_LEFT_OUT = re.compile(
+    r"\..*|target|node_modules|Cargo\.(?:toml|lock)|.*\.(?:md|orig|rej|swp)|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS)(?:[-.].*)?"
+    r"|.*[Dd]ockerfile.*|(?:docker-)?compose.*\.ya?ml|CACHEDIR\.TAG|rust-toolchain(?:\.toml)?|recipe\.json|.*~"
+)
 
 
 @dataclass
@@ -29,6 +42,7 @@ class Contents:
     root: Path
     build_dir: Path
     _known: dict[str, tuple[Digest, int] | None] = field(default_factory=dict)
+    _at_first: dict[str, Digest | None] = field(default_factory=dict)
 
     def digest(self, path: str) -> Digest | None:
         """The content of a path as an entry names it: relative to the workspace, or absolute; None: not there."""
@@ -52,6 +66,19 @@ class Contents:
             raise NotKept(f"{path} was changed while it was compiled")
         return digest
 
+    def remember(self, paths: Iterable[str]) -> None:
+        """Look at folders of packages before the build."""
+        self._at_first = {path: self.digest(path) for path in paths}
+
+    def unchanged(self, path: str) -> Digest:
+        """The content of what was looked at before the build; raises NotKept if it is another one now."""
+        digest = self.digest(path)
+        if digest is None:
+            raise NotKept("its package has too many files, or some that cannot be read")
+        if self._at_first.get(path) != digest:
+            raise NotKept("files of its package were changed while it was compiled")
+        return digest
+
     def name(self, path: Path) -> str:
         """A path as entries have it."""
         plain = Path(os.path.normpath(path))
@@ -67,9 +94,14 @@ class Contents:
         return self._known[path]
 
     def _read(self, path: str) -> tuple[Digest, int] | None:
-        if path.startswith(":"):
+        if path in {BUILD_DIR, WORKSPACE}:
             value = {BUILD_DIR: self.build_dir, WORKSPACE: self.root}.get(path)
             return None if value is None else (Digest.of(str(value).encode()), 0)
+        try:
+            if path.startswith(FILES):
+                return self._package(self.root / path.removeprefix(FILES))
+        except OSError:
+            return None
         place = self.root / path
         try:
             if place.is_dir():
@@ -80,6 +112,32 @@ class Contents:
                 return Digest.of_stream(stream)[0], changed_ns
         except (OSError, ValueError):
             return None
+
+    def _package(self, folder: Path) -> tuple[Digest, int] | None:
+        sha = hashlib.sha256()
+        left = _BYTES_MAX
+        for number, (name, place) in enumerate(self._own_files(folder, "")):
+            size = 0 if place.is_symlink() else place.stat().st_size
+            left -= size
+            if number > _FILES_MAX or left < 0:
+                return None
+            content = ""
+            if place.is_symlink():
+                content = str(place.readlink())
+            elif place.suffix != ".rs":
+                with place.open("rb") as stream:
+                    content = Digest.of_stream(stream)[0].hex
+            sha.update(f"{len(name)}:{name}={content};".encode("utf-8", "surrogateescape"))
+        return Digest(sha.hexdigest()), 0
+
+    def _own_files(self, folder: Path, below: str) -> Iterator[tuple[str, Path]]:
+        for place in sorted(folder.iterdir()):
+            if _LEFT_OUT.fullmatch(place.name) or place == self.build_dir:
+                continue
+            if not place.is_dir() or place.is_symlink():
+                yield f"{below}{place.name}", place
+            elif not (place / "Cargo.toml").exists() and not (place / "CACHEDIR.TAG").exists():
+                yield from self._own_files(place, f"{below}{place.name}/")
 
     def _folder(self, folder: Path) -> tuple[Digest, int] | None:
         if self.build_dir.is_relative_to(folder):

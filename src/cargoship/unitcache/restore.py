@@ -21,6 +21,7 @@ from cargoship.unitcache.build import Build, Busy, locked, prepare_folder
 from cargoship.unitcache.capture import output_of
 from cargoship.unitcache.folders import BuildDir
 from cargoship.unitcache.index import Entry, Index
+from cargoship.unitcache.inputs import files_beside, local_packages
 from cargoship.unitcache.key import Lock, Surroundings
 from cargoship.unitcache.local import Contents
 from cargoship.unitcache.resolve import Entries, Resolution, resolve
@@ -74,6 +75,9 @@ def restore(build: Build, store: Store, *, runner: Runner, emit: Emit) -> Restor
             # before any file is compared
             stamp_ns=prepare_folder(build.build_dir),
         )
+    known.contents.remember(
+        name for package in local_packages(known.graph) for name in files_beside(package, known.contents)
+    )
     entries = Entries(known.index.entries.values())
     resolution, absent = _wanted(known, entries, build.build_dir)
     placed: dict[str, Entry] = {}
