@@ -5,11 +5,12 @@
 For each project (bench/small-service, or one of examples/) it measures, with each side in a target folder and a
 Zig cache of its own:
 
-  cold, Zig's cache empty   an empty target folder, an empty cache: an ephemeral runner
-  cold, Zig's cache warm    an empty target folder, the cache as the run before left it
+  cold, Zig's cache empty   an empty target folder, empty caches: an ephemeral runner
+  cold, Zig's cache warm    an empty target folder and unit cache, Zig's as the run before left it
   unchanged                 the same again, nothing changed
 
-cargoship compiles, makes the images and pushes them to a registry on the loopback; cargo-zigbuild compiles alone.
+cargoship compiles, keeps the compiled units in its cache, makes the images and pushes them to a registry on the
+loopback; cargo-zigbuild compiles alone.
 Both use the same cargo, rustc, standard library and Zig, downloads are done before, and the two take turns. Wall
 and CPU seconds are those of the whole process tree (wait4), memory is the largest single process that is not
 part of the compiler, which for cargoship is cargoship itself. Ratios are cargoship over cargo-zigbuild: below 1
@@ -121,6 +122,7 @@ class Bench:
     def cargoship(self) -> Cost:
         """Compile, make the images, push them."""
         argv = [_BIN / "cargoship", "build", "-q", "--push", "-t", f"{self.registry}/{self.project.name}:1"]
+        argv += ["--cache-to", f"dir:{self._units}"]
         return measure(argv, cwd=self.project, env=self._environment("cargoship"))
 
     def zigbuild(self) -> Cost:
@@ -137,8 +139,14 @@ class Bench:
 
     def empty_targets(self) -> None:
         """Forget what was compiled; Zig's caches stay."""
+        shutil.rmtree(self._units, ignore_errors=True)
         for side in ("cargoship", "zigbuild"):
             shutil.rmtree(self.work / side / "target", ignore_errors=True)
+
+    @property
+    def _units(self) -> Path:
+        """A unit cache of its own: when it is empty, cold is cold, and what it costs to fill it is in the figures."""
+        return self.work / "units"
 
     def _environment(self, side: str) -> dict[str, str]:
         zig_cache = str(self.work / side / "zig")
