@@ -256,7 +256,7 @@ class RegistryClient:
             following = next_page(response.headers.get("link", ""))
             if following is None:
                 return
-            url = self._session.resolve(following)
+            url = self._session.resolve(following, asked=url)
         raise RegistryError(f"{self.registry} gives the tags of {repository} in too many pages")
 
     def _delete(self, repository: str, path: str, what: str) -> bool:

@@ -19,6 +19,7 @@ from cargoship.oci.reference import Reference
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.known import BlobMemory, NothingKnown
 from cargoship.registry.parallel import each
+from cargoship.registry.referrers import attach, subject_of
 from cargoship.registry.remote import RemoteBlob
 from cargoship.registry.tree import Tree, tree_of
 from cargoship.registry.upload import BlobOutcome
@@ -138,7 +139,10 @@ def _push_blobs(giver: Giver, tree: Tree, outcomes: dict[Digest, BlobOutcome], e
 
 def _push_manifests(client: RegistryClient, tree: Tree, repository: str, jobs: int) -> None:
     def put(manifest: BytesBlob) -> None:
-        client.put_manifest(repository, manifest.descriptor.digest, manifest)
+        if subject_of(manifest) is None:
+            client.put_manifest(repository, manifest.descriptor.digest, manifest)
+        else:
+            attach(client, repository, manifest)
 
     for wave in (*tree.waves, (tree.root,)):
         list(each(put, wave, jobs=jobs, budget=client.budget))

@@ -74,7 +74,7 @@ def detach(client: RegistryClient, repository: str, digest: Digest) -> bool:
         return False
     manifest = client.manifest(repository, digest)
     deleted = client.delete_manifest(repository, digest)
-    if _subject_of(manifest) is not None:
+    if subject_of(manifest) is not None:
         subject, entry = _described(manifest)
         # only where the list is a tag's: the API's is made from what is there
         if client.find_manifest(repository, fallback_tag(subject)) is not None:
@@ -111,7 +111,7 @@ def _from_api(
         following = next_page(response.headers.get("link", ""))
         if following is None:
             return found
-        url = client.session.resolve(following)
+        url = client.session.resolve(following, asked=url)
     raise RegistryError(f"{client.registry} gives what refers to {subject} in too many pages")
 
 
@@ -174,7 +174,7 @@ def _waits(
 def _described(manifest: BytesBlob) -> tuple[Digest, Descriptor]:
     """The subject of a manifest, and how lists of referrers describe it (distribution-spec, "Pushing Manifests")."""
     document = _document(manifest)
-    subject = _subject_of(manifest)
+    subject = subject_of(manifest)
     if subject is None:
         raise ContentInvalid(f"{manifest.descriptor.digest} has no subject: it refers to nothing")
     config = document.get("config")
@@ -188,7 +188,11 @@ def _described(manifest: BytesBlob) -> tuple[Digest, Descriptor]:
     return subject, entry
 
 
-def _subject_of(manifest: BytesBlob) -> Digest | None:
+def subject_of(manifest: BytesBlob) -> Digest | None:
+    """What a manifest says that it is about, if anything; raises ContentInvalid for what is no manifest."""
+    # nearly all do, and need not be parsed once more
+    if b'"subject"' not in manifest.data:
+        return None
     subject = _document(manifest).get("subject")
     digest = subject.get("digest") if isinstance(subject, Mapping) else None
     return Digest.parse(digest) if isinstance(digest, str) else None

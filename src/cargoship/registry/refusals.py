@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ _TEXT_CHARACTERS = 400
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _SERVER_ERROR = 500
+_WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Refusal:
         """Whether the registry's code or message contains one of these (lower-case) words."""
         text = f"{self.code} {self.message}".lower()
         return any(word in text for word in words)
+
+
+def warnings(header: str) -> tuple[str, ...]:
+    """The texts of a Warning header (distribution-spec, "Warnings": 299 from nobody in particular; others are none)."""
+    return tuple(clean(re.sub(r"\\(.)", r"\1", text)) for text in _WARNING.findall(header))
 
 
 def clean(text: object) -> str:

@@ -81,7 +81,11 @@ class Sending:
                 raise self._lost(response, whole=self._offset == 0)
             # some say nothing of what they have got, and then it is all of it
             reached = _reached(response)
-            self._offset = end if reached is None else self._bounded(reached, end)
+            reached = end if reached is None else self._bounded(reached, end)
+            if reached <= self._offset:
+                # believed for ever it would be sent for ever
+                raise Lost(RegistryError(f"{self._session.registry} takes nothing of {self._what}"), whole=True)
+            self._offset = reached
             self._location = self._followed(response)
             self._certain = True
 
@@ -101,8 +105,9 @@ class Sending:
     def _send(self, method: str, url: str, end: int) -> Response:
         start = self._offset
         headers = {"Content-Type": "application/octet-stream"}
-        if method == "PATCH" or start:
-            headers["Content-Range"] = f"{start}-{max(end - 1, start)}"
+        # a last request that only names the digest has no range: there is none for no bytes
+        if end > start and (method == "PATCH" or start):
+            headers["Content-Range"] = f"{start}-{end - 1}"
         ask = Ask(method, url, self._what, headers, lambda: pieces(self._blob, start, end), end - start)
         ok = (*(_TAKEN if method == "PATCH" else _DONE), _UNKNOWN, _OUT_OF_ORDER)
         self._certain = False
@@ -153,7 +158,7 @@ class Sending:
 
     def _followed(self, response: Response) -> str:
         location = response.headers.get("location")
-        return self._location if location is None else self._session.resolve(location)
+        return self._location if location is None else self._session.resolve(location, asked=self._location)
 
 
 def _reached(response: Response) -> int | None:

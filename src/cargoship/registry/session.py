@@ -7,7 +7,7 @@ from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
-from cargoship.events import Emit
+from cargoship.events import Emit, Level, Note
 from cargoship.registry.auth import Authenticator
 from cargoship.registry.budget import Budget
 from cargoship.registry.challenge import Scope
@@ -15,7 +15,7 @@ from cargoship.registry.chunks import Chunks, takes_chunks
 from cargoship.registry.credentials import Credentials
 from cargoship.registry.endpoint import base_url, is_plain, origin
 from cargoship.registry.exchange import ConnectionBroken, Evidence, ReadResponse, Response, Transport, read_all
-from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal, refused
+from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal, refused, warnings
 from cargoship.registry.retry import Patience, Transient, is_transient, persist, retry_after_s
 from cargoship.registry.wire import Answer, Ask, Wire
 
@@ -25,6 +25,7 @@ _BAD_REQUEST = 400
 _ANSWERS_MAX = 2
 """Once for the challenge, and once for a token that had ended when it arrived."""
 _TOKEN_BYTES = 1 << 20
+_WARNINGS_MAX = 10
 _PROBE_S = 2.0
 """A plain server may wait for the end of a line that a TLS handshake never sends."""
 
@@ -55,12 +56,16 @@ class Session:
         self.chunks = chunks or Chunks()
         self.whole_uploads = not takes_chunks(registry)
         """Whether this registry takes blobs in one piece only."""
+        self.automatic_mounts = True
+        """Whether it may be asked to find a blob in other repositories by itself."""
         self._doubtful = self.base.startswith("http:")
         self.budget = budget or Budget()
         # mirrors are asked on behalf of the first
         self.budget.whom = self.budget.whom or registry
         self.patience = patience or Patience()
         self._wire = Wire(registry, transport=transport, budget=self.budget, patience=self.patience, insecure=insecure)
+        self._emit = emit
+        self._warned: set[str] = set()
         self._auth = Authenticator(
             registry,
             plain=is_plain(registry, insecure),
@@ -120,12 +125,14 @@ class Session:
         """What to raise for an answer that ended too early."""
         return self._wire.broken(broken, ask)
 
-    def resolve(self, location: str) -> str:
-        """An address that the registry gave, absolute or relative to its root.
+    def resolve(self, location: str, *, asked: str = "/") -> str:
+        """An address that the registry gave, absolute or relative to what was `asked` (RFC 9110 section 10.2.2).
 
-        A registry behind a proxy that ends TLS often gives its own address with http: that is taken as meant.
+        Some leave the first slash out. A registry behind a proxy that ends TLS often gives its own address with http:
+        that is taken as meant.
         """
-        url = urljoin(self.base + "/", location)
+        rooted = f"/{location}" if location.startswith("v2/") else location
+        url = urljoin(urljoin(self.base + "/", asked), rooted)
         base, parts = urlsplit(self.base), urlsplit(url)
         if base.scheme == "https" and parts.scheme == "http" and parts.netloc == base.netloc:
             return parts._replace(scheme="https").geturl()
@@ -174,6 +181,8 @@ class Session:
 
     def _judge(self, answer: Answer, ask: Ask, ok: Collection[int]) -> Response:
         response = answer.response
+        if answer.own and "warning" in response.headers:
+            self._pass_on(response.headers["warning"])
         if response.status in ok:
             return response
         refusal = self._wire.refusal(response)
@@ -184,6 +193,14 @@ class Session:
         if is_transient(response.status):
             raise Transient(error, wait_s=retry_after_s(response.headers))
         raise error
+
+    def _pass_on(self, header: str) -> None:
+        """Let people know, once, what the registry wants them to know; a registry cannot fill their screen with it."""
+        for text in warnings(header):
+            safe = self._auth.redact(text)
+            if safe and safe not in self._warned and len(self._warned) < _WARNINGS_MAX:
+                self._warned.add(safe)
+                self._emit(Note(f"{self.registry} warns: {safe}", Level.WARNING))
 
     def _error(self, refusal: Refusal, ask: Ask) -> RegistryError:
         safe = Refusal(refusal.status, self._auth.redact(refusal.code), self._auth.redact(refusal.message))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from cargoship.errors import RegistryError
+from cargoship.errors import Forbidden, RegistryError, RegistryRefused
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.registry.challenge import Scope
 from cargoship.registry.retry import Transient, persist
@@ -59,7 +59,7 @@ class Upload:
 
     def probe(self) -> None:
         """Find out whether an upload would be let in, by starting one and giving it up; raises as `run` does."""
-        started = persist(self._start, budget=self.session.budget, patience=self.session.patience)
+        started = persist(lambda: self._post({}), budget=self.session.budget, patience=self.session.patience)
         if started is None:
             return
         # what is not given up ends by itself after some time, and some registries cannot give up
@@ -122,19 +122,42 @@ class Upload:
             return response.status == _OK
 
     def _start(self) -> _Started | None:
-        """Begin an upload; None when the blob was mounted."""
-        url = f"/v2/{self.repository}/blobs/uploads/"
+        """Begin an upload; None when the blob was mounted.
+
+        Where no other repository is known to have it, the registry is left to find one (distribution-spec, "Mounting a
+        blob from another repository"): it mounts the blob, or begins an upload as if nothing had been said.
+        """
+        digest = str(self._descriptor.digest)
         if self.mount_from:
-            url += "?" + urlencode({"mount": str(self._descriptor.digest), "from": self.mount_from})
+            return self._post({"mount": digest, "from": self.mount_from})
+        if not self.session.automatic_mounts:
+            return self._post({})
+        try:
+            started = self._post({"mount": digest})
+            # what nobody has named a source for is looked at before it is believed
+            if started is not None or self._exists():
+                return started
+        except (RegistryRefused, Forbidden):
+            pass
+        except Transient as failure:
+            if failure.connection:
+                raise
+        # some know mounts from a named repository alone
+        started = self._post({})
+        self.session.automatic_mounts = False
+        return started
+
+    def _post(self, query: Mapping[str, str]) -> _Started | None:
+        url = f"/v2/{self.repository}/blobs/uploads/" + (f"?{urlencode(query)}" if query else "")
         ask = Ask("POST", url, self._what)
         with self.session.once(ask, self._scopes, ok=(_CREATED, _ACCEPTED)) as response:
-            if response.status == _CREATED and self.mount_from:
+            if response.status == _CREATED and query:
                 return None
             location = response.headers.get("location")
             chunk_bytes_min = _least(response.headers)
         if location is None:
             raise RegistryError(f"{self.session.registry} started {self._what} but did not say where to send it")
-        return _Started(self.session.resolve(location), chunk_bytes_min)
+        return _Started(self.session.resolve(location, asked=url), chunk_bytes_min)
 
 
 def _least(headers: Mapping[str, str]) -> int:

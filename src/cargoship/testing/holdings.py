@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import re
 from collections.abc import Callable
@@ -10,6 +11,17 @@ from dataclasses import dataclass, field
 from cargoship.testing.exchange import Reply
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class Mounts(enum.Enum):
+    """What is done when a blob is to be mounted and nobody says from where."""
+
+    NAMED = "named"
+    """An upload begins, as if nothing had been said."""
+    ALL = "all"
+    """It is mounted from any repository that has it."""
+    STRICT = "strict"
+    """That is refused."""
 
 
 @dataclass
@@ -28,15 +40,16 @@ class Holdings:
 
     `immutable_tags` refuses to move a tag; `create_first` refuses repositories that are not in `repositories` yet;
     `single_post` stores the body of a POST with a digest (else 202: go on with PUT, as Debian's registry answers).
-    `chunks` False refuses uploads in pieces; `chunk_bytes_min` is the smallest piece but the last that is taken;
-    `keeps_partial` keeps what arrived of a piece whose connection was cut. `referrers` has the referrers API
-    (distribution-spec 1.1), and `referrers_page` is how many it gives at a time. `location` makes an upload's address
-    from its path (absolute ones, say).
+    `mounts` is what happens when nobody says where a blob is to be mounted from. `chunks` False refuses uploads in
+    pieces; `chunk_bytes_min` is the smallest piece but the last that is taken; `keeps_partial` keeps what arrived of a
+    piece whose connection was cut. `referrers` has the referrers API (distribution-spec 1.1), and `referrers_page` is
+    how many it gives at a time. `location` makes an upload's address from its path (absolute ones, say).
     """
 
     immutable_tags: bool = False
     create_first: bool = False
     single_post: bool = True
+    mounts: Mounts = Mounts.NAMED
     chunks: bool = True
     chunk_bytes_min: int | None = None
     keeps_partial: bool = True

@@ -7,7 +7,7 @@ import re
 import secrets
 
 from cargoship.testing.exchange import Call, Reply
-from cargoship.testing.holdings import Holdings, Repository
+from cargoship.testing.holdings import Holdings, Mounts, Repository
 
 _CONTENT_RANGE = re.compile(r"(\d+)-(\d+)")
 
@@ -19,7 +19,12 @@ def start(holdings: Holdings, call: Call, name: str) -> Reply:
         return holdings.no_repository(name)
     digest = call.query.get("mount")
     source = holdings.repositories.get(call.query.get("from", ""))
-    if digest is not None and source is not None and digest in source.blobs:
+    found = source is not None and digest in source.blobs
+    if digest is not None and "from" not in call.query:
+        if holdings.mounts is Mounts.STRICT:
+            return Reply.error(400, "INVALID_REQUEST", "missing `from` repository argument")
+        found = holdings.mounts is Mounts.ALL and digest in holdings.blobs
+    if digest is not None and found:
         repository.blobs.add(digest)
         return holdings.created(f"/v2/{name}/blobs/{digest}", digest)
     if "digest" in call.query and holdings.single_post:

@@ -271,6 +271,10 @@ def test_tags_are_listed_page_by_page(tmp_path: Path, registry: InMemoryRegistry
         first = {"Link": f'</v2/{REPOSITORY}/tags/list?n=2&last=v1>; rel="next"', "Content-Type": "application/json"}
         registry.faults.append(Fault("GET", "/tags/list", status=200, headers=first, body=b'{"tags":["v0","v1"]}'))
         assert list(client.tags(REPOSITORY)) == tags
+        # relative to what was asked
+        near = {"Link": '<list?n=2&last=v1>; rel="next"'}
+        registry.faults.append(Fault("GET", "/tags/list", status=200, headers=near, body=b'{"tags":["v0","v1"]}'))
+        assert list(client.tags(REPOSITORY)) == tags
         registry.faults.append(Fault("GET", "/tags/list", status=200, body=b'{"tags":null}'))
         assert list(client.tags(REPOSITORY)) == []
         assert list(client.tags("me/unknown")) == []

@@ -13,10 +13,11 @@ from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import Layer
 from cargoship.oci.reference import Reference
 from cargoship.registry.budget import Budget
-from cargoship.registry.push import Published
+from cargoship.registry.push import Published, push_index
 from cargoship.registry.upload import BlobOutcome
 from cargoship.testing import Call, Fault, InMemoryRegistry
 from cargoship.testing.contents import Contents
+from cargoship.testing.holdings import Mounts
 from support.images import ARM64, small_image, small_index
 from support.pushing import REPOSITORY, Told, client_of, push
 
@@ -116,11 +117,46 @@ def test_a_mount_that_does_not_work_is_an_upload(index: Index, registry: InMemor
 
 
 @pytest.mark.parametrize(
+    ("mounts", "fault", "mounted", "tried"),
+    [
+        (Mounts.ALL, None, True, None),
+        (Mounts.NAMED, None, False, None),
+        # one refusal is enough
+        (Mounts.STRICT, None, False, 1),
+        (Mounts.NAMED, Fault("POST", "", status=500), False, 1),
+        (Mounts.NAMED, Fault("POST", "", status=403), False, 1),
+        # it says that it did what it has not done
+        (Mounts.NAMED, Fault("POST", "", status=201), False, 1),
+    ],
+)
+def test_a_registry_may_find_blobs_elsewhere_by_itself(
+    mounts: Mounts, fault: Fault | None, tried: int | None, index: Index, *, mounted: bool
+) -> None:
+    with InMemoryRegistry(contents=Contents(mounts=mounts)) as registry, client_of(registry.host) as client:
+        push(client, index, "1", repository="me/other")
+        assert client.session.automatic_mounts is (mounts is not Mounts.STRICT)
+        client.session.automatic_mounts = True
+        registry.faults += [] if fault is None else [fault]
+        registry.calls.clear()
+        published = push_index(
+            client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=Told(), jobs=1
+        )
+        asked = [call for call in registry.calls if call.method == "POST" and "mount" in call.query]
+        assert registry.tags(REPOSITORY) == {"1": str(index.digest)}
+    blobs = len(list(index.blobs()))
+    assert (published.mounted, published.pushed) == ((blobs, 0) if mounted else (0, blobs))
+    assert len(asked) == (blobs if tried is None else tried)
+    assert client.session.automatic_mounts is (tried is None)
+
+
+@pytest.mark.parametrize(
     "location",
     [
         lambda path: path,
         lambda path: path.lstrip("/"),
         lambda path: path.replace("?", "?_state=a%2Bb%3D%3D&"),
+        # relative to what was asked, as RFC 9110 has it
+        lambda path: path.rpartition("/")[2] if "/uploads/" in path else path,
     ],
 )
 def test_an_uploads_address_is_followed_as_it_is(location: object, index: Index) -> None:

@@ -8,10 +8,14 @@ import threading
 import pytest
 
 from cargoship.errors import CargoshipError, ContentInvalid, RegistryError
+from cargoship.events import ignore
 from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
+from cargoship.oci.reference import Reference
 from cargoship.registry.client import RegistryClient
+from cargoship.registry.push import push_tree
 from cargoship.registry.referrers import attach, detach, fallback_tag, list_referrers
+from cargoship.registry.tree import Tree
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
 from cargoship.testing.contents import Contents
 from support.pushing import REPOSITORY, client_of
@@ -64,6 +68,20 @@ def test_what_is_attached_is_listed(*, api: bool) -> None:
         assert not detach(client, REPOSITORY, signature.descriptor.digest)
         left = list_referrers(client, REPOSITORY, _DIGEST)
         assert {entry.digest for entry in left} == {a.descriptor.digest for a in sboms}
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_what_is_pushed_as_an_image_is_listed_too(*, api: bool) -> None:
+    registry = _registry(api=api)
+    empty = BytesBlob.of(MediaType.OCI_EMPTY, b"{}")
+    document = json.loads(_artifact("x").data)
+    config = {"mediaType": MediaType.OCI_EMPTY, "digest": str(empty.descriptor.digest), "size": 2}
+    root = BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps({**document, "config": config}).encode())
+    with _client(registry) as client:
+        reference = Reference(registry.host, REPOSITORY)
+        push_tree(client, Tree(root, (), (), (empty,)), reference=reference, tags=["note"], emit=ignore)
+        (found,) = list_referrers(client, REPOSITORY, _DIGEST)
+        assert found.digest == root.descriptor.digest
 
 
 def test_a_config_stands_in_for_an_artifacts_type() -> None:

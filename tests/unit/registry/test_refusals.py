@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cargoship.errors import CargoshipError, Forbidden, RegistryRefused, Unauthorized
-from cargoship.registry.refusals import Refusal, refused
+from cargoship.registry.refusals import Refusal, refused, warnings
 
 
 def _body(code: str, message: str) -> bytes:
@@ -31,6 +31,25 @@ def _body(code: str, message: str) -> bytes:
 )
 def test_the_registrys_own_words_are_told(body: bytes, text: str) -> None:
     assert str(Refusal.parse(400, body)) == text
+
+
+@pytest.mark.parametrize(
+    ("header", "texts"),
+    [
+        ('299 - "this repository is deprecated"', ("this repository is deprecated",)),
+        ('299 - "say \\"no\\"", 299 - "a\u001b[31m"', ('say "no"', "a[31m")),
+        ('199 - "not for people", 299 proxy "nor this"', ()),
+        ("299 - nothing", ()),
+        ("", ()),
+    ],
+)
+def test_warnings_are_those_of_the_specification(header: str, texts: tuple[str, ...]) -> None:
+    assert warnings(header) == texts
+
+
+@given(st.text())
+def test_any_warning_is_read_without_an_error(header: str) -> None:
+    assert all(text.isprintable() for text in warnings(header))
 
 
 @given(st.binary())

@@ -90,6 +90,18 @@ def test_a_token_that_is_echoed_is_not_told(index: Index) -> None:
     assert token not in raised.value.message
 
 
+def test_a_registrys_warnings_are_told_once_and_without_secrets(index: Index) -> None:
+    told = Told()
+    header = {"Warning": f'299 - "move to v2", 299 - "you are {_SECRET}"'}
+    auth = BasicAuth("u", _SECRET)
+    with InMemoryRegistry(auth=auth) as registry:
+        credentials = FixedCredentials(registry.host, Login("u", _SECRET))
+        registry.faults += [Fault("HEAD", "/manifests/", status=404, headers=header, skip=1, times=2)]
+        with client_of(registry.host, credentials=credentials, told=told) as client:
+            push(client, index, "1", "2")
+            assert told.notes[-2:] == [f"{registry.host} warns: move to v2", f"{registry.host} warns: you are ***"]
+
+
 def test_a_request_does_not_show_where_signatures_live() -> None:
     headers = {"Authorization": _SECRET}
     assert _SECRET not in repr(Request("GET", f"https://h/?sig={_SECRET}", headers))
