@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "logout": "cargoship.cli.logout",
     "base": "cargoship.cli.base",
     "doctor": "cargoship.cli.doctor",
+    "cache": "cargoship.cli.cache",
     "recipe": "cargoship.cli.recipe",
     "dockerfile": "cargoship.cli.dockerfile",
     "schema": "cargoship.cli.schema",

@@ -231,6 +231,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     ),
     "The builder": ("--variant", "--rust", "--builder", "--apt", "--apk", "--cargoship"),
     "What to mend": ("--fix",),
+    "What stays": ("--max-size", "--keep-plans", "--days"),
     "Who you are": ("--username", "--password-stdin"),
     "The image": ("--tag", "--base", "--compression", "--no-verify", "--require-clean"),
     "Where it goes": (

@@ -14,6 +14,7 @@ from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.oci.digest import Digest
 from cargoship.platforms import LibcFamily
 from cargoship.toolchain.locate import Toolchain, Way
+from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.wrappers import (
     RUSTC,
     bindgen_arguments,
@@ -40,6 +41,8 @@ def compile_environment(
     """
     pairs = [(target.triple, target.row) for target in toolchain.targets]
     wrappers = write_wrappers(cache_dir, pairs, identity=identity(toolchain))
+    runtime = cache_dir / "runtime" / Digest.of(toolchain.zig.version.encode()).short
+    mark_used(runtime)
     made = {
         **env,
         "PATH": os.pathsep.join([str(wrappers), env.get("PATH", "")]),
@@ -49,7 +52,7 @@ def compile_environment(
         "CARGOSHIP_SYSROOT_TARGETS": " ".join(toolchain.shimmed),
         "CARGOSHIP_ZIG": str(toolchain.zig.path),
         "CARGOSHIP_ZIG_LIB": str(toolchain.zig.lib),
-        "CARGOSHIP_RUNTIME": str(cache_dir / "runtime" / Digest.of(toolchain.zig.version.encode()).short),
+        "CARGOSHIP_RUNTIME": str(runtime),
         "CARGOSHIP_PYTHON": sys.executable,
         "CARGOSHIP_DRIVER": str(driver()),
         "CARGOSHIP_NOTES": str(notes),

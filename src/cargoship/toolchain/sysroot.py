@@ -23,6 +23,7 @@ from cargoship.errors import OutputError, StandardLibraryMissing, SysrootBuildFa
 from cargoship.oci.digest import Digest
 from cargoship.platforms import Libc, LibcFamily, Row
 from cargoship.process import Command, Runner
+from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.startfiles import Musl, find_musl, make_start_files
 from cargoship.toolchain.zig import Zig
@@ -144,6 +145,7 @@ def compose(cache_dir: Path, folders: Mapping[str, Path]) -> Path:
             f"cannot write {sysroot}: {os.strerror(error.errno or 0)}",
             hint="name another folder with CARGOSHIP_CACHE_DIR",
         ) from error
+    mark_used(sysroot, *(folder for folder in folders.values() if folder.is_relative_to(cache_dir)))
     return sysroot
 
 

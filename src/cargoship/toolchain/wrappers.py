@@ -20,6 +20,7 @@ from pathlib import Path
 from cargoship.errors import OutputError
 from cargoship.oci.digest import Digest
 from cargoship.platforms import Row
+from cargoship.toolchain.marks import mark_used
 
 RUSTC = "cargoship-rustc"
 # Without the last three, CMake finds headers and libraries of the host
@@ -94,6 +95,7 @@ def write_wrappers(cache_dir: Path, rows: Sequence[tuple[str, Row]], *, identity
     key = Digest.of("\0".join([identity, *(f"{name}\0{text}" for name, text in sorted(files.items()))]).encode())
     folder = cache_dir / "wrappers" / key.short
     if folder.is_dir():
+        mark_used(folder)
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

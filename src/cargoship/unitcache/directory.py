@@ -180,8 +180,13 @@ class DirectoryStore:
                 Path(file.path).unlink(missing_ok=True)
         now_ns = (self._folder / "index").stat().st_mtime_ns
         for file in _files(self._folder / "tmp"):
-            if now_ns - file.stat(follow_symlinks=False).st_mtime_ns > _ABANDONED_NS:
-                Path(file.path).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if now_ns - file.stat(follow_symlinks=False).st_mtime_ns <= _ABANDONED_NS:
+                    continue
+                if file.is_dir(follow_symlinks=False):
+                    shutil.rmtree(file.path, ignore_errors=True)
+                else:
+                    Path(file.path).unlink()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +22,7 @@ from cargoship.errors import CacheUnavailable, ContentInvalid, NotPackable
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import CompressionParameter, ZstdCompressor
 from cargoship.unitcache.frame import CONTENT, FRAME_BYTES_MAX, UNIT_BYTES_MAX, Kind, Row, content_size, write_head
+from cargoship.unitcache.index import Entry
 from cargoship.unitcache.pack import PACK_BYTES, Pack, PackWriter, Placed, UnitFile
 
 _LEVEL = 3
@@ -30,6 +31,16 @@ _WINDOW_LOG = 27
 _CHUNK_BYTES = 1 << 20
 _WAITING_MAX = 4
 """Units that may be in memory, compressed or about to be, for each thread."""
+
+
+@contextlib.contextmanager
+def frame_writer(scratch: Path, *, pack_bytes: int = PACK_BYTES) -> Iterator[FrameWriter]:
+    """Write frames that exist already into packs, in the folder `scratch`."""
+    writer = FrameWriter(scratch, pack_bytes=pack_bytes)
+    try:
+        yield writer
+    finally:
+        writer.abandon()
 
 
 @contextlib.contextmanager
@@ -63,18 +74,69 @@ class _Frame:
     unpacked: int
 
 
-class _Writer:
+class FrameWriter:
+    """Puts frames one after the other, and cuts packs."""
+
+    def __init__(self, scratch: Path, *, pack_bytes: int) -> None:
+        self._scratch = scratch
+        self._pack_bytes = pack_bytes
+        self._open: _Open | None = None
+        self._packs: list[Pack] = []
+
+    def add_frame(self, entry: Entry, data: bytes) -> None:
+        """Take a frame as it is, with what an index says of it. Raises OSError."""
+        self._append(entry.key, _Frame((data,), entry.length, entry.frame, entry.unpacked))
+
+    def close(self) -> tuple[Pack, ...]:
+        """See PackWriter."""
+        if self._open is not None:
+            self._complete(self._open)
+        return tuple(self._packs)
+
+    def abandon(self) -> None:
+        """Remove a pack that was not completed."""
+        if self._open is not None:
+            self._open.stream.close()
+            self._open.path.unlink(missing_ok=True)
+            self._open = None
+
+    def _append(self, key: Digest, frame: _Frame) -> None:
+        pack = self._open or self._begin()
+        for piece in frame.data:
+            pack.stream.write(piece)
+            pack.sha256.update(piece)
+        # what was written need not stay in memory
+        pack.frames.append((key, replace(frame, data=())))
+        pack.size += frame.length
+        if pack.size >= self._pack_bytes:
+            self._complete(pack)
+
+    def _begin(self) -> _Open:
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        path = self._scratch / f"{os.getpid()}-{secrets.token_hex(8)}.pack"
+        self._open = _Open(path, path.open("xb"))
+        return self._open
+
+    def _complete(self, pack: _Open) -> None:
+        pack.stream.close()
+        self._open = None
+        digest = Digest(pack.sha256.hexdigest())
+        placed, offset = [], 0
+        for key, frame in pack.frames:
+            placed.append(Placed(key, digest, offset, frame.length, frame.digest, frame.unpacked))
+            offset += frame.length
+        self._packs.append(Pack(pack.path, digest, pack.size, tuple(placed)))
+
+
+class _Writer(FrameWriter):
     """See PackWriter."""
 
     def __init__(self, scratch: Path, pool: ThreadPoolExecutor, *, waiting_max: int, pack_bytes: int) -> None:
-        self._scratch = scratch
+        super().__init__(scratch, pack_bytes=pack_bytes)
         self._pool = pool
         self._waiting_max = waiting_max
-        self._pack_bytes = pack_bytes
         self._waiting: deque[tuple[Digest, Future[_Frame]]] = deque()
         self._keys: set[Digest] = set()
-        self._open: _Open | None = None
-        self._packs: list[Pack] = []
         self._given = 0
         self._refused: dict[Digest, str] = {}
 
@@ -103,16 +165,8 @@ class _Writer:
         """See PackWriter."""
         while self._waiting:
             self._place_next()
-        if self._open is not None:
-            self._complete(self._open)
-        return tuple(self._packs)
-
-    def abandon(self) -> None:
-        """Remove a pack that was not completed."""
-        if self._open is not None:
-            self._open.stream.close()
-            self._open.path.unlink(missing_ok=True)
-            self._open = None
+        with self._writing():
+            return super().close()
 
     def _place_next(self) -> None:
         key, future = self._waiting.popleft()
@@ -121,35 +175,15 @@ class _Writer:
         except NotPackable as error:
             self._refused[key] = error.message
             return
+        with self._writing():
+            self._append(key, frame)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            pack = self._open or self._begin()
-            for piece in frame.data:
-                pack.stream.write(piece)
-                pack.sha256.update(piece)
-            pack.frames.append((key, frame))
-            pack.size += frame.length
-            # what was written need not stay in memory
-            pack.frames[-1] = (key, _Frame((), frame.length, frame.digest, frame.unpacked))
-            if pack.size >= self._pack_bytes:
-                self._complete(pack)
+            yield
         except OSError as error:
             raise CacheUnavailable(f"cannot write {self._scratch}: {error.strerror or error}") from error
-
-    def _begin(self) -> _Open:
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        path = self._scratch / f"{os.getpid()}-{secrets.token_hex(8)}.pack"
-        self._open = _Open(path, path.open("xb"))
-        return self._open
-
-    def _complete(self, pack: _Open) -> None:
-        pack.stream.close()
-        self._open = None
-        digest = Digest(pack.sha256.hexdigest())
-        placed, offset = [], 0
-        for key, frame in pack.frames:
-            placed.append(Placed(key, digest, offset, frame.length, frame.digest, frame.unpacked))
-            offset += frame.length
-        self._packs.append(Pack(pack.path, digest, pack.size, tuple(placed)))
 
 
 def compress_unit(files: Sequence[UnitFile]) -> _Frame:

@@ -1,0 +1,118 @@
+"""Looking after caches of compiled units: what is in one, whether it is whole, what can go, and one as a file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.context import Context
+from cargoship.oci.digest import Digest
+from cargoship.settings.cache import StoreKind, StoreSpec
+from cargoship.unitcache import machine
+from cargoship.unitcache.collection import Collected, Rules, collect
+from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.machine import Folder
+from cargoship.unitcache.opening import open_store, units_folder
+from cargoship.unitcache.store import Store
+from cargoship.unitcache.transfer import export, import_file
+from cargoship.unitcache.verification import Verified, mend, verify
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What is in a cache. Sizes are bytes; `seconds` is what compiling all of it took."""
+
+    cache: str
+    units: int
+    packs: int
+    plans: int
+    size: int
+    live: int
+    """Bytes of packs that belong to a unit."""
+    unpacked: int
+    seconds: float
+    folders: tuple[Folder, ...] = ()
+    """What else is kept on this machine; only with its own cache."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What `collect_garbage` has removed: from the cache, and bytes of what else was kept on this machine."""
+
+    collected: Collected
+    freed: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A cache that was written to a file, or read from one."""
+
+    cache: str
+    path: Path
+    units: int
+    packs: int
+    size: int
+
+
+def stats(spec: StoreSpec | None, context: Context) -> Stats:
+    """What is in a cache, by default in that of this machine. Raises CacheUnavailable, as all of these do."""
+    with _store(spec, context) as store:
+        index = store.load()
+        folders = machine.folders(context.cache_dir, leave_out=units_folder(context).name) if spec is None else ()
+        return Stats(
+            cache=store.name,
+            units=len(index.entries),
+            packs=len(index.packs),
+            plans=len(index.plans),
+            size=index.size,
+            live=sum(index.live_bytes().values()),
+            unpacked=sum(entry.unpacked for entry in index.entries.values()),
+            seconds=round(sum(entry.seconds for entry in index.entries.values()), 1),
+            folders=folders,
+        )
+
+
+def verify_units(spec: StoreSpec | None, context: Context, *, fix: bool) -> tuple[str, Verified, Mapping[Digest, str]]:
+    """Look at every unit of a cache; `fix` forgets those that are damaged. Its name, what was found, units' names."""
+    with _store(spec, context) as store:
+        index = store.load()
+        found = verify(store, index)
+        if fix and found.damaged:
+            mend(store, found.damaged, index)
+        return store.name, found, {key: index.entries[key].name or str(key) for key in found.damaged}
+
+
+def collect_garbage(spec: StoreSpec | None, context: Context, rules: Rules, *, days: int) -> Gone:
+    """Bound a cache, and with that of this machine also what else is kept there and was not used for so many days."""
+    with _store(spec, context) as store, _scratch(context) as scratch:
+        used = store.last_used(store.load().packs) if isinstance(store, DirectoryStore) else {}
+        collected = collect(store, rules, scratch=scratch, used=used)
+    freed = machine.remove_unused(context.cache_dir, days=days) if spec is None else 0
+    return Gone(collected, freed)
+
+
+def export_cache(spec: StoreSpec | None, path: Path, context: Context) -> Moved:
+    """Write a cache to a file; also raises OutputError, ContentInvalid."""
+    with _store(spec, context) as store:
+        index = export(store, path)
+        return Moved(store.name, path, len(index.entries), len(index.packs), index.size)
+
+
+def import_cache(spec: StoreSpec | None, path: Path, context: Context) -> Moved:
+    """Add what is in a file to a cache; also raises ContentInvalid."""
+    with _store(spec, context) as store, _scratch(context) as scratch:
+        saved = import_file(store, path, scratch=scratch)
+        return Moved(store.name, path, len(saved.index.entries), saved.packs, saved.size)
+
+
+@contextlib.contextmanager
+def _store(spec: StoreSpec | None, context: Context) -> Iterator[Store]:
+    with open_store(spec or StoreSpec(StoreKind.DIRECTORY, str(units_folder(context))), context) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def _scratch(context: Context) -> Iterator[Path]:
+    yield DirectoryStore(units_folder(context)).scratch
