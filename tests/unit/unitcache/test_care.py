@@ -37,7 +37,7 @@ def filled(root: Path, groups: tuple[str, ...] = (LETTERS,), plans: tuple[PlanEn
     store = DirectoryStore(root / "store")
     for number, group in enumerate(groups):
         packs = packed(root / f"scratch{number}", {name: unit_files(name, 20_000) for name in group})
-        index = store.save(packs, adding(packs, group)).index
+        store.save(packs, adding(packs, group))
         used_ns = (1_000_000 + number) * 10**9
         for pack in packs:
             os.utime(store.pack_path(pack.digest), ns=(used_ns, used_ns))
@@ -48,7 +48,7 @@ def filled(root: Path, groups: tuple[str, ...] = (LETTERS,), plans: tuple[PlanEn
         return index
 
     store.save((), with_plans)
-    assert len(index.packs) == len(groups)
+    assert len(store.load().packs) == len(groups)
     return store
 
 

@@ -1,0 +1,159 @@
+"""The index: the same bytes for the same content, strict in what it reads, and merging loses nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cargoship.errors import ContentInvalid
+from cargoship.oci.digest import Digest
+from cargoship.oci.zstd import ZstdCompressor
+from cargoship.unitcache.index import PLANS_MAX, Entry, Index, PackInfo, PlanEntry
+from cargoship.unitcache.wire import read_index, write_index
+
+digests = st.integers(0, 30).map(lambda number: Digest.of(b"%d" % number))
+texts = st.text(max_size=8)
+tables = st.dictionaries(texts, digests, max_size=3)
+SIZE = 10_000
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    offset = draw(st.integers(0, SIZE - 100))
+    return Entry(
+        key=draw(digests),
+        pack=draw(digests),
+        offset=offset,
+        length=draw(st.integers(1, SIZE - offset)),
+        frame=draw(digests),
+        unpacked=draw(st.integers(1, 1 << 30)),
+        name=draw(texts),
+        parts=draw(st.dictionaries(texts, texts, max_size=3)),
+        seconds=draw(st.floats(0, 1e6)),
+        inputs=draw(tables),
+        output=draw(digests),
+        place=draw(texts),
+    )
+
+
+@st.composite
+def indexes(draw: st.DrawFn) -> Index:
+    index = Index().with_packs({pack: PackInfo(SIZE, 1) for pack in draw(st.sets(digests, max_size=10))})
+    index = index.with_entries(entry for entry in draw(st.lists(entries(), max_size=10)) if entry.pack in index.packs)
+    for number, key in enumerate(draw(st.lists(digests, max_size=4, unique=True))):
+        plan = PlanEntry(key, tuple(draw(st.lists(digests, max_size=3))), draw(tables), draw(tables), saved_at=number)
+        index = index.with_plan(plan)
+    return index
+
+
+@given(indexes())
+def test_an_index_is_read_as_it_was_written(index: Index) -> None:
+    data = write_index(index)
+    assert read_index(data) == index
+    assert write_index(read_index(data)) == data
+
+
+@given(indexes(), indexes(), indexes())
+def test_merging_loses_nothing(one: Index, two: Index, three: Index) -> None:
+    both = one.merged(two)
+    assert both.entries.keys() == one.entries.keys() | two.entries.keys()
+    assert both.packs.keys() == one.packs.keys() | two.packs.keys()
+    assert both.plans.keys() == one.plans.keys() | two.plans.keys()
+    assert one.merged(one) == one
+    assert one.merged(two).merged(three).entries == one.merged(two.merged(three)).entries
+    assert all(both.entries[key] == entry for key, entry in one.entries.items())
+    assert list(both.plans.values()) == sorted(both.plans.values(), key=lambda plan: (plan.saved_at, plan.key))
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200))
+def test_rubbish_is_refused(data: bytes) -> None:
+    with pytest.raises(ContentInvalid):
+        read_index(data)
+    packed = ZstdCompressor().compress(data, ZstdCompressor.FLUSH_FRAME)
+    with pytest.raises(ContentInvalid):
+        read_index(packed)
+
+
+def test_plans_are_bounded() -> None:
+    index = Index()
+    for number in range(PLANS_MAX + 10):
+        index = index.with_plan(PlanEntry(Digest.of(b"%d" % number), (), saved_at=number))
+    assert len(index.plans) == PLANS_MAX
+    assert min(plan.saved_at for plan in index.plans.values()) == 10
+
+
+def test_entries_of_unknown_packs_are_not_written() -> None:
+    entry = Entry(Digest.of(b"k"), Digest.of(b"p"), 0, 1, Digest.of(b"f"), 1)
+    assert read_index(write_index(Index().with_entries([entry]))) == Index()
+
+
+def sample() -> dict[str, Any]:
+    name = "0" * 64
+    return {
+        "format": 1,
+        "packs": [["a" * 64, 100, 1]],
+        "entries": [{"key": name, "pack": 0, "offset": 0, "length": 100, "frame": name, "unpacked": 5}],
+        "plans": [{"key": name, "units": [name]}],
+    }
+
+
+def as_bytes(document: object) -> bytes:
+    return ZstdCompressor().compress(json.dumps(document).encode(), ZstdCompressor.FLUSH_FRAME)
+
+
+def test_the_sample_is_an_index() -> None:
+    assert len(read_index(as_bytes(sample())).entries) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda it: it.update(extra=1),
+        lambda it: it.pop("packs"),
+        lambda it: it.update(entries=None),
+        lambda it: it["entries"][0].update(pack=1),
+        lambda it: it["entries"][0].update(pack=-1),
+        lambda it: it["entries"][0].update(offset=1),
+        lambda it: it["entries"][0].update(offset=-1, length=1),
+        lambda it: it["entries"][0].update(length=1 << 60),
+        lambda it: it["entries"][0].update(key="../../etc/passwd"),
+        lambda it: it["entries"][0].update(frame="A" * 64),
+        lambda it: it["entries"][0].update(name="x" * 5000),
+        lambda it: it["entries"][0].update(inputs={"../x": "no digest"}),
+        lambda it: it["entries"][0].update(unknown=1),
+        lambda it: it["entries"].append(it["entries"][0]),
+        lambda it: it["packs"].append(it["packs"][0]),
+        lambda it: it["packs"][0].append(1),
+        lambda it: it["plans"].append(it["plans"][0]),
+        lambda it: it.update(plans=it["plans"] * (PLANS_MAX + 1)),
+        lambda it: it.update(format="1"),
+    ],
+)
+def test_a_hostile_index_is_refused(spoil: Callable[[dict[str, Any]], object]) -> None:
+    document = sample()
+    spoil(document)
+    with pytest.raises(ContentInvalid):
+        read_index(as_bytes(document))
+
+
+def test_another_format_is_an_empty_cache() -> None:
+    assert read_index(as_bytes({"format": 2, "whatever": [{}]})) == Index()
+
+
+def test_bombs_are_refused() -> None:
+    with pytest.raises(ContentInvalid, match="the limit is"):
+        read_index(bytes((64 << 20) + 1))
+    bomb = ZstdCompressor().compress(bytes((512 << 20) + 1), ZstdCompressor.FLUSH_FRAME)
+    with pytest.raises(ContentInvalid, match="too large"):
+        read_index(bomb)
+    with pytest.raises(ContentInvalid, match="cut off"):
+        read_index(write_index(Index())[:-3])
+    deep = ZstdCompressor().compress(b'{"format":1,"packs":' + b"[" * 100_000, ZstdCompressor.FLUSH_FRAME)
+    with pytest.raises(ContentInvalid):
+        read_index(deep)
