@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import time
@@ -31,6 +32,12 @@ class RunningRegistry:
 
     host: str
     storage: Path
+    pid: int = 0
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time that it has used so far (proc(5), `stat`)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def reference(self, repository: str, tag: str = "1") -> str:
         """`host/repository:tag`."""
@@ -61,7 +68,7 @@ def running_registry(folder: Path, *, auth: str = "", tls: str = "") -> Iterator
     ):
         try:
             _wait(port, process, log)
-            yield RunningRegistry(f"localhost:{port}", folder / "storage")
+            yield RunningRegistry(f"localhost:{port}", folder / "storage", process.pid)
         finally:
             process.terminate()
 
