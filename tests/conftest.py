@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -94,3 +95,12 @@ def debian_peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[s
 def engine() -> Engine:
     """The Docker engine."""
     return Engine.find()
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This checkout's wheel."""
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, REPOSITORY)
+    (built,) = out.glob("*.whl")
+    return built

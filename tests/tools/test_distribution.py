@@ -14,14 +14,6 @@ from support.programs import REPOSITORY, run
 pytestmark = pytest.mark.tools
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, REPOSITORY)
-    (built,) = out.glob("*.whl")
-    return built
-
-
 def test_the_wheel_is_pure_and_whole(wheel: Path) -> None:
     assert wheel.name == f"cargoship-{__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.programs import RunCargoship
+from support.programs import REPOSITORY, RunCargoship
 from support.projects import project
 
 pytestmark = pytest.mark.tools
@@ -163,3 +163,14 @@ def test_what_cannot_be_is_refused(run_cargoship: RunCargoship, tmp_path: Path, 
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "app" / "Dockerfile").exists()
+
+
+GUIDE = REPOSITORY / "docs" / "dockerfile.md"
+
+
+def test_the_guide_shows_what_is_generated(run_cargoship: RunCargoship) -> None:
+    command = "cargoship dockerfile examples/web-service --rust 1.96.0"
+    made = run_cargoship(*command.split()[1:], cwd=REPOSITORY).stdout
+    shown = re.search(rf"<!-- made by: {command} -->\n```dockerfile\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert shown is not None
+    assert shown[1] == made, f"put the output of this into {GUIDE}: {command}"

@@ -6,6 +6,8 @@ sources are older than everything that was cooked. All that keeps cargo from shi
 
 from __future__ import annotations
 
+import json
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -87,12 +89,17 @@ def test_a_cook_that_was_killed_leaves_nothing_that_is_taken_for_real(
     assert taken, "the trap does not work: the other tests prove nothing"
 
 
-def test_check_leaves_nothing_either(trap: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["check", "clippy"])
+def test_what_only_looks_leaves_nothing_either(trap: Path, tmp_path: Path, way: str) -> None:
     cooked = tmp_path / "cooked"
-    cook_ours(prepare_ours(trap, tmp_path / "recipe.json"), cooked, "--check", "--offline")
+    # cargo-clippy is to be the distribution's, as cargo is, and not a proxy of rustup's
+    env = {"PATH": f"/usr/bin:{os.environ['PATH']}"}
+    cook_ours(prepare_ours(trap, tmp_path / "recipe.json"), cooked, f"--{way}", "--offline", env=env)
     assert [path for path in (cooked / "target").rglob("*") if path.name.startswith(LOCAL)] == []
     copy_sources(trap, cooked, old=True)
-    lines = cargo("check", "--offline", "--message-format", "json", cwd=cooked).splitlines()
-    fresh = [line for line in lines if '"fresh":true' in line]
-    assert fresh
-    assert all("registry+" in line for line in fresh)
+    lines = cargo(way, "--offline", "--message-format", "json", cwd=cooked, env=env).splitlines()
+    units = [json.loads(line) for line in lines]
+    units = [each for each in units if each["reason"] == "compiler-artifact"]
+    fresh = {each["package_id"].partition("+")[0] for each in units if each["fresh"]}
+    compiled = {each["package_id"].partition("+")[0] for each in units if not each["fresh"]}
+    assert (fresh, compiled) == ({"registry"}, {"path"})

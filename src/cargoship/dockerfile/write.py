@@ -136,6 +136,8 @@ def _build(plan: Plan, wishes: Wishes) -> Iterator[str]:
         # placeholders may ask for git, and there is none here
         words.append("-t '{name}'")
     words.append(_BASES[_standing(plan)])
+    # dependencies are in the layer below; to keep their units as well would only make this one large
+    words.append("--no-cache")
     words.append(f"-o 'rootfs:{OUT}/{{name}}'" if several else f"-o rootfs:{OUT}")
     yield from _cargo("build", _options(plan, wishes), " ".join(words))
 

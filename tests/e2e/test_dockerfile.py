@@ -1,0 +1,214 @@
+"""Generated Dockerfiles, built by real engines: what comes out, and what BuildKit keeps."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.buildx import BUILDER, EngineInContainer, Log, OwnEngine, builder_context, engine_in_container
+from support.cooking import cargo
+from support.programs import RunCargoship, program, run
+from support.projects import project
+
+pytestmark = pytest.mark.e2e
+
+IMAGE = "cargoship-test/tiny"
+PLATFORMS = ("linux/amd64", "linux/arm64")
+# every setting that an instruction of a Dockerfile could take in another way than it is meant
+MANIFEST = r"""
+description = 'Says "hello" for $5'
+
+[dependencies]
+itoa = "1"
+
+[build-dependencies]
+cc = "1"
+
+[package.metadata.cargoship]
+env = { GREETING = 'it costs $5 "each" \ #1', EMPTY = "" }
+expose = [8080, "53/udp"]
+labels = { "com.example.team" = "a 'b' $HOME", "odd key" = "x" }
+args = ["a b", "$HOME"]
+workdir = "/work"
+volumes = ["/state"]
+stop-signal = "SIGINT"
+healthcheck = { command = ["/app/tiny", "--health"], interval = "1m30s", timeout = "500ms", retries = 3 }
+include = ["data/** -> /srv/data/", { from = "run.sh", to = "/srv/run.sh", mode = "0750", owner = "nonroot" }]
+"""
+FILES = {
+    "build.rs": 'fn main() { cc::Build::new().file("src/twice.c").compile("twice"); }\n',
+    "src/twice.c": "int twice(int n) { return 2 * n; }\n",
+    "src/main.rs": """
+extern "C" { fn twice(n: i32) -> i32; }
+fn main() {
+    let n = unsafe { twice(21) };
+    println!("{} {} {}", itoa::Buffer::new().format(n), std::env::consts::ARCH, env!("CARGO_PKG_VERSION"));
+    println!("{}", std::env::var("GREETING").unwrap());
+    println!("{:?} {:?}", std::env::args().skip(1).collect::<Vec<_>>(), std::env::current_dir().unwrap());
+    println!("{}", std::fs::read_to_string("/srv/data/deep/x.txt").unwrap());
+    std::fs::write("/state/written", "by nonroot").unwrap();
+}
+""",
+    "data/deep/x.txt": "from a file",
+    "run.sh": "#!/bin/sh\n",
+}
+
+
+def said(architecture: str, version: str = "1.2.3") -> str:
+    greeting = r'it costs $5 "each" \ #1'
+    return f'42 {architecture} {version}\n{greeting}\n["a b", "$HOME"] "/work"\nfrom a file\n'
+
+
+@pytest.fixture(scope="module")
+def tiny(run_cargoship: RunCargoship, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a C file and a Dockerfile that installs this cargoship."""
+    folder = project(tmp_path_factory.mktemp("tiny") / "tiny", name="tiny", manifest=MANIFEST, files=FILES)
+    (folder / "dist").mkdir()
+    shutil.copy(wheel, folder / "dist")
+    cargo("generate-lockfile", cwd=folder)
+    write_dockerfile(run_cargoship, folder)
+    return folder
+
+
+def write_dockerfile(run_cargoship: RunCargoship, folder: Path, *arguments: str) -> None:
+    source = next((folder / "dist").iterdir()).relative_to(folder)
+    run_cargoship("dockerfile", "--write", "--builder", BUILDER, "--cargoship", str(source), *arguments, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def builder(run_cargoship: RunCargoship, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The build context of the image to compile in."""
+    # other tests have built the standard libraries for musl, or else it is done here
+    run_cargoship("doctor", "--fix")
+    return builder_context(tmp_path_factory.mktemp("builder") / "builder")
+
+
+@dataclass(frozen=True)
+class First:
+    """The first build of a project by an engine."""
+
+    engine: EngineInContainer
+    project: Path
+    log: Log
+
+
+@pytest.fixture(scope="module")
+def first(builder: Path, tiny: Path) -> Iterator[First]:
+    """The project, built for both platforms by one `docker buildx build`."""
+    with engine_in_container() as engine:
+        engine.load("cargoship-test/rust:1")
+        engine.build(builder, "-t", BUILDER)
+        log = engine.build(tiny, f"--platform={','.join(PLATFORMS)}", "-t", IMAGE)
+        yield First(engine, tiny, log)
+
+
+def changed(first: First, tmp_path: Path, old: str, new: str) -> tuple[Log, Path]:
+    """Build the project with another manifest."""
+    folder = tmp_path / "tiny"
+    shutil.copytree(first.project, folder)
+    manifest = folder / "Cargo.toml"
+    assert old in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace(old, new))
+    cargo("generate-lockfile", cwd=folder)
+    return first.engine.build(folder, f"--platform={','.join(PLATFORMS)}", "-t", "cargoship-test/changed"), folder
+
+
+def test_one_build_makes_both_platforms_and_both_run(first: First) -> None:
+    assert first.engine.output(IMAGE, "linux/amd64") == said("x86_64")
+    assert first.engine.output(IMAGE, "linux/arm64") == said("aarch64")
+    assert first.engine.output(IMAGE, "linux/arm64", "other").splitlines()[2] == '["other"] "/work"'
+
+
+def test_everything_is_compiled_once_where_nothing_is_emulated(first: First) -> None:
+    for stage in ("tools", "planner", "dependencies", "build"):
+        assert first.log.steps(stage), stage
+        # one step for both platforms, and it is the machine's
+        assert re.search(rf"\[linux/arm64 {stage} ", first.log.text) is None
+    assert all("RUN" not in words for words in first.log.steps("runtime"))
+
+
+def test_a_version_bump_reuses_the_dependencies(first: First, run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    log, folder = changed(first, tmp_path, 'version = "1.2.3"', 'version = "1.3.0"')
+    assert log.was_kept("tools")
+    assert not log.was_kept("planner")
+    assert log.was_kept("dependencies")
+    assert not log.was_kept("build")
+    assert "0 fresh" not in "".join(re.findall(r"Compiled .*", log.text))
+    for platform, architecture in zip(PLATFORMS, ("x86_64", "aarch64"), strict=True):
+        assert first.engine.output("cargoship-test/changed", platform) == said(architecture, "1.3.0")
+    run_cargoship("dockerfile", "--check", cwd=folder)
+
+
+def test_an_added_dependency_does_not(first: First, tmp_path: Path) -> None:
+    log, _ = changed(first, tmp_path, "[dependencies]\n", '[dependencies]\ncfg-if = "1"\n')
+    assert log.was_kept("tools")
+    assert not log.was_kept("dependencies")
+
+
+def test_nothing_changed_keeps_everything(first: First) -> None:
+    log = first.engine.build(first.project, f"--platform={','.join(PLATFORMS)}", "-t", IMAGE)
+    for stage in ("tools", "planner", "dependencies", "build", "runtime"):
+        assert log.was_kept(stage), stage
+
+
+def test_it_is_the_image_that_cargoship_build_makes(first: First, run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    archive = tmp_path / "ours.tar"
+    run_cargoship(
+        "build", first.project, "--platform=linux/amd64", "-t", "cargoship-test/ours", "-o", f"docker-archive:{archive}"
+    )
+    engine = first.engine
+    run("docker", "cp", archive, f"{engine.name}:/ours.tar")
+    engine.docker("load", "-q", "-i", "/ours.tar")
+    theirs, ours = engine.config(IMAGE), engine.config("cargoship-test/ours")
+    for key in ("created", "version", "revision"):
+        ours["Labels"].pop(f"org.opencontainers.image.{key}", None)
+    told = (
+        "User",
+        "Env",
+        "Entrypoint",
+        "Cmd",
+        "ExposedPorts",
+        "Volumes",
+        "WorkingDir",
+        "StopSignal",
+        "Healthcheck",
+        "Labels",
+    )
+    assert {key: theirs.get(key) for key in told} == {key: ours.get(key) for key in told}
+    assert listing(engine, IMAGE) == listing(engine, "cargoship-test/ours")
+
+
+def listing(engine: EngineInContainer, image: str) -> dict[str, tuple[bytes, int, int, int]]:
+    """Kind, rights and owner of everything in an image; the engine's own mount points are left out."""
+    container = engine.docker("create", "--network=host", image).stdout.strip()
+    words = [program("docker"), "exec", engine.name, "docker", "export", container]
+    exported = subprocess.run(words, capture_output=True, check=True).stdout
+    engine.docker("rm", "-v", container)
+    with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
+        own = {"dev", "proc", "sys", ".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab"}
+        return {
+            each.name.rstrip("/"): (each.type, each.mode, each.uid, each.gid)
+            for each in tar
+            if each.name.rstrip("/") not in own and not each.name.startswith(("dev/", "proc/", "sys/"))
+        }
+
+
+def test_the_machines_own_engine_builds_one_platform(
+    builder: Path, tiny: Path, run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    engine = OwnEngine()
+    folder = tmp_path / "native"
+    shutil.copytree(tiny, folder)
+    write_dockerfile(run_cargoship, folder, "--variant", "native")
+    engine.build(builder, "-t", BUILDER)
+    log = engine.build(folder, "-t", IMAGE)
+    assert not log.was_kept("build")
+    assert engine.output(IMAGE, "linux/amd64") == said("x86_64")

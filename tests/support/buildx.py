@@ -1,0 +1,150 @@
+"""Engines that build Dockerfiles: a multi-platform Buildx in a container, and the machine's own engine.
+
+What is built stands on an image with Rust and Python that scripts/buildx-engine makes of Debian's packages. The
+standard libraries for musl come from this machine's cache: they are the same, and take minutes to build.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import platformdirs
+
+from support.programs import REPOSITORY, program, run
+
+RUST = "cargoship-test/rust:1"
+BUILDER = "cargoship-test/builder:latest"
+_SCRIPT = REPOSITORY / "scripts" / "buildx-engine"
+_CLIENT = REPOSITORY / ".tools" / "buildx"
+_STEP = re.compile(r"#(\d+) \[(?:\S+ )?(\w+) \d+/\d+\] (.*)")
+_CA = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@dataclass(frozen=True)
+class Log:
+    """What BuildKit printed (--progress plain)."""
+
+    text: str
+
+    def steps(self, stage: str) -> dict[str, bool]:
+        """The instructions of a stage, and whether each was taken from the cache."""
+        cached = set(re.findall(r"^#(\d+) CACHED$", self.text, re.MULTILINE))
+        return {
+            words: number in cached
+            for line in self.text.splitlines()
+            if (found := _STEP.fullmatch(line)) is not None
+            for number, name, words in [found.groups()]
+            # an image that is there is neither built nor cached
+            if name == stage and not words.startswith("FROM ")
+        }
+
+    def was_kept(self, stage: str) -> bool:
+        """Whether all of a stage was taken from the cache."""
+        steps = self.steps(stage)
+        assert steps, f"no stage {stage} in\n{self.text}"
+        return all(steps.values())
+
+
+class Buildx(ABC):
+    """An engine with Buildx."""
+
+    @abstractmethod
+    def docker(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run its client."""
+
+    @abstractmethod
+    def context(self, folder: Path) -> str:
+        """The folder as the client sees it."""
+
+    def build(self, folder: Path, *arguments: str) -> Log:
+        """`docker buildx build` on the host's network."""
+        words = ("buildx", "build", "--network=host", "--progress=plain", *arguments, self.context(folder))
+        return Log(self.docker(*words).stderr)
+
+    def output(self, image: str, platform: str, *arguments: str) -> str:
+        """Run an image to its end; what it wrote to stdout."""
+        return self.docker("run", "--rm", "--network=host", f"--platform={platform}", image, *arguments).stdout
+
+    def config(self, image: str) -> dict[str, Any]:
+        """How the engine would run an image."""
+        found: dict[str, Any] = json.loads(self.docker("image", "inspect", image).stdout)[0]["Config"]
+        return found
+
+
+@dataclass(frozen=True)
+class OwnEngine(Buildx):
+    """The machine's engine: one platform at a time."""
+
+    def docker(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return run(_CLIENT / "docker", *arguments, env={"DOCKER_CONFIG": str(_CLIENT / "config")}, check=check)
+
+    def context(self, folder: Path) -> str:
+        return str(folder)
+
+
+@dataclass(frozen=True)
+class EngineInContainer(Buildx):
+    """A newer engine in a container of the machine's, with its own client in there."""
+
+    name: str
+
+    def docker(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return run("docker", "exec", self.name, "docker", *arguments, check=check)
+
+    def context(self, folder: Path) -> str:
+        place = PurePosixPath("/contexts") / folder.name
+        # what was removed from the folder must not be there any more
+        run("docker", "exec", self.name, "sh", "-c", f"rm -rf '{place}' && mkdir -p /contexts")
+        run("docker", "cp", folder, f"{self.name}:{place}")
+        return str(place)
+
+    def load(self, *images: str) -> None:
+        """Take images over from the machine's engine."""
+        loading = [program("docker"), "exec", "-i", self.name, "docker", "load", "-q"]
+        with subprocess.Popen([program("docker"), "save", *images], stdout=subprocess.PIPE) as saving:
+            subprocess.run(loading, stdin=saving.stdout, check=True, capture_output=True)
+        assert saving.returncode == 0
+
+
+@contextlib.contextmanager
+def engine_in_container() -> Iterator[EngineInContainer]:
+    """Start one, and remove it with all that it has built."""
+    env = {"BUILDX_ENGINE_NAME": f"cargoship-buildx-{os.getpid()}"}
+    run(_SCRIPT, "prepare")
+    name = run(_SCRIPT, "start", env=env).stdout.strip()
+    try:
+        yield EngineInContainer(name)
+    finally:
+        run(_SCRIPT, "stop", env=env)
+
+
+def builder_context(folder: Path) -> Path:
+    """What the builder's image is made of: Rust, this machine's standard libraries and its network's settings."""
+    named = os.environ.get("CARGOSHIP_CACHE_DIR")
+    std = (Path(named) if named else platformdirs.user_cache_path("cargoship")) / "std"
+    folder.mkdir(parents=True)
+    (folder / "std").mkdir()
+    for library in std.glob("[0-9]*-linux-musl-*"):
+        shutil.copytree(library, folder / "std" / library.name)
+    (folder / "pip.conf").write_text("")
+    if (settings := Path("/etc/pip.conf")).exists():
+        shutil.copy(settings, folder / "pip.conf")
+    (folder / "Dockerfile").write_text(
+        f"FROM {RUST}\n"
+        # no script of its packages has run
+        "RUN ldconfig\n"
+        f"ENV PIP_CERT={_CA} CARGO_HTTP_CAINFO={_CA}\n"
+        "COPY pip.conf /etc/pip.conf\n"
+        "COPY std /root/.cache/cargoship/std\n"
+    )
+    return folder
