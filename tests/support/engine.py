@@ -105,7 +105,7 @@ class Engine:
 
     def output(self, image: str, platform: str, *arguments: str) -> str:
         """Run an image to its end; what it wrote to stdout."""
-        return run("docker", "run", "--rm", "--platform", platform, image, *arguments).stdout
+        return run("docker", "run", "--rm", "--network=host", "--platform", platform, image, *arguments).stdout
 
     @contextlib.contextmanager
     def container(

@@ -88,6 +88,23 @@ def read_git_facts(runner: Runner, folder: Path, *, env: Mapping[str, str]) -> G
     )
 
 
+def read_checkout(runner: Runner, folder: Path, *, env: Mapping[str, str]) -> tuple[Path, str] | None:
+    """The root of the checkout that `folder` is in, and the repository's main branch; None without git."""
+    base = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
+
+    def ask(*words: str) -> str:
+        done = runner.run(Command((*base, *words), cwd=folder, env=env))
+        return done.text.strip() if done.code == 0 else ""
+
+    try:
+        root = ask("rev-parse", "--show-toplevel")
+        remote = ask("symbolic-ref", "--short", "refs/remotes/origin/HEAD").removeprefix("origin/")
+        branch = remote or ask("symbolic-ref", "--short", "HEAD")
+    except ToolMissing:
+        return None
+    return (Path(root), branch or "main") if root else None
+
+
 def _told(env: Mapping[str, str], sha: str) -> tuple[str | None, str | None]:
     """Take the branch and the tag from what CI says: its checkouts have a detached HEAD, and often no tags.
 

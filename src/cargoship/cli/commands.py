@@ -11,6 +11,7 @@ from cargoship.version import __version__
 
 COMMANDS: dict[str, str] = {
     "build": "cargoship.cli.build",
+    "init": "cargoship.cli.init",
     "pack": "cargoship.cli.pack",
     "plan": "cargoship.cli.plan",
     "run": "cargoship.cli.run",

@@ -21,7 +21,9 @@ def merge(ctx: click.Context, /, **_: object) -> None:
 
     For builds that are spread over several jobs: each pushes its platforms and hands on the digest reference that it
     prints (ghcr.io/me/app@sha256:...); the last one merges them. Attestations come along. Two images for one platform
-    are refused. Standard output gets the digest reference of the merged image, one line for each repository.
+    are refused. In a tag, {repository} stands for each repository of the parts, which then has an image of its own, and
+    {git.short}, {branch?}, {git.tag?} and {latest} stand for what git knows of the current folder. Standard output gets
+    the digest reference of the merged image, one line for each repository.
     """
     session = options.begin(ctx)
     with session.work() as context:

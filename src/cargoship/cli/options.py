@@ -189,6 +189,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 # How help is arranged; the order of the commands' options follows from their decorators.
 PANELS: dict[str, tuple[str, ...]] = {
     "What to resolve": ("--filename", "--recursive", "--selector", "--format", "--project"),
+    "What to write": ("--ci", "--matrix"),
     "What to do with it": ("--print", "--env", "--network"),
     "What to build": (
         "--package",

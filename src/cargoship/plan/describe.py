@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Package
@@ -52,30 +52,40 @@ def placeholders(name: str, package: Package, git: GitFacts | None) -> dict[str,
     What names a commit has `-dirty` after it where the files are not what the commit holds.
     """
     facts = {"name": name, "package": package.name, "version": package.version}
-    if git is not None:
-        mark = "-dirty" if git.dirty else ""
-        facts |= {
-            "git.sha": git.sha + mark,
-            "git.short": git.short + mark,
-            "git.tag": git.tag + mark if git.tag else "",
-        }
-        facts |= {"branch": git.branch or "", "git.branch": git.branch or ""}
-        facts |= {"latest": "latest" if git.is_release else ""}
-    # Branches and git's tags have slashes, versions a plus before build metadata
+    # versions have a plus before build metadata
+    return {key: _NOT_IN_TAGS.sub("-", value) for key, value in facts.items()} | _of_git(git)
+
+
+def merged_names(repository: str, templates: Sequence[str], git: GitFacts | None) -> tuple[Reference, ...]:
+    """Return what the merged image of a repository is called: `{repository}`, and what git knows. Raises UsageError."""
+    known = ("repository", *(word for word in _KNOWN if word not in {"name", "package", "version"}))
+    facts = {"repository": repository, **_of_git(git)}
+    found = (reference(template, facts, known=known) for template in templates)
+    return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+def _of_git(git: GitFacts | None) -> dict[str, str]:
+    if git is None:
+        return {}
+    mark = "-dirty" if git.dirty else ""
+    facts = {"git.sha": git.sha + mark, "git.short": git.short + mark, "git.tag": git.tag + mark if git.tag else ""}
+    facts |= {"branch": git.branch or "", "git.branch": git.branch or ""}
+    facts |= {"latest": "latest" if git.is_release else ""}
+    # Branches and git's tags have slashes
     return {key: _NOT_IN_TAGS.sub("-", value) for key, value in facts.items() if value}
 
 
-def reference(template: str, facts: Mapping[str, str]) -> Reference | None:
+def reference(template: str, facts: Mapping[str, str], *, known: Sequence[str] = _KNOWN) -> Reference | None:
     """Fill in a template and parse the result; without a tag it is `latest`. Raises UsageError.
 
     None where it is left out: nothing is known for a placeholder with a question mark after it, or for `{latest}`.
     """
     words = [match[1] for match in _PLACEHOLDER.finditer(template)]
     for word in words:
-        if word.removesuffix("?") not in _KNOWN:
+        if word.removesuffix("?") not in known:
             raise UsageError(
-                f"tag {template!r}: unknown placeholder {{{word}}}{did_you_mean(word, _KNOWN)}",
-                hint="placeholders: " + ", ".join(f"{{{each}}}" for each in _KNOWN),
+                f"tag {template!r}: unknown placeholder {{{word}}}{did_you_mean(word, known)}",
+                hint="placeholders: " + ", ".join(f"{{{each}}}" for each in known),
             )
     unknown = [word for word in words if word.removesuffix("?") not in facts]
     needed = [word for word in unknown if not word.endswith("?") and word != "latest"]

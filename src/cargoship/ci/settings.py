@@ -1,0 +1,59 @@
+"""Commented settings for a Cargo.toml that has none; every byte that is there stays. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+import tomllib
+
+from cargoship.errors import ManifestInvalid, SettingsInvalid
+from cargoship.settings.model import BY_KEY
+
+_SHOWN = ("tags", "platforms", "base", "expose", "env", "include", "user", "labels")
+"""What people set first, in the order in which they do."""
+_COLUMNS = 100
+
+
+def has_settings(manifest: str, section: str) -> bool:
+    """Whether `[package.metadata.cargoship]` (or workspace) is there; raises ManifestInvalid."""
+    try:
+        table = tomllib.loads(manifest)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestInvalid(f"Cargo.toml is no TOML: {error}") from error
+    metadata = table.get(section, {}).get("metadata", {})
+    return isinstance(metadata, dict) and "cargoship" in metadata
+
+
+def with_settings(manifest: str, section: str, examples: dict[str, str]) -> str:
+    """The manifest with a table of commented settings at its end.
+
+    `examples` has what is known better than the documentation's own, by key, as TOML. Raises SettingsInvalid where the
+    table cannot follow what is there.
+    """
+    newline = "\r\n" if "\r\n" in manifest else "\n"
+    text = manifest if manifest.endswith("\n") or not manifest else manifest + newline
+    added = newline.join(["", *_lines(section, examples), ""])
+    wanted = tomllib.loads(manifest)
+    try:
+        wanted.setdefault(section, {}).setdefault("metadata", {})["cargoship"] = {}
+        made = tomllib.loads(text + added)
+    except (tomllib.TOMLDecodeError, TypeError, AttributeError):
+        made = {}
+    if made != wanted:
+        raise SettingsInvalid(
+            f"[{section}.metadata.cargoship] cannot be written behind what is in Cargo.toml",
+            hint=f"write {section}.metadata as a table of its own, [{section}.metadata]",
+        )
+    return text + added
+
+
+def _lines(section: str, examples: dict[str, str]) -> list[str]:
+    lines = [
+        "# How cargoship makes images of it. None is needed; take away the # of what is to be different.",
+        f"[{section}.metadata.cargoship]",
+    ]
+    for key in _SHOWN:
+        spec = BY_KEY[key].spec
+        sentence = spec.doc.split(". ")[0].rstrip(".") + "."
+        lines += textwrap.wrap(sentence, _COLUMNS, initial_indent="# ", subsequent_indent="# ")
+        lines.append(f"#{key} = {examples.get(key, spec.example)}")
+    return lines

@@ -1,0 +1,106 @@
+"""`cargoship init`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from cargoship.cli import options
+from cargoship.cli.session import Session
+from cargoship.errors import UsageError, WouldOverwrite
+
+if TYPE_CHECKING:
+    from cargoship.pipeline import Context
+
+
+@click.command()
+@options.path_argument
+@click.option("--ci", type=click.Choice(["github", "gitlab"]), help="Write a workflow for this host instead.")
+@click.option("--matrix", metavar="KIND", help="A job for each platform or package, and one that merges.")
+@click.option("--force", is_flag=True, help="Replace the workflow that is there.")
+@options.talk_options
+@click.pass_context
+def init(ctx: click.Context, /, **_: object) -> None:
+    """Write commented settings into Cargo.toml, or a workflow for CI.
+
+    Without --ci, a table of settings is added to the Cargo.toml in PATH, all of them commented out; what is there stays
+    as it is. With --ci github or gitlab, a workflow is written that builds the images for every platform and pushes
+    them to the host's own registry, with a cache of compiled units beside them.
+    """
+    session = options.begin(ctx)
+    ci = ctx.params["ci"]
+    if ci is None and ctx.params["matrix"]:
+        raise UsageError("--matrix is for workflows", hint="add --ci github or --ci gitlab")
+    with session.work() as context:
+        if ci is None:
+            _settings(session, context, context.cwd / ctx.params["path"])
+        else:
+            _workflow(ctx, session, context, ci)
+
+
+def _settings(session: Session, context: Context, path: Path) -> None:
+    import tomllib
+
+    from cargoship.cargo.git import read_git_facts
+    from cargoship.cargo.manifest import find_manifest
+    from cargoship.ci.settings import has_settings, with_settings
+    from cargoship.oci.files import atomic_file
+
+    manifest = find_manifest(path).resolve()
+    text = manifest.read_bytes().decode()
+    section = "package" if has_settings(text, "package") or "package" in tomllib.loads(text) else "workspace"
+    if has_settings(text, section):
+        session.say(f"{manifest} has settings already: [{section}.metadata.cargoship]")
+        return
+    facts = read_git_facts(context.runner, manifest.parent, env=context.env)
+    place = _registry(facts.remote if facts else None)
+    examples = {"tags": f'["{place}/{{name}}:{{version}}", "{place}/{{name}}:{{latest}}"]'}
+    changed = with_settings(text, section, examples)
+    with atomic_file(manifest) as stream:
+        stream.write(changed.encode())
+        os.fchmod(stream.fileno(), manifest.stat().st_mode)
+    session.say(f"wrote [{section}.metadata.cargoship] to {manifest}, all of it commented out")
+
+
+def _registry(remote: str | None) -> str:
+    """Where a repository's images usually go."""
+    host, _, rest = (remote or "https://github.com/me/").removeprefix("https://").partition("/")
+    owner = rest.rpartition("/")[0].lower() or "me"
+    return f"registry.gitlab.com/{rest.lower()}" if host == "gitlab.com" else f"ghcr.io/{owner}"
+
+
+def _workflow(ctx: click.Context, session: Session, context: Context, ci: str) -> None:
+    from cargoship.cargo.git import read_checkout
+    from cargoship.ci import github, gitlab
+    from cargoship.ci.workflow import Matrix, workflow_of
+    from cargoship.oci.files import write_atomically
+    from cargoship.version import __version__
+
+    matrix = None if ctx.params["matrix"] is None else Matrix.parse(ctx.params["matrix"])
+    plan = session.pipeline.plan(options.selection_of(ctx, session), context)
+    checkout = read_checkout(context.runner, plan.root, env=context.env)
+    root, branch = checkout or (plan.root, "main")
+    folder = PurePosixPath(plan.cargo.cwd.resolve().relative_to(root.resolve()).as_posix())
+    workflow = workflow_of(plan, matrix, version=__version__, folder=folder, branch=branch, cache=_has_cache())
+    path, text = {
+        "github": (github.PATH, github.github(workflow)),
+        "gitlab": (gitlab.PATH, gitlab.gitlab(workflow)),
+    }[ci]
+    place = root / path
+    if place.exists() and not ctx.params["force"]:
+        raise WouldOverwrite(f"there is {place} already", hint="--force replaces it")
+    write_atomically(place, text.encode())
+    session.say(f"wrote {place}")
+
+
+def _has_cache() -> bool:
+    """Whether this cargoship keeps compiled units in registries."""
+    from cargoship.cli.build import command as build
+
+    return any("--cache-to" in each.opts for each in build.params)
+
+
+command = options.panelled(init)
