@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def committed(repository: Path, run_cargoship: RunCargoship, *words: str) -> str
     return git(repository, "rev-parse", "HEAD")
 
 
+def compiled(summaries: str) -> int:
+    """How many units the jobs compiled, as their summaries tell."""
+    return sum(map(int, re.findall(r"(\d+) units? compiled", summaries)))
+
+
 def tags(registry: RunningRegistry, repository: str) -> list[str]:
     with client_of(registry.host) as client:
         return sorted(client.tags(repository))
@@ -102,14 +108,35 @@ def test_github(
     assert machine.clones == (3 if matrix else 1)
     assert "cargoship==" in (machine.root / "installed").read_text()
     assert "secret" not in machine.said
-    # a release moves `latest`
-    github(machine, GITHUB, event, {**env, "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.0.0"})
-    assert tags(docker_registry, f"{name.lower()}/{NAMES[0]}") == sorted([sha[:12], "main", "v1.0.0", "latest"])
-    # a pull request publishes nothing
+    assert compiled(machine.summaries) > 0
+    if "platform" not in matrix:
+        return
+    # one service changes: the second run takes all else from the cache, and a release moves `latest`
+    code = repository / "app" / NAMES[0] / "src" / "main.rs"
+    code.write_text(code.read_text().replace("8080", "8081"))
+    git(repository, "commit", "-aqm", "change")
+    second = git(repository, "rev-parse", "HEAD")
+    machine.summaries = ""
+    github(machine, GITHUB, event, {**env, "GITHUB_SHA": second, "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.0.0"})
+    assert tags(docker_registry, f"{name.lower()}/{NAMES[0]}") == sorted(
+        [sha[:12], second[:12], "main", "v1.0.0", "latest"]
+    )
+    # a job for each platform, and in each the one program that changed
+    assert compiled(machine.summaries) == len(PLATFORMS)
+
+
+def test_a_pull_request_from_a_fork_publishes_nothing(
+    run_cargoship: RunCargoship, repository: Path, machine: Machine, docker_registry: RunningRegistry
+) -> None:
+    sha = committed(repository, run_cargoship, "--ci", "github")
     pull = {"event_name": "pull_request", "token": "t", "event": {"pull_request": {"head": {"repo": {"fork": True}}}}}
-    other = {**env, "GITHUB_REPOSITORY": "Me/Fork", "GITHUB_REF_NAME": "7/merge", "GITHUB_HEAD_REF": "fix"}
-    github(machine, GITHUB, pull, other)
+    env = {
+        "GITHUB_REPOSITORY": "Me/Fork", "GITHUB_ACTOR": "me", "GITHUB_SHA": sha, "GITHUB_REF_NAME": "7/merge",
+        "GITHUB_HEAD_REF": "fix",
+    }  # fmt: skip
+    github(machine, GITHUB, pull, env)
     assert tags(docker_registry, f"me/fork/{NAMES[0]}") == []
+    assert tags(docker_registry, "me/fork-cache") == []
 
 
 @pytest.mark.parametrize("matrix", [(), ("--matrix", "platform")], ids=["one", "platform"])
@@ -134,6 +161,8 @@ def test_gitlab(
     check_images(docker_registry, engine, name, sha[:12])
     assert machine.clones == (3 if matrix else 1)
     assert "secret" not in machine.said
+    if matrix:
+        return
     other = {**env, "CI_REGISTRY_IMAGE": f"{docker_registry.host}/fork", "CI_PIPELINE_SOURCE": "merge_request_event"}
     gitlab(machine, GITLAB, {**other, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "2"})
-    assert tags(docker_registry, f"fork/{NAMES[0]}") == []
+    assert tags(docker_registry, f"fork/{NAMES[0]}") == tags(docker_registry, "fork/cache") == []

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 import yaml
 
@@ -31,6 +32,8 @@ class Machine:
     clones: int = 0
     said: str = ""
     """What the last job wrote."""
+    summaries: str = ""
+    """What jobs told in their summaries."""
 
     def __post_init__(self) -> None:
         self.bin = self.root / "bin"
@@ -39,6 +42,12 @@ class Machine:
             # nothing is installed: the cargoship of the tests is on PATH
             (self.bin / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "{self.root}/installed"\n')
             (self.bin / name).chmod(0o755)
+        self.cache = self.root / "cache"
+        self.cache.mkdir()
+        # standard libraries take minutes; compiled units are what these tests are about
+        shared = Path(os.environ.get("CARGOSHIP_CACHE_DIR") or platformdirs.user_cache_path("cargoship")) / "std"
+        shared.mkdir(parents=True, exist_ok=True)
+        (self.cache / "std").symlink_to(shared)
 
     def clone(self) -> Path:
         self.clones += 1
@@ -55,6 +64,7 @@ class Machine:
             **env,
             "PATH": f"{self.bin}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "DOCKER_CONFIG": str(self.root / "docker"),
+            "CARGOSHIP_CACHE_DIR": str(self.cache),
         }
         done = subprocess.run(
             ["bash", "-eo", "pipefail", "-c", script],
@@ -91,7 +101,7 @@ def _github_job(
     machine: Machine, job: Mapping[str, Any], known: Mapping[str, Any], common: Mapping[str, str]
 ) -> dict[str, Any]:
     folder = machine.clone()
-    files = {name: machine.root / name.lower() for name in ("GITHUB_ENV", "GITHUB_OUTPUT")}
+    files = {name: machine.root / name.lower() for name in ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     for path in files.values():
         path.write_text("")
     machine.said = ""
@@ -107,6 +117,7 @@ def _github_job(
         own |= _pairs(files["GITHUB_ENV"].read_text())
         if "id" in step:
             steps[step["id"]] = {"outputs": _pairs(files["GITHUB_OUTPUT"].read_text())}
+    machine.summaries += files["GITHUB_STEP_SUMMARY"].read_text()
     return steps
 
 

@@ -70,23 +70,18 @@ def _set_up() -> list[str]:
     ]
 
 
-def _conditions(workflow: Workflow, push: str) -> list[str]:
-    lines = [
+def _conditions(push: str) -> list[str]:
+    return [
         "        env:",
         "          # pull requests publish nothing",
         f"          PUBLISH: ${{{{ github.event_name != 'pull_request' && '{push}' || '' }}}}",
+        "          # those from forks read the cache of compiled units and do not write it",
+        "          SAVE: ${{ !github.event.pull_request.head.repo.fork && 'yes' || '' }}",
     ]
-    if workflow.cache:
-        lines += [
-            "          # those from forks read the cache of compiled units and do not write it",
-            "          SAVE: ${{ !github.event.pull_request.head.repo.fork && 'yes' || '' }}",
-        ]
-    return lines
 
 
 def _build_options(workflow: Workflow) -> list[str]:
-    cache = [f"--cache-from {_CACHE}", f"${{SAVE:+--cache-to {_CACHE}}}"] if workflow.cache else []
-    return [*workflow.tags("$IMAGE"), *cache, "--require-clean"]
+    return [*workflow.tags("$IMAGE"), f"--cache-from {_CACHE}", f"${{SAVE:+--cache-to {_CACHE}}}", "--require-clean"]
 
 
 def _single(workflow: Workflow) -> list[str]:
@@ -95,7 +90,7 @@ def _single(workflow: Workflow) -> list[str]:
         *_job(workflow),
         *_set_up(),
         "      - name: Build and push",
-        *_conditions(workflow, "--push"),
+        *_conditions("--push"),
         "        run: |",
         *folded("cargoship build $PUBLISH", _build_options(workflow), 10),
     ]
@@ -116,7 +111,7 @@ def _matrix(workflow: Workflow) -> list[str]:
         *_set_up(),
         "      - name: Build and push without a tag",
         "        id: build",
-        *_conditions(workflow, "--push-by-digest"),
+        *_conditions("--push-by-digest"),
         "          KEY: ${{ matrix.key }}",
         "          ARGUMENTS: ${{ matrix.arguments }}",
         "        run: |",

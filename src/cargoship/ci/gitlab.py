@@ -42,14 +42,9 @@ def _head(workflow: Workflow) -> list[str]:
     ]
 
 
-def _conditions(workflow: Workflow, push: str) -> list[str]:
-    publish = [
-        f'    - if [ "$CI_PIPELINE_SOURCE" = merge_request_event ]; then publish=; else publish={push}; fi',
-    ]
-    if not workflow.cache:
-        return [*publish, "    - |"]
+def _conditions(push: str) -> list[str]:
     return [
-        *publish,
+        f'    - if [ "$CI_PIPELINE_SOURCE" = merge_request_event ]; then publish=; else publish={push}; fi',
         "    # a merge request from a fork has another source project than this one",
         "    - source=${CI_MERGE_REQUEST_SOURCE_PROJECT_ID:-$CI_PROJECT_ID}",
         '    - if [ "$source" = "$CI_PROJECT_ID" ]; then save=yes; else save=; fi',
@@ -58,8 +53,8 @@ def _conditions(workflow: Workflow, push: str) -> list[str]:
 
 
 def _build_options(workflow: Workflow) -> list[str]:
-    cache = [f"--cache-from {_CACHE}", f"${{save:+--cache-to {_CACHE}}}"] if workflow.cache else []
-    return [*workflow.tags("$CI_REGISTRY_IMAGE"), *cache, "--require-clean"]
+    tags = workflow.tags("$CI_REGISTRY_IMAGE")
+    return [*tags, f"--cache-from {_CACHE}", f"${{save:+--cache-to {_CACHE}}}", "--require-clean"]
 
 
 def _single(workflow: Workflow) -> list[str]:
@@ -68,7 +63,7 @@ def _single(workflow: Workflow) -> list[str]:
         "ship:",
         "  stage: build",
         "  script:",
-        *_conditions(workflow, "--push"),
+        *_conditions("--push"),
         *folded("cargoship build $publish", _build_options(workflow), 6),
     ]
 
@@ -83,7 +78,7 @@ def _matrix(workflow: Workflow) -> list[str]:
         "    matrix:",
         *[f"      - {{ KEY: {job.key}, ARGUMENTS: {job.arguments} }}" for job in workflow.jobs],
         "  script:",
-        *_conditions(workflow, "--push-by-digest"),
+        *_conditions("--push-by-digest"),
         *folded("cargoship build $ARGUMENTS $publish", [*_build_options(workflow), f'--image-refs "{refs}"'], 6),
         "  artifacts:",
         f'    paths: ["{kept}"]',

@@ -54,8 +54,6 @@ class Workflow:
     """Whether the settings say where images go."""
     jobs: tuple[Job, ...] = ()
     """Of a matrix; none: one job builds everything."""
-    cache: bool = True
-    """Whether compiled units are kept in the registry."""
 
     @property
     def in_root(self) -> bool:
@@ -81,9 +79,7 @@ class Workflow:
         return [f"-t '{{repository}}:{tag}'" for tag in TAGS]
 
 
-def workflow_of(
-    plan: Plan, matrix: Matrix | None, *, version: str, folder: PurePosixPath, branch: str, cache: bool
-) -> Workflow:
+def workflow_of(plan: Plan, matrix: Matrix | None, *, version: str, folder: PurePosixPath, branch: str) -> Workflow:
     """The workflow of a project; raises UsageError where a matrix would have one job."""
     jobs = () if matrix is None else _jobs(plan, matrix)
     if matrix is not None and len(jobs) < 2:  # noqa: PLR2004 - a matrix has several jobs
@@ -95,7 +91,6 @@ def workflow_of(
         several=len(plan.images) > 1,
         own_tags=all(image.settings.tags for image in plan.images),
         jobs=jobs,
-        cache=cache,
     )
 
 

@@ -84,7 +84,7 @@ def _workflow(ctx: click.Context, session: Session, context: Context, ci: str) -
     checkout = read_checkout(context.runner, plan.root, env=context.env)
     root, branch = checkout or (plan.root, "main")
     folder = PurePosixPath(plan.cargo.cwd.resolve().relative_to(root.resolve()).as_posix())
-    workflow = workflow_of(plan, matrix, version=__version__, folder=folder, branch=branch, cache=_has_cache())
+    workflow = workflow_of(plan, matrix, version=__version__, folder=folder, branch=branch)
     path, text = {
         "github": (github.PATH, github.github(workflow)),
         "gitlab": (gitlab.PATH, gitlab.gitlab(workflow)),
@@ -94,13 +94,6 @@ def _workflow(ctx: click.Context, session: Session, context: Context, ci: str) -
         raise WouldOverwrite(f"there is {place} already", hint="--force replaces it")
     write_atomically(place, text.encode())
     session.say(f"wrote {place}")
-
-
-def _has_cache() -> bool:
-    """Whether this cargoship keeps compiled units in registries."""
-    from cargoship.cli.build import command as build
-
-    return any("--cache-to" in each.opts for each in build.params)
 
 
 command = options.panelled(init)

@@ -271,9 +271,16 @@ def begin(ctx: click.Context) -> Session:
             verbosity=-1 if given.get("quiet") else min(int(given.get("verbose", 0)), 2),
             progress=given.get("progress", "auto"),
             colour=given.get("color", "auto"),
+            folders=_folders(given, session.world.cwd),
         )
     )
     return session
+
+
+def _folders(given: Mapping[str, Any], cwd: Path) -> tuple[Path, ...]:
+    """Where the code may be: the projects that the options name, and the folders above them."""
+    named = [cwd / each for each in (given.get("projects") or (given.get("path", "."),))]
+    return tuple(dict.fromkeys(above for path in named for above in (path, *path.parents)))
 
 
 def selection_of(ctx: click.Context, session: Session) -> Selection:

@@ -51,6 +51,7 @@ class Records:
 def finish(session: Session, result: BuildResult, records: Records) -> None:
     """Tell the outcome of a build: records, a summary on standard error, references on standard output."""
     records.write(result)
+    add_job_summary(session, result)
     if session.json_progress:
         session.tell_result(document(result))
     else:
@@ -62,6 +63,19 @@ def finish(session: Session, result: BuildResult, records: Records) -> None:
             session.say(next_steps(result, session.world.cwd, paint))
     for reference in references(result):
         session.result(reference)
+
+
+def add_job_summary(session: Session, result: BuildResult) -> None:
+    """Tell a CI host what was built; that it cannot be written ends nothing."""
+    if session.summary_file is None or session.observer is None:
+        return
+    from cargoship.cli.job_summary import job_summary
+
+    try:
+        with session.summary_file.open("a", encoding="utf-8") as stream:
+            stream.write(job_summary(result, session.observer))
+    except OSError as error:
+        session.say(f"the job's summary cannot be written: {error}")
 
 
 def finish_published(session: Session, published: Sequence[Published]) -> None:

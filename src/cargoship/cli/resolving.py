@@ -72,10 +72,11 @@ def sources_of(ctx: click.Context, session: Session, names: Sequence[str]) -> li
 
 def tell_built(session: Session, resolved: Resolved) -> None:
     """What was built and pushed, on standard error; for programs, the records of the builds."""
-    from cargoship.cli.outcome import document
+    from cargoship.cli.outcome import add_job_summary, document
     from cargoship.cli.summary import summary
 
     for result in resolved.results:
+        add_job_summary(session, result)
         if session.json_progress:
             session.tell_result(document(result))
         else:

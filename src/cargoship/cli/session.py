@@ -23,7 +23,9 @@ from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
+    from cargoship.cli.job_summary import Observer
     from cargoship.destinations import Published
+    from cargoship.events import Event
     from cargoship.examination import Examination, ImagePrograms
     from cargoship.oci.platform import Platform
     from cargoship.pins import PinnedBase
@@ -137,6 +139,8 @@ class Session:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.observer: Observer | None = None
+        """What the events of the work have told, where a summary is wanted."""
         self._talk = Talk()
 
     def talk(self, talk: Talk) -> None:
@@ -170,6 +174,12 @@ class Session:
         return cast("Pipeline", _Steps())
 
     @property
+    def summary_file(self) -> Path | None:
+        """Where a CI host takes the summary of its job from."""
+        named = self.world.env.get("GITHUB_STEP_SUMMARY")
+        return self.world.cwd / named if named else None
+
+    @property
     def is_interactive(self) -> bool:
         """Whether a person sits at both ends."""
         return self.world.stdin.isatty() and self.world.stdout.isatty()
@@ -190,11 +200,21 @@ class Session:
         from cargoship.process import SystemRunner
 
         renderer = self.renderer()
+        emit = renderer.emit
+        if self.summary_file is not None:
+            from cargoship.cli.job_summary import Observer
+
+            self.observer = observer = Observer(self.world.clock)
+
+            def emit(event: Event) -> None:
+                observer.emit(event)
+                renderer.emit(event)
+
         # One decision about colours for us and for cargo, whose lines we pass on as they are.
         colour = "always" if self.paint().enabled else "never"
         env = {**self.world.env, "CARGO_TERM_COLOR": colour}
         try:
-            yield Context(env=env, cwd=self.world.cwd, runner=SystemRunner(), emit=renderer.emit, verify=verify)
+            yield Context(env=env, cwd=self.world.cwd, runner=SystemRunner(), emit=emit, verify=verify)
         except BaseException:
             renderer.close(failed=True)
             raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from cargoship.cli.render.paint import Paint
@@ -23,6 +24,8 @@ class Talk:
     verbosity: int = 0
     progress: str = "auto"
     colour: str = "auto"
+    folders: tuple[Path, ...] = ()
+    """Where paths in rustc's words may start."""
 
 
 class Renderer(Protocol):
@@ -61,4 +64,19 @@ def make_renderer(
         return LiveRenderer(stderr, paint, talk.verbosity)
     from cargoship.cli.render.plain import PlainRenderer
 
-    return PlainRenderer(stderr, paint, talk.verbosity, clock)
+    plain = PlainRenderer(stderr, paint, talk.verbosity, clock)
+    return plain if talk.progress == "plain" else _hosted(plain, talk, stderr, env)
+
+
+def _hosted(plain: Renderer, talk: Talk, stderr: TextIO, env: Mapping[str, str]) -> Renderer:
+    """The renderer with what the CI host makes of its lines, where there is one."""
+    if env.get("GITHUB_ACTIONS") == "true":
+        from cargoship.cli.render.hosted import GithubRenderer
+
+        root = env.get("GITHUB_WORKSPACE")
+        return GithubRenderer(plain, stderr, folders=talk.folders, root=Path(root) if root else None)
+    if env.get("GITLAB_CI") == "true":
+        from cargoship.cli.render.hosted import GitlabRenderer
+
+        return GitlabRenderer(plain, stderr)
+    return plain
