@@ -26,6 +26,7 @@ from cargoship.errors import BinaryUnknown, ManifestNotFound, ToolchainError, Us
 from cargoship.events import LayerAssembled, Level, Note
 from cargoship.examination import Examination, inspect_programs, verify
 from cargoship.inspection import Inspection
+from cargoship.merging import merge
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import Layer
@@ -40,7 +41,7 @@ from cargoship.sources import Sources, gather
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.libraries import library_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
-from cargoship.transfers import copy, inspect, merge
+from cargoship.transfers import copy, inspect
 from cargoship.unitcache.directory import DirectoryStore
 from cargoship.unitcache.session import Units, Workspace, settled
 from cargoship.verification import Programs, Verifier

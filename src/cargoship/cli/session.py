@@ -74,7 +74,7 @@ class Pipeline(Protocol):
         ...
 
     def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
-        """See `cargoship.transfers.merge`."""
+        """See `cargoship.merging.merge`."""
         ...
 
     def pin_base(self, selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
@@ -94,7 +94,7 @@ class _Steps:
     _HOME: ClassVar[Mapping[str, str]] = {
         "copy": "cargoship.transfers",
         "inspect": "cargoship.transfers",
-        "merge": "cargoship.transfers",
+        "merge": "cargoship.merging",
         "pin_base": "cargoship.pins",
     }
 
