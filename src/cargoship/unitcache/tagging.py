@@ -1,0 +1,188 @@
+"""How a cache changes under the tags of a registry, so that nobody's save is lost.
+
+A registry has no way to replace a tag only if nobody else has. So what is saved is put under two tags, `<tag>-next`
+first and `<tag>` second, each time with everything that was under both; and a save is over only when it has seen that
+both hold all of it after its own writes. Of two that save at once, none can overwrite both tags without having read
+what the other one wrote.
+
+Where tags are immutable, each save has a tag of its own: `<tag>-1`, `<tag>-2` and so on. The second one to want a
+number is refused, reads again, and takes the next one. That tags are immutable is found out by the first save, which
+gives `<tag>-next` an empty cache before the real one; `<tag>` itself never exists there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+
+from cargoship.errors import CacheUnavailable, RegistryRefused
+from cargoship.oci.digest import Digest
+from cargoship.registry.client import RegistryClient
+from cargoship.unitcache.index import Index
+from cargoship.unitcache.manifests import NO_PACK, config_of, manifest_of
+from cargoship.unitcache.wire import INDEX_BYTES_MAX, read_index
+
+_TRIES = 40
+_WAIT_S = 0.05
+_WAIT_LONGEST_S = 2.0
+_IMMUTABLE = ("immutable", "cannot be overwritten", "imagetagalreadyexists")
+_RACES = ("digest_invalid", "manifest_invalid", "blob_unknown", "blob unknown")
+
+Change = Callable[[Index], Index]
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is under the two tags: digests of manifests, and everything that is in both."""
+
+    main: Digest | None
+    following: Digest | None
+    index: Index
+
+
+@dataclass(frozen=True)
+class Tags:
+    """The tags of one cache. `indexes` remembers what manifests were read, by their digests.
+
+    The methods raise RegistryError's family, ContentInvalid, and CacheUnavailable for a tag of something else.
+    """
+
+    client: RegistryClient
+    repository: str
+    tag: str
+    name: str
+    """For people."""
+    indexes: MutableMapping[Digest, Index] = field(repr=False)
+
+    def load(self) -> Index:
+        """All that is saved."""
+        main = self.client.find_manifest(self.repository, self.tag)
+        if main is not None:
+            return self._index(main)
+        newest = max(self._numbers(), default=0)
+        return self._index_under(self._numbered(newest)) if newest else Index()
+
+    def save(self, change: Change) -> Index:
+        """Change what is saved; what it is then."""
+        written: set[Digest] = set()
+        for attempt in range(_TRIES):
+            state = self._read()
+            index = change(state.index)
+            digest = manifest_of(index)[0].descriptor.digest
+            if state.main == digest == state.following:
+                return index
+            if state.following is None and state.main is None:
+                self._put(Index(), self._next, written)
+            elif state.main is None and state.index == Index() and self._numbers():
+                return self._save_numbered(change)
+            try:
+                self._put(index, self._next, written)
+            except RegistryRefused as error:
+                if state.main is not None or not _says(error, _IMMUTABLE):
+                    raise
+                return self._save_numbered(change)
+            # from here on others see it; who has read before that has not written yet, or it is seen here
+            if self.client.find_manifest(self.repository, self.tag) == state.main:
+                self._put(index, self.tag, written)
+                if self._settled(digest, change):
+                    return index
+            self.wait(attempt)
+        raise self._crowded()
+
+    def wait(self, attempt: int) -> None:
+        """Let others go on, longer each time."""
+        longest = min(_WAIT_S * 2**attempt, _WAIT_LONGEST_S)
+        self.client.budget.sleep(longest * self.client.budget.jitter())
+
+    @property
+    def _next(self) -> str:
+        return f"{self.tag}-next"
+
+    def _numbered(self, number: int) -> str:
+        return f"{self.tag}-{number}"
+
+    def _numbers(self) -> list[int]:
+        pattern = re.compile(re.escape(self.tag) + r"-([1-9]\d{0,8})")
+        found = (pattern.fullmatch(tag) for tag in self.client.tags(self.repository))
+        return [int(match[1]) for match in found if match]
+
+    def _index(self, digest: Digest) -> Index:
+        index = self.indexes.get(digest)
+        if index is None:
+            manifest = self.client.manifest(self.repository, digest)
+            config = config_of(manifest, where=self.name)
+            index = read_index(self.client.blob_bytes(self.repository, config, limit_bytes=INDEX_BYTES_MAX))
+            self.indexes[digest] = index
+        return index
+
+    def _index_under(self, tag: str) -> Index:
+        digest = self.client.find_manifest(self.repository, tag)
+        return Index() if digest is None else self._index(digest)
+
+    def _read(self) -> _State:
+        main = self.client.find_manifest(self.repository, self.tag)
+        following = self.client.find_manifest(self.repository, self._next)
+        index = Index()
+        for digest in dict.fromkeys((main, following)):
+            if digest is not None:
+                index = index.merged(self._index(digest))
+        return _State(main, following, index)
+
+    def _put(self, index: Index, tag: str, written: set[Digest]) -> Digest:
+        manifest, config = manifest_of(index)
+        digest = manifest.descriptor.digest
+        if digest not in written:
+            self.client.upload(self.repository, config)
+            if not index.packs:
+                self.client.upload(self.repository, NO_PACK)
+            written.add(digest)
+        self.client.put_manifest(self.repository, tag, manifest)
+        self.indexes[digest] = index
+        return digest
+
+    def _settled(self, digest: Digest, change: Change) -> bool:
+        """Whether both tags have all that there is: what this save adds, and what others do."""
+        state = self._read()
+        if state.main == digest == state.following:
+            return True
+        whole = change(state.index)
+        found = (state.main, state.following)
+        return all(each is not None and _contains(self._index(each), whole) for each in found)
+
+    def _save_numbered(self, change: Change) -> Index:
+        written: set[Digest] = set()
+        for attempt in range(_TRIES):
+            newest = max(self._numbers(), default=0)
+            before = self._index_under(self._numbered(newest)) if newest else Index()
+            index = change(before)
+            if newest and index == before:
+                return index
+            tag = self._numbered(newest + 1)
+            try:
+                if self.client.find_manifest(self.repository, tag) is None:
+                    digest = self._put(index, tag, written)
+                    if self.client.find_manifest(self.repository, tag) == digest:
+                        return index
+            except RegistryRefused as error:
+                if not _says(error, _IMMUTABLE):
+                    raise
+            self.wait(attempt)
+        raise self._crowded()
+
+    def _crowded(self) -> CacheUnavailable:
+        return CacheUnavailable(f"the cache {self.name}: others saved at the same time, {_TRIES} times in a row")
+
+
+def is_race(error: RegistryRefused) -> bool:
+    """Whether a registry may have stumbled over two that wrote the same at once, or collected garbage meanwhile."""
+    return _says(error, _RACES)
+
+
+def _contains(index: Index, other: Index) -> bool:
+    return index.entries.keys() >= other.entries.keys() and index.plans.keys() >= other.plans.keys()
+
+
+def _says(error: RegistryRefused, words: Sequence[str]) -> bool:
+    text = error.message.lower()
+    return any(word in text for word in words)
