@@ -32,7 +32,7 @@ class Note:
 class PhaseStarted:
     """A part of the work begins.
 
-    `name` is one of metadata, toolchain, sysroot, compile, assemble, publish; copy or merge alone.
+    `name` is one of metadata, toolchain, sysroot, compile, smoke, assemble, publish; copy or merge alone.
     """
 
     name: str

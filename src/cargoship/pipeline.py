@@ -37,6 +37,7 @@ from cargoship.platforms import LibcFamily, row
 from cargoship.registry.connect import warm
 from cargoship.rootfs.book import LayerBook
 from cargoship.settings.sources import load_flags, load_settings
+from cargoship.smoke import Smoke
 from cargoship.sources import Sources, gather
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.libraries import library_environment
@@ -289,11 +290,15 @@ def _ship(
 
     Nothing of an image is sent before all are verified, and nothing gets a name before all of them exist.
     """
-    with clock.phase("assemble"):
-        whole = [each.finished(own) for each, own in zip(sources, programs, strict=True)]
+    whole = [each.finished(own) for each, own in zip(sources, programs, strict=True)]
+    with clock.measured("verify"):
         if context.verify:
             verifier.before([own for own, was in zip(whole, sources, strict=True) if was.unfinished])
             verifier.after(whole, programs)
+    if any(own.image.settings.smoke for own in whole):
+        with clock.phase("smoke"):
+            _smoke(made, context).run(whole, programs)
+    with clock.phase("assemble"):
         _offer_bases(whole, places)
         indexes = [
             _index(each, made, own, places, verifier, context) for each, own in zip(whole, programs, strict=True)
@@ -306,6 +311,10 @@ def _ship(
 
 def _verifier(made: Plan, context: Context) -> Verifier:
     return Verifier(made, LayerBook(context.cache_dir / "layers"), context.emit)
+
+
+def _smoke(made: Plan, context: Context) -> Smoke:
+    return Smoke(made, LayerBook(context.cache_dir / "layers"), context.runner, context.env, context.emit)
 
 
 def _index(

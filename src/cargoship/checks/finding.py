@@ -39,6 +39,7 @@ class Code(enum.Enum):
     CERTIFICATES_MISSING = "certificates-missing"
     HEALTHCHECK_MISSING = "healthcheck-missing"
     NOTHING_TO_START = "nothing-to-start"
+    SMOKE_FAILED = "smoke-failed"
     NOT_CHECKED = "not-checked"
 
 

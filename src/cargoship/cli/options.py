@@ -6,6 +6,7 @@ the plan. Settings have environment variables of their own, so none are declared
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ from rich_click import RichOptionPanel
 
 from cargoship.cli.render import Talk
 from cargoship.cli.session import Session
+from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
     from cargoship.plan import Selection
@@ -136,6 +138,11 @@ image_options = group(
         "--compression", type=click.Choice(["gzip", "zstd", "none"]), help="Compression of layers.  [default: gzip]"
     ),
     click.option("--no-verify", is_flag=True, help="Do not check that each binary can start on its base."),
+    click.option(
+        "--smoke",
+        metavar="ARGUMENTS",
+        help='Start each program once with these, such as "--version", before anything is published.',
+    ),
     click.option("--require-clean", is_flag=True, help="Refuse to build where files that git tracks have changed."),
 )
 
@@ -234,7 +241,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "What to mend": ("--fix",),
     "What stays": ("--max-size", "--keep-plans", "--days"),
     "Who you are": ("--username", "--password-stdin"),
-    "The image": ("--tag", "--base", "--compression", "--no-verify", "--require-clean"),
+    "The image": ("--tag", "--base", "--compression", "--no-verify", "--smoke", "--require-clean"),
     "Where it goes": (
         "--push",
         "--push-by-digest",
@@ -295,6 +302,7 @@ def selection_of(ctx: click.Context, session: Session) -> Selection:
         "tags": tuple(given.get("tags", ())),
         "base": given.get("base"),
         "compression": given.get("compression"),
+        "smoke": _words(given.get("smoke")),
         "cache": False if given.get("no_cache") else None,
         "cache-from": tuple(given.get("cache_from", ())),
         "cache-to": tuple(given.get("cache_to", ())),
@@ -318,6 +326,14 @@ def selection_of(ctx: click.Context, session: Session) -> Selection:
         require_clean=given.get("require_clean", False),
         outputs=tuple(Output.parse(text, cwd=cwd) for text in given.get("outputs", ())),
     )
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    """Words as a shell takes them apart."""
+    try:
+        return tuple(shlex.split(text or ""))
+    except ValueError as error:
+        raise UsageError(f"{text!r} cannot be taken apart into words: {error}") from error
 
 
 def split(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -257,6 +257,16 @@ class Settings:
         '`interval`, `timeout`, `start-period` (such as "30s") and `retries`. Only Docker reads it: the OCI format '
         "has no such field, and Kubernetes uses probes of its own.",
     )
+    smoke: tuple[str, ...] = _setting(
+        kinds.WORDS,
+        (),
+        group=_RUN,
+        shown="[]",
+        example='["--version"]',
+        doc="Arguments for a smoke run: before anything is published, the entrypoint is started once with them on "
+        "every platform, in the image's own files, without a network and within limits of time and memory. Another "
+        "exit code than 0 refuses the image. A foreign processor takes QEMU; what cannot be run is said.",
+    )
     include: tuple[Include, ...] = _setting(
         compound.INCLUDES,
         (),
