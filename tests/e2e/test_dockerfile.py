@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.platforms import TABLE
 from support.buildx import BUILDER, EngineInContainer, Log, OwnEngine, builder_context, engine_in_container
 from support.cooking import cargo
 from support.programs import RunCargoship, program, run
@@ -157,6 +158,28 @@ def test_nothing_changed_keeps_everything(first: First) -> None:
     log = first.engine.build(first.project, f"--platform={','.join(PLATFORMS)}", "-t", IMAGE)
     for stage in ("tools", "planner", "dependencies", "build", "runtime"):
         assert log.was_kept(stage), stage
+
+
+def test_buildkit_calls_every_platform_as_we_do(first: First, tmp_path: Path) -> None:
+    """The last stage takes /out/$TARGETPLATFORM: it must be the folder's name for arm/v7 too, and for all others."""
+    names = [str(row.platform) for row in TABLE]
+    folder = tmp_path / "names"
+    for name in names:
+        (folder / "out" / name).mkdir(parents=True)
+        (folder / "out" / name / "name").write_text(name)
+    last = ("FROM scratch", "ARG TARGETPLATFORM", "COPY --from=build /out/$TARGETPLATFORM/ /")
+    text = dockerfile_lines(first.project)
+    assert all(line in text for line in last)
+    (folder / "Dockerfile").write_text("\n".join(["FROM scratch AS build", "COPY out /out", *last]) + "\n")
+    spelled = ",".join([*names, "linux/arm64/v8"])
+    log = first.engine.build(folder, f"--platform={spelled}", "--output=type=local,dest=/names")
+    for name in names:
+        found = run("docker", "exec", first.engine.name, "cat", f"/names/{name.replace('/', '_')}/name", check=False)
+        assert found.stdout == name, log.text
+
+
+def dockerfile_lines(folder: Path) -> list[str]:
+    return [line.removesuffix(" AS runtime") for line in (folder / "Dockerfile").read_text().splitlines()]
 
 
 def test_it_is_the_image_that_cargoship_build_makes(first: First, run_cargoship: RunCargoship, tmp_path: Path) -> None:

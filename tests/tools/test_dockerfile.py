@@ -149,6 +149,17 @@ REFUSED = {
 }
 
 
+def test_without_cargo_or_rust_it_says_what_to_install(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    project(tmp_path)
+    done = run_cargoship("dockerfile", "--write", cwd=tmp_path, env={"CARGO": "/no/cargo"}, check=False)
+    assert (done.returncode, done.stdout) == (30, "")
+    done = run_cargoship("dockerfile", "--write", cwd=tmp_path, env={"RUSTC": "/no/rustc"}, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--rust 1.96.0" in done.stderr
+    assert not (tmp_path / "Dockerfile").exists()
+    assert run_cargoship("dockerfile", "--rust", "1.90.0", cwd=tmp_path, env={"RUSTC": "/no/rustc"}).stdout
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_is_refused(run_cargoship: RunCargoship, tmp_path: Path, name: str) -> None:
     words, code, said = REFUSED[name]

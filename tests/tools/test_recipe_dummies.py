@@ -103,3 +103,13 @@ def test_what_only_looks_leaves_nothing_either(trap: Path, tmp_path: Path, way: 
     fresh = {each["package_id"].partition("+")[0] for each in units if each["fresh"]}
     compiled = {each["package_id"].partition("+")[0] for each in units if not each["fresh"]}
     assert (fresh, compiled) == ({"registry"}, {"path"})
+
+
+def test_where_clippy_is_missing_it_says_how_to_get_it(trap: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rustc").symlink_to(ENV.get("RUSTC", "/usr/bin/rustc"))
+    env = {"PATH": str(tmp_path / "bin"), "CARGO_HOME": str(tmp_path / "home")}
+    recipe = prepare_ours(trap, tmp_path / "recipe.json")
+    done = cook_ours(recipe, tmp_path / "cooked", "--clippy", env=env, check=False)
+    assert done.returncode == 101
+    assert "rustup component add clippy" in done.stderr

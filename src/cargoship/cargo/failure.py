@@ -22,6 +22,7 @@ _HINTS = {
     "Unable to find libclang": "bindgen reads C headers with libclang: apt-get install libclang-dev",
     "is `cmake` not installed?": "a dependency is built with CMake: apt-get install cmake",
     "Could not find `protoc`": "a dependency is generated from protocol buffers: apt-get install protobuf-compiler",
+    "no such command: `clippy`": "rustup component add clippy, or on Debian apt-get install rust-clippy",
     "pkg-config has not been configured to support cross-compilation": "a dependency looks for a C library of the "
     "system, which is not there for the target; see whether the crate has a feature to compile it (vendored, bundled)",
 }
