@@ -69,8 +69,24 @@ class Runner(Protocol):
         ...
 
 
+class Child(Protocol):
+    """A program that was started and goes on by itself."""
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        ...
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask it to end, and end it where it has not after `timeout_s`."""
+        ...
+
+
 class Terminal(Protocol):
     """Starts programs that talk to the person themselves."""
+
+    def spawn(self, command: Command) -> Child:
+        """Start a program that writes to this process's own streams and reads nothing; raises ToolMissing."""
+        ...
 
     def attach(self, command: Command, *, stdin: IO[bytes] | None = None) -> int:
         """Run to the end on this process's own terminal and streams; raises ToolMissing.
@@ -127,6 +143,28 @@ class SystemRunner:
                 _signal(process.pid, signal.SIGINT)
             process.wait()
             raise
+
+    def spawn(self, command: Command) -> Child:
+        """See `Terminal.spawn`."""
+        return _Spawned(_start(command, stdin=subprocess.DEVNULL, output=None))
+
+
+@dataclass(frozen=True)
+class _Spawned:
+    process: subprocess.Popen[bytes]
+
+    def poll(self) -> int | None:
+        return self.process.poll()
+
+    def stop(self, timeout_s: float) -> None:
+        if self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def _told_by_the_terminal(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "pack": "cargoship.cli.pack",
     "plan": "cargoship.cli.plan",
     "run": "cargoship.cli.run",
+    "watch": "cargoship.cli.watch",
     "resolve": "cargoship.cli.resolve",
     "apply": "cargoship.cli.apply",
     "up": "cargoship.cli.up",

@@ -1,0 +1,212 @@
+"""`cargoship watch`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from cargoship.cli import options, resolving
+from cargoship.cli.session import Session
+from cargoship.errors import CargoshipError, UsageError
+
+if TYPE_CHECKING:
+    from cargoship.context import Context
+    from cargoship.deploy.launch import Host, Wishes
+    from cargoship.deploy.watching import Running, Start
+    from cargoship.oci.platform import Platform
+    from cargoship.plan import Plan, Selection
+    from cargoship.process import Child
+
+_STOP_S = 5.0
+
+
+@click.command()
+@resolving.file_option
+@resolving.object_options
+@click.option(
+    "--project", "path", type=click.Path(path_type=Path), default=".", metavar="DIR",
+    help="The Cargo project.  [default: .]",
+)  # fmt: skip
+@options.package_options
+@click.option("--platform", "platform", metavar="PLATFORM", help="What to run it as.  [default: the engine's own]")
+@click.option(
+    "-e",
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="A variable of the program; may be repeated.",
+)
+@click.option("--network", metavar="NAME", help="The engine's network for it, such as host.")
+@options.libc_option
+@options.compile_options
+@options.image_options
+@options.progress_options
+@click.argument("words", metavar="[-- ARGUMENTS...]", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def watch(ctx: click.Context, /, **_: object) -> None:
+    """Build and run the image, and again whenever the code changes.
+
+    As `cargoship run`; with -f as `cargoship apply`, whose documents are watched too. The program is started anew when
+    what was changed has compiled, and told how long that took. Code that does not compile changes nothing: what runs
+    goes on. Ctrl-C stops both.
+    """
+    from cargoship.deploy import watching
+
+    session = options.begin(ctx)
+    selection = options.selection_of(ctx, session)
+    with session.work() as context:
+        plan = session.pipeline.plan(selection, context)
+    folders, attempt = _applying(ctx, session, plan) if ctx.params["filenames"] else _running(ctx, session, plan)
+    changes = watching.changes_in(folders, but=[plan.target_dir])
+    watching.watch(changes, attempt, _Teller(session), session.world.clock)
+
+
+def _running(ctx: click.Context, session: Session, plan: Plan) -> tuple[list[Path], Callable[[], Start]]:
+    """What to watch and what to do for a program that runs here."""
+    from cargoship.deploy import launch
+    from cargoship.platforms import row
+
+    launch.check_alone([image.name for image in plan.images])
+    asked = ctx.params["platform"]
+    with session.work() as context:
+        host = launch.find_host(context)
+    wishes = launch.Wishes(
+        ctx.params["words"], ctx.params["variables"], ctx.params["network"], name=f"cargoship-watch-{os.getpid()}"
+    )
+    program = _Program(
+        session, options.selection_of(ctx, session), host, None if asked is None else row(asked).platform, wishes,
+        verify=not ctx.params["no_verify"],
+    )  # fmt: skip
+    return [plan.root], program.attempt
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A program that is built, and started in place of the one before."""
+
+    session: Session
+    selection: Selection
+    host: Host
+    platform: Platform | None
+    wishes: Wishes
+    verify: bool
+
+    def attempt(self) -> Start:
+        """Build it; what is returned starts it."""
+        from cargoship.deploy import launch
+
+        folder = Path(tempfile.mkdtemp(prefix="cargoship-watch-"))
+        try:
+            with self.session.work(verify=self.verify) as context:
+                selection = launch.selection_for(self.selection, self.host, self.platform, folder)
+                result = self.session.pipeline.build(selection, context)
+            if self.host.engine is None:
+                command = launch.bare_command(result, self.host, folder, self.wishes, context)
+            else:
+                command = launch.container_command(result, self.host, self.wishes, context)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return lambda: _Started(self.session.terminal.spawn(command), self.host, self.wishes.name, folder, context)
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A program that runs, in a container or in a folder."""
+
+    child: Child
+    host: Host
+    name: str | None
+    folder: Path
+    context: Context
+
+    def poll(self) -> int | None:
+        """See `Running.poll`."""
+        return self.child.poll()
+
+    def stop(self) -> None:
+        """See `Running.stop`: a container may take no notice of signals, and its engine has the last word."""
+        from cargoship.process import Command
+
+        if self.host.engine is not None and self.name is not None and self.child.poll() is None:
+            stop = (self.host.engine.value, "stop", "-t", str(int(_STOP_S)), self.name)
+            self.context.runner.run(Command(stop, env=self.context.env))
+        self.child.stop(_STOP_S)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _applying(ctx: click.Context, session: Session, plan: Plan) -> tuple[list[Path], Callable[[], Start]]:
+    """What to watch and what to do for documents that kubectl gets."""
+    from cargoship.deploy import handover
+    from cargoship.deploy.documents import STDIN
+    from cargoship.deploy.resolve import prepare, resolve
+
+    names = ctx.params["filenames"]
+    if STDIN in names:
+        raise UsageError("standard input cannot be watched", hint="name files or folders with -f")
+    ctx.params["projects"] = (ctx.params["path"],)
+    with session.work() as context:
+        kubectl = handover.find_kubectl(context)
+
+    def attempt() -> Start:
+        request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
+        with session.work(verify=not ctx.params["no_verify"]) as context:
+            resolved = resolve(prepare(request, context, session.pipeline), context, session.pipeline)
+
+        def start() -> Running:
+            handover.apply(kubectl, resolved.documents, ctx.params["words"], context, session.terminal)
+            return _Applied()
+
+        return start
+
+    # a file that is saved may take the place of the one before: its folder is what stays
+    places = [session.world.cwd / name for name in names]
+    folders = [path if path.is_dir() else path.parent for path in places]
+    return list(dict.fromkeys([plan.root, *(folder.resolve() for folder in folders)])), attempt
+
+
+class _Applied:
+    """What runs elsewhere goes on running there."""
+
+    def poll(self) -> int | None:
+        """See `Running.poll`."""
+        return None
+
+    def stop(self) -> None:
+        """See `Running.stop`."""
+
+
+@dataclass(frozen=True)
+class _Teller:
+    """Tells on standard error."""
+
+    session: Session
+
+    def failed(self, error: CargoshipError, *, still_running: bool) -> None:
+        """See `Teller.failed`."""
+        from cargoship.cli.failures import explain
+
+        self.session.report(explain(error), error)
+        self.session.say("waiting for changes" + ("; the one before goes on running" if still_running else ""))
+
+    def started(self, built_s: float, started_s: float) -> None:
+        """See `Teller.started`."""
+        from cargoship.cli.render import words
+
+        told = f"in {words.duration(built_s)}, started in {words.duration(started_s)}; waiting for changes"
+        self.session.say(words.status("Built", told, self.session.paint()))
+
+    def ended(self, code: int) -> None:
+        """See `Teller.ended`."""
+        self.session.say(f"the program ended with {code}; waiting for changes")
+
+
+command = options.panelled(watch)

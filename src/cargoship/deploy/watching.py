@@ -1,0 +1,101 @@
+"""Doing it again whenever the code changes: build, and where that went well, start anew what runs.
+
+An attempt that fails is told and changes nothing: what ran goes on running.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from cargoship.errors import CargoshipError
+
+
+class Running(Protocol):
+    """What an attempt has started."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        ...
+
+    def stop(self) -> None:
+        """End it, and put away what it used; called once, and also where it has ended by itself."""
+        ...
+
+
+class Teller(Protocol):
+    """What a person is told meanwhile."""
+
+    def failed(self, error: CargoshipError, *, still_running: bool) -> None:
+        """An attempt went wrong."""
+        ...
+
+    def started(self, built_s: float, started_s: float) -> None:
+        """What was built runs now: seconds that both took."""
+        ...
+
+    def ended(self, code: int) -> None:
+        """What ran has ended by itself."""
+        ...
+
+
+Start = Callable[[], Running]
+
+
+def watch(changes: Iterable[bool], attempt: Callable[[], Start], teller: Teller, clock: Callable[[], float]) -> None:
+    """Attempt at once, and again for each of `changes` that is true; false ones are time that passes.
+
+    `attempt` builds and returns what starts the result. Whatever ends this, what runs is stopped first.
+    """
+    running: Running | None = None
+    try:
+        for changed in itertools.chain([True], changes):
+            if not changed:
+                code = None if running is None else running.poll()
+                if running is not None and code is not None:
+                    ended, running = running, None
+                    ended.stop()
+                    teller.ended(code)
+                continue
+            begun = clock()
+            try:
+                start = attempt()
+                built = clock()
+                previous, running = running, None
+                if previous is not None:
+                    previous.stop()
+                running = start()
+            except CargoshipError as error:
+                teller.failed(error, still_running=running is not None)
+            else:
+                teller.started(built - begun, clock() - built)
+    finally:
+        if running is not None:
+            running.stop()
+
+
+def changes_in(folders: Sequence[Path], *, but: Sequence[Path]) -> Iterator[bool]:
+    """True whenever files in `folders` have changed, false once a second meanwhile; what is in `but` does not count.
+
+    Nor do hidden folders and what editors leave while they save.
+    """
+    import watchfiles  # noqa: PLC0415 - loaded when used
+
+    class Sources(watchfiles.DefaultFilter):
+        """The code, and nothing that building it writes."""
+
+        def __call__(self, change: watchfiles.Change, path: str) -> bool:
+            place = Path(path)
+            if any(place.is_relative_to(each) for each in but):
+                return False
+            inside = next((place.relative_to(each) for each in folders if place.is_relative_to(each)), place)
+            # .cargo/config.toml is part of the code, .git and .idea are not
+            hidden = any(part.startswith(".") and part != ".cargo" for part in inside.parts)
+            return not hidden and super().__call__(change, path)
+
+    for changes in watchfiles.watch(
+        *folders, watch_filter=Sources(), rust_timeout=1000, yield_on_timeout=True, debounce=300, step=50
+    ):
+        yield bool(changes)

@@ -1,0 +1,95 @@
+"""`cargoship watch` on real code: it restarts, survives errors, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.programs import CARGOSHIP, distribution_rust, run
+from support.projects import project
+from support.shipped import target_folder
+
+pytestmark = pytest.mark.e2e
+
+MAIN = 'fn main() {\n    println!("running NUMBER");\n    loop { std::thread::park() }\n}\n'
+DEADLINE_S = 120
+
+
+class Watching:
+    """A `cargoship watch` in the background."""
+
+    def __init__(self, folder: Path, *words: str, env: dict[str, str]) -> None:
+        self.log = folder.parent / "log"
+        environment = {**os.environ, **distribution_rust(), **target_folder("musl"), "PYTHONUNBUFFERED": "1", **env}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [CARGOSHIP, "watch", *words], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    def wait_for(self, words: str) -> None:
+        until = time.monotonic() + DEADLINE_S
+        while words not in self.log.read_text(errors="replace"):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.1)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_S)
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., Watching]]:
+    running: list[Watching] = []
+
+    def start(folder: Path, *words: str, env: dict[str, str] | None = None) -> Watching:
+        running.append(Watching(folder, *words, env=env or {}))
+        return running[-1]
+
+    yield start
+    for each in running:
+        if each.process.poll() is None:
+            each.process.kill()
+
+
+def test_a_program_is_restarted_and_nothing_is_left(started: Callable[..., Watching], tmp_path: Path) -> None:
+    app = project(tmp_path / "app", name="tiny-watched", files={"src/main.rs": MAIN.replace("NUMBER", "one")})
+    code = app / "src" / "main.rs"
+    watching = started(app, "--network", "host")
+    name = f"cargoship-watch-{watching.process.pid}"
+    watching.wait_for("running one")
+    watching.wait_for("waiting for changes")
+    code.write_text(MAIN.replace("NUMBER", "two").replace("println!", "printn!"))
+    watching.wait_for("cannot find macro `printn` in this scope")
+    watching.wait_for("the one before goes on running")
+    assert run("docker", "inspect", "-f", "{{.State.Running}}", name).stdout == "true\n"
+    code.write_text(MAIN.replace("NUMBER", "two"))
+    watching.wait_for("running two")
+    assert watching.end(signal.SIGINT) == 130
+    assert run("docker", "ps", "-aq", "--filter", f"name={name}").stdout == ""
+    assert watching.log.read_text().endswith("error: interrupted\n")
+
+
+def test_documents_are_applied_again(started: Callable[..., Watching], tmp_path: Path) -> None:
+    app = project(tmp_path / "app", name="tiny-watched")
+    kubectl = tmp_path / "bin" / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text("#!/bin/sh\necho applied; cat\n")
+    kubectl.chmod(0o755)
+    (app / "k8s").mkdir()
+    (app / "k8s" / "a.yaml").write_text("first: 1\n")
+    watching = started(app, "-f", "k8s", env={"PATH": f"{kubectl.parent}:{os.environ['PATH']}"})
+    watching.wait_for("applied\nfirst: 1")
+    watching.wait_for("waiting for changes")
+    (app / "k8s" / "a.yaml").write_text("second: [2\n")
+    watching.wait_for("a.yaml:2:1: this is no YAML")
+    (app / "k8s" / "a.yaml").write_text("second: 2\n")
+    watching.wait_for("applied\nsecond: 2")
+    assert watching.end(signal.SIGTERM) == 143
