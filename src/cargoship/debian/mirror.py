@@ -30,6 +30,10 @@ from cargoship.registry.retry import Patience, Transient, is_transient, persist,
 DEFAULT_MIRROR = "https://deb.debian.org"
 DEFAULT_SNAPSHOTS = "https://snapshot.debian.org/archive"
 T = TypeVar("T")
+_HINT = (
+    "the mirror may be in the middle of an update: try again later, name another with debian-mirror, "
+    "or take what it has now with `cargoship base pin`"
+)
 _OK, _NOT_FOUND = 200, 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MAX = 5
@@ -175,14 +179,21 @@ class Mirror:
                 self._emit(Note(f"fetching {shown(url)}", Level.DEBUG))
                 return self._store.add_stream(descriptor, cast("BinaryIO", _Stream(response.chunks())))
 
+        wrong: ContentInvalid | None = None
         for url in urls:
-            blob = self._persist(partial(attempt, url), url)
+            try:
+                blob = self._persist(partial(attempt, url), url)
+            except ContentInvalid as error:
+                # a mirror that is being updated has new names for old files, and the other way round
+                wrong = wrong or error
+                continue
+            except MirrorUnreachable as error:
+                raise error if url == urls[0] else _nowhere(what, urls, error.message) from error
             if blob is not None:
                 return blob
-        raise MirrorUnreachable(
-            f"{what} is not at {' nor at '.join(map(shown, urls))}",
-            hint="`cargoship base pin` takes what the mirror has now; debian-mirror names another mirror",
-        )
+        if wrong is not None:
+            raise ContentInvalid(f"{what}: {wrong.message}", hint=_HINT) from wrong
+        raise _nowhere(what, urls)
 
     def _small(self, url: str, limit_bytes: int) -> bytes:
         def attempt() -> bytes | None:
@@ -236,6 +247,12 @@ class Mirror:
                 if urlsplit(url).scheme not in {"http", "https"}:
                     raise MirrorUnreachable(f"{shown(url)} is no address of a mirror")
         raise MirrorUnreachable(f"{shown(url)} leads on and on")
+
+
+def _nowhere(what: str, urls: tuple[str, ...], reason: str = "") -> MirrorUnreachable:
+    if reason:
+        return MirrorUnreachable(f"{what} is not at {shown(urls[0])}, and {reason}", hint=_HINT)
+    return MirrorUnreachable(f"{what} is not at {' nor at '.join(map(shown, urls))}", hint=_HINT)
 
 
 class _Stream:

@@ -20,8 +20,18 @@ from cargoship.errors import PackageUnresolved
 # openssl are called by base-files and ca-certificates while they are configured, and so on. Who asks for one of these
 # by name gets it.
 FOR_SCRIPTS = frozenset(
-    {"adduser", "awk", "cdebconf", "debconf", "debconf-2.0", "dpkg", "init-system-helpers", "install-info", "mawk"}
-    | {"media-types", "perl-base", "sensible-utils", "ucf"}
+    {
+        "adduser",
+        "awk",
+        "cdebconf",
+        "debconf",
+        "debconf-2.0",
+        "dpkg",
+        "init-system-helpers",
+        "install-info",
+        "mawk",
+        "ucf",
+    }
 )
 _FOR_SCRIPTS_OF = {"ca-certificates": frozenset({"openssl"})}
 # Zig is the C library's compile-time half, whose headers these would be in the way of.

@@ -30,9 +30,8 @@ def records(installed: Iterable[Installed], contents: Mapping[str, Entry]) -> It
             name += f":{each.package.architecture}"
         listed = "".join(f"{path}\n" for path in dict.fromkeys(("/.", *each.paths)))
         yield Entry.file(f"{_ROOT}/info/{name}.list", listed.encode())
-        sums = _sums(each)
-        if sums:
-            yield Entry.file(f"{_ROOT}/info/{name}.md5sums", sums.encode())
+        if "md5sums" in each.control:
+            yield Entry.file(f"{_ROOT}/info/{name}.md5sums", _sums(each).encode())
 
 
 def _paragraph(each: Installed, contents: Mapping[str, Entry]) -> str:
@@ -62,7 +61,7 @@ def _conffiles(each: Installed, contents: Mapping[str, Entry]) -> Iterator[str]:
 
 
 def _sums(each: Installed) -> str:
-    text = decode(each.control.get("md5sums", b""), what=f"the md5sums of {each.package}")
+    text = decode(each.control["md5sums"], what=f"the md5sums of {each.package}")
     there = frozenset(each.paths)
     kept = []
     for line in text.splitlines():

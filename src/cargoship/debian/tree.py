@@ -68,13 +68,14 @@ class Tree:
             path = _merged(member.path)
             if _LEFT_OUT.match(path) and not (member.kind is Kind.LINK and _DOC_LINK.fullmatch(path)):
                 continue
-            if MERGED.fullmatch(path):  # a top folder that is a link in every image
-                self._put(Entry.symlink(path, f"usr/{path}"), package.name)
-                path = f"usr/{path}"
-            entry = _entry(member, path, own, what)
-            own[path] = entry
-            self._put(entry, package.name)
             paths.append(f"/{member.path}")
+            if MERGED.fullmatch(path):  # a top folder that is a link in every image, whatever a package has there
+                self._put(Entry.symlink(path, f"usr/{path}"), package.name)
+                if member.kind is not Kind.FOLDER:
+                    continue
+                path = f"usr/{path}"
+            own[path] = _entry(member, path, own, what)
+            self._put(own[path], package.name)
         self.installed.append(Installed(package, fields, tuple(paths), deb.control))
 
     def add_entry(self, entry: Entry) -> None:

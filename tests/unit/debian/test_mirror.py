@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,23 @@ def test_what_a_mirror_has_not_any_more_is_in_a_snapshot(archive: Archive, tmp_p
     archive.redirects[past] = "/archive/file/1"
     assert mirror_of(archive, tmp_path).package(found).descriptor.digest == found.digest
     assert archive.asked[-3:] == [url, past, by_digest]
+
+
+def test_a_mirror_that_is_being_updated(archive: Archive, tmp_path: Path) -> None:
+    """What has the right name has the wrong bytes; elsewhere they are right."""
+    found = package_of(archive, tmp_path)
+    url = f"{MIRROR}/debian-security/{found.path}"
+    archive.files[f"{SNAPSHOTS}/debian-security/{SNAPSHOT}/{found.path}"] = archive.files[url]
+    archive.files[url] = b"a newer file"
+    assert mirror_of(archive, tmp_path).package(found).descriptor.digest == found.digest
+
+
+def test_a_mirror_and_snapshots_that_do_not_answer(archive: Archive, tmp_path: Path) -> None:
+    found = package_of(archive, tmp_path)
+    archive.files.clear()
+    places = replace(archive.places(tmp_path), snapshots="http://nowhere.test")
+    with pytest.raises(MirrorUnreachable, match=r"is not at http://mirror\.test/.*, and http://nowhere\.test"):
+        mirror_of(archive, tmp_path, places=places).package(found)
 
 
 def test_a_package_that_is_nowhere(archive: Archive, tmp_path: Path) -> None:

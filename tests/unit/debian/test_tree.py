@@ -51,6 +51,15 @@ def test_usr_is_merged(build: _Builder) -> None:
     assert "/lib/x/libc.so.6" in build.tree.installed[0].paths
 
 
+def test_packages_that_bring_the_links_themselves(build: _Builder) -> None:
+    """As base-files does since trixie."""
+    build.add("base-files", {"sbin": "usr/sbin", "lib": "usr/lib", "usr/lib": None})
+    build.add("ca-certificates", {"usr": None, "usr/sbin": None, "usr/sbin/update": b"x"})
+    found = build.entries()
+    assert (found["sbin"].link, found["usr/sbin"].link, found["usr/sbin/update"].link) == ("usr/sbin", None, None)
+    assert "/sbin" in build.tree.installed[0].paths
+
+
 def test_documentation_stays_out_but_licences_stay(build: _Builder) -> None:
     files: dict[str, Content] = {
         "usr/share/doc/a": None,
