@@ -153,10 +153,15 @@ class Archive:
         """Clear-sign with the archive's key."""
         return bytes(pysequoia.sign(self._key.signer(), data, mode=pysequoia.SignatureMode.CLEAR))
 
+    @property
+    def certificate(self) -> pysequoia.Cert:
+        """The public part of its key."""
+        return self._key.extract_certificate()
+
     def places(self, folder: Path) -> Places:
         """Where it is, and its key in a file of `folder`."""
         keys = folder / "keys.asc"
-        keys.write_text(str(self._key.extract_certificate()))
+        keys.write_text(str(self.certificate))
         return Places(MIRROR, SNAPSHOTS, keys)
 
     def transport(self) -> _Transport:

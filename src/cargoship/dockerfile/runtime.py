@@ -19,7 +19,7 @@ _NOT_WRITTEN = (_LABEL + "created", _LABEL + "version", _LABEL + "revision")
 
 def check_base(image: ImagePlan) -> None:
     """Raise UsageError for a base that Docker cannot be given by name."""
-    if image.settings.base.startswith("oci:"):
+    if image.settings.base.startswith("oci:") or image.settings.debian is not None:
         raise UsageError(
             f"Docker cannot take {image.settings.base} as a base", hint="name an image in a registry with --base"
         )

@@ -56,7 +56,9 @@ def _image(image: ImagePlan) -> dict[str, Json]:
         "version": image.package.version,
         "binaries": [{"name": binary.name, "package": binary.package} for binary in image.bins],
         "references": [str(reference) for reference in image.references],
-        "base": settings.base,
+        "base": str(settings.debian or settings.base),
+        "packages": list(settings.packages),
+        "build-packages": list(settings.build_packages),
         "compression": settings.compression,
         "config": {
             "user": settings.user,

@@ -146,6 +146,11 @@ TWO_BASES = replace(
 )
 REFUSED = {
     "a base that is a folder": (plan("web", settings={"base": "oci:base"}), WISHES, "cannot take oci:base as a base"),
+    "a base of packages": (
+        plan("web", settings={"base": "deb:bookworm"}),
+        WISHES,
+        "cannot take deb:bookworm as a base",
+    ),
     "a line break": (plan("web", settings={"env": {"A": "one\ntwo"}}), WISHES, "env A has a line break"),
     "a line break in a label": (plan("web", settings={"labels": {"a": "b\nUSER root"}}), WISHES, "label a has a line"),
     "a line break in an argument": (plan("web", settings={"args": ["a\nb"]}), WISHES, "args has a line break"),

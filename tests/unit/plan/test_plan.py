@@ -21,6 +21,7 @@ from cargoship.errors import (
     UsageError,
 )
 from cargoship.plan import Output, OutputKind, Plan, Selection, choose_epoch, choose_packages, make_plan, plan_to_json
+from cargoship.platforms import Libc
 from cargoship.settings.sources import load_settings
 
 ROOT = Path("/w")
@@ -238,6 +239,12 @@ OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARC
         (with_settings(ONE, app={"features": ["pgs"]}), FeatureUnknown, "did you mean", ""),
         (replace(TWO, workspace={"features": ["z"]}), FeatureUnknown, "'z' is not known", ""),
         (ONE.flags(libc="gnu:2.5"), PlatformUnknown, "glibc 2.5", "gnu:2.17"),
+        (ONE.flags(packages="libpq5"), UsageError, "app has packages, which need a base of Debian", '"deb:bookworm"'),
+        (ONE.flags(packages="libpq5", base="debian:12-slim"), UsageError, "its base is 'debian:12-slim'", '"deb:'),
+        (ONE.flags(**{"build-packages": "x-dev", "libc": "gnu"}), UsageError, "app has build-packages, which", '"deb:'),
+        (ONE.flags(**{"build-packages": "x-dev", "base": "deb:bookworm"}), UsageError, "its libc is musl", '"gnu"'),
+        (with_settings(TWO, api={"libc": "gnu", "base": "deb:bookworm", "build-packages": ["x-dev"]},
+                       work={"libc": "gnu", "base": "deb:bookworm"}), UsageError, "different build-packages", ""),
         (ONE.asked(jobs=0), UsageError, "0 jobs", ""),
         (with_settings(TWO, api={"libc": "gnu"}), UsageError, "different libc", "--package"),
         (with_settings(TWO, api={"platforms": ["arm64"]}), UsageError, "different platforms", ""),
@@ -360,6 +367,8 @@ def test_json_has_a_fixed_shape() -> None:
         "binaries": [{"name": "app", "package": "app"}],
         "references": ["h.io/app:latest"],
         "base": "static",
+        "packages": [],
+        "build-packages": [],
         "compression": "gzip",
         "config": {
             "user": "nonroot", "env": {"A": "2", "B": "1"}, "entrypoint": ["/app/app"], "args": [], "workdir": "/app",
@@ -367,3 +376,13 @@ def test_json_has_a_fixed_shape() -> None:
         },
         "include": [{"from": "a", "to": "/a", "mode": None, "owner": "0:0"}],
     }  # fmt: skip
+
+
+def test_the_floor_is_that_of_the_libraries_that_are_linked() -> None:
+    base = ONE.flags(base="deb:bookworm", libc="gnu")
+    assert base.plan().libc == Libc.parse("gnu")
+    assert base.asked(overrides={**base.selection.overrides, "build-packages": "x-dev"}).plan().libc == Libc.parse(
+        "gnu:2.36"
+    )
+    own = {"base": "deb:bookworm", "build-packages": "x-dev", "libc": "gnu:2.17"}
+    assert ONE.asked(overrides=own).plan().libc == Libc.parse("gnu:2.17")
