@@ -160,3 +160,28 @@ def test_every_layout_of_the_build_directory(cooked: Cooked, tmp_path: Path, kit
     edited = workshop.build(workshop.checkout(cooked.source, "place", LIBRARY))
     assert set(edited.compiled) <= {"app bin", "helper lib"}
     assert "helper lib" in edited.compiled
+
+
+def test_what_cargo_takes_for_fresh_is_not_kept_with_files_that_are_newer(cooked: Cooked, tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"))
+    place = workshop.checkout(cooked.source, "place")
+    workshop.build(place)
+    # a macro that reads this folder would compile to something else, and cargo does not know of it
+    change = create("helper/sql/one.sql", "select 1")
+    change(place)
+    warm = workshop.build(place)
+    assert warm.compiled == ()
+    assert warm.kept.units == 0
+    assert workshop.build(workshop.checkout(cooked.source, "fresh", change)).compiled == ("app bin", "helper lib")
+
+
+def test_a_build_directory_that_has_some_gets_only_what_fits(cooked: Cooked, tmp_path: Path) -> None:
+    shutil.copytree(cooked.store, tmp_path / "store")
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"))
+    place = workshop.checkout(cooked.source, "place")
+    workshop.build(place)
+    for path in [*place.glob("target/release/.fingerprint/app-*"), *place.glob("target/release/.fingerprint/helper-*")]:
+        shutil.rmtree(path)
+    again = workshop.build(place)
+    assert again.compiled == ()
+    assert sorted(entry.name.split()[0] for entry in again.restored.placed.values()) == ["app"] * 3 + ["helper"]

@@ -5,17 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.depinfo import NotKept
+from cargoship.unitcache.depinfo import NotKept, read_dep_info
 from cargoship.unitcache.folders import BuildDir, UnitFolder, written_to
-from cargoship.unitcache.inputs import inputs_of, manifests_of, package_root
+from cargoship.unitcache.index import Entry
+from cargoship.unitcache.inputs import (
+    BY_TIME,
+    all_of,
+    compiled_at,
+    inputs_of,
+    local_packages,
+    manifests_of,
+    package_root,
+)
 from cargoship.unitcache.key import Lock, Surroundings, base_of, identity_of, is_pinned, key_of, name_of, parts_of
-from cargoship.unitcache.local import Contents
+from cargoship.unitcache.local import VARIABLE, Contents
 from cargoship.unitcache.matching import Match, Matched, match
 
 _PIECE_BYTES = 1 << 20
@@ -35,8 +44,8 @@ class CapturedUnit:
     files: tuple[str, ...]
     """Relative to the build directory, in the order in which they are to be put there; empty folders are among them."""
     seconds: float
-    fresh: bool
-    """cargo found it there."""
+    left: bool
+    """It was restored, and cargo left it as it was."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ class Capture:
 
     units: Mapping[int, CapturedUnit]
     refused: Mapping[int, str]
+    inputs: Mapping[str, Digest] | None = None
+    """What all of them depend on together, those too that cannot be kept; None: that cannot be told."""
 
 
 def capture(
@@ -54,11 +65,12 @@ def capture(
     lock: Lock,
     around: Surroundings,
     contents: Contents,
-    known: Mapping[str, Digest],
+    placed: Mapping[str, Entry],
+    stamp_ns: int,
 ) -> Capture:
     """Take stock after a build that has succeeded. Raises OSError when the build directory cannot be read.
 
-    `known` has, by places of fingerprints, what units that were put there before the build hold.
+    `placed` has, by places of fingerprints, what was put there before the build, with the time `stamp_ns`.
     """
     said = tuple(messages)
     build = BuildDir.scan(contents.build_dir)
@@ -68,35 +80,79 @@ def capture(
     identities: dict[int, Digest] = {}
     units: dict[int, CapturedUnit] = {}
     refused = dict(matches.missing)
+    together = _Together(contents, possible=not matches.missing)
     for index in graph.in_order():
         matched = matches.found.get(index)
         if matched is None:
             continue
         unit = graph.units[index]
-        parts = parts_of(graph, index, lock=lock, around=around, identities=identities)
-        if parts is None:
-            refused[index] = "a unit that it depends on cannot be kept"
+        files = build.files_of(matched.folder, unit.crate_types, unit.name.replace("-", "_"))
+        entry = placed.get(matched.folder.fingerprint)
+        if entry is not None and (build.root / files[-1]).stat().st_mtime_ns == stamp_ns:
+            # cargo has left it as it was
+            together.add(unit, matched, entry.inputs, compiled=False)
+            identities[index] = identity_of(entry.key, entry.output)
+            units[index] = CapturedUnit(
+                entry.key, entry.name, entry.parts, entry.inputs, entry.output, entry.place, tuple(files),
+                entry.seconds, left=True,
+            )  # fmt: skip
             continue
+        parts = parts_of(graph, index, lock=lock, around=around, identities=identities)
         try:
-            files = build.files_of(matched.folder, unit.crate_types, unit.name.replace("-", "_"))
             inputs = inputs_of(
                 unit, matched, files,
                 contents=contents, package=package_root(unit, manifests), pinned=is_pinned(unit, lock),
                 written_by=_runs(graph, unit, matches),
             )  # fmt: skip
-            output = known.get(matched.folder.fingerprint) if matched.fresh else None
-            output = output or output_of(build.root, files, matched.folder)
+            together.add(unit, matched, inputs, compiled=True)
         except NotKept as reason:
             refused[index] = str(reason)
+            together.possible = False
             continue
+        if parts is None or (matched.fingerprint.by_time and not is_pinned(unit, lock)):
+            refused[index] = BY_TIME if parts is not None else "a unit that it depends on cannot be kept"
+            continue
+        output = output_of(build.root, files, matched.folder)
         key = key_of(base_of(parts), inputs)
         identities[index] = identity_of(key, output)
         units[index] = CapturedUnit(
             key=key, name=name_of(unit, around.host), parts=parts, inputs=inputs, output=output,
             place=matched.folder.fingerprint, files=tuple(files),
-            seconds=_seconds(build.root, matched, files), fresh=matched.fresh,
+            seconds=_seconds(build.root, matched, files), left=False,
         )  # fmt: skip
-    return Capture(units, refused)
+    return Capture(units, refused, together.done(graph))
+
+
+@dataclass
+class _Together:
+    """What all units of a build depend on."""
+
+    contents: Contents
+    possible: bool
+    _inputs: dict[str, Digest] = field(default_factory=dict)
+    _compiled_ns: int = 1 << 63
+
+    def add(self, unit: Unit, matched: Matched, inputs: Mapping[str, Digest], *, compiled: bool) -> None:
+        """Take what one of them depends on, and the variables that it looks at; raises NotKept, OSError."""
+        build = self.contents.build_dir
+        names = list(matched.fingerprint.variables)
+        for name in matched.fingerprint.dep_infos:
+            names += read_dep_info((build / name).read_bytes()).variables
+        variables = {VARIABLE + name: self.contents.digest(VARIABLE + name) for name in names}
+        self._inputs |= inputs
+        self._inputs |= {name: digest for name, digest in variables.items() if digest is not None}
+        if compiled and unit.is_local:
+            self._compiled_ns = min(self._compiled_ns, compiled_at(matched, build))
+
+    def done(self, graph: UnitGraph) -> Mapping[str, Digest] | None:
+        """All of it, with every file of the local packages; None where it cannot be told."""
+        try:
+            for package in local_packages(graph) if self.possible else ():
+                for name in all_of(package, self.contents):
+                    self._inputs[name] = self.contents.unchanged(name, self._compiled_ns)
+        except NotKept:
+            return None
+        return self._inputs if self.possible else None
 
 
 def output_of(root: Path, files: Iterable[str], folder: UnitFolder) -> Digest:

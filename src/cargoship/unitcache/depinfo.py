@@ -36,6 +36,8 @@ class Fingerprint:
     """Files of dep-info, relative to the build directory."""
     changed: tuple[str, ...]
     """What rerun-if-changed names: relative to the package's folder, or absolute."""
+    variables: tuple[str, ...]
+    """Of the environment, that a build script has named (rerun-if-env-changed)."""
     by_time: bool
     """Whether cargo takes the time of the package's newest file for its content (build scripts that name nothing)."""
 
@@ -48,6 +50,8 @@ class DepInfo:
     """Relative to the package's folder, or absolute."""
     build: tuple[str, ...]
     """Relative to the build directory."""
+    variables: tuple[str, ...] = ()
+    """Of the environment, that were read."""
 
 
 def read_fingerprint(folder: Path) -> Fingerprint:
@@ -63,6 +67,7 @@ def read_fingerprint(folder: Path) -> Fingerprint:
         raise NotKept("its fingerprint cannot be read") from error
     dep_infos: list[str] = []
     changed: list[str] = []
+    variables: list[str] = []
     by_time = False
     for each in raw.local:
         if len(each) != 1 or not each.keys() <= _KNOWN:
@@ -74,12 +79,12 @@ def read_fingerprint(folder: Path) -> Fingerprint:
                 changed += paths
             case {"Precalculated": _}:
                 by_time = True
-            case {"RerunIfEnvChanged": _}:
-                pass
+            case {"RerunIfEnvChanged": {"var": str(variable)}}:
+                variables.append(variable)
             case _:
                 raise NotKept("its fingerprint is of a kind that is not known")
     dependencies = tuple((name, value) for _, name, _, value in raw.deps)
-    return Fingerprint(own, dependencies, tuple(dep_infos), tuple(changed), by_time)
+    return Fingerprint(own, dependencies, tuple(dep_infos), tuple(changed), tuple(variables), by_time)
 
 
 def read_dep_info(data: bytes) -> DepInfo:
@@ -119,13 +124,14 @@ def _decoded(data: bytes) -> DepInfo:
         if versioned and reader.byte():
             reader.skip(8)
             reader.text()
+    variables = []
     for _ in range(reader.number()):
-        reader.text()
+        variables.append(reader.text())
         if reader.byte():
             reader.text()
     if not reader.at_end:
         raise ValueError
-    return DepInfo(tuple(package), tuple(build))
+    return DepInfo(tuple(package), tuple(build), tuple(variables))
 
 
 class _Reader:

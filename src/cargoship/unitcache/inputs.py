@@ -17,11 +17,13 @@ from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info
 from cargoship.unitcache.folders import UnitFolder, written_to
-from cargoship.unitcache.local import BUILD_DIR, FILES, WORKSPACE, Contents
+from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, WORKSPACE, Contents
 from cargoship.unitcache.matching import Matched
 
 _PATH_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
 _OBJECTS = frozenset({".o", ".a", ".so", ".lib", ".obj", ".rlib", ".rmeta"})
+BY_TIME = "its build script prints no rerun-if-changed, and so cargo goes by the times of all files"
+"""Why a unit is not kept that could be: cargo would not take it on another machine."""
 _PROGRAMS = frozenset({"bin", "cdylib", "dylib", "test", "example", "bench"})
 
 
@@ -60,8 +62,6 @@ def inputs_of(
 
     Raises NotKept, OSError.
     """
-    if matched.fingerprint.by_time and not pinned:
-        raise NotKept("its build script prints no rerun-if-changed, and so cargo goes by the times of all files")
     found: dict[str, Digest] = {}
     generated: list[str] = []
     for path, time_ns in _read(matched, contents.build_dir, package, tuple(written_by), generated).items():
@@ -72,7 +72,8 @@ def inputs_of(
         name = contents.name(path)
         found[name] = contents.before(name, time_ns)
     if not pinned and (unit.runs or "custom-build" not in unit.kinds):
-        found |= {name: contents.unchanged(name) for name in files_beside(package, contents)}
+        time_ns = compiled_at(matched, contents.build_dir)
+        found |= {name: contents.unchanged(name, time_ns) for name in files_beside(package, contents)}
     if isinstance(matched.message, BuildScriptRun):
         found |= _native_libraries(matched.message, contents, package if pinned else None)
     for pin in _pins(unit, matched, files, generated, contents, pinned=pinned):
@@ -106,6 +107,17 @@ def _read(
 def files_beside(package: Path, contents: Contents) -> tuple[str, ...]:
     """A package's files, and those of the workspace that are no package's: what is read and not told may be there."""
     return (FILES + contents.name(package), FILES + ".")
+
+
+def all_of(package: Path, contents: Contents) -> tuple[str, ...]:
+    """Likewise, every byte of them: what a build depends on when cargo is not asked."""
+    return (ALL + contents.name(package), ALL + ".")
+
+
+def compiled_at(matched: Matched, build: Path) -> int:
+    """When the compilation or the run of a unit began, in ns since 1970; raises OSError."""
+    noted = matched.fingerprint.dep_infos or (matched.folder.said,)
+    return min((build / name).stat().st_mtime_ns for name in noted)
 
 
 def local_packages(graph: UnitGraph) -> tuple[Path, ...]:

@@ -26,6 +26,12 @@ WORKSPACE = ":workspace"
 """Likewise for the workspace's folder."""
 FILES = ":files "
 """Before a folder: the files of the package there, without other packages in it."""
+ALL = ":all "
+"""Before a folder: likewise, with the bytes of every file."""
+VARIABLE = ":variable "
+"""Before the name of a variable of the environment, as the user has set it."""
+NEVER = ":never"
+"""What is never as it was."""
 _FILES_MAX = 20_000
 _BYTES_MAX = 512 << 20
 # what no code is made of: what is left out here and read all the same is told by the compiler, but for a macro's reads
@@ -41,6 +47,7 @@ class Contents:
 
     root: Path
     build_dir: Path
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     _known: dict[str, tuple[Digest, int] | None] = field(default_factory=dict)
     _at_first: dict[str, Digest | None] = field(default_factory=dict)
 
@@ -70,13 +77,18 @@ class Contents:
         """Look at folders of packages before the build."""
         self._at_first = {path: self.digest(path) for path in paths}
 
-    def unchanged(self, path: str) -> Digest:
-        """The content of what was looked at before the build; raises NotKept if it is another one now."""
-        digest = self.digest(path)
-        if digest is None:
+    def unchanged(self, path: str, time_ns: int) -> Digest:
+        """The content of a package that was the same before the build, and older than a time; raises NotKept otherwise.
+
+        cargo takes for fresh what the compiler told of, though other files are newer: what was compiled before them
+        must not be kept as if it was compiled with them.
+        """
+        found = self._look(path)
+        if found is None:
             raise NotKept("its package has too many files, or some that cannot be read")
-        if self._at_first.get(path) != digest:
-            raise NotKept("files of its package were changed while it was compiled")
+        digest, changed_ns = found
+        if self._at_first.get(path) != digest or changed_ns >= time_ns:
+            raise NotKept("files of its package are newer than it is")
         return digest
 
     def name(self, path: Path) -> str:
@@ -94,14 +106,8 @@ class Contents:
         return self._known[path]
 
     def _read(self, path: str) -> tuple[Digest, int] | None:
-        if path in {BUILD_DIR, WORKSPACE}:
-            value = {BUILD_DIR: self.build_dir, WORKSPACE: self.root}.get(path)
-            return None if value is None else (Digest.of(str(value).encode()), 0)
-        try:
-            if path.startswith(FILES):
-                return self._package(self.root / path.removeprefix(FILES))
-        except OSError:
-            return None
+        if path.startswith(":"):
+            return self._special(path)
         place = self.root / path
         try:
             if place.is_dir():
@@ -113,22 +119,42 @@ class Contents:
         except (OSError, ValueError):
             return None
 
-    def _package(self, folder: Path) -> tuple[Digest, int] | None:
+    def _special(self, name: str) -> tuple[Digest, int] | None:
+        kind, _, rest = name.partition(" ")
+        match f"{kind} ":
+            case value if value == VARIABLE:
+                variable = self.env.get(rest)
+                told = b"unset" if variable is None else b"=" + variable.encode("utf-8", "surrogateescape")
+                return Digest.of(told), 0
+            case value if value in {FILES, ALL}:
+                try:
+                    return self._package(self.root / rest, all_bytes=value == ALL)
+                except (OSError, ValueError):
+                    return None
+        folder = {BUILD_DIR: self.build_dir, WORKSPACE: self.root}.get(name)
+        return None if folder is None else (Digest.of(str(folder).encode()), 0)
+
+    def _package(self, folder: Path, *, all_bytes: bool) -> tuple[Digest, int] | None:
         sha = hashlib.sha256()
         left = _BYTES_MAX
+        latest_ns = folder.stat().st_mtime_ns
         for number, (name, place) in enumerate(self._own_files(folder, "")):
-            size = 0 if place.is_symlink() else place.stat().st_size
-            left -= size
+            status = place.lstat()
+            # that of a folder tells what was removed from it
+            latest_ns = max(latest_ns, status.st_mtime_ns)
+            if place.is_dir() and not place.is_symlink():
+                continue
+            left -= status.st_size
             if number > _FILES_MAX or left < 0:
                 return None
             content = ""
             if place.is_symlink():
                 content = str(place.readlink())
-            elif place.suffix != ".rs":
+            elif all_bytes or place.suffix != ".rs":
                 with place.open("rb") as stream:
                     content = Digest.of_stream(stream)[0].hex
             sha.update(f"{len(name)}:{name}={content};".encode("utf-8", "surrogateescape"))
-        return Digest(sha.hexdigest()), 0
+        return Digest(sha.hexdigest()), latest_ns
 
     def _own_files(self, folder: Path, below: str) -> Iterator[tuple[str, Path]]:
         for place in sorted(folder.iterdir()):
@@ -137,6 +163,7 @@ class Contents:
             if not place.is_dir() or place.is_symlink():
                 yield f"{below}{place.name}", place
             elif not (place / "Cargo.toml").exists() and not (place / "CACHEDIR.TAG").exists():
+                yield f"{below}{place.name}", place
                 yield from self._own_files(place, f"{below}{place.name}/")
 
     def _folder(self, folder: Path) -> tuple[Digest, int] | None:

@@ -21,7 +21,7 @@ from cargoship.unitcache.build import Build, Busy, locked, prepare_folder
 from cargoship.unitcache.capture import output_of
 from cargoship.unitcache.folders import BuildDir
 from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.inputs import files_beside, local_packages
+from cargoship.unitcache.inputs import all_of, files_beside, local_packages
 from cargoship.unitcache.key import Lock, Surroundings
 from cargoship.unitcache.local import Contents
 from cargoship.unitcache.resolve import Entries, Resolution, resolve
@@ -70,13 +70,15 @@ def restore(build: Build, store: Store, *, runner: Runner, emit: Emit) -> Restor
             index=index.result(),
             lock=read_lock(build.lock, graph.result()),
             around=around(graph.result()),
-            contents=Contents(build.root, build.build_dir),
+            contents=Contents(build.root, build.build_dir, build.env),
             resolution=Resolution({}, {}),
             # before any file is compared
             stamp_ns=prepare_folder(build.build_dir),
         )
     known.contents.remember(
-        name for package in local_packages(known.graph) for name in files_beside(package, known.contents)
+        name
+        for package in local_packages(known.graph)
+        for name in (*files_beside(package, known.contents), *all_of(package, known.contents))
     )
     entries = Entries(known.index.entries.values())
     resolution, absent = _wanted(known, entries, build.build_dir)

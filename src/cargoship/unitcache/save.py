@@ -43,14 +43,14 @@ def save(
     """Keep every unit of a build that the store lacks. Raises CacheUnavailable, OSError."""
     started = time.monotonic()
     contents = restored.contents
-    known = {place: entry.output for place, entry in restored.placed.items()}
     made = capture(
         restored.graph, messages,
-        lock=restored.lock, around=restored.around, contents=contents, known=known,
+        lock=restored.lock, around=restored.around, contents=contents,
+        placed=restored.placed, stamp_ns=restored.stamp_ns,
     )  # fmt: skip
     for index, why in made.refused.items():
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
-    new = {unit.key: unit for unit in made.units.values() if _is_new(unit, restored, contents.build_dir)}
+    new = {unit.key: unit for unit in made.units.values() if _is_new(unit, restored)}
     if not new or not store.writable:
         return Kept(made, seconds=time.monotonic() - started)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -65,17 +65,13 @@ def save(
     return Kept(made, len(entries), saved.packs, saved.size, time.monotonic() - started)
 
 
-def _is_new(unit: CapturedUnit, restored: Restored, build_dir: Path) -> bool:
+def _is_new(unit: CapturedUnit, restored: Restored) -> bool:
     """Whether the store lacks a unit, or holds something else under its key, or what cargo did not take."""
     entry = restored.index.entries.get(unit.key)
     if entry is None or entry.output != unit.output:
         return True
     placed = restored.placed.get(unit.place)
-    if placed is None or placed.key != unit.key:
-        return False
-    # cargo writes this anew whenever it compiles a unit or runs a build script
-    fingerprint = build_dir / unit.files[-1]
-    return fingerprint.stat().st_mtime_ns != restored.stamp_ns
+    return placed is not None and placed.key == unit.key and not unit.left
 
 
 def _entries(packs: Sequence[Pack], units: dict[Digest, CapturedUnit]) -> list[Entry]:
