@@ -5,22 +5,27 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.failure import failure_of
+from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.messages import Artifact as Unit
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.watch import watch
+from cargoship.errors import CargoshipError
 from cargoship.events import Emit, Level, Note, PhaseEnded, PhaseStarted
 from cargoship.oci.platform import Platform
 from cargoship.platforms import LibcFamily
 from cargoship.process import Command, Runner
 from cargoship.toolchain.environment import compile_environment
-from cargoship.toolchain.locate import Toolchain, Way
-from cargoship.unitcache.compilers import compilers_of
+from cargoship.toolchain.locate import Toolchain, Wanted, Way, foresee
+from cargoship.unitcache.compilers import compilers_of, foreseen_compilers
+from cargoship.unitcache.planned import program_name, question_of
 from cargoship.unitcache.session import Units
+from cargoship.unitcache.surroundings import look_around
+from cargoship.version import __version__
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,55 @@ def run(
         raise failure_of(done.code, done.stderr)
     emit(PhaseEnded("compile", time.monotonic() - started, done.summary))
     return _artifacts(done.units, toolchain)
+
+
+def recall(
+    made: CargoBuild,
+    wanted: Wanted,
+    units: Units,
+    into: Path,
+    *,
+    project: str,
+    programs: Sequence[tuple[str, str]],
+    runner: Runner,
+    env: Mapping[str, str],
+    emit: Emit,
+) -> tuple[Artifact, ...]:
+    """The programs of a build that was made before with everything as it is now, put below `into`; else nothing.
+
+    `programs` are pairs of package and binary, `project` is what cargo says of the workspace. Never fails: what is
+    wrong will be said by what follows.
+    """
+    root = units.workspace.root
+    try:
+        foreseen = foresee(wanted, runner=runner, env=env)
+        if foreseen is None:
+            return ()
+        command = Command(made.arguments(), cwd=made.cwd, env=env)
+        around = look_around(foreseen_compilers(foreseen, env), root, command, runner=runner, env=env)
+        words = (
+            __version__,
+            str(foreseen.libc),
+            *replace(made, jobs=None, offline=False, locked=False, frozen=False).arguments(),
+        )
+        triples = {triple: entry.platform for triple, entry in foreseen.pairs}
+        question = question_of(
+            around, foreseen,
+            words=(*words, *triples), project=project,
+            lock=(root / "Cargo.lock").read_bytes(), manifest=(root / MANIFEST).read_bytes(),
+        )  # fmt: skip
+        names = {program_name(triple, *each): (triple, *each) for triple in triples for each in programs}
+        found = units.recall(question, env, tuple(names), into)
+    except (CargoshipError, OSError) as error:
+        emit(Note(f"this build is not looked for in the unit cache: {error}", Level.VERBOSE))
+        return ()
+    if found:
+        emit(Note(f"nothing has changed since an earlier build: its {len(found)} programs come from the unit cache"))
+    return tuple(
+        Artifact(package, name, triples[triple], triple, found[each], fresh=True)
+        for each, (triple, package, name) in names.items()
+        if found
+    )
 
 
 def stream_plainly(runner: Runner, emit: Emit) -> Callable[[Command], int]:

@@ -7,8 +7,10 @@ Everything that can be refused is refused before the first compile. Each step is
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,7 +45,7 @@ from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.libraries import library_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
 from cargoship.transfers import copy, inspect
-from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.opening import open_stores
 from cargoship.unitcache.session import Units, Workspace, settled
 from cargoship.verification import Programs, Verifier
 
@@ -108,9 +110,9 @@ def build(selection: Selection, context: Context) -> BuildResult:
     """Compile, assemble, publish. Raises every error of this package; nothing is published unless all is well."""
     clock = Clock(context.emit)
     made = _decide(selection, context, clock)
-    units = _units(made, context)
     with (
-        settled(units),
+        _units(made, context) as units,
+        tempfile.TemporaryDirectory(prefix="cargoship-") as recalled,
         _remote_bases(made, context) as remote,
         _debian_bases(made, selection, context) as debian,
         _places(made, context) as places,
@@ -120,17 +122,20 @@ def build(selection: Selection, context: Context) -> BuildResult:
         with clock.phase("toolchain"), places.checking():
             if context.verify:
                 verifier.before([own for own in sources if not own.unfinished])
-            toolchain = _toolchain(_wanted(made, selection, context), context)
             sysroots = {row(platform).gnu: sysroot for platform, sysroot in debian.sysroots().items()}
             env = library_environment(sysroots, context.env, cache_dir=context.cache_dir)
+            wanted = _wanted(made, selection, context)
+            artifacts = _recalled(made, wanted, units, Path(recalled), env, context)
+            toolchain = None if artifacts else _toolchain(wanted, context)
         if made.libc.family is LibcFamily.MUSL or not context.verify:
             # for a static program the compile alone can fail now: its base travels meanwhile
             _offer_bases(sources, places)
-        with clock.measured("compile"):
-            artifacts = compile.run(
-                made.cargo, toolchain,
-                runner=context.runner, env=env, cache_dir=context.cache_dir, emit=context.emit, units=units,
-            )  # fmt: skip
+        if toolchain is not None:
+            with clock.measured("compile"):
+                artifacts = compile.run(
+                    made.cargo, toolchain,
+                    runner=context.runner, env=env, cache_dir=context.cache_dir, emit=context.emit, units=units,
+                )  # fmt: skip
         built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
         programs = [
             {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
@@ -244,10 +249,30 @@ def _wanted_by(selection: Selection, context: Context) -> Wanted:
         return Wanted(settings.platforms, settings.libc, context.cwd, context.cache_dir)
 
 
-def _units(made: Plan, context: Context) -> Units | None:
+@contextlib.contextmanager
+def _units(made: Plan, context: Context) -> Iterator[Units | None]:
+    """The cache around this build; None where it is turned off."""
+    if not made.cache.enabled:
+        yield None
+        return
     where = Workspace(made.root, made.build_dir, made.root / "Cargo.lock")
-    store = DirectoryStore(context.cache_dir / "units")
-    return Units(store, where, context.runner, context.cache_dir / "scratch", context.emit)
+    with open_stores(made.cache, context) as store:
+        units = Units(store, where, context.runner, store.scratch, context.emit)
+        with settled(units):
+            yield units
+
+
+def _recalled(
+    made: Plan, wanted: Wanted, units: Units | None, into: Path, env: Mapping[str, str], context: Context
+) -> tuple[compile.Artifact, ...]:
+    """What this very build made before."""
+    if units is None:
+        return ()
+    programs = sorted({(each.package, each.name) for image in made.images for each in image.bins})
+    return compile.recall(
+        made.cargo, wanted, units, into,
+        project=made.project, programs=programs, runner=context.runner, env=env, emit=context.emit,
+    )  # fmt: skip
 
 
 def _toolchain(wanted: Wanted, context: Context) -> Toolchain:

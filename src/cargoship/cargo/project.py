@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from cargoship.cargo import metadata
 from cargoship.cargo.manifest import MANIFEST, find_manifest
 from cargoship.errors import ManifestInvalid, ToolchainError
+from cargoship.oci.digest import Digest
 from cargoship.process import Command, Completed, Runner
 
 _CARGO_FAILED = 101
@@ -69,6 +70,8 @@ class Project:
     lock: Path | None
     metadata_cargoship: Mapping[str, object] = field(default_factory=dict, hash=False)
     """[workspace.metadata.cargoship] as it stands in the workspace's manifest."""
+    said: str = ""
+    """A digest of all that cargo said, wherever the workspace is; a target that appears or goes changes it."""
     build_dir: Path | None = None
     """Where cargo keeps what is between, if not in the target directory (build.build-dir)."""
 
@@ -97,7 +100,15 @@ def load_project(runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, s
         raw = metadata.decode(done.stdout)
     except msgspec.MsgspecError as error:
         raise ToolchainError(f"{cargo} gave metadata that cannot be read: {error}") from error
-    return _project(raw, manifest)
+    return replace(_project(raw, manifest), said=_said(done.stdout, raw.workspace_root))
+
+
+def _said(answer: bytes, root: str) -> str:
+    told = msgspec.json.decode(answer)
+    for name in ("target_directory", "build_directory"):
+        told.pop(name, None)
+    text = msgspec.json.encode(told, order="deterministic")
+    return Digest.of(text.replace(msgspec.json.encode(root).strip(b'"'), b"")).hex
 
 
 def _refusal(done: Completed, manifest: Path) -> ManifestInvalid | ToolchainError:

@@ -69,6 +69,7 @@ def make_plan(
         root=project.root,
         target_dir=project.target_dir,
         build_dir=project.build_dir or project.target_dir,
+        project=project.said,
         images=images,
         platforms=first.platforms,
         libc=_libc(first),

@@ -147,5 +147,7 @@ class Plan:
     load: bool = False
     cache: CacheOptions = field(default_factory=CacheOptions)
     """Where compiled units are kept."""
+    project: str = ""
+    """A digest of what cargo says of the workspace, wherever that is."""
     notes: tuple[Note, ...] = ()
     """What a person should know: binaries left out, unknown variables."""

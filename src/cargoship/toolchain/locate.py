@@ -81,6 +81,52 @@ class Wanted:
         return tuple((entry.triple(self.libc), entry) for entry in rows)
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What `locate` would return, as far as that can be told without making or adding anything."""
+
+    rust: Rust
+    zig: Zig
+    libc: Libc
+    way: Way
+    pairs: tuple[tuple[str, Row], ...]
+    installed: Mapping[str, Path]
+    """By triple: standard libraries that came with Rust."""
+    built: Mapping[str, str]
+    """By triple: the names of those that are built here, or would be. A name stands for all that they are made from."""
+
+
+def foresee(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Foreseen | None:
+    """Look for the toolchain that `locate` would choose; None where that depends on what can be added.
+
+    Raises ToolMissing, PlatformUnknown.
+    """
+    zig = find_zig(runner, env)
+    candidates: list[Rust] = []
+    for rust in toolchains(runner, env, wanted.cwd):
+        if not _lacking(rust, zig, wanted):
+            return _foreseen(rust, zig, wanted)
+        candidates.append(rust)
+    if any(rust.rustup is not None for rust in candidates) and not wanted.offline:
+        return None
+    with_sources = next((rust for rust in candidates if rust.sources is not None), None)
+    return None if with_sources is None else _foreseen(with_sources, zig, wanted)
+
+
+def _foreseen(rust: Rust, zig: Zig, wanted: Wanted) -> Foreseen:
+    installed: dict[str, Path] = {}
+    built: dict[str, str] = {}
+    for triple, entry in wanted.pairs:
+        if rust.has_std(triple):
+            installed[triple] = rust.sysroot / "lib" / "rustlib" / triple
+        else:
+            folder = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc).folder
+            built[triple] = folder.name
+    complete = all((folder / "lib" / "self-contained" / "crt1.o").exists() for folder in installed.values())
+    way = Way.ZIGBUILD if wanted.libc.family is LibcFamily.GNU or not complete else Way.DIRECT
+    return Foreseen(rust, zig, wanted.libc, way, wanted.pairs, installed, built)
+
+
 def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, str], emit: Emit) -> Toolchain:
     """Find a toolchain, and add what it lacks; raises ToolMissing, StandardLibraryMissing, SysrootBuildFailed."""
     zig = find_zig(runner, env)

@@ -6,28 +6,49 @@ What cargo itself puts into fingerprints of such places is named, for a unit fro
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cargoship.platforms import LibcFamily
-from cargoship.toolchain.locate import Toolchain, Way
+from cargoship.platforms import Libc, LibcFamily, Row
+from cargoship.toolchain.locate import Foreseen, Toolchain, Way
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.wrappers import wrapper_identity
+from cargoship.toolchain.zig import Zig
 from cargoship.unitcache.surroundings import Compilers
 
 
 def compilers_of(toolchain: Toolchain, env: Mapping[str, str]) -> Compilers:
     """The compilers of a `cargoship build`."""
-    rust = toolchain.rust
-    libraries = {rust.host: _library(rust, rust.host)} | {target.triple: target.std for target in toolchain.targets}
-    zig = f"zig {toolchain.zig.version}"
-    if toolchain.way is Way.DIRECT:
-        tools = {each.triple: f"{zig} {wrapper_identity(each.triple, each.row)}" for each in toolchain.targets}
-        return Compilers(rust.cargo, rust.version, rust.host, libraries, tools)
-    floors = {each.triple: toolchain.libc.floor or each.row.gnu_floor for each in toolchain.targets}
-    gnu = toolchain.libc.family is LibcFamily.GNU
-    tools = {triple: f"{zig} glibc {floor}" if gnu else zig for triple, floor in floors.items()}
-    return Compilers(rust.cargo, rust.version, rust.host, libraries, tools, _zigbuild(rust.host in tools, env))
+    pairs = [(target.triple, target.row) for target in toolchain.targets]
+    libraries = {target.triple: target.std for target in toolchain.targets}
+    return _compilers(toolchain.rust, toolchain.zig, toolchain.way, toolchain.libc, pairs, libraries, env)
+
+
+def foreseen_compilers(foreseen: Foreseen, env: Mapping[str, str]) -> Compilers:
+    """Likewise; libraries that may still have to be built are left out."""
+    return _compilers(
+        foreseen.rust, foreseen.zig, foreseen.way, foreseen.libc, foreseen.pairs, foreseen.installed, env
+    )  # fmt: skip
+
+
+def _compilers(
+    rust: Rust,
+    zig: Zig,
+    way: Way,
+    libc: Libc,
+    pairs: Sequence[tuple[str, Row]],
+    libraries: Mapping[str, Path],
+    env: Mapping[str, str],
+) -> Compilers:
+    found = {rust.host: _library(rust, rust.host)} | dict(libraries)
+    words = f"zig {zig.version}"
+    if way is Way.DIRECT:
+        tools = {triple: f"{words} {wrapper_identity(triple, row)}" for triple, row in pairs}
+        return Compilers(rust.cargo, rust.version, rust.host, found, tools)
+    gnu = libc.family is LibcFamily.GNU
+    tools = {triple: f"{words} glibc {libc.floor or row.gnu_floor}" if gnu else words for triple, row in pairs}
+    through = _zigbuild(of_host=rust.host in tools, env=env)
+    return Compilers(rust.cargo, rust.version, rust.host, found, tools, through)
 
 
 def plain_compilers(rust: Rust, env: Mapping[str, str], *, zigbuild: bool = False, zig: str = "") -> Compilers:
@@ -45,7 +66,7 @@ def _library(rust: Rust, triple: str) -> Path:
     return rust.sysroot / "lib" / "rustlib" / triple
 
 
-def _zigbuild(of_host: bool, env: Mapping[str, str]) -> str:  # noqa: FBT001 - private
+def _zigbuild(*, of_host: bool, env: Mapping[str, str]) -> str:
     """cargo-zigbuild: its wrappers' paths reach build scripts, and for the host's own target cargo's mode differs."""
     try:
         version = importlib.metadata.version("cargo-zigbuild")

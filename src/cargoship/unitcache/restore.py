@@ -26,7 +26,7 @@ from cargoship.unitcache.key import Lock, Surroundings
 from cargoship.unitcache.local import Contents
 from cargoship.unitcache.resolve import Entries, Resolution, resolve
 from cargoship.unitcache.store import Store
-from cargoship.unitcache.surroundings import look_around, read_lock
+from cargoship.unitcache.surroundings import look_around, read_lock, with_manifests
 from cargoship.unitcache.unpacking import restore as unpack
 
 _ATTEMPTS = 3
@@ -69,7 +69,7 @@ def restore(build: Build, store: Store, *, runner: Runner, emit: Emit) -> Restor
             graph=graph.result(),
             index=index.result(),
             lock=read_lock(build.lock, graph.result()),
-            around=around(graph.result()),
+            around=with_manifests(around, graph.result()),
             contents=Contents(build.root, build.build_dir, build.env),
             resolution=Resolution({}, {}),
             # before any file is compared

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
@@ -15,6 +16,7 @@ from cargoship.unitcache.capture import Capture, CapturedUnit, capture
 from cargoship.unitcache.index import Entry
 from cargoship.unitcache.pack import Pack, UnitFile, entry_at
 from cargoship.unitcache.packing import pack_writer
+from cargoship.unitcache.planned import PROGRAM, Question, plan_of, programs_of
 from cargoship.unitcache.restore import Restored
 from cargoship.unitcache.store import Store
 
@@ -39,8 +41,12 @@ def save(
     *,
     scratch: Path,
     emit: Emit,
+    question: Question | None = None,
 ) -> Kept:
-    """Keep every unit of a build that the store lacks. Raises CacheUnavailable, OSError."""
+    """Keep every unit of a build that the store lacks, and the build as a whole. Raises CacheUnavailable, OSError.
+
+    `question` is the key of the whole, where it has one.
+    """
     started = time.monotonic()
     contents = restored.contents
     made = capture(
@@ -51,18 +57,47 @@ def save(
     for index, why in made.refused.items():
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
     new = {unit.key: unit for unit in made.units.values() if _is_new(unit, restored)}
-    if not new or not store.writable:
+    programs = programs_of(each for each in messages if isinstance(each, Artifact))
+    loose = _loose(programs, made, question, contents.build_dir)
+    outputs = {name: key for name, (key, _) in loose.items()}
+    plan = plan_of(question, made, outputs, now_s=restored.stamp_ns // 10**9, name=str(contents.root).encode())
+    alone = [(key, path) for key, path in loose.values() if path is not None and key not in restored.index.entries]
+    known = restored.index.plans.get(plan.key)
+    if not store.writable or not (new or alone or known is None or known.inputs != plan.inputs):
         return Kept(made, seconds=time.monotonic() - started)
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="save-", dir=scratch) as folder, pack_writer(Path(folder)) as writer:
         for unit in new.values():
             writer.add(unit.key, [UnitFile(path, contents.build_dir / path) for path in unit.files])
+        for key, path in alone:
+            writer.add(key, [UnitFile(PROGRAM, path)])
         packs = writer.close()
         for key, why in writer.refused.items():
-            emit(Note(f"not kept: {new[key].name}: {why}", Level.VERBOSE))
+            emit(Note(f"not kept: {new[key].name if key in new else key}: {why}", Level.VERBOSE))
         entries = _entries(packs, new)
-        saved = store.save(packs, lambda index: index.with_entries(entries))
-    return Kept(made, len(entries), saved.packs, saved.size, time.monotonic() - started)
+        saved = store.save(packs, lambda index: index.with_entries(entries).with_plan(plan))
+    units = sum(entry.key in new for entry in entries)
+    return Kept(made, units, saved.packs, saved.size, time.monotonic() - started)
+
+
+def _loose(
+    programs: Mapping[str, Path], made: Capture, question: Question | None, build_dir: Path
+) -> dict[str, tuple[Digest, Path | None]]:
+    """The key of the entry that holds each program: its unit's, or with its path that of one for the program alone."""
+    if question is None or made.inputs is None:
+        return {}
+    owners = {}
+    for unit in made.units.values():
+        for name in unit.files:
+            with contextlib.suppress(OSError):
+                owners[(build_dir / name).stat().st_ino] = unit.key
+    found: dict[str, tuple[Digest, Path | None]] = {}
+    for name, path in programs.items():
+        owner = owners.get(path.stat().st_ino)
+        with path.open("rb") as stream:
+            alone = Digest.of(f"{PROGRAM} {Digest.of_stream(stream)[0]}".encode())
+        found[name] = (owner, None) if owner is not None else (alone, path)
+    return found
 
 
 def _is_new(unit: CapturedUnit, restored: Restored) -> bool:
@@ -74,17 +109,17 @@ def _is_new(unit: CapturedUnit, restored: Restored) -> bool:
     return placed is not None and placed.key == unit.key and not unit.left
 
 
-def _entries(packs: Sequence[Pack], units: dict[Digest, CapturedUnit]) -> list[Entry]:
-    return [
-        entry_at(
-            placed,
-            Entry(
-                key=placed.key, pack=placed.pack, offset=0, length=0, frame=placed.frame, unpacked=0,
-                name=unit.name, parts=unit.parts, seconds=unit.seconds, inputs=unit.inputs,
-                output=unit.output, place=unit.place,
-            ),
+def _entries(packs: Sequence[Pack], units: Mapping[Digest, CapturedUnit]) -> list[Entry]:
+    found = []
+    for placed in (each for pack in packs for each in pack.placed):
+        unit = units.get(placed.key)
+        entry = Entry(
+            key=placed.key, pack=placed.pack, offset=0, length=0, frame=placed.frame, unpacked=0, name=PROGRAM
         )
-        for pack in packs
-        for placed in pack.placed
-        if (unit := units.get(placed.key)) is not None
-    ]  # fmt: skip
+        if unit is not None:
+            entry = replace(
+                entry, name=unit.name, parts=unit.parts, seconds=unit.seconds, inputs=unit.inputs,
+                output=unit.output, place=unit.place,
+            )  # fmt: skip
+        found.append(entry_at(placed, entry))
+    return found

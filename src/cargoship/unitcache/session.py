@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,10 +17,13 @@ from cargoship.errors import CargoshipError
 from cargoship.events import Emit, Level, Note, UnitsKept, UnitsRestored
 from cargoship.process import Command, Runner
 from cargoship.unitcache.build import Build
+from cargoship.unitcache.local import Contents
+from cargoship.unitcache.planned import Question, find, program_in
 from cargoship.unitcache.restore import Restored, restore
 from cargoship.unitcache.save import Kept, save
 from cargoship.unitcache.store import Store
 from cargoship.unitcache.surroundings import Compilers
+from cargoship.unitcache.unpacking import restore as unpack
 
 _TOLD_S = 0.5
 
@@ -43,9 +46,30 @@ class Units:
     runner: Runner
     scratch: Path
     emit: Emit
+    question: Question | None = None
+    """The key of the build as a whole."""
     restored: Restored | None = None
     kept: Kept | None = None
     _saving: threading.Thread | None = field(default=None, repr=False)
+
+    def recall(self, question: Question, env: Mapping[str, str], wanted: Sequence[str], into: Path) -> dict[str, Path]:
+        """The programs of a build that was made before, with everything as it is now; none, if there was no such build.
+
+        They are put into folders of `into`, and named `triple/package/name`. Raises CacheUnavailable, OSError.
+        """
+        self.question = question
+        contents = Contents(self.workspace.root, self.workspace.build_dir, env)
+        index = self.store.load()
+        entries = find(index, question, contents, wanted)
+        found: dict[str, Path] = {}
+        for number, (name, entry) in enumerate((entries or {}).items()):
+            folder = into / str(number)
+            done = unpack(self.store, index, [entry], folder, stamp_ns=0)
+            program = program_in(folder) if entry.key in done.keys else None
+            if program is None:
+                return {}
+            found[name] = program
+        return found
 
     def restore(self, command: Command, *, env: Mapping[str, str], compilers: Compilers) -> None:
         """Fill the build directory; `env` is the environment as the user has set it."""
@@ -84,7 +108,9 @@ class Units:
 
     def _save(self, restored: Restored, done: Watched) -> None:
         try:
-            self.kept = save(restored, done.messages, self.store, scratch=self.scratch, emit=self.emit)
+            self.kept = save(
+                restored, done.messages, self.store, scratch=self.scratch, emit=self.emit, question=self.question
+            )
         except CargoshipError as error:
             self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error.message}", Level.WARNING))
         except OSError as error:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,8 +51,8 @@ def look_around(
     *,
     runner: Runner,
     env: Mapping[str, str],
-) -> Callable[[UnitGraph], Surroundings]:
-    """Find out what does not depend on the unit graph, beside cargo's answer to that; the rest comes with the graph.
+) -> Surroundings:
+    """Find out what does not depend on the unit graph; `with_manifests` adds the rest.
 
     `env` is the environment as the user set it, `build` the invocation of cargo. Raises ToolMissing, OSError.
     """
@@ -65,8 +65,8 @@ def look_around(
         libraries = dict(zip(folders, beside.map(library_identity, folders.values()), strict=True))
         files = [path.read_bytes() for path in configuration_files(cwd, home)]
     options = _options(build.argv, cwd)
-    triples = tuple(folders)
-    found = Surroundings(
+    triples = tuple(dict.fromkeys((*folders, *compilers.tools)))
+    return Surroundings(
         root=str(root),
         rustc=compilers.rustc.strip(),
         cargo=" ".join(filter(None, [version.result().strip(), *_unstable(env), compilers.through])),
@@ -78,10 +78,10 @@ def look_around(
         environment={triple: environment_digest(triple, env) for triple in triples},
     )
 
-    def with_graph(graph: UnitGraph) -> Surroundings:
-        return replace(found, manifests=_manifests(graph, root))
 
-    return with_graph
+def with_manifests(around: Surroundings, graph: UnitGraph) -> Surroundings:
+    """With what the manifests of a build's local packages say."""
+    return replace(around, manifests=_manifests(graph, Path(around.root)))
 
 
 def read_lock(lock: Path | None, graph: UnitGraph) -> Lock:

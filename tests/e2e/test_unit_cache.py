@@ -1,0 +1,95 @@
+"""The unit cache as a user meets it: cargoship build on one machine, and then on an empty one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.cargo_units import Change, create, edit
+from support.programs import RunCargoship, distribution_rust, run
+from support.unit_projects import write_workspace
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A project that was built with a cache, the cache, and the reference that the build printed."""
+
+    project: Path
+    cache: Path
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def kept(run_cargoship: RunCargoship, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    folder = tmp_path_factory.mktemp("kept")
+    project = write_workspace(folder / "project")
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=project)
+    done = run_cargoship("build", project, "-p", "app", "--cache-to", f"dir:{folder / 'cache'}")
+    assert "Kept" in done.stderr
+    return Kept(project, folder / "cache", done.stdout)
+
+
+def empty_machine(kept: Kept, folder: Path, *changes: Change) -> tuple[Path, Mapping[str, str]]:
+    """A fresh checkout where cargo has downloaded nothing yet."""
+    place = folder / "elsewhere"
+    shutil.copytree(kept.project, place, ignore=shutil.ignore_patterns("target"), copy_function=shutil.copyfile)
+    for change in changes:
+        change(place)
+    return place, {"CARGO_HOME": str(folder / "cargo-home")}
+
+
+def test_nothing_changed(run_cargoship: RunCargoship, kept: Kept, tmp_path: Path) -> None:
+    place, env = empty_machine(kept, tmp_path)
+    done = run_cargoship("build", place, "-p", "app", "--cache-from", f"dir:{kept.cache}", env=env)
+    assert done.stdout == kept.printed
+    assert "nothing has changed since an earlier build" in done.stderr
+    assert [path.name for path in (place / "target").iterdir()] == ["cargoship"]
+    assert not (tmp_path / "cargo-home" / "registry").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "env"),
+    [
+        ((edit("app/src/main.rs", "{MADE}", "{MADE}!"),), {}),
+        ((create("helper/sql/one.sql", "select 1"),), {}),
+        ((create("app/src/bin/more.rs", "fn main() {}\n"),), {}),
+        ((create(".cargo/config.toml", "[profile.release]\nopt-level = 1\n"),), {}),
+        ((), {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "1"}),
+        ((), {"RUSTFLAGS": "-C debuginfo=0 -C opt-level=1"}),
+        ((), {"CC_x86_64_unknown_linux_musl": "clang"}),
+        ((edit("helper/README.md", "nothing", "something"),), {"SOMETHING": "else"}),
+    ],
+    ids=["code", "file", "program", "config", "profile", "flags", "compiler", "nothing"],
+)
+def test_a_change_is_never_passed_over(
+    run_cargoship: RunCargoship,
+    kept: Kept,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    changes: tuple[Change, ...],
+    env: Mapping[str, str],
+) -> None:
+    place, _ = empty_machine(kept, tmp_path, *changes)
+    words = ("build", place, "-p", "app", "--bin", "app", "--cache-from", f"dir:{kept.cache}", "--offline", "--locked")
+    # what compiles does not matter here, and a compiler that is named may not be there
+    done = run_cargoship(*words, "--jobs", "2", env=env, check=False)
+    expected = request.node.callspec.id == "nothing"
+    assert ("nothing has changed" in done.stderr) is expected
+
+
+def test_one_crate_is_compiled_after_an_edit(run_cargoship: RunCargoship, kept: Kept, tmp_path: Path) -> None:
+    place, _ = empty_machine(kept, tmp_path, edit("app/src/main.rs", "{MADE}", "{MADE}!"))
+    done = run_cargoship("build", place, "-p", "app", "--cache-from", f"dir:{kept.cache}")
+    assert done.stdout != kept.printed
+    restored = re.search(r"Restored (\d+) of (\d+) units", done.stderr)
+    assert restored is not None
+    # the program, once for each platform
+    assert int(restored[2]) - int(restored[1]) == 2
+    assert "Compiled 2 units" in done.stderr
