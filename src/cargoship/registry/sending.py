@@ -36,7 +36,10 @@ class Lost(Exception):
 
 
 class Sending:
-    """One upload session at `location`; `chunk_bytes` None: in one piece."""
+    """One upload session at `location`; `chunk_bytes` is the size of its first piece, None: in one piece.
+
+    `least_bytes` is the smallest piece that the registry takes.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Sending:
         what: str,
         location: str,
         chunk_bytes: int | None,
+        least_bytes: int = 0,
     ) -> None:
         self._session = session
         self._scopes = scopes
@@ -54,6 +58,7 @@ class Sending:
         self._what = what
         self._location = location
         self._chunk_bytes = chunk_bytes
+        self._least_bytes = least_bytes
         self._offset = 0
         self._certain = True
         """Whether `_offset` is what the registry has: not after trouble in the middle of a request."""
@@ -66,11 +71,16 @@ class Sending:
         """
         size_bytes = self._blob.descriptor.size_bytes
         while self._chunk_bytes is not None and size_bytes - self._offset > self._chunk_bytes:
-            self._persist_chunk(self._chunk_bytes)
+            self._chunk_bytes = self._persist_chunk(self._chunk_bytes)
         persist(self._finish, budget=self._session.budget, patience=self._session.patience)
 
-    def _persist_chunk(self, chunk_bytes: int) -> None:
-        persist(lambda: self._chunk(chunk_bytes), budget=self._session.budget, patience=self._session.patience)
+    def _persist_chunk(self, chunk_bytes: int) -> int:
+        """Send a piece; how large the next one is to be."""
+        budget, before = self._session.budget, self._offset
+        began = budget.clock()
+        persist(lambda: self._chunk(chunk_bytes), budget=budget, patience=self._session.patience)
+        grown = self._session.chunks.after(max(self._offset - before, 0), budget.clock() - began)
+        return max(grown, self._least_bytes)
 
     def _chunk(self, chunk_bytes: int) -> None:
         self._make_certain()

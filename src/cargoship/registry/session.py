@@ -11,7 +11,7 @@ from cargoship.events import Emit, Level, Note
 from cargoship.registry.auth import Authenticator
 from cargoship.registry.budget import Budget
 from cargoship.registry.challenge import Scope
-from cargoship.registry.chunks import Chunks, takes_chunks
+from cargoship.registry.chunks import STANDARD, Chunks, takes_chunks
 from cargoship.registry.credentials import Credentials
 from cargoship.registry.endpoint import base_url, is_plain, origin
 from cargoship.registry.exchange import ConnectionBroken, Evidence, ReadResponse, Response, Transport, read_all
@@ -53,7 +53,7 @@ class Session:
     ) -> None:
         self.registry = registry
         self.base = base_url(registry, insecure=insecure, secure=secure)
-        self.chunks = chunks or Chunks()
+        self.chunks = chunks or STANDARD
         self.whole_uploads = not takes_chunks(registry)
         """Whether this registry takes blobs in one piece only."""
         self.automatic_mounts = True

@@ -94,6 +94,7 @@ class Upload:
             what=self._what,
             location=started.location,
             chunk_bytes=self._chunk_bytes(started),
+            least_bytes=started.chunk_bytes_min,
         )
         try:
             sending.run()
@@ -104,7 +105,7 @@ class Upload:
         return BlobOutcome.PUSHED
 
     def _chunk_bytes(self, started: _Started) -> int | None:
-        """The size of chunks, None for an upload in one piece."""
+        """The size of the first chunk, None for an upload in one piece."""
         chunks = self.session.chunks
         if self.session.whole_uploads or self._descriptor.size_bytes <= chunks.whole_bytes:
             return None

@@ -17,6 +17,7 @@ from cargoship.registry.upload import BlobOutcome
 from cargoship.testing import Call, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
 from cargoship.testing.contents import Contents
 from support.pushing import REPOSITORY, client_of
+from support.virtual import VirtualBudget
 
 _ADDRESS = "https://registry.example"
 _HOST = "registry.example"
@@ -73,6 +74,44 @@ def test_pieces_are_as_large_as_the_registry_wants_them() -> None:
     registry = _registry(chunk_bytes_min=250)
     _upload(registry)
     assert [length for _, _, length in _sent(registry)] == [250, len(_DATA) - 250]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "seconds", "after"),
+    [
+        (100, 0.0, 400),
+        (100, 2.5, 200),
+        (400, 0.1, 1000),
+        (1000, 5.0, 1000),
+        (1000, 50.0, 100),
+        (1000, 0.5, 1000),
+        (0, 9.0, 100),
+    ],
+)
+def test_pieces_are_what_goes_through_in_some_seconds(size_bytes: int, seconds: float, after: int) -> None:
+    assert Chunks(99, 100, grown_bytes=1000).after(size_bytes, seconds) == after
+    assert Chunks(99, 100).after(size_bytes, seconds) == 100
+
+
+def test_pieces_grow_on_a_fast_line() -> None:
+    registry = _registry()
+    blob = BytesBlob.of("application/octet-stream", bytes(1200))
+    transport = InMemoryTransport(registry)
+    with client_of(_HOST, transport=transport, chunks=Chunks(99, 100, grown_bytes=500)) as client:
+        assert client.upload(REPOSITORY, blob) is BlobOutcome.PUSHED
+    assert [length for _, _, length in _sent(registry)] == [100, 400, 500, 200]
+
+
+def test_pieces_shrink_on_a_slow_line() -> None:
+    budget = VirtualBudget(600.0)
+    registry = InMemoryRegistry(
+        address=_ADDRESS, sleep=budget.pass_by, faults=[Fault("PATCH", "", delay_s=20.0, skip=1, times=None)]
+    )
+    blob = BytesBlob.of("application/octet-stream", bytes(800))
+    transport = InMemoryTransport(registry, sleep=budget.pass_by)
+    with client_of(_HOST, transport=transport, budget=budget, chunks=Chunks(99, 100, grown_bytes=500)) as client:
+        assert client.upload(REPOSITORY, blob) is BlobOutcome.PUSHED
+    assert [length for _, _, length in _sent(registry)] == [100, 400, 100, 100, 100]
 
 
 @pytest.mark.parametrize("words", ["", "x", "-5", "1e3", "9" * 30])
