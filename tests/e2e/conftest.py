@@ -6,13 +6,14 @@ cargo decides what is fresh in them, as it does for a user.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.gnu_base import write_gnu_base
 from support.pair import Pair, write_pair
-from support.programs import REPOSITORY, RunCargoship
+from support.programs import REPOSITORY, RunCargoship, run
 from support.registry import RunningRegistry
 from support.shipped import Shipped, target_folder
 
@@ -49,6 +50,9 @@ def gnu_workspace(
 
 
 @pytest.fixture(scope="session")
-def pair(docker_registry: RunningRegistry, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """Two tiny services, as source."""
-    return write_pair(tmp_path_factory.mktemp("pair"), f"{docker_registry.host}/pair")
+def pair(docker_registry: RunningRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two tiny services, as source; what the engine got of them is removed afterwards."""
+    yield write_pair(tmp_path_factory.mktemp("pair"), f"{docker_registry.host}/pair")
+    found = run("docker", "images", "-q", "--filter", f"reference={docker_registry.host}/pair*/*", check=False)
+    for image in dict.fromkeys(found.stdout.split()):
+        run("docker", "rmi", "-f", image, check=False)

@@ -75,6 +75,7 @@ def test_a_program_is_restarted_and_nothing_is_left(started: Callable[..., Watch
     assert watching.end(signal.SIGINT) == 130
     assert run("docker", "ps", "-aq", "--filter", f"name={name}").stdout == ""
     assert watching.log.read_text().endswith("error: interrupted\n")
+    run("docker", "rmi", "-f", "tiny-watched:latest", check=False)
 
 
 def test_documents_are_applied_again(started: Callable[..., Watching], tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -56,6 +58,29 @@ def test_the_exit_code_is_passed_on_and_files_are_gone(place: Path) -> None:
     assert [Path(words[3]).name, Path(words[5]).name] == ["0-docker-compose.yml", "1-docker-compose.override.yml"]
     assert (place / "seen").read_text() == (place / "docker-compose.yml").read_text()
     assert list((place / "cache" / "deploy").iterdir()) == []
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_other_program_once(place: Path) -> None:
+    (place / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (place / "bin" / "docker").chmod(0o755)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(place)
+        os.execve(CARGOSHIP, [str(CARGOSHIP), "up"], environment(place, WAIT="1"))  # noqa: S606 - in a terminal of its own
+    told = place / "told"
+    until = time.monotonic() + 30
+    while not (told.exists() and "ready" in told.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.write(terminal, b"\x03")
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal is gone with the program
+        while piece := os.read(terminal, 4096):
+            shown += piece
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 130, shown
+    # a second interrupt would mean: at once, and leave the containers
+    assert told.read_text() == "ready\ntold\nstopped\n"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.testing import InMemoryRegistry
+from cargoship.testing.auth import BasicAuth, TokenAuth
 from support.programs import RunCargoship
 from support.projects import project
 
@@ -71,3 +73,23 @@ def test_a_document_without_references_needs_no_project(run_cargoship: RunCargos
     done = run_cargoship("resolve", "-f", "a.yaml", "-o", "out/", cwd=tmp_path)
     assert (tmp_path / "out" / "a.yaml").read_bytes() == text
     assert "there is nothing to resolve in a.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("auth", "code"),
+    [(BasicAuth("me", "secret"), 52), (TokenAuth("me", "secret", anonymous=frozenset({"pull"})), 52)],
+    ids=["basic", "pull-only"],
+)
+def test_a_registry_that_does_not_let_anybody_push_costs_no_compilation(
+    run_cargoship: RunCargoship, app: Path, tmp_path: Path, auth: BasicAuth | TokenAuth, code: int
+) -> None:
+    (tmp_path / "k.yaml").write_text("image: cargoship://app\n")
+    before = (tmp_path / "k.yaml").read_bytes()
+    with InMemoryRegistry(auth=auth) as registry:
+        words = ("resolve", "-f", "k.yaml", "-o", "k.yaml", "--project", str(app), "-t", f"{registry.host}/{{name}}")
+        done = run_cargoship(*words, cwd=tmp_path, check=False)
+        assert registry.host in done.stderr
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert (tmp_path / "k.yaml").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app", "k.yaml"]
+    assert not list(app.glob("target/**/release"))

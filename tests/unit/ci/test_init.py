@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -69,8 +68,3 @@ def test_a_manifest_that_is_no_toml() -> None:
 def test_a_matrix_is_of_platforms_or_packages() -> None:
     with pytest.raises(UsageError, match='did you mean "platform"'):
         Matrix.parse("platforms")
-
-
-def test_this_checkout_is_where_the_pins_are_checked() -> None:
-    text = (Path(__file__).parents[3] / "src/cargoship/ci/github.py").read_text()
-    assert "@v" not in text

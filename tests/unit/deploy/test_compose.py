@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from cargoship.errors import DocumentInvalid, ReferenceUnknown
 from cargoship.events import Note
@@ -18,8 +22,8 @@ CASES: dict[str, tuple[str, str]] = {
         "services:\n  app:\n    image: \"%R\"\n    x-build: ./app # here\n    ports: ['80:80']\n",
     ),
     "a table": (
-        "services:\n  app:\n    build:\n      # where\n      context: app\n      args: {A: 1}\n    restart: no\n",
-        'services:\n  app:\n    image: "%R"\n    x-build:\n      # where\n      context: app\n      args: {A: 1}\n    restart: no\n',
+        "services:\n  app:\n    build:\n      # where\n      context: app\n      args: {A: 1}\n    restart: always\n",
+        'services:\n  app:\n    image: "%R"\n    x-build:\n      # where\n      context: app\n      args: {A: 1}\n    restart: always\n',
     ),
     "with an image": (
         "services:\n  app:\n    image: old/name:1 # kept\n    build: app\n",
@@ -77,6 +81,14 @@ def test_a_build_becomes_an_image(place: Workplace, case: tuple[str, str]) -> No
     (document,) = place.resolve((name, source.encode())).documents
     assert document.data.decode() == expected.replace("%R", place.reference("app"))
     assert len(place.builder.built) == 1
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_comes_out_is_what_compose_takes(place: Workplace, case: tuple[str, str]) -> None:
+    name = "compose.json" if case[0].startswith("{") else "compose.yaml"
+    (document,) = place.resolve((name, case[0].encode())).documents
+    found = files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    jsonschema.Draft7Validator(json.loads(found.read_text(encoding="utf-8"))).validate(yaml.safe_load(document.data))
 
 
 @pytest.mark.parametrize(
