@@ -6,6 +6,7 @@ What a user has set is kept, and comes first.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import shutil
@@ -40,11 +41,7 @@ def library_environment(sysroots: Mapping[str, Sysroot], env: Mapping[str, str],
     made = dict(env)
     if not sysroots:
         return made
-    if not env.get("PKG_CONFIG") and shutil.which("pkg-config", path=env.get("PATH")) is None:
-        raise ToolMissing(
-            "pkg-config was not found: it tells build scripts of the libraries in build-packages",
-            hint="install it: apt-get install pkg-config, brew install pkgconf, or pip install pkgconf",
-        )
+    program = None if _has_pkg_config(env) else str(_own_pkg_config())
     for triple, sysroot in sysroots.items():
         suffix = triple.replace("-", "_")
         usr = sysroot.folder / "usr"
@@ -53,6 +50,8 @@ def library_environment(sysroots: Mapping[str, Sysroot], env: Mapping[str, str],
             usr / "lib" / "pkgconfig",
             usr / "share" / "pkgconfig",
         ]
+        if program is not None:
+            made.setdefault(f"PKG_CONFIG_{suffix}", program)
         made.setdefault(f"PKG_CONFIG_ALLOW_CROSS_{suffix}", "1")
         made.setdefault(f"PKG_CONFIG_LIBDIR_{suffix}", os.pathsep.join(map(str, folders)))
         # a PKG_CONFIG_PATH of the host would come before that
@@ -70,6 +69,23 @@ def library_environment(sysroots: Mapping[str, Sysroot], env: Mapping[str, str],
     _cmake(sysroots, made, cache_dir)
     made["CARGOSHIP_LIBRARIES"] = str(_links(sysroots, cache_dir))
     return made
+
+
+def _has_pkg_config(env: Mapping[str, str]) -> bool:
+    return bool(env.get("PKG_CONFIG")) or shutil.which("pkg-config", path=env.get("PATH")) is not None
+
+
+def _own_pkg_config() -> Path:
+    """The one that comes along: the package pkgconf has the program in it."""
+    found = importlib.util.find_spec("pkgconf")
+    if found is not None and found.origin is not None:
+        program = Path(found.origin).parent / ".bin" / "pkgconf"
+        if program.exists():
+            return program
+    raise ToolMissing(
+        "pkg-config was not found: it tells build scripts of the libraries in build-packages",
+        hint="pip install pkgconf (cargoship depends on it), or install the system's pkg-config",
+    )
 
 
 def _own(kind: str, triple: str, env: Mapping[str, str]) -> str:

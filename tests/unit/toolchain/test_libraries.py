@@ -79,11 +79,20 @@ def test_nothing_changes_without_build_packages(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_pkg_config(sysroots: dict[str, Sysroot], tmp_path: Path) -> None:
+def test_pkg_config_comes_along(sysroots: dict[str, Sysroot], path: str, tmp_path: Path) -> None:
+    made = library_environment(sysroots, {"PATH": "/nowhere"}, cache_dir=tmp_path)
+    program = made[f"PKG_CONFIG_{SUFFIX}"]
+    done = subprocess.run([program, "--version"], capture_output=True, check=True)
+    assert done.stdout
+    for own in ({"PATH": path}, {"PATH": "/nowhere", "PKG_CONFIG": "/own/pkg-config"}):
+        assert f"PKG_CONFIG_{SUFFIX}" not in library_environment(sysroots, own, cache_dir=tmp_path)
+
+
+def test_without_pkg_config(sysroots: dict[str, Sysroot], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ToolMissing) as caught:
         library_environment(sysroots, {"PATH": "/nowhere"}, cache_dir=tmp_path)
     assert "pip install pkgconf" in (caught.value.hint or "")
-    library_environment(sysroots, {"PATH": "/nowhere", "PKG_CONFIG": "/own/pkg-config"}, cache_dir=tmp_path)
 
 
 def test_the_linker_finds_libraries_without_being_told_where(
