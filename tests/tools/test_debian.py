@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import pysequoia
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from cargoship.bases.base import Base
 from cargoship.bases.debian import DebianBases
 from cargoship.debian.deb import Kind, read_deb
-from cargoship.debian.signature import signed_text
+from cargoship.debian.signature import _debians, signed_text
 from cargoship.debian.suites import DebianSpec
 from cargoship.debian.versions import Version
 from cargoship.errors import ContentInvalid
@@ -138,6 +139,14 @@ def test_nothing_is_amiss_in_its_file_system(root: Path) -> None:
     assert (root / "lib").is_symlink()
     assert (root / "etc/os-release").read_text().startswith("ID=debian\n")
     assert not (root / "usr/share/doc/libpq5/README").exists()
+
+
+def test_the_keys_are_those_of_this_debian() -> None:
+    """The package debian-archive-keyring, which apt trusts, has the same."""
+    rings = sorted(Path("/usr/share/keyrings").glob("debian-archive-*-*.gpg"))
+    system = {str(cert.fingerprint) for ring in rings for cert in pysequoia.Cert.split_bytes(ring.read_bytes())}
+    ours = {str(cert.fingerprint) for cert in _debians()}
+    assert ours & system == ours
 
 
 def test_gpgv_and_we_believe_the_same(archive: Archive, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -50,6 +51,8 @@ from cargoship.registry.exchange import Transport
 _FORMAT = 1
 _IDLE_S = 30 * 24 * 3600
 _FETCHERS = 8
+_UNPACKED = "unpacked-"
+_ABANDONED_S = 24 * 3600
 _MAKERS = 2
 # The time of everything in these layers. A commit's time would give them another digest with every commit.
 _EPOCH = 0
@@ -183,7 +186,8 @@ class DebianBases:
         root = self._store.root
         with writing(root):
             root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="unpacked-", dir=root) as scratch:
+        with tempfile.TemporaryDirectory(prefix=_UNPACKED, dir=root) as scratch:
+            _sweep(root, Path(scratch).stat().st_mtime)
             read = self._fetchers.map(lambda package: self._read(package, scratch), packages)
             yield dict(zip(packages, read, strict=True))
 
@@ -298,6 +302,14 @@ class _Unfinished:
         """See `Unfinished.finish`."""
         made = self.work.finish(programs.values())
         return replace(self.base, layers=made.layers, folders=made.folders, unfinished=None)
+
+
+def _sweep(root: Path, now: float) -> None:
+    """Remove what killed runs left behind; `now` by the clock of the same file system, in seconds."""
+    for folder in root.glob(f"{_UNPACKED}*"):
+        with contextlib.suppress(OSError):
+            if now - folder.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(folder)
 
 
 def _entries(packages: Sequence[Package], debs: Mapping[Package, Deb]) -> dict[str, Entry]:

@@ -12,7 +12,7 @@ from cargoship.debian.mirror import Mirror, Places
 from cargoship.debian.package import Package
 from cargoship.debian.relations import parse_request
 from cargoship.debian.resolve import resolve
-from cargoship.debian.signature import signed_text
+from cargoship.debian.signature import _debians, signed_text
 from cargoship.debian.suites import DebianSpec
 from cargoship.errors import CargoshipError, ContentInvalid, MirrorUnreachable, UsageError
 from cargoship.events import ignore
@@ -221,3 +221,19 @@ def test_which_package_has_a_library(archive: Archive, tmp_path: Path) -> None:
         name: mirror.owner(BOOKWORM, "amd64", None, name) for name in ("libpq.so.5", "libz.so.1", "libx.so.1", ".*")
     }
     assert found == {"libpq.so.5": "libpq5", "libz.so.1": "zlib1g", "libx.so.1": None, ".*": None}
+
+
+def test_the_keys_are_debians() -> None:
+    """As https://ftp-master.debian.org/keys.html and debian-archive-keyring have them."""
+    found = {str(cert.fingerprint).upper() for cert in _debians()}
+    assert found == {
+        "1F89983E0081FDE018F3CC9673A4F27B8DD47936",  # bullseye
+        "AC530D520F2F3269F5E98313A48449044AAD5C5D",
+        "A4285295FC7B1A81600062A9605C66F00D6C9793",
+        "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8",  # bookworm
+        "05AB90340C0C5E797F44A8C8254CF3B5AEC0A8F0",
+        "4D64FEC119C2029067D6E791F8D2585B8783D481",
+        "04B54C3CDCA79751B16BC6B5225629DF75B188BD",  # trixie
+        "5E04A1E3223A19A20706E20F9904613D4CCE68C6",
+        "41587F7DB8C774BCCF131416762F67A0B2C39DE4",
+    }
