@@ -251,3 +251,12 @@ def test_build_packages_are_locked_too(make: Make, archive: Archive) -> None:
     archive.asked.clear()
     make(build=("libpq-dev",), needs=("libpq.so.5",), insist=True, offline=True)
     assert archive.asked == []
+
+
+def test_what_was_made_before_does_not_show(make: Make) -> None:
+    """Two requests that lead to the same packages, the second from the cache."""
+    make("libpq5", "libssl3")
+    cached, fresh = make("libpq5"), make("libpq5", cache="other", root="elsewhere")
+    assert [layer.created_by for layer in cached.layers] == ["cargoship: deb:bookworm", "cargoship: libpq5"]
+    assert [layer.created_by for layer in cached.layers] == [layer.created_by for layer in fresh.layers]
+    assert descriptors(cached) == descriptors(fresh)
