@@ -72,13 +72,18 @@ def _detail(detail: object) -> str:
     return clean(detail) if isinstance(detail, str) else ""
 
 
-def refused(refusal: Refusal, *, registry: str, asked: str, credentials: str | None) -> RegistryError:
+def refused(
+    refusal: Refusal, *, registry: str, asked: str, credentials: str | None, lacking: bool = False
+) -> RegistryError:
     """The error for an answer that is not the one that was hoped for.
 
     `asked` is what was asked for, as in "the upload of ..."; `credentials` says where those that were sent came
-    from, None when none were.
+    from, None when none were. `lacking` says that they are good, but not for this: many registries tell that by a 401
+    whose challenge speaks of an insufficient scope (RFC 6750 section 3.1).
     """
     said = f"{registry} refused {asked}: {refusal}"
+    if refusal.status == _UNAUTHORIZED and lacking and credentials is not None:
+        return Forbidden(said, hint=_rights_hint(registry, credentials))
     if refusal.status == _UNAUTHORIZED:
         return Unauthorized(said, hint=_login_hint(registry, credentials))
     if refusal.status == _FORBIDDEN and not refusal.mentions("quota", "immutable", "name_unknown"):

@@ -25,6 +25,7 @@ _BAD_REQUEST = 400
 _ANSWERS_MAX = 2
 """Once for the challenge, and once for a token that had ended when it arrived."""
 _TOKEN_BYTES = 1 << 20
+_LACKING = "insufficient_scope"
 _WARNINGS_MAX = 10
 _PROBE_S = 2.0
 """A plain server may wait for the end of a line that a TLS handshake never sends."""
@@ -97,13 +98,14 @@ class Session:
         for number in range(_ANSWERS_MAX):
             challenge = answer.response.headers.get("www-authenticate", "")
             # a token that was given for less than was asked for is not bettered by another one
-            hopeless = number > 0 and "insufficient_scope" in challenge
+            lacking = _LACKING in challenge
+            hopeless = number > 0 and lacking
             if answer.response.status != _UNAUTHORIZED or not own or not answer.own or hopeless:
                 break
             refusal = self._wire.refusal(answer.response)
             header = self._auth.answer(challenge, scopes, rejected=header)
             if header is None:
-                raise self._error(refusal, ask)
+                raise self._error(refusal, ask, lacking=lacking)
             answer = self._wire.send(ask, authorization=header)
         return self._judge(replace(answer, own=own and answer.own), ask, ok)
 
@@ -187,7 +189,7 @@ class Session:
             return response
         refusal = self._wire.refusal(response)
         if answer.own:
-            error = self._error(refusal, ask)
+            error = self._error(refusal, ask, lacking=_LACKING in response.headers.get("www-authenticate", ""))
         else:
             error = RegistryRefused(f"the storage that {self.registry} redirects to refused {ask.what}: {refusal}")
         if is_transient(response.status):
@@ -202,9 +204,10 @@ class Session:
                 self._warned.add(safe)
                 self._emit(Note(f"{self.registry} warns: {safe}", Level.WARNING))
 
-    def _error(self, refusal: Refusal, ask: Ask) -> RegistryError:
+    def _error(self, refusal: Refusal, ask: Ask, *, lacking: bool = False) -> RegistryError:
         safe = Refusal(refusal.status, self._auth.redact(refusal.code), self._auth.redact(refusal.message))
-        return refused(safe, registry=self.registry, asked=ask.what, credentials=self._auth.source)
+        source = self._auth.source
+        return refused(safe, registry=self.registry, asked=ask.what, credentials=source, lacking=lacking)
 
     def _fetch_token(self, ask: Ask, authorization: str | None) -> bytes:
         """Ask a token server: as persistently as the registry, and without the registry's own authentication."""

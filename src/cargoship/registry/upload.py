@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from cargoship.errors import Forbidden, RegistryError, RegistryRefused
+from cargoship.errors import RegistryError, RegistryRefused
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.registry.challenge import Scope
 from cargoship.registry.retry import Transient, persist
@@ -138,7 +138,7 @@ class Upload:
             # what nobody has named a source for is looked at before it is believed
             if started is not None or self._exists():
                 return started
-        except (RegistryRefused, Forbidden):
+        except RegistryRefused:
             pass
         except Transient as failure:
             if failure.connection:

@@ -103,7 +103,12 @@ def test_a_mount_asks_for_the_source_too(index: Index) -> None:
         (_token_auth(), IdentityToken("wr0ng-word"), Unauthorized, "does not accept"),
         (_token_auth(), RegistryToken("wr0ng-word"), Unauthorized, "does not accept"),
         (_token_auth(anonymous=frozenset({"pull"})), None, Unauthorized, "docker login"),
-        (_token_auth(actions=frozenset({"pull"})), _LOGIN, Unauthorized, "does not accept"),
+        (
+            _token_auth(actions=frozenset({"pull"})),
+            _LOGIN,
+            Forbidden,
+            "the credentials from the caller may not do this",
+        ),
     ],
 )
 def test_a_push_that_does_not_convince_says_why(

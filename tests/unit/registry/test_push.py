@@ -124,7 +124,7 @@ def test_a_mount_that_does_not_work_is_an_upload(index: Index, registry: InMemor
         # one refusal is enough
         (Mounts.STRICT, None, False, 1),
         (Mounts.NAMED, Fault("POST", "", status=500), False, 1),
-        (Mounts.NAMED, Fault("POST", "", status=403), False, 1),
+        (Mounts.NAMED, Fault("POST", "", status=405), False, 1),
         # it says that it did what it has not done
         (Mounts.NAMED, Fault("POST", "", status=201), False, 1),
     ],
