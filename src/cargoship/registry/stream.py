@@ -16,7 +16,7 @@ from cargoship.errors import CargoshipError, ContentInvalid, RegistryError
 from cargoship.oci.descriptor import Descriptor
 from cargoship.registry.challenge import Scope
 from cargoship.registry.exchange import ConnectionBroken
-from cargoship.registry.retry import persist
+from cargoship.registry.retry import Transient, persist
 from cargoship.registry.session import Session
 from cargoship.registry.wire import Ask
 
@@ -121,7 +121,13 @@ class _Arriving(io.RawIOBase):
             raise self._source.session.broken(broken, self._source.ask) from broken
         self._sha256.update(piece)
         self._position_bytes += len(piece)
-        promised = self._descriptor
+        promised, registry = self._descriptor, self._source.session.registry
+        if not piece and self._position_bytes < promised.size_bytes:
+            # where nobody says how long an answer is, one that was cut looks whole: the size of the blob tells
+            self._chunks = None
+            self._connection.close()
+            had = f"{self._position_bytes} of {promised.size_bytes} bytes"
+            raise Transient(ContentInvalid(f"{registry} gave {had} of {promised.digest} for {self._source.ask.what}"))
         self._ended = not piece
         wrong = self._position_bytes > promised.size_bytes
         # known with the last piece, not after it: nobody gets all of a content that is not the right one
@@ -129,7 +135,6 @@ class _Arriving(io.RawIOBase):
             found = (self._position_bytes, self._sha256.hexdigest())
             wrong = wrong or found != (promised.size_bytes, promised.digest.hex)
         if wrong:
-            registry = self._source.session.registry
             raise ContentInvalid(f"{registry} gave other content than {promised.digest} for {self._source.ask.what}")
         return piece
 

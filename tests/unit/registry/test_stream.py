@@ -60,6 +60,14 @@ def test_a_cut_connection_is_taken_up_where_it_broke(
         assert ranges == [None, f"bytes={cut}-"]
 
 
+def test_an_answer_that_ends_early_and_looks_whole_is_taken_up_too(
+    client: RegistryClient, registry: InMemoryRegistry
+) -> None:
+    registry.faults.append(Fault("GET", "/blobs/", status=200, body=_DATA[:1000], times=2))
+    assert read(client) == _DATA
+    assert [call.headers.get("range") for call in registry.calls] == [None, "bytes=1000-", "bytes=1000-"]
+
+
 def test_a_registry_without_ranges_gives_all_of_it_again(client: RegistryClient, registry: InMemoryRegistry) -> None:
     registry.faults += [
         Fault("GET", "/blobs/", cut_response=100_000),
@@ -73,7 +81,7 @@ def test_a_registry_without_ranges_gives_all_of_it_again(client: RegistryClient,
     [
         (Fault("GET", "", corrupt=True), ContentInvalid),
         (Fault("GET", "", status=200, body=_DATA + b"x"), ContentInvalid),
-        (Fault("GET", "", status=200, body=_DATA[:-1]), ContentInvalid),
+        (Fault("GET", "", status=200, body=_DATA[:-1], times=None), ContentInvalid),
         (Fault("GET", "", status=200, body=b"x" * 10_000_000), ContentInvalid),
         (Fault("GET", "", status=404), RegistryRefused),
         (Fault("GET", "", cut_response=0, times=None), RegistryUnreachable),
