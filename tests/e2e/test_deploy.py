@@ -230,6 +230,27 @@ def test_compose_brings_both_up(run_cargoship: RunCargoship, pair: Pair, platfor
     assert left == ""
 
 
+def test_compose_needs_no_registry(run_cargoship: RunCargoship, pair: Pair, tmp_path: Path) -> None:
+    port = free_port()
+    text = (
+        f"services:\n  front:\n    image: cargoship://tiny-front\n    network_mode: host\n"
+        f"    environment: ['LISTEN=127.0.0.1:{port}']\n"
+    )
+    (tmp_path / "compose.yml").write_text(text)
+    env = {**pair.env, "COMPOSE_PROJECT_NAME": "cargoship-deploy-load", "CARGOSHIP_TAGS": ""}
+    try:
+        done = run_cargoship("up", "--load", "--project", pair.root, "--", "-d", cwd=tmp_path, env=env)
+        assert answer(port).startswith("tiny-front ")
+        assert "Pushed" not in done.stderr
+        image = run("docker-compose", "ps", "-q", cwd=tmp_path, env=env).stdout.strip()
+        name = run("docker", "inspect", "-f", "{{.Config.Image}}", image).stdout.strip()
+        assert re.fullmatch(r"tiny-front:cargoship-[0-9a-f]{12}", name)
+        run("docker", "rm", "-f", image)
+        run("docker", "rmi", name, "tiny-front:latest")
+    finally:
+        run("docker-compose", "down", "-t", "1", cwd=tmp_path, env=env, check=False)
+
+
 TASK = """\
 {
   "family": "web",

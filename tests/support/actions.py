@@ -42,15 +42,19 @@ class Machine:
             # nothing is installed: the cargoship of the tests is on PATH
             (self.bin / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "{self.root}/installed"\n')
             (self.bin / name).chmod(0o755)
-        self.cache = self.root / "cache"
-        self.cache.mkdir()
-        # standard libraries take minutes; compiled units are what these tests are about
-        shared = Path(os.environ.get("CARGOSHIP_CACHE_DIR") or platformdirs.user_cache_path("cargoship")) / "std"
-        shared.mkdir(parents=True, exist_ok=True)
-        (self.cache / "std").symlink_to(shared)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of the job that runs now: nothing is kept on a machine from one to the next."""
+        return self.root / f"cache-{self.clones}"
 
     def clone(self) -> Path:
         self.clones += 1
+        self.cache.mkdir()
+        # but for standard libraries, which take minutes; compiled units are what these tests are about
+        shared = Path(os.environ.get("CARGOSHIP_CACHE_DIR") or platformdirs.user_cache_path("cargoship")) / "std"
+        shared.mkdir(parents=True, exist_ok=True)
+        (self.cache / "std").symlink_to(shared)
         folder = self.root / f"clone-{self.clones}"
         subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{self.repository}", folder], check=True)
         subprocess.run(["git", "checkout", "-q", "--detach"], cwd=folder, check=True)

@@ -69,7 +69,7 @@ def job_summary(result: BuildResult, observed: Observer) -> str:
             for image in built.index.children
         ]
         lines.append("")
-    lines += [f"{_units(observed)} {_times(result)}", ""]
+    lines += [f"{_units(observed)}{_times(result)}", ""]
     slow = observed.slowest()
     if slow:
         lines += ["| slowest to compile | |", "| --- | --- |"]
@@ -79,12 +79,14 @@ def job_summary(result: BuildResult, observed: Observer) -> str:
 
 
 def _units(observed: Observer) -> str:
-    said = f"{words.count(observed.compiled, 'unit')} compiled, {observed.fresh} fresh"
     found = observed.restored
+    if found is None and not (observed.compiled or observed.fresh):
+        return ""  # somebody else compiled, or nobody had to
+    said = f"{words.count(observed.compiled, 'unit')} compiled, {observed.fresh} fresh"
     if found is None:
-        return said + "."
+        return said + ". "
     spared = f", which spares {words.duration(found.spared_s)} of compiling" if found.spared_s else ""
-    return f"{said}; {found.found} of {found.total} were in the cache{spared}."
+    return f"{said}; {found.found} of {found.total} were in the cache{spared}. "
 
 
 def _times(result: BuildResult) -> str:

@@ -124,7 +124,9 @@ class Catalog:
         overrides = {**self.selection.overrides, **({"bundle": bundle} if bundle else {})}
         packages = tuple(dict.fromkeys(target.package for target in targets))
         bins = tuple(target.binary for target in targets)
-        return replace(self.selection, path=root, packages=packages, bins=bins, overrides=overrides, push=True)
+        return replace(
+            self.selection, path=root, packages=packages, bins=bins, overrides=overrides, push=not self.selection.load
+        )
 
     def _projects(self, place: Place) -> list[_Known]:
         try:

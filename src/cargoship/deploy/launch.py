@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from cargoship.events import Note
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.pipeline import BuildResult
-from cargoship.plan import Output, OutputKind, Selection
+from cargoship.pipeline import BuildResult, BuiltImage
+from cargoship.plan import ImagePlan, Output, OutputKind, Selection
 from cargoship.platforms import row
 from cargoship.process import Command
 
@@ -58,6 +58,32 @@ def selection_for(selection: Selection, host: Host, platform: Platform | None, f
         return replace(selection, overrides=overrides, load=True)
     files = Output(OutputKind.ROOTFS, folder / "files")
     return replace(selection, overrides=overrides, outputs=(files,))
+
+
+def selection_of_engine(selection: Selection, host: Host) -> Selection:
+    """The same for the engine's platform, unless others are asked for."""
+    overrides = {"platforms": (str(host.platform),), **selection.overrides}
+    return replace(selection, overrides=overrides, load=True)
+
+
+def called_locally(host: Host, context: Context) -> Callable[[ImagePlan, BuiltImage], str]:
+    """What images are called that were loaded: a tag that says what they are, for an engine has no digests of its own.
+
+    Raises DaemonError.
+    """
+    if host.engine is None:
+        raise DaemonError("there is no container engine to load images into", hint="start Docker or podman")
+    program = host.engine.value
+
+    def called(plan: ImagePlan, image: BuiltImage) -> str:
+        loaded = plan.references[0] if plan.references else Reference.parse(f"{plan.name}:latest")
+        name = loaded.with_tag(f"cargoship-{image.index.digest.hex[:12]}")
+        done = context.runner.run(Command((program, "tag", loaded.familiar, name.familiar), env=context.env))
+        if done.code != 0:
+            raise DaemonError(f"{program} cannot name the image {name.familiar}", details=done.error_text.strip())
+        return name.familiar
+
+    return called
 
 
 def check_alone(names: Sequence[str]) -> None:

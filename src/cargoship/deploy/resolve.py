@@ -8,7 +8,7 @@ Nothing is built before every reference of every document is known, and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Protocol
@@ -20,8 +20,8 @@ from cargoship.deploy.places import Folder, Named
 from cargoship.deploy.selector import Selector
 from cargoship.errors import ReferenceUnknown
 from cargoship.events import Level, Note
-from cargoship.pipeline import BuildResult
-from cargoship.plan import Plan, Selection
+from cargoship.pipeline import BuildResult, BuiltImage
+from cargoship.plan import ImagePlan, Plan, Selection
 
 
 class Builder(Protocol):
@@ -97,21 +97,32 @@ def prepare(request: Request, context: Context, builder: Builder) -> Prepared:
     return Prepared(found, targets, plans)
 
 
-def resolve(prepared: Prepared, context: Context, builder: Builder) -> Resolved:
-    """Build and push every image once, and fill in the digests; raises as `pipeline.build` does, DocumentInvalid."""
+def by_digest(plan: ImagePlan, image: BuiltImage) -> str:
+    """What an image is called that was pushed."""
+    del plan
+    return image.reference
+
+
+def resolve(
+    prepared: Prepared, context: Context, builder: Builder, called: Callable[[ImagePlan, BuiltImage], str] = by_digest
+) -> Resolved:
+    """Build and push every image once, and fill in what it is called; raises as `pipeline.build` does, DocumentInvalid.
+
+    Images are pushed unless what was prepared asks to load them.
+    """
     references: dict[Target, str] = {}
     results = []
     for root, (selection, _) in prepared.plans.items():
         result = builder.build(selection, context)
         results.append(result)
         for plan, image in zip(result.plan.images, result.images, strict=True):
-            first = plan.bins[0]
+            first, name = plan.bins[0], called(plan, image)
             for target in set(prepared.targets.values()):
                 if (target.root, target.package, target.binary) == (root, first.package, first.name):
-                    references[target] = image.reference
+                    references[target] = name
                 # a bundle may begin with a binary of another package than the one whose bundle it is
                 elif target.root == root and target.bundle and target.binary == first.name and len(plan.bins) > 1:
-                    references.setdefault(target, image.reference)
+                    references.setdefault(target, name)
     missing = [target for target in prepared.targets.values() if target not in references]
     if missing:  # pragma: no cover - the build would have refused
         raise ReferenceUnknown(f"{missing[0]} was not built")
