@@ -99,6 +99,8 @@ class RegistryStore:
         """Close all connections."""
         with self.shared.lock:
             for client in self.shared.clients.values():
+                # what other threads are still at ends with their next piece
+                client.budget.stop()
                 client.close()
             self.shared.clients.clear()
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 from cargoship.errors import CacheUnavailable, RegistryRefused
+from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.digest import Digest
 from cargoship.registry.client import RegistryClient
 from cargoship.unitcache.index import Index
@@ -57,7 +58,7 @@ class Tags:
 
     def load(self) -> Index:
         """All that is saved."""
-        main = self.client.find_manifest(self.repository, self.tag)
+        main = self._digest(self.tag)
         if main is not None:
             return self._index(main)
         newest = max(self._numbers(), default=0)
@@ -72,21 +73,25 @@ class Tags:
             digest = manifest_of(index)[0].descriptor.digest
             if state.main == digest == state.following:
                 return index
-            if state.following is None and state.main is None:
-                self._put(Index(), self._next, written)
+            following = state.following
+            if following is None and state.main is None:
+                following = self._put(Index(), self._next, written)
             elif state.main is None and state.index == Index() and self._numbers():
                 return self._save_numbered(change)
-            try:
-                self._put(index, self._next, written)
-            except RegistryRefused as error:
-                if state.main is not None or not _says(error, _IMMUTABLE):
-                    raise
-                return self._save_numbered(change)
-            # from here on others see it; who has read before that has not written yet, or it is seen here
-            if self.client.find_manifest(self.repository, self.tag) == state.main:
-                self._put(index, self.tag, written)
-                if self._settled(digest, change):
-                    return index
+            self._prepare(index, written)
+            # what took longest is done: for as little time as may be, somebody else's write goes unseen
+            if self._digest(self._next) == following:
+                try:
+                    self._put(index, self._next, written)
+                except RegistryRefused as error:
+                    if state.main is not None or not _says(error, _IMMUTABLE):
+                        raise
+                    return self._save_numbered(change)
+                # from here on others see it; who has read before that has not written yet, or it is seen here
+                if self._digest(self.tag) == state.main:
+                    self._put(index, self.tag, written)
+                    if self._settled(digest, change):
+                        return index
             self.wait(attempt)
         raise self._crowded()
 
@@ -117,19 +122,23 @@ class Tags:
         return index
 
     def _index_under(self, tag: str) -> Index:
-        digest = self.client.find_manifest(self.repository, tag)
+        digest = self._digest(tag)
         return Index() if digest is None else self._index(digest)
 
     def _read(self) -> _State:
-        main = self.client.find_manifest(self.repository, self.tag)
-        following = self.client.find_manifest(self.repository, self._next)
+        main = self._digest(self.tag)
+        following = self._digest(self._next)
         index = Index()
         for digest in dict.fromkeys((main, following)):
             if digest is not None:
                 index = index.merged(self._index(digest))
         return _State(main, following, index)
 
-    def _put(self, index: Index, tag: str, written: set[Digest]) -> Digest:
+    def _digest(self, tag: str) -> Digest | None:
+        return self.client.find_manifest(self.repository, tag)
+
+    def _prepare(self, index: Index, written: set[Digest]) -> BytesBlob:
+        """The manifest of an index, with everything that it names in its place."""
         manifest, config = manifest_of(index)
         digest = manifest.descriptor.digest
         if digest not in written:
@@ -137,9 +146,13 @@ class Tags:
             if not index.packs:
                 self.client.upload(self.repository, NO_PACK)
             written.add(digest)
+        return manifest
+
+    def _put(self, index: Index, tag: str, written: set[Digest]) -> Digest:
+        manifest = self._prepare(index, written)
         self.client.put_manifest(self.repository, tag, manifest)
-        self.indexes[digest] = index
-        return digest
+        self.indexes[manifest.descriptor.digest] = index
+        return manifest.descriptor.digest
 
     def _settled(self, digest: Digest, change: Change) -> bool:
         """Whether both tags have all that there is: what this save adds, and what others do."""
@@ -160,9 +173,9 @@ class Tags:
                 return index
             tag = self._numbered(newest + 1)
             try:
-                if self.client.find_manifest(self.repository, tag) is None:
+                if self._digest(tag) is None:
                     digest = self._put(index, tag, written)
-                    if self.client.find_manifest(self.repository, tag) == digest:
+                    if self._digest(tag) == digest:
                         return index
             except RegistryRefused as error:
                 if not _says(error, _IMMUTABLE):

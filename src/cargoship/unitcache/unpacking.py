@@ -73,7 +73,7 @@ def restore(
         return Restored(failed=failed)
     try:
         stop = Stop()
-        with site(into, stamp_ns=stamp_ns, keep=keep) as place, _pool(jobs, stop) as pool:
+        with site(into, stamp_ns=stamp_ns, keep=keep) as place, _pool(store, jobs, stop) as pool:
             work = _Work(store, place, Room(_MEMORY_BYTES), stop)
             # the largest first, so that none is left over at the end
             ordered = sorted(packs.items(), key=lambda item: -sum(entry.unpacked for entry in item[1]))
@@ -92,13 +92,16 @@ def restore(
 
 
 @contextmanager
-def _pool(jobs: int, stop: Stop) -> Iterator[ThreadPoolExecutor]:
+def _pool(store: Store, jobs: int, stop: Stop) -> Iterator[ThreadPoolExecutor]:
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="restore")
     try:
         yield pool
-    finally:
-        # after Ctrl-C, what is under way ends with its unit
+    except BaseException:
+        # after Ctrl-C nobody waits for a connection that has stalled
         stop.set()
+        store.close()
+        raise
+    finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
@@ -220,6 +223,34 @@ def test_a_hostile_unit_writes_nothing(tmp_path: Path, rows: list[Row]) -> None:
     assert set(done.failed) == {key_of("evil")}
     assert tree(tmp_path / "work") == before
     assert not any(path.is_symlink() for path in (tmp_path / "work").rglob("*"))
+
+
+NASTY = st.sampled_from(["a", "b", "c", "d", "..", ".", "", "deps", "x/y", "/", "\\", "\x00", "\u202e", STAGING, "é"])
+paths = st.lists(NASTY, min_size=1, max_size=4).map("/".join)
+rows = st.builds(Row, paths, st.sampled_from(Kind), st.sampled_from([0, 0, 1, 4]), st.one_of(st.just(""), paths))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(rows, max_size=5))
+def test_no_unit_reaches_beyond_its_build_directory(tmp_path: Path, made: list[Row]) -> None:
+    root = Path(tempfile.mkdtemp(dir=tmp_path))
+    (root / "outside").mkdir()
+    (root / "target/deps").mkdir(parents=True)
+    (root / "target/deps/out").symlink_to(root / "outside")
+    store, index = hostile_store(root, hostile_head(made) + b"evil" * len(made))
+    content = sum(row.size for row in made)
+    entry = index.entries[key_of("evil")]
+    entry = replace(entry, unpacked=len(hostile_head(made)) + content)
+
+    done = restore(store, index, [entry], root / "target", stamp_ns=STAMP_NS)
+
+    assert tree(root / "outside") == {}
+    assert {path.name for path in root.iterdir()} == {"outside", "target", "store"}
+    for path in (root / "target").rglob("*"):
+        if path.is_symlink() and path.name != "out":
+            assert path.resolve().is_relative_to((root / "target").resolve())
+    if done.failed:
+        assert tree(root / "target") == {}
 
 
 def test_the_head_is_read_strictly(tmp_path: Path) -> None:
