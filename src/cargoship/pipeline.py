@@ -41,6 +41,7 @@ from cargoship.rootfs.book import LayerBook
 from cargoship.settings.sources import load_flags, load_settings
 from cargoship.smoke import Smoke
 from cargoship.sources import Sources, gather
+from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.libraries import library_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
@@ -124,9 +125,12 @@ def build(selection: Selection, context: Context) -> BuildResult:
                 verifier.before([own for own in sources if not own.unfinished])
             sysroots = {row(platform).gnu: sysroot for platform, sysroot in debian.sysroots().items()}
             env = library_environment(sysroots, context.env, cache_dir=context.cache_dir)
+            env = {**env, **choice_environment(made.allocator)}
             wanted = _wanted(made, selection, context)
             artifacts = _recalled(made, wanted, units, Path(recalled), env, context)
             toolchain = None if artifacts else _toolchain(wanted, context)
+            if toolchain is not None and made.allocator != SYSTEM:
+                env = {**env, **_allocator(toolchain, wanted, context)}
         if made.libc.family is LibcFamily.MUSL or not context.verify:
             # for a static program the compile alone can fail now: its base travels meanwhile
             _offer_bases(sources, places)
@@ -278,6 +282,13 @@ def _recalled(
 def _toolchain(wanted: Wanted, context: Context) -> Toolchain:
     stream = compile.stream_plainly(context.runner, context.emit)
     return locate(wanted, runner=context.runner, stream=stream, env=context.env, emit=context.emit)
+
+
+def _allocator(toolchain: Toolchain, wanted: Wanted, context: Context) -> dict[str, str]:
+    return mimalloc_environment(
+        wanted.pairs, rust=toolchain.rust, zig=toolchain.zig, runner=context.runner, env=context.env, cwd=wanted.cwd,
+        cache_dir=wanted.cache_dir, offline=wanted.offline, emit=context.emit,
+    )  # fmt: skip
 
 
 def _built(built: Mapping[tuple[Platform, str, str], Path], platform: Platform, binary: Binary) -> Path:

@@ -35,13 +35,14 @@ def plan_text(plan: Plan, paint: Paint) -> str:
         ("workspace", str(plan.root)),
         ("platforms", ", ".join(str(platform) for platform in plan.platforms)),
         ("libc", str(plan.libc)),
+        ("allocator", "" if plan.allocator == "system" else plan.allocator),
         ("targets", ", ".join(plan.cargo.targets)),
         ("cargo", shlex.join(("cargo", *plan.cargo.arguments()))),
         ("time", plan.created),
         ("revision", plan.revision or "none"),
         ("destination", ", ".join(_destinations(plan))),
     ]
-    blocks = [_block("Build", common, paint)]
+    blocks = [_block("Build", [(key, value) for key, value in common if value], paint)]
     blocks += [_block(f"Image {image.name}", _image(image), paint) for image in plan.images]
     return "\n\n".join(blocks)
 

@@ -73,6 +73,7 @@ def make_plan(
         images=images,
         platforms=first.platforms,
         libc=_libc(first),
+        allocator=first.allocator,
         cargo=_cargo(project, images, first, features, default_features=default_features, selection=selection),
         epoch=epoch,
         created=rfc3339(epoch),
@@ -85,6 +86,11 @@ def make_plan(
         notes=(*notes, *left_out, *_remarks(images), *_remarks_of_git(git, selection)),
     )
     _check_floor(plan)
+    if plan.allocator != "system" and plan.libc.family is not LibcFamily.MUSL:
+        raise UsageError(
+            f'allocator = "{plan.allocator}" is for static musl programs, and libc is {plan.libc}',
+            hint="leave it out: glibc's own allocator is fast with threads",
+        )
     _check_packages(images)
     return plan
 
@@ -94,6 +100,7 @@ def _check_shared(packages: Sequence[Package], settings: Mapping[str, Settings])
     parts: dict[str, Callable[[Settings], object]] = {
         "platforms": lambda each: frozenset(each.platforms),
         "libc": lambda each: each.libc,
+        "allocator": lambda each: each.allocator,
         "profile": lambda each: each.profile or "release",
         "default-features": lambda each: each.default_features,
         "debian-mirror": lambda each: each.debian_mirror,

@@ -137,6 +137,7 @@ class Plan:
     """The time of everything in the images, in seconds since 1970."""
     created: str
     """`epoch` as RFC 3339."""
+    allocator: str = "system"
     revision: str | None = None
     """The commit, with -dirty after it where files differ from it."""
     outputs: tuple[Output, ...] = ()

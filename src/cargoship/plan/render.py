@@ -18,8 +18,8 @@ _VERSION = 1
 def plan_to_json(plan: Plan) -> dict[str, Json]:
     """Return the plan as what JSON can hold; the keys are in a fixed order.
 
-    `version` 1; `root`, `target-dir`; `platforms`; `libc`; `created`, `epoch`; `revision` (null without git);
-    `cargo`: `directory`, `arguments`, `targets`; `images`: for each its `name`, `package`, `version`, `binaries`
+    `version` 1; `root`, `target-dir`; `platforms`; `libc`; `allocator`; `created`, `epoch`; `revision` (null without
+    git); `cargo`: `directory`, `arguments`, `targets`; `images`: for each its `name`, `package`, `version`, `binaries`
     (the first is the entrypoint), `references`, `base`, `compression` and `config`, `include`, `annotations`;
     `destinations`: `push`, `push-by-digest` (then `push` is true too), `load`, `outputs`; `notes`.
     """
@@ -29,6 +29,7 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
         "target-dir": str(plan.target_dir),
         "platforms": [str(platform) for platform in plan.platforms],
         "libc": str(plan.libc),
+        "allocator": plan.allocator,
         "created": plan.created,
         "epoch": plan.epoch,
         "revision": plan.revision,

@@ -72,6 +72,15 @@ class Settings:
         doc="The C library: `musl` makes static programs that start on any base; `gnu` makes programs for a base with "
         "glibc, and `gnu:2.17` names the lowest version of glibc that they must start on.",
     )
+    allocator: str = _setting(
+        kinds.choice("system", "mimalloc"),
+        "system",
+        group=_BUILD,
+        shown='"system"',
+        example='"mimalloc"',
+        doc="The memory allocator of static musl programs. `system` is musl's own, which is slow where many threads "
+        "allocate; `mimalloc` is linked in without a change of the code. See [platforms.md](platforms.md).",
+    )
     profile: str | None = _setting(
         kinds.TEXT,
         None,

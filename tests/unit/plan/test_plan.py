@@ -247,6 +247,8 @@ OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARC
                        work={"libc": "gnu", "base": "deb:bookworm"}), UsageError, "different build-packages", ""),
         (ONE.asked(jobs=0), UsageError, "0 jobs", ""),
         (with_settings(TWO, api={"libc": "gnu"}), UsageError, "different libc", "--package"),
+        (with_settings(TWO, api={"allocator": "mimalloc"}), UsageError, "different allocator", "--package"),
+        (ONE.flags(allocator="mimalloc", libc="gnu"), UsageError, "is for static musl programs", "leave it out"),
         (with_settings(TWO, api={"platforms": ["arm64"]}), UsageError, "different platforms", ""),
         (with_settings(TWO, api={"profile": "dist"}), UsageError, "different profile", ""),
         (ONE.flags(tags=("h.io/{nam}",)), UsageError, 'unknown placeholder {nam}; did you mean "name"?', "{git.sha}"),
@@ -350,8 +352,8 @@ def test_output_that_is_none(text: str) -> None:
 def test_json_has_a_fixed_shape() -> None:
     shown = plan_to_json(ONE.flags(tags=("h.io/{name}",), include=("a -> /a",), env={"B": "1", "A": "2"}).plan())
     assert list(shown) == [
-        "version", "root", "target-dir", "platforms", "libc", "created", "epoch", "revision", "cargo", "images",
-        "destinations", "notes",
+        "version", "root", "target-dir", "platforms", "libc", "allocator", "created", "epoch", "revision", "cargo",
+        "images", "destinations", "notes",
     ]  # fmt: skip
     images = shown["images"]
     assert isinstance(images, list)

@@ -3,8 +3,18 @@
 # would be lost, or ours), and a path in a flag would enter cargo's hashes.
 previous=
 target=
+bin=
+name=
+folder=
+suffix=
 for arg in "$@"; do
-  case $previous in --target) target=$arg ;; esac
+  case $previous in
+  --target) target=$arg ;;
+  --crate-type) [ "$arg" != bin ] || bin=yes ;;
+  --crate-name) name=$arg ;;
+  --out-dir) folder=$arg ;;
+  -C) case $arg in extra-filename=*) suffix=${arg#*=} ;; esac ;;
+  esac
   previous=$arg
 done
 case " ${CARGOSHIP_SYSROOT_TARGETS-} " in
@@ -17,5 +27,22 @@ fi
 # First, so that the user's own -C target-feature still has the last word.
 case " ${CARGOSHIP_STATIC_TARGETS-} " in
 *" ${target:-none} "*) set -- -C target-feature=+crt-static "$@" ;;
+esac
+# A static program gets the allocator that was asked for. cargo knows nothing of that: it is told through the unit's
+# dep-info, as if the crate had looked at the variable, so that another choice links again.
+case " ${CARGOSHIP_STATIC_TARGETS-} " in
+*" ${target:-none} "*)
+  if [ -n "$bin" ] && [ -n "$folder" ]; then
+    if [ -n "${CARGOSHIP_LINKED_ALLOCATOR-}" ]; then
+      set -- "$@" -C "link-arg=${CARGOSHIP_ALLOCATORS:?}/$target.o"
+    fi
+    "${CARGOSHIP_RUSTC:?}" "$@" || exit
+    if [ -f "$folder/$name$suffix.d" ]; then
+      printf '\n# env-dep:CARGOSHIP_LINKED_ALLOCATOR%s\n' \
+        "${CARGOSHIP_LINKED_ALLOCATOR:+=$CARGOSHIP_LINKED_ALLOCATOR}" >>"$folder/$name$suffix.d"
+    fi
+    exit 0
+  fi
+  ;;
 esac
 exec "${CARGOSHIP_RUSTC:?}" "$@"
