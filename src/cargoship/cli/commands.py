@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "base": "cargoship.cli.base",
     "doctor": "cargoship.cli.doctor",
     "cache": "cargoship.cli.cache",
+    "cargo": "cargoship.cli.cargo",
     "recipe": "cargoship.cli.recipe",
     "dockerfile": "cargoship.cli.dockerfile",
     "schema": "cargoship.cli.schema",

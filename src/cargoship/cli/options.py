@@ -290,6 +290,16 @@ def _folders(given: Mapping[str, Any], cwd: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(above for path in named for above in (path, *path.parents)))
 
 
+def cache_overrides(given: Mapping[str, Any]) -> dict[str, object]:
+    """What the options say about caches, by the keys of the settings; nothing for what they do not say."""
+    said = {
+        "cache": False if given.get("no_cache") else None,
+        "cache-from": tuple(given.get("cache_from", ())),
+        "cache-to": tuple(given.get("cache_to", ())),
+    }
+    return {key: value for key, value in said.items() if value not in (None, ())}
+
+
 def selection_of(ctx: click.Context, session: Session) -> Selection:
     """What the options ask for; options that a command lacks count as not given. Raises UsageError."""
     from cargoship.plan import Output, Selection
@@ -303,9 +313,7 @@ def selection_of(ctx: click.Context, session: Session) -> Selection:
         "base": given.get("base"),
         "compression": given.get("compression"),
         "smoke": _words(given.get("smoke")),
-        "cache": False if given.get("no_cache") else None,
-        "cache-from": tuple(given.get("cache_from", ())),
-        "cache-to": tuple(given.get("cache_to", ())),
+        **cache_overrides(given),
     }
     return Selection(
         path=cwd / given.get("path", "."),

@@ -6,7 +6,7 @@ What cargo itself puts into fingerprints of such places is named, for a unit fro
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cargoship.platforms import Libc, LibcFamily, Row
@@ -51,15 +51,18 @@ def _compilers(
     return Compilers(rust.cargo, rust.version, rust.host, found, tools, through)
 
 
-def plain_compilers(rust: Rust, env: Mapping[str, str], *, zigbuild: bool = False, zig: str = "") -> Compilers:
-    """The compilers of a plain cargo, or of cargo-zigbuild; for every target that rustc has a standard library of."""
+def plain_compilers(
+    rust: Rust, env: Mapping[str, str], *, zig: str | None = None, named: Iterable[str] = (), through: str = ""
+) -> Compilers:
+    """The compilers of a plain cargo, for every target that rustc has a standard library of, and those `named`.
+
+    `zig` is the version of the Zig that cargo-zigbuild links with; `through` is what else stands around cargo.
+    """
     folder = rust.sysroot / "lib" / "rustlib"
     libraries = {path.name: path for path in folder.iterdir() if (path / "lib").is_dir()} if folder.is_dir() else {}
-    tools = dict.fromkeys(libraries, zig) if zigbuild else {}
-    return Compilers(
-        rust.cargo, rust.version, rust.host, libraries, tools,
-        _zigbuild(of_host=True, env=env) if zigbuild else "",
-    )  # fmt: skip
+    targets = dict.fromkeys(named, "" if zig is None else f"zig {zig}")
+    words = through if zig is None else _zigbuild(of_host=rust.host in targets, env=env)
+    return Compilers(rust.cargo, rust.version, rust.host, libraries, targets, words)
 
 
 def _library(rust: Rust, triple: str) -> Path:
