@@ -61,6 +61,7 @@ def _many(*names: str, metavar: str, text: str) -> Callable[[F], F]:
 @_flag("--timings", "Let cargo report how long each unit takes.")
 @_flag("--no-std", "Dummies for a target without the standard library.")
 @_flag("--force", "Write over files of the project that are there.")
+@options.cache_options
 @options.progress_options
 @click.pass_context
 def cook(ctx: click.Context, /, **_: object) -> None:
@@ -71,17 +72,16 @@ def cook(ctx: click.Context, /, **_: object) -> None:
     """
     from cargoship import kitchen
     from cargoship.recipe.model import read_recipe
+    from cargoship.settings.sources import load_flags
 
     session = options.begin(ctx)
     cooking = _cooking(ctx.params)
     ways = kitchen.Ways(options.split(ctx.params["platforms"]), ctx.params["libc"])
     root = session.world.cwd
+    caches = load_flags(options.cache_overrides(ctx.params), session.world.env).caches
     recipe = read_recipe(root / ctx.params["recipe_path"])
     with session.work() as context:
-        kitchen.cook(
-            recipe, cooking, ways, root,
-            runner=context.runner, env=context.env, cache_dir=context.cache_dir, emit=context.emit,
-        )  # fmt: skip
+        kitchen.cook(recipe, cooking, ways, root, context, caches=caches)
 
 
 def _cooking(given: Mapping[str, Any]) -> Cooking:

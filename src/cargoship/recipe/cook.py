@@ -8,12 +8,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from cargoship.cargo.command import MESSAGE_FORMAT
 from cargoship.cargo.failure import failure_of
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.progress import PROGRESS_ENV
-from cargoship.cargo.project import load_project
+from cargoship.cargo.project import Project, load_project
 from cargoship.cargo.watch import Watched, watch
 from cargoship.errors import UsageError
 from cargoship.events import Emit, Level, Note, PhaseEnded, PhaseStarted
@@ -110,6 +111,18 @@ class Stove:
     env: Mapping[str, str] = field(repr=False)
 
 
+class Around(Protocol):
+    """What is done before and after a compilation; for a cache, of which recipes know nothing."""
+
+    def before(self, command: Command, project: Project) -> None:
+        """`command` will be run in `project`."""
+        ...
+
+    def after(self, done: Watched) -> None:
+        """It has ended; everything is still as it left it."""
+        ...
+
+
 def write_skeleton(recipe: Recipe, cooking: Cooking, root: Path, *, emit: Emit) -> None:
     """Write manifests, lock file and dummies into `root`.
 
@@ -126,7 +139,14 @@ def write_skeleton(recipe: Recipe, cooking: Cooking, root: Path, *, emit: Emit) 
 
 
 def compile_dependencies(
-    recipe: Recipe, cooking: Cooking, root: Path, *, stove: Stove, runner: Runner, emit: Emit
+    recipe: Recipe,
+    cooking: Cooking,
+    root: Path,
+    *,
+    stove: Stove,
+    runner: Runner,
+    emit: Emit,
+    around: Around | None = None,
 ) -> None:
     """Compile what `write_skeleton` has written into `root`, and remove what its dummies became.
 
@@ -142,10 +162,14 @@ def compile_dependencies(
     started = time.monotonic()
     emit(PhaseStarted("cook", f"{len(recipe.skeleton.manifests)} manifests"))
     command = Command((str(stove.program), *cooking.arguments()), cwd=root, env=env)
+    if around is not None:
+        around.before(command, project)
     emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
     done: Watched | None = None
     try:
         done = watch(runner, command, emit)
+        if around is not None:
+            around.after(done)
     finally:
         removed = remove_dummies(Dummies.of(recipe, done), roots, cooking.profile)
         emit(Note(f"{removed} files and folders of dummies removed", Level.VERBOSE))

@@ -58,9 +58,13 @@ def load_settings(
     return found, notes
 
 
-def load_flags(overrides: Mapping[str, object]) -> Settings:
-    """Return the settings where there is no project: defaults, and what flags say. Raises as `load_settings` does."""
-    return merge((_flags(overrides),))
+def load_flags(overrides: Mapping[str, object], env: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings where there is no project: defaults, and what variables of `env` and flags say.
+
+    Raises as `load_settings` does.
+    """
+    variables, _ = from_environment(env or {})
+    return merge((variables, _flags(overrides)))
 
 
 def merge(layers: Iterable[Layer]) -> Settings:

@@ -42,6 +42,7 @@ def save(
     scratch: Path,
     emit: Emit,
     question: Question | None = None,
+    local: bool = True,
 ) -> Kept:
     """Keep every unit of a build that the store lacks, and the build as a whole. Raises CacheUnavailable, OSError.
 
@@ -56,7 +57,8 @@ def save(
     )  # fmt: skip
     for index, why in made.refused.items():
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
-    new = {unit.key: unit for unit in made.units.values() if _is_new(unit, restored)}
+    wanted = [unit for unit in made.units.values() if local or "manifest" not in unit.parts]
+    new = {unit.key: unit for unit in wanted if _is_new(unit, restored)}
     programs = programs_of(each for each in messages if isinstance(each, Artifact))
     loose = _loose(programs, made, question, contents.build_dir)
     outputs = {name: key for name, (key, _) in loose.items()}

@@ -46,6 +46,8 @@ class Units:
     runner: Runner
     scratch: Path
     emit: Emit
+    local: bool = True
+    """Whether units of local packages are kept too."""
     question: Question | None = None
     """The key of the build as a whole."""
     restored: Restored | None = None
@@ -109,8 +111,9 @@ class Units:
     def _save(self, restored: Restored, done: Watched) -> None:
         try:
             self.kept = save(
-                restored, done.messages, self.store, scratch=self.scratch, emit=self.emit, question=self.question
-            )
+                restored, done.messages, self.store,
+                scratch=self.scratch, emit=self.emit, question=self.question, local=self.local,
+            )  # fmt: skip
         except CargoshipError as error:
             self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error.message}", Level.WARNING))
         except OSError as error:
