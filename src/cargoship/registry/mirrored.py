@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeVar, Unpack
 
 from cargoship.errors import CargoshipError, ContentInvalid, RegistryError, RegistryUnreachable, Unauthorized
 from cargoship.events import Level, Note
-from cargoship.oci.descriptor import BytesBlob, Descriptor
+from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob, Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX
 from cargoship.registry.budget import Budget
@@ -60,7 +60,10 @@ class MirroredClient(RegistryClient):
         """See `RegistryClient.manifest`."""
 
         def read(client: RegistryClient, name: str) -> BytesBlob:
-            return client.manifest(name, reference)
+            found = client.manifest(name, reference)
+            if found.descriptor.media_type not in INDEX_TYPES | MANIFEST_TYPES:
+                raise ContentInvalid(f"{client.registry} gave {found.descriptor.media_type} for {name} {reference}")
+            return found
 
         found = self._first(repository, read, by_digest=isinstance(reference, Digest))
         return super().manifest(repository, reference) if found is None else found

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.errors import CargoshipError
+from cargoship.errors import CargoshipError, ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
+from cargoship.registry.budget import Budget
 from cargoship.registry.chunks import Chunks
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.credentials import FixedCredentials, Login
+from cargoship.registry.credentials import FixedCredentials, Login, NoCredentials
 from cargoship.registry.exchange import Request, Response
+from cargoship.registry.mirrored import MirroredClient
+from cargoship.registry.mirrors import Mirror, Mirrors, Rule
 from cargoship.registry.pull import fetch_index
 from cargoship.registry.push import push_index
 from cargoship.registry.retry import Patience
@@ -31,6 +34,7 @@ from support.virtual import VirtualBudget
 
 _ADDRESS = "https://registry.example"
 _HOST = "registry.example"
+_MIRROR = "mirror.example"
 _TOTAL_S = 600.0
 _IDLE_S = 60.0
 _LONGER_THAN_IDLE_S = 90.0
@@ -264,6 +268,52 @@ def test_tokens_that_end_at_any_request_are_renewed(name: str, old: Index, index
     for place in range(_requests(scenario, old, index, _empty(tmp_path))):
         run = scenario.run(old, index, faults=[], revoke_at=place)
         assert _check(run, scenario, index, _empty(tmp_path), honest=True), place
+
+
+@pytest.mark.parametrize("trouble", [*_TROUBLE, *_LIES])
+def test_a_mirror_in_trouble_stops_no_pull(trouble: str, index: Index, tmp_path: Path) -> None:
+    fault = {**_TROUBLE, **_LIES}[trouble]
+    # what was handed on before it turned out to be something else cannot be called back
+    late = trouble in {"corrupted", "redirected by the old code", *_LIES}
+    for place in range(_pull_by_mirror(index, _empty(tmp_path), [])):
+        struck = replace(fault, method=".*", skip=place, times=None)
+        with contextlib.ExitStack() as allowed:
+            if late:
+                allowed.enter_context(contextlib.suppress(ContentInvalid))
+            _pull_by_mirror(index, _empty(tmp_path), [struck])
+
+
+def _pull_by_mirror(index: Index, folder: Path, faults: list[Fault]) -> int:
+    """Pull through a mirror; how many requests it got. The registry itself is well, and slowness is no trouble."""
+    budget = VirtualBudget(_TOTAL_S * 10)
+    registry, mirror = (InMemoryRegistry(address=f"https://{host}", sleep=budget.pass_by) for host in (_HOST, _MIRROR))
+    transport = InMemoryTransport(registry, mirror, idle_s=_IDLE_S, sleep=budget.pass_by)
+    for host in (_HOST, _MIRROR):
+        with client_of(host, transport=transport) as client:
+            push_index(client, index, reference=Reference(host, REPOSITORY), tags=["1"], emit=Told())
+    mirror.calls.clear()
+    mirror.faults += faults
+
+    def open_mirror(host: str, budget: Budget) -> RegistryClient:
+        return client_of(host, transport=transport, budget=budget, patience=Patience(tries=2, connection_tries=1))
+
+    with MirroredClient(
+        _HOST,
+        mirrors=Mirrors((Rule(_HOST, (Mirror(_MIRROR),)),)),
+        open_mirror=open_mirror,
+        credentials=NoCredentials(),
+        transport=transport,
+        budget=budget,
+    ) as client:
+        found = fetch_index(client, Reference(_HOST, REPOSITORY, "1"))
+        for image in index.children:
+            for layer in image.layers:
+                path = folder / layer.descriptor.digest.hex
+                client.download(REPOSITORY, layer.descriptor, path)
+                assert Digest.of(path.read_bytes()) == layer.descriptor.digest
+    if not faults:
+        assert found.root == index.blob
+    return len(mirror.calls)
 
 
 def test_the_matrix_is_large(old: Index, index: Index, tmp_path: Path) -> None:
