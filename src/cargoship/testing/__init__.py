@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from cargoship.testing.auth import BasicAuth, TokenAuth
 from cargoship.testing.exchange import Call, Fault
+from cargoship.testing.holdings import Mounts
 from cargoship.testing.registry import InMemoryRegistry
 from cargoship.testing.transport import InMemoryTransport
 
-__all__ = ["BasicAuth", "Call", "Fault", "InMemoryRegistry", "InMemoryTransport", "TokenAuth"]
+__all__ = ["BasicAuth", "Call", "Fault", "InMemoryRegistry", "InMemoryTransport", "Mounts", "TokenAuth"]
