@@ -18,9 +18,10 @@ from cargoship.debian.release import INRELEASE_BYTES_MAX, IndexFile, SuiteReleas
 from cargoship.debian.signature import signed_text
 from cargoship.debian.suites import Release, Source
 from cargoship.debian.unpack import decompressed
-from cargoship.errors import ContentInvalid, MirrorUnreachable
+from cargoship.errors import ContentInvalid, MirrorUnreachable, PlatformUnknown
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.descriptor import Descriptor, FileBlob
+from cargoship.oci.digest import Digest
 from cargoship.oci.store import BlobStore
 from cargoship.registry.budget import Budget
 from cargoship.registry.endpoint import shown
@@ -70,6 +71,7 @@ class Mirror:
         self._offline = offline
         self._emit = emit
         self._lock = threading.Lock()
+        self._fetching: dict[Digest, threading.Lock] = {}
         self._budget = Budget(_TOTAL_S)
         self._budget.whom = "the mirror of Debian"
 
@@ -100,7 +102,7 @@ class Mirror:
     def index(self, release: Release, architecture: str, snapshot: str | None) -> Index:
         """The packages of a release for an architecture, updates included.
 
-        Raises MirrorUnreachable, ContentInvalid (what no key of Debian's has signed), OutputError.
+        Raises PlatformUnknown, MirrorUnreachable, ContentInvalid (what no key of Debian's has signed), OutputError.
         """
         index = Index(architecture)
         for source in release.sources:
@@ -108,8 +110,9 @@ class Mirror:
             if architecture not in suite.architectures:
                 if source.suite == release.codename:
                     known = ", ".join(sorted(suite.architectures - {"all"}))
-                    raise MirrorUnreachable(
-                        f"Debian {release.codename} is not there for {architecture}", hint=f"it is for {known}"
+                    raise PlatformUnknown(
+                        f"Debian {release.codename} is not there for {architecture}",
+                        hint=f"it is for {known}: leave the platform out, or take another release",
                     )
                 self._emit(Note(f"{source} has nothing for {architecture}", Level.VERBOSE))
                 continue
@@ -168,10 +171,12 @@ class Mirror:
             return b"".join(decompressed(stream, suffix, limit_bytes=INDEX_BYTES_MAX, what=what))
 
     def _stored(self, urls: tuple[str, ...], descriptor: Descriptor, what: str) -> FileBlob:
-        found = self._store.find(descriptor)
-        if found is not None:
-            return found
+        with self._lock:
+            own = self._fetching.setdefault(descriptor.digest, threading.Lock())
+        with own:  # who comes second finds it
+            return self._store.find(descriptor) or self._fetched(urls, descriptor, what)
 
+    def _fetched(self, urls: tuple[str, ...], descriptor: Descriptor, what: str) -> FileBlob:
         def attempt(url: str) -> FileBlob | None:
             with self._opened(url) as response:
                 if response is None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cargoship.debian.mirror import Mirror, Places
 from cargoship.debian.package import Package
 from cargoship.debian.relations import parse_request
+from cargoship.debian.release import parse_release
 from cargoship.debian.resolve import resolve
 from cargoship.debian.signature import _debians, signed_text
 from cargoship.debian.suites import DebianSpec
-from cargoship.errors import CargoshipError, ContentInvalid, MirrorUnreachable, UsageError
+from cargoship.debian.unpack import decompressed
+from cargoship.errors import CargoshipError, ContentInvalid, MirrorUnreachable, PlatformUnknown, UsageError
 from cargoship.events import ignore
 from cargoship.oci.store import BlobStore
-from support.debian_archive import DATE, MIRROR, SNAPSHOT, SNAPSHOTS, Archive
+from support.debian_archive import DATE, MIRROR, SNAPSHOT, SNAPSHOTS, Archive, compressed
 
 BOOKWORM = DebianSpec.parse("deb:bookworm").release
 IN_RELEASE = f"{MIRROR}/debian/dists/bookworm/InRelease"
@@ -179,7 +186,7 @@ def test_a_mirror_without_debian(tmp_path: Path) -> None:
 
 
 def test_an_architecture_that_a_release_lacks(archive: Archive, tmp_path: Path) -> None:
-    with pytest.raises(MirrorUnreachable) as caught:
+    with pytest.raises(PlatformUnknown) as caught:
         mirror_of(archive, tmp_path).index(BOOKWORM, "riscv64", None)
     assert "amd64, arm64" in (caught.value.hint or "")
 
@@ -237,3 +244,28 @@ def test_the_keys_are_debians() -> None:
         "5E04A1E3223A19A20706E20F9904613D4CCE68C6",
         "41587F7DB8C774BCCF131416762F67A0B2C39DE4",
     }
+
+
+def test_a_package_that_two_threads_want_is_fetched_once(archive: Archive, tmp_path: Path) -> None:
+    found = package_of(archive, tmp_path)
+    archive.asked.clear()
+    mirror = mirror_of(archive, tmp_path)
+    with ThreadPoolExecutor(8) as workers:
+        assert len({blob.path for blob in workers.map(mirror.package, [found] * 8)}) == 1
+    assert len(archive.asked) == 1
+
+
+@given(st.text(max_size=300))
+def test_any_release_file_is_read_or_refused(text: str) -> None:
+    for before in ("", "Codename: bookworm\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nSHA256:\n"):
+        with contextlib.suppress(ContentInvalid):
+            parse_release((before + text).encode(), codename="bookworm", what="it")
+
+
+@given(st.sampled_from([".xz", ".gz", ".zst"]), st.binary(max_size=200), st.integers(0, 400), st.binary(max_size=8))
+def test_any_compressed_data_is_read_or_refused(suffix: str, data: bytes, at: int, damage: bytes) -> None:
+    whole = compressed(data, suffix)
+    assert b"".join(decompressed(io.BytesIO(whole), suffix, limit_bytes=1 << 20, what="it")) == data
+    with contextlib.suppress(ContentInvalid):
+        broken = io.BytesIO(whole[:at] + damage + whole[at + len(damage) :])
+        assert len(b"".join(decompressed(broken, suffix, limit_bytes=1 << 16, what="it"))) <= 1 << 16
