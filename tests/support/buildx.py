@@ -117,15 +117,19 @@ class EngineInContainer(Buildx):
 
 
 @contextlib.contextmanager
-def engine_in_container() -> Iterator[EngineInContainer]:
-    """Start one, and remove it with all that it has built."""
-    env = {"BUILDX_ENGINE_NAME": f"cargoship-buildx-{os.getpid()}"}
-    run(_SCRIPT, "prepare")
-    name = run(_SCRIPT, "start", env=env).stdout.strip()
+def engine_in_container(kept: str | None = None) -> Iterator[EngineInContainer]:
+    """Start one, and remove it with all that it has built; one with a name of its own is used again, and kept."""
+    name = kept or f"cargoship-buildx-{os.getpid()}"
+    env = {"BUILDX_ENGINE_NAME": name}
+    engine = EngineInContainer(name)
+    if kept is None or engine.docker("version", check=False).returncode:
+        run(_SCRIPT, "prepare")
+        run(_SCRIPT, "start", env=env)
     try:
-        yield EngineInContainer(name)
+        yield engine
     finally:
-        run(_SCRIPT, "stop", env=env)
+        if kept is None:
+            run(_SCRIPT, "stop", env=env)
 
 
 def builder_context(folder: Path) -> Path:
