@@ -58,6 +58,8 @@ fn main() {
     std::fs::write("/state/written", "by nonroot").unwrap();
 }
 """,
+    # Debian's Rust takes no notice of it
+    "rust-toolchain.toml": '[toolchain]\nchannel = "1.96.0" # as a person writes it\n',
     "data/deep/x.txt": "from a file",
     "run.sh": "#!/bin/sh\n",
 }

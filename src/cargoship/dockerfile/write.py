@@ -16,6 +16,7 @@ from cargoship.dockerfile.runtime import check_base, runtime
 from cargoship.dockerfile.words import checked, command, quoted
 from cargoship.errors import UsageError
 from cargoship.plan import Plan
+from cargoship.platforms import LibcFamily
 
 CARGO_HOME = "/usr/local/cargo"
 """Where the official images of Rust have it."""
@@ -80,11 +81,13 @@ def _tools(wishes: Wishes, plan: Plan, *, cross: bool) -> Iterator[str]:
     yield f" && {_VENV}/bin/pip install --quiet {command(*requirements)}"
     # last on PATH: it has a python3 too, which is not meant for the project's build scripts
     yield f"ENV PATH=$PATH:{_VENV}/bin"
-    yield f"WORKDIR {SOURCE}"
     if builder.toolchain_file is not None:
+        # not where the recipe is cooked: it brings one of its own, and takes care not to overwrite others
+        yield "WORKDIR /toolchain"
         yield f"COPY {builder.toolchain_file} ./"
     yield f"ARG {_platforms(wishes)}"
     yield f'RUN cargoship doctor --fix --platform "${_platforms(wishes)}" --libc {plan.libc}'
+    yield f"WORKDIR {SOURCE}"
 
 
 def _packages(wishes: Wishes) -> Iterator[str]:
@@ -135,7 +138,11 @@ def _build(plan: Plan, wishes: Wishes) -> Iterator[str]:
     if any("{" in str(tag) for image in plan.images for tag in image.settings.tags):
         # placeholders may ask for git, and there is none here
         words.append("-t '{name}'")
-    words.append(_BASES[_standing(plan)])
+    # a base of a registry is the last stage's: it has never been seen here
+    words.append("--base static" if _standing(plan) is _Standing.STATIC else "--base scratch")
+    if plan.libc.family is LibcFamily.GNU:
+        # and so is the C library that programs look for
+        words.append("--no-verify")
     # dependencies are in the layer below; to keep their units as well would only make this one large
     words.append("--no-cache")
     words.append(f"-o 'rootfs:{OUT}/{{name}}'" if several else f"-o rootfs:{OUT}")
@@ -148,14 +155,6 @@ class _Standing(enum.Enum):
     STATIC = "static"
     SCRATCH = "scratch"
     FOREIGN = "an image of a registry"
-
-
-_BASES = {
-    _Standing.STATIC: "--base static",
-    _Standing.SCRATCH: "--base scratch",
-    # the last stage has the base, and what programs find in it is not known here
-    _Standing.FOREIGN: "--base scratch --no-verify",
-}
 
 
 def _standing(plan: Plan) -> _Standing:

@@ -67,6 +67,7 @@ PLANS = {
         plan("web", settings={"base": "debian:12-slim", "libc": "gnu:2.31", "env": {"A": "b"}}, features=("tls",)),
         WISHES,
     ),
+    "another base, a static program": (plan("web", settings={"base": "debian:12-slim"}), WISHES),
     "two images": (plan("api", "worker", settings={"bins": ["api", "worker"]}), WISHES),
     "one of two": (plan("api", "worker", packages=("worker",), bins=("worker",)), replace(WISHES, bins=("worker",))),
     "packages, a wheel and a toolchain file": (
