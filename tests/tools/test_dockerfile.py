@@ -145,6 +145,7 @@ REFUSED = {
     "a crate elsewhere": (("dockerfile", "needy"), 2, "which is all that Docker sees"),
     "a package that is none": (("dockerfile", "app", "-p", "web"), 12, "'web'"),
     "a folder as a base": (("dockerfile", "app", "--base", "oci:x"), 2, "cannot take oci:x"),
+    "glibc on a base without": (("dockerfile", "app", "--libc", "gnu"), 40, "it has no C library"),
     "a recorded option that is none": (("dockerfile", "old", "--check"), 2, "--gone"),
 }
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from cargoship.bases.static import static_config
 from cargoship.contents import config_of
 from cargoship.dockerfile.words import assignments, bare, checked, duration, folders, words
-from cargoship.errors import UsageError
+from cargoship.errors import CannotStart, UsageError
 from cargoship.oci.config import ImageConfig
 from cargoship.plan import ImagePlan, Plan
+from cargoship.platforms import Libc, LibcFamily
 
 _BUILT_IN = ("static", "scratch")
 _LABEL = "org.opencontainers.image."
@@ -17,11 +18,21 @@ _LABEL = "org.opencontainers.image."
 _NOT_WRITTEN = (_LABEL + "created", _LABEL + "version", _LABEL + "revision")
 
 
-def check_base(image: ImagePlan) -> None:
-    """Raise UsageError for a base that Docker cannot be given by name."""
-    if image.settings.base.startswith("oci:") or image.settings.debian is not None:
+def check_base(image: ImagePlan, libc: Libc) -> None:
+    """Raise UsageError for a base that Docker cannot be given by name, CannotStart for one without the C library."""
+    if image.settings.base.startswith("oci:"):
         raise UsageError(
             f"Docker cannot take {image.settings.base} as a base", hint="name an image in a registry with --base"
+        )
+    if image.settings.debian is not None:
+        raise UsageError(
+            f"the base {image.settings.base} is made by `cargoship build`, and Docker has no image of it",
+            hint="name an image in a registry with --base, such as debian:12-slim",
+        )
+    if libc.family is LibcFamily.GNU and image.settings.base in _BUILT_IN:
+        raise CannotStart(
+            f"programs linked with glibc cannot start on the base {image.settings.base!r}: it has no C library",
+            hint="name a base with glibc, such as --base debian:12-slim",
         )
 
 

@@ -28,11 +28,15 @@ _VENV = "/opt/cargoship"
 
 
 def dockerfile(plan: Plan, wishes: Wishes) -> str:
-    """Return the text; raises UsageError for what a Dockerfile cannot hold or the wishes do not allow."""
+    """Return the text.
+
+    Raises UsageError for what a Dockerfile cannot hold or the wishes do not allow, CannotStart for programs on glibc
+    without a base that has it.
+    """
     if wishes.apt and wishes.apk:
         raise UsageError("--apt and --apk do not go together", hint="an image has the packages of one distribution")
     for image in plan.images:
-        check_base(image)
+        check_base(image, plan.libc)
     cross = wishes.variant is Variant.CROSS
     platforms = ",".join(str(platform) for platform in plan.platforms)
     parts = [
@@ -139,8 +143,9 @@ def _build(plan: Plan, wishes: Wishes) -> Iterator[str]:
         # placeholders may ask for git, and there is none here
         words.append("-t '{name}'")
     # a base of a registry is the last stage's: it has never been seen here
-    words.append("--base static" if _standing(plan) is _Standing.STATIC else "--base scratch")
-    if plan.libc.family is LibcFamily.GNU:
+    standing = _standing(plan)
+    words.append("--base static" if standing is _Standing.STATIC else "--base scratch")
+    if standing is _Standing.FOREIGN and plan.libc.family is LibcFamily.GNU:
         # and so is the C library that programs look for
         words.append("--no-verify")
     # dependencies are in the layer below; to keep their units as well would only make this one large

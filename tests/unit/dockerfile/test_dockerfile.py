@@ -150,7 +150,7 @@ REFUSED = {
     "a base of packages": (
         plan("web", settings={"base": "deb:bookworm"}),
         WISHES,
-        "cannot take deb:bookworm as a base",
+        "Docker has no image of it",
     ),
     "a line break": (plan("web", settings={"env": {"A": "one\ntwo"}}), WISHES, "env A has a line break"),
     "a line break in a label": (plan("web", settings={"labels": {"a": "b\nUSER root"}}), WISHES, "label a has a line"),
