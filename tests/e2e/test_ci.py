@@ -109,6 +109,10 @@ def test_github(
     assert "cargoship==" in (machine.root / "installed").read_text()
     assert "secret" not in machine.said
     assert compiled(machine.summaries) > 0
+    # the last job tells of all images, by digest and with their tags
+    last = machine.summaries.rpartition("| --- | --- |")[2] if matrix else machine.summaries
+    assert all(f"{docker_registry.host}/{name.lower()}/{image}@sha256:" in last for image in NAMES)
+    assert "`main`" in last
     if "platform" not in matrix:
         return
     # one service changes: the second run takes all else from the cache, and a release moves `latest`

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cargoship.cli.render import words
 from cargoship.events import CompileProgress, Event, UnitFinished, UnitsRestored
 
 if TYPE_CHECKING:
+    from cargoship.destinations import Published
     from cargoship.pipeline import BuildResult
 
 _SLOWEST = 5
@@ -76,6 +77,13 @@ def job_summary(result: BuildResult, observed: Observer) -> str:
         lines += [f"| {name} | {words.duration(took)} |" for name, took in slow]
         lines.append("")
     return "\n".join(lines) + "\n"
+
+
+def merged_summary(published: Sequence[Published]) -> str:
+    """The summary of images that were put into registries without a build."""
+    lines = ["| image | tags |", "| --- | --- |"]
+    lines += [f"| `{each.reference}` | {', '.join(f'`{tag}`' for tag in each.tags)} |" for each in published]
+    return "\n".join([*lines, "", ""])
 
 
 def _units(observed: Observer) -> str:

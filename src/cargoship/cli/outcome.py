@@ -66,20 +66,30 @@ def finish(session: Session, result: BuildResult, records: Records) -> None:
 
 
 def add_job_summary(session: Session, result: BuildResult) -> None:
-    """Tell a CI host what was built; that it cannot be written ends nothing."""
-    if session.summary_file is None or session.observer is None:
-        return
-    from cargoship.cli.job_summary import job_summary
+    """Tell a CI host what was built."""
+    if session.observer is not None:
+        from cargoship.cli.job_summary import job_summary
 
+        _append_summary(session, job_summary(result, session.observer))
+
+
+def _append_summary(session: Session, text: str) -> None:
+    """Add to the summary of a CI host's job; that it cannot be written ends nothing."""
+    if session.summary_file is None:
+        return
     try:
         with session.summary_file.open("a", encoding="utf-8") as stream:
-            stream.write(job_summary(result, session.observer))
+            stream.write(text)
     except OSError as error:
         session.say(f"the job's summary cannot be written: {error}")
 
 
 def finish_published(session: Session, published: Sequence[Published]) -> None:
     """Tell what was put into registries by a command that builds nothing."""
+    if session.summary_file is not None:
+        from cargoship.cli.job_summary import merged_summary
+
+        _append_summary(session, merged_summary(published))
     if session.json_progress:
         session.tell_result({"published": [_published_record(each) for each in published]})
     else:
