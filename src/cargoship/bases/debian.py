@@ -8,7 +8,7 @@ own digests stay the same from commit to commit, and registries have them alread
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +24,7 @@ from cargoship.debian.lock import Order, Parts
 from cargoship.debian.mirror import Mirror, Places
 from cargoship.debian.orders import Orders
 from cargoship.debian.package import Package
+from cargoship.debian.relations import parse_request
 from cargoship.debian.resolve import closure
 from cargoship.debian.suites import DebianSpec
 from cargoship.debian.sysroot import FORMAT as SYSROOT_FORMAT
@@ -99,14 +100,16 @@ class DebianBases:
         """
         order = Order.of(spec, platform, packages, build_packages)
         parts = self.orders.parts(spec, order, row(platform).debian, root=root)
-        key = (order, compression.label)
-        if key not in self._made:
-            self._made[key] = self._makers.submit(self._workshop.make, order, parts, compression)
         if parts.build and platform not in self._sysroots:
             self._sysroots[platform] = self._unpackers.submit(self._sysroot, parts.build, platform)
+        plain = _Request(order, parts)
+        likely = plain.adding(_likely(parts, order.build_packages))
+        key = (likely.order, compression.label)
+        if key not in self._made:
+            self._made[key] = self._makers.submit(self._workshop.make, likely.order, likely.parts, compression)
         owner = partial(self._owner, spec, platform)
         base = Base(str(spec), None, None, (), static_config(), has_loader=True, owner=owner)
-        work = _Work(self._workshop, order, parts, compression, self._sysroots.get(platform), self._made[key])
+        work = _Work(self._workshop, plain, likely, compression, self._sysroots.get(platform), self._made[key])
         return replace(base, unfinished=_Unfinished(base, work))
 
     def sysroots(self) -> dict[Platform, Sysroot]:
@@ -140,12 +143,42 @@ class DebianBases:
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What was begun for a base, and what it is begun with."""
+class _Request:
+    """What a base is to hold."""
 
-    workshop: Workshop
     order: Order
     parts: Parts
+
+    def adding(self, names: Collection[str]) -> _Request:
+        """With more of the packages that the compiler was given, and what these depend on."""
+        there = {package.name for package in (*self.parts.base, *self.parts.packages)}
+        wanted = sorted(name for name in names if name not in there)
+        more = [package for package in closure(self.parts.build, wanted) if package.name not in there]
+        packages = tuple(sorted((*self.parts.packages, *more), key=lambda package: package.name))
+        # the compiler's packages are none of the image's
+        order = replace(self.order, packages=tuple(sorted({*self.order.packages, *wanted})), build_packages=())
+        return _Request(order, replace(self.parts, packages=packages))
+
+
+def _likely(parts: Parts, build_packages: Collection[str]) -> frozenset[str]:
+    """What programs will probably need: libpq5, for libpq-dev depends on it."""
+    asked = {parse_request(text).name for text in build_packages}
+    return frozenset(
+        name
+        for package in parts.build
+        if package.name in asked
+        for name in package.depends
+        if not name.endswith("-dev")
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What was begun for a base: what was asked for, and what is being made because it is likely to be right."""
+
+    workshop: Workshop
+    plain: _Request
+    likely: _Request
     compression: Compression
     sysroot: Future[Sysroot] | None
     made: Future[Made]
@@ -155,19 +188,14 @@ class _Work:
         if self.sysroot is None:
             return self.made.result()
         needed = {name for path in programs for name in read_elf(path).needed}
-        owners = {self.sysroot.result().libraries.get(name) for name in needed} - {None}
-        there = {package.name for package in (*self.parts.base, *self.parts.packages)}
-        wanted = sorted(str(owner) for owner in owners if owner not in there)
-        if not wanted:
+        libraries = self.sysroot.result().libraries
+        request = self.plain.adding({libraries[name] for name in needed if name in libraries})
+        added = [name for name in request.order.packages if name not in self.plain.order.packages]
+        if added:
+            self.workshop.emit(Note(f"programs for {request.order.platform} need {', '.join(added)}: in the image"))
+        if request.parts.packages == self.likely.parts.packages and request.order == self.likely.order:
             return self.made.result()
-        more = [package for package in closure(self.parts.build, wanted) if package.name not in there]
-        packages = tuple(sorted((*self.parts.packages, *more), key=lambda package: package.name))
-        asked = tuple(sorted({*self.order.packages, *wanted}))
-        self.workshop.emit(Note(f"programs for {self.order.platform} need {', '.join(wanted)}: added to the image"))
-        # the compiler's packages are none of the image's
-        order = replace(self.order, packages=asked, build_packages=())
-        parts = replace(self.parts, packages=packages)
-        return self.workshop.make(order, parts, self.compression)
+        return self.workshop.make(request.order, request.parts, self.compression)
 
 
 @dataclass(frozen=True)

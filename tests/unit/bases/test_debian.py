@@ -10,6 +10,8 @@ import pytest
 
 from cargoship.bases.base import Base
 from cargoship.bases.debian import DebianBases
+from cargoship.bases.packed import Made, Workshop
+from cargoship.debian.lock import Order, Parts
 from cargoship.debian.suites import DebianSpec
 from cargoship.debian.sysroot import Sysroot
 from cargoship.errors import CargoshipError, ContentInvalid, LockOutdated, MirrorUnreachable, PackageUnresolved
@@ -260,3 +262,20 @@ def test_what_was_made_before_does_not_show(make: Make) -> None:
     assert [layer.created_by for layer in cached.layers] == ["cargoship: deb:bookworm", "cargoship: libpq5"]
     assert [layer.created_by for layer in cached.layers] == [layer.created_by for layer in fresh.layers]
     assert descriptors(cached) == descriptors(fresh)
+
+
+@pytest.mark.parametrize(("needs", "times"), [(("libpq.so.5",), 1), (("libssl.so.3",), 2), ((), 2)])
+def test_what_is_likely_to_be_needed_is_made_beside_the_compile(
+    make: Make, monkeypatch: pytest.MonkeyPatch, needs: tuple[str, ...], times: int
+) -> None:
+    made: list[tuple[str, ...]] = []
+    really = Workshop.make
+
+    def counting(self: Workshop, order: Order, parts: Parts, compression: Compression) -> Made:
+        made.append(order.packages)
+        return really(self, order, parts, compression)
+
+    monkeypatch.setattr(Workshop, "make", counting)
+    make(build=("libpq-dev",), needs=needs)
+    assert made[0] == ("libpq5",)
+    assert len(made) == times
