@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cargoship.cargo.project import load_project
 from cargoship.context import Context
+from cargoship.errors import UsageError
 from cargoship.oci.digest import Digest
 from cargoship.settings.cache import StoreKind, StoreSpec
 from cargoship.unitcache import machine
 from cargoship.unitcache.collection import Collected, Rules, collect
 from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.explain import Record, read_record
 from cargoship.unitcache.machine import Folder
 from cargoship.unitcache.opening import open_store, units_folder
 from cargoship.unitcache.store import Store
@@ -116,3 +119,16 @@ def _store(spec: StoreSpec | None, context: Context) -> Iterator[Store]:
 @contextlib.contextmanager
 def _scratch(context: Context) -> Iterator[Path]:
     yield DirectoryStore(units_folder(context)).scratch
+
+
+def last_build(path: Path, context: Context) -> Record:
+    """What the last build of the project at `path` said of its units; raises ProjectError's family, UsageError."""
+    cargo = Path(context.env.get("CARGO") or "cargo")
+    project = load_project(context.runner, cargo, path, env=context.env)
+    record = read_record(project.build_dir or project.target_dir)
+    if record is None:
+        raise UsageError(
+            "no build has left an account of its units here",
+            hint="build with cargoship build or cargoship cargo; what came from the cache as a whole leaves none",
+        )
+    return record

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.explain import cost_of, read_record
 from support.cargo_units import Change, Workshop, create, edit
-from support.programs import run
+from support.programs import REPOSITORY, run
 from support.unit_projects import SAYS, write_workspace
 
 pytestmark = pytest.mark.tools
@@ -185,3 +190,69 @@ def test_a_build_directory_that_has_some_gets_only_what_fits(cooked: Cooked, tmp
     again = workshop.build(place)
     assert again.compiled == ()
     assert sorted(entry.name.split()[0] for entry in again.restored.placed.values()) == ["app"] * 3 + ["helper"]
+
+
+def test_a_miss_is_explained_by_what_differs(cooked: Cooked, tmp_path: Path) -> None:
+    shutil.copytree(cooked.store, tmp_path / "store")
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"))
+    place = workshop.checkout(cooked.source, "place", edit("helper/src/text.txt", "hello", "bye"))
+    workshop.build(place)
+    record = read_record(place / "target")
+    assert record is not None
+    units = {unit.name.rpartition(" ")[0]: unit for unit in record.units}
+    assert units["itoa 1.0.17 lib"].state == "restored"
+    helper = units["helper 0.1.0 lib"]
+    assert helper.state == "compiled"
+    assert "the file helper/src/text.txt" in helper.because
+    app = units["app 0.1.0 bin"]
+    assert app.waits_for is not None
+    assert record.units[app.waits_for] == helper
+    ((root, (count, seconds)),) = cost_of(record).items()
+    assert record.units[root] == helper
+    assert count == 2
+    assert seconds > 0
+
+
+def test_flags_explain_a_miss_without_being_told(cooked: Cooked, tmp_path: Path) -> None:
+    shutil.copytree(cooked.store, tmp_path / "store")
+    secret = "-C metadata=hunter2"
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"), env={"RUSTFLAGS": secret})
+    place = workshop.checkout(cooked.source, "place")
+    done = workshop.build(place)
+    assert not done.restored.placed
+    record = read_record(place / "target")
+    assert record is not None
+    roots = [unit for unit in record.units if unit.because]
+    assert roots
+    assert all(unit.because == ("settings differs",) for unit in roots)
+    index = DirectoryStore(tmp_path / "store").load()
+    assert "hunter2" not in repr(index.entries)
+    assert "hunter2" not in (place / "target" / ".cargoship-units.json").read_text()
+
+
+@pytest.mark.parametrize("after", [0.02, 0.1, 0.2, 0.3, 0.45, 0.6])
+def test_a_build_that_is_killed_leaves_what_the_next_one_uses(cooked: Cooked, tmp_path: Path, after: float) -> None:
+    shutil.copytree(cooked.store, tmp_path / "store")
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"))
+    place = workshop.checkout(cooked.source, "place", LIBRARY)
+    program = (
+        "from pathlib import Path; from support.cargo_units import Workshop;"
+        "from cargoship.unitcache.directory import DirectoryStore;"
+        f"root = Path({str(tmp_path)!r});"
+        "print('ready', flush=True);"
+        "Workshop(root, DirectoryStore(root / 'store')).build(root / 'place')"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'tests'}"}
+    with subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        # the whole takes about a second: the look-up, the restore, two crates, the save
+        time.sleep(after * 2)
+        process.kill()
+    # cargo, which lives on for a moment, holds its lock on the build directory
+    again = workshop.build(place)
+    assert set(again.compiled) <= {"app bin", "helper lib"}
+    assert run(again.programs["app"]).stdout == SAYS
+    fresh = workshop.build(workshop.checkout(cooked.source, "fresh", LIBRARY))
+    assert set(fresh.compiled) <= {"app bin", "helper lib"}
+    assert run(fresh.programs["app"]).stdout == SAYS

@@ -6,6 +6,7 @@ import rich_click as click
 
 from cargoship.cli import options
 from cargoship.cli.cache_care import gc, stats, verify
+from cargoship.cli.cache_explain import explain
 from cargoship.cli.cache_move import export, import_
 
 
@@ -17,7 +18,7 @@ def cache() -> None:
     """
 
 
-for each in (stats, verify, gc, export, import_):
+for each in (stats, explain, verify, gc, export, import_):
     cache.add_command(options.panelled(each))
 
 command = cache

@@ -56,6 +56,8 @@ class Capture:
     refused: Mapping[int, str]
     inputs: Mapping[str, Digest] | None = None
     """What all of them depend on together, those too that cannot be kept; None: that cannot be told."""
+    fresh: Mapping[int, bool] = field(default_factory=dict)
+    """Whether a unit was there before cargo started."""
 
 
 def capture(
@@ -80,12 +82,14 @@ def capture(
     identities: dict[int, Digest] = {}
     units: dict[int, CapturedUnit] = {}
     refused = dict(matches.missing)
+    fresh: dict[int, bool] = {}
     together = _Together(contents, possible=not matches.missing)
     for index in graph.in_order():
         matched = matches.found.get(index)
         if matched is None:
             continue
         unit = graph.units[index]
+        fresh[index] = _was_there(build.root, matched, stamp_ns)
         files = build.files_of(matched.folder, unit.crate_types, unit.name.replace("-", "_"))
         entry = placed.get(matched.folder.fingerprint)
         if entry is not None and (build.root / files[-1]).stat().st_mtime_ns == stamp_ns:
@@ -120,7 +124,7 @@ def capture(
             place=matched.folder.fingerprint, files=tuple(files),
             seconds=_seconds(build.root, matched, files), left=False,
         )  # fmt: skip
-    return Capture(units, refused, together.done(graph))
+    return Capture(units, refused, together.done(graph), fresh)
 
 
 @dataclass
@@ -174,6 +178,12 @@ def output_of(root: Path, files: Iterable[str], folder: UnitFolder) -> Digest:
             with (root / name).open("rb") as stream:
                 sha.update(Digest.of_stream(stream)[0].hex.encode())
     return Digest(sha.hexdigest())
+
+
+def _was_there(root: Path, matched: Matched, stamp_ns: int) -> bool:
+    if isinstance(matched.message, Artifact):
+        return matched.message.fresh
+    return (root / matched.folder.said).stat().st_mtime_ns <= stamp_ns
 
 
 def _is_note(name: str, folder: UnitFolder) -> bool:

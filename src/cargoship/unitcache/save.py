@@ -13,6 +13,7 @@ from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.capture import Capture, CapturedUnit, capture
+from cargoship.unitcache.explain import account, write_record
 from cargoship.unitcache.index import Entry
 from cargoship.unitcache.pack import Pack, UnitFile, entry_at
 from cargoship.unitcache.packing import pack_writer
@@ -55,6 +56,7 @@ def save(
         lock=restored.lock, around=restored.around, contents=contents,
         placed=restored.placed, stamp_ns=restored.stamp_ns,
     )  # fmt: skip
+    write_record(contents.build_dir, account(restored, made))
     for index, why in made.refused.items():
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
     wanted = [unit for unit in made.units.values() if local or "manifest" not in unit.parts]
