@@ -68,7 +68,10 @@ def build(root: Path, allocator: str) -> Path:
     machine = platform.machine()
     env = {**os.environ, "CARGOSHIP_ALLOCATOR": allocator}
     subprocess.run(
-        ["cargoship", "build", "-q", root, "--platform", machine, "-o", f"oci:{root}/out"], env=env, check=True
+        ["cargoship", "build", "-q", root, "--platform", machine, "-o", f"oci:{root}/out"],
+        env=env,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     made = root / "target" / f"{machine}-unknown-linux-musl" / "release" / "alloc"
     return made.rename(root / allocator)

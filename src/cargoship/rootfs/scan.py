@@ -67,8 +67,8 @@ def elf_in_layer(blob: Blob, path: str) -> ElfFacts | None:
 
 
 def is_library(path: str) -> bool:
-    """Whether a file of that name may be a shared library or a loader."""
-    return _LIBRARY.search(path.rpartition("/")[2]) is not None
+    """Whether a file of that path may be a shared library or a loader; /etc/ld.so.cache is none."""
+    return not is_kept(path) and _LIBRARY.search(path.rpartition("/")[2]) is not None
 
 
 def is_kept(path: str) -> bool:

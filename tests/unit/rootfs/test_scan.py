@@ -60,6 +60,8 @@ LIBRARY = elf_file("EM_X86_64")
 SMALL = archive(
     member("./", kind=tarfile.DIRTYPE, mode=0o755),
     member("./etc/", kind=tarfile.DIRTYPE, mode=0o755),
+    # a name like a library's, and a file that is kept: read once
+    member("./etc/ld.so.cache", b"glibc-ld.so.cache1.1", mode=0o644),
     member("./etc/passwd", b"root:x:0:0::/:\n", mode=0o644),
     member("usr/lib/liba.so.1", LIBRARY, mode=0o755, uid=3, gid=4),
     member("usr/lib/not.so", b"INPUT(liba.so)"),
@@ -79,6 +81,7 @@ def test_what_a_layer_holds(packed: bool) -> None:  # noqa: FBT001 - a table
     assert facts.diff_id == str(Digest.of(SMALL))
     items = {item.path: item for item in facts.items}
     assert items["etc/passwd"].content == b"root:x:0:0::/:\n"
+    assert items["etc/ld.so.cache"].content == b"glibc-ld.so.cache1.1"
     library = items["usr/lib/liba.so.1"]
     assert library.elf is not None
     assert (library.elf.machine, library.uid, library.gid, library.mode) == ("EM_X86_64", 3, 4, 0o755)
