@@ -94,7 +94,10 @@ class Catalog:
         if len(found) == 1:
             return found[0]
         if found:
-            raise _ambiguous(f"{place}: {SCHEME}{wanted.name} can mean {len(found)} images", found)
+            raise ReferenceUnknown(
+                f"{place}: {SCHEME}{wanted.name} can mean {len(found)} images",
+                hint=f"write one of {listed(map(str, found))}",
+            )
         everything = [target for known in self._projects(place) for target in known.everything()]
         names = {target.binary for target in everything} | {target.package for target in everything}
         raise ReferenceUnknown(
@@ -151,7 +154,10 @@ class Catalog:
             return named[0]
         if not found:
             raise ReferenceUnknown(f"{place}: there is no binary in {wanted.path}", hint="an image needs a program")
-        raise _ambiguous(f"{place}: {wanted.path} has {len(found)} images, and none is called {wanted.service}", found)
+        raise ReferenceUnknown(
+            f"{place}: {wanted.path} has {len(found)} images, and none is called {wanted.service}",
+            hint=f"give the service an image instead of the build: one of {listed(map(str, found))}",
+        )
 
     def _load(self, folder: Path) -> _Known:
         if folder not in self._known:
@@ -163,7 +169,3 @@ class Catalog:
             settings, _ = load_settings(project, packages, env=context.env, overrides=selection.overrides)
             self._known[folder] = _Known(project, packages, settings)
         return self._known[folder]
-
-
-def _ambiguous(message: str, candidates: Sequence[Target]) -> ReferenceUnknown:
-    return ReferenceUnknown(message, hint=f"write one of {listed(map(str, candidates))}")

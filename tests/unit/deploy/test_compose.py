@@ -140,7 +140,7 @@ def test_the_services_name_chooses_among_binaries(tmp_path: Path) -> None:
         place.resolve(("compose.yaml", b"services:\n  web:\n    build: app\n"))
     assert caught.value.message.startswith("compose.yaml:3:5: ")
     assert caught.value.message.endswith("has 2 images, and none is called web")
-    assert caught.value.hint == "write one of cargoship://app/app, cargoship://app/app-worker"
+    assert (caught.value.hint or "").endswith("one of cargoship://app/app, cargoship://app/app-worker")
 
 
 def test_one_place_cannot_have_two_images(tmp_path: Path) -> None:
