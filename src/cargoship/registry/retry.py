@@ -17,14 +17,17 @@ class Transient(Exception):
     """A failure that may pass. `error` is what to raise when it does not; `wait_s` is what the registry asked for.
 
     `connection` says that there was no answer at all: a registry that is down is given up sooner than one that
-    asks for patience. Never seen outside `registry`.
+    asks for patience. `status` is that of the answer, if there was one. Never seen outside `registry`.
     """
 
-    def __init__(self, error: CargoshipError, *, wait_s: float | None = None, connection: bool = False) -> None:
+    def __init__(
+        self, error: CargoshipError, *, wait_s: float | None = None, connection: bool = False, status: int | None = None
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.wait_s = wait_s
         self.connection = connection
+        self.status = status
 
 
 @dataclass(frozen=True)

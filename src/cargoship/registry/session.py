@@ -193,7 +193,7 @@ class Session:
         else:
             error = RegistryRefused(f"the storage that {self.registry} redirects to refused {ask.what}: {refusal}")
         if is_transient(response.status):
-            raise Transient(error, wait_s=retry_after_s(response.headers))
+            raise Transient(error, wait_s=retry_after_s(response.headers), status=response.status)
         raise error
 
     def _pass_on(self, header: str) -> None:

@@ -22,6 +22,7 @@ _CREATED = 201
 _ACCEPTED = 202
 _NO_CONTENT = 204
 _NOT_FOUND = 404
+_SERVER_ERROR = 500
 
 
 class BlobOutcome(enum.StrEnum):
@@ -141,7 +142,8 @@ class Upload:
         except RegistryRefused:
             pass
         except Transient as failure:
-            if failure.connection:
+            # a limit that is reached, or a registry that is down, is no answer to the question
+            if failure.status != _SERVER_ERROR:
                 raise
         # some know mounts from a named repository alone
         started = self._post({})
