@@ -262,6 +262,7 @@ def _units(made: Plan, context: Context) -> Iterator[Units | None]:
     where = Workspace(made.root, made.build_dir, made.root / "Cargo.lock")
     with open_stores(made.cache, context) as store:
         units = Units(store, where, context.runner, store.scratch, context.emit)
+        units.load()
         with settled(units):
             yield units
 

@@ -12,6 +12,7 @@ import pytest
 
 from support.cargo_units import Change, create, edit
 from support.programs import RunCargoship, distribution_rust, run
+from support.registry import RunningRegistry
 from support.unit_projects import write_workspace
 
 pytestmark = pytest.mark.e2e
@@ -23,17 +24,21 @@ class Kept:
 
     project: Path
     cache: Path
+    remote: str
     printed: str
 
 
 @pytest.fixture(scope="module")
-def kept(run_cargoship: RunCargoship, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+def kept(
+    run_cargoship: RunCargoship, docker_registry: RunningRegistry, tmp_path_factory: pytest.TempPathFactory
+) -> Kept:
     folder = tmp_path_factory.mktemp("kept")
     project = write_workspace(folder / "project")
     run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=project)
-    done = run_cargoship("build", project, "-p", "app", "--cache-to", f"dir:{folder / 'cache'}")
+    remote = f"registry:{docker_registry.host}/units:cache"
+    done = run_cargoship("build", project, "-p", "app", "--cache-to", f"dir:{folder / 'cache'}", "--cache-to", remote)
     assert "Kept" in done.stderr
-    return Kept(project, folder / "cache", done.stdout)
+    return Kept(project, folder / "cache", remote, done.stdout)
 
 
 def empty_machine(kept: Kept, folder: Path, *changes: Change) -> tuple[Path, Mapping[str, str]]:
@@ -84,12 +89,27 @@ def test_a_change_is_never_passed_over(
     assert ("nothing has changed" in done.stderr) is expected
 
 
-def test_one_crate_is_compiled_after_an_edit(run_cargoship: RunCargoship, kept: Kept, tmp_path: Path) -> None:
+@pytest.mark.parametrize("far", [False, True], ids=["folder", "registry"])
+def test_one_crate_is_compiled_after_an_edit(
+    run_cargoship: RunCargoship, kept: Kept, tmp_path: Path, *, far: bool
+) -> None:
     place, _ = empty_machine(kept, tmp_path, edit("app/src/main.rs", "{MADE}", "{MADE}!"))
-    done = run_cargoship("build", place, "-p", "app", "--cache-from", f"dir:{kept.cache}")
+    own = tmp_path / "own"
+    caches = ("--cache-from", kept.remote, "--cache-to", f"dir:{own}") if far else ("--cache-from", f"dir:{kept.cache}")
+    done = run_cargoship("build", place, "-p", "app", *caches)
     assert done.stdout != kept.printed
     restored = re.search(r"Restored (\d+) of (\d+) units", done.stderr)
     assert restored is not None
     # the program, once for each platform
     assert int(restored[2]) - int(restored[1]) == 2
     assert "Compiled 2 units" in done.stderr
+    if far:
+        assert any((own / "1" / "packs").iterdir())
+
+
+def test_a_registry_that_is_not_there_is_a_warning(run_cargoship: RunCargoship, kept: Kept, tmp_path: Path) -> None:
+    place, _ = empty_machine(kept, tmp_path)
+    caches = ("--cache-from", "registry:127.0.0.1:1/units:cache", "--cache-from", f"dir:{kept.cache}")
+    done = run_cargoship("build", place, "-p", "app", *caches)
+    assert done.stdout == kept.printed
+    assert done.stderr.count("warning") == 1

@@ -7,9 +7,10 @@ a unit fits only to the very dependencies that it was compiled against.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from cargoship.cargo.unit_graph import UnitGraph, ask_unit_graph
@@ -54,20 +55,30 @@ class Restored:
         return sum(entry.unpacked for entry in self.placed.values())
 
 
-def restore(build: Build, store: Store, *, runner: Runner, emit: Emit) -> Restored:
+def restore(
+    build: Build,
+    store: Store,
+    *,
+    runner: Runner,
+    emit: Emit,
+    index: Callable[[], Index] | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> Restored:
     """Fill the build directory with what the store has of a build's units.
+
+    `index` gives what the store holds, where somebody has read it already; `ready` waits for packs on their way.
 
     Raises ToolchainError when cargo does not tell its units, OSError when the build directory cannot be written, and
     what reading the project raises: the build itself will say the same. A store that fails is a note and an empty one.
     """
     started = time.monotonic()
     with ThreadPoolExecutor(3) as beside:
-        index = beside.submit(_loaded, store, emit)
+        loaded = beside.submit(partial(_loaded, store, emit) if index is None else index)
         graph = beside.submit(ask_unit_graph, runner, build.command)
         around = look_around(build.compilers, build.root, build.command, runner=runner, env=build.env)
         known = Restored(
             graph=graph.result(),
-            index=index.result(),
+            index=loaded.result(),
             lock=read_lock(build.lock, graph.result()),
             around=with_manifests(around, graph.result()),
             contents=Contents(build.root, build.build_dir, build.env),
@@ -85,6 +96,7 @@ def restore(build: Build, store: Store, *, runner: Runner, emit: Emit) -> Restor
     placed: dict[str, Entry] = {}
     try:
         if absent:
+            ready()
             with locked(build.build_dir, map(_profile_of, absent)):
                 placed = _fetched(known, absent, store, build.build_dir, emit)
     except Busy as busy:

@@ -9,20 +9,23 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cargoship.cargo.watch import Watched
-from cargoship.errors import CargoshipError
+from cargoship.errors import CacheUnavailable, CargoshipError
 from cargoship.events import Emit, Level, Note, UnitsKept, UnitsRestored
 from cargoship.process import Command, Runner
 from cargoship.unitcache.build import Build
+from cargoship.unitcache.index import Index
 from cargoship.unitcache.local import Contents
 from cargoship.unitcache.planned import Question, find, program_in
 from cargoship.unitcache.restore import Restored, restore
 from cargoship.unitcache.save import Kept, save
 from cargoship.unitcache.store import Store
 from cargoship.unitcache.surroundings import Compilers
+from cargoship.unitcache.tiered import Tiered
 from cargoship.unitcache.unpacking import restore as unpack
 
 _TOLD_S = 0.5
@@ -52,7 +55,38 @@ class Units:
     """The key of the build as a whole."""
     restored: Restored | None = None
     kept: Kept | None = None
+    _loading: Future[Index] | None = field(default=None, repr=False)
+    _bringing: threading.Thread | None = field(default=None, repr=False)
     _saving: threading.Thread | None = field(default=None, repr=False)
+
+    def load(self) -> None:
+        """Begin to read the index, while other things are done."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="index")
+        self._loading = pool.submit(self._load)
+        pool.shutdown(wait=False)
+
+    def _load(self) -> Index:
+        try:
+            return self.store.load()
+        except CacheUnavailable as error:
+            self.emit(Note(f"the unit cache {self.store.name} cannot be read: {error.message}", Level.WARNING))
+            return Index()
+
+    @property
+    def _index(self) -> Index:
+        if self._loading is None:
+            self.load()
+        return Index() if self._loading is None else self._loading.result()
+
+    def _bring(self, index: Index, question: Question) -> None:
+        """Fetch what the last build of this kind needed: most of it will be needed again."""
+        plan = index.plans.get(question.key)
+        if plan is None or not isinstance(self.store, Tiered):
+            return
+        wanted = [index.entries[key] for key in plan.units if key in index.entries]
+        wanted = [entry for entry in wanted if not (self.workspace.build_dir / entry.place).is_dir()]
+        self._bringing = threading.Thread(target=self.store.bring, args=(index, wanted), name="bring", daemon=True)
+        self._bringing.start()
 
     def recall(self, question: Question, env: Mapping[str, str], wanted: Sequence[str], into: Path) -> dict[str, Path]:
         """The programs of a build that was made before, with everything as it is now; none, if there was no such build.
@@ -61,8 +95,10 @@ class Units:
         """
         self.question = question
         contents = Contents(self.workspace.root, self.workspace.build_dir, env)
-        index = self.store.load()
+        index = self._index
         entries = find(index, question, contents, wanted)
+        if entries is None:
+            self._bring(index, question)
         found: dict[str, Path] = {}
         for number, (name, entry) in enumerate((entries or {}).items()):
             folder = into / str(number)
@@ -78,7 +114,10 @@ class Units:
         where = self.workspace
         build = Build(command, env, where.root, where.build_dir, where.lock, compilers)
         try:
-            self.restored = restore(build, self.store, runner=self.runner, emit=self.emit)
+            self.restored = restore(
+                build, self.store,
+                index=lambda: self._index, ready=self._brought, runner=self.runner, emit=self.emit,
+            )  # fmt: skip
         except (CargoshipError, OSError) as error:
             # where cargo cannot tell its units it cannot compile them either, and will say so
             self.emit(Note(f"the unit cache is not used: {error}", Level.VERBOSE))
@@ -87,6 +126,10 @@ class Units:
         total, hits = len(found.graph.units), len(found.resolution.hits)
         spared = sum(entry.seconds for entry in found.placed.values())
         self.emit(UnitsRestored(len(found.placed), hits, total, found.size, found.seconds, spared))
+
+    def _brought(self) -> None:
+        if self._bringing is not None:
+            self._bringing.join()
 
     def keep(self, done: Watched) -> None:
         """Begin to keep what was compiled; what a failed build has compiled too."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from cargoship.unitcache.index import Entry, Index
 from cargoship.unitcache.pack import Pack
 from cargoship.unitcache.store import LocalStore, Saved, Source, Store
 
+_JOBS = 4
 _WHOLE_BYTES = 64 << 20
 """A pack up to this size may be held in memory as a whole, one for each thread."""
 
@@ -79,6 +81,20 @@ class Tiered:
         with contextlib.ExitStack() as opened:
             yield self._open(opened, pack, size, wanted)
 
+    def bring(self, index: Index, wanted: Iterable[Entry]) -> None:
+        """Read packs from afar, before it is certain that they are needed; `open_pack` finds them then. Never fails."""
+        packs: dict[Digest, list[Entry]] = {}
+        for entry in wanted:
+            if entry.pack in index.packs and not self.pack_path(entry.pack).exists():
+                packs.setdefault(entry.pack, []).append(entry)
+
+        def read(pack: Digest) -> None:
+            with contextlib.suppress(CacheUnavailable), contextlib.ExitStack() as opened:
+                self._open(opened, pack, index.packs[pack].size, packs[pack])
+
+        with ThreadPoolExecutor(_JOBS, thread_name_prefix="bring") as pool:
+            list(pool.map(read, packs))
+
     def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
         """See Store. What counts is the local folder; without one that can be written, the first remote store."""
         saved: list[Saved] = []
@@ -123,6 +139,11 @@ class Tiered:
     def _open(self, opened: contextlib.ExitStack, pack: Digest, size: int, wanted: Sequence[Entry]) -> Source:
         failure = CacheUnavailable(f"no cache has the pack sha256:{pack.short}")
         keep = self.local.writable and size <= _WHOLE_BYTES and sum(entry.length for entry in wanted) * 2 > size
+        with self.shared.lock:
+            brought = next((each for each in self.shared.brought if each.digest == pack), None)
+        if brought is not None:
+            with contextlib.suppress(OSError):
+                return _Whole(brought.path.read_bytes())
         for store in self._all:
             index = self.shared.indexes.get(store.name)
             if index is not None and pack not in index.packs:
