@@ -38,7 +38,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 sys.path[:0] = [str(REPOSITORY / "tests"), str(Path(__file__).parent)]
 
-from dockerfiles_chart import chart, table  # noqa: E402 - needs the path above
+from dockerfiles_chart import chart, replaced, report  # noqa: E402 - needs the path above
 
 from support.buildx import EngineInContainer, engine_in_container  # noqa: E402
 from support.programs import distribution_rust  # noqa: E402
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--changes", default=",".join(CHANGES))
     parser.add_argument("--json", type=Path, default=REPOSITORY / "bench" / "dockerfiles.json")
     parser.add_argument("--svg", type=Path, default=REPOSITORY / "docs" / "images" / "dockerfiles.svg")
+    parser.add_argument("--page", type=Path, help="put the table into this page, docs/benchmarks.md")
     parser.add_argument("--engine", metavar="NAME", help="keep the engine's container, with the images to stand on")
     parser.add_argument("--again", action="store_true", help="measure also what the JSON file has")
     options = parser.parse_args()
@@ -84,7 +85,9 @@ def main() -> None:
                 done[change] = round(seconds, 1)
                 print(f"{way:11} {change:11} {seconds:8.1f} s", flush=True)
                 options.json.write_text(json.dumps(record, indent=2) + "\n")
-    print(table(record["seconds"], WAYS, CHANGES))
+    print(report(record, WAYS, CHANGES))
+    if options.page is not None:
+        options.page.write_text(replaced(options.page.read_text(), report(record, WAYS, CHANGES)))
     options.svg.parent.mkdir(parents=True, exist_ok=True)
     options.svg.write_text(chart(record["seconds"], WAYS, CHANGES, title=f"{record['project']}, {PLATFORMS}"))
 

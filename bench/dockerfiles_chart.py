@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from xml.sax.saxutils import escape
 
 Seconds = Mapping[str, Mapping[str, float]]
@@ -30,6 +31,25 @@ def table(seconds: Seconds, ways: Sequence[str], changes: Sequence[str]) -> str:
             cells.append(f"{mine:.1f} s" + (f" ({', '.join(ratios)})" if ratios else ""))
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+BEGIN, END = "<!-- of bench/dockerfiles.json -->", "<!-- so far -->"
+
+
+def report(record: Mapping[str, Any], ways: Sequence[str], changes: Sequence[str]) -> str:
+    """Where and when it was measured, and the table."""
+    where = (
+        f"{record['project']} ({record['packages']} packages beside its own) on {record['machine']}, {record['rust']}, "
+        f"Docker {record['engine']}, {record['date']}; load of the machine before the run: {record['load'][0]}."
+    )
+    return f"{where}\n\n{table(record['seconds'], ways, changes)}"
+
+
+def replaced(page: str, text: str) -> str:
+    """The page with the text between its two marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
 def chart(seconds: Seconds, ways: Sequence[str], changes: Sequence[str], *, title: str) -> str:

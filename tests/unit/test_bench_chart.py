@@ -38,6 +38,21 @@ def test_the_table_has_ratios_to_both(drawn: ModuleType) -> None:
     ]
 
 
+def test_the_page_says_where_it_was_measured(drawn: ModuleType) -> None:
+    record = {
+        "project": "web", "packages": 99, "machine": "2 cores of X, 8 GiB", "rust": "rustc 1.96.0", "engine": "26.1",
+        "date": "2026-01-31", "load": [0.5, 1, 1], "seconds": SECONDS,
+    }  # fmt: skip
+    text = drawn.report(record, WAYS, CHANGES)
+    assert text.startswith(
+        "web (99 packages beside its own) on 2 cores of X, 8 GiB, rustc 1.96.0, Docker 26.1, 2026-01-31"
+    )
+    page = f"# Title\n\n{drawn.BEGIN}\nold\n{drawn.END}\n\nmore\n"
+    once = drawn.replaced(page, text)
+    assert once == f"# Title\n\n{drawn.BEGIN}\n{text}\n{drawn.END}\n\nmore\n"
+    assert drawn.replaced(once, text) == once
+
+
 def test_the_chart_is_whole_and_to_scale(drawn: ModuleType) -> None:
     text = drawn.chart(SECONDS, WAYS, CHANGES, title="a & b")
     root = ET.fromstring(text)  # noqa: S314 - our own
