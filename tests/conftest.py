@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,11 @@ from support.registry import RunningRegistry, running_registry
 # How long an example takes is the machine's affair: a busy one must not fail a test.
 settings.register_profile("cargoship", deadline=None)
 settings.load_profile("cargoship")
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and children inherit that: tests that send it
+# would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -96,5 +96,5 @@ def test_an_interrupt_ends_uploads_that_hang(registry: InMemoryRegistry, tmp_pat
     assert (process.returncode, stdout) == (130, "")
     assert stderr.endswith("error: interrupted\n")
     assert "Traceback" not in stderr
-    assert took_s < 5.0
+    assert took_s < 20.0, "the hanging upload takes 60"
     assert not list((tmp_path / "app" / "target" / "cargoship" / "blobs" / "tmp").iterdir())
