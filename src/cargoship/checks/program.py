@@ -29,11 +29,13 @@ class Place:
 
     @property
     def row(self) -> Row | None:
-        """Its row of the table; None for a platform that images have and this table does not."""
+        """Its row of the table, whatever the variant; None for a platform that images have and this table does not."""
         try:
             return row(self.platform)
         except PlatformUnknown:
-            return None
+            # arm/v6, amd64/v3: the machine of a program is that of its kin
+            kin = (self.platform.os, self.platform.architecture)
+            return next((each for each in TABLE if (each.platform.os, each.platform.architecture) == kin), None)
 
 
 def check_machine(facts: ElfFacts, name: str, platform: Platform) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from cargoship.checks.image import check_image
 from cargoship.errors import CannotStart
 from cargoship.events import Level, Note
 from cargoship.oci.config import ImageConfig
+from cargoship.oci.platform import Platform
 from cargoship.oci.tar import Entry
 from cargoship.platforms import row
 from cargoship.rootfs.item import Item
@@ -151,6 +152,20 @@ def test_all_errors_are_told_at_once_and_warnings_go_on() -> None:
         refuse(
             [error(Code.USER_UNKNOWN, f"it ({each}) cannot") for each in ("linux/amd64", "linux/arm64")], events.append
         )
+
+
+@pytest.mark.parametrize(
+    ("platform", "of", "codes"),
+    [
+        (Platform("linux", "arm", "v6"), "linux/arm/v7", []),
+        (Platform("linux", "arm", "v6"), "linux/arm64", ["wrong-machine"]),
+        (Platform("linux", "amd64", "v3"), "linux/amd64", []),
+        (Platform("linux", "mips64le"), "linux/amd64", ["not-checked"]),
+    ],
+)
+def test_platforms_beside_the_table(platform: Platform, of: str, codes: list[str]) -> None:
+    found = check_image(root(elf("app/app", facts(of))), ImageConfig(entrypoint=("/app/app",)), platform)
+    assert [each.code.value for each in found] == codes
 
 
 def test_an_image_with_nothing_to_start_is_a_base() -> None:
