@@ -148,12 +148,14 @@ class _Case:
         dynamic = any(not each.is_static for each in facts.values())
         needed = dynamic or _is_built_in(self.base)
         root: RootFs | None = view_of(layers, book, entries) if needed else known_view_of(layers, book, entries)
+        if root is None:
+            return
         place = Place(self.platform, config.env)
-        for name in facts if root is not None else ():
-            found = root.find(f"{BIN_DIR}/{name}") if root is not None else None
-            if root is not None and found is not None:
+        for name, each in facts.items():
+            found = root.find(f"{BIN_DIR}/{name}")
+            if found is not None:
                 yield from map(self._with_package, check_program(found, root, place))
-                yield from check_certificates(facts[name], found.path, root, place)
+                yield from check_certificates(each, found.path, root, place)
 
     def _with_package(self, finding: Finding) -> Finding:
         """Say which package has the library that is missing, where the base knows packages."""
