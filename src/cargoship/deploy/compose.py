@@ -101,6 +101,9 @@ def _replaced(key: Node, page: Page, wanted: Folder, table: Node) -> Spot:
 def _filled(image: Node, page: Page, wanted: Folder) -> Spot:
     """The whole of a service's image, in its own kind of quotes; an anchor before it stays."""
     written = page.text[image.start : image.end].rstrip()
+    if not written:
+        # `image:` with nothing behind it
+        return Spot(page.place(image.start), wanted, image.start, image.start, before=' "', after='"')
     end = image.start + len(written)
     start = end - len(written.rsplit(maxsplit=1)[-1])
     quote = image.style if image.style in {"'", '"'} else ""

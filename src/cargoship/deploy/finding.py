@@ -73,6 +73,11 @@ def _rewritten(value: str, start: int, end: int, place: Place) -> Spot:
         raise DocumentInvalid(f"{place}: escapes hide the references in this text", hint="write them without escapes")
     written = match[0].rstrip(_PUNCTUATION)
     named, part = parse_reference(written, place)
-    before = json.dumps(value[: match.start()], ensure_ascii=False)[:-1]
-    after = json.dumps(value[match.start() + len(written) :], ensure_ascii=False)[1:]
+    before = _quoted(value[: match.start()])[:-1]
+    after = _quoted(value[match.start() + len(written) :])[1:]
     return Spot(place, named, start, end, part, before, after)
+
+
+def _quoted(text: str) -> str:
+    """In double quotes; halves of surrogate pairs, which only JSON's escapes can write, as such escapes."""
+    return json.dumps(text, ensure_ascii=any("\ud800" <= character <= "\udfff" for character in text))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from cargoship.deploy.documents import Format
+from cargoship.errors import CargoshipError
 from support.deploying import Workplace
 
 HARD: dict[str, str] = {
@@ -155,6 +156,8 @@ def test_escapes_that_hide_a_reference_are_seen_through(place: Workplace) -> Non
     (document,) = place.resolve(("a.yaml", source.encode())).documents
     reference = place.reference("app")
     assert document.data.decode() == f'a: &x "{reference}" # stays\nb: "run {reference}\\tü"\n'
+    (document,) = place.resolve(("a.json", b'["\\ud800 cargoship:\\/\\/app"]')).documents
+    assert document.data.decode() == f'["\\ud800 {reference}"]'
     (document,) = place.resolve(("a.json", b'{"a": "cargoship:\\/\\/app x\\n", "b":1}')).documents
     assert document.data.decode() == f'{{"a": "{reference} x\\n", "b":1}}'
 
@@ -192,3 +195,31 @@ def test_whatever_another_program_writes(
                 return value
 
     assert yaml.safe_load(document.data) == replaced(value)
+
+
+PIECES = (
+    "\n", "\r\n", " ", ":", "- ", "#", "'", '"', "[", "]", "{", "}", ",", "&a ", "*a", "!x ", "|", "\t", "\\", "%",
+    "---\n", "build: app\n", "? ", "<<: ", "cargoship://app", "services: ", "image: ",
+)  # fmt: skip
+CUTS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 6), st.sampled_from(PIECES)), min_size=1, max_size=4)
+
+
+@given(
+    text=st.sampled_from([*HARD.values(), *JSON_TEXTS.values()]),
+    cuts=CUTS,
+    name=st.sampled_from(["a.yaml", "a.json", "a.txt"]),
+)
+def test_damaged_documents_are_resolved_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, text: str, cuts: list[tuple[int, int, str]], name: str
+) -> None:
+    place = Workplace(tmp_path_factory.getbasetemp() / "workplace", {"app": ["app"]})
+    text = text.replace("@@", "cargoship://app")
+    for start, length, piece in cuts:
+        text = text[:start] + piece + text[start + length :]
+    try:
+        (document,) = place.resolve((name, text.encode())).documents
+    except CargoshipError as error:
+        assert error.message.startswith(name)  # noqa: PT017 - either outcome is right
+    else:
+        made = document.data.decode()
+        assert "team/app" in made or "sha256:" in made or not place.builder.built

@@ -37,6 +37,10 @@ CASES: dict[str, tuple[str, str]] = {
         "services:\n  app:\n    build: app\n    image: >-\n      old\n\n    tty: true\n",
         "services:\n  app:\n    x-build: app\n    image: >-\n      %R\n\n    tty: true\n",
     ),
+    "with an image that is empty": (
+        "services:\n  app:\n    image:  # kept\n    build: app\n",
+        'services:\n  app:\n    image: "%R"  # kept\n    x-build: app\n',
+    ),
     "in braces": (
         "services: {app: {build: app, tty: true}, b: {image: x}}\n",
         'services: {app: {image: "%R", x-build: app, tty: true}, b: {image: x}}\n',
