@@ -21,6 +21,8 @@ _LOADERS = {
     "s390x": "/lib/ld64.so.1",
 }
 _LIBC = "libc.so.6"
+# Releases that gave libc.so.6 no symbol version of its own: it looks like that of the one before (glibc, *.abilist).
+_SILENT = frozenset({(2, 19), (2, 20), (2, 21), (2, 31)})
 
 
 def check_glibc(root: RootFs, place: Place, floor: tuple[int, int] | None, *, base: str) -> Iterator[Finding]:
@@ -38,13 +40,20 @@ def check_glibc(root: RootFs, place: Place, floor: tuple[int, int] | None, *, ba
         )
         return
     has = glibc_of(root, place, path, facts)
-    if has is not None and floor is not None and has < floor:
+    if has is not None and floor is not None and has < _told(floor):
         yield error(
             Code.VERSION_MISSING,
             f"the base {base!r} ({place.platform}) has glibc {has[0]}.{has[1]}, and programs are to be linked for "
             f"{floor[0]}.{floor[1]}",
             f"use --libc gnu:{has[0]}.{has[1]}, or choose a newer base",
         )
+
+
+def _told(version: tuple[int, int]) -> tuple[int, int]:
+    """What a C library of that version says of itself."""
+    while version in _SILENT:
+        version = (version[0], version[1] - 1)
+    return version
 
 
 def glibc_of(root: RootFs, place: Place, path: str, facts: ElfFacts) -> tuple[int, int] | None:

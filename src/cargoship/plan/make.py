@@ -13,13 +13,13 @@ from cargoship.cargo.features import check_features, split_features
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Package, Project
 from cargoship.cargo.suggest import listed
-from cargoship.debian.suites import RELEASES
 from cargoship.errors import PlatformUnknown, TreeNotClean, UsageError
 from cargoship.events import Level, Note
 from cargoship.plan.choose import FeatureChoice, Group, choose_groups
 from cargoship.plan.describe import describe, placeholders, reference, rfc3339
 from cargoship.plan.model import ImagePlan, OutputKind, Plan, Selection
-from cargoship.platforms import Libc, LibcFamily, row
+from cargoship.plan.packages import check_packages, libc_of
+from cargoship.platforms import LibcFamily, row
 from cargoship.settings.model import Settings
 
 _Value = TypeVar("_Value", bound=Hashable)
@@ -72,7 +72,7 @@ def make_plan(
         project=project.said,
         images=images,
         platforms=first.platforms,
-        libc=_libc(first),
+        libc=libc_of(first),
         allocator=first.allocator,
         cargo=_cargo(project, images, first, features, default_features=default_features, selection=selection),
         epoch=epoch,
@@ -91,7 +91,7 @@ def make_plan(
             f'allocator = "{plan.allocator}" is for static musl programs, and libc is {plan.libc}',
             hint="leave it out: glibc's own allocator is fast with threads",
         )
-    _check_packages(images)
+    check_packages(images)
     return plan
 
 
@@ -245,31 +245,6 @@ def _check_floor(plan: Plan) -> None:
                 f"programs for {platform} cannot start on glibc {floor[0]}.{floor[1]}",
                 hint=f"the lowest for this platform is gnu:{lowest[0]}.{lowest[1]}",
             )
-
-
-def _check_packages(images: Sequence[ImagePlan]) -> None:
-    for image in images:
-        settings = image.settings
-        name = "packages" if settings.packages else "build-packages"
-        if (settings.packages or settings.build_packages) and settings.debian is None:
-            releases = " or ".join(f'"deb:{each.codename}"' for each in RELEASES[1:])
-            raise UsageError(
-                f"{image.name} has {name}, which need a base of Debian packages, but its base is {settings.base!r}",
-                hint=f"write base = {releases}; an image in a registry cannot be added to",
-            )
-        if settings.build_packages and settings.libc.family is not LibcFamily.GNU:
-            raise UsageError(
-                f"{image.name} has build-packages, whose libraries are linked with glibc, but its libc is musl",
-                hint='write libc = "gnu"; static programs take libraries that crates compile themselves',
-            )
-
-
-def _libc(settings: Settings) -> Libc:
-    """The C library; libraries of a release need that release's glibc anyway, and the linker may know of it."""
-    debian = settings.debian
-    if settings.build_packages and debian is not None and settings.libc == Libc(LibcFamily.GNU):
-        return Libc(LibcFamily.GNU, debian.release.glibc)
-    return settings.libc
 
 
 def _cargo(

@@ -245,6 +245,7 @@ OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARC
         (ONE.flags(**{"build-packages": "x-dev", "base": "deb:bookworm"}), UsageError, "its libc is musl", '"gnu"'),
         (with_settings(TWO, api={"libc": "gnu", "base": "deb:bookworm", "build-packages": ["x-dev"]},
                        work={"libc": "gnu", "base": "deb:bookworm"}), UsageError, "different build-packages", ""),
+        (ONE.flags(base="deb:bookworm", libc="gnu:2.37"), UsageError, "has glibc 2.36, and programs", '"gnu:2.36"'),
         (ONE.asked(jobs=0), UsageError, "0 jobs", ""),
         (with_settings(TWO, api={"libc": "gnu"}), UsageError, "different libc", "--package"),
         (with_settings(TWO, api={"allocator": "mimalloc"}), UsageError, "different allocator", "--package"),
