@@ -26,9 +26,9 @@ def noise(name: str, size: int) -> bytes:
 def unit_files(name: str, size: int = 1000) -> Content:
     """What cargo would leave of a library."""
     return {
-        f"release/.fingerprint/{name}-0123/lib-{name}": b"0123456789abcdef",
-        f"release/deps/lib{name}-0123.rlib": noise(name, size),
-        f"release/deps/lib{name}-0123.rmeta": noise(name, size // 2),
+        f"release/.fingerprint/{name}-0123456789abcdef/lib-{name}": b"0123456789abcdef",
+        f"release/deps/lib{name}-0123456789abcdef.rlib": noise(name, size),
+        f"release/deps/lib{name}-0123456789abcdef.rmeta": noise(name, size // 2),
     }
 
 

@@ -1,27 +1,35 @@
-"""Putting one unit's files into a build directory: staged first, and then renamed into their places.
+"""Putting one unit's files into a build directory, with few operations of the file system and nothing half done.
 
-Nothing outside of the directory can be reached: rows were checked (`frame`), and no file is put into a folder that is
-a link. A process that is killed leaves files in the staging folder, or a unit without its fingerprint, which is placed
-last: cargo compiles such a unit again.
+What has a folder of its own (a fingerprint, what a build script made) is written into a staging folder, which is then
+renamed; what lies among other units' files is written straight into its place. The fingerprint comes last: a process
+that is killed leaves units without one, and cargo compiles these again.
+
+Nothing outside of the directory can be reached: rows were checked (`frame`), no file is put into a folder that is a
+link, and none is opened through one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
 import secrets
 import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cargoship.errors import ContentInvalid
-from cargoship.unitcache.frame import STAGING, Kind, Row, parents
+from cargoship.unitcache.frame import CONTENT, STAGING, Kind, Row, parents
+from cargoship.unitcache.owning import is_fingerprint, last_fingerprint, own_folder
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 # A folder that was not written to for so long has lost its process.
 _ABANDONED_NS = 3600 * 1_000_000_000
+_TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 
 Read = Callable[[int], Iterator[bytes | memoryview]]
 """The next so many bytes of a unit, in pieces."""
@@ -37,37 +45,26 @@ class Site:
         self._keep = keep
         self._folders: dict[str, None] = {"": None}
         self._lock = threading.Lock()
+        self._numbers = itertools.count()
 
     def place(self, rows: Sequence[Row], read: Read) -> int:
         """Put a unit into its places; how many bytes that were. Raises ContentInvalid, OSError, and what `read` raises.
 
-        Nothing is in its place before all was read.
+        After an error nothing of it is there, but for files that were there before and have been replaced.
         """
-        own = self._staging / secrets.token_hex(8)
-        own.mkdir()
+        unit = _Unit()
         try:
-            staged = []
-            for number, row in enumerate(rows):
-                if row.kind in {Kind.FILE, Kind.PROGRAM}:
-                    staged.append((row, self._write(own / str(number), row, read)))
-            for number, row in enumerate(rows):
-                if row.kind is Kind.LINK:
-                    path = own / str(number)
-                    path.symlink_to(row.target)
-                    os.utime(path, ns=self._times, follow_symlinks=False)
-                    staged.append((row, path))
-            for row in rows:
-                self._ensure(row.path if row.kind is Kind.FOLDER else row.path.rpartition("/")[0])
-            places = {row.path: path for row, path in staged}
-            for row in rows:
-                if row.kind is Kind.SAME:
-                    twin = own / f"same-{len(places)}"
-                    twin.hardlink_to(places[row.target])
-                    places[row.path] = twin
-            for name in sorted(places, key=_last_fingerprint):
-                self._move(places[name], name)
-        finally:
-            shutil.rmtree(own, ignore_errors=True)
+            self._write_all(unit, rows, read)
+            for path in sorted(unit.late, key=last_fingerprint):
+                self._move(unit.late[path], path)
+            for path in sorted(unit.own, key=last_fingerprint):
+                self._move_folder(unit.own[path], path)
+        except BaseException:
+            for made in unit.made:
+                made.unlink(missing_ok=True)
+            for staged in (*unit.own.values(), *unit.late.values()):
+                _remove(staged)
+            raise
         return sum(row.size for row in rows)
 
     def stamp_folders(self) -> None:
@@ -77,8 +74,32 @@ class Site:
                 with contextlib.suppress(OSError):
                     os.utime(self._root / path, ns=self._times, follow_symlinks=False)
 
-    def _write(self, path: Path, row: Row, read: Read) -> Path:
-        descriptor = os.open(path, _FLAGS, 0o777 if row.kind is Kind.PROGRAM else 0o666)
+    def _write_all(self, unit: _Unit, rows: Sequence[Row], read: Read) -> None:
+        for row in rows:
+            if row.kind in CONTENT:
+                self._write(unit, row, read)
+        for row in rows:
+            if row.kind is Kind.FOLDER:
+                self._folder(unit, row.path)
+            elif row.kind is Kind.LINK:
+                self._link(unit, row)
+            elif row.kind is Kind.SAME:
+                self._join(unit, row)
+
+    def _write(self, unit: _Unit, row: Row, read: Read) -> None:
+        place = self._prepared(unit, row.path)
+        mode = 0o777 if row.kind is Kind.PROGRAM else 0o666
+        try:
+            descriptor = os.open(place, _FLAGS, mode)
+        except FileExistsError:
+            if self._keep and stat.S_ISREG(place.lstat().st_mode):
+                unit.where[row.path] = place
+                for _ in read(row.size):
+                    pass
+                return
+            place = self._staged(unit, row.path)
+            descriptor = os.open(place, _FLAGS, mode)
+        unit.wrote(row.path, place)
         try:
             for piece in read(row.size):
                 view = memoryview(piece)
@@ -87,16 +108,91 @@ class Site:
             os.utime(descriptor, ns=self._times)
         finally:
             os.close(descriptor)
-        return path
+
+    def _link(self, unit: _Unit, row: Row) -> None:
+        place = self._prepared(unit, row.path)
+        if os.path.lexists(place):
+            place = self._staged(unit, row.path)
+        place.symlink_to(row.target)
+        unit.wrote(row.path, place)
+        os.utime(place, ns=self._times, follow_symlinks=False)
+
+    def _join(self, unit: _Unit, row: Row) -> None:
+        place = self._prepared(unit, row.path)
+        if os.path.lexists(place):
+            place = self._staged(unit, row.path)
+        place.hardlink_to(unit.where[row.target])
+        unit.wrote(row.path, place)
+
+    def _folder(self, unit: _Unit, path: str) -> None:
+        root = own_folder(path + "/")
+        if root is None:
+            self._ensure(path)
+        else:
+            (self._own(unit, root) / path[len(root) + 1 :]).mkdir(parents=True, exist_ok=True)
+
+    def _prepared(self, unit: _Unit, path: str) -> Path:
+        """Where a file is written: its folder exists, and is a real one."""
+        root = own_folder(path)
+        if root is not None:
+            place = self._own(unit, root) / path[len(root) + 1 :]
+            if place.parent not in unit.folders:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                unit.folders.add(place.parent)
+            return place
+        self._ensure(path.rpartition("/")[0])
+        # seen only when all else is in its place
+        return self._staged(unit, path) if is_fingerprint(path) else self._root / path
+
+    def _own(self, unit: _Unit, root: str) -> Path:
+        staged = unit.own.get(root)
+        if staged is None:
+            staged = unit.own[root] = self._new()
+            staged.mkdir()
+        return staged
+
+    def _staged(self, unit: _Unit, path: str) -> Path:
+        return unit.late.setdefault(path, self._new())
+
+    def _new(self) -> Path:
+        return self._staging / str(next(self._numbers))
 
     def _move(self, staged: Path, path: str) -> None:
         place = self._root / path
         if self._keep and place.is_file():
+            staged.unlink()
             return
         staged.replace(place)
 
+    def _move_folder(self, staged: Path, path: str) -> None:
+        """A unit's own folder as a whole, or its files one by one where there is such a folder already."""
+        self._ensure(path.rpartition("/")[0])
+        inner = [folder for folder, _, _ in os.walk(staged)]
+        try:
+            staged.rename(self._root / path)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            self._merge_folder(staged, path)
+            return
+        names = [os.path.relpath(folder, staged) for folder in inner]
+        with self._lock:
+            self._folders |= {path if name == "." else f"{path}/{name}": None for name in names}
+
+    def _merge_folder(self, staged: Path, path: str) -> None:
+        for folder, _, files in os.walk(staged):
+            inside = path + folder.removeprefix(str(staged))
+            self._ensure(inside)
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208 - a walk gives text
+                found = Path(folder, name)
+                if name in files or found.is_symlink():
+                    self._move(found, f"{inside}/{name}")
+        _remove(staged)
+
     def _ensure(self, path: str) -> None:
         """Make a folder, and those that it is in; raises ContentInvalid where a link or a file stands in the way."""
+        if path in self._folders:
+            return
         for folder in (*reversed(tuple(parents(path))), path):
             if folder in self._folders:
                 continue
@@ -109,9 +205,32 @@ class Site:
                 self._folders[folder] = None
 
 
-def _last_fingerprint(path: str) -> tuple[bool, str]:
-    names = path.split("/")
-    return ".fingerprint" in names or "fingerprint" in names, path
+@dataclass
+class _Unit:
+    """What was written for one unit so far."""
+
+    where: dict[str, Path] = field(default_factory=dict)
+    """Each of its files, by its path in the build directory, and where it is now."""
+    own: dict[str, Path] = field(default_factory=dict)
+    """Its own folders, and where they are staged."""
+    late: dict[str, Path] = field(default_factory=dict)
+    """Files that take somebody's place, and where they are staged."""
+    made: list[Path] = field(default_factory=list)
+    """Files that were written straight into their places."""
+    folders: set[Path] = field(default_factory=set)
+
+    def wrote(self, path: str, place: Path) -> None:
+        """Note a file that exists now."""
+        self.where[path] = place
+        if own_folder(path) is None and path not in self.late:
+            self.made.append(place)
+
+
+def _remove(staged: Path) -> None:
+    if staged.is_dir() and not staged.is_symlink():
+        shutil.rmtree(staged, ignore_errors=True)
+    else:
+        staged.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -123,7 +242,7 @@ def site(root: Path, *, stamp_ns: int, keep: bool) -> Iterator[Site]:
     folder = root / STAGING
     folder.mkdir(parents=True, exist_ok=True)
     if not stat.S_ISDIR(folder.lstat().st_mode):
-        raise NotADirectoryError(20, "no folder", str(folder))
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     staging = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
     staging.mkdir()
     _sweep(folder, staging.stat().st_mtime_ns)

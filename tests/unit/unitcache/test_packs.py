@@ -132,16 +132,34 @@ def test_what_is_there_may_stay(tmp_path: Path) -> None:
 def test_the_fingerprint_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packs = packed(tmp_path / "scratch", {"serde": unit_files("serde")})
     store, index = saved(tmp_path, packs, ["serde"])
-    moved: list[str] = []
-    replace_file = Path.replace
+    seen: list[set[str]] = []
+    rename = Path.rename
 
     def note(path: Path, target: Path) -> Path:
-        moved.append(target.name)
-        return replace_file(path, target)
+        seen.append({file for file in tree(tmp_path / "target") if not file.startswith(STAGING)})
+        return rename(path, target)
 
-    monkeypatch.setattr(Path, "replace", note)
+    monkeypatch.setattr(Path, "rename", note)
     put_back(store, index, tmp_path / "target")
-    assert moved[-1] == "lib-serde"
+    assert seen == [{path for path in unit_files("serde") if "/deps/" in path}]
+
+
+@pytest.mark.parametrize("folder", ["release/build/z-0123456789abcdef", "build/z/0123456789abcdef"], ids=["v1", "v2"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_folder_that_is_there_already_is_filled(tmp_path: Path, folder: str, keep: bool) -> None:  # noqa: FBT001
+    files = {f"{folder}/out/a": b"a", f"{folder}/out/deep/b": b"b", f"{folder}/fingerprint/x": b"x"}
+    store, index = saved(tmp_path, packed(tmp_path / "scratch", {"z": files}), ["z"])
+    target = tmp_path / "target"
+    (target / folder / "out/deep").mkdir(parents=True)
+    (target / folder / "out/deep/b").write_bytes(b"mine")
+    (target / folder / "out/other").write_bytes(b"mine too")
+
+    assert not put_back(store, index, target, keep=keep).failed
+
+    left = tree(target)
+    assert left.pop(f"{folder}/out/other") == b"mine too"
+    assert left == {**files, f"{folder}/out/deep/b": b"mine" if keep else b"b"}
+    assert not (target / STAGING).exists()
 
 
 HOSTILE = {
