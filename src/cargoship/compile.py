@@ -119,7 +119,7 @@ def recall(
         )  # fmt: skip
         names = {program_name(triple, *each): (triple, *each) for triple in triples for each in programs}
         found = units.recall(question, env, tuple(names), into)
-    except (CargoshipError, OSError) as error:
+    except (CargoshipError, OSError, ValueError) as error:
         emit(Note(f"this build is not looked for in the unit cache: {error}", Level.VERBOSE))
         return ()
     if found:

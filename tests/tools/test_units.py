@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,12 +17,13 @@ import pytest
 from cargoship.unitcache.directory import DirectoryStore
 from cargoship.unitcache.explain import cost_of, read_record
 from support.cargo_units import Change, Workshop, create, edit
-from support.programs import REPOSITORY, run
+from support.programs import REPOSITORY, distribution_rust, run
 from support.unit_projects import SAYS, write_workspace
 
 pytestmark = pytest.mark.tools
 
 APP = ("app bin",)
+ENV = distribution_rust()
 
 
 @dataclass(frozen=True)
@@ -256,3 +258,24 @@ def test_a_build_that_is_killed_leaves_what_the_next_one_uses(cooked: Cooked, tm
     fresh = workshop.build(workshop.checkout(cooked.source, "fresh", LIBRARY))
     assert set(fresh.compiled) <= {"app bin", "helper lib"}
     assert run(fresh.programs["app"]).stdout == SAYS
+
+
+def test_vendored_sources_are_not_taken_for_those_of_the_registry(cooked: Cooked, tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"))
+    source = workshop.checkout(cooked.source, "source")
+    configuration = run(ENV.get("CARGO", "cargo"), "vendor", "vendor", cwd=source).stdout
+    create(".cargo/config.toml", configuration)(source)
+    # cargo's fingerprints hold the path of vendored sources: only a checkout at the same place has them
+    place = workshop.checkout(source, "place")
+    workshop.build(place)
+    shutil.rmtree(place)
+    assert workshop.build(workshop.checkout(source, "place")).compiled == ()
+    shutil.rmtree(place)
+
+    def patch(place: Path) -> None:
+        edit("vendor/itoa/src/lib.rs", "#![no_std]", "#![no_std]\n// patched")(place)
+        checksums = place / "vendor/itoa/.cargo-checksum.json"
+        checksums.write_text(json.dumps({**json.loads(checksums.read_text()), "files": {}}))
+
+    patched = workshop.build(workshop.checkout(source, "place", patch))
+    assert patched.compiled == ("app bin", "helper lib", "itoa lib")

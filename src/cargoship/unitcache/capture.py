@@ -17,9 +17,9 @@ from cargoship.unitcache.index import Entry
 from cargoship.unitcache.inputs import (
     BY_TIME,
     all_of,
+    changing_packages,
     compiled_at,
     inputs_of,
-    local_packages,
     manifests_of,
     package_root,
 )
@@ -113,7 +113,7 @@ def capture(
             refused[index] = str(reason)
             together.possible = False
             continue
-        if parts is None or (matched.fingerprint.by_time and not is_pinned(unit, lock)):
+        if parts is None or (matched.fingerprint.by_time and unit.is_local):
             refused[index] = BY_TIME if parts is not None else "a unit that it depends on cannot be kept"
             continue
         output = output_of(build.root, files, matched.folder)
@@ -124,7 +124,7 @@ def capture(
             place=matched.folder.fingerprint, files=tuple(files),
             seconds=_seconds(build.root, matched, files), left=False,
         )  # fmt: skip
-    return Capture(units, refused, together.done(graph), fresh)
+    return Capture(units, refused, together.done(changing_packages(graph, lock)), fresh)
 
 
 @dataclass
@@ -148,10 +148,10 @@ class _Together:
         if compiled and unit.is_local:
             self._compiled_ns = min(self._compiled_ns, compiled_at(matched, build))
 
-    def done(self, graph: UnitGraph) -> Mapping[str, Digest] | None:
-        """All of it, with every file of the local packages; None where it cannot be told."""
+    def done(self, packages: Iterable[Path]) -> Mapping[str, Digest] | None:
+        """All of it, with every file of packages that can change; None where it cannot be told."""
         try:
-            for package in local_packages(graph) if self.possible else ():
+            for package in packages if self.possible else ():
                 for name in all_of(package, self.contents):
                     self._inputs[name] = self.contents.unchanged(name, self._compiled_ns)
         except NotKept:

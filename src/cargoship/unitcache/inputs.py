@@ -17,6 +17,7 @@ from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info
 from cargoship.unitcache.folders import UnitFolder, written_to
+from cargoship.unitcache.key import Lock, is_pinned
 from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, WORKSPACE, Contents
 from cargoship.unitcache.matching import Matched
 
@@ -71,9 +72,11 @@ def inputs_of(
             raise NotKept(f"it depends on {path}, which is in the build directory")
         name = contents.name(path)
         found[name] = contents.before(name, time_ns)
-    if not pinned and (unit.runs or "custom-build" not in unit.kinds):
+    if not pinned and (unit.runs or "custom-build" not in unit.kinds or not unit.is_local):
         time_ns = compiled_at(matched, contents.build_dir)
-        found |= {name: contents.unchanged(name, time_ns) for name in files_beside(package, contents)}
+        # of vendored sources neither cargo nor the compiler tells which files there are
+        names = files_beside(package, contents) if unit.is_local else all_of(package, contents)[:1]
+        found |= {name: contents.unchanged(name, time_ns) for name in names}
     if isinstance(matched.message, BuildScriptRun):
         found |= _native_libraries(matched.message, contents, package if pinned else None)
     for pin in _pins(unit, matched, files, generated, contents, pinned=pinned):
@@ -120,10 +123,17 @@ def compiled_at(matched: Matched, build: Path) -> int:
     return min((build / name).stat().st_mtime_ns for name in noted)
 
 
-def local_packages(graph: UnitGraph) -> tuple[Path, ...]:
-    """The folders of all packages of a build that are named by their paths."""
-    matches = (_PATH_ID.match(unit.package_id) for unit in graph.units)
-    return tuple(dict.fromkeys(Path(unquote(match["path"])) for match in matches if match is not None))
+def changing_packages(graph: UnitGraph, lock: Lock) -> tuple[Path, ...]:
+    """The folders of all packages whose sources may change: those named by their paths, and vendored ones."""
+    found: dict[Path, None] = {}
+    for unit in graph.units:
+        match = _PATH_ID.match(unit.package_id)
+        if match is not None:
+            found[Path(unquote(match["path"]))] = None
+        elif not is_pinned(unit, lock):
+            folders = (folder for folder in Path(unit.source).parents if (folder / "Cargo.toml").is_file())
+            found |= dict.fromkeys([next(folders, Path(unit.source).parent)])
+    return tuple(found)
 
 
 def manifests_of(messages: Iterable[Artifact | BuildScriptRun]) -> dict[str, Path]:

@@ -37,6 +37,8 @@ class Lock:
     """What Cargo.lock knows of packages that are not local: by package id, a checksum or a commit."""
 
     pinned: Mapping[str, str]
+    home: str = ""
+    """The folder where cargo unpacks what it has checked; vendored sources lie elsewhere, and people edit them."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def parts_of(
         "platform": "host" if unit.platform is None else unit.platform,
         "package": package_of(unit, around.root),
         "checksum": "" if unit.is_local else lock.pinned.get(unit.package_id, ""),
-        "source": relative(unit.source, around.root),
+        # cargo's fingerprint has the path as it is of all that is not named by its path
+        "source": relative(unit.source, around.root) if unit.is_local else unit.source,
         "target": " ".join([unit.name, *unit.kinds, "as", *unit.crate_types, unit.edition]),
         "mode": unit.mode,
         "profile": msgspec.json.encode(unit.profile, order="deterministic").decode(),
@@ -117,8 +120,9 @@ def parts_of(
 
 
 def is_pinned(unit: Unit, lock: Lock) -> bool:
-    """Whether the unit's sources cannot change under its package id: the lock file has a checksum or commit."""
-    return not unit.is_local and bool(lock.pinned.get(unit.package_id))
+    """Whether the unit's sources cannot change under its package id: locked, and where only cargo writes."""
+    kept = tuple(f"{lock.home}/{folder}/" for folder in ("registry/src", "git/checkouts"))
+    return not unit.is_local and bool(lock.pinned.get(unit.package_id)) and unit.source.startswith(kept)
 
 
 def has_debug_information(unit: Unit) -> bool:

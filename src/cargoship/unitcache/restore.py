@@ -22,12 +22,12 @@ from cargoship.unitcache.build import Build, Busy, locked, prepare_folder
 from cargoship.unitcache.capture import output_of
 from cargoship.unitcache.folders import BuildDir
 from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.inputs import all_of, files_beside, local_packages
+from cargoship.unitcache.inputs import all_of, changing_packages, files_beside
 from cargoship.unitcache.key import Lock, Surroundings
 from cargoship.unitcache.local import Contents
 from cargoship.unitcache.resolve import Entries, Resolution, resolve
 from cargoship.unitcache.store import Store
-from cargoship.unitcache.surroundings import look_around, read_lock, with_manifests
+from cargoship.unitcache.surroundings import cargo_home, look_around, read_lock, with_manifests
 from cargoship.unitcache.unpacking import restore as unpack
 
 _ATTEMPTS = 3
@@ -79,7 +79,7 @@ def restore(
         known = Restored(
             graph=graph.result(),
             index=loaded.result(),
-            lock=read_lock(build.lock, graph.result()),
+            lock=read_lock(build.lock, graph.result(), cargo_home(build.env)),
             around=with_manifests(around, graph.result()),
             contents=Contents(build.root, build.build_dir, build.env),
             resolution=Resolution({}, {}),
@@ -88,7 +88,7 @@ def restore(
         )
     known.contents.remember(
         name
-        for package in local_packages(known.graph)
+        for package in changing_packages(known.graph, known.lock)
         for name in (*files_beside(package, known.contents), *all_of(package, known.contents))
     )
     entries = Entries(known.index.entries.values())

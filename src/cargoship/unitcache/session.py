@@ -118,7 +118,7 @@ class Units:
                 build, self.store,
                 index=lambda: self._index, ready=self._brought, runner=self.runner, emit=self.emit,
             )  # fmt: skip
-        except (CargoshipError, OSError) as error:
+        except (CargoshipError, OSError, ValueError) as error:
             # where cargo cannot tell its units it cannot compile them either, and will say so
             self.emit(Note(f"the unit cache is not used: {error}", Level.VERBOSE))
             return
@@ -159,8 +159,8 @@ class Units:
             )  # fmt: skip
         except CargoshipError as error:
             self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error.message}", Level.WARNING))
-        except OSError as error:
-            self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error}", Level.WARNING))
+        except Exception as error:  # noqa: BLE001 - what is wrong in here is no reason to end a build that is done
+            self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error!r}", Level.WARNING))
 
 
 @contextlib.contextmanager

@@ -84,8 +84,8 @@ def with_manifests(around: Surroundings, graph: UnitGraph) -> Surroundings:
     return replace(around, manifests=_manifests(graph, Path(around.root)))
 
 
-def read_lock(lock: Path | None, graph: UnitGraph) -> Lock:
-    """What the lock file knows of the packages in a graph; raises OSError."""
+def read_lock(lock: Path | None, graph: UnitGraph, home: Path) -> Lock:
+    """What the lock file knows of the packages in a graph; raises OSError, and ValueError for what is no TOML."""
     if lock is None:
         return Lock({})
     entries = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", ())
@@ -106,7 +106,7 @@ def read_lock(lock: Path | None, graph: UnitGraph) -> Lock:
             # the lock file adds the commit, and has crates.io's older name
             if source.partition("#")[0].removeprefix("sparse+") in {where, where.removeprefix("sparse+")}:
                 pinned[unit.package_id] = pin
-    return Lock(pinned)
+    return Lock(pinned, str(home))
 
 
 def cargo_home(env: Mapping[str, str]) -> Path:

@@ -39,7 +39,7 @@ AROUND = Surroundings(
     environment={TRIPLE: "e", HOST: "f"},
     manifests={"path+file:///w/app#0.1.0": "m"},
 )
-LOCK = Lock({SERDE: "abc"})
+LOCK = Lock({SERDE: "abc"}, "/home/me/.cargo")
 DEPENDENCY = Digest.of(b"dependency")
 
 LIB = Unit(
@@ -135,7 +135,7 @@ def test_what_is_around_the_unit_enters(unit: Unit, changes: dict[str, Any], par
 
 
 def test_the_checksum_and_the_content_of_dependencies_enter() -> None:
-    assert differing(parts(LIB, lock=Lock({SERDE: "def"})), parts(LIB)) == ("checksum",)
+    assert differing(parts(LIB, lock=Lock({SERDE: "def"}, LOCK.home)), parts(LIB)) == ("checksum",)
     assert differing(parts(LIB, dependency=Digest.of(b"2")), parts(LIB)) == ("dependency serde_derive serde",)
 
 
@@ -209,7 +209,9 @@ def test_inputs_and_output_make_other_digests() -> None:
 def test_only_what_the_lock_file_pins_cannot_change() -> None:
     assert is_pinned(LIB, LOCK)
     assert not is_pinned(LIB, Lock({}))
-    assert not is_pinned(APP, Lock({APP.package_id: "abc"}))
+    assert not is_pinned(APP, Lock({APP.package_id: "abc"}, LOCK.home))
+    # vendored: people patch such sources
+    assert not is_pinned(replace(LIB, source="/w/vendor/serde/src/lib.rs"), LOCK)
 
 
 def test_a_miss_is_told_by_the_nearest() -> None:
