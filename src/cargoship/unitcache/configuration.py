@@ -48,7 +48,7 @@ def configuration_files(cwd: Path, cargo_home: Path) -> tuple[Path, ...]:
 
 def settings_digest(triple: str, *, files: Iterable[bytes], options: Sequence[str], env: Mapping[str, str]) -> str:
     """A digest of what is set for one triple: configuration files, cargo's --config and -Z, the environment."""
-    told = [_relevant(data, triple) for data in files]
+    told = [relevant for data in files if (relevant := _relevant(data, triple)) != {}]
     return _digest([told, list(options), _chosen(env, triple)])
 
 
@@ -95,11 +95,12 @@ def _relevant(data: bytes, triple: str) -> object:
     if isinstance(told.get("build"), dict):
         told["build"] = {name: value for name, value in told["build"].items() if name not in _HARMLESS_BUILD}
     if isinstance(told.get("target"), dict):
-        told["target"] = {
+        kept = {
             name: {key: each for key, each in value.items() if key not in _HARMLESS_TARGET}
             for name, value in told["target"].items()
             if isinstance(value, dict) and (name == triple or not re.fullmatch(r"[\w.-]+", name))
         }
+        told["target"] = {name: value for name, value in kept.items() if value}
     return {name: value for name, value in told.items() if value != {}}
 
 

@@ -1,0 +1,149 @@
+"""The content that units depend on, and what cannot be kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info, read_fingerprint
+from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, NEVER, VARIABLE, Contents
+
+LONG_AGO_NS = 10**18
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def contents(root: Path, **env: str) -> Contents:
+    return Contents(root, root / "target", env)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    return write(tmp_path, Cargo_dot_toml="", src__lib_dot_rs="1", sql__one_dot_sql="2", inner__Cargo_dot_toml="")
+
+
+@pytest.mark.parametrize(
+    ("path", "files", "everything"),
+    [
+        ("sql/one.sql", True, True),
+        ("sql/two.sql", True, True),
+        ("src/lib.rs", False, True),
+        ("src/more.rs", True, True),
+        ("README.md", False, False),
+        (".gitignore", False, False),
+        ("target/x", False, False),
+        ("inner/data.txt", False, False),
+        ("Cargo.toml", False, False),
+    ],
+)
+def test_which_files_of_a_package_count(package: Path, path: str, *, files: bool, everything: bool) -> None:
+    before = contents(package)
+    told = before.digest(FILES + "."), before.digest(ALL + ".")
+    (package / path).parent.mkdir(exist_ok=True)
+    (package / path).write_text("changed")
+    after = contents(package)
+    assert (after.digest(FILES + ".") != told[0]) is files
+    assert (after.digest(ALL + ".") != told[1]) is everything
+
+
+def test_a_package_that_changes_meanwhile_is_not_kept(package: Path) -> None:
+    look = contents(package)
+    look.remember([FILES + "."])
+    future = 1 << 62
+    assert look.unchanged(FILES + ".", future) == look.digest(FILES + ".")
+    with pytest.raises(NotKept, match="newer"):
+        look.unchanged(FILES + ".", LONG_AGO_NS)
+    write(package, sql__two_dot_sql="3")
+    look.forget()
+    with pytest.raises(NotKept, match="newer"):
+        look.unchanged(FILES + ".", future)
+
+
+def test_a_file_must_be_older_than_what_was_made_from_it(package: Path) -> None:
+    file = package / "sql/one.sql"
+    os.utime(file, ns=(5, 5))
+    assert contents(package).before("sql/one.sql", 6) == Digest.of(b"2")
+    for time_ns in (5, 4):
+        with pytest.raises(NotKept, match="changed while"):
+            contents(package).before("sql/one.sql", time_ns)
+    with pytest.raises(NotKept, match="not there"):
+        contents(package).before("sql/none.sql", 6)
+
+
+def test_a_folder_counts_by_names_and_bytes(package: Path) -> None:
+    told = contents(package).digest("sql")
+    (package / "sql/one.sql").rename(package / "sql/1.sql")
+    assert contents(package).digest("sql") != told
+    assert contents(package).digest(".") is None, "the build directory is in it, and changes always"
+
+
+def test_variables_and_places(tmp_path: Path) -> None:
+    unset = contents(tmp_path).digest(VARIABLE + "X")
+    empty = contents(tmp_path, X="").digest(VARIABLE + "X")
+    assert len({unset, empty, contents(tmp_path, X="1").digest(VARIABLE + "X")}) == 3
+    assert contents(tmp_path).digest(BUILD_DIR) != contents(tmp_path / "other").digest(BUILD_DIR)
+    assert not contents(tmp_path).holds({NEVER: Digest.of(b"")})
+
+
+def test_paths_are_relative_to_the_workspace_where_they_are_in_it(tmp_path: Path) -> None:
+    look = contents(tmp_path)
+    assert look.name(tmp_path / "a" / ".." / "b.rs") == "b.rs"
+    assert look.name(Path("/usr/include/x.h")) == "/usr/include/x.h"
+
+
+# as cargo 1.96 wrote it: src/main.rs of the package, a file in the build directory, and a variable
+DEP_INFO = b"\1\0\0\0\xff\1\2\0\0\0\0\x0b\0\0\0src/main.rs\0\1\x0a\0\0\0debug/x.rs\0\1\0\0\0\4\0\0\0NAME\1\1\0\0\0v"
+
+
+def test_dep_info_is_read() -> None:
+    info = read_dep_info(DEP_INFO)
+    assert (info.package, info.build, info.variables) == (("src/main.rs",), ("debug/x.rs",), ("NAME",))
+
+
+@pytest.mark.parametrize("cut", range(len(DEP_INFO)))
+def test_dep_info_that_is_cut_off_is_not_guessed_at(cut: int) -> None:
+    with pytest.raises(NotKept):
+        read_dep_info(DEP_INFO[:cut])
+
+
+def test_dep_info_of_a_later_kind_is_not_guessed_at() -> None:
+    with pytest.raises(NotKept):
+        read_dep_info(DEP_INFO.replace(b"\xff\1", b"\xff\2", 1))
+    with pytest.raises(NotKept):
+        read_dep_info(DEP_INFO + b"\0")
+
+
+def test_fingerprints_are_read(tmp_path: Path) -> None:
+    (tmp_path / "lib-a").write_text("e456f41feec1335e")
+    (tmp_path / "lib-a.json").write_text(
+        '{"deps":[[1,"serde",false,18446744073709551615]],"local":[{"CheckDepInfo":{"dep_info":"d","checksum":false}},'
+        '{"RerunIfChanged":{"output":"o","paths":["native.c"]}},{"RerunIfEnvChanged":{"var":"CC","val":null}}]}'
+    )
+    found = read_fingerprint(tmp_path)
+    assert found.hash == 6787982291859953380
+    assert found.dependencies == (("serde", (1 << 64) - 1),)
+    assert (found.dep_infos, found.changed, found.variables, found.by_time) == (("d",), ("native.c",), ("CC",), False)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"local":[{"New":1}]}', '{"local":[{"CheckDepInfo":{}}]}', '{"deps":[[1]]}']
+)
+def test_fingerprints_of_another_kind_are_not_guessed_at(tmp_path: Path, text: str) -> None:
+    (tmp_path / "lib-a").write_text("e456f41feec1335e")
+    (tmp_path / "lib-a.json").write_text(text)
+    with pytest.raises(NotKept):
+        read_fingerprint(tmp_path)
+
+
+def test_what_a_compiler_has_read_of_the_environment() -> None:
+    text = b"/t/a.d: src/lib.rs\n\n# env-dep:CARGO_MANIFEST_DIR=/w/a\n# env-dep:EMPTY=\n# env-dep:UNSET\n"
+    assert environment_read(text) == {"CARGO_MANIFEST_DIR": "/w/a", "EMPTY": "", "UNSET": ""}
