@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from support import judges
+from support.buildx import newer_client
 from support.pair import NAMES, Pair
 from support.programs import RunCargoship, run
 from support.registry import free_port
@@ -204,8 +205,15 @@ def answer(port: int) -> str:
             time.sleep(0.2)
 
 
+COMPOSE = {"docker-compose": {}, "docker compose": newer_client()}
+"""The program of old, and Docker's plugin: the first that is there is taken."""
+
+
+@pytest.mark.parametrize("compose", COMPOSE)
 @pytest.mark.parametrize(("platform", "machine"), [("linux/amd64", "x86_64"), ("linux/arm64", "aarch64")])
-def test_compose_brings_both_up(run_cargoship: RunCargoship, pair: Pair, platform: str, machine: str) -> None:
+def test_compose_brings_both_up(
+    run_cargoship: RunCargoship, pair: Pair, platform: str, machine: str, compose: str
+) -> None:
     ports = {"front": free_port(), "back": free_port()}
     file = pair.root / "compose.yaml"
     text = (
@@ -217,14 +225,16 @@ def test_compose_brings_both_up(run_cargoship: RunCargoship, pair: Pair, platfor
     file.write_text(text)
     name = f"cargoship-deploy-{machine.replace('_', '-')}"
     # an engine of old keeps one platform of a name: each has a repository of its own
-    env = {**pair.env, "COMPOSE_PROJECT_NAME": name, "CARGOSHIP_TAGS": f"{pair.repository}-{machine}/{{name}}"}
+    tags = f"{pair.repository}-{machine}/{{name}}"
+    env = {**pair.env, **COMPOSE[compose], "COMPOSE_PROJECT_NAME": name, "CARGOSHIP_TAGS": tags}
     try:
         run_cargoship("up", "--", "-d", cwd=pair.root, env=env)
         for service, port in ports.items():
             assert answer(port) == f"tiny-{service} {machine}"
     finally:
-        # the file of old stops what was started from the resolved one
-        run("docker-compose", "down", "-t", "1", cwd=pair.root, env=env, check=False)
+        # the file as it was stops what was started from the resolved one
+        down = run(*compose.split(), "down", "-t", "1", cwd=pair.root, env=env, check=False)
+    assert down.returncode == 0, down.stderr
     assert file.read_text() == text
     left = run("docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={name}").stdout
     assert left == ""

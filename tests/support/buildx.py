@@ -81,6 +81,11 @@ class Buildx(ABC):
         return found
 
 
+def newer_client() -> dict[str, str]:
+    """The environment in which `docker` is the newer client, with its plugins: Buildx and Compose."""
+    return {"PATH": f"{_CLIENT}:{os.environ['PATH']}", "DOCKER_CONFIG": str(_CLIENT / "config")}
+
+
 @dataclass(frozen=True)
 class OwnEngine(Buildx):
     """The machine's engine: one platform at a time."""
