@@ -10,14 +10,15 @@ import errno
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cargoship.errors import CacheUnavailable, CargoshipError, ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import ZstdDecompressor, ZstdError
+from cargoship.registry.budget import Budget
+from cargoship.registry.parallel import each
 from cargoship.unitcache.frame import FRAME_BYTES_MAX, UNIT_BYTES_MAX, Row, head_end, read_head
 from cargoship.unitcache.index import Entry, Index
 from cargoship.unitcache.placing import Site, site
@@ -72,13 +73,15 @@ def restore(
     if not packs:
         return Restored(failed=failed)
     try:
-        stop = Stop()
-        with site(into, stamp_ns=stamp_ns, keep=keep) as place, _pool(store, jobs, stop) as pool:
-            work = _Work(store, place, Room(_MEMORY_BYTES), stop)
+        budget = Budget()
+        with site(into, stamp_ns=stamp_ns, keep=keep) as place:
+            work = _Work(store, place, Room(_MEMORY_BYTES), budget)
             # the largest first, so that none is left over at the end
             ordered = sorted(packs.items(), key=lambda item: -sum(entry.unpacked for entry in item[1]))
-            futures = [pool.submit(work.pack, pack, index.packs[pack].size, entries) for pack, entries in ordered]
-            results = [future.result() for future in futures]
+            tasks = [(pack, index.packs[pack].size, entries) for pack, entries in ordered]
+            # closed at once after an error or Ctrl-C: then nobody waits for a connection that has stalled
+            with closing(each(work.pack, tasks, jobs=jobs, budget=budget)) as done:
+                results = list(done)
     except OSError as error:
         raise CacheUnavailable(f"cannot write {into}: {error.strerror or error}") from error
     for result in results:
@@ -89,36 +92,6 @@ def restore(
         sum(result.unpacked for result in results),
         sum(result.read for result in results),
     )
-
-
-@contextmanager
-def _pool(store: Store, jobs: int, stop: Stop) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(jobs, thread_name_prefix="restore")
-    try:
-        yield pool
-    except BaseException:
-        # after Ctrl-C nobody waits for a connection that has stalled
-        stop.set()
-        store.close()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-class Stop:
-    """Ends the work of all threads, each at its next unit."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def set(self) -> None:
-        """From now on."""
-        self._event.set()
-
-    def check(self) -> None:
-        """Raise CacheUnavailable once it is set."""
-        if self._event.is_set():
-            raise CacheUnavailable("the restore was stopped")
 
 
 class Room:
@@ -149,16 +122,17 @@ class _Work:
     store: Store
     place: Site
     room: Room
-    stop: Stop
+    budget: Budget
 
-    def pack(self, pack: Digest, size: int, entries: Sequence[Entry]) -> Restored:
-        """The units of one pack."""
+    def pack(self, task: tuple[Digest, int, Sequence[Entry]]) -> Restored:
+        """The units of one pack, of which the size is known."""
+        pack, size, entries = task
         keys, failed, unpacked, read = set(), {}, 0, 0
         ordered = sorted(entries, key=lambda entry: entry.offset)
         try:
             with self.store.open_pack(pack, size, ordered) as source:
                 for entry in ordered:
-                    self.stop.check()
+                    self.budget.check()
                     try:
                         unpacked += self._unit(source, entry, size)
                     except ContentInvalid as error:

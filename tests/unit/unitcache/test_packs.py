@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import stat
 import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +25,7 @@ from cargoship.unitcache.frame import STAGING, Kind, Row, check, write_head
 from cargoship.unitcache.index import Entry, Index, PackInfo
 from cargoship.unitcache.pack import Pack, UnitFile
 from cargoship.unitcache.packing import pack_writer
+from cargoship.unitcache.store import Source
 from cargoship.unitcache.unpacking import Restored, restore
 from support.units import adding, entries_of, key_of, noise, packed, tree, unit_files
 
@@ -386,3 +392,26 @@ def test_an_index_entry_of_an_unknown_pack_is_a_miss(tmp_path: Path) -> None:
     entry = Entry(key_of("a"), pack, 0, 5, pack, 5)
     index = Index({entry.key: entry}, {}, {pack: PackInfo(5, 1)})
     assert "No such file" in put_back(store, index, tmp_path / "target").failed[entry.key]
+
+
+def test_an_interrupt_does_not_wait_for_a_connection_that_has_stalled(tmp_path: Path) -> None:
+    names = [f"crate{number}" for number in range(6)]
+    packs = packed(tmp_path / "scratch", {name: unit_files(name, 20_000) for name in names}, pack_bytes=10_000)
+    store, index = saved(tmp_path, packs, names)
+    stalled = threading.Event()
+
+    class Stalled(DirectoryStore):
+        @contextmanager
+        def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> Iterator[Source]:
+            if not stalled.is_set():
+                stalled.set()
+                _thread.interrupt_main()
+            time.sleep(20)
+            with super().open_pack(pack, size, wanted) as source:
+                yield source
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        put_back(Stalled(store.root), index, tmp_path / "target")
+    assert time.monotonic() - started < 10
+    assert tree(tmp_path / "target") == {}
