@@ -22,6 +22,7 @@ from cargoship.process import Command, Runner
 from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, Way, foresee
 from cargoship.unitcache.compilers import compilers_of, foreseen_compilers
+from cargoship.unitcache.libraries import libraries_in
 from cargoship.unitcache.planned import program_name, question_of
 from cargoship.unitcache.session import Units
 from cargoship.unitcache.surroundings import look_around
@@ -104,6 +105,7 @@ def recall(
         foreseen = foresee(wanted, runner=runner, env=env)
         if foreseen is None:
             return ()
+        units.libraries = libraries_in(wanted.cache_dir, foreseen.built.values())
         command = Command(made.arguments(), cwd=made.cwd, env=env)
         around = look_around(foreseen_compilers(foreseen, env), root, command, runner=runner, env=env)
         words = (

@@ -128,6 +128,8 @@ def build(selection: Selection, context: Context) -> BuildResult:
             env = {**env, **choice_environment(made.allocator)}
             wanted = _wanted(made, selection, context)
             artifacts = _recalled(made, wanted, units, Path(recalled), env, context)
+            if units is not None and not artifacts:
+                units.bring_libraries()
             toolchain = None if artifacts else _toolchain(wanted, context)
             if toolchain is not None and made.allocator != SYSTEM:
                 env = {**env, **_allocator(toolchain, wanted, context)}

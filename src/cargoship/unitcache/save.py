@@ -15,6 +15,7 @@ from cargoship.oci.digest import Digest
 from cargoship.unitcache.capture import Capture, CapturedUnit, capture
 from cargoship.unitcache.explain import account, write_record
 from cargoship.unitcache.index import Entry
+from cargoship.unitcache.libraries import Libraries, described, files_of
 from cargoship.unitcache.pack import Pack, UnitFile, entry_at
 from cargoship.unitcache.packing import pack_writer
 from cargoship.unitcache.planned import PROGRAM, Question, plan_of, programs_of
@@ -44,6 +45,7 @@ def save(
     emit: Emit,
     question: Question | None = None,
     local: bool = True,
+    libraries: Libraries | None = None,
 ) -> Kept:
     """Keep every unit of a build that the store lacks, and the build as a whole. Raises CacheUnavailable, OSError.
 
@@ -65,20 +67,28 @@ def save(
     loose = _loose(programs, made, question, contents.build_dir)
     outputs = {name: key for name, (key, _) in loose.items()}
     plan = plan_of(question, made, outputs, now_s=restored.stamp_ns // 10**9, name=str(contents.root).encode())
+    built = {
+        key: folder
+        for key, folder in (libraries or {}).items()
+        if key not in restored.index.entries and (folder / "lib").is_dir()
+    }
+    plan = replace(plan, units=tuple(sorted({*plan.units, *(libraries or {})})))
     alone = [(key, path) for key, path in loose.values() if path is not None and key not in restored.index.entries]
     known = restored.index.plans.get(plan.key)
-    if not store.writable or not (new or alone or known is None or known.inputs != plan.inputs):
+    if not store.writable or not (new or alone or built or known is None or known.inputs != plan.inputs):
         return Kept(made, seconds=time.monotonic() - started)
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="save-", dir=scratch) as folder, pack_writer(Path(folder)) as writer:
+    with tempfile.TemporaryDirectory(prefix="save-", dir=scratch) as work, pack_writer(Path(work)) as writer:
         for unit in new.values():
             writer.add(unit.key, [UnitFile(path, contents.build_dir / path) for path in unit.files])
         for key, path in alone:
             writer.add(key, [UnitFile(PROGRAM, path)])
+        for key, folder in built.items():
+            writer.add(key, files_of(folder))
         packs = writer.close()
         for key, why in writer.refused.items():
             emit(Note(f"not kept: {new[key].name if key in new else key}: {why}", Level.VERBOSE))
-        entries = _entries(packs, new)
+        entries = _entries(packs, new, built)
         saved = store.save(packs, lambda index: index.with_entries(entries).with_plan(plan))
     units = sum(entry.key in new for entry in entries)
     return Kept(made, units, saved.packs, saved.size, time.monotonic() - started)
@@ -113,13 +123,15 @@ def _is_new(unit: CapturedUnit, restored: Restored) -> bool:
     return placed is not None and placed.key == unit.key and not unit.left
 
 
-def _entries(packs: Sequence[Pack], units: Mapping[Digest, CapturedUnit]) -> list[Entry]:
+def _entries(packs: Sequence[Pack], units: Mapping[Digest, CapturedUnit], built: Libraries) -> list[Entry]:
     found = []
     for placed in (each for pack in packs for each in pack.placed):
         unit = units.get(placed.key)
         entry = Entry(
             key=placed.key, pack=placed.pack, offset=0, length=0, frame=placed.frame, unpacked=0, name=PROGRAM
         )
+        if placed.key in built:
+            entry = described(entry, built[placed.key])
         if unit is not None:
             entry = replace(
                 entry, name=unit.name, parts=unit.parts, seconds=unit.seconds, inputs=unit.inputs,

@@ -19,6 +19,7 @@ from cargoship.events import Emit, Level, Note, UnitsKept, UnitsRestored
 from cargoship.process import Command, Runner
 from cargoship.unitcache.build import Build
 from cargoship.unitcache.index import Index
+from cargoship.unitcache.libraries import Libraries, bring
 from cargoship.unitcache.local import Contents
 from cargoship.unitcache.planned import Question, find, program_in
 from cargoship.unitcache.restore import Restored, restore
@@ -51,6 +52,8 @@ class Units:
     emit: Emit
     local: bool = True
     """Whether units of local packages are kept too."""
+    libraries: Libraries = field(default_factory=dict)
+    """Standard libraries that are built here, or would be."""
     question: Question | None = None
     """The key of the build as a whole."""
     restored: Restored | None = None
@@ -109,6 +112,14 @@ class Units:
             found[name] = program
         return found
 
+    def bring_libraries(self) -> None:
+        """Put standard libraries in place that would have to be built."""
+        try:
+            for name in bring(self.libraries, self.store, self._index):
+                self.emit(Note(f"the standard library {name} comes from the unit cache"))
+        except (CargoshipError, OSError) as error:
+            self.emit(Note(f"no standard library comes from the unit cache: {error}", Level.VERBOSE))
+
     def restore(self, command: Command, *, env: Mapping[str, str], compilers: Compilers) -> None:
         """Fill the build directory; `env` is the environment as the user has set it."""
         where = self.workspace
@@ -156,6 +167,7 @@ class Units:
             self.kept = save(
                 restored, done.messages, self.store,
                 scratch=self.scratch, emit=self.emit, question=self.question, local=self.local,
+                libraries=self.libraries,
             )  # fmt: skip
         except CargoshipError as error:
             self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error.message}", Level.WARNING))
