@@ -69,7 +69,9 @@ def main() -> None:
     if unknown := [name for name in (*ways, *changes) if name not in WAYS + CHANGES]:
         parser.error(f"there is no {', '.join(unknown)}")
     record = json.loads(options.json.read_text()) if options.json.exists() and not options.again else {}
-    record = {**machine(options.project), "seconds": record.get("seconds", {})}
+    # figures of another project are no figures of this one
+    kept = record.get("seconds", {}) if record.get("project") == options.project.name else {}
+    record = {**machine(options.project), "seconds": kept}
     scratch = tempfile.TemporaryDirectory(prefix="cargoship-bench-", dir="/var/tmp")
     with scratch as work, engine_in_container(options.engine) as engine:
         record["engine"] = engine.docker("version", "--format", "{{.Server.Version}}").stdout.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree as ET
@@ -63,3 +64,14 @@ def test_the_chart_is_whole_and_to_scale(drawn: ModuleType) -> None:
     said = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
     assert said[0] == "a & b: seconds, each group with its own scale"
     assert {"600.0", "20.0", "100.0"} <= set(said)
+
+
+def test_the_page_shows_what_was_measured(drawn: ModuleType) -> None:
+    record = json.loads((PLACE.parent / "dockerfiles.json").read_text())
+    ways, changes = (
+        ("naive", "chef", "zigbuild", "dockerfile", "build"),
+        ("first", "nothing", "edit", "version", "dependency"),
+    )
+    assert set(record["seconds"]) <= set(ways)
+    page = (PLACE.parents[1] / "docs" / "benchmarks.md").read_text()
+    assert drawn.replaced(page, drawn.report(record, ways, changes)) == page
