@@ -13,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -102,51 +103,39 @@ class SystemRunner:
 
     def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
         """See `Runner.run`."""
-        process = _start(command, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
-        try:
-            stdout, stderr = process.communicate(stdin, timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            stdout, stderr = process.communicate()
-        except BaseException:
-            _end(process)
-            raise
+        with _started(command, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE) as process:
+            try:
+                stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                stdout, stderr = process.communicate()
         return Completed(process.returncode, stdout, stderr)
 
     def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
         """See `Runner.stream`."""
-        process = _start(command, stdin=subprocess.DEVNULL if stdin is None else stdin)
-        if process.stdout is None or process.stderr is None:  # pragma: no branch - pipes were asked for
-            raise RuntimeError(command.argv[0])
-        readers = [
-            threading.Thread(target=_pump, args=(process.stdout, on_stdout), daemon=True),
-            threading.Thread(target=_pump, args=(process.stderr, on_stderr), daemon=True),
-        ]
-        try:
+        with _started(command, stdin=subprocess.DEVNULL if stdin is None else stdin) as process:
+            if process.stdout is None or process.stderr is None:  # pragma: no branch - pipes were asked for
+                raise RuntimeError(command.argv[0])
+            readers = [
+                threading.Thread(target=_pump, args=(process.stdout, on_stdout), daemon=True),
+                threading.Thread(target=_pump, args=(process.stderr, on_stderr), daemon=True),
+            ]
             for reader in readers:
                 reader.start()
             code = process.wait()
             for reader in readers:
                 reader.join()
-        except BaseException:
-            _end(process)
-            raise
         return code
 
     def attach(self, command: Command, *, stdin: IO[bytes] | None = None) -> int:
         """See `Terminal.attach`."""
-        process = _start(command, stdin=stdin, output=None)
-        try:
+        with _started(command, stdin=stdin, output=None, end=_outwait) as process:
             return process.wait()
-        except BaseException as error:
-            if not _told_by_the_terminal(error):
-                _signal(process.pid, signal.SIGINT)
-            process.wait()
-            raise
 
     def spawn(self, command: Command) -> Child:
         """See `Terminal.spawn`."""
-        return _Spawned(_start(command, stdin=subprocess.DEVNULL, output=None))
+        with _started(command, stdin=subprocess.DEVNULL, output=None) as process:
+            return _Spawned(process)
 
 
 @dataclass(frozen=True)
@@ -181,9 +170,64 @@ def _told_by_the_terminal(error: BaseException) -> bool:
         return False
 
 
-def _start(
-    command: Command, stdin: int | IO[bytes] | None, output: int | None = subprocess.PIPE
-) -> subprocess.Popen[bytes]:
+class _Start:
+    """The start of a program, in a thread of its own.
+
+    A signal's exception arises in the main thread wherever that is. Inside of Popen it would leave a program that runs
+    and that nobody knows of; here it cannot arise, and what has been started is known whatever happened meanwhile.
+    """
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._start = start
+        self._begun = False
+        self._settled = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._error: BaseException | None = None
+
+    def process(self) -> subprocess.Popen[bytes]:
+        """Start it; raises what `start` raises."""
+        self._begun = True
+        threading.Thread(target=self._run, daemon=True).start()
+        self._settled.wait()
+        if self._process is None:
+            raise self._error or RuntimeError("nothing was started")
+        return self._process
+
+    def started(self) -> subprocess.Popen[bytes] | None:
+        """What has been started, if anything; waits for a start that is under way."""
+        if self._begun:
+            self._settled.wait(_GRACE_S)
+        return self._process
+
+    def _run(self) -> None:
+        try:
+            self._process = self._start()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self._error = error
+        finally:
+            self._settled.set()
+
+
+@contextlib.contextmanager
+def _started(
+    command: Command,
+    *,
+    stdin: int | IO[bytes] | None,
+    output: int | None = subprocess.PIPE,
+    end: Callable[[subprocess.Popen[bytes], BaseException], None] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that `end` sees the end of when anything is raised; raises ToolMissing when it does not exist."""
+    start = _Start(partial(_popen, command, stdin, output))
+    try:
+        yield start.process()
+    except BaseException as error:
+        process = start.started()
+        if process is not None:
+            (end or _end)(process, error)
+        raise
+
+
+def _popen(command: Command, stdin: int | IO[bytes] | None, output: int | None) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - argv is a tuple, never a shell line
             command.argv,
@@ -206,7 +250,14 @@ def _pump(source: IO[bytes], sink: Sink) -> None:
             sink(chunk)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _outwait(process: subprocess.Popen[bytes], error: BaseException) -> None:
+    """Pass an interrupt on, where the program does not have it yet, and wait for the program to act on it."""
+    if not _told_by_the_terminal(error):
+        _signal(process.pid, signal.SIGINT)
+    process.wait()
+
+
+def _end(process: subprocess.Popen[bytes], _error: BaseException) -> None:
     """End a process that is no longer wanted, and all that it has started: politely first, as Ctrl-C would.
 
     A terminal's Ctrl-C reaches the whole group by itself; a signal that was sent to this process alone does not, and
