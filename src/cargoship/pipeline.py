@@ -8,17 +8,14 @@ Everything that can be refused is refused before the first compile. Each step is
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from cargoship import assemble, compile  # noqa: A004 - the step's own name
-from cargoship.bases.debian import DebianBases
-from cargoship.bases.remote import RemoteBases
+from cargoship import assemble
 from cargoship.cargo.git import read_git_facts
 from cargoship.cargo.project import Binary, load_project
 from cargoship.clock import Clock
@@ -31,24 +28,18 @@ from cargoship.inspection import Inspection
 from cargoship.merging import merge
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
-from cargoship.oci.layer import Layer
 from cargoship.oci.platform import Platform
 from cargoship.pins import PinnedBase, pin_base
 from cargoship.plan import ImagePlan, Output, Plan, Selection, choose_epoch, choose_packages, make_plan
-from cargoship.platforms import LibcFamily, row
+from cargoship.platforms import LibcFamily
 from cargoship.registry.connect import warm
-from cargoship.rootfs.book import LayerBook
 from cargoship.settings.sources import load_flags, load_settings
-from cargoship.smoke import Smoke
-from cargoship.sources import Sources, gather
-from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment
+from cargoship.sources import Sources
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
-from cargoship.toolchain.libraries import library_environment
-from cargoship.toolchain.locate import Toolchain, Wanted, locate
+from cargoship.toolchain.locate import Wanted
 from cargoship.transfers import copy, inspect
-from cargoship.unitcache.opening import open_stores
-from cargoship.unitcache.session import Units, Workspace, settled
-from cargoship.verification import Programs, Verifier
+from cargoship.verification import Programs
+from cargoship.workshop import Workshop, find_toolchain, open_workshop
 
 __all__ = [
     "BuildResult",
@@ -111,43 +102,26 @@ def build(selection: Selection, context: Context) -> BuildResult:
     """Compile, assemble, publish. Raises every error of this package; nothing is published unless all is well."""
     clock = Clock(context.emit)
     made = _decide(selection, context, clock)
-    with (
-        _units(made, context) as units,
-        tempfile.TemporaryDirectory(prefix="cargoship-") as recalled,
-        _remote_bases(made, context) as remote,
-        _debian_bases(made, selection, context) as debian,
-        _places(made, context) as places,
-    ):
-        sources = _sources(made, remote, debian)
-        verifier = _verifier(made, context)
-        with clock.phase("toolchain"), places.checking():
-            if context.verify:
-                verifier.before([own for own in sources if not own.unfinished])
-            sysroots = {row(platform).gnu: sysroot for platform, sysroot in debian.sysroots().items()}
-            env = library_environment(sysroots, context.env, cache_dir=context.cache_dir)
-            env = {**env, **choice_environment(made.allocator)}
-            wanted = _wanted(made, selection, context)
-            artifacts = _recalled(made, wanted, units, Path(recalled), env, context)
-            if units is not None and not artifacts:
-                units.bring_libraries()
-            toolchain = None if artifacts else _toolchain(wanted, context)
-            if toolchain is not None and made.allocator != SYSTEM:
-                env = {**env, **_allocator(toolchain, wanted, context)}
+    with _workshop(made, selection, context, compiles=True) as shop:
+        sources = shop.sources()
+        with clock.phase("toolchain"), shop.places.checking():
+            shop.check_before([own for own in sources if not own.unfinished])
+            env = shop.environment()
+            # a build that was made before with everything as it is now needs no compiler
+            artifacts = shop.recalled(env)
+            toolchain = None if artifacts else shop.toolchain()
         if made.libc.family is LibcFamily.MUSL or not context.verify:
             # for a static program the compile alone can fail now: its base travels meanwhile
-            _offer_bases(sources, places)
+            shop.offer_bases(sources)
         if toolchain is not None:
             with clock.measured("compile"):
-                artifacts = compile.run(
-                    made.cargo, toolchain,
-                    runner=context.runner, env=env, cache_dir=context.cache_dir, emit=context.emit, units=units,
-                )  # fmt: skip
+                artifacts = shop.compiled(toolchain, env)
         built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
         programs = [
             {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
             for image in made.images
         ]
-        return _ship(made, sources, programs, places, verifier, context, clock)
+        return _ship(shop, sources, programs, clock)
 
 
 def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context) -> BuildResult:
@@ -155,21 +129,15 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
     clock = Clock(context.emit)
     overrides = {**selection.overrides, "platforms": tuple(str(platform) for platform in binaries)}
     made = _decide(replace(selection, overrides=overrides), context, clock)
-    with (
-        _remote_bases(made, context) as remote,
-        _debian_bases(made, selection, context) as debian,
-        _places(made, context) as places,
-    ):
-        verifier = _verifier(made, context)
-        with places.checking():
-            sources = _sources(made, remote, debian)
+    with _workshop(made, selection, context, compiles=False) as shop:
+        with shop.places.checking():
+            sources = shop.sources()
             alone = len(made.images) == 1
             programs = [
                 {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
             ]
-            if context.verify:
-                verifier.before([own for own in sources if not own.unfinished])
-        return _ship(made, sources, programs, places, verifier, context, clock)
+            shop.check_before([own for own in sources if not own.unfinished])
+        return _ship(shop, sources, programs, clock)
 
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
@@ -186,7 +154,7 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
             if done.code != 0:
                 context.emit(Note(f"that failed: {done.error_text.strip()}", Level.WARNING))
     if look().ok:
-        _toolchain(wanted, context)  # adds or builds what the first build would
+        find_toolchain(wanted, context)  # adds or builds what the first build would
     return look()
 
 
@@ -200,45 +168,11 @@ def _decide(selection: Selection, context: Context, clock: Clock) -> Plan:
     return made
 
 
-def _remote_bases(made: Plan, context: Context) -> RemoteBases:
-    offline = made.cargo.offline or made.cargo.frozen
-    cache = context.cache_dir / "bases"
-    return RemoteBases(open_client=context.connect, cache=cache, offline=offline, emit=context.emit)
-
-
-def _debian_bases(made: Plan, selection: Selection, context: Context) -> DebianBases:
-    """Bases of Debian packages; with --locked or --frozen only those that cargoship.lock has."""
-    return DebianBases(
-        places=context.debian_places(made.images[0].settings.debian_mirror),
-        open_transport=context.open_transport,
-        cache=context.cache_dir / "debian",
-        offline=made.cargo.offline or made.cargo.frozen,
-        insist=bool(selection.locked) or selection.frozen,
-        emit=context.emit,
-    )
-
-
-def _sources(made: Plan, remote: RemoteBases, debian: DebianBases) -> list[Sources]:
-    found = [gather(each, made, remote=remote.find, debian=debian) for each in made.images]
-    debian.ready()
-    return found
-
-
-def _places(made: Plan, context: Context) -> Places:
-    return Places(made, runner=context.runner, env=context.env, emit=context.emit, known=context.known)
-
-
-def _offer_bases(sources: Sequence[Sources], places: Places) -> None:
-    """Bases are known before anything is compiled: registries get them meanwhile."""
-    for own in sources:
-        places.offer(own.image, (layer.blob for base in own.bases.values() for layer in base.layers))
-        for base in own.bases.values():
-            if base.unfinished is not None:
-                base.unfinished.when_made(partial(_offer_layer, own, places))
-
-
-def _offer_layer(own: Sources, places: Places, layer: Layer) -> None:
-    places.offer(own.image, [layer.blob])
+def _workshop(
+    made: Plan, selection: Selection, context: Context, *, compiles: bool
+) -> contextlib.AbstractContextManager[Workshop]:
+    insist = bool(selection.locked) or selection.frozen
+    return open_workshop(made, _wanted(made, selection, context), context, compiles=compiles, insist=insist)
 
 
 def _wanted(made: Plan, selection: Selection, context: Context) -> Wanted:
@@ -253,45 +187,6 @@ def _wanted_by(selection: Selection, context: Context) -> Wanted:
     except (ManifestNotFound, ToolchainError):
         settings = load_flags(selection.overrides)
         return Wanted(settings.platforms, settings.libc, context.cwd, context.cache_dir)
-
-
-@contextlib.contextmanager
-def _units(made: Plan, context: Context) -> Iterator[Units | None]:
-    """The cache around this build; None where it is turned off."""
-    if not made.cache.enabled:
-        yield None
-        return
-    where = Workspace(made.root, made.build_dir, made.root / "Cargo.lock")
-    with open_stores(made.cache, context) as store:
-        units = Units(store, where, context.runner, store.scratch, context.emit)
-        units.load()
-        with settled(units):
-            yield units
-
-
-def _recalled(
-    made: Plan, wanted: Wanted, units: Units | None, into: Path, env: Mapping[str, str], context: Context
-) -> tuple[compile.Artifact, ...]:
-    """What this very build made before."""
-    if units is None:
-        return ()
-    programs = sorted({(each.package, each.name) for image in made.images for each in image.bins})
-    return compile.recall(
-        made.cargo, wanted, units, into,
-        project=made.project, programs=programs, runner=context.runner, env=env, emit=context.emit,
-    )  # fmt: skip
-
-
-def _toolchain(wanted: Wanted, context: Context) -> Toolchain:
-    stream = compile.stream_plainly(context.runner, context.emit)
-    return locate(wanted, runner=context.runner, stream=stream, env=context.env, emit=context.emit)
-
-
-def _allocator(toolchain: Toolchain, wanted: Wanted, context: Context) -> dict[str, str]:
-    return mimalloc_environment(
-        wanted.pairs, rust=toolchain.rust, zig=toolchain.zig, runner=context.runner, env=context.env, cwd=wanted.cwd,
-        cache_dir=wanted.cache_dir, offline=wanted.offline, emit=context.emit,
-    )  # fmt: skip
 
 
 def _built(built: Mapping[tuple[Platform, str, str], Path], platform: Platform, binary: Binary) -> Path:
@@ -316,61 +211,43 @@ def _given(image: ImagePlan, platform: Platform, paths: Sequence[Path], *, alone
     return {name: by_name[name] for name in names}
 
 
-def _ship(
-    made: Plan,
-    sources: Sequence[Sources],
-    programs: Sequence[Programs],
-    places: Places,
-    verifier: Verifier,
-    context: Context,
-    clock: Clock,
-) -> BuildResult:
+def _ship(shop: Workshop, sources: Sequence[Sources], programs: Sequence[Programs], clock: Clock) -> BuildResult:
     """Verify, assemble and publish every image.
 
     Nothing of an image is sent before all are verified, and nothing gets a name before all of them exist.
     """
+    made, places = shop.plan, shop.places
     whole = [each.finished(own) for each, own in zip(sources, programs, strict=True)]
     with clock.measured("verify"):
-        if context.verify:
-            verifier.before([own for own, was in zip(whole, sources, strict=True) if was.unfinished])
-            verifier.after(whole, programs)
+        shop.check_before([own for own, was in zip(whole, sources, strict=True) if was.unfinished])
+        if shop.context.verify:
+            shop.verifier.after(whole, programs)
     if any(own.image.settings.smoke for own in whole):
         with clock.phase("smoke"):
-            _smoke(made, context).run(whole, programs)
+            shop.smoke.run(whole, programs)
     with clock.phase("assemble"):
-        _offer_bases(whole, places)
-        indexes = [
-            _index(each, made, own, places, verifier, context) for each, own in zip(whole, programs, strict=True)
-        ]
+        shop.offer_bases(whole)
+        indexes = [_index(shop, each, own) for each, own in zip(whole, programs, strict=True)]
     with clock.phase("publish"):
         images = [_publish(image, index, made, places) for image, index in zip(made.images, indexes, strict=True)]
     sources[0].store.prune()
     return BuildResult(made, tuple(images), clock.seconds())
 
 
-def _verifier(made: Plan, context: Context) -> Verifier:
-    return Verifier(made, LayerBook(context.cache_dir / "layers"), context.emit)
-
-
-def _smoke(made: Plan, context: Context) -> Smoke:
-    return Smoke(made, LayerBook(context.cache_dir / "layers"), context.runner, context.env, context.emit)
-
-
-def _index(
-    sources: Sources, made: Plan, programs: Programs, places: Places, verifier: Verifier, context: Context
-) -> Index:
+def _index(shop: Workshop, sources: Sources, programs: Programs) -> Index:
+    made, context = shop.plan, shop.context
     annotations = {**sources.image.annotations, "dev.cargoship.compression": sources.compression.label}
     if not context.verify:
         annotations["dev.cargoship.verified"] = "false"
 
     def image_for(platform: Platform) -> Image:
         base = sources.bases[platform]
-        below = verifier.folders(sources, base)
+        below = shop.verifier.folders(sources, base)
         layers = []
         for layer in assemble.layers_of(sources, base, programs[platform], epoch=made.epoch, below=below):
             layers.append(layer)
             # travels while the next one is compressed
-            places.offer(sources.image, [layer.blob])
+            shop.places.offer(sources.image, [layer.blob])
             blob = layer.descriptor
             context.emit(LayerAssembled(f"{platform} {layer.created_by}", str(blob.digest), blob.size_bytes))
         return assemble.image_of(sources.image, platform, base, layers, created=made.created, annotations=annotations)
