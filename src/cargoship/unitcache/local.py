@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,11 +35,14 @@ NEVER = ":never"
 """What is never as it was."""
 _FILES_MAX = 20_000
 _BYTES_MAX = 512 << 20
-# what no code is made of: what is left out here and read all the same is told by the compiler, but for a macro's reads
-_LEFT_OUT = re.compile(
-    r"\..*|target|node_modules|Cargo\.(?:toml|lock)|.*\.(?:md|orig|rej|swp)|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS)(?:[-.].*)?"
-    r"|.*[Dd]ockerfile.*|(?:docker-)?compose.*\.ya?ml|CACHEDIR\.TAG|rust-toolchain(?:\.toml)?|recipe\.json|.*~"
+# What no code is made of. They are few, for a macro may read .env, .sqlx, or a folder of Markdown.
+_NOWHERE = re.compile(r"\.git|node_modules|\.DS_Store")
+_NOT_AT_ROOT = re.compile(
+    r"\.git.*|\.vscode|\.idea|\.circleci|\.editorconfig|\.dockerignore|\.cargo|\.cargoship.*|\.?rustfmt\.toml|\.?clippy\.toml"
+    r"|target|Cargo\.(?:toml|lock)|.*\.md|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS)(?:[-.].*)?"
+    r"|(?:.*\.)?[Dd]ockerfile(?:\..*)?|(?:docker-)?compose.*\.ya?ml|rust-toolchain(?:\.toml)?|recipe\.json"
 )
+_LOCAL_IN_LOCK = re.compile(r'\[\[package\]\]\nname = "([^"\n]*)"\nversion = "[^"\n]*"\n(?!source)')
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Contents:
     build_dir: Path
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     _known: dict[str, tuple[Digest, int] | None] = field(default_factory=dict)
+    _names: dict[str, frozenset[str]] = field(default_factory=dict)
     _at_first: dict[str, Digest | None] = field(default_factory=dict)
 
     def digest(self, path: str) -> Digest | None:
@@ -158,13 +163,27 @@ class Contents:
 
     def _own_files(self, folder: Path, below: str) -> Iterator[tuple[str, Path]]:
         for place in sorted(folder.iterdir()):
-            if _LEFT_OUT.fullmatch(place.name) or place == self.build_dir:
+            if _NOWHERE.fullmatch(place.name) or place == self.build_dir:
+                continue
+            if not below and _NOT_AT_ROOT.fullmatch(place.name):
                 continue
             if not place.is_dir() or place.is_symlink():
                 yield f"{below}{place.name}", place
-            elif not (place / "Cargo.toml").exists() and not (place / "CACHEDIR.TAG").exists():
+            elif not (place / "CACHEDIR.TAG").exists() and not self._is_local_package(place):
                 yield f"{below}{place.name}", place
                 yield from self._own_files(place, f"{below}{place.name}/")
+
+    def _is_local_package(self, folder: Path) -> bool:
+        """Whether a folder has a package that the lock file knows as local: its files are its own."""
+        try:
+            manifest = tomllib.loads((folder / "Cargo.toml").read_text(encoding="utf-8"))
+            if "local" not in self._names:
+                lock = (self.root / "Cargo.lock").read_text(encoding="utf-8")
+                self._names["local"] = frozenset(_LOCAL_IN_LOCK.findall(lock))
+        except (OSError, ValueError):
+            return False
+        package = manifest.get("package")
+        return isinstance(package, dict) and package.get("name") in self._names["local"]
 
     def _folder(self, folder: Path) -> tuple[Digest, int] | None:
         if self.build_dir.is_relative_to(folder):

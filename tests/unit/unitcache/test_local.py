@@ -28,7 +28,15 @@ def contents(root: Path, **env: str) -> Contents:
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    return write(tmp_path, Cargo_dot_toml="", src__lib_dot_rs="1", sql__one_dot_sql="2", inner__Cargo_dot_toml="")
+    return write(
+        tmp_path,
+        Cargo_dot_toml="",
+        src__lib_dot_rs="1",
+        sql__one_dot_sql="2",
+        inner__Cargo_dot_toml='[package]\nname = "inner"\n',
+        template__Cargo_dot_toml='[package]\nname = "template"\n',
+        Cargo_dot_lock='[[package]]\nname = "inner"\nversion = "0.1.0"\n',
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,6 +47,10 @@ def package(tmp_path: Path) -> Path:
         ("src/lib.rs", False, True),
         ("src/more.rs", True, True),
         ("README.md", False, False),
+        ("posts/one.md", True, True),
+        ("template/data.txt", True, True),
+        (".sqlx/query.json", True, True),
+        (".env", True, True),
         (".gitignore", False, False),
         ("target/x", False, False),
         ("inner/data.txt", False, False),
