@@ -42,6 +42,8 @@ _NOT_AT_ROOT = re.compile(
     r"|target|Cargo\.(?:toml|lock)|.*\.md|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS)(?:[-.].*)?"
     r"|(?:.*\.)?[Dd]ockerfile(?:\..*)?|(?:docker-)?compose.*\.ya?ml|rust-toolchain(?:\.toml)?|recipe\.json"
 )
+# a folder of caches, and a vendored package, whose files count for its own units
+_OF_ITS_OWN = ("CACHEDIR.TAG", ".cargo-checksum.json")
 _LOCAL_IN_LOCK = re.compile(r'\[\[package\]\]\nname = "([^"\n]*)"\nversion = "[^"\n]*"\n(?!source)')
 
 
@@ -169,7 +171,7 @@ class Contents:
                 continue
             if not place.is_dir() or place.is_symlink():
                 yield f"{below}{place.name}", place
-            elif not (place / "CACHEDIR.TAG").exists() and not self._is_local_package(place):
+            elif not any((place / name).exists() for name in _OF_ITS_OWN) and not self._is_local_package(place):
                 yield f"{below}{place.name}", place
                 yield from self._own_files(place, f"{below}{place.name}/")
 
