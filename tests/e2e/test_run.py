@@ -8,6 +8,7 @@ import pytest
 
 from support.pair import Pair
 from support.programs import RunCargoship
+from support.shipped import target_folder
 
 pytestmark = pytest.mark.e2e
 
@@ -38,6 +39,17 @@ def test_it_runs_with_its_arguments(
     done = run_cargoship(*words, cwd=pair.root, env=env)
     assert done.stdout == f"tiny-front {PROCESSORS[platform]} --once two words\n"
     assert ("without a container engine" in done.stderr) is not engine
+
+
+@pytest.mark.parametrize("platform", PROCESSORS)
+def test_without_an_engine_it_has_the_files_of_its_base(
+    run_cargoship: RunCargoship, pair: Pair, gnu_base: Path, without_engine: str, platform: str
+) -> None:
+    """The loader and the C library of a dynamic program are in the base alone."""
+    env = {**pair.env, **target_folder("gnu"), "PATH": without_engine}
+    words = ("--bin", "tiny-back", "--libc", "gnu:2.17", "--base", f"oci:{gnu_base}", "--platform", platform)
+    done = run_cargoship("run", *words, "--", "--once", cwd=pair.root, env=env)
+    assert done.stdout == f"tiny-back {PROCESSORS[platform]} --once\n"
 
 
 def test_its_exit_code_is_passed_on(run_cargoship: RunCargoship, pair: Pair) -> None:

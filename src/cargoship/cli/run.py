@@ -58,7 +58,7 @@ def run(ctx: click.Context, /, **_: object) -> None:
             launch.check_alone([image.name for image in session.pipeline.plan(selection, context).images])
             result = session.pipeline.build(selection, context)
         if host.engine is None:
-            command = launch.bare_command(result, host, Path(folder), wishes, context)
+            command = launch.bare_command(result, Path(folder), wishes, context)
         else:
             command = launch.container_command(result, host, wishes, context)
         code = session.terminal.attach(command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,6 +101,7 @@ class _Program:
     def attempt(self) -> Start:
         """Build it; what is returned starts it."""
         from cargoship.deploy import launch
+        from cargoship.rootfs.unpack import remove
 
         folder = Path(tempfile.mkdtemp(prefix="cargoship-watch-"))
         try:
@@ -109,11 +109,11 @@ class _Program:
                 selection = launch.selection_for(self.selection, self.host, self.platform, folder)
                 result = self.session.pipeline.build(selection, context)
             if self.host.engine is None:
-                command = launch.bare_command(result, self.host, folder, self.wishes, context)
+                command = launch.bare_command(result, folder, self.wishes, context)
             else:
                 command = launch.container_command(result, self.host, self.wishes, context)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             raise
         return lambda: _Started(self.session.terminal.spawn(command), self.host, self.wishes.name, folder, context)
 
@@ -135,12 +135,13 @@ class _Started:
     def stop(self) -> None:
         """See `Running.stop`: a container may take no notice of signals, and its engine has the last word."""
         from cargoship.process import Command
+        from cargoship.rootfs.unpack import remove
 
         if self.host.engine is not None and self.name is not None and self.child.poll() is None:
             stop = (self.host.engine.value, "stop", "-t", str(int(_STOP_S)), self.name)
             self.context.runner.run(Command(stop, env=self.context.env))
         self.child.stop(_STOP_S)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
 
 def _applying(ctx: click.Context, session: Session, plan: Plan) -> tuple[list[Path], Callable[[], Start]]:

@@ -1,32 +1,35 @@
 """Running an image on this machine: in its container engine, or without one in the image's own root file system.
 
 Without an engine the program has the image's files, environment, user and folder, and the machine's network; another
-processor is QEMU's. That takes Linux, and an image whose base is built in.
+processor is QEMU's. That takes Linux.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.cargo.suggest import listed
+from cargoship.checks.users import owner_of
 from cargoship.context import Context
 from cargoship.destinations import DaemonDestination, Engine
 from cargoship.destinations.chosen import native_platform
 from cargoship.errors import DaemonError, ToolMissing, UsageError
 from cargoship.events import Note
-from cargoship.oci.config import ImageConfig
+from cargoship.oci.layout_reader import read_image
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.pipeline import BuildResult, BuiltImage
 from cargoship.plan import ImagePlan, Output, OutputKind, Selection
-from cargoship.platforms import row
 from cargoship.process import Command
+from cargoship.rootfs.book import LayerBook
+from cargoship.rootfs.unpack import unpack
+from cargoship.rootfs.view import view_of
+from cargoship.sandbox import Tools, entering, furnish, namespaces
 
-_EMULATOR = ".qemu"
+_LAYOUT = "image"
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,11 @@ def find_host(context: Context) -> Host:
 
 
 def selection_for(selection: Selection, host: Host, platform: Platform | None, folder: Path) -> Selection:
-    """What to build so that `host` can run it; without an engine the image's files go into a new folder in `folder`."""
+    """What to build so that `host` can run it; without an engine the image goes into `folder`."""
     overrides = {**selection.overrides, "platforms": (str(platform or host.platform),)}
     if host.engine is not None:
         return replace(selection, overrides=overrides, load=True)
-    files = Output(OutputKind.ROOTFS, folder / "files")
-    return replace(selection, overrides=overrides, outputs=(files,))
+    return replace(selection, overrides=overrides, outputs=(Output(OutputKind.OCI, folder / _LAYOUT),))
 
 
 def selection_of_engine(selection: Selection, host: Host) -> Selection:
@@ -131,51 +133,30 @@ def container_command(result: BuildResult, host: Host, wishes: Wishes, context: 
     return Command((*argv, reference.familiar, *wishes.words), cwd=context.cwd, env={**context.env, **variables})
 
 
-def bare_command(result: BuildResult, host: Host, folder: Path, wishes: Wishes, context: Context) -> Command:
-    """The command that runs what was built without an engine; raises ToolMissing without QEMU for its processor."""
+def bare_command(result: BuildResult, folder: Path, wishes: Wishes, context: Context) -> Command:
+    """The command that runs what was built without an engine, after unpacking it into a new folder in `folder`.
+
+    Raises ToolMissing without what starts it, or QEMU for its processor, UsageError for a user that the image does not
+    know, and what unpacking raises.
+    """
     child = result.images[0].index.children[0]
-    root = folder / "files" / str(child.platform)
-    config = child.config
-    path = context.env.get("PATH")
-    unshare = shutil.which("unshare", path=path)
-    if unshare is None:
-        raise ToolMissing("unshare is not on PATH", hint="install util-linux, or start Docker or podman")
-    program = [*config.entrypoint, *(wishes.words or config.cmd)]
-    if child.platform != host.platform:
-        program = [f"/{_emulator(child.platform, root, path)}", *program]
-    (root / "proc").mkdir(exist_ok=True)
-    argv = [unshare, "--fork", "--kill-child", "--pid", "--mount", "--mount-proc", "--root", str(root)]
-    argv += ["--wd", config.working_dir or "/"]
-    # root becomes the image's user; anybody else can only be root in a world of their own
-    argv += _user(config, root) if os.geteuid() == 0 else ["--map-root-user"]
+    config, path = child.config, context.env.get("PATH")
+    tools = Tools.find(path)
+    if isinstance(tools, str):
+        raise ToolMissing(tools, hint="install it, or start Docker or podman")
+    emulator = tools.emulator(child.platform, path)
+    if isinstance(emulator, str):
+        raise ToolMissing(f"{emulator}, and runs {child.platform} here", hint="install qemu-user-static")
+    # as it was written: the blobs of a base in a registry are not at hand any more
+    layers = read_image(folder / _LAYOUT, platform=child.platform).layers
+    root = view_of(layers, LayerBook(context.cache_dir / "layers"))
+    if owner_of(config.user or "", root) is None:
+        raise UsageError(f"the image does not know its user {config.user}", hint="set user to a number: 65532:65532")
+    files = folder / "files"
+    unpack(root, files)
+    furnish(files, emulator, config)
+    argv = (*config.entrypoint, *(wishes.words or config.cmd))
     return Command(
-        (*argv, *program), cwd=context.cwd, env={"PATH": "/usr/bin:/bin", **config.env, **wishes.variables(context)}
-    )
-
-
-def _emulator(platform: Platform, root: Path, path: str | None) -> str:
-    """Put QEMU into the image's files, where the program can be reached from; its name there."""
-    name = f"qemu-{row(platform).qemu}-static"
-    found = shutil.which(name, path=path)
-    if found is None:
-        raise ToolMissing(f"{name} is not on PATH, and runs {platform} here", hint="install qemu-user-static")
-    shutil.copy(found, root / _EMULATOR)
-    (root / _EMULATOR).chmod(0o755)
-    return _EMULATOR
-
-
-def _user(config: ImageConfig, root: Path) -> list[str]:
-    user, _, group = (config.user or "0").partition(":")
-    known = _passwd(root)
-    uid, gid = known.get(user, (user, user))
-    if not uid.isdigit():
-        raise UsageError(f"the image's user {user} has no number", hint="set user to a number, such as 65532:65532")
-    return ["--setgid", group if group.isdigit() else gid, "--setuid", uid]
-
-
-def _passwd(root: Path) -> Mapping[str, tuple[str, str]]:
-    """Users of the image by name: their numbers and those of their groups. passwd(5)."""
-    path = root / "etc" / "passwd"
-    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
-    fields = [line.split(":") for line in lines]
-    return {each[0]: (each[2], each[3]) for each in fields if len(each) > 3}  # noqa: PLR2004 - name, x, uid, gid
+        (*namespaces(tools, "mount", "pid"), *entering(tools, files, root, config, argv, emulator)),
+        cwd=context.cwd, env={"PATH": "/usr/bin:/bin", **config.env, **wishes.variables(context)},
+    )  # fmt: skip

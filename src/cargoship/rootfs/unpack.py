@@ -27,18 +27,23 @@ _SPARE_BYTES = 256 << 20
 
 @contextlib.contextmanager
 def unpacked(root: RootFs, folder: Path) -> Iterator[None]:
-    """Unpack into a new folder, which is removed at the end. Devices are left out; owners are set if this is root.
+    """Unpack into a new folder, which is removed at the end; raises as `unpack` does."""
+    try:
+        unpack(root, folder)
+        yield
+    finally:
+        remove(folder)
+
+
+def unpack(root: RootFs, folder: Path) -> None:
+    """Unpack into a new folder. Devices are left out; owners are set if this is root.
 
     Raises OutputError where the folder cannot be written or the disk is too small, ContentInvalid for damaged layers,
     and what opening their blobs raises.
     """
-    try:
-        with writing(folder):
-            folder.mkdir(parents=True)
-            _unpack(root, folder)
-        yield
-    finally:
-        _remove(folder)
+    with writing(folder):
+        folder.mkdir(parents=True)
+        _unpack(root, folder)
 
 
 def _unpack(root: RootFs, folder: Path) -> None:
@@ -48,7 +53,7 @@ def _unpack(root: RootFs, folder: Path) -> None:
     if size_bytes + _SPARE_BYTES > free_bytes:
         raise OutputError(
             f"cannot unpack an image into {folder}: {size_bytes >> 20} MiB for {free_bytes >> 20}",
-            hint="free some space there, or leave --smoke out",
+            hint="free some space there",
         )
     folders = {path: node for path, node in nodes.items() if node.is_folder}
     for path in folders:
@@ -123,7 +128,8 @@ def _settle(path: Path, node: Node) -> None:
         path.chmod(node.mode & 0o7777)
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
+    """Remove what was unpacked, folders included that must not be written to; whatever cannot be removed stays."""
     for place, names, _ in os.walk(folder):
         with contextlib.suppress(OSError):
             Path(place).chmod(0o700)
