@@ -22,10 +22,11 @@ from support.registry import RunningRegistry, running_registry
 settings.register_profile("cargoship", deadline=None)
 settings.load_profile("cargoship")
 
-# A shell starts what it puts into the background with Ctrl-C ignored, and children inherit that: tests that send it
-# would wait for ever.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what it puts into the background with Ctrl-C ignored, nohup ignores the end of a terminal, and children
+# inherit both: tests that send these signals would wait for ever.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

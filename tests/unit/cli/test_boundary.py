@@ -156,8 +156,6 @@ def waiting(behaviour: str, cwd: Path, *arguments: str) -> subprocess.Popen[str]
     process = subprocess.Popen(
         [sys.executable, PROGRAM, behaviour, "build", *arguments],
         cwd=cwd, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # whoever runs the tests may have been started with nohup, which children inherit
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
     assert process.stderr is not None
     assert "waiting" in process.stderr.readline()
