@@ -24,12 +24,15 @@ from cargoship.oci.zstd import CompressionParameter, ZstdCompressor
 from cargoship.unitcache.frame import CONTENT, FRAME_BYTES_MAX, UNIT_BYTES_MAX, Kind, Row, content_size, write_head
 from cargoship.unitcache.index import Entry
 from cargoship.unitcache.pack import PACK_BYTES, Pack, PackWriter, Placed, UnitFile
+from cargoship.unitcache.room import Room
 
 _LEVEL = 3
-# 128 MiB: the largest window that a reader accepts without being asked to
-_WINDOW_LOG = 27
+# 64 MiB, which few units reach; a larger window is memory, here and where it is read
+_WINDOW_LOG = 26
+_MEMORY_BYTES = 96 << 20
+"""For the windows of all units that are compressed at a time."""
 _CHUNK_BYTES = 1 << 20
-_WAITING_MAX = 4
+_WAITING_MAX = 2
 """Units that may be in memory, compressed or about to be, for each thread."""
 
 
@@ -135,6 +138,7 @@ class _Writer(FrameWriter):
         super().__init__(scratch, pack_bytes=pack_bytes)
         self._pool = pool
         self._waiting_max = waiting_max
+        self._room = Room(_MEMORY_BYTES)
         self._waiting: deque[tuple[Digest, Future[_Frame]]] = deque()
         self._keys: set[Digest] = set()
         self._given = 0
@@ -152,7 +156,7 @@ class _Writer(FrameWriter):
         self._keys.add(key)
         while len(self._waiting) >= self._waiting_max:
             self._place_next()
-        self._waiting.append((key, self._pool.submit(compress_unit, tuple(files))))
+        self._waiting.append((key, self._pool.submit(compress_unit, tuple(files), self._room)))
 
     def done(self) -> tuple[Pack, ...]:
         """See PackWriter."""
@@ -186,15 +190,16 @@ class _Writer(FrameWriter):
             raise CacheUnavailable(f"cannot write {self._scratch}: {error.strerror or error}") from error
 
 
-def compress_unit(files: Sequence[UnitFile]) -> _Frame:
-    """A unit's frame; raises NotPackable."""
+def compress_unit(files: Sequence[UnitFile], room: Room) -> _Frame:
+    """A unit's frame, made when there is room for its window; raises NotPackable."""
     try:
         rows, sources = _rows(sorted(files, key=lambda file: file.path))
         head = write_head(rows)
         unpacked = len(head) + content_size(rows)
         if unpacked > UNIT_BYTES_MAX:
             raise NotPackable(f"it has {unpacked} bytes, where {UNIT_BYTES_MAX} fit")
-        return _compressed(head, rows, sources, unpacked)
+        with room.taken(min(unpacked, 1 << _WINDOW_LOG)):
+            return _compressed(head, rows, sources, unpacked)
     except ContentInvalid as error:
         raise NotPackable(error.message) from error
     except OSError as error:

@@ -7,10 +7,9 @@ unpacks to while that happens, and its paths before the first file is written.
 from __future__ import annotations
 
 import errno
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,13 +21,14 @@ from cargoship.registry.parallel import each
 from cargoship.unitcache.frame import FRAME_BYTES_MAX, UNIT_BYTES_MAX, Row, head_end, read_head
 from cargoship.unitcache.index import Entry, Index
 from cargoship.unitcache.placing import Site, site
+from cargoship.unitcache.room import Room
 from cargoship.unitcache.store import Source, Store
 
 _JOBS = 4
 _WHOLE_BYTES = 32 << 20
 """A unit up to this size is unpacked in one go, a larger one in pieces."""
 _PIECE_BYTES = 4 << 20
-_MEMORY_BYTES = 256 << 20
+_MEMORY_BYTES = 160 << 20
 _WINDOW_BYTES = 128 << 20
 _IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
 """What only the one unit has to do with whose file cannot be written."""
@@ -92,29 +92,6 @@ def restore(
         sum(result.unpacked for result in results),
         sum(result.read for result in results),
     )
-
-
-class Room:
-    """Memory that is shared by threads: each waits until there is enough. One that wants more than all gets all."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._used = 0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        """So much of it, for the time of the block."""
-        size = min(size, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._used + size <= self._size)
-            self._used += size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._used -= size
-                self._changed.notify_all()
 
 
 @dataclass(frozen=True)
