@@ -190,7 +190,7 @@ TABLE: tuple[Row, ...] = (
         "s390x-linux-musl",
         "s390x-linux-gnu",
         (2, 17),
-        "z10_vector",
+        "z10",
         "EM_S390",
         64,
         "s390x",

@@ -30,7 +30,7 @@ def test_cargoship_build_compiles_local_crates_only(run_cargoship: RunCargoship,
         prepare_ours(project, tmp_path / "recipe.json"), kitchen, "--platform", PLATFORMS, "--release", "--locked"
     )
     copy_sources(project, kitchen, old=True)
-    done = run_cargoship("build", "--platform", PLATFORMS, "--progress", "json", cwd=kitchen)
+    done = run_cargoship("build", "--no-cache", "--platform", PLATFORMS, "--progress", "json", cwd=kitchen)
     events = [json.loads(line) for line in done.stderr.splitlines()]
     units = [each for each in events if each["event"] == "unit-finished"]
     assert [each["package"] for each in units if not each["fresh"] and each["package"] in {"itoa", "cfg-if"}] == []
