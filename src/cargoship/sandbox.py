@@ -25,6 +25,7 @@ from cargoship.rootfs.view import RootFs
 _EMULATOR = ".cargoship-qemu"
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _TOOLS = ("setpriv", "unshare", "mount", "sh")
+_LOADED_BY = frozenset({"GCONV_PATH", "LOCPATH", "NLSPATH"})
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 # $1 is the root; the rest is what to start in it. A container may forbid a new /proc, and most programs need none.
@@ -110,15 +111,32 @@ def furnish(folder: Path, emulator: Path | None, config: ImageConfig) -> None:
             place.chmod(0o1777 if name == "tmp" else 0o755)
     for name in _DEVICES:
         device = folder / "dev" / name
-        if not device.exists() and not device.is_symlink():
+        _clear_link(device)
+        if not device.exists():
             device.touch()
     workdir = (config.working_dir or "/").strip("/")
     # inside the root by its parts: a link in it is followed in the root alone, and not from here
     if workdir and not os.path.lexists(folder / workdir) and not _has_links(folder, workdir):
         (folder / workdir).mkdir(parents=True)
     if emulator is not None:
-        shutil.copyfile(emulator, folder / _EMULATOR)
-        (folder / _EMULATOR).chmod(0o755)
+        place = folder / _EMULATOR
+        # a link of the image's there would be followed on this machine
+        _clear_link(place)
+        shutil.copyfile(emulator, place)
+        place.chmod(0o755)
+
+
+def _clear_link(place: Path) -> None:
+    if place.is_symlink():
+        place.unlink()
+
+
+def obeyed_here(env: Mapping[str, str]) -> str | None:
+    """A variable of an image that this machine's own programs would obey on the way into it, if there is one.
+
+    glibc ignores them in programs that are privileged in themselves (sysdeps/generic/unsecvars.h); these are not.
+    """
+    return next((name for name in sorted(env) if name.startswith("LD_") or name in _LOADED_BY), None)
 
 
 def _has_links(folder: Path, path: str) -> bool:

@@ -26,7 +26,7 @@ from cargoship.process import Command, Runner
 from cargoship.rootfs.book import LayerBook
 from cargoship.rootfs.unpack import unpacked
 from cargoship.rootfs.view import view_of
-from cargoship.sandbox import Tools, entering, furnish, namespaces
+from cargoship.sandbox import Tools, entering, furnish, namespaces, obeyed_here
 from cargoship.sources import Sources
 
 _TIME_S = 30
@@ -73,6 +73,10 @@ class Smoke:
             return None
         base = own.bases[platform]
         config = config_of(own.image, base.config)
+        obeyed = obeyed_here(config.env)
+        if obeyed is not None:
+            self.emit(Note(f"no smoke run of {name}: this machine's programs would obey its {obeyed}", Level.WARNING))
+            return None
         entries = [entry for layer in contents_of(own.image, own.files, binaries) for entry in layer.entries]
         root = view_of(base.layers, self.book, entries)
         folder = self.plan.target_dir / "cargoship" / f"smoke-{os.getpid()}-{secrets.token_hex(4)}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options, resolving
+from cargoship.cli import options, resolving, running
 from cargoship.cli.session import Session
 from cargoship.errors import CargoshipError, UsageError
 
@@ -29,26 +29,7 @@ _STOP_S = 5.0
 @click.command()
 @resolving.file_option
 @resolving.object_options
-@click.option(
-    "--project", "path", type=click.Path(path_type=Path), default=".", metavar="DIR",
-    help="The Cargo project.  [default: .]",
-)  # fmt: skip
-@options.package_options
-@click.option("--platform", "platform", metavar="PLATFORM", help="What to run it as.  [default: the engine's own]")
-@click.option(
-    "-e",
-    "--env",
-    "variables",
-    multiple=True,
-    metavar="NAME[=VALUE]",
-    help="A variable of the program; may be repeated.",
-)
-@click.option("--network", metavar="NAME", help="The engine's network for it, such as host.")
-@options.libc_option
-@options.compile_options
-@options.image_options
-@options.progress_options
-@click.argument("words", metavar="[-- ARGUMENTS...]", nargs=-1, type=click.UNPROCESSED)
+@running.run_options
 @click.pass_context
 def watch(ctx: click.Context, /, **_: object) -> None:
     """Build and run the image, and again whenever the code changes.

@@ -89,13 +89,12 @@ class Lock:
 
 def read_lock(path: Path) -> Lock:
     """Read the file; one that is not there is empty. Raises ContentInvalid, OutputError."""
-    try:
-        with writing(path), path.open("rb") as stream:
-            data = stream.read(_BYTES_MAX + 1)
-    except Exception as error:
-        if isinstance(error.__cause__, FileNotFoundError):
+    with writing(path):
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(_BYTES_MAX + 1)
+        except FileNotFoundError:
             return Lock()
-        raise
     try:
         return _parsed(data)
     except (ValueError, KeyError, ContentInvalid) as error:

@@ -27,7 +27,7 @@ from cargoship.process import Command
 from cargoship.rootfs.book import LayerBook
 from cargoship.rootfs.unpack import unpack
 from cargoship.rootfs.view import view_of
-from cargoship.sandbox import Tools, entering, furnish, namespaces
+from cargoship.sandbox import Tools, entering, furnish, namespaces, obeyed_here
 
 _LAYOUT = "image"
 
@@ -147,6 +147,12 @@ def bare_command(result: BuildResult, folder: Path, wishes: Wishes, context: Con
     emulator = tools.emulator(child.platform, path)
     if isinstance(emulator, str):
         raise ToolMissing(f"{emulator}, and runs {child.platform} here", hint="install qemu-user-static")
+    obeyed = obeyed_here(config.env)
+    if obeyed is not None:
+        raise UsageError(
+            f"without an engine this machine's own programs would obey the image's {obeyed}",
+            hint="start Docker or podman",
+        )
     # as it was written: the blobs of a base in a registry are not at hand any more
     layers = read_image(folder / _LAYOUT, platform=child.platform).layers
     root = view_of(layers, LayerBook(context.cache_dir / "layers"))

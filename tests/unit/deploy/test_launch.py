@@ -117,6 +117,33 @@ def test_another_processor_needs_qemu(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "files" / emulator.lstrip("/")).read_text() == "emulator"
 
 
+def test_links_of_the_image_are_not_followed_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where QEMU and devices go, a base may have links that lead out of it."""
+    monkeypatch.setattr(sandbox, "_BINFMT", tmp_path / "binfmt")
+    theirs = tmp_path / "theirs"
+    theirs.write_text("mine")
+    links = (Entry.symlink(sandbox._EMULATOR, str(theirs)), Entry.symlink("dev/null", str(theirs)))
+    result = built(tmp_path, ARM64, *links, user="0")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("unshare", "setpriv", "mount", "sh", "qemu-aarch64-static"):
+        (folder / name).write_text("emulator")
+        (folder / name).chmod(0o755)
+    bare_command(result, tmp_path, Wishes(), context(tmp_path, str(folder)))
+    assert theirs.read_text() == "mine"
+    files = tmp_path / "files"
+    assert (files / sandbox._EMULATOR).read_text() == "emulator"
+    assert not (files / "dev" / "null").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_LIBRARY_PATH", "GCONV_PATH"])
+def test_what_this_machines_programs_would_obey_is_refused(tmp_path: Path, name: str) -> None:
+    result = built(tmp_path, AMD64, user="0", env={"A": "1", name: "/lib/evil.so"})
+    with pytest.raises(UsageError, match=f"would obey the image's {name}"):
+        bare_command(result, tmp_path, Wishes(), context(tmp_path))
+    assert not (tmp_path / "files").exists()
+
+
 def test_what_starts_it_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match=r"setpriv, unshare, mount, sh is missing"):
         bare_command(built(tmp_path, AMD64), tmp_path, Wishes(), context(tmp_path, str(tmp_path)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class Diagnostics:
             self._headline = _HEADLINE.fullmatch(bare)
 
 
-class HostedRenderer:
+class HostedRenderer(ABC):
     """The lines of another renderer, with the long phases folded away."""
 
     def __init__(self, inner: Renderer, stderr: TextIO) -> None:
@@ -95,13 +96,13 @@ class HostedRenderer:
         """See `Renderer.fail`."""
         self._inner.fail(failure)
 
+    @abstractmethod
     def opened(self, name: str, title: str) -> str:
         """The line that begins a group."""
-        raise NotImplementedError
 
+    @abstractmethod
     def closed(self, name: str) -> str:
         """The line that ends it."""
-        raise NotImplementedError
 
     def _write(self, line: str) -> None:
         try:
