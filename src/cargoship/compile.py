@@ -10,7 +10,6 @@ from pathlib import Path
 
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.failure import failure_of
-from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.messages import Artifact as Unit
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.watch import watch
@@ -23,7 +22,7 @@ from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, Way, foresee
 from cargoship.unitcache.compilers import compilers_of, foreseen_compilers
 from cargoship.unitcache.libraries import libraries_in
-from cargoship.unitcache.planned import program_name, question_of
+from cargoship.unitcache.planned import asked_of, program_name, question_of
 from cargoship.unitcache.session import Units
 from cargoship.unitcache.surroundings import look_around
 from cargoship.version import __version__
@@ -109,16 +108,12 @@ def recall(
         command = Command(made.arguments(), cwd=made.cwd, env=env)
         around = look_around(foreseen_compilers(foreseen, env), root, command, runner=runner, env=env)
         words = (
-            __version__,
+            f"cargoship {__version__}",
             str(foreseen.libc),
             *replace(made, jobs=None, offline=False, locked=False, frozen=False).arguments(),
         )
         triples = {triple: entry.platform for triple, entry in foreseen.pairs}
-        question = question_of(
-            around, foreseen,
-            words=(*words, *triples), project=project,
-            lock=(root / "Cargo.lock").read_bytes(), manifest=(root / MANIFEST).read_bytes(),
-        )  # fmt: skip
+        question = question_of(around, asked_of(root, (*words, *triples), project), built=foreseen.built)
         names = {program_name(triple, *each): (triple, *each) for triple in triples for each in programs}
         found = units.recall(question, env, tuple(names), into)
     except (CargoshipError, OSError, ValueError) as error:

@@ -105,9 +105,8 @@ def _plain_compilers(cooking: Cooking, root: Path, context: Context) -> Compiler
     rust = next(iter(toolchains(context.runner, context.env, root)))
     zigbuild = cooking.through is Through.ZIGBUILD
     zig = find_zig(context.runner, context.env).version if zigbuild else None
-    targets = [triple.partition(".")[0] if zigbuild else triple for triple in cooking.targets]
     through = cooking.through.value if cooking.through is Through.CLIPPY else ""
-    return plain_compilers(rust, context.env, zig=zig, named=targets, through=through)
+    return plain_compilers(rust, context.env, zig=zig, named=cooking.targets, through=through)
 
 
 def _plain_stove(cooking: Cooking, runner: Runner, env: Mapping[str, str]) -> Stove:

@@ -226,7 +226,7 @@ def test_flags_explain_a_miss_without_being_told(cooked: Cooked, tmp_path: Path)
     assert record is not None
     roots = [unit for unit in record.units if unit.because]
     assert roots
-    assert all(unit.because == ("settings differs",) for unit in roots)
+    assert all(unit.because == ("RUSTFLAGS",) for unit in roots)
     index = DirectoryStore(tmp_path / "store").load()
     assert "hunter2" not in repr(index.entries)
     assert "hunter2" not in (place / "target" / ".cargoship-units.json").read_text()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from support.cargo_units import Change, create, edit
 from support.cooking import prepare_ours
 from support.programs import RunCargoship, distribution_rust, run
 from support.unit_projects import SAYS, write_workspace
@@ -20,6 +22,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_workspace(tmp_path_factory.mktemp("wrapped") / "project")
     run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def kept_programs(run_cargoship: RunCargoship, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that has one build of the workspace as a whole."""
+    folder = tmp_path_factory.mktemp("kept")
+    programs(run_cargoship, fresh(project, folder / "place"), "--workspace")
+    return folder / "cache"
 
 
 def fresh(project: Path, folder: Path) -> Path:
@@ -82,3 +92,77 @@ def test_a_cook_takes_dependencies_from_the_cache(run_cargoship: RunCargoship, p
     assert second["itoa"] is True
     # what was compiled of dummies is nobody's
     assert [name for name, was_fresh in second.items() if was_fresh] == ["itoa"]
+
+
+def programs(run_cargoship: RunCargoship, place: Path, *words: str, env: Mapping[str, str] | None = None) -> str:
+    """What cargoship says of a build of which programs alone are wanted."""
+    cache = ("--cache-to", f"dir:{place.parent / 'cache'}")
+    done = run_cargoship("cargo", "--programs", *cache, "--", "build", "--release", *words, cwd=place, env=env)
+    return done.stderr
+
+
+def test_programs_alone_come_back_without_cargo(run_cargoship: RunCargoship, project: Path, tmp_path: Path) -> None:
+    first = fresh(project, tmp_path / "first")
+    assert "cargo is not started" not in programs(run_cargoship, first, "--workspace")
+    second = fresh(project, tmp_path / "second")
+    # of no importance to programs
+    said = programs(run_cargoship, second, "-j1", "--workspace", "--offline", "--target-dir", "elsewhere")
+    assert "1 program comes from the unit cache, cargo is not started" in said
+    assert sorted(path.name for path in (second / "elsewhere").rglob("*")) == ["CACHEDIR.TAG", "app", "release"]
+    assert run(second / "elsewhere" / "release" / "app").stdout == SAYS
+    # cargo has its way with what lies there
+    assert run_cargoship("cargo", "--", "build", "--release", "--target-dir", "elsewhere", cwd=second).returncode == 0
+    assert run(second / "elsewhere" / "release" / "app").stdout == SAYS
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "change", "reason"),
+    [
+        ((), {}, edit("helper/src/text.txt", "hello", "bye"), "the file helper/src/text.txt"),
+        ((), {}, create("helper/sql/one.sql", "select 1"), "files of the package in helper"),
+        ((), {}, edit("app/Cargo.toml", '"0.1.0"', '"0.2.0"'), "Cargo.lock: app 0.2.0 instead of 0.1.0"),
+        (("--features", "app/loud"), {}, None, "options: --features app/loud now"),
+        ((), {"RUSTFLAGS": "-C metadata=hunter2"}, None, "RUSTFLAGS for x86_64-unknown-linux-gnu"),
+        ((), {}, create(".cargo/config.toml", "[profile.release]\nopt-level = 1\n"), "cargo's configuration files for"),
+    ],
+    ids=["code", "file", "version", "option", "variable", "configuration"],
+)
+def test_a_build_that_is_missed_as_a_whole_says_why(
+    run_cargoship: RunCargoship,
+    project: Path,
+    kept_programs: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    env: Mapping[str, str],
+    change: Change | None,
+    reason: str,
+) -> None:
+    shutil.copytree(kept_programs, tmp_path / "cache")
+    place = fresh(project, tmp_path / "place")
+    if change is not None:
+        change(place)
+    if reason.startswith("Cargo.lock"):
+        run(distribution_rust().get("CARGO", "cargo"), "update", "--workspace", "--offline", cwd=place)
+    said = programs(run_cargoship, place, "--workspace", *words, env=env)
+    assert "cargo is not started" not in said
+    told = run_cargoship("cache", "explain", cwd=place).stdout
+    assert told.startswith("The build as a whole was not in the cache, because of\n")
+    assert reason in told
+    document = json.loads(run_cargoship("cache", "explain", "--json", cwd=place).stdout)
+    assert document["whole"]["came"] is False
+    assert any(reason in each for each in document["whole"]["because"])
+    assert "hunter2" not in told + json.dumps(document)
+
+
+def test_cargo_is_started_for_more_than_programs(
+    run_cargoship: RunCargoship, project: Path, kept_programs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(kept_programs, tmp_path / "cache")
+    place = fresh(project, tmp_path / "place")
+    said = programs(run_cargoship, place, "--workspace", "--timings")
+    assert "cargo is started: --timings asks for more than programs" in said
+    assert (place / "target" / "cargo-timings").is_dir()
+    # what lies there now is of another build
+    assert "cargo is not started" in programs(run_cargoship, place, "--workspace")
+    told = run_cargoship("cache", "explain", cwd=place).stdout
+    assert told == "The whole build came from the cache: cargo was not started, and nothing was compiled.\n"

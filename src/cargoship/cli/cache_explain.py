@@ -12,6 +12,8 @@ from cargoship.cli import options
 if TYPE_CHECKING:
     from cargoship.unitcache.explain import Record
 
+_SHOWN = 3
+
 
 @click.command()
 @click.argument("unit", required=False, metavar="[UNIT]")
@@ -24,22 +26,25 @@ if TYPE_CHECKING:
 def explain(ctx: click.Context, /, **_: object) -> None:
     """Tell why the last build of a project compiled what it compiled, and what that cost.
 
-    Of each unit that was compiled without need the reason is told: the part of its key, or the file, that differs from
-    the nearest unit in the caches. With UNIT (a part of a name, such as serde), what became of those units, along the
-    chain to the reason.
+    First, why the build as a whole was not in the caches; then each reason why units were compiled, how many units it
+    cost and how many seconds: the part of a key, or the file, that differs from the nearest unit in the caches. With
+    UNIT (a part of a name, such as serde), what became of those units, along the chain to the reason.
     """
     from cargoship.caches import last_build
     from cargoship.cli.session import indented
+    from cargoship.errors import UsageError
 
     session = options.begin(ctx)
     with session.work() as context:
         record = last_build(session.world.cwd / ctx.params["project"], context)
     asked = ctx.params["unit"]
     chosen = [index for index, unit in enumerate(record.units) if asked is None or asked in unit.name]
+    if asked is not None and not chosen and record.units:
+        raise UsageError(f"no unit of the last build has {asked!r} in its name", hint="cargoship cache explain has all")
     if ctx.params["as_json"]:
         session.result(indented(_document(record, chosen)))
         return
-    for line in _roots(record) if asked is None else _chains(record, chosen):
+    for line in (*_whole(record), *(_roots(record) if asked is None else _chains(record, chosen))):
         session.result(line)
 
 
@@ -47,7 +52,9 @@ def _document(record: Record, chosen: list[int]) -> dict[str, object]:
     from cargoship.unitcache.explain import cost_of, root_of
 
     costs = cost_of(record)
+    whole = record.whole
     return {
+        "whole": None if whole is None else {"came": whole.came, "because": list(whole.because)},
         "units": [
             {
                 "name": record.units[index].name,
@@ -59,40 +66,76 @@ def _document(record: Record, chosen: list[int]) -> dict[str, object]:
                 "caused": {"units": costs[index][0], "seconds": round(costs[index][1], 3)} if index in costs else None,
             }
             for index in chosen
-        ]
+        ],
     }
+
+
+def _whole(record: Record) -> list[str]:
+    if record.whole is None:
+        return []
+    if record.whole.came:
+        return ["The whole build came from the cache: cargo was not started, and nothing was compiled."]
+    return ["The build as a whole was not in the cache, because of", *(f"    {why}" for why in record.whole.because)]
 
 
 def _roots(record: Record) -> list[str]:
     from cargoship.cli.render import words
     from cargoship.unitcache.explain import cost_of
 
+    if not record.units:
+        return []
     states = [unit.state for unit in record.units]
     compiled = states.count("compiled") + states.count("replaced")
     was_there = f"{states.count('restored')} restored, {states.count('present')} there already"
     lines = [f"{words.count(len(states), 'unit')}: {was_there}, {compiled} compiled"]
     costs = sorted(cost_of(record).items(), key=lambda item: -item[1][1])
-    for index, (units, seconds) in costs:
-        unit = record.units[index]
-        lines.append(f"{unit.name}: {words.count(units, 'unit')} in {words.duration(seconds)}, because of")
-        lines += [f"    {reason}" for reason in unit.because]
+    for reasons, names, units, seconds in _together(record, costs):
+        lines.append(f"{names}: {words.count(units, 'unit')} in {words.duration(seconds)}, because of")
+        lines += [f"    {reason}" for reason in reasons]
     unkept = [unit for unit in record.units if unit.not_kept]
     lines += [f"{unit.name} is not kept: {unit.not_kept}" for unit in unkept]
     return lines
 
 
+def _together(
+    record: Record, costs: list[tuple[int, tuple[int, float]]]
+) -> list[tuple[tuple[str, ...], str, int, float]]:
+    """Roots with one reason (a crate is compiled for each target): the reason, names, how many units and seconds."""
+    found: dict[tuple[str, ...], tuple[list[str], int, float]] = {}
+    for index, (units, seconds) in costs:
+        unit = record.units[index]
+        names, all_units, all_seconds = found.get(unit.because, ([], 0, 0.0))
+        found[unit.because] = ([*names, unit.name], all_units + units, all_seconds + seconds)
+    told = [(reasons, _names(names), units, seconds) for reasons, (names, units, seconds) in found.items()]
+    return sorted(told, key=lambda each: -each[3])
+
+
+def _names(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
 def _chains(record: Record, chosen: list[int]) -> list[str]:
     from cargoship.cli.render import words
-    from cargoship.unitcache.explain import root_of
+    from cargoship.unitcache.explain import cost_of, root_of
+
+    costs = cost_of(record)
+
+    def took(index: int) -> str:
+        seconds = record.units[index].seconds
+        return f" in {words.duration(seconds)}" if seconds else ""
 
     lines = []
     for index in chosen:
         unit = record.units[index]
-        took = f" in {words.duration(unit.seconds)}" if unit.seconds else ""
-        lines.append(f"{unit.name}: {unit.state}{took}")
+        lines.append(f"{unit.name}: {unit.state}{took(index)}")
         chain = root_of(record, index)
-        lines += [f"    because of {record.units[each].name}" for each in chain[1:]]
-        lines += [f"    {reason}" for reason in record.units[chain[-1]].because]
+        lines += [f"    because {record.units[each].name} was compiled{took(each)}" for each in chain[1:]]
+        reasons = record.units[chain[-1]].because
+        lines += [f"    because of {reason}" for reason in reasons]
+        if reasons and len(chain) > 1:
+            units, seconds = costs[chain[-1]]
+            lines.append(f"    {words.count(units, 'unit')} in {words.duration(seconds)} for that reason")
         if unit.not_kept:
             lines.append(f"    not kept: {unit.not_kept}")
     return lines

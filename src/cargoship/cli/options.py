@@ -223,7 +223,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--frozen",
         "--jobs",
     ),
-    "Where units are kept": ("--cache-from", "--cache-to", "--no-cache"),
+    "Where units are kept": ("--cache-from", "--cache-to", "--no-cache", "--programs"),
     "How to cook": (
         "--recipe-path",
         "--check",

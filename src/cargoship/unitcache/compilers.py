@@ -56,11 +56,15 @@ def plain_compilers(
 ) -> Compilers:
     """The compilers of a plain cargo, for every target that rustc has a standard library of, and those `named`.
 
+    The names are those that cargo, or cargo-zigbuild, is given.
+
     `zig` is the version of the Zig that cargo-zigbuild links with; `through` is what else stands around cargo.
     """
     folder = rust.sysroot / "lib" / "rustlib"
     libraries = {path.name: path for path in folder.iterdir() if (path / "lib").is_dir()} if folder.is_dir() else {}
-    targets = dict.fromkeys(named, "" if zig is None else f"zig {zig}")
+    # cargo-zigbuild takes a lowest glibc with a triple: x86_64-unknown-linux-gnu.2.17
+    apart = [name.partition(".")[::2] if zig else (name, "") for name in named]
+    targets = {triple: "" if zig is None else f"zig {zig} {floor}".rstrip() for triple, floor in apart}
     words = through if zig is None else _zigbuild(of_host=rust.host in targets, env=env)
     return Compilers(rust.cargo, rust.version, rust.host, libraries, targets, words)
 

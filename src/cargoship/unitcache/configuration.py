@@ -1,4 +1,6 @@
-"""What cargo's configuration and the environment say about a compilation, as digests: values may be secrets.
+"""What cargo's configuration and the environment say about a compilation: names, and digests of values.
+
+Values may be secrets. Names tell why a unit was missed.
 
 Everything that is not known to be harmless counts. cargo's own fingerprints are finer; a difference that it would not
 mind costs a miss here.
@@ -16,6 +18,8 @@ import msgspec
 
 from cargoship.oci.digest import Digest
 
+CONFIGURATION = "cargo's configuration files"
+OPTIONS = "cargo's options --config and -Z"
 _HARMLESS_TABLES = frozenset(
     {"alias", "cache", "cargo-new", "credential-alias", "future-incompat-report", "http", "install", "net"}
     | {"registries", "registry", "resolver", "source", "term"}
@@ -46,20 +50,27 @@ def configuration_files(cwd: Path, cargo_home: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def settings_digest(triple: str, *, files: Iterable[bytes], options: Sequence[str], env: Mapping[str, str]) -> str:
-    """A digest of what is set for one triple: configuration files, cargo's --config and -Z, the environment."""
-    told = [relevant for data in files if (relevant := _relevant(data, triple)) != {}]
-    return _digest([told, list(options), _chosen(env, triple)])
+def settings_told(triple: str, *, files: Iterable[bytes], options: Sequence[str], env: Mapping[str, str]) -> str:
+    """What is set for one triple: configuration files, cargo's --config and -Z, variables. A line for each."""
+    configured = [relevant for data in files if (relevant := _relevant(data, triple)) != {}]
+    said = {CONFIGURATION: configured, OPTIONS: list(options), **_chosen(env, triple)}
+    return _told({name: value for name, value in said.items() if value not in ([], None)})
 
 
-def environment_digest(triple: str, env: Mapping[str, str]) -> str:
-    """A digest of the variables that build scripts are known to look at, for what they compile for one triple."""
+def environment_told(triple: str, env: Mapping[str, str]) -> str:
+    """The variables that build scripts are known to look at, for what they compile for one triple. A line for each."""
     chosen = {}
     for name, value in env.items():
         match = _SCRIPTS_LOOK_AT.fullmatch(name)
         if match is not None and _is_for(match["triple"], triple):
             chosen[name] = value
-    return _digest(chosen)
+    return _told(chosen)
+
+
+def names_told_otherwise(now: str, then: str) -> tuple[str, ...]:
+    """The names that two such texts do not have in common, or that have other values."""
+    one, two = (dict(line.rpartition("=")[::2] for line in text.splitlines()) for text in (now, then))
+    return tuple(sorted(name for name in {**one, **two} if one.get(name) != two.get(name)))
 
 
 def manifest_digest(manifest: bytes, workspace: bytes | None) -> str:
@@ -127,6 +138,10 @@ def _parsed(data: bytes) -> dict[str, Any]:
         return tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         return {"unreadable": Digest.of(data).hex}
+
+
+def _told(said: Mapping[str, object]) -> str:
+    return "\n".join(f"{name}={_digest(value)}" for name, value in sorted(said.items()))
 
 
 def _digest(value: object) -> str:

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from cargoship.unitcache.capture import Capture
-from cargoship.unitcache.index import Entry
-from cargoship.unitcache.key import differing, name_of, nearest
-from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, VARIABLE, WORKSPACE
+from cargoship.unitcache.differences import inputs_in_words, parts_in_words
+from cargoship.unitcache.key import name_of, nearest
 from cargoship.unitcache.resolve import Entries
 from cargoship.unitcache.restore import Restored
 
 _FILE = ".cargoship-units.json"
-_SHOWN = 5
 _BYTES_MAX = 64 << 20
 
 
@@ -41,13 +39,24 @@ class Account(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why it cannot be kept."""
 
 
-class Record(msgspec.Struct, frozen=True):
+class Whole(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of the build as a whole."""
+
+    came: bool
+    """Its programs came from the cache, and cargo was not started."""
+    because: tuple[str, ...] = ()
+    """Why they did not, for people."""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """The account of a build."""
 
     units: tuple[Account, ...]
+    whole: Whole | None = None
+    """None where units alone were looked for."""
 
 
-def account(restored: Restored, made: Capture) -> Record:
+def account(restored: Restored, made: Capture, whole: Whole | None = None) -> Record:
     """Tell of a build that has ended."""
     entries = Entries(restored.index.entries.values())
     graph, resolution = restored.graph, restored.resolution
@@ -77,13 +86,19 @@ def account(restored: Restored, made: Capture) -> Record:
                 not_kept=made.refused.get(index, ""),
             )
         )
-    return Record(tuple(told))
+    return Record(tuple(told), whole)
 
 
 def write_record(build_dir: Path, record: Record) -> None:
     """Leave the account in the build directory; that it cannot be written is no matter."""
     with contextlib.suppress(OSError):
         (build_dir / _FILE).write_bytes(msgspec.json.encode(record))
+
+
+def replace_record(build_dir: Path, record: Record) -> None:
+    """Leave the account in the place of an older one."""
+    if (build_dir / _FILE).exists():
+        write_record(build_dir, record)
 
 
 def read_record(build_dir: Path) -> Record | None:
@@ -129,42 +144,8 @@ def _because(entries: Entries, parts: Mapping[str, str], restored: Restored) -> 
     if not alike:
         return ("it was never kept before",)
     near = nearest(parts, [dict(each.parts) for each in alike]) or {}
-    names = differing(parts, near)
-    if names:
-        return tuple(_difference(name, parts.get(name), near.get(name)) for name in names)
-    return _inputs([each for each in alike if dict(each.parts) == near], restored)
-
-
-def _difference(name: str, now: str | None, then: str | None) -> str:
-    if now is None or then is None:
-        return f"{name}: {'gone' if now is None else 'new'}"
-    if name.startswith("dependency "):
-        return f"{name}: compiled to something else"
-    # digests and long texts say nothing to a person
-    short = len(now) <= 80 and len(then) <= 80 and name not in {"settings", "environment", "manifest", "checksum"}  # noqa: PLR2004
-    return f"{name}: {now or 'nothing'}, kept with {then or 'nothing'}" if short else f"{name} differs"
-
-
-def _inputs(alike: Iterable[Entry], restored: Restored) -> tuple[str, ...]:
-    """The files by which a unit differs from the entry that has most of them in common."""
-    contents = restored.contents
-    best: list[str] | None = None
-    for entry in alike:
-        other = [path for path, digest in entry.inputs.items() if contents.digest(path) != digest]
-        if best is None or len(other) < len(best):
-            best = other
-    shown = [_input(path) for path in (best or [])[:_SHOWN]]
-    more = len(best or []) - len(shown)
-    return (*shown, *((f"{more} more files",) if more > 0 else ()))
-
-
-def _input(path: str) -> str:
-    kind, _, rest = path.partition(" ")
-    match f"{kind} ":
-        case value if value in {FILES, ALL}:
-            return f"files of the package in {rest}, which a macro or a build script may read"
-        case value if value == VARIABLE:
-            return f"the variable {rest}"
-    if path in {BUILD_DIR, WORKSPACE}:
-        return f"the path of the {path.removeprefix(':')}, which is compiled in"
-    return f"the file {path}"
+    if near != parts:
+        return parts_in_words(parts, near)
+    same = [each.inputs for each in alike if dict(each.parts) == near]
+    # compared with the entry that has most files in common
+    return min((inputs_in_words(inputs, restored.contents) for inputs in same), key=len)

@@ -66,6 +66,8 @@ class PlanEntry:
     """As for an entry."""
     saved_at: int = 0
     """Seconds since 1970, by the clock of who saved it."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """What the key of the build was made of: to explain a miss, and to find the build that is most like another."""
 
     @property
     def needed(self) -> frozenset[Digest]:

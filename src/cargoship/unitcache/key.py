@@ -60,9 +60,9 @@ class Surroundings:
     system: str = ""
     """The host's system, for programs that are linked against it."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """By triple: a digest of the configuration and of the environment that cargo takes into account."""
+    """By triple: the configuration and the variables that cargo takes into account, each with a digest of its value."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """By triple: a digest of the environment that build scripts are known to look at."""
+    """By triple: likewise, the variables that build scripts are known to look at."""
     manifests: Mapping[str, str] = field(default_factory=dict)
     """By package id: a digest of what a local package's manifest says beyond the unit graph."""
 

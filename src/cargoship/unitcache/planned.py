@@ -9,7 +9,8 @@ library is built, nothing is compiled.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,19 @@ import msgspec
 
 from cargoship.cargo.messages import Artifact
 from cargoship.oci.digest import Digest
-from cargoship.toolchain.locate import Foreseen
 from cargoship.unitcache.capture import Capture
 from cargoship.unitcache.index import Entry, Index, PlanEntry
-from cargoship.unitcache.key import FORMAT, Surroundings
+from cargoship.unitcache.key import FORMAT, Surroundings, differing
 from cargoship.unitcache.local import NEVER, Contents
 
+PROJECT = "what cargo says of the workspace"
+PACKAGES = "local packages"
+LOCK = "Cargo.lock"
+LOCKED = "locked packages"
+MANIFEST = "Cargo.toml of the workspace"
+WORDS = "options"
+_LOCKED = re.compile(r'^\[\[package\]\]\nname = "([^"\n]*)"\nversion = "([^"\n]*)"\n(source = )?', re.MULTILINE)
+_BETWEEN = frozenset({"deps", "build", "examples", ".fingerprint", "incremental"})
 PROGRAM = "program"
 """The only file of an entry that holds nothing but a program."""
 
@@ -35,39 +43,76 @@ class Question:
     parts: Mapping[str, str]
 
 
-def question_of(
-    around: Surroundings, foreseen: Foreseen, *, words: Iterable[str], project: str, lock: bytes, manifest: bytes
-) -> Question:
+@dataclass(frozen=True)
+class Asked:
+    """What is to be built, beside the toolchain: a build's own words, and the workspace as it is now."""
+
+    words: tuple[str, ...]
+    """Options of the build that have a say in what comes out."""
+    project: str
+    """A digest of what cargo says of the workspace."""
+    lock: bytes
+    manifest: bytes
+    """Of its root."""
+
+
+def asked_of(root: Path, words: Iterable[str], project: str) -> Asked:
+    """What is asked for in the workspace at `root`; raises OSError where it has no lock file."""
+    lock, manifest = ((root / name).read_bytes() for name in ("Cargo.lock", "Cargo.toml"))
+    return Asked(tuple(words), project, lock, manifest)
+
+
+def question_of(around: Surroundings, asked: Asked, *, built: Mapping[str, str] | None = None) -> Question:
     """The key of a build.
 
-    `around` is what a toolchain is that may still have to be completed, `words` are the options of the build,
-    `project` says what cargo knows of the workspace, `manifest` is that of its root.
+    `around` is what a toolchain is that may still have to be completed; `built` names, by triple, the standard
+    libraries that are made here.
     """
+    packages = _LOCKED.findall(asked.lock.decode("utf-8", "replace"))
     parts = {
         "format": FORMAT,
         "rustc": around.rustc,
         "cargo": around.cargo,
         "system": around.system,
-        "words": "\n".join(words).replace(around.root, "."),
-        "project": project,
-        "lock": Digest.of(lock).hex,
-        "manifest": Digest.of(manifest).hex,
+        WORDS: "\n".join(asked.words).replace(around.root, "."),
+        PACKAGES: " ".join(sorted(name for name, _, source in packages if not source)),
+        PROJECT: asked.project,
+        MANIFEST: Digest.of(asked.manifest).hex,
+        LOCK: Digest.of(asked.lock).hex,
+        # the digest has it all; this is for people
+        LOCKED: "\n".join(sorted(f"{name} {version}" for name, version, _ in packages)),
     }
     for triple in sorted(around.settings):
         parts[f"settings {triple}"] = around.settings[triple]
         parts[f"environment {triple}"] = around.environment[triple]
         parts[f"tools {triple}"] = around.tools.get(triple, "")
-        parts[f"standard library {triple}"] = foreseen.built.get(triple) or around.libraries.get(triple, "")
+        parts[f"standard library {triple}"] = (built or {}).get(triple) or around.libraries.get(triple, "")
     return Question(Digest.of(msgspec.json.encode(parts, order="deterministic")), parts)
 
 
-def find(index: Index, question: Question, contents: Contents, wanted: Iterable[str]) -> Mapping[str, Entry] | None:
-    """The entries that hold the programs `wanted`, by name, if all is as it was."""
+def nearest_plan(index: Index, question: Question) -> PlanEntry | None:
+    """The build of these packages that has most in common with the wanted one, the newest of several."""
+    own = question.parts[PACKAGES]
+    alike = [plan for plan in index.plans.values() if plan.parts.get(PACKAGES) == own]
+    return min(alike, key=lambda plan: (len(differing(question.parts, plan.parts)), -plan.saved_at), default=None)
+
+
+def may_serve(plan: PlanEntry, question: Question) -> bool:
+    """Whether units of one build are likely to be those of another: the code or its dependencies differ, no more."""
+    changing = {PROJECT, MANIFEST, LOCK, LOCKED}
+    return changing.issuperset(differing(question.parts, plan.parts))
+
+
+def find(
+    index: Index, question: Question, contents: Contents, wanted: Sequence[str] | None = None
+) -> Mapping[str, Entry] | None:
+    """The entries that hold the programs `wanted`, or all there were, by name, if all is as it was."""
     plan = index.plans.get(question.key)
     if plan is None or not contents.holds(plan.inputs):
         return None
+    wanted = tuple(plan.outputs) if wanted is None else wanted
     found = {name: index.entries.get(plan.outputs[name]) for name in wanted if name in plan.outputs}
-    if not found or len(found) != len(tuple(wanted)) or None in found.values():
+    if not found or len(found) != len(wanted) or None in found.values():
         return None
     return {name: entry for name, entry in found.items() if entry is not None}
 
@@ -87,9 +132,11 @@ def plan_of(
 ) -> PlanEntry:
     """What is remembered of a build; where it cannot be had as a whole, only which units it needs."""
     units = tuple(sorted({unit.key for unit in capture.units.values()}))
+    parts = {} if question is None else question.parts
     if question is None or capture.inputs is None:
-        return PlanEntry(Digest.of(b"units\0" + name), units, {}, {NEVER: Digest.of(b"")}, now_s)
-    return PlanEntry(question.key, units, programs, capture.inputs, now_s)
+        # not under the question's key, which may have a build that is whole
+        return PlanEntry(Digest.of(b"units\0" + name), units, {}, {NEVER: Digest.of(b"")}, now_s, parts)
+    return PlanEntry(question.key, units, programs, capture.inputs, now_s, parts)
 
 
 def programs_of(units: Iterable[Artifact]) -> dict[str, Path]:
@@ -99,6 +146,25 @@ def programs_of(units: Iterable[Artifact]) -> dict[str, Path]:
         if unit.executable is not None and unit.is_binary and not unit.profile.test:
             triple = unit.executable.parts[-3]
             found[program_name(triple, unit.package, unit.target_name)] = unit.executable
+    return found
+
+
+def programs_below(target_dir: Path, units: Iterable[Artifact]) -> dict[str, Path]:
+    """The programs that cargo has put into its target directory, by their paths in there.
+
+    None of them where it has put something else there that a person may want, such as a C library.
+    """
+    found = {}
+    for unit in units:
+        for path in (*unit.filenames, *((unit.executable,) if unit.executable else ())):
+            below = len(path.parts) - len(target_dir.parts)
+            # [TRIPLE/]PROFILE/NAME
+            if not path.is_relative_to(target_dir) or below not in {2, 3} or path.parent.name in _BETWEEN:
+                continue
+            if path == unit.executable and unit.is_binary:
+                found[path.relative_to(target_dir).as_posix()] = path
+            elif path.suffix not in {".rlib", ".rmeta"} and "proc-macro" not in unit.kinds:
+                return {}
     return found
 
 

@@ -62,11 +62,13 @@ def restore(
     runner: Runner,
     emit: Emit,
     index: Callable[[], Index] | None = None,
+    around: Surroundings | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> Restored:
     """Fill the build directory with what the store has of a build's units.
 
-    `index` gives what the store holds, where somebody has read it already; `ready` waits for packs on their way.
+    `index` gives what the store holds, where somebody has read it already, and `around` what `look_around` has said;
+    `ready` waits for packs on their way.
 
     Raises ToolchainError when cargo does not tell its units, OSError when the build directory cannot be written, and
     what reading the project raises: the build itself will say the same. A store that fails is a note and an empty one.
@@ -75,7 +77,7 @@ def restore(
     with ThreadPoolExecutor(3) as beside:
         loaded = beside.submit(partial(_loaded, store, emit) if index is None else index)
         graph = beside.submit(ask_unit_graph, runner, build.command)
-        around = look_around(build.compilers, build.root, build.command, runner=runner, env=build.env)
+        around = around or look_around(build.compilers, build.root, build.command, runner=runner, env=build.env)
         known = Restored(
             graph=graph.result(),
             index=loaded.result(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.capture import Capture, CapturedUnit, capture
-from cargoship.unitcache.explain import account, write_record
+from cargoship.unitcache.explain import Whole, account, write_record
 from cargoship.unitcache.index import Entry
 from cargoship.unitcache.libraries import Libraries, described, files_of
 from cargoship.unitcache.pack import Pack, UnitFile, entry_at
 from cargoship.unitcache.packing import pack_writer
-from cargoship.unitcache.planned import PROGRAM, Question, plan_of, programs_of
+from cargoship.unitcache.planned import LOCK, PROGRAM, Question, plan_of, programs_of
 from cargoship.unitcache.restore import Restored
 from cargoship.unitcache.store import Store
 
@@ -43,13 +43,16 @@ def save(
     *,
     scratch: Path,
     emit: Emit,
+    programs: Callable[[Iterable[Artifact]], Mapping[str, Path]] = programs_of,
     question: Question | None = None,
+    whole: Whole | None = None,
     local: bool = True,
     libraries: Libraries | None = None,
 ) -> Kept:
     """Keep every unit of a build that the store lacks, and the build as a whole. Raises CacheUnavailable, OSError.
 
-    `question` is the key of the whole, where it has one.
+    `programs` names the programs of the build, `question` is the key of the whole, where it has one, and `whole` what
+    became of that.
     """
     started = time.monotonic()
     contents = restored.contents
@@ -58,13 +61,16 @@ def save(
         lock=restored.lock, around=restored.around, contents=contents,
         placed=restored.placed, stamp_ns=restored.stamp_ns,
     )  # fmt: skip
-    write_record(contents.build_dir, account(restored, made))
+    write_record(contents.build_dir, account(restored, made, whole))
     for index, why in made.refused.items():
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
     wanted = [unit for unit in made.units.values() if local or "manifest" not in unit.parts]
     new = {unit.key: unit for unit in wanted if _is_new(unit, restored)}
-    programs = programs_of(each for each in messages if isinstance(each, Artifact))
-    loose = _loose(programs, made, question, contents.build_dir)
+    if question is not None and not _is_as_asked(question, contents.root):
+        question = None
+    loose = _loose(
+        programs(each for each in messages if isinstance(each, Artifact)), made, question, contents.build_dir
+    )
     outputs = {name: key for name, (key, _) in loose.items()}
     plan = plan_of(question, made, outputs, now_s=restored.stamp_ns // 10**9, name=str(contents.root).encode())
     built = {
@@ -108,10 +114,20 @@ def _loose(
     found: dict[str, tuple[Digest, Path | None]] = {}
     for name, path in programs.items():
         owner = owners.get(path.stat().st_ino)
+        if owner is not None:
+            found[name] = (owner, None)
+            continue
         with path.open("rb") as stream:
-            alone = Digest.of(f"{PROGRAM} {Digest.of_stream(stream)[0]}".encode())
-        found[name] = (owner, None) if owner is not None else (alone, path)
+            found[name] = (Digest.of(f"{PROGRAM} {Digest.of_stream(stream)[0]}".encode()), path)
     return found
+
+
+def _is_as_asked(question: Question, root: Path) -> bool:
+    """Whether the lock file is still the one of the key: cargo writes another where the manifests want more."""
+    try:
+        return Digest.of((root / "Cargo.lock").read_bytes()).hex == question.parts[LOCK]
+    except OSError:
+        return False
 
 
 def _is_new(unit: CapturedUnit, restored: Restored) -> bool:

@@ -8,20 +8,24 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cargoship.cargo.messages import Artifact
 from cargoship.cargo.watch import Watched
 from cargoship.errors import CacheUnavailable, CargoshipError
 from cargoship.events import Emit, Level, Note, UnitsKept, UnitsRestored
 from cargoship.process import Command, Runner
 from cargoship.unitcache.build import Build
+from cargoship.unitcache.explain import Record, Whole, replace_record
 from cargoship.unitcache.index import Index
+from cargoship.unitcache.key import Surroundings
 from cargoship.unitcache.libraries import Libraries, bring
 from cargoship.unitcache.local import Contents
-from cargoship.unitcache.planned import Question, find, program_in
+from cargoship.unitcache.missed import why_missed
+from cargoship.unitcache.planned import Question, find, may_serve, nearest_plan, program_in, programs_of
 from cargoship.unitcache.restore import Restored, restore
 from cargoship.unitcache.save import Kept, save
 from cargoship.unitcache.store import Store
@@ -30,6 +34,8 @@ from cargoship.unitcache.tiered import Tiered
 from cargoship.unitcache.unpacking import restore as unpack
 
 _TOLD_S = 0.5
+
+Programs = Callable[[Iterable[Artifact]], Mapping[str, Path]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,10 @@ class Units:
     """Standard libraries that are built here, or would be."""
     question: Question | None = None
     """The key of the build as a whole."""
+    programs: Programs = programs_of
+    """What of a build's programs is kept by which name."""
+    whole: Whole | None = None
+    """What became of the build as a whole; None where nobody has looked."""
     restored: Restored | None = None
     kept: Kept | None = None
     _loading: Future[Index] | None = field(default=None, repr=False)
@@ -81,35 +91,48 @@ class Units:
             self.load()
         return Index() if self._loading is None else self._loading.result()
 
+    def expect(self, question: Question) -> None:
+        """Let packs travel that a build like this one needed, while cargo is asked for its units."""
+        self.question = question
+        self._bringing = threading.Thread(target=lambda: self._bring(self._index, question), name="expect", daemon=True)
+        self._bringing.start()
+
     def _bring(self, index: Index, question: Question) -> None:
         """Fetch what the last build of this kind needed: most of it will be needed again."""
-        plan = index.plans.get(question.key)
-        if plan is None or not isinstance(self.store, Tiered):
+        plan = index.plans.get(question.key) or nearest_plan(index, question)
+        if plan is None or not may_serve(plan, question) or not isinstance(self.store, Tiered):
             return
         wanted = [index.entries[key] for key in plan.units if key in index.entries]
         wanted = [entry for entry in wanted if not (self.workspace.build_dir / entry.place).is_dir()]
-        self._bringing = threading.Thread(target=self.store.bring, args=(index, wanted), name="bring", daemon=True)
-        self._bringing.start()
+        self.store.bring(index, wanted)
 
-    def recall(self, question: Question, env: Mapping[str, str], wanted: Sequence[str], into: Path) -> dict[str, Path]:
+    def recall(
+        self, question: Question, env: Mapping[str, str], wanted: Sequence[str] | None, into: Path
+    ) -> dict[str, Path]:
         """The programs of a build that was made before, with everything as it is now; none, if there was no such build.
 
-        They are put into folders of `into`, and named `triple/package/name`. Raises CacheUnavailable, OSError.
+        They are put into folders of `into`. Their names are those that `programs` gives; without `wanted` all come.
+        Raises CacheUnavailable, OSError.
         """
         self.question = question
         contents = Contents(self.workspace.root, self.workspace.build_dir, env)
         index = self._index
         entries = find(index, question, contents, wanted)
         if entries is None:
-            self._bring(index, question)
+            self.expect(question)
+            self.whole = Whole(came=False, because=why_missed(index, question, contents))
         found: dict[str, Path] = {}
         for number, (name, entry) in enumerate((entries or {}).items()):
             folder = into / str(number)
             done = unpack(self.store, index, [entry], folder, stamp_ns=0)
             program = program_in(folder) if entry.key in done.keys else None
             if program is None:
+                self.whole = Whole(came=False, because=(f"{entry.name or name} cannot be had from the cache",))
                 return {}
             found[name] = program
+        if found:
+            # what an earlier build has left would be taken for the account of this one
+            replace_record(self.workspace.build_dir, Record((), Whole(came=True)))
         return found
 
     def bring_libraries(self) -> None:
@@ -120,14 +143,19 @@ class Units:
         except (CargoshipError, OSError) as error:
             self.emit(Note(f"no standard library comes from the unit cache: {error}", Level.VERBOSE))
 
-    def restore(self, command: Command, *, env: Mapping[str, str], compilers: Compilers) -> None:
-        """Fill the build directory; `env` is the environment as the user has set it."""
+    def restore(
+        self, command: Command, *, env: Mapping[str, str], compilers: Compilers, around: Surroundings | None = None
+    ) -> None:
+        """Fill the build directory; `env` is the environment as the user has set it.
+
+        `around` is what `look_around` has said of these compilers, where somebody has asked already.
+        """
         where = self.workspace
         build = Build(command, env, where.root, where.build_dir, where.lock, compilers)
         try:
             self.restored = restore(
                 build, self.store,
-                index=lambda: self._index, ready=self._brought, runner=self.runner, emit=self.emit,
+                index=lambda: self._index, around=around, ready=self._brought, runner=self.runner, emit=self.emit,
             )  # fmt: skip
         except (CargoshipError, OSError, ValueError) as error:
             # where cargo cannot tell its units it cannot compile them either, and will say so
@@ -166,7 +194,8 @@ class Units:
         try:
             self.kept = save(
                 restored, done.messages, self.store,
-                scratch=self.scratch, emit=self.emit, question=self.question, local=self.local,
+                scratch=self.scratch, emit=self.emit, programs=self.programs, question=self.question,
+                whole=self.whole, local=self.local,
                 libraries=self.libraries,
             )  # fmt: skip
         except CargoshipError as error:

@@ -17,9 +17,9 @@ from cargoship.oci.digest import Digest
 from cargoship.process import Command, Runner
 from cargoship.unitcache.configuration import (
     configuration_files,
-    environment_digest,
+    environment_told,
     manifest_digest,
-    settings_digest,
+    settings_told,
 )
 from cargoship.unitcache.key import Lock, Surroundings
 
@@ -74,8 +74,8 @@ def look_around(
         libraries=libraries,
         tools={**dict.fromkeys(triples, ""), **compilers.tools},
         system=system.result(),
-        settings={triple: settings_digest(triple, files=files, options=options, env=env) for triple in triples},
-        environment={triple: environment_digest(triple, env) for triple in triples},
+        settings={triple: settings_told(triple, files=files, options=options, env=env) for triple in triples},
+        environment={triple: environment_told(triple, env) for triple in triples},
     )
 
 

@@ -25,9 +25,9 @@ from cargoship.unitcache.room import Room
 from cargoship.unitcache.store import Source, Store
 
 _JOBS = 4
-_WHOLE_BYTES = 32 << 20
-"""A unit up to this size is unpacked in one go, a larger one in pieces."""
-_PIECE_BYTES = 4 << 20
+_PIECE_BYTES = 256 * 1024
+"""Units are unpacked in pieces. Larger ones would each be new memory, which the kernel clears page by page: that cost
+more than all the rest of a restore."""
 _MEMORY_BYTES = 160 << 20
 _WINDOW_BYTES = 128 << 20
 _IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
@@ -128,8 +128,7 @@ class _Work:
 
     def _unit(self, source: Source, entry: Entry, size: int) -> int:
         check_bounds(entry, size)
-        whole = entry.unpacked <= _WHOLE_BYTES
-        memory = entry.unpacked if whole else _PIECE_BYTES + min(entry.unpacked, _WINDOW_BYTES)
+        memory = _PIECE_BYTES + min(entry.unpacked, _WINDOW_BYTES)
         with self.room.taken(entry.length + memory):
             content = Unpacked(checked(source, entry), entry.unpacked)
             rows = content.rows()
@@ -160,7 +159,6 @@ class Unpacked:
         self._decompressor = ZstdDecompressor()
         self._piece = memoryview(b"")
         self._come = 0
-        self._limit = unpacked if unpacked <= _WHOLE_BYTES else _PIECE_BYTES
 
     def rows(self) -> tuple[Row, ...]:
         """The unit's files; afterwards `read` gives their content. Everything about them is checked."""
@@ -191,7 +189,7 @@ class Unpacked:
         data, self._data = self._data, b""
         try:
             # one byte more than there should be tells that there is more
-            piece = self._decompressor.decompress(data, max_length=min(self._limit, self._size - self._come) + 1)
+            piece = self._decompressor.decompress(data, max_length=min(_PIECE_BYTES, self._size - self._come + 1))
         except ZstdError as error:
             raise ContentInvalid(f"a unit cannot be unpacked: {error}") from error
         self._come += len(piece)

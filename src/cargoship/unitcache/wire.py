@@ -29,6 +29,8 @@ _Text = Annotated[str, msgspec.Meta(max_length=1 << 20)]
 _Name = Annotated[str, msgspec.Meta(max_length=4096)]
 _Inputs = Annotated[dict[_Name, _Hex], msgspec.Meta(max_length=_NAMES_MAX)]
 
+_Parts = Annotated[dict[_Name, _Text], msgspec.Meta(max_length=_NAMES_MAX)]
+
 
 class _Pack(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     digest: _Hex
@@ -44,7 +46,7 @@ class _Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     frame: _Hex
     unpacked: _Size
     name: _Name = ""
-    parts: Annotated[dict[_Name, _Text], msgspec.Meta(max_length=_NAMES_MAX)] = {}
+    parts: _Parts = {}
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     inputs: _Inputs = {}
     output: _Hex = NOTHING.hex
@@ -57,6 +59,7 @@ class _Plan(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     outputs: Annotated[dict[_Name, _Hex], msgspec.Meta(max_length=_NAMES_MAX)] = {}
     inputs: _Inputs = {}
     saved_at: Annotated[int, msgspec.Meta(ge=0, le=1 << 44)] = 0
+    parts: _Parts = {}
 
 
 class _Format(msgspec.Struct, frozen=True):
@@ -173,6 +176,7 @@ def _plan(plan: PlanEntry) -> _Plan:
         {name: key.hex for name, key in plan.outputs.items()},
         {path: digest.hex for path, digest in plan.inputs.items()},
         plan.saved_at,
+        dict(plan.parts),
     )
 
 
@@ -183,4 +187,5 @@ def _read_plan(each: _Plan) -> PlanEntry:
         {name: Digest(key) for name, key in each.outputs.items()},
         {path: Digest(text) for path, text in each.inputs.items()},
         each.saved_at,
+        each.parts,
     )

@@ -9,16 +9,16 @@ import pytest
 
 from cargoship.unitcache.configuration import (
     configuration_files,
-    environment_digest,
+    environment_told,
     manifest_digest,
-    settings_digest,
+    settings_told,
 )
 
 TRIPLE = "aarch64-unknown-linux-musl"
 
 
 def settings(config: str = "", env: Mapping[str, str] | None = None, options: tuple[str, ...] = ()) -> str:
-    return settings_digest(TRIPLE, files=[config.encode()], options=options, env=env or {})
+    return settings_told(TRIPLE, files=[config.encode()], options=options, env=env or {})
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_variables_that_make_other_units(name: str, *, matters: bool) -> None:
     ],
 )
 def test_variables_that_build_scripts_look_at(name: str, *, matters: bool) -> None:
-    assert (environment_digest(TRIPLE, {name: "x"}) != environment_digest(TRIPLE, {})) is matters
+    assert (environment_told(TRIPLE, {name: "x"}) != environment_told(TRIPLE, {})) is matters
 
 
 def test_options_count() -> None:

@@ -18,6 +18,7 @@ from cargoship.unitcache.wire import read_index, write_index
 
 digests = st.integers(0, 30).map(lambda number: Digest.of(b"%d" % number))
 texts = st.text(max_size=8)
+parts = st.dictionaries(texts, texts, max_size=3)
 tables = st.dictionaries(texts, digests, max_size=3)
 SIZE = 10_000
 
@@ -33,7 +34,7 @@ def entries(draw: st.DrawFn) -> Entry:
         frame=draw(digests),
         unpacked=draw(st.integers(1, 1 << 30)),
         name=draw(texts),
-        parts=draw(st.dictionaries(texts, texts, max_size=3)),
+        parts=draw(parts),
         seconds=draw(st.floats(0, 1e6)),
         inputs=draw(tables),
         output=draw(digests),
@@ -46,7 +47,9 @@ def indexes(draw: st.DrawFn) -> Index:
     index = Index().with_packs({pack: PackInfo(SIZE, 1) for pack in draw(st.sets(digests, max_size=10))})
     index = index.with_entries(entry for entry in draw(st.lists(entries(), max_size=10)) if entry.pack in index.packs)
     for number, key in enumerate(draw(st.lists(digests, max_size=4, unique=True))):
-        plan = PlanEntry(key, tuple(draw(st.lists(digests, max_size=3))), draw(tables), draw(tables), saved_at=number)
+        plan = PlanEntry(
+            key, tuple(draw(st.lists(digests, max_size=3))), draw(tables), draw(tables), number, draw(parts)
+        )
         index = index.with_plan(plan)
     return index
 

@@ -1,0 +1,52 @@
+"""Which words of a cargo invocation choose programs, and which ask for more."""
+
+from __future__ import annotations
+
+import pytest
+
+from cargoship.cargo.words import choosing, options_of, told
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        ("build --release", "build --release"),
+        ("b -r -j4 -q --locked --color always", "build -r"),
+        ("zigbuild --target a-b-c.2.17 --target=d", "zigbuild --target a-b-c.2.17 --target d"),
+        ("build -p app -pother -F one --features=two,three", "build -p app -p other -F one --features two,three"),
+        ("build --features= --bin app", "build --features  --bin app"),
+        ("build --profile small --manifest-path a/Cargo.toml --target-dir out", "build --profile small"),
+    ],
+)
+def test_what_chooses_programs(words: str, chosen: str) -> None:
+    assert choosing(words.split(" ")) == (tuple(chosen.split(" ")), "")
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        ("test", "cargo test"),
+        ("check --release", "cargo check"),
+        ("rustc --release -- --emit asm", "cargo rustc"),
+        ("build -v", "-v"),
+        ("build --message-format json", "--message-format"),
+        ("build --timings", "--timings"),
+        ("build --examples", "--examples"),
+        ("build --all-targets", "--all-targets"),
+        ("build -Zbuild-std", "-Zbuild-std"),
+        ("build --artifact-dir out", "--artifact-dir"),
+        ("build --what-comes-later", "--what-comes-later"),
+        ("build --features= -vv", "-vv"),
+        ("build --target", "--target"),
+        ("build -- x", "--"),
+    ],
+)
+def test_what_asks_for_more(words: str, more: str) -> None:
+    assert choosing(words.split()) == ((), more)
+
+
+def test_what_follows_is_not_cargos() -> None:
+    words = ("test", "--target", "a", "--message-format=short", "--", "--target", "b")
+    assert options_of(words, "--target") == ["a"]
+    assert told(words)[-1] == "--no-run"
+    assert "b" not in told(words)
