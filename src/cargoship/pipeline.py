@@ -38,6 +38,7 @@ from cargoship.sources import Sources
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.locate import Wanted
 from cargoship.transfers import copy, inspect
+from cargoship.trial import link_trial
 from cargoship.verification import Programs
 from cargoship.workshop import Workshop, find_toolchain, open_workshop
 
@@ -154,7 +155,8 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
             if done.code != 0:
                 context.emit(Note(f"that failed: {done.error_text.strip()}", Level.WARNING))
     if look().ok:
-        find_toolchain(wanted, context)  # adds or builds what the first build would
+        # adds, builds and links what the first build would
+        link_trial(find_toolchain(wanted, context), context)
     return look()
 
 

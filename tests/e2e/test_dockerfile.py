@@ -150,10 +150,13 @@ def test_a_version_bump_reuses_the_dependencies(first: First, run_cargoship: Run
     run_cargoship("dockerfile", "--check", cwd=folder)
 
 
-def test_an_added_dependency_does_not(first: First, tmp_path: Path) -> None:
+def test_an_added_dependency_is_all_that_is_compiled(first: First, tmp_path: Path) -> None:
     log, _ = changed(first, tmp_path, "[dependencies]\n", '[dependencies]\ncfg-if = "1"\n')
     assert log.was_kept("tools")
     assert not log.was_kept("dependencies")
+    # the units of the layer that is made again come from the mount
+    assert set(re.findall(r"Compiling (\S+) v", log.text)) == {"cfg-if", "tiny"}
+    assert {"itoa", "cc"} <= set(re.findall(r"Compiling (\S+) v", first.log.text))
 
 
 def test_nothing_changed_keeps_everything(first: First) -> None:

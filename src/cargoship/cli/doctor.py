@@ -9,7 +9,7 @@ from cargoship.cli import options
 
 @click.command()
 @options.path_argument
-@click.option("--fix", is_flag=True, help="Run the commands that mend what is missing.")
+@click.option("--fix", is_flag=True, help="Run the commands that mend what is missing, then link an empty program.")
 @options.platform_option
 @options.libc_option
 @options.json_option

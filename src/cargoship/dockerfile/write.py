@@ -24,6 +24,8 @@ SOURCE = "/src"
 """Where the project is while it is built."""
 OUT = "/out"
 """Where the stage `build` leaves the files of the images."""
+UNITS = "/root/.cache/cargoship/units"
+"""Where cargoship keeps compiled units for root: beside the standard libraries, which belong to the first stage."""
 _VENV = "/opt/cargoship"
 
 
@@ -148,8 +150,6 @@ def _build(plan: Plan, wishes: Wishes) -> Iterator[str]:
     if standing is _Standing.FOREIGN and plan.libc.family is LibcFamily.GNU:
         # and so is the C library that programs look for
         words.append("--no-verify")
-    # dependencies are in the layer below; to keep their units as well would only make this one large
-    words.append("--no-cache")
     words.append(f"-o 'rootfs:{OUT}/{{name}}'" if several else f"-o rootfs:{OUT}")
     yield from _cargo("build", _options(plan, wishes), " ".join(words))
 
@@ -177,6 +177,8 @@ def _cargo(name: str, *lines: str) -> Iterator[str]:
     # locked: cargo's own lock is in a folder that builds do not share
     yield f"RUN --mount=type=cache,sharing=locked,target={CARGO_HOME}/registry \\"
     yield f"    --mount=type=cache,sharing=locked,target={CARGO_HOME}/git \\"
+    # what a layer that is made again has in common with the one before; in a mount, for a layer would hold it twice
+    yield f"    --mount=type=cache,target={UNITS} \\"
     yield " \\\n".join([f"    cargoship {name} {lines[0]}", *(f"        {line}" for line in lines[1:])])
 
 

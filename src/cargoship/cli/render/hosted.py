@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
     from cargoship.cli.render import Renderer
 
-_LONG = frozenset({"sysroot", "compile"})
+_LONG = frozenset({"sysroot", "trial", "compile"})
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _HEADLINE = re.compile(r"(?P<level>error|warning)(?:\[(?P<code>\w+)\])?: (?P<text>.+)")
 _ARROW = re.compile(r"\s*--> (?P<file>.+?):(?P<line>\d+):(?P<column>\d+)")

@@ -37,7 +37,7 @@ class PlainRenderer:
             if isinstance(event, PhaseStarted):
                 self._told_at, self._told_tenth = self._clock(), 0
                 # The short phases are told when they are over; of a long one a log should say that it has begun.
-                if event.name in {"sysroot", "compile"}:
+                if event.name in {"sysroot", "trial", "compile"}:
                     self._write(words.status(*words.running(event.name, event.detail), self._paint))
             elif isinstance(event, CompileProgress):
                 self._progress(event)

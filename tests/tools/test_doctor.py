@@ -1,0 +1,40 @@
+"""`cargoship doctor --fix`: what a first build would make, or fail at, is made or said now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.programs import RunCargoship
+from support.projects import project
+
+pytestmark = pytest.mark.tools
+
+GNU = ("--platform", "linux/amd64", "--libc", "gnu:2.17")
+MUSL = ("--platform", "linux/amd64", "--libc", "musl")
+
+
+def test_zig_has_nothing_left_to_make_for_a_first_build(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    app = project(tmp_path / "app", name="app")
+    cache = tmp_path / "zig"
+    env = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}
+    done = run_cargoship("doctor", "--fix", *GNU, app, env=env)
+    assert "Linked an empty program" in done.stderr
+    made = made_by_zig(cache)
+    assert {"Scrt1.o", "libc_nonshared.a", "libunwind.a", "libcompiler_rt.a"} <= {path.name for path in made}
+    # the program itself is not run, and what it would stand on is not looked at
+    run_cargoship("build", *GNU, "--no-cache", "--no-verify", "-o", f"oci:{tmp_path / 'out'}", app, env=env)
+    assert made_by_zig(cache) == made
+
+
+def made_by_zig(cache: Path) -> set[Path]:
+    return {path for path in (cache / "o").rglob("*") if path.is_file()}
+
+
+def test_a_linker_that_fails_is_found(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    env = {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER": "false"}
+    done = run_cargoship("doctor", "--fix", *MUSL, tmp_path, env=env, check=False)
+    assert done.returncode not in (0, 1)
+    assert "linking with `false` failed" in done.stderr
+    assert "Traceback" not in done.stderr
