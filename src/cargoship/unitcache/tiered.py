@@ -7,11 +7,13 @@ had before and they have not. A store that fails is warned of once, and left alo
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from io import RawIOBase
 from pathlib import Path
 
 from cargoship.errors import CacheUnavailable
@@ -143,7 +145,7 @@ class Tiered:
             brought = next((each for each in self.shared.brought if each.digest == pack), None)
         if brought is not None:
             with contextlib.suppress(OSError):
-                return _Whole(brought.path.read_bytes())
+                return _Scratch(opened.enter_context(brought.path.open("rb", buffering=0)))
         for store in self._all:
             index = self.shared.indexes.get(store.name)
             if index is not None and pack not in index.packs:
@@ -212,6 +214,20 @@ class Tiered:
         """A pack that the local store has taken."""
         path = self.local.pack_path(pack.digest)
         return replace(pack, path=path) if path.is_file() else pack
+
+
+@dataclass(frozen=True)
+class _Scratch:
+    """A pack in the scratch folder, of which a frame at a time is in memory."""
+
+    stream: RawIOBase
+
+    def frame(self, entry: Entry) -> bytes:
+        """See Source."""
+        try:
+            return os.pread(self.stream.fileno(), entry.length, entry.offset)
+        except OSError as error:
+            raise CacheUnavailable(f"cannot read what came from a cache: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True)
