@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cargoship.checks.finding import Code, Finding, error
+from cargoship.checks.hwcaps import promised
 from cargoship.checks.loaders import Asker, Glibc, loader_of
 from cargoship.checks.program import Place
 from cargoship.elf.facts import ElfFacts, ElfKind
@@ -58,7 +59,7 @@ def _told(version: tuple[int, int]) -> tuple[int, int]:
 
 def glibc_of(root: RootFs, place: Place, path: str, facts: ElfFacts) -> tuple[int, int] | None:
     """The version of the C library that a loader finds; None where it finds none that says so."""
-    loader = loader_of(path, facts, root, row=place.row, env=place.env)
+    loader = loader_of(path, facts, root, row=place.row, env=place.env, levels=promised(place.platform))
     nobody = Asker("", "/", ElfFacts(facts.machine, facts.bits, facts.little_endian, ElfKind.PROGRAM))
     for candidate in loader.candidates(_LIBC, nobody) if isinstance(loader, Glibc) else ():
         found = root.find(candidate)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cargoship.checks.finding import Code, Finding, error
+from cargoship.checks.hwcaps import level_of
 from cargoship.checks.loaders import Asker, Glibc, Musl
 from cargoship.elf.facts import ElfFacts, highest_glibc
 from cargoship.rootfs.item import ItemKind
@@ -25,6 +26,13 @@ class Loaded:
     by_name: Mapping[str, Asker]
     missing: Mapping[str, tuple[Asker, str]]
     """By name: who needs it, and why what was found is not it (empty: nothing was found)."""
+    checks_versions: bool
+    """Whether the loader looks at versions."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where everything was found."""
+        return tuple(each.path for each in self.everything)
 
 
 def load(program: Asker, own: Asker, loader: Glibc | Musl, root: RootFs) -> Loaded:
@@ -48,15 +56,15 @@ def load(program: Asker, own: Asker, loader: Glibc | Musl, root: RootFs) -> Load
                 loaded.setdefault(library.facts.soname, library)
             pending.append(library)
             everything.append(library)
-    return Loaded(tuple(everything), loaded, missing)
+    return Loaded(tuple(everything), loaded, missing, loader.checks_versions)
 
 
-def check_libraries(loaded: Loaded, root: RootFs, *, versions: bool, said: str) -> Iterator[Finding]:
-    """What is missing, and with `versions` what is there in too old a version; `said` names program and platform."""
+def check_libraries(loaded: Loaded, root: RootFs, *, said: str) -> Iterator[Finding]:
+    """What is missing, and what is there in too old a version; `said` names program and platform."""
     program = loaded.everything[0]
     for name, (asker, why) in loaded.missing.items():
         yield _missing(name, why, asker, program, root, said)
-    for asker in loaded.everything if versions else ():
+    for asker in loaded.everything if loaded.checks_versions else ():
         yield from _check_versions(asker, program, loaded.by_name, said)
 
 
@@ -92,7 +100,11 @@ def _missing(name: str, why: str, asker: Asker, program: Asker, root: RootFs, sa
     if why:
         text += f": {why}"
         absent = None
-    elif (elsewhere := _anywhere(root.tree, name)) is not None:
+    elif (elsewhere := _anywhere(root.tree, name)) is not None and (level := level_of(elsewhere)) is not None:
+        text = f"{said} needs {name}{whose} and its image has it for processors of {level} alone: {elsewhere}"
+        absent = None
+        hint = "put one for every processor where its loader looks; such folders are for better ones beside it"
+    elif elsewhere is not None:
         text = f"{said} needs {name}, which is at {elsewhere}, where its loader does not look"
         absent = None
         folder = elsewhere.rpartition("/")[0] or "/"

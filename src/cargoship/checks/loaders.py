@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from cargoship.checks.hwcaps import level_of, with_levels
 from cargoship.elf.facts import ElfFacts
 from cargoship.platforms import Row
 from cargoship.rootfs.view import RootFs
@@ -15,6 +16,7 @@ _MUSL = re.compile(r"ld-musl-(?P<arch>[A-Za-z0-9_.+-]+)\.so\.1")
 _GLIBC = re.compile(r"ld-linux.*\.so\.\d+|ld64\.so\.\d+|ld\.so\.\d+")
 # These are musl's loader itself, whatever follows them (`load_library`, `reserved`).
 _MUSL_OWN = re.compile(r"lib(c|pthread|rt|m|dl|util|xnet)\..*")
+_GLIBC_FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _MUSL_FOLDERS = ("/lib", "/usr/local/lib", "/usr/lib")
 _CACHE_MAGIC = b"glibc-ld.so.cache1.1"
 _CACHE_HEADER_BYTES = 48
@@ -62,6 +64,8 @@ class Glibc:
     library_path: tuple[str, ...]
     cache: Mapping[str, tuple[str, ...]]
     folders: tuple[str, ...]
+    levels: tuple[str, ...] = ()
+    """Levels of the processor that it runs on, the best one first."""
 
     def is_own(self, name: str) -> bool:
         """Whether the loader is this library itself."""
@@ -73,12 +77,21 @@ class Glibc:
         if not asker.facts.runpath:
             for above in asker.chain():
                 if not above.facts.runpath:
-                    yield from _in(above.expand(above.facts.rpath, self.row), name)
-        yield from _in(self.library_path, name)
-        yield from _in(asker.expand(asker.facts.runpath, self.row), name)
+                    yield from self._in(above.expand(above.facts.rpath, self.row), name)
+        yield from self._in(self.library_path, name)
+        yield from self._in(asker.expand(asker.facts.runpath, self.row), name)
         if not asker.facts.no_default_folders:
-            yield from self.cache.get(name, ())
-            yield from _in(self.folders, name)
+            yield from self._cached(name)
+            yield from self._in(self.folders, name)
+
+    def _in(self, folders: Iterable[str], name: str) -> Iterator[str]:
+        return _in((each for folder in folders for each in with_levels(folder, self.levels)), name)
+
+    def _cached(self, name: str) -> Iterator[str]:
+        """What its cache has for this processor: the best level first, then what is for all (dl-cache.c)."""
+        paths = self.cache.get(name, ())
+        for level in (*self.levels, None):
+            yield from (path for path in paths if level_of(path) == level)
 
     checks_versions = True
 
@@ -106,11 +119,17 @@ class Musl:
 
 
 def loader_of(
-    interpreter: str, facts: ElfFacts | None, root: RootFs, *, row: Row | None, env: Mapping[str, str]
+    interpreter: str,
+    facts: ElfFacts | None,
+    root: RootFs,
+    *,
+    row: Row | None,
+    env: Mapping[str, str],
+    levels: tuple[str, ...] = (),
 ) -> Glibc | Musl | None:
     """The rules of a loader, by its name; None for one that is neither's.
 
-    `facts` are those of the loader in the root file system, `env` is the image's.
+    `facts` are those of the loader in the root file system, `env` is the image's, `levels` are the processor's.
     """
     name = interpreter.rpartition("/")[2]
     library_path = tuple(folder for folder in re.split("[:;]", env.get("LD_LIBRARY_PATH", "")) if folder)
@@ -125,7 +144,7 @@ def loader_of(
         # compiled into the loader, and different with every distribution
         own = facts.loader_folders if facts is not None else ()
         multiarch = () if row is None else (f"/lib/{row.multiarch}", f"/usr/lib/{row.multiarch}")
-        return Glibc(row, library_path, cache, own or (*multiarch, "/lib64", "/usr/lib64", "/lib", "/usr/lib"))
+        return Glibc(row, library_path, cache, own or (*multiarch, *_GLIBC_FOLDERS), levels)
     return None
 
 
@@ -153,5 +172,5 @@ def _string(data: bytes, start: int) -> str:
     return data[start:end].decode("utf-8", "replace") if end > start else ""
 
 
-def _in(folders: Iterator[str] | tuple[str, ...], name: str) -> Iterator[str]:
+def _in(folders: Iterable[str], name: str) -> Iterator[str]:
     return (f"{folder.rstrip('/')}/{name}" for folder in folders)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cargoship.checks.finding import Code, Finding, Severity, error
+from cargoship.checks.hwcaps import SINCE, beyond, promised
 from cargoship.checks.libraries import Loaded, check_libraries, fits, load
 from cargoship.checks.loaders import Asker, loader_of
 from cargoship.elf.facts import ElfFacts, ElfKind
@@ -87,13 +88,28 @@ def check_program(found: Found, root: RootFs, place: Place, *, depth: int = 0) -
             "the base is damaged, or is for another platform than it says; choose another base",
         )
         return
-    loaded = _load(found, facts, interpreter, loader_facts, root, place)
-    if loaded is None:
+    loading = _Loading(found, facts, interpreter, loader_facts, root, place)
+    result = loading.on(promised(place.platform))
+    if result is None:
         text = f"the libraries of {said} were not checked: the rules of {facts.interpreter} are not known here"
         yield Finding(Severity.NOTE, Code.NOT_CHECKED, text)
         return
-    result, versions = loaded
-    yield from check_libraries(result, root, versions=versions, said=said)
+    findings = list(check_libraries(result, root, said=said))
+    yield from findings or _check_beyond(loading, result, said)
+
+
+def _check_beyond(loading: _Loading, everywhere: Loaded, said: str) -> Iterator[Finding]:
+    """What keeps a program from starting where the loader finds other libraries: on better processors."""
+    libc = everywhere.by_name.get("libc.so.6")
+    has = None if libc is None else libc.facts.has_glibc
+    if not everywhere.checks_versions or (has is not None and has < SINCE):
+        return
+    seen = [everywhere.paths]
+    for level, levels in beyond(loading.place.platform):
+        there = loading.on(levels)
+        if there is not None and there.paths not in seen:
+            seen.append(there.paths)
+            yield from check_libraries(there, loading.root, said=f"{said}, on processors of {level},")
 
 
 def load_program(found: Found, root: RootFs, place: Place) -> Loaded | None:
@@ -103,20 +119,30 @@ def load_program(found: Found, root: RootFs, place: Place) -> Loaded | None:
     loader_facts = None if interpreter is None else root.elf(interpreter)
     if facts is None or interpreter is None or loader_facts is None or not fits(loader_facts, facts):
         return None
-    loaded = _load(found, facts, interpreter, loader_facts, root, place)
-    return None if loaded is None else loaded[0]
+    return _Loading(found, facts, interpreter, loader_facts, root, place).on(promised(place.platform))
 
 
-def _load(
-    found: Found, facts: ElfFacts, interpreter: Found, loader_facts: ElfFacts, root: RootFs, place: Place
-) -> tuple[Loaded, bool] | None:
-    """What is loaded, and whether the loader looks at versions."""
-    asked = facts.interpreter or interpreter.path
-    loader = loader_of(asked, loader_facts, root, row=place.row, env=place.env)
-    if loader is None:
-        return None
-    own = Asker(asked.rpartition("/")[2], asked, loader_facts)
-    return load(Asker(found.path, found.path, facts), own, loader, root), loader.checks_versions
+@dataclass(frozen=True)
+class _Loading:
+    """A program and its loader, where they are."""
+
+    found: Found
+    facts: ElfFacts
+    interpreter: Found
+    loader_facts: ElfFacts
+    root: RootFs
+    place: Place
+
+    def on(self, levels: tuple[str, ...]) -> Loaded | None:
+        """What is loaded on a processor of these levels; None where the loader's rules are not known."""
+        asked = self.facts.interpreter or self.interpreter.path
+        loader = loader_of(
+            asked, self.loader_facts, self.root, row=self.place.row, env=self.place.env, levels=levels
+        )  # fmt: skip
+        if loader is None:
+            return None
+        own = Asker(asked.rpartition("/")[2], asked, self.loader_facts)
+        return load(Asker(self.found.path, self.found.path, self.facts), own, loader, self.root)
 
 
 def _no_interpreter(interpreter: str, root: RootFs, said: str) -> Finding:

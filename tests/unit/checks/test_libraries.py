@@ -10,7 +10,7 @@ from cargoship.checks.finding import Severity
 from cargoship.checks.loaders import parse_cache
 from cargoship.checks.program import Place, check_program
 from cargoship.elf.facts import ElfFacts
-from cargoship.platforms import row
+from cargoship.oci.platform import Platform
 from cargoship.rootfs.item import Item, ItemKind
 from support.roots import MUSL_LOADER, elf, facts, glibc, library, link, root, text
 
@@ -18,12 +18,12 @@ GLIBC = "/lib64/ld-linux-x86-64.so.2"
 MUSL = f"/{MUSL_LOADER}"
 
 
-def problems(*items: Item, env: dict[str, str] | None = None, platform: str = "linux/amd64") -> list[str]:
-    """What keeps /app/app from starting, with the hints."""
+def problems(*items: Item, env: dict[str, str] | None = None, variant: str | None = None) -> list[str]:
+    """What keeps /app/app from starting on linux/amd64, with the hints."""
     made = root(*items)
     found = made.find("/app/app")
     assert found is not None
-    place = Place(row(platform).platform, env or {})
+    place = Place(Platform("linux", "amd64", variant), env or {})
     found_errors = [each for each in check_program(found, made, place) if each.severity is Severity.ERROR]
     return [f"{each.text} | {each.hint}" for each in found_errors]
 
@@ -89,6 +89,44 @@ def test_an_rpath_is_for_the_libraries_of_libraries_too() -> None:
 def test_a_library_for_another_machine_is_passed_over() -> None:
     other, right = library(f"lib/{PQ}", "linux/386"), library(f"usr/lib/{PQ}")
     assert problems(needs(PQ), other, right, *glibc()) == []
+
+
+def of_level(level: int, folder: str = "usr/lib", needed: tuple[str, ...] = (), name: str = PQ) -> Item:
+    return library(f"{folder}/glibc-hwcaps/x86-64-v{level}/{name}", needed=needed)
+
+
+@pytest.mark.parametrize(
+    ("variant", "items", "says"),
+    [
+        # what lies in such a folder alone is found by the processors that it is for
+        ("v2", [needs(PQ), of_level(2)], None),
+        ("v4", [needs(PQ), of_level(2)], None),
+        ("v3", [needs(PQ, runpath=("/opt",)), of_level(3, "opt")], None),
+        (None, [needs(PQ), of_level(4)],
+         "has it for processors of x86-64-v4 alone: /usr/lib/glibc-hwcaps/x86-64-v4/libpq.so.5 | put one for every"),
+        ("v1", [needs(PQ), of_level(2)], "for processors of x86-64-v2 alone"),
+        ("v3", [needs(PQ), of_level(4)], "for processors of x86-64-v4 alone"),
+        # and must not keep the others from starting, nor those that find it
+        (None, [needs(PQ), library(f"lib/{PQ}"), of_level(3)], None),
+        (None, [needs(PQ), library(f"lib/{PQ}"), of_level(3, "lib", ("libb.so",))],
+         "/app/app (linux/amd64), on processors of x86-64-v3, needs libb.so, which /lib/glibc-hwcaps/x86-64-v3/"),
+        (None, [needs(PQ), library(f"usr/lib/{PQ}"), of_level(4, needed=("libb.so",)), of_level(2, name="libb.so")],
+         None),
+        # a folder by another name is nobody's
+        ("v4", [needs(PQ), library(f"usr/lib/glibc-hwcaps/x86-64-v5/{PQ}")], "for processors of x86-64-v5 alone"),
+    ],
+)  # fmt: skip
+def test_levels_of_processors(variant: str | None, items: list[Item], says: str | None) -> None:
+    # in each folder the best level comes first, then the folder itself, then the next folder
+    said = problems(*items, *glibc(), variant=variant)
+    assert bool(said) == (says is not None), said
+    assert says is None or says in said[0]
+    assert len(said) <= 1
+
+
+def test_a_glibc_that_knows_no_levels_is_not_asked_for_them() -> None:
+    items = [needs(PQ), library(f"lib/{PQ}", needed=["libc.so.6"]), of_level(3, "lib", needed=("libb.so",))]
+    assert problems(*items, *glibc(version="2.32")) == []
 
 
 def test_libraries_in_circles_end() -> None:
