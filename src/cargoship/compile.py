@@ -20,6 +20,7 @@ from cargoship.platforms import LibcFamily
 from cargoship.process import Command, Runner
 from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, Way, foresee
+from cargoship.toolchain.runtime import runtime_of
 from cargoship.unitcache.compilers import compilers_of, foreseen_compilers
 from cargoship.unitcache.libraries import libraries_in
 from cargoship.unitcache.planned import asked_of, program_name, question_of
@@ -69,6 +70,7 @@ def run(
             env=compile_environment(toolchain, env, cache_dir=cache_dir, notes=notes),
         )
         if units is not None:
+            units.runtime = runtime_of(toolchain, env, cache_dir=cache_dir)
             units.restore(command, env=env, compilers=compilers_of(toolchain, env))
         emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
         done = watch(runner, command, emit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,13 @@ from cargoship.compile import invocation, stream_plainly
 from cargoship.context import Context
 from cargoship.events import Level, Note
 from cargoship.platforms import Libc, row
-from cargoship.process import Command, Runner
+from cargoship.process import Command
 from cargoship.recipe.cook import Cooking, Stove, Through, compile_dependencies, write_skeleton
 from cargoship.recipe.model import Recipe
 from cargoship.settings.cache import CacheOptions
 from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Wanted, locate
+from cargoship.toolchain.runtime import Runtime, runtime_of, zig_targets, zigbuild_environment, zigbuild_runtime
 from cargoship.toolchain.rust import toolchains
 from cargoship.toolchain.zig import find_zig, find_zigbuild
 from cargoship.unitcache.compilers import compilers_of, plain_compilers
@@ -49,8 +50,9 @@ def cook(recipe: Recipe, cooking: Cooking, ways: Ways, root: Path, context: Cont
     if cooking.through is Through.NOTHING:
         return
     if not platforms:
-        stove = _plain_stove(cooking, runner, env)
-        with _around(caches, context, partial(_plain_compilers, cooking, root, context)) as around:
+        stove = _plain_stove(cooking, context)
+        runtime = _plain_runtime(cooking, context)
+        with _around(caches, context, partial(_plain_compilers, cooking, root, context), runtime) as around:
             run(cooking, stove=stove, around=around)
         return
     wanted = Wanted(platforms, libc, root, context.cache_dir, offline=cooking.offline or cooking.frozen)
@@ -58,7 +60,12 @@ def cook(recipe: Recipe, cooking: Cooking, ways: Ways, root: Path, context: Cont
     program, subcommand, triples = invocation(toolchain)
     with (
         tempfile.TemporaryDirectory(prefix="cargoship-") as scratch,
-        _around(caches, context, partial(compilers_of, toolchain, env)) as around,
+        _around(
+            caches,
+            context,
+            partial(compilers_of, toolchain, env),
+            runtime_of(toolchain, env, cache_dir=context.cache_dir),
+        ) as around,
     ):
         notes = Path(scratch) / "notes"
         notes.touch()
@@ -76,12 +83,14 @@ class _UnitsAround:
     store: LocalStore
     context: Context
     compilers: Callable[[], Compilers]
+    runtime: Runtime | None
     units: Units | None = None
 
     def before(self, command: Command, project: Project) -> None:
         where = Workspace(project.root, project.build_dir or project.target_dir, project.root / "Cargo.lock")
         context = self.context
         self.units = Units(self.store, where, context.runner, self.store.scratch, context.emit, local=False)
+        self.units.runtime = self.runtime
         self.units.restore(command, env=context.env, compilers=self.compilers())
 
     def after(self, done: Watched) -> None:
@@ -92,13 +101,13 @@ class _UnitsAround:
 
 @contextlib.contextmanager
 def _around(
-    caches: CacheOptions, context: Context, compilers: Callable[[], Compilers]
+    caches: CacheOptions, context: Context, compilers: Callable[[], Compilers], runtime: Runtime | None
 ) -> Iterator[_UnitsAround | None]:
     if not caches.enabled:
         yield None
         return
     with open_stores(caches, context) as store:
-        yield _UnitsAround(store, context, compilers)
+        yield _UnitsAround(store, context, compilers, runtime)
 
 
 def _plain_compilers(cooking: Cooking, root: Path, context: Context) -> Compilers:
@@ -109,11 +118,19 @@ def _plain_compilers(cooking: Cooking, root: Path, context: Context) -> Compiler
     return plain_compilers(rust, context.env, zig=zig, named=cooking.targets, through=through)
 
 
-def _plain_stove(cooking: Cooking, runner: Runner, env: Mapping[str, str]) -> Stove:
-    """The plain cargo, or cargo-zigbuild with the Zig that belongs to it; raises ToolMissing."""
+def _plain_runtime(cooking: Cooking, context: Context) -> Runtime | None:
+    if cooking.through is not Through.ZIGBUILD:
+        return None
+    zig = find_zig(context.runner, context.env)
+    return zigbuild_runtime(zig, zig_targets(cooking.targets), context.env, cache_dir=context.cache_dir)
+
+
+def _plain_stove(cooking: Cooking, context: Context) -> Stove:
+    """The plain cargo, or cargo-zigbuild with the Zig that belongs to it; raises ToolMissing, OutputError."""
+    env = context.env
     cargo = Path(env.get("CARGO") or "cargo")
     if cooking.through is not Through.ZIGBUILD:
         return Stove(cargo, cargo, env)
-    # by itself it would look on PATH only, and for a Python package where PATH's python3 has none
-    named = {} if "CARGO_ZIGBUILD_ZIG_PATH" in env else {"CARGO_ZIGBUILD_ZIG_PATH": str(find_zig(runner, env).path)}
-    return Stove(cargo, find_zigbuild(env), {**env, **named})
+    zig = find_zig(context.runner, env)
+    named = zigbuild_environment(zig, env, cache_dir=context.cache_dir)
+    return Stove(cargo, find_zigbuild(env), {**named, **env})

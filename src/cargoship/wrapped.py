@@ -24,6 +24,7 @@ from cargoship.events import Level, Note
 from cargoship.process import Command
 from cargoship.settings.cache import CacheOptions
 from cargoship.settings.sources import load_settings
+from cargoship.toolchain.runtime import zig_targets, zigbuild_environment, zigbuild_runtime
 from cargoship.toolchain.rust import Rust, toolchains
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
 from cargoship.unitcache.build import prepare_folder
@@ -90,6 +91,9 @@ def run_cargo(
             return Ended(0)
         if question is not None and units.question is None:
             units.expect(question)
+        if zig is not None:
+            linked = zig_targets(options_of(words, "--target"))
+            units.runtime = zigbuild_runtime(zig, linked, context.env, cache_dir=context.cache_dir)
         with settled(units):
             units.restore(command, env=context.env, compilers=compilers, around=around)
             done = watch(context.runner, command, context.emit)
@@ -140,9 +144,8 @@ def _program(subcommand: str, rust: Rust, context: Context) -> tuple[Path, Mappi
     if subcommand != "zigbuild":
         return rust.cargo, context.env, None
     zig = find_zig(context.runner, context.env)
-    # by itself it would look on PATH only
-    env = {"CARGO_ZIGBUILD_ZIG_PATH": str(zig.path), **context.env, "CARGO": str(rust.cargo)}
-    return find_zigbuild(context.env), env, zig
+    named = zigbuild_environment(zig, context.env, cache_dir=context.cache_dir)
+    return find_zigbuild(context.env), {**named, **context.env, "CARGO": str(rust.cargo)}, zig
 
 
 def _target_dir(words: Sequence[str], project: Project, cwd: Path) -> Path:

@@ -12,6 +12,7 @@ import pytest
 
 from support.cargo_units import Change, create, edit
 from support.programs import RunCargoship, distribution_rust, run
+from support.projects import project
 from support.registry import RunningRegistry
 from support.unit_projects import write_workspace
 
@@ -116,3 +117,30 @@ def test_a_registry_that_is_not_there_is_a_warning(run_cargoship: RunCargoship, 
     done = run_cargoship("build", place, "-p", "app", *caches)
     assert done.stdout == kept.printed
     assert done.stderr.count("warning") == 1
+
+
+def test_what_zig_compiles_of_itself_travels(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """glibc's stubs and the compiler's runtime are not compiled on the second machine, where only a line was edited."""
+    app = project(tmp_path / "app")
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=app)
+    cache = f"dir:{tmp_path / 'cache'}"
+    words = ("--libc", "gnu:2.17", "--platform", "linux/amd64", "-v", "--no-verify", "-o", f"oci:{tmp_path}/out")
+    first = run_cargoship(
+        "build", app, *words, "--cache-to", cache, env={"CARGOSHIP_CACHE_DIR": str(tmp_path / "first")}
+    )
+    assert "comes from the unit cache" not in first.stderr
+    shutil.rmtree(app / "target")
+    main = app / "src" / "main.rs"
+    main.write_text(main.read_text().replace("fn main", "#[allow(unused)]\nfn main"))
+    second = tmp_path / "second"
+    done = run_cargoship("build", app, *words, "--cache-from", cache, env={"CARGOSHIP_CACHE_DIR": str(second)})
+    assert "Zig's runtime for x86_64-linux-gnu.2.17 comes from the unit cache" in done.stderr
+    assert "Compiled 1 unit" in done.stderr
+    made = [{path.relative_to(folder) for path in folder.glob("runtime/*/*/[ho]/*")} for folder in
+            (tmp_path / "first", second)]  # fmt: skip
+    # Zig has added nothing to what has come
+    assert {path for path in made[1] if path.name != "timestamp"} == {
+        path for path in made[0] if path.name != "timestamp"
+    }
+    (folder,) = second.glob("runtime/*/*")
+    assert not list(folder.glob("z/*"))

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cargoship.cargo.progress import PROGRESS_ENV
-from cargoship.oci.digest import Digest
 from cargoship.platforms import LibcFamily
 from cargoship.toolchain.locate import Toolchain, Way
 from cargoship.toolchain.marks import mark_used
+from cargoship.toolchain.runtime import runtime_folder, zigbuild_environment
 from cargoship.toolchain.wrappers import (
     RUSTC,
     bindgen_arguments,
@@ -41,7 +41,7 @@ def compile_environment(
     """
     pairs = [(target.triple, target.row) for target in toolchain.targets]
     wrappers = write_wrappers(cache_dir, pairs, identity=identity(toolchain))
-    runtime = cache_dir / "runtime" / Digest.of(toolchain.zig.version.encode()).short
+    runtime = runtime_folder(toolchain.zig, cache_dir)
     mark_used(runtime)
     made = {
         **env,
@@ -69,7 +69,7 @@ def compile_environment(
             _direct(toolchain, made, wrappers)
         case Way.ZIGBUILD:
             made["CARGO"] = str(toolchain.rust.cargo)
-            made["CARGO_ZIGBUILD_ZIG_PATH"] = str(toolchain.zig.path)
+            made |= zigbuild_environment(toolchain.zig, env, cache_dir=cache_dir)
     return made
 
 

@@ -23,6 +23,7 @@ from cargoship.platforms import Row
 from cargoship.toolchain.marks import mark_used
 
 RUSTC = "cargoship-rustc"
+ZIG = "cargoship-zig"
 # Without the last three, CMake finds headers and libraries of the host
 _CMAKE = """set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR {processor})
@@ -91,7 +92,20 @@ def write_wrappers(cache_dir: Path, rows: Sequence[tuple[str, Row]], *, identity
     The folder's name holds `identity` (what the toolchain is): cargo remembers what a rustc at a path said of
     itself, so another toolchain must stand at another path. Raises OutputError.
     """
-    files = _files(rows)
+    return _written(cache_dir, _files(rows), identity)
+
+
+def write_zig(cache_dir: Path, *, zig: Path, runtime: Path, objects: Path) -> Path:
+    """Write the program that cargo-zigbuild starts as Zig, and return it. Raises OutputError.
+
+    `runtime` is the folder for what Zig compiles of itself, `objects` for all else. They are written into it:
+    cargo-zigbuild's own scripts name it, and outlive the build that they were made for.
+    """
+    values = {"zig": str(zig), "runtime": str(runtime), "objects": str(objects)}
+    return _written(cache_dir, {ZIG: _script(values, "zig")}, "zig") / ZIG
+
+
+def _written(cache_dir: Path, files: Mapping[str, str], identity: str) -> Path:
     key = Digest.of("\0".join([identity, *(f"{name}\0{text}" for name, text in sorted(files.items()))]).encode())
     folder = cache_dir / "wrappers" / key.short
     if folder.is_dir():

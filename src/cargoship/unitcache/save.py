@@ -12,6 +12,7 @@ from pathlib import Path
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.digest import Digest
+from cargoship.toolchain.runtime import Runtime
 from cargoship.unitcache.capture import Capture, CapturedUnit, capture
 from cargoship.unitcache.explain import Whole, account, write_record
 from cargoship.unitcache.index import Entry
@@ -20,6 +21,7 @@ from cargoship.unitcache.pack import Pack, UnitFile, entry_at
 from cargoship.unitcache.packing import pack_writer
 from cargoship.unitcache.planned import LOCK, PROGRAM, Question, plan_of, programs_of
 from cargoship.unitcache.restore import Restored
+from cargoship.unitcache.runtimes import additions, kept
 from cargoship.unitcache.store import Store
 
 
@@ -48,6 +50,7 @@ def save(
     whole: Whole | None = None,
     local: bool = True,
     libraries: Libraries | None = None,
+    runtime: Runtime | None = None,
 ) -> Kept:
     """Keep every unit of a build that the store lacks, and the build as a whole. Raises CacheUnavailable, OSError.
 
@@ -78,10 +81,12 @@ def save(
         for key, folder in (libraries or {}).items()
         if key not in restored.index.entries and (folder / "lib").is_dir()
     }
-    plan = replace(plan, units=tuple(sorted({*plan.units, *(libraries or {})})))
+    added = additions(runtime, restored.index)
+    beside = {*(libraries or {}), *(each.entry.key for each in added), *kept(runtime, restored.index)}
+    plan = replace(plan, units=tuple(sorted({*plan.units, *beside})))
     alone = [(key, path) for key, path in loose.values() if path is not None and key not in restored.index.entries]
     known = restored.index.plans.get(plan.key)
-    if not store.writable or not (new or alone or built or known is None or known.inputs != plan.inputs):
+    if not store.writable or not (new or alone or built or added or known is None or known.inputs != plan.inputs):
         return Kept(made, seconds=time.monotonic() - started)
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="save-", dir=scratch) as work, pack_writer(Path(work)) as writer:
@@ -91,11 +96,16 @@ def save(
             writer.add(key, [UnitFile(PROGRAM, path)])
         for key, folder in built.items():
             writer.add(key, files_of(folder))
+        for addition in added:
+            writer.add(addition.entry.key, addition.files)
         packs = writer.close()
         for key, why in writer.refused.items():
             emit(Note(f"not kept: {new[key].name if key in new else key}: {why}", Level.VERBOSE))
-        entries = _entries(packs, new, built)
+        known_entries = {each.entry.key: each.entry for each in added}
+        entries = _entries(packs, new, built, known_entries)
         saved = store.save(packs, lambda index: index.with_entries(entries).with_plan(plan))
+        for addition in added:
+            addition.mark()
     units = sum(entry.key in new for entry in entries)
     return Kept(made, units, saved.packs, saved.size, time.monotonic() - started)
 
@@ -139,7 +149,12 @@ def _is_new(unit: CapturedUnit, restored: Restored) -> bool:
     return placed is not None and placed.key == unit.key and not unit.left
 
 
-def _entries(packs: Sequence[Pack], units: Mapping[Digest, CapturedUnit], built: Libraries) -> list[Entry]:
+def _entries(
+    packs: Sequence[Pack],
+    units: Mapping[Digest, CapturedUnit],
+    built: Libraries,
+    known: Mapping[Digest, Entry],
+) -> list[Entry]:
     found = []
     for placed in (each for pack in packs for each in pack.placed):
         unit = units.get(placed.key)
@@ -148,6 +163,7 @@ def _entries(packs: Sequence[Pack], units: Mapping[Digest, CapturedUnit], built:
         )
         if placed.key in built:
             entry = described(entry, built[placed.key])
+        entry = known.get(placed.key, entry)
         if unit is not None:
             entry = replace(
                 entry, name=unit.name, parts=unit.parts, seconds=unit.seconds, inputs=unit.inputs,

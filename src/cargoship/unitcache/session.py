@@ -18,6 +18,7 @@ from cargoship.cargo.watch import Watched
 from cargoship.errors import CacheUnavailable, CargoshipError
 from cargoship.events import Emit, Level, Note, UnitsKept, UnitsRestored
 from cargoship.process import Command, Runner
+from cargoship.toolchain.runtime import Runtime
 from cargoship.unitcache.build import Build
 from cargoship.unitcache.explain import Record, Whole, replace_record
 from cargoship.unitcache.index import Index
@@ -27,6 +28,7 @@ from cargoship.unitcache.local import Contents
 from cargoship.unitcache.missed import why_missed
 from cargoship.unitcache.planned import Question, find, may_serve, nearest_plan, program_in, programs_of
 from cargoship.unitcache.restore import Restored, restore
+from cargoship.unitcache.runtimes import bring as bring_runtimes
 from cargoship.unitcache.save import Kept, save
 from cargoship.unitcache.store import Store
 from cargoship.unitcache.surroundings import Compilers
@@ -60,6 +62,8 @@ class Units:
     """Whether units of local packages are kept too."""
     libraries: Libraries = field(default_factory=dict)
     """Standard libraries that are built here, or would be."""
+    runtime: Runtime | None = None
+    """What Zig compiles of itself for this build."""
     question: Question | None = None
     """The key of the build as a whole."""
     programs: Programs = programs_of
@@ -153,10 +157,11 @@ class Units:
         where = self.workspace
         build = Build(command, env, where.root, where.build_dir, where.lock, compilers)
         try:
-            self.restored = restore(
-                build, self.store,
-                index=lambda: self._index, around=around, ready=self._brought, runner=self.runner, emit=self.emit,
-            )  # fmt: skip
+            with self._runtime_brought():
+                self.restored = restore(
+                    build, self.store,
+                    index=lambda: self._index, around=around, ready=self._brought, runner=self.runner, emit=self.emit,
+                )  # fmt: skip
         except (CargoshipError, OSError, ValueError) as error:
             # where cargo cannot tell its units it cannot compile them either, and will say so
             self.emit(Note(f"the unit cache is not used: {error}", Level.VERBOSE))
@@ -165,6 +170,21 @@ class Units:
         total, hits = len(found.graph.units), len(found.resolution.hits)
         spared = sum(entry.seconds for entry in found.placed.values())
         self.emit(UnitsRestored(len(found.placed), hits, total, found.size, found.seconds, spared))
+
+    @contextlib.contextmanager
+    def _runtime_brought(self) -> Iterator[None]:
+        """What Zig has compiled of itself is put in place meanwhile: nearly every build that needs cargo links."""
+        thread = threading.Thread(target=self._bring_runtime, name="runtime", daemon=True)
+        thread.start()
+        yield
+        thread.join()
+
+    def _bring_runtime(self) -> None:
+        try:
+            for target in bring_runtimes(self.runtime, self.store, self._index) if self.runtime is not None else ():
+                self.emit(Note(f"Zig's runtime for {target} comes from the unit cache", Level.VERBOSE))
+        except (CargoshipError, OSError) as error:
+            self.emit(Note(f"Zig's runtime does not come from the unit cache: {error}", Level.VERBOSE))
 
     def _brought(self) -> None:
         if self._bringing is not None:
@@ -196,7 +216,7 @@ class Units:
                 restored, done.messages, self.store,
                 scratch=self.scratch, emit=self.emit, programs=self.programs, question=self.question,
                 whole=self.whole, local=self.local,
-                libraries=self.libraries,
+                libraries=self.libraries, runtime=self.runtime,
             )  # fmt: skip
         except CargoshipError as error:
             self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error.message}", Level.WARNING))

@@ -1,0 +1,245 @@
+"""What Zig compiles of itself, kept as units are: stubs of glibc, musl, libc++, the compiler's runtime.
+
+An entry holds what one build has added for one target, so that nothing is ever replaced, and two that save at once keep
+what both have made. It is used if every file of Zig's library that its manifests name has the content that it had.
+Zig remains the judge: it looks at its manifests as it does at those that it has written itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.oci.digest import Digest
+from cargoship.toolchain.runtime import Runtime
+from cargoship.toolchain.zigcache import (
+    MANIFEST_BYTES_MAX,
+    MANIFESTS,
+    SETTINGS,
+    files_read,
+    portable,
+    settled,
+)
+from cargoship.unitcache.index import Entry, Index
+from cargoship.unitcache.key import FORMAT
+from cargoship.unitcache.pack import UnitFile
+from cargoship.unitcache.store import Store
+from cargoship.unitcache.unpacking import restore as unpack
+
+LIBRARY = ":zig library"
+"""In the place of a path: the files of Zig's library that an entry was made from."""
+_PART, _TARGET = "zig", "zig target"
+_KEPT = ".kept"
+"""Beside what was made: by keys of entries, the names of what each holds."""
+_UNFINISHED = ("tmp", "z")
+_BYTES_MAX = 512 << 20
+_ENTRIES_MAX = 16
+"""Of one target. Zig compiles some parts again where it lies in another folder; not each of them can be kept."""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What an entry would have to hold: what has been made for a target since the last one."""
+
+    entry: Entry
+    """All that is known before it is packed."""
+    folder: Path
+    files: tuple[UnitFile, ...]
+    names: frozenset[str]
+
+    def mark(self) -> None:
+        """Remember that it is kept. Raises OSError."""
+        _write_mark(self.folder, self.entry.key, self.names)
+
+
+@dataclass
+class _Library:
+    """Digests of files below Zig's library, each read once."""
+
+    root: Path
+    _known: dict[str, str] = field(default_factory=dict)
+
+    def digest(self, names: Iterable[str]) -> Digest:
+        """Of the content of all these; raises OSError."""
+        sha = hashlib.sha256()
+        for name in sorted(set(names)):
+            if name not in self._known:
+                self._known[name] = hashlib.sha256((self.root / name).read_bytes()).hexdigest()
+            sha.update(f"{name}\0{self._known[name]}\0".encode())
+        return Digest(sha.hexdigest())
+
+
+def bring(runtime: Runtime, store: Store, index: Index) -> list[str]:
+    """Put what the store has for these targets where Zig looks for it; which ones. Raises CacheUnavailable, OSError."""
+    library = _Library(runtime.library)
+    brought = []
+    for target, made_by in runtime.targets.items():
+        folder = runtime.root / target
+        there = _marks(folder)
+        for entry in _entries(index, target, made_by):
+            if entry.key in there:
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".bringing-", dir=folder) as scratch:
+                come = Path(scratch)
+                done = unpack(store, index, [entry], come, stamp_ns=0)
+                if entry.key in done.keys and _is_for(entry, come, library):
+                    names = _put(come, folder, runtime.library)
+                    _write_mark(folder, entry.key, names)
+                    brought.append(target)
+    return list(dict.fromkeys(brought))
+
+
+def kept(runtime: Runtime | None, index: Index) -> frozenset[Digest]:
+    """The keys of the entries for these targets: what a build needs that is like the last one."""
+    return frozenset(
+        entry.key
+        for target, made_by in (runtime.targets if runtime is not None else {}).items()
+        for entry in _entries(index, target, made_by)
+    )
+
+
+def additions(runtime: Runtime | None, index: Index) -> list[Addition]:
+    """What was made for these targets and is in no entry. Raises OSError."""
+    if runtime is None:
+        return []
+    library = _Library(runtime.library)
+    found = []
+    for target, made_by in runtime.targets.items():
+        folder = runtime.root / target
+        if _is_busy(folder) or len(_entries(index, target, made_by)) >= _ENTRIES_MAX:
+            continue
+        held = {name for key, names in _marks(folder).items() if key in index.entries for name in names}
+        files: dict[str, UnitFile] = {}
+        read: set[str] = set()
+        for name, file, sources in _files_of(folder):
+            if name not in held:
+                files[name] = file
+                read |= sources
+        if not any(name.partition("/")[0] != SETTINGS for name in files):
+            continue
+        size = sum(_size(file) for file in files.values())
+        if size > _BYTES_MAX:
+            continue
+        parts = {"format": FORMAT, _PART: made_by, _TARGET: target}
+        key = Digest.of("\0".join(["zig runtime", *parts.values(), *sorted(files)]).encode())
+        nothing = Digest.of(b"")
+        entry = Entry(
+            key, nothing, 0, 0, nothing, 0,
+            name=f"runtime of {made_by.partition(' by ')[0]} for {target}", parts=parts,
+            inputs={LIBRARY: library.digest(read)},
+        )  # fmt: skip
+        found.append(Addition(entry, folder, tuple(files.values()), frozenset(files)))
+    return found
+
+
+def _entries(index: Index, target: str, made_by: str) -> list[Entry]:
+    return [
+        entry
+        for entry in index.entries.values()
+        if entry.parts.get(_TARGET) == target
+        and entry.parts.get(_PART) == made_by
+        and entry.parts.get("format") == FORMAT
+    ]
+
+
+def _files_of(folder: Path) -> Iterator[tuple[str, UnitFile, frozenset[str]]]:
+    """All that can travel: a name that stands for the content, the file, and what it was made from of Zig's library."""
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        name = path.relative_to(folder).as_posix()
+        top = name.partition("/")[0]
+        if top.startswith(".") or top in _UNFINISHED or path.is_symlink() or not path.is_file():
+            continue
+        if top != MANIFESTS:
+            # a compilation that was ended may have left a part of a file, which the next one completes
+            yield f"{name} {path.stat().st_size}", UnitFile(name, path), frozenset()
+            continue
+        # one that is unfinished, or names files of a project, is none of ours
+        with contextlib.suppress(ValueError, OSError):
+            data = portable(_read(path))
+            sources = frozenset(read.path for read in files_read(data) if read.in_library)
+            yield f"{name} {Digest.of(data).short}", UnitFile(name, data), sources
+
+
+def _is_for(entry: Entry, come: Path, library: _Library) -> bool:
+    """Whether what has come was made from files that Zig's library has here too."""
+    try:
+        read = {
+            read.path
+            for path in _manifests(come)
+            for read in files_read(_read(path))
+            if read.in_library
+        }  # fmt: skip
+        return library.digest(read) == entry.inputs.get(LIBRARY)
+    except (ValueError, OSError):
+        return False
+
+
+def _put(come: Path, folder: Path, library: Path) -> frozenset[str]:
+    """Move what is not there yet into a target's folder, manifests last; the names of all of it. Raises OSError."""
+    names = frozenset(name for name, _, _ in _files_of(come))
+    for path in sorted(path for path in come.rglob("*") if path.is_file()):
+        name = path.relative_to(come)
+        place = folder / name
+        if name.parts[0] != MANIFESTS and not (place.is_file() and place.stat().st_size == path.stat().st_size):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+    (folder / MANIFESTS).mkdir(exist_ok=True)
+    for path in _manifests(come):
+        place = folder / MANIFESTS / path.name
+        # what Zig has written here itself is better; an empty one is of a compilation that was ended
+        if place.is_file() and place.stat().st_size:
+            continue
+        with contextlib.suppress(ValueError, FileNotFoundError):
+            path.write_bytes(settled(_read(path), library=library, cache=folder))
+            path.replace(place)
+    return names
+
+
+def _is_busy(folder: Path) -> bool:
+    """Whether a Zig compiles for this target now: it holds the lock of a manifest that it is to write."""
+    for path in _manifests(folder):
+        with path.open("rb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
+
+
+def _manifests(folder: Path) -> list[Path]:
+    place = folder / MANIFESTS
+    return sorted(path for path in place.iterdir() if path.is_file()) if place.is_dir() else []
+
+
+def _read(path: Path) -> bytes:
+    if path.stat().st_size > MANIFEST_BYTES_MAX:
+        raise ValueError(f"{path.name} is too large")
+    return path.read_bytes()
+
+
+def _size(file: UnitFile) -> int:
+    return len(file.source) if isinstance(file.source, bytes) else file.source.stat().st_size
+
+
+def _marks(folder: Path) -> Mapping[Digest, frozenset[str]]:
+    place = folder / _KEPT
+    found = {}
+    for path in place.iterdir() if place.is_dir() else ():
+        with contextlib.suppress(ValueError, OSError):
+            found[Digest(path.name)] = frozenset(path.read_text(encoding="utf-8").splitlines())
+    return found
+
+
+def _write_mark(folder: Path, key: Digest, names: frozenset[str]) -> None:
+    place = folder / _KEPT
+    place.mkdir(exist_ok=True)
+    making = place / f".{key.hex}-{os.getpid()}"
+    making.write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
+    making.replace(place / key.hex)
