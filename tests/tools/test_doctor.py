@@ -29,7 +29,8 @@ def test_zig_has_nothing_left_to_make_for_a_first_build(run_cargoship: RunCargos
 
 
 def made_by_zig(cache: Path) -> set[Path]:
-    return {path for path in (cache / "o").rglob("*") if path.is_file()}
+    """Of the project, and, in a cache for each target, of itself."""
+    return {path for path in cache.rglob("o/*/*") if path.is_file()}
 
 
 def test_a_linker_that_fails_is_found(run_cargoship: RunCargoship, tmp_path: Path) -> None:
