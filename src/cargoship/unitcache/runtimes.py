@@ -183,13 +183,13 @@ def _is_for(entry: Entry, come: Path, library: _Library) -> bool:
 
 def _put(come: Path, folder: Path, library: Path) -> frozenset[str]:
     """Move what is not there yet into a target's folder, manifests last; the names of all of it. Raises OSError."""
-    names = frozenset(name for name, _, _ in _files_of(come))
-    for path in sorted(path for path in come.rglob("*") if path.is_file()):
-        name = path.relative_to(come)
-        place = folder / name
-        if name.parts[0] != MANIFESTS and not (place.is_file() and place.stat().st_size == path.stat().st_size):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(place)
+    found = list(_files_of(come))
+    for _, file, _ in found:
+        place = folder / file.path
+        if isinstance(file.source, bytes) or (place.is_file() and place.stat().st_size == _size(file)):
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.source.replace(place)
     (folder / MANIFESTS).mkdir(exist_ok=True)
     for path in _manifests(come):
         place = folder / MANIFESTS / path.name
@@ -199,7 +199,7 @@ def _put(come: Path, folder: Path, library: Path) -> frozenset[str]:
         with contextlib.suppress(ValueError, FileNotFoundError):
             path.write_bytes(settled(_read(path), library=library, cache=folder))
             path.replace(place)
-    return names
+    return frozenset(name for name, _, _ in found)
 
 
 def _is_busy(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from cargoship.toolchain.runtime import Runtime, zig_targets
 from cargoship.toolchain.zigcache import files_read, portable, settled
 from cargoship.unitcache.directory import DirectoryStore
 from cargoship.unitcache.index import Entry
-from cargoship.unitcache.pack import entry_at
+from cargoship.unitcache.pack import UnitFile, entry_at
 from cargoship.unitcache.packing import pack_writer
 from cargoship.unitcache.runtimes import additions, bring, kept
 
@@ -199,6 +199,21 @@ def test_a_file_of_another_size_is_not_passed_off(tmp_path: Path) -> None:
     data = manifest((LIBRARY, "libc/init.c", 99))
     with pytest.raises(ValueError, match="another size"):
         settled(data, library=one.root / "lib", cache=one.cache)
+
+
+def test_nothing_else_comes_along(tmp_path: Path) -> None:
+    one = machine(tmp_path, "one")
+    one.compile("aa", "libc/init.c")
+    (added,) = additions(one.runtime, one.store.load())
+    with pack_writer(one.store.scratch) as writer:
+        more = (".kept/" + "0" * 64, "tmp/x", "z/y")
+        writer.add(added.entry.key, [*added.files, *(UnitFile(name, b"more") for name in more)])
+        (pack,) = writer.close()
+    one.store.save([pack], lambda index: index.with_entries([entry_at(pack.placed[0], added.entry)]))
+    other = machine(tmp_path, "other")
+    other.bring()
+    files = {path.relative_to(other.cache).as_posix() for path in other.cache.rglob("*") if path.is_file()}
+    assert files == {"h/aa", "o/aa/aa.o", f".kept/{added.entry.key.hex}"}
 
 
 def test_targets_as_cargo_zigbuild_is_told_them() -> None:
