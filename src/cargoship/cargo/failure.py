@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from cargoship.cargo.limits import known_limit
 from cargoship.errors import CargoshipError, CompileFailed, LockOutdated, ManifestInvalid, UsageError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -35,6 +36,9 @@ def failure_of(code: int, stderr: str) -> CargoshipError:
         explained.details = None  # cargo's words have been shown as they came
         return explained
     hint = next((hint for words, hint in _HINTS.items() if words in stderr), None)
+    limit = None if hint else known_limit(stderr)
+    if limit is not None:
+        return CompileFailed(f"cargo ended with exit code {code}: {limit[0]}", hint=limit[1])
     return CompileFailed(f"cargo ended with exit code {code}", hint=hint)
 
 

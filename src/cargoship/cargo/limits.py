@@ -1,0 +1,95 @@
+"""What Zig cannot compile or link, told by its own words in cargo's: the limit, and ways out of it.
+
+The words are those of Zig 0.17, its clang and its lld; `tests/tools/test_limits.py` makes them say some of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_OWN_COMPILER = "compile for this platform with a compiler of your own, named by CC_<target> and CXX_<target>"
+_FEATURE = "see whether the crate has a feature or variable that leaves it out"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit: the words by which it is known, what it is (with their groups filled in), and what leads around it."""
+
+    words: re.Pattern[str]
+    text: str
+    way_out: str
+
+
+LIMITS: tuple[Limit, ...] = (
+    Limit(
+        re.compile(r"error: unknown target CPU '(?P<name>[^']+)'\n(?:.*\n)*?.*note: valid target CPU values"),
+        "C code asks for the processor {name}, which the platform does not have (-march=native is this machine's own)",
+        f"leave -march=native and the like out of CFLAGS; {_FEATURE}",
+    ),
+    Limit(
+        re.compile(r"info: available CPUs for architecture '(?P<name>[^']+)'"),
+        "C code asks for a processor of {name} by a name that Zig does not have",
+        f"leave -march, -mcpu and -mtune out of CFLAGS; {_FEATURE}",
+    ),
+    Limit(
+        re.compile(r"error: target architecture (?P<arch>\S+) has no LLVM CPU feature named \"(?P<name>[^\"]+)\""),
+        "C code asks for {name}, which processors of {arch} do not have",
+        f"it was written for another architecture: {_FEATURE}, or leave the platform out",
+    ),
+    Limit(
+        re.compile(r"error: unknown clang option: \"(?P<name>[^\"]+)\""),
+        "C code is compiled with {name}, a flag of GCC that Zig's clang does not have",
+        f"leave it out of CFLAGS; {_FEATURE}; or {_OWN_COMPILER}",
+    ),
+    Limit(
+        re.compile(r"error: unable to load plugin '(?P<name>[^']+)'"),
+        "C code is compiled with the compiler plug-in {name}, and Zig's clang loads none",
+        f"leave -fplugin out of CFLAGS; or {_OWN_COMPILER}",
+    ),
+    Limit(
+        re.compile(r"error: unsupported argument '(?P<name>[^']+)' to option '-Wa,'"),
+        "assembly is compiled with {name}, a flag of GNU's assembler that clang's does not have",
+        f"{_FEATURE} (often called no-asm); or {_OWN_COMPILER}",
+    ),
+    Limit(
+        re.compile(
+            r"(?:unable to find library -l|unable to find dynamic system library .?)(?P<name>gfortran|quadmath)\b"
+        ),
+        "a program is linked with {name}, the runtime of GNU's Fortran compiler: Zig has no Fortran",
+        "use a crate without Fortran: for linear algebra, one in Rust, or a feature that compiles C alone",
+    ),
+    Limit(
+        re.compile(
+            r"(?:unable to find library -l|unable to find dynamic system library .?)(?P<name>gomp|omp|iomp5)\b"
+            r"|undefined symbol: (?P<symbol>__kmpc_\w+|GOMP_\w+|omp_\w+)"
+        ),
+        "a program is linked with OpenMP ({name}{symbol}), which Zig does not have",
+        "leave -fopenmp out: most crates that use it have a feature or variable for that",
+    ),
+    Limit(
+        re.compile(r"undefined symbol: .*std::__cxx11::"),
+        "a library that was compiled with GNU's C++ library (libstdc++) is linked, and Zig has LLVM's (libc++)",
+        "let the crate compile its C++ from source (features such as bundled, vendored), so that all of it is Zig's",
+    ),
+    Limit(
+        re.compile(
+            r"error: unsupported linker arg: (?P<name>\S+)|unsupported linker extension flag: (?P<extension>.+)"
+            r"|ld\.lld: error: unknown argument '(?P<unknown>[^']+)'"
+        ),
+        "a crate, or RUSTFLAGS, links with {name}{extension}{unknown}, which Zig's linker does not have",
+        "leave it out of RUSTFLAGS or build.rs; try the other C library (--libc gnu, --libc musl), which is linked "
+        "another way; or name a linker of your own with CARGO_TARGET_<TARGET>_LINKER",
+    ),
+)
+
+
+def known_limit(stderr: str) -> tuple[str, str] | None:
+    """What kept a build from ending, if it is a limit of Zig, and the ways out; `stderr` is cargo's."""
+    text = _ANSI.sub("", stderr)
+    for limit in LIMITS:
+        if match := limit.words.search(text):
+            named = {name: value or "" for name, value in match.groupdict().items()}
+            return limit.text.format(**named), limit.way_out
+    return None
