@@ -55,9 +55,13 @@ class Tools:
             return f"{', '.join(missing)} is missing (util-linux, coreutils)"
         return cls({name: where for name, where in found.items() if where}, row(machine.machine()).platform)
 
+    def runs(self, platform: Platform) -> bool:
+        """Whether this machine's processor runs programs of a platform by itself."""
+        return platform == self.native or (self.native.architecture, platform.architecture) == ("amd64", "386")
+
     def emulator(self, platform: Platform, path: str | None) -> Path | str | None:
         """QEMU for a platform, None where none is needed, or what is missing."""
-        if platform == self.native or (self.native.architecture, platform.architecture) == ("amd64", "386"):
+        if self.runs(platform):
             return None
         try:
             name = row(platform).qemu

@@ -83,7 +83,7 @@ class Smoke:
         argv = (*config.entrypoint, *words)
         with unpacked(root, folder):
             furnish(folder, emulator, config)
-            limit_s = _TIME_S if platform == tools.native else _EMULATED_TIME_S
+            limit_s = _TIME_S if tools.runs(platform) else _EMULATED_TIME_S
             enter = entering(tools, folder, root, config, argv, emulator)
             command = _command(tools, enter, config, platform=platform, limit_s=limit_s)
             started = time.monotonic()
@@ -91,7 +91,7 @@ class Smoke:
             took_s = time.monotonic() - started
         shown = shlex.join(argv)
         if code == 0:
-            how = "" if platform == tools.native else " under QEMU"
+            how = "" if tools.runs(platform) else " under QEMU"
             first = output.strip().partition("\n")[0][:200]
             self.emit(Note(f"{shown} of {name} ran{how} in {took_s:.1f}s" + (f": {first}" if first else "")))
             return None
@@ -125,7 +125,7 @@ class Smoke:
 def _command(tools: Tools, enter: tuple[str, ...], config: ImageConfig, *, platform: Platform, limit_s: int) -> Command:
     paths = tools.paths
     memory = f"--data={_MEMORY_BYTES}"
-    if platform != tools.native:
+    if not tools.runs(platform):
         # QEMU reserves the whole address space of a 32-bit program, and hangs when its own data meet a limit
         place = row(platform)
         memory = f"--as={_MEMORY_BYTES + (4 << 30 if place.elf_bits == 32 else 0)}"  # noqa: PLR2004 - bits
