@@ -166,3 +166,14 @@ def test_cargo_is_started_for_more_than_programs(
     assert "cargo is not started" in programs(run_cargoship, place, "--workspace")
     told = run_cargoship("cache", "explain", cwd=place).stdout
     assert told == "The whole build came from the cache: cargo was not started, and nothing was compiled.\n"
+
+
+def test_a_build_is_not_kept_under_a_lock_file_that_cargo_has_rewritten(
+    run_cargoship: RunCargoship, project: Path, tmp_path: Path
+) -> None:
+    change = edit("helper/Cargo.toml", "[dependencies]", '[dependencies]\ncfg-if = "1"')
+    for name in ("first", "second"):
+        place = fresh(project, tmp_path / name)
+        change(place)
+        # with this lock file cargo may choose another version tomorrow
+        assert "cargo is not started" not in programs(run_cargoship, place, "--offline")
