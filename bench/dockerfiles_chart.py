@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 Seconds = Mapping[str, Mapping[str, float]]
 """By way, then by change."""
 _COLOURS = ("#9aa5b1", "#7b8794", "#f0a04b", "#3e8ed0", "#1f9d66")
+_WHOLE_FROM = 10
 _BAR, _GAP, _LEFT, _WIDTH = 14, 26, 110, 760
 
 
@@ -27,10 +28,14 @@ def table(seconds: Seconds, ways: Sequence[str], changes: Sequence[str]) -> str:
             for other in ("naive", "zigbuild"):
                 theirs = seconds.get(other, {}).get(change)
                 if other != way and theirs is not None and mine > 0:
-                    ratios.append(f"{theirs / mine:.2g}x {other}")
+                    ratios.append(f"{_times(theirs / mine)} {other}")
             cells.append(f"{mine:.1f} s" + (f" ({', '.join(ratios)})" if ratios else ""))
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}x" if ratio >= _WHOLE_FROM else f"{ratio:.2g}x"
 
 
 BEGIN, END = "<!-- of bench/dockerfiles.json -->", "<!-- so far -->"
