@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -149,6 +150,40 @@ KITCHENS = [
     Kitchen("host as a target", ("--release", "--target", "x86_64-unknown-linux-gnu")),
     Kitchen("dev", ("--workspace", "--all-targets")),
 ]
+
+
+# what a project sees most of
+CHANGES = {"the program's version", "a feature", "a dependency more", "a dependency less", "a dependency upgraded"}
+
+
+@pytest.fixture(scope="session")
+def stores(cooked: Cooked, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kitchen], Path]:
+    """The store that a build of the same workspace fills in another layout, once for each."""
+
+    @functools.cache
+    def filled(kitchen: str) -> Path:
+        (env,) = (each.env for each in KITCHENS if each.name == kitchen)
+        store = tmp_path_factory.mktemp("store")
+        workshop = Workshop(tmp_path_factory.mktemp("first"), DirectoryStore(store), env=env)
+        assert not workshop.build(workshop.checkout(cooked.source, "first")).restored.placed
+        return store
+
+    return lambda kitchen: filled(kitchen.name)
+
+
+@pytest.mark.parametrize("kitchen", KITCHENS[:3], ids=lambda kitchen: kitchen.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.name in CHANGES], ids=lambda row: row.name.replace(" ", "-")
+)
+def test_no_more_is_compiled_in_another_layout(
+    cooked: Cooked, stores: Callable[[Kitchen], Path], tmp_path: Path, row: Row, kitchen: Kitchen
+) -> None:
+    shutil.copytree(stores(kitchen), tmp_path / "store")
+    store = DirectoryStore(tmp_path / "store")
+    workshop = Workshop(tmp_path, store, ("--release", *row.arguments), {**row.env, **kitchen.env})
+    done = workshop.build(workshop.checkout(cooked.source, "again", *row.changes))
+    assert done.compiled == row.compiled
+    assert run(done.programs["app"]).stdout == row.says
 
 
 @pytest.mark.parametrize("kitchen", KITCHENS, ids=lambda kitchen: kitchen.name.replace(" ", "-"))
