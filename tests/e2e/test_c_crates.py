@@ -1,16 +1,18 @@
 """C and C++ inside of crates: compiled for two architectures, and run there.
 
-ring, SQLite and OpenSSL are in the examples; here are C++ (its exceptions, its standard library, its thread-local
-storage) and a C library that is fast for its assembly.
+C++ (its exceptions, its standard library, its thread-local storage), a C library that is fast for its assembly; and
+the large ones that services have in them, built by `cc`, by CMake, and by OpenSSL's own makefiles.
 """
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from support.programs import RunCargoship, run
+from support.programs import RunCargoship, distribution_rust, run
 from support.projects import project
 
 pytestmark = pytest.mark.e2e
@@ -22,8 +24,25 @@ zstd = { version = "0.13", default-features = false }
 cc = "1"
 """
 _BUILD = """fn main() {
+    // as configure scripts and CMake find out what there is: by linking a program
+    let check = std::path::Path::new(&std::env::var("OUT_DIR").unwrap()).join("check");
+    let mut command = cc::Build::new().get_compiler().to_command();
+    command.args(["src/check.c", "-o"]).arg(check).args(["-pthread", "-lm"]);
+    assert!(command.status().unwrap().success());
     cc::Build::new().cpp(true).std("c++17").file("src/words.cc").compile("words");
     println!("cargo:rerun-if-changed=src/words.cc");
+}
+"""
+_CHECK = """#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static void *run(void *data) { return data; }
+
+int main(int argc, char **argv) {
+  pthread_t thread;
+  pthread_create(&thread, NULL, run, NULL);
+  return pthread_join(thread, NULL) + (int)pow(argc, atof(argv[0]));
 }
 """
 _WORDS = """#include <algorithm>
@@ -64,10 +83,77 @@ fn main() {
 
 @pytest.mark.parametrize("allocator", ["system", "mimalloc"])
 def test_crates_with_c_and_cpp(run_cargoship: RunCargoship, tmp_path: Path, allocator: str) -> None:
-    files = {"build.rs": _BUILD, "src/words.cc": _WORDS, "src/main.rs": _MAIN}
+    files = {"build.rs": _BUILD, "src/check.c": _CHECK, "src/words.cc": _WORDS, "src/main.rs": _MAIN}
     app = project(tmp_path / "app", manifest=_MANIFEST, files=files)
     run_cargoship("build", app, "-o", f"oci:{tmp_path}/out", env={"CARGOSHIP_ALLOCATOR": allocator})
     for machine in ("x86_64", "aarch64"):
         program = app / "target" / f"{machine}-unknown-linux-musl" / "release" / "app"
         # the word lives in the thread's own storage, which is gone with it: it was copied before
         assert run(f"qemu-{machine}-static", program).stdout == f"{machine} three 100000\n"
+
+
+_LARGE = """
+[dependencies]
+aws-lc-rs = { version = "1", default-features = false, features = ["aws-lc-sys"] }
+git2 = { version = "0.21", default-features = false, features = ["vendored-libgit2"] }
+openssl = { version = "0.10", features = ["vendored"] }
+rdkafka = { version = "0.38", default-features = false, features = ["cmake-build"] }
+# 4.10 includes curl's header even where it is built without curl
+rdkafka-sys = "=4.9.0"
+ring = "0.17"
+rusqlite = { version = "0.43", default-features = false, features = ["bundled"] }
+# what is compiled here is run for a moment
+[profile.release]
+opt-level = 0
+"""
+_LARGE_MAIN = r"""use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn main() {
+    println!("{}", std::env::consts::ARCH);
+    println!("aws-lc {}", hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"abc").as_ref()));
+    println!("ring {}", hex(ring::digest::digest(&ring::digest::SHA256, b"abc").as_ref()));
+    println!("openssl {}", hex(&openssl::sha::sha256(b"abc")));
+    println!("git {}", git2::Oid::hash_object(git2::ObjectType::Blob, b"hello\n").unwrap());
+    let database = rusqlite::Connection::open_in_memory().unwrap();
+    println!("sqlite {}", database.query_row("SELECT 6 * 7", (), |row| row.get::<_, i64>(0)).unwrap());
+    // with threads of its own, and a broker that is not there
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", "127.0.0.1:9").create().unwrap();
+    println!("kafka {}", producer.in_flight_count());
+}
+"""
+_LARGE_SAYS = """{}
+aws-lc ba7816bf
+ring ba7816bf
+openssl ba7816bf
+git ce013625030ba8dba906f756967f9e9ca394464a
+sqlite 42
+kafka 0
+"""
+
+
+def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    app = project(tmp_path / "app", manifest=_LARGE, files={"src/main.rs": _LARGE_MAIN})
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=app)
+    # in the cache of this machine, so that a later run of the tests compiles little of it
+    build = ("build", app, "-v", "-o", f"oci:{tmp_path}/out")
+    run_cargoship(*build)
+    for machine in ("x86_64", "aarch64"):
+        program = app / "target" / f"{machine}-unknown-linux-musl" / "release" / "app"
+        assert run(f"qemu-{machine}-static", program).stdout == _LARGE_SAYS.format(machine)
+
+    # none of it is compiled again where there is nothing but the cache: their build scripts' objects are in it too
+    shutil.rmtree(app / "target")
+    main = app / "src" / "main.rs"
+    main.write_text(main.read_text().replace("kafka {}", "broker {}"))
+    done = run_cargoship(*build)
+    restored = re.search(r"Restored (\d+) of (\d+) units", done.stderr)
+    assert restored is not None, done.stderr
+    assert int(restored[2]) - int(restored[1]) == len(("amd64", "arm64"))
+    assert "Compiled 2 units" in done.stderr
+    program = app / "target" / "aarch64-unknown-linux-musl" / "release" / "app"
+    assert run("qemu-aarch64-static", program).stdout == _LARGE_SAYS.format("aarch64").replace("kafka", "broker")

@@ -141,8 +141,8 @@ def driver() -> Path:
 
 
 def wrapper_identity(triple: str, row: Row) -> str:
-    """Text that changes when what the wrappers of a target do changes."""
-    texts = sorted(_files([(triple, row)]).items())
+    """Text that changes when what the wrappers of a target, or the program that links for them, do changes."""
+    texts = sorted({**_files([(triple, row)]), driver().name: driver().read_text()}.items())
     return Digest.of("\0".join(f"{name}\0{text}" for name, text in texts).encode()).short
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.platforms import row
-from cargoship.toolchain.wrappers import RUSTC, bindgen_arguments, linker, write_wrappers
+from cargoship.toolchain.wrappers import RUSTC, bindgen_arguments, driver, linker, wrapper_identity, write_wrappers
 
 _ECHO = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
 _AMD64, _ARM64, _ARMV7, _RISCV = (row(name) for name in ("amd64", "arm64", "arm/v7", "riscv64"))
@@ -173,3 +173,12 @@ def test_bindgen_sees_the_headers_that_zig_has() -> None:
     arguments = bindgen_arguments(_AMD64, Path("/zig lib"))
     assert arguments.startswith("--target=x86_64-unknown-linux-musl -nostdinc ")
     assert "'/zig lib/libc/include/x86_64-linux-musl'" in arguments
+
+
+def test_another_way_to_link_programs_makes_other_wrappers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    triple = _AMD64.musl or ""
+    before = wrapper_identity(triple, _AMD64)
+    changed = tmp_path / "driver.py"
+    changed.write_text(driver().read_text() + "# more\n")
+    monkeypatch.setattr("cargoship.toolchain.wrappers.driver", lambda: changed)
+    assert wrapper_identity(triple, _AMD64) != before

@@ -75,6 +75,7 @@ def main(triple: str, language: str, zig_target: str, zig_cpu: str, *arguments: 
                 output,
                 str(start / "crt1.o"),
                 str(start / "crti.o"),
+                f"-L{start}",
                 *[item for item in objects if item not in {"-pie", "-static-pie"}],
                 *runtime,
                 "-lc",
