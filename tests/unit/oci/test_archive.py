@@ -16,7 +16,7 @@ from cargoship.oci.layout import read_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.validate import validate
-from support.images import AMD64, ARM64, files_below, small_index
+from support.images import AMD64, ARM64, files_below, small_index, unpack_tar
 
 _NAMES = [Reference.parse("app"), Reference.parse("docker.io/me/app:1"), Reference.parse("ghcr.io/me/app:1")]
 
@@ -24,8 +24,7 @@ _NAMES = [Reference.parse("app"), Reference.parse("docker.io/me/app:1"), Referen
 def test_one_tar_is_a_layout_and_dockers_format(tmp_path: Path) -> None:
     index = small_index(tmp_path / "store")
     write_archive(tmp_path / "image.tar", index, names=_NAMES, native=ARM64)
-    with tarfile.open(tmp_path / "image.tar") as archive:
-        archive.extractall(tmp_path / "out", filter="data")
+    unpack_tar(tmp_path / "image.tar", tmp_path / "out")
     found = read_layout(tmp_path / "out", select=index.digest)
     validate(found)
     assert found.raw == index.raw
