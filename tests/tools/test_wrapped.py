@@ -115,6 +115,20 @@ def test_programs_alone_come_back_without_cargo(run_cargoship: RunCargoship, pro
     assert run(second / "elsewhere" / "release" / "app").stdout == SAYS
 
 
+def test_a_branch_does_not_take_the_place_of_main(run_cargoship: RunCargoship, project: Path, tmp_path: Path) -> None:
+    """Both have the same lock file and manifests, and share a cache."""
+    fresh(project, tmp_path / "main")
+    branch = fresh(project, tmp_path / "branch")
+    edit("helper/src/text.txt", "hello", "bye")(branch)
+    for place in (tmp_path / "main", branch):
+        assert "cargo is not started" not in programs(run_cargoship, place, "--workspace")
+    for place in (tmp_path / "main", branch):
+        shutil.rmtree(place / "target")
+        assert "cargo is not started" in programs(run_cargoship, place, "--workspace")
+        said = run(place / "target" / "release" / "app").stdout
+        assert said == (SAYS if place.name == "main" else SAYS.replace("hello", "bye"))
+
+
 @pytest.mark.parametrize(
     ("words", "env", "change", "reason"),
     [

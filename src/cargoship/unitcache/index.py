@@ -6,6 +6,7 @@ union and depends on the order of its two sides in one case only: both hold the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,8 @@ FORMAT = 1
 """The version of the index, of packs and of units. A store with another one counts as empty."""
 PLANS_MAX = 64
 """How many plans an index remembers; older ones are forgotten first."""
+PLANS_OF_A_BUILD_MAX = 8
+"""How many of them may be of one build with other sources: what branches build must not push out all the others."""
 NOTHING = Digest.of(b"")
 """The output of a unit that has none."""
 
@@ -58,6 +61,7 @@ class PlanEntry:
     """A whole plan: the units that a build needed, and the binaries that it made."""
 
     key: Digest
+    """Of the build and its inputs."""
     units: tuple[Digest, ...]
     """Keys of entries."""
     outputs: Mapping[str, Digest] = field(default_factory=dict)
@@ -67,7 +71,7 @@ class PlanEntry:
     saved_at: int = 0
     """Seconds since 1970, by the clock of who saved it."""
     parts: Mapping[str, str] = field(default_factory=dict)
-    """What the key of the build was made of: to explain a miss, and to find the build that is most like another."""
+    """What the build's own key was made of: builds with the same parts had other `inputs` at most."""
 
     @property
     def needed(self) -> frozenset[Digest]:
@@ -143,5 +147,12 @@ class Index:
 
 def _latest(plans: Iterable[PlanEntry]) -> dict[Digest, PlanEntry]:
     # the key decides between plans of one second, so that a merge gives the same on both sides
-    ordered = sorted(plans, key=lambda plan: (plan.saved_at, plan.key))
-    return {plan.key: plan for plan in ordered[-PLANS_MAX:]}
+    newest_first = sorted(plans, key=lambda plan: (plan.saved_at, plan.key), reverse=True)
+    counts: Counter[object] = Counter()
+    kept = []
+    for plan in newest_first:
+        build = frozenset(plan.parts.items()) or plan.key
+        counts[build] += 1
+        if counts[build] <= PLANS_OF_A_BUILD_MAX:
+            kept.append(plan)
+    return {plan.key: plan for plan in reversed(kept[:PLANS_MAX])}

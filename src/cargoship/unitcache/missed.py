@@ -19,7 +19,7 @@ _SAID = {
 
 def why_missed(index: Index, question: Question, contents: Contents) -> tuple[str, ...]:
     """What differs, for people; at least one reason."""
-    plan = index.plans.get(question.key) or nearest_plan(index, question)
+    plan = nearest_plan(index, question)
     if plan is None:
         return ("no build of these packages was kept yet",)
     reasons = (*_parts(question.parts, plan.parts), *inputs_in_words(plan.inputs, contents))

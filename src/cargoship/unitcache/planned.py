@@ -90,6 +90,12 @@ def question_of(around: Surroundings, asked: Asked, *, built: Mapping[str, str] 
     return Question(Digest.of(msgspec.json.encode(parts, order="deterministic")), parts)
 
 
+def plans_of(index: Index, question: Question) -> list[PlanEntry]:
+    """Builds that were made with this very key, each with sources of its own; the newest first."""
+    alike = [plan for plan in index.plans.values() if plan.parts == question.parts]
+    return sorted(alike, key=lambda plan: plan.saved_at, reverse=True)
+
+
 def nearest_plan(index: Index, question: Question) -> PlanEntry | None:
     """The build of these packages that has most in common with the wanted one, the newest of several."""
     own = question.parts[PACKAGES]
@@ -107,8 +113,8 @@ def find(
     index: Index, question: Question, contents: Contents, wanted: Sequence[str] | None = None
 ) -> Mapping[str, Entry] | None:
     """The entries that hold the programs `wanted`, or all there were, by name, if all is as it was."""
-    plan = index.plans.get(question.key)
-    if plan is None or not contents.holds(plan.inputs):
+    plan = next((plan for plan in plans_of(index, question) if contents.holds(plan.inputs)), None)
+    if plan is None:
         return None
     wanted = tuple(plan.outputs) if wanted is None else wanted
     found = {name: index.entries.get(plan.outputs[name]) for name in wanted if name in plan.outputs}
@@ -134,9 +140,10 @@ def plan_of(
     units = tuple(sorted({unit.key for unit in capture.units.values()}))
     parts = {} if question is None else question.parts
     if question is None or capture.inputs is None:
-        # not under the question's key, which may have a build that is whole
         return PlanEntry(Digest.of(b"units\0" + name), units, {}, {NEVER: Digest.of(b"")}, now_s, parts)
-    return PlanEntry(question.key, units, programs, capture.inputs, now_s, parts)
+    inputs = sorted((path, digest.hex) for path, digest in capture.inputs.items())
+    key = Digest.of(msgspec.json.encode((question.key.hex, inputs)))
+    return PlanEntry(key, units, programs, capture.inputs, now_s, parts)
 
 
 def programs_of(units: Iterable[Artifact]) -> dict[str, Path]:

@@ -85,8 +85,8 @@ def save(
     beside = {*(libraries or {}), *(each.entry.key for each in added), *kept(runtime, restored.index)}
     plan = replace(plan, units=tuple(sorted({*plan.units, *beside})))
     alone = [(key, path) for key, path in loose.values() if path is not None and key not in restored.index.entries]
-    known = restored.index.plans.get(plan.key)
-    if not store.writable or not (new or alone or built or added or known is None or known.inputs != plan.inputs):
+    known = plan.key in restored.index.plans
+    if not store.writable or (known and not (new or alone or built or added)):
         return Kept(made, seconds=time.monotonic() - started)
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="save-", dir=scratch) as work, pack_writer(Path(work)) as writer:

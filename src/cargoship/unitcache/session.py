@@ -103,7 +103,7 @@ class Units:
 
     def _bring(self, index: Index, question: Question) -> None:
         """Fetch what the last build of this kind needed: most of it will be needed again."""
-        plan = index.plans.get(question.key) or nearest_plan(index, question)
+        plan = nearest_plan(index, question)
         if plan is None or not may_serve(plan, question) or not isinstance(self.store, Tiered):
             return
         wanted = [index.entries[key] for key in plan.units if key in index.entries]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import ZstdCompressor
-from cargoship.unitcache.index import PLANS_MAX, Entry, Index, PackInfo, PlanEntry
+from cargoship.unitcache.index import PLANS_MAX, PLANS_OF_A_BUILD_MAX, Entry, Index, PackInfo, PlanEntry
 from cargoship.unitcache.wire import read_index, write_index
 
 digests = st.integers(0, 30).map(lambda number: Digest.of(b"%d" % number))
@@ -89,6 +89,18 @@ def test_plans_are_bounded() -> None:
         index = index.with_plan(PlanEntry(Digest.of(b"%d" % number), (), saved_at=number))
     assert len(index.plans) == PLANS_MAX
     assert min(plan.saved_at for plan in index.plans.values()) == 10
+
+
+def test_one_build_does_not_push_out_the_others() -> None:
+    """However many branches are built of one project."""
+    other = PlanEntry(Digest.of(b"other"), (), parts={"options": "--release"})
+    index = Index().with_plan(other)
+    for number in range(1, PLANS_MAX + 10):
+        index = index.with_plan(PlanEntry(Digest.of(b"%d" % number), (), saved_at=number, parts={"options": ""}))
+    own = [plan.saved_at for plan in index.plans.values() if plan != other]
+    assert other in index.plans.values()
+    assert own == list(range(PLANS_MAX + 10 - PLANS_OF_A_BUILD_MAX, PLANS_MAX + 10))
+    assert Index().with_plan(other).merged(index) == index
 
 
 def test_entries_of_unknown_packs_are_not_written() -> None:
