@@ -1,29 +1,37 @@
 """The unit cache beside what people use instead, from an empty build directory, in one run on one machine.
 
-    .venv/bin/python bench/cache.py [--project bench/small-service] [--ways limit,cargoship,...] [--changes ...]
+    .venv/bin/python bench/cache.py [--project bench/full-service] [--ways limit,cargoship,...] [--changes ...]
 
 Ways to finished programs for two glibc targets through cargo-zigbuild, each in a fresh checkout:
 
   limit      a target directory that is still warm, on the machine that compiled it: what cannot be beaten
   cargoship  an empty target directory, all units in a registry on the loopback (`cargoship cargo -- zigbuild`)
+  programs   the same with `--programs`: a build that was made before comes whole, without cargo
   tar        the target directory packed with tar and zstd, and unpacked, as CI's caches do
   chef       cargo-chef: what it cooked is unpacked from such a tar, as a layer would be; another recipe cooks anew
+  kache      an empty target directory, every call of the compiler looked up in kache's folder
+  sccache    the same with sccache's, whose server is running
   cold       nothing
 
-Changes: nothing; code of the program; its version; a dependency more (`hex`). The copy of what each way starts from is
-not timed, unpacking and downloading are. Wall and CPU seconds are of the whole process tree, ratios are to the limit.
-Before that, each store's size is told, and what saving to it cost.
+Changes: nothing; code of the program; its version; a dependency more (`hex`); one deep in the graph upgraded
+(`httparse`, which hyper and much else stand on). The copy of what each way starts from is not timed, unpacking and
+downloading are. Wall and CPU seconds are of the whole process tree (of sccache: without its server), ratios are to the
+limit. Before that, what filling each cache cost and the size of each is told; with `--work` that is done once, for
+several runs. kache and sccache are compiled from crates.io into .tools/, once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -36,8 +44,11 @@ from support.registry import running_registry  # noqa: E402
 
 TARGETS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 _BIN = Path(sys.executable).parent
-_CHEF = REPOSITORY / ".tools" / "bin" / "cargo-chef"
-_WAYS = ("limit", "cargoship", "tar", "chef", "cold")
+_TOOLS = REPOSITORY / ".tools"
+_CHEF = _TOOLS / "bin" / "cargo-chef"
+_WRAPPERS = {"kache": "2.0.0", "sccache": "0.19.0"}
+_WAYS = ("limit", "cargoship", "programs", "tar", "chef", "kache", "sccache", "cold")
+_DEEP, _OLD, _NEW = "httparse", "1.10.0", "1.10.1"
 
 
 def edit(place: Path) -> None:
@@ -61,11 +72,21 @@ def add(place: Path) -> None:
     manifest.write_text(manifest.read_text().replace("[dependencies]\n", '[dependencies]\nhex = "0.4"\n', 1))
 
 
+def upgrade(place: Path) -> None:
+    """A dependency of dependencies, one patch version on."""
+    lock = place / "Cargo.lock"
+    if f'name = "{_DEEP}"\nversion = "{_OLD}"' not in lock.read_text():
+        sys.exit(f"{lock} does not have {_DEEP} {_OLD}, which is upgraded; leave this change out with --changes")
+    for words in (("update", "-p", _DEEP, "--precise", _NEW), ("fetch",)):
+        subprocess.run(("cargo", *words), cwd=place, check=True, capture_output=True)
+
+
 CHANGES: Mapping[str, Callable[[Path], None]] = {
     "nothing": lambda _: None,
     "code": edit,
     "version": bump,
     "dependency": add,
+    "upgrade": upgrade,
 }
 
 
@@ -77,15 +98,21 @@ class Bench:
     work: Path
     registry: str
     env: Mapping[str, str]
-    made: dict[str, str] = field(default_factory=dict)
+    filled: dict[str, dict[str, float | str]] = field(default_factory=dict)
+    """What filling each cache cost, and its size."""
 
-    def checkout(self, name: str, change: str = "nothing") -> Path:
+    def __post_init__(self) -> None:
+        """What an earlier run in the same folder filled."""
+        known = self.work / "filled.json"
+        if known.exists():
+            self.filled.update(json.loads(known.read_text()))
+
+    def checkout(self, change: str = "nothing") -> Path:
         """A fresh copy at the same path as always, as CI has it."""
         place = self.work / "checkout"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self.project, place, ignore=shutil.ignore_patterns("target"), copy_function=shutil.copyfile)
         CHANGES[change](place)
-        self.made["last"] = name
         return place
 
     @property
@@ -93,104 +120,194 @@ class Bench:
         """What cargo-zigbuild is told."""
         return ("zigbuild", "--release", *(word for target in TARGETS for word in ("--target", target)))
 
-    def zigbuild(self, place: Path, *before: str) -> Cost:
+    def zigbuild(self, place: Path, *before: str, **env: str) -> Cost:
         """cargo-zigbuild, after shell commands that count too."""
         line = " && ".join((*before, f'"{_BIN / "cargo-zigbuild"}" {" ".join(self.words)}'))
-        return measure(("sh", "-c", line), cwd=place, env=self.env)
+        return measure(("sh", "-c", line), cwd=place, env={**self.env, **env})
 
-    def prepare(self) -> dict[str, Cost]:
-        """Compile once for every way, and keep what each of them keeps."""
-        costs = {}
-        place = self.checkout("first")
-        costs["cold, which the limit and the tar are made of"] = self.zigbuild(place)
-        shutil.rmtree(self.work / "warm", ignore_errors=True)
-        shutil.copytree(place / "target", self.work / "warm", symlinks=True)
-        costs["packing with tar and zstd -3"] = measure(
-            ("sh", "-c", f"tar -c target | zstd -q -3 -T2 -o {self.work}/target.tar.zst"), cwd=place, env=self.env
-        )
-        costs["keeping units in the registry, cargo warm"] = self.cargoship(place, "--cache-to")
-        self.made["tar"] = f"{(self.work / 'target.tar.zst').stat().st_size / 1e6:.0f} MB"
-        return costs
+    def prepare(self, ways: list[str]) -> None:
+        """Compile once for every way, and keep what each of them keeps; what is there already is not made again."""
+        if not (self.work / "warm").exists():
+            # Zig's own parts are made by the first build of a machine, whoever does it: not the one that is timed
+            self.zigbuild(self._empty_program())
+            place = self.checkout()
+            self._note("compiling", self.zigbuild(place), _size(place / "target"))
+            self._pack("packing target with tar and zstd -3", "target")
+            shutil.copytree(place / "target", self.work / "warm", symlinks=True)
+        if {"cargoship", "programs"} & set(ways) and "compiling and keeping units" not in self.filled:
+            cost = self.cargoship(self.checkout(), "--cache-to")
+            self._note("compiling and keeping units", cost, _size(self.work / "own"))
+        if "chef" in ways and not (self.work / "chef.tar.zst").exists():
+            self.checkout()
+            self._recipe("recipe")
+            self._note("cooking with cargo-chef", self._cook("recipe"), _size(self.work / "checkout" / "target"))
+            self._pack("packing what was cooked", "chef")
+        for name in _WRAPPERS:
+            if name in ways and not (self.work / f"{name}-filled").exists():
+                cost = self.wrapped(name, self.checkout())
+                self.stop_servers()
+                self._note(f"compiling with an empty {name}", cost, _size(self.work / name))
+                shutil.move(self.work / name, self.work / f"{name}-filled")
 
-    def cargoship(self, place: Path, option: str = "--cache-from") -> Cost:
-        """From the registry, with a folder of its own that is empty."""
+    def _note(self, what: str, cost: Cost, size: str) -> None:
+        self.filled[what] = {**asdict(cost), "size": size}
+        (self.work / "filled.json").write_text(json.dumps(self.filled, indent=2))
+
+    def _empty_program(self) -> Path:
+        place = self.work / "empty"
+        (place / "src").mkdir(parents=True)
+        (place / "src" / "main.rs").write_text("fn main() {}\n")
+        (place / "Cargo.toml").write_text('[package]\nname = "empty"\nversion = "0.1.0"\nedition = "2021"\n')
+        return place
+
+    def _pack(self, what: str, name: str) -> None:
+        archive = self.work / f"{name}.tar.zst"
+        line = f"tar -c target | zstd -q -3 -T2 -o {archive}"
+        self._note(what, measure(("sh", "-c", line), cwd=self.work / "checkout", env=self.env), _size(archive))
+
+    def cargoship(self, place: Path, option: str = "--cache-from", *more: str) -> Cost:
+        """From the registry, with folders of its own that are empty."""
         own = self.work / "own"
-        shutil.rmtree(own, ignore_errors=True)
-        options = (option, f"registry:{self.registry}/units:cache", "--cache-to", f"dir:{own}")
+        for folder in (own, self.work / "cargoship"):
+            shutil.rmtree(folder, ignore_errors=True)
+        options = (*more, option, f"registry:{self.registry}/units:cache", "--cache-to", f"dir:{own}")
         return measure((_BIN / "cargoship", "cargo", *options, "--", *self.words), cwd=place, env=self.env)
 
-    def cook(self) -> None:
-        """What cargo-chef's layer holds: dependencies, compiled with dummies."""
-        place = self.checkout("recipe")
-        measure((_CHEF, "chef", "prepare", "--recipe-path", self.work / "recipe.json"), cwd=place, env=self.env)
-        self._cook(self.work / "recipe.json")
-        line = f"tar -c target | zstd -q -3 -T2 -o {self.work}/chef.tar.zst"
-        measure(("sh", "-c", line), cwd=self.work / "checkout", env=self.env)
+    def wrapped(self, name: str, place: Path) -> Cost:
+        """A wrapper around each call of the compiler."""
+        folder = self.work / name
+        env = {"RUSTC_WRAPPER": str(_TOOLS / "bin" / name), "CARGO_INCREMENTAL": "0"}
+        env |= {"KACHE_CACHE_DIR": str(folder), "SCCACHE_DIR": str(folder), "SCCACHE_IDLE_TIMEOUT": "0"}
+        return self.zigbuild(place, **env)
 
-    def _cook(self, recipe: Path) -> Cost:
+    def _recipe(self, name: str) -> bytes:
+        path = self.work / f"{name}.json"
+        words = ("chef", "prepare", "--recipe-path", path)
+        measure((_CHEF, *words), cwd=self.work / "checkout", env=self.env)
+        return path.read_bytes()
+
+    def _cook(self, name: str) -> Cost:
         place = self.work / "checkout"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         targets = [word for target in TARGETS for word in ("--target", target)]
-        words = ("chef", "cook", "--release", "--zigbuild", *targets, "--recipe-path", recipe)
+        words = ("chef", "cook", "--release", "--zigbuild", *targets, "--recipe-path", self.work / f"{name}.json")
         return measure((_CHEF, *words), cwd=place, env=self.env)
+
+    def chef(self, change: str) -> Cost:
+        """A layer that fits is unpacked; one that does not is made."""
+        place = self.checkout(change)
+        if self._recipe("changed") == (self.work / "recipe.json").read_bytes():
+            return self.zigbuild(place, _unpack(self.work / "chef.tar.zst"))
+        cooked = self._cook("changed")
+        shutil.rmtree(self.work / "cooked", ignore_errors=True)
+        shutil.move(self.work / "checkout" / "target", self.work / "cooked")
+        place = self.checkout(change)
+        shutil.move(self.work / "cooked", place / "target")
+        built = self.zigbuild(place)
+        return Cost(cooked.wall_s + built.wall_s, cooked.cpu_s + built.cpu_s, built.own_mib)
+
+    def limit(self, change: str) -> Cost:
+        """What was compiled is there, and older than what was changed, newer than what was not."""
+        place = self.checkout(change)
+        shutil.copytree(self.work / "warm", place / "target", symlinks=True)
+        if change == "nothing":
+            for path in place.rglob("*"):
+                if path.is_file() and path.relative_to(place).parts[0] != "target":
+                    os.utime(path, (1, 1))
+        return self.zigbuild(place)
 
     def run(self, way: str, change: str) -> Cost:
         """One way, after one change."""
-        if way == "chef" and change in {"version", "dependency"}:
-            place = self.checkout("changed", change)
-            measure((_CHEF, "chef", "prepare", "--recipe-path", self.work / "changed.json"), cwd=place, env=self.env)
-            if (self.work / "changed.json").read_bytes() != (self.work / "recipe.json").read_bytes():
-                cooked = self._cook(self.work / "changed.json")
-                shutil.move(self.work / "checkout" / "target", self.work / "cooked")
-                place = self.checkout("built", change)
-                shutil.move(self.work / "cooked", place / "target")
-                built = self.zigbuild(place)
-                return Cost(cooked.wall_s + built.wall_s, cooked.cpu_s + built.cpu_s, built.own_mib)
-        place = self.checkout(way, change)
         match way:
             case "limit":
-                shutil.copytree(self.work / "warm", place / "target", symlinks=True)
-                if change == "nothing":
-                    for path in place.rglob("*"):
-                        if path.is_file() and path.relative_to(place).parts[0] != "target":
-                            os.utime(path, (1, 1))
-                return self.zigbuild(place)
-            case "cargoship":
-                return self.cargoship(place)
+                return self.limit(change)
+            case "cargoship" | "programs":
+                words = ("--programs",) if way == "programs" else ()
+                return self.cargoship(self.checkout(change), "--cache-from", *words)
             case "tar":
-                return self.zigbuild(place, f"zstd -q -d -c {self.work}/target.tar.zst | tar -x")
+                return self.zigbuild(self.checkout(change), _unpack(self.work / "target.tar.zst"))
             case "chef":
-                return self.zigbuild(place, f"zstd -q -d -c {self.work}/chef.tar.zst | tar -x")
-        return self.zigbuild(place)
+                return self.chef(change)
+            case "cold":
+                return self.zigbuild(self.checkout(change))
+        return self.with_a_copy(way, change)
+
+    def with_a_copy(self, way: str, change: str) -> Cost:
+        """A wrapper's cache as it was filled: what one change adds must not be there for the next."""
+        folder = self.work / way
+        self.stop_servers()
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.work / f"{way}-filled", folder, symlinks=True)
+        if way == "sccache":
+            env = {**self.env, "SCCACHE_DIR": str(folder), "SCCACHE_IDLE_TIMEOUT": "0"}
+            measure((_TOOLS / "bin" / way, "--start-server"), cwd=self.work, env=env)
+        return self.wrapped(way, self.checkout(change))
+
+    def stop_servers(self) -> None:
+        """End that of sccache, which stays otherwise."""
+        program = _TOOLS / "bin" / "sccache"
+        if program.exists():
+            subprocess.run((program, "--stop-server"), env=self.env, capture_output=True, check=False)
+
+
+def _unpack(archive: Path) -> str:
+    return f"zstd -q -d -c {archive} | tar -x"
+
+
+def _size(path: Path) -> str:
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file() and not each.is_symlink()]
+    # a hard link counts once
+    sizes = {(each.stat().st_dev, each.stat().st_ino): each.stat().st_size for each in files}
+    return f"{sum(sizes.values()) / 1e6:.0f} MB"
+
+
+def install(ways: list[str]) -> None:
+    """The peers that crates.io has, compiled once."""
+    for name, version in _WRAPPERS.items():
+        if name in ways and not (_TOOLS / "bin" / name).exists():
+            print(f"compiling {name} {version}, once", flush=True)
+            # without --locked: a lock file may name what an index mirror does not have yet
+            words = ("cargo", "install", "--quiet", "--root", _TOOLS, f"{name}@{version}")
+            subprocess.run(words, check=True, env={**os.environ, **distribution_rust()})
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--project", type=Path, default=REPOSITORY / "examples" / "web-service")
-    parser.add_argument("--ways", default=",".join(_WAYS[:4]))
+    parser.add_argument("--project", type=Path, default=REPOSITORY / "bench" / "full-service")
+    parser.add_argument("--ways", default=",".join(_WAYS[:-1]))
     parser.add_argument("--changes", default=",".join(CHANGES))
+    parser.add_argument("--repeat", type=int, default=1, help="the best of so many runs counts")
+    parser.add_argument("--work", type=Path, help="keep what was compiled in this folder, for the next run")
+    parser.add_argument("--json", type=Path, help="the figures, for other programs")
     given = parser.parse_args()
-    ways, changes = given.ways.split(","), given.changes.split(",")
-    with tempfile.TemporaryDirectory(prefix="cargoship-bench-") as scratch:
-        work = Path(scratch)
-        (work / "registry").mkdir()
-        with running_registry(work / "registry") as registry:
-            env = {**os.environ, **distribution_rust(), "CARGOSHIP_CACHE_DIR": str(work / "cargoship")}
-            env["PATH"] = f"{_BIN}{os.pathsep}{env['PATH']}"
-            bench = Bench(given.project.resolve(), work, registry.host, env)
-            for name, cost in bench.prepare().items():
-                print(f"{name:<48} {cost}", flush=True)
-            if "chef" in ways:
-                bench.cook()
-            stored = sum(path.stat().st_size for path in (work / "own").rglob("*") if path.is_file())
-            print(f"units {stored / 1e6:.0f} MB, tar.zst {bench.made['tar']}")
-            for change in changes:
-                costs = {way: bench.run(way, change) for way in ways}
-                limit = costs.get("limit", next(iter(costs.values())))
-                for way, cost in costs.items():
-                    print(f"{change:<12} {way:<10} {cost}  {cost.wall_s / limit.wall_s:6.2f} of the limit", flush=True)
+    ways, changes = given.ways.split(","), list(filter(None, given.changes.split(",")))
+    install(ways)
+    with contextlib.ExitStack() as stack:
+        work = given.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cargoship-bench-")))
+        work = work.resolve()
+        (work / "registry").mkdir(parents=True, exist_ok=True)
+        registry = stack.enter_context(running_registry(work / "registry"))
+        os.environ.update(distribution_rust())
+        os.environ["CARGOSHIP_CACHE_DIR"] = str(work / "cargoship")
+        os.environ["PATH"] = f"{_BIN}{os.pathsep}{os.environ['PATH']}"
+        bench = Bench(given.project.resolve(), work, registry.host, dict(os.environ))
+        stack.callback(bench.stop_servers)
+        bench.prepare(ways)
+        for what, cost in bench.filled.items():
+            print(f"{what:<36} {cost['wall_s']:8.1f} s wall {cost['cpu_s']:8.1f} s CPU {cost['size']:>8}", flush=True)
+        figures: dict[str, object] = {"filling": bench.filled}
+        for change in changes:
+            # in turn, so that an hour's noise meets all of them
+            turns = [{way: bench.run(way, change) for way in ways} for _ in range(given.repeat)]
+            costs = {way: min((turn[way] for turn in turns), key=lambda cost: cost.wall_s) for way in ways}
+            limit = costs.get("limit", next(iter(costs.values())))
+            for way, cost in costs.items():
+                print(f"{change:<12} {way:<10} {cost}  {cost.wall_s / limit.wall_s:6.2f} of the limit", flush=True)
+            figures[change] = {way: asdict(cost) for way, cost in costs.items()}
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

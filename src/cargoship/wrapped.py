@@ -82,6 +82,8 @@ def run_cargo(
         where = Workspace(project.root, _build_dir(project, target_dir), project.root / "Cargo.lock")
         units = Units(store, where, context.runner, store.scratch, context.emit)
         units.load()
+        if not programs_alone:
+            units.ask(command)
         around = look_around(compilers, project.root, command, runner=context.runner, env=context.env)
         chosen, more = choosing(words)
         if not more:

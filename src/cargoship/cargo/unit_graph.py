@@ -1,15 +1,16 @@
 """What cargo is about to compile, unit by unit, as cargo itself says: `cargo build --unit-graph`.
 
-Format: https://doc.rust-lang.org/cargo/reference/unstable.html#unit-graph, version 1. It is asked for with the exact
-invocation of the build that follows, for features, profiles and targets all have a say in it. The option is unstable,
+Format: https://doc.rust-lang.org/cargo/reference/unstable.html#unit-graph, version 1. It is asked for with the
+words of the build that follows, for features, profiles and targets all have a say in it. The option is unstable,
 and so RUSTC_BOOTSTRAP=1 is set for this one question. cargo would remember what rustc says with that variable, and take
 it for what the stable one says (cfg values of nightly would reach build scripts): it is told to remember nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ RUN_CUSTOM_BUILD = "run-custom-build"
 _VERSION = 1
 _QUESTION = ("--unit-graph", "-Zunstable-options")
 _TIMEOUT_S = 600.0
+_FLOOR = re.compile(r"^(--target=[\w-]+|[\w-]+-linux-gnu\w*)\.\d+(?:\.\d+)*$")
+_ZIGBUILDS_OWN = frozenset({"--disable-zig-linker", "--enable-zig-ar"})
 
 
 class _Dependency(msgspec.Struct, frozen=True):
@@ -149,13 +152,30 @@ def question(argv: Sequence[str]) -> tuple[str, ...]:
     return (*words[:end], *_QUESTION, *words[end:])
 
 
+def without_zigbuild(build: Command) -> Command:
+    """The same invocation of cargo without cargo-zigbuild in between; as it is where there is none.
+
+    What cargo-zigbuild adds says how things are compiled and linked, not which, and finding it out starts Zig twice for
+    each target.
+    """
+    cargo = (build.env or {}).get("CARGO")
+    if cargo is None or build.argv[1:2] != ("zigbuild",):
+        return build
+    words = (_FLOOR.sub(r"\1", word) for word in build.argv[2:] if word not in _ZIGBUILDS_OWN)
+    return replace(build, argv=(cargo, "build", *words))
+
+
 def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
     """Ask cargo what a build would compile; it downloads sources that are not there.
 
     Raises ToolchainError with cargo's own words, and ToolMissing.
     """
     env = {**(build.env or {}), "RUSTC_BOOTSTRAP": "1", "CARGO_CACHE_RUSTC_INFO": "0", "CARGO_TERM_COLOR": "never"}
-    done = runner.run(Command(question(build.argv), build.cwd, env), timeout_s=_TIMEOUT_S)
+    plain = without_zigbuild(build)
+    done = runner.run(Command(question(plain.argv), build.cwd, env), timeout_s=_TIMEOUT_S)
+    if done.code != 0 and plain != build:
+        # a configuration, or an option, that cargo-zigbuild alone understands
+        done = runner.run(Command(question(build.argv), build.cwd, env), timeout_s=_TIMEOUT_S)
     if done.code != 0:
         raise ToolchainError("cargo does not tell its unit graph", details=done.error_text.strip())
     # a line for people may come first

@@ -62,13 +62,14 @@ def restore(
     runner: Runner,
     emit: Emit,
     index: Callable[[], Index] | None = None,
+    graph: Callable[[], UnitGraph] | None = None,
     around: Surroundings | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> Restored:
     """Fill the build directory with what the store has of a build's units.
 
-    `index` gives what the store holds, where somebody has read it already, and `around` what `look_around` has said;
-    `ready` waits for packs on their way.
+    `index` gives what the store holds and `graph` what cargo will compile, where somebody has asked already, and
+    `around` what `look_around` has said; `ready` waits for packs on their way.
 
     Raises ToolchainError when cargo does not tell its units, OSError when the build directory cannot be written, and
     what reading the project raises: the build itself will say the same. A store that fails is a note and an empty one.
@@ -76,13 +77,14 @@ def restore(
     started = time.monotonic()
     with ThreadPoolExecutor(3) as beside:
         loaded = beside.submit(partial(_loaded, store, emit) if index is None else index)
-        graph = beside.submit(ask_unit_graph, runner, build.command)
+        asked = beside.submit(partial(ask_unit_graph, runner, build.command) if graph is None else graph)
         around = around or look_around(build.compilers, build.root, build.command, runner=runner, env=build.env)
+        units = asked.result()
         known = Restored(
-            graph=graph.result(),
+            graph=units,
             index=loaded.result(),
-            lock=read_lock(build.lock, graph.result(), cargo_home(build.env)),
-            around=with_manifests(around, graph.result()),
+            lock=read_lock(build.lock, units, cargo_home(build.env)),
+            around=with_manifests(around, units),
             contents=Contents(build.root, build.build_dir, build.env),
             resolution=Resolution({}, {}),
             # before any file is compared

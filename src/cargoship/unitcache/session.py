@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from cargoship.cargo.messages import Artifact
+from cargoship.cargo.unit_graph import UnitGraph, ask_unit_graph
 from cargoship.cargo.watch import Watched
 from cargoship.errors import CacheUnavailable, CargoshipError
 from cargoship.events import Emit, Level, Note, UnitsKept, UnitsRestored
@@ -36,6 +38,7 @@ from cargoship.unitcache.tiered import Tiered
 from cargoship.unitcache.unpacking import restore as unpack
 
 _TOLD_S = 0.5
+_T = TypeVar("_T")
 
 Programs = Callable[[Iterable[Artifact]], Mapping[str, Path]]
 
@@ -73,14 +76,13 @@ class Units:
     restored: Restored | None = None
     kept: Kept | None = None
     _loading: Future[Index] | None = field(default=None, repr=False)
+    _asking: Future[UnitGraph] | None = field(default=None, repr=False)
     _bringing: threading.Thread | None = field(default=None, repr=False)
     _saving: threading.Thread | None = field(default=None, repr=False)
 
     def load(self) -> None:
         """Begin to read the index, while other things are done."""
-        pool = ThreadPoolExecutor(1, thread_name_prefix="index")
-        self._loading = pool.submit(self._load)
-        pool.shutdown(wait=False)
+        self._loading = _begin(self._load, "index")
 
     def _load(self) -> Index:
         try:
@@ -94,6 +96,10 @@ class Units:
         if self._loading is None:
             self.load()
         return Index() if self._loading is None else self._loading.result()
+
+    def ask(self, command: Command) -> None:
+        """Begin to ask cargo what it will compile; it downloads the sources that this takes."""
+        self._asking = _begin(lambda: ask_unit_graph(self.runner, command), "graph")
 
     def expect(self, question: Question) -> None:
         """Let packs travel that a build like this one needed, while cargo is asked for its units."""
@@ -156,11 +162,13 @@ class Units:
         """
         where = self.workspace
         build = Build(command, env, where.root, where.build_dir, where.lock, compilers)
+        asked = None if self._asking is None else self._asking.result
         try:
             with self._runtime_brought():
                 self.restored = restore(
                     build, self.store,
-                    index=lambda: self._index, around=around, ready=self._brought, runner=self.runner, emit=self.emit,
+                    index=lambda: self._index, graph=asked, around=around, ready=self._brought,
+                    runner=self.runner, emit=self.emit,
                 )  # fmt: skip
         except (CargoshipError, OSError, ValueError) as error:
             # where cargo cannot tell its units it cannot compile them either, and will say so
@@ -222,6 +230,13 @@ class Units:
             self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error.message}", Level.WARNING))
         except Exception as error:  # noqa: BLE001 - what is wrong in here is no reason to end a build that is done
             self.emit(Note(f"nothing was kept in the unit cache {self.store.name}: {error!r}", Level.WARNING))
+
+
+def _begin(work: Callable[[], _T], name: str) -> Future[_T]:
+    pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+    begun = pool.submit(work)
+    pool.shutdown(wait=False)
+    return begun
 
 
 @contextlib.contextmanager

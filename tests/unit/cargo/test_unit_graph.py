@@ -96,3 +96,30 @@ def test_cargo_s_own_words_come_with_the_error() -> None:
     with pytest.raises(ToolchainError) as caught:
         ask_unit_graph(runner, Command(("cargo", "build"), Path("/w"), {}))
     assert caught.value.details == "error: no such thing"
+
+
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [
+        (("--target", "x86_64-unknown-linux-gnu.2.17", "-p", "a.2"),
+         ("--target", "x86_64-unknown-linux-gnu", "-p", "a.2")),
+        (("--target=armv7-unknown-linux-gnueabihf.2.28",), ("--target=armv7-unknown-linux-gnueabihf",)),
+        (("--enable-zig-ar", "--release", "--target", "x86_64-unknown-linux-musl"),
+         ("--release", "--target", "x86_64-unknown-linux-musl")),
+    ],
+    ids=["floor", "equals", "options"],
+)  # fmt: skip
+def test_cargo_zigbuild_is_not_asked(words: tuple[str, ...], plain: tuple[str, ...]) -> None:
+    runner = ScriptedRunner({("--unit-graph",): said(graph(unit("app")).decode())})
+    ask_unit_graph(runner, Command(("/bin/cargo-zigbuild", "zigbuild", *words), Path("/w"), {"CARGO": "/bin/cargo"}))
+    (command,) = runner.commands
+    assert command.argv == ("/bin/cargo", "build", *plain, "--unit-graph", "-Zunstable-options")
+
+
+def test_cargo_zigbuild_is_asked_where_cargo_does_not_understand() -> None:
+    runner = ScriptedRunner(
+        {("zigbuild",): said(graph(unit("app")).decode()), ("build",): said(code=101, stderr="error: what is macOS?")}
+    )
+    words = ("/bin/cargo-zigbuild", "zigbuild", "--target", "universal2-apple-darwin")
+    assert ask_unit_graph(runner, Command(words, Path("/w"), {"CARGO": "/bin/cargo"})).units
+    assert [command.argv[1] for command in runner.commands] == ["build", "zigbuild"]
