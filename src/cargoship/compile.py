@@ -22,7 +22,7 @@ from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, Way, foresee
 from cargoship.toolchain.runtime import runtime_of
 from cargoship.unitcache.compilers import compilers_of, foreseen_compilers
-from cargoship.unitcache.libraries import libraries_in
+from cargoship.unitcache.libraries import libraries_at
 from cargoship.unitcache.planned import asked_of, program_name, question_of
 from cargoship.unitcache.session import Units
 from cargoship.unitcache.surroundings import look_around
@@ -106,7 +106,7 @@ def recall(
         foreseen = foresee(wanted, runner=runner, env=env)
         if foreseen is None:
             return ()
-        units.libraries = libraries_in(wanted.cache_dir, foreseen.built.values())
+        units.libraries = libraries_at(foreseen.built.values())
         command = Command(made.arguments(), cwd=made.cwd, env=env)
         around = look_around(foreseen_compilers(foreseen, env), root, command, runner=runner, env=env)
         words = (
@@ -115,7 +115,8 @@ def recall(
             *replace(made, jobs=None, offline=False, locked=False, frozen=False).arguments(),
         )
         triples = {triple: entry.platform for triple, entry in foreseen.pairs}
-        question = question_of(around, asked_of(root, (*words, *triples), project), built=foreseen.built)
+        built = {triple: folder.name for triple, folder in foreseen.built.items()}
+        question = question_of(around, asked_of(root, (*words, *triples), project), built=built)
         names = {program_name(triple, *each): (triple, *each) for triple in triples for each in programs}
         found = units.recall(question, env, tuple(names), into)
     except (CargoshipError, OSError, ValueError) as error:

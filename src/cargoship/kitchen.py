@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,13 @@ from cargoship.recipe.cook import Cooking, Stove, Through, compile_dependencies,
 from cargoship.recipe.model import Recipe
 from cargoship.settings.cache import CacheOptions
 from cargoship.toolchain.environment import compile_environment
-from cargoship.toolchain.locate import Wanted, locate
+from cargoship.toolchain.locate import Wanted, foresee, locate
 from cargoship.toolchain.runtime import Runtime, runtime_of, zig_targets, zigbuild_environment, zigbuild_runtime
 from cargoship.toolchain.rust import toolchains
 from cargoship.toolchain.zig import find_zig, find_zigbuild
 from cargoship.unitcache.compilers import compilers_of, plain_compilers
 from cargoship.unitcache.opening import open_stores
 from cargoship.unitcache.session import Units, Workspace
-from cargoship.unitcache.store import LocalStore
 from cargoship.unitcache.surroundings import Compilers
 
 
@@ -51,63 +50,63 @@ def cook(recipe: Recipe, cooking: Cooking, ways: Ways, root: Path, context: Cont
         return
     if not platforms:
         stove = _plain_stove(cooking, context)
-        runtime = _plain_runtime(cooking, context)
-        with _around(caches, context, partial(_plain_compilers, cooking, root, context), runtime) as around:
-            run(cooking, stove=stove, around=around)
+        with _units(caches, root, context) as units:
+            if units is not None:
+                units.runtime = _plain_runtime(cooking, context)
+            run(cooking, stove=stove, around=_around(units, env, partial(_plain_compilers, cooking, root, context)))
         return
     wanted = Wanted(platforms, libc, root, context.cache_dir, offline=cooking.offline or cooking.frozen)
-    toolchain = locate(wanted, runner=runner, stream=stream_plainly(runner, emit), env=env, emit=emit)
-    program, subcommand, triples = invocation(toolchain)
-    with (
-        tempfile.TemporaryDirectory(prefix="cargoship-") as scratch,
-        _around(
-            caches,
-            context,
-            partial(compilers_of, toolchain, env),
-            runtime_of(toolchain, env, cache_dir=context.cache_dir),
-        ) as around,
-    ):
+    with tempfile.TemporaryDirectory(prefix="cargoship-") as scratch, _units(caches, root, context) as units:
+        if units is not None:
+            foreseen = foresee(wanted, runner=runner, env=env)
+            units.bring_libraries(foreseen.built.values() if foreseen else ())
+        toolchain = locate(wanted, runner=runner, stream=stream_plainly(runner, emit), env=env, emit=emit)
+        if units is not None:
+            units.runtime = runtime_of(toolchain, env, cache_dir=context.cache_dir)
         notes = Path(scratch) / "notes"
         notes.touch()
         made = compile_environment(toolchain, env, cache_dir=context.cache_dir, notes=notes)
+        program, subcommand, triples = invocation(toolchain)
         through = replace(cooking, targets=triples, through=Through(subcommand))
-        run(through, stove=Stove(toolchain.rust.cargo, program, made), around=around)
+        stove = Stove(toolchain.rust.cargo, program, made)
+        run(through, stove=stove, around=_around(units, env, partial(compilers_of, toolchain, env)))
         for line in notes.read_text().splitlines():
             emit(Note(line, Level.VERBOSE))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _UnitsAround:
     """The unit cache around a cook: dependencies alone, for what was compiled of dummies is of no use to anybody."""
 
-    store: LocalStore
-    context: Context
+    units: Units
+    env: Mapping[str, str]
     compilers: Callable[[], Compilers]
-    runtime: Runtime | None
-    units: Units | None = None
 
     def before(self, command: Command, project: Project) -> None:
-        where = Workspace(project.root, project.build_dir or project.target_dir, project.root / "Cargo.lock")
-        context = self.context
-        self.units = Units(self.store, where, context.runner, self.store.scratch, context.emit, local=False)
-        self.units.runtime = self.runtime
-        self.units.restore(command, env=context.env, compilers=self.compilers())
+        build_dir = project.build_dir or project.target_dir
+        self.units.workspace = Workspace(project.root, build_dir, project.root / "Cargo.lock")
+        self.units.restore(command, env=self.env, compilers=self.compilers())
 
     def after(self, done: Watched) -> None:
-        if self.units is not None:
-            self.units.keep(done)
-            self.units.settle()
+        self.units.keep(done)
+        self.units.settle()
+
+
+def _around(units: Units | None, env: Mapping[str, str], compilers: Callable[[], Compilers]) -> _UnitsAround | None:
+    return None if units is None else _UnitsAround(units, env, compilers)
 
 
 @contextlib.contextmanager
-def _around(
-    caches: CacheOptions, context: Context, compilers: Callable[[], Compilers], runtime: Runtime | None
-) -> Iterator[_UnitsAround | None]:
+def _units(caches: CacheOptions, root: Path, context: Context) -> Iterator[Units | None]:
     if not caches.enabled:
         yield None
         return
     with open_stores(caches, context) as store:
-        yield _UnitsAround(store, context, compilers, runtime)
+        # where cargo compiles is known when the project is
+        where = Workspace(root, root / "target")
+        units = Units(store, where, context.runner, store.scratch, context.emit, local=False)
+        units.load()
+        yield units
 
 
 def _plain_compilers(cooking: Cooking, root: Path, context: Context) -> Compilers:

@@ -20,7 +20,7 @@ from cargoship.platforms import row
 from cargoship.rootfs.book import LayerBook
 from cargoship.smoke import Smoke
 from cargoship.sources import Sources, gather
-from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment
+from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
 from cargoship.toolchain.libraries import library_environment
 from cargoship.toolchain.locate import Toolchain, Wanted, locate
 from cargoship.unitcache.opening import open_stores
@@ -88,6 +88,10 @@ class Workshop:
         """The programs, compiled; raises as `compile.run` does."""
         context, wanted = self.context, self.wanted
         if self.plan.allocator != SYSTEM:
+            if self.units is not None:
+                triples = [triple for triple, _ in wanted.pairs]
+                made = mimalloc_folders(triples, toolchain.zig, cache_dir=wanted.cache_dir)
+                self.units.bring_libraries(made.values())
             env = {
                 **env,
                 **mimalloc_environment(

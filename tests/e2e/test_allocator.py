@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from support import judges
 from support.programs import RunCargoship, run
 from support.projects import project
 
@@ -19,12 +21,14 @@ _MAIN = """fn main() {
 """
 
 
-def allocators(app: Path) -> set[str]:
-    """What the programs of a project allocate with, as they say themselves when they start."""
+def allocators(layout: Path, into: Path) -> set[str]:
+    """What the programs of an image allocate with, as they say themselves when they start."""
     found = set()
-    for name in ("x86_64", "aarch64"):
-        program = app / "target" / f"{name}-unknown-linux-musl" / "release" / "app"
-        done = run(f"qemu-{name}-static", program, env={"MIMALLOC_VERBOSE": "1"})
+    for name, architecture in (("x86_64", "amd64"), ("aarch64", "arm64")):
+        place = into / architecture
+        place.mkdir(parents=True)
+        root = judges.unpack(judges.single(f"oci:{layout}", architecture, place / "layout"), place / "bundle")
+        done = run(f"qemu-{name}-static", root / "app" / "app", env={"MIMALLOC_VERBOSE": "1"})
         assert done.stdout == "1998000\n"
         found.add("mimalloc" if "mimalloc: " in done.stdout + done.stderr else "system")
     return found
@@ -33,13 +37,30 @@ def allocators(app: Path) -> set[str]:
 def test_a_choice_is_linked_and_taken_back(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     app = project(tmp_path / "app", files={"src/main.rs": _MAIN})
     digests = []
-    # with the cache of compiled units and without
     for allocator in ("system", "mimalloc", "system", "mimalloc"):
         done = run_cargoship("build", app, "-o", f"oci:{tmp_path}/out", env={"CARGOSHIP_ALLOCATOR": allocator})
-        assert allocators(app) == {allocator}
         digests.append(done.stdout)
+        assert allocators(tmp_path / "out", tmp_path / f"unpacked-{len(digests)}") == {allocator}
     assert digests[:2] == digests[2:]
     assert digests[0] != digests[1]
-    again = run_cargoship("build", app, "--no-cache", "-v", env={"CARGOSHIP_ALLOCATOR": "mimalloc"})
-    assert again.stdout == digests[3]
-    assert "Compiling app" not in again.stderr
+    # cargo alone has to see it too
+    for allocator, compiles in (("system", True), ("mimalloc", True), ("mimalloc", False)):
+        env = {"CARGOSHIP_ALLOCATOR": allocator, "CARGO_TARGET_DIR": str(tmp_path / "target")}
+        again = run_cargoship("build", app, "--no-cache", "-v", env=env)
+        assert again.stdout == digests[0 if allocator == "system" else 1]
+        assert ("Compiling app" in again.stderr) is compiles
+
+
+def test_mimalloc_comes_to_an_empty_machine(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """It is not compiled again where a line was edited, nor is its source asked for."""
+    app = project(tmp_path / "app", files={"src/main.rs": _MAIN})
+    words = ("build", app, "-o", f"oci:{tmp_path}/out", "--no-verify", "-v")
+    choice = {"CARGOSHIP_ALLOCATOR": "mimalloc"}
+    run_cargoship(*words, "--cache-to", f"dir:{tmp_path / 'cache'}", env=choice)
+    shutil.rmtree(app / "target")
+    (app / "src" / "main.rs").write_text(_MAIN.replace("fn main", "#[inline(never)]\nfn main"))
+    empty = {**choice, "CARGOSHIP_CACHE_DIR": str(tmp_path / "empty")}
+    done = run_cargoship(*words, "--cache-from", f"dir:{tmp_path / 'cache'}", env=empty)
+    assert done.stderr.count("the allocator mimalloc-") == 2
+    assert "making mimalloc" not in done.stderr
+    assert allocators(tmp_path / "out", tmp_path / "unpacked") == {"mimalloc"}

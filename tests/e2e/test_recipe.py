@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -51,3 +52,20 @@ def test_cargo_zigbuild_compiles_local_crates_only(project: Path, tmp_path: Path
     done = run(beside / "cargo-zigbuild", *words, cwd=kitchen, env=env)
     units = [each for each in map(json.loads, done.stdout.splitlines()) if each["reason"] == "compiler-artifact"]
     assert {("path+" in each["package_id"], each["fresh"]) for each in units} == {(True, False), (False, True)}
+
+
+def test_standard_libraries_come_to_an_empty_machine(
+    run_cargoship: RunCargoship, project: Path, tmp_path: Path
+) -> None:
+    """As the units of the dependencies do, in a container whose cache mount is all that it has."""
+    recipe = prepare_ours(project, tmp_path / "recipe.json")
+    words = ("recipe", "cook", "--recipe-path", recipe, "--platform", "linux/amd64")
+    (tmp_path / "first").mkdir()
+    run_cargoship(*words, "--cache-to", f"dir:{tmp_path / 'cache'}", cwd=tmp_path / "first")
+    (tmp_path / "second").mkdir()
+    env = {"CARGOSHIP_CACHE_DIR": str(tmp_path / "empty")}
+    done = run_cargoship(*words, "--cache-from", f"dir:{tmp_path / 'cache'}", cwd=tmp_path / "second", env=env)
+    assert re.search(r"the standard library .* comes from the unit cache", done.stderr)
+    assert "Building" not in done.stderr
+    assert "0 fresh" not in done.stderr
+    assert list((tmp_path / "empty" / "std").iterdir())

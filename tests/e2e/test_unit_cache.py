@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,9 +120,34 @@ def test_a_registry_that_is_not_there_is_a_warning(run_cargoship: RunCargoship, 
     assert done.stderr.count("warning") == 1
 
 
-def test_what_zig_compiles_of_itself_travels(run_cargoship: RunCargoship, tmp_path: Path) -> None:
-    """glibc's stubs and the compiler's runtime are not compiled on the second machine, where only a line was edited."""
-    app = project(tmp_path / "app")
+_CPP = {
+    "build.rs": """fn main() {
+    println!("cargo::rerun-if-changed=src/sum.cc");
+    cc::Build::new().cpp(true).file("src/sum.cc").compile("sum");
+}
+""",
+    "src/sum.cc": """#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <vector>
+extern "C" int sum(int n) {
+    std::vector<int> all(n);
+    std::iota(all.begin(), all.end(), 1);
+    try { throw std::runtime_error(std::to_string(n)); }
+    catch (const std::exception& error) { return std::accumulate(all.begin(), all.end(), std::stoi(error.what())); }
+}
+""",
+    "src/main.rs": """extern "C" { fn sum(n: i32) -> i32; }
+fn main() { println!("{}", unsafe { sum(4) }); }
+""",
+}
+
+
+@pytest.mark.parametrize("language", ["Rust", "C++"])
+def test_what_zig_compiles_of_itself_travels(run_cargoship: RunCargoship, tmp_path: Path, language: str) -> None:
+    """glibc's stubs, compiler-rt and libc++ are not compiled on the second machine, where only a line was edited."""
+    more: dict[str, Any] = {"manifest": '[build-dependencies]\ncc = "1"\n', "files": _CPP} if language == "C++" else {}
+    app = project(tmp_path / "app", **more)
     run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=app)
     cache = f"dir:{tmp_path / 'cache'}"
     words = ("--libc", "gnu:2.17", "--platform", "linux/amd64", "-v", "--no-verify", "-o", f"oci:{tmp_path}/out")
@@ -136,6 +162,8 @@ def test_what_zig_compiles_of_itself_travels(run_cargoship: RunCargoship, tmp_pa
     done = run_cargoship("build", app, *words, "--cache-from", cache, env={"CARGOSHIP_CACHE_DIR": str(second)})
     assert "Zig's runtime for x86_64-linux-gnu.2.17 comes from the unit cache" in done.stderr
     assert "Compiled 1 unit" in done.stderr
+    program = app / "target" / "x86_64-unknown-linux-gnu" / "release" / "app"
+    assert language != "C++" or run(program).stdout == "14\n"
     made = [{path.relative_to(folder) for path in folder.glob("runtime/*/*/[ho]/*")} for folder in
             (tmp_path / "first", second)]  # fmt: skip
     # Zig has added nothing to what has come

@@ -117,16 +117,32 @@ def test_programs_alone_come_back_without_cargo(run_cargoship: RunCargoship, pro
 
 def test_a_branch_does_not_take_the_place_of_main(run_cargoship: RunCargoship, project: Path, tmp_path: Path) -> None:
     """Both have the same lock file and manifests, and share a cache."""
-    fresh(project, tmp_path / "main")
-    branch = fresh(project, tmp_path / "branch")
-    edit("helper/src/text.txt", "hello", "bye")(branch)
-    for place in (tmp_path / "main", branch):
-        assert "cargo is not started" not in programs(run_cargoship, place, "--workspace")
-    for place in (tmp_path / "main", branch):
-        shutil.rmtree(place / "target")
-        assert "cargo is not started" in programs(run_cargoship, place, "--workspace")
-        said = run(place / "target" / "release" / "app").stdout
-        assert said == (SAYS if place.name == "main" else SAYS.replace("hello", "bye"))
+    says = {"main": SAYS, "library": SAYS.replace("hello", "bye"), "program": SAYS.replace("\n", "!\n")}
+    for name in says:
+        fresh(project, tmp_path / name)
+    edit("helper/src/text.txt", "hello", "bye")(tmp_path / "library")
+    edit("app/src/main.rs", "{MADE}", "{MADE}!")(tmp_path / "program")
+    for name in says:
+        assert "cargo is not started" not in programs(run_cargoship, tmp_path / name, "--workspace")
+    for name, said in says.items():
+        shutil.rmtree(tmp_path / name / "target")
+        assert "cargo is not started" in programs(run_cargoship, tmp_path / name, "--workspace")
+        assert run(tmp_path / name / "target" / "release" / "app").stdout == said
+
+
+def test_a_variable_that_the_compiler_reads_is_part_of_a_build(
+    run_cargoship: RunCargoship, project: Path, tmp_path: Path
+) -> None:
+    """A commit's name in the program, say. Nothing else differs, and both builds are in the cache."""
+    told = 'fn main() { print!("{} ", option_env!("COMMIT").unwrap_or("none"));'
+    change = edit("app/src/main.rs", "fn main() {", told)
+    for commit, wanted in (("one", False), ("two", False), ("one", True), ("", False), ("two", True)):
+        shutil.rmtree(tmp_path / "place", ignore_errors=True)
+        place = fresh(project, tmp_path / "place")
+        change(place)
+        env = {"COMMIT": commit} if commit else {}
+        assert ("cargo is not started" in programs(run_cargoship, place, "--workspace", env=env)) is wanted
+        assert run(place / "target" / "release" / "app").stdout == f"{commit or 'none'} {SAYS}"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ it is one file, compiled so that it takes the place of malloc and its kin; the u
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -72,19 +73,33 @@ def mimalloc_environment(
 
     `targets` are triples with their rows, `cwd` is where cargo looks for its configuration. Raises SysrootBuildFailed.
     """
-    folder = cache_dir / "allocators" / f"{_identity()}-{Digest.of(zig.version.encode()).short}"
-    lacking = [(triple, row) for triple, row in targets if not (folder / f"{triple}.o").exists()]
+    folders = mimalloc_folders([triple for triple, _ in targets], zig, cache_dir=cache_dir)
+    lacking = [(triple, row) for triple, row in targets if not folders[triple].exists()]
     if lacking:
-        folder.mkdir(parents=True, exist_ok=True)
+        root = folders[lacking[0][0]].parent
+        root.mkdir(parents=True, exist_ok=True)
         names = ", ".join(triple for triple, _ in lacking)
         emit(Note(f"making mimalloc for {names} (once, kept in the cache)", Level.VERBOSE))
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as scratch:
+        with tempfile.TemporaryDirectory(dir=root, prefix=".making-") as scratch:
             source = _fetch(Path(scratch), rust, runner, env, cwd, offline=offline)
             for triple, row in lacking:
-                _compile(source, Path(scratch, f"{triple}.o"), row, zig, runner, env)
-                Path(scratch, f"{triple}.o").replace(folder / f"{triple}.o")
-    mark_used(folder)
-    return {"CARGOSHIP_ALLOCATORS": str(folder)}
+                made = Path(scratch, triple)
+                made.mkdir()
+                _compile(source, made / "mimalloc.o", row, zig, runner, env)
+                with contextlib.suppress(OSError):  # another run was quicker
+                    made.rename(folders[triple])
+    mark_used(*folders.values())
+    return {"CARGOSHIP_ALLOCATORS": str(_prefix(zig, cache_dir))}
+
+
+def mimalloc_folders(triples: Sequence[str], zig: Zig, *, cache_dir: Path) -> dict[str, Path]:
+    """By triple: where mimalloc is, or would be. A folder's name stands for all that it is made from."""
+    prefix = _prefix(zig, cache_dir)
+    return {triple: prefix.with_name(f"{prefix.name}-{triple}") for triple in triples}
+
+
+def _prefix(zig: Zig, cache_dir: Path) -> Path:
+    return cache_dir / "allocators" / f"{_identity()}-{Digest.of(zig.version.encode()).short}"
 
 
 def _identity() -> str:

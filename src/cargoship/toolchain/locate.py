@@ -92,8 +92,8 @@ class Foreseen:
     pairs: tuple[tuple[str, Row], ...]
     installed: Mapping[str, Path]
     """By triple: standard libraries that came with Rust."""
-    built: Mapping[str, str]
-    """By triple: the names of those that are built here, or would be. A name stands for all that they are made from."""
+    built: Mapping[str, Path]
+    """By triple: those that are built here, or would be. A folder's name stands for all that they are made from."""
 
 
 def foresee(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Foreseen | None:
@@ -115,13 +115,13 @@ def foresee(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Forese
 
 def _foreseen(rust: Rust, zig: Zig, wanted: Wanted) -> Foreseen:
     installed: dict[str, Path] = {}
-    built: dict[str, str] = {}
+    built: dict[str, Path] = {}
     for triple, entry in wanted.pairs:
         if rust.has_std(triple):
             installed[triple] = rust.sysroot / "lib" / "rustlib" / triple
         else:
-            folder = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc).folder
-            built[triple] = folder.name
+            made = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc)
+            built[triple] = made.folder
     complete = all((folder / "lib" / "self-contained" / "crt1.o").exists() for folder in installed.values())
     way = Way.ZIGBUILD if wanted.libc.family is LibcFamily.GNU or not complete else Way.DIRECT
     return Foreseen(rust, zig, wanted.libc, way, wanted.pairs, installed, built)

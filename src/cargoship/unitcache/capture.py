@@ -11,7 +11,7 @@ from pathlib import Path
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.depinfo import NotKept, read_dep_info
+from cargoship.unitcache.depinfo import NotKept
 from cargoship.unitcache.folders import BuildDir, UnitFolder, written_to
 from cargoship.unitcache.index import Entry
 from cargoship.unitcache.inputs import (
@@ -22,9 +22,10 @@ from cargoship.unitcache.inputs import (
     inputs_of,
     manifests_of,
     package_root,
+    variables_of,
 )
 from cargoship.unitcache.key import Lock, Surroundings, base_of, identity_of, is_pinned, key_of, name_of, parts_of
-from cargoship.unitcache.local import VARIABLE, Contents
+from cargoship.unitcache.local import Contents
 from cargoship.unitcache.matching import Match, Matched, match
 
 _PIECE_BYTES = 1 << 20
@@ -94,7 +95,7 @@ def capture(
         entry = placed.get(matched.folder.fingerprint)
         if entry is not None and (build.root / files[-1]).stat().st_mtime_ns == stamp_ns:
             # cargo has left it as it was
-            together.add(unit, matched, entry.inputs, compiled=False)
+            together.add(unit, matched, {**entry.inputs, **variables_of(matched, contents)}, compiled=False)
             identities[index] = identity_of(entry.key, entry.output)
             units[index] = CapturedUnit(
                 entry.key, entry.name, entry.parts, entry.inputs, entry.output, entry.place, tuple(files),
@@ -137,16 +138,10 @@ class _Together:
     _compiled_ns: int = 1 << 63
 
     def add(self, unit: Unit, matched: Matched, inputs: Mapping[str, Digest], *, compiled: bool) -> None:
-        """Take what one of them depends on, and the variables that it looks at; raises NotKept, OSError."""
-        build = self.contents.build_dir
-        names = list(matched.fingerprint.variables)
-        for name in matched.fingerprint.dep_infos:
-            names += read_dep_info((build / name).read_bytes()).variables
-        variables = {VARIABLE + name: self.contents.digest(VARIABLE + name) for name in names}
+        """Take what one of them depends on; raises OSError."""
         self._inputs |= inputs
-        self._inputs |= {name: digest for name, digest in variables.items() if digest is not None}
         if compiled and unit.is_local:
-            self._compiled_ns = min(self._compiled_ns, compiled_at(matched, build))
+            self._compiled_ns = min(self._compiled_ns, compiled_at(matched, self.contents.build_dir))
 
     def done(self, packages: Iterable[Path]) -> Mapping[str, Digest] | None:
         """All of it, with every file of packages that can change; None where it cannot be told."""

@@ -1,4 +1,4 @@
-"""What a compiled unit depends on beside its key's parts: files, and the folders that it lay in where it tells them.
+"""What a compiled unit depends on beside its key's parts: files, variables, and the folders that it lay in if it tells.
 
 A unit is only put into a workspace where all of this is as it was. cargo asks for the same files, by their times.
 """
@@ -18,7 +18,7 @@ from cargoship.oci.digest import Digest
 from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info
 from cargoship.unitcache.folders import UnitFolder, written_to
 from cargoship.unitcache.key import Lock, is_pinned
-from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, WORKSPACE, Contents
+from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, VARIABLE, WORKSPACE, Contents
 from cargoship.unitcache.matching import Matched
 
 _PATH_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
@@ -79,6 +79,7 @@ def inputs_of(
         found |= {name: contents.unchanged(name, time_ns) for name in names}
     if isinstance(matched.message, BuildScriptRun):
         found |= _native_libraries(matched.message, contents, package if pinned else None)
+    found |= variables_of(matched, contents)
     for pin in _pins(unit, matched, files, generated, contents, pinned=pinned):
         digest = contents.digest(pin)
         if digest is not None:
@@ -105,6 +106,19 @@ def _read(
     if not all(path.startswith(tuple(folder.out_dir + "/" for folder in written_by)) for path in generated):
         raise NotKept("it reads a file of the build directory that no build script of its own has written")
     return read
+
+
+def variables_of(matched: Matched, contents: Contents) -> dict[str, Digest]:
+    """What the user has set of the variables that the unit looks at: with `env!`, or as its build script has told.
+
+    cargo would compare them too. But two units that differ in nothing else must not have one key: the programs of a
+    whole build are put in place without cargo. Raises NotKept, OSError.
+    """
+    names = list(matched.fingerprint.variables)
+    for name in matched.fingerprint.dep_infos:
+        names += read_dep_info((contents.build_dir / name).read_bytes()).variables
+    found = {VARIABLE + name: contents.digest(VARIABLE + name) for name in names}
+    return {name: digest for name, digest in found.items() if digest is not None}
 
 
 def files_beside(package: Path, contents: Contents) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ import msgspec
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of every key: a change of what keys are made of, or of what is captured, makes all older entries strangers."""
 
 _LINKED = frozenset({"bin", "cdylib", "dylib", "proc-macro", "custom-build", "test", "example", "bench"})

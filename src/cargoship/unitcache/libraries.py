@@ -1,4 +1,4 @@
-"""Standard libraries that were built here, kept as units are: the next empty machine does not build them again.
+"""Standard libraries and allocators that were built here, kept as units are, so that an empty machine has them too.
 
 More than time hangs on it: units are compiled against one standard library, to the bit, and building it again need not
 give the same.
@@ -22,15 +22,17 @@ from cargoship.unitcache.unpacking import restore as unpack
 
 Libraries = Mapping[Digest, Path]
 """Folders by their keys. A folder's name stands for all that the library is made from."""
+_KINDS = {"std": "standard library", "allocators": "allocator"}
+"""By the folder of all that are of a kind."""
 
 
-def libraries_in(cache_dir: Path, names: Iterable[str]) -> dict[Digest, Path]:
-    """The places of standard libraries with these names."""
-    return {Digest.of(f"standard library {FORMAT} {name}".encode()): cache_dir / "std" / name for name in names}
+def libraries_at(folders: Iterable[Path]) -> dict[Digest, Path]:
+    """Libraries by their keys, with the places where they are, or would be made."""
+    return {Digest.of(f"{_kind(folder)} {FORMAT} {folder.name}".encode()): folder for folder in folders}
 
 
 def bring(libraries: Libraries, store: Store, index: Index) -> list[str]:
-    """Put those in their places that are not there, and in the store; their names. Raises CacheUnavailable, OSError."""
+    """Put those in their places that are not there, and in the store; which ones. Raises CacheUnavailable, OSError."""
     brought = []
     for key, folder in libraries.items():
         entry = index.entries.get(key)
@@ -43,7 +45,7 @@ def bring(libraries: Libraries, store: Store, index: Index) -> list[str]:
             if key in unpack(store, index, [entry], made, stamp_ns=0).keys:
                 with contextlib.suppress(OSError):  # another run was quicker
                     made.rename(folder)
-                    brought.append(folder.name)
+                    brought.append(f"{_kind(folder)} {folder.name}")
             shutil.rmtree(made, ignore_errors=True)
     return brought
 
@@ -56,4 +58,8 @@ def files_of(folder: Path) -> list[UnitFile]:
 
 def described(entry: Entry, folder: Path) -> Entry:
     """The entry of a library, which has nothing to be looked for but its key."""
-    return replace(entry, name=f"standard library {folder.name}", parts={"standard library": folder.name})
+    return replace(entry, name=f"{_kind(folder)} {folder.name}", parts={_kind(folder): folder.name})
+
+
+def _kind(folder: Path) -> str:
+    return _KINDS[folder.parent.name]

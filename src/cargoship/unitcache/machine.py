@@ -19,7 +19,7 @@ from pathlib import Path
 from cargoship.errors import CacheUnavailable
 
 _DAY_NS = 24 * 3600 * 1_000_000_000
-BOUNDED = ("std", "sysroots", "wrappers", "runtime")
+BOUNDED = ("std", "sysroots", "wrappers", "runtime", "allocators")
 """Folders whose entries are made anew when they are missed."""
 
 

@@ -118,9 +118,8 @@ def find(
         return None
     wanted = tuple(plan.outputs) if wanted is None else wanted
     found = {name: index.entries.get(plan.outputs[name]) for name in wanted if name in plan.outputs}
-    if not found or len(found) != len(wanted) or None in found.values():
-        return None
-    return {name: entry for name, entry in found.items() if entry is not None}
+    there = {name: entry for name, entry in found.items() if entry is not None and contents.holds(entry.inputs)}
+    return there if there and len(there) == len(wanted) else None
 
 
 def program_in(folder: Path) -> Path | None:

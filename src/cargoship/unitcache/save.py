@@ -79,7 +79,7 @@ def save(
     built = {
         key: folder
         for key, folder in (libraries or {}).items()
-        if key not in restored.index.entries and (folder / "lib").is_dir()
+        if key not in restored.index.entries and folder.is_dir()
     }
     added = additions(runtime, restored.index)
     beside = {*(libraries or {}), *(each.entry.key for each in added), *kept(runtime, restored.index)}

@@ -25,7 +25,7 @@ from cargoship.unitcache.build import Build
 from cargoship.unitcache.explain import Record, Whole, replace_record
 from cargoship.unitcache.index import Index
 from cargoship.unitcache.key import Surroundings
-from cargoship.unitcache.libraries import Libraries, bring
+from cargoship.unitcache.libraries import Libraries, bring, libraries_at
 from cargoship.unitcache.local import Contents
 from cargoship.unitcache.missed import why_missed
 from cargoship.unitcache.planned import Question, find, may_serve, nearest_plan, program_in, programs_of
@@ -64,7 +64,7 @@ class Units:
     local: bool = True
     """Whether units of local packages are kept too."""
     libraries: Libraries = field(default_factory=dict)
-    """Standard libraries that are built here, or would be."""
+    """Standard libraries and allocators that are built here, or would be."""
     runtime: Runtime | None = None
     """What Zig compiles of itself for this build."""
     question: Question | None = None
@@ -145,13 +145,14 @@ class Units:
             replace_record(self.workspace.build_dir, Record((), Whole(came=True)))
         return found
 
-    def bring_libraries(self) -> None:
-        """Put standard libraries in place that would have to be built."""
+    def bring_libraries(self, more: Iterable[Path] = ()) -> None:
+        """Put libraries in place that would have to be built: those that are known, and `more`."""
+        self.libraries = {**self.libraries, **libraries_at(more)}
         try:
             for name in bring(self.libraries, self.store, self._index):
-                self.emit(Note(f"the standard library {name} comes from the unit cache"))
+                self.emit(Note(f"the {name} comes from the unit cache"))
         except (CargoshipError, OSError) as error:
-            self.emit(Note(f"no standard library comes from the unit cache: {error}", Level.VERBOSE))
+            self.emit(Note(f"no library comes from the unit cache: {error}", Level.VERBOSE))
 
     def restore(
         self, command: Command, *, env: Mapping[str, str], compilers: Compilers, around: Surroundings | None = None

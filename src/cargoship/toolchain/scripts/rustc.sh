@@ -34,7 +34,7 @@ case " ${CARGOSHIP_STATIC_TARGETS-} " in
 *" ${target:-none} "*)
   if [ -n "$bin" ] && [ -n "$folder" ]; then
     if [ -n "${CARGOSHIP_LINKED_ALLOCATOR-}" ]; then
-      set -- "$@" -C "link-arg=${CARGOSHIP_ALLOCATORS:?}/$target.o"
+      set -- "$@" -C "link-arg=${CARGOSHIP_ALLOCATORS:?}-$target/mimalloc.o"
     fi
     "${CARGOSHIP_RUSTC:?}" "$@" || exit
     if [ -f "$folder/$name$suffix.d" ]; then
