@@ -314,3 +314,17 @@ def test_vendored_sources_are_not_taken_for_those_of_the_registry(cooked: Cooked
 
     patched = workshop.build(workshop.checkout(source, "place", patch))
     assert patched.compiled == ("app bin", "helper lib", "itoa lib")
+
+
+def test_a_variable_that_names_an_included_file_ties_a_unit_to_no_folder(cooked: Cooked, tmp_path: Path) -> None:
+    """mime_guess, which web services have by way of others, reads what its build script has written in such a way."""
+    workshop = Workshop(tmp_path, DirectoryStore(tmp_path / "store"))
+    change = manifest("app", "[dependencies]", '[dependencies]\nmime_guess = "=2.0.5"')
+    use = edit(
+        "app/src/main.rs", "fn main() {", 'fn main() {\n    assert!(mime_guess::from_ext("png").first().is_some());'
+    )
+    first = workshop.build(workshop.checkout(cooked.source, "first", change, use))
+    assert run(first.programs["app"]).stdout == SAYS
+    again = workshop.build(workshop.checkout(cooked.source, "elsewhere", change, use))
+    assert again.compiled == ()
+    assert run(again.programs["app"]).stdout == SAYS

@@ -181,11 +181,13 @@ def _pins(
             own = written_to(build, matched.folder) if name == matched.folder.said else b"\0"
             pins.look((build / name).read_bytes().replace(own, b""))
         return pins.found
+    included = {str(build / name) for name in generated}
     for name in files:
         if name.endswith(".d"):
             for variable, value in environment_read((build / name).read_bytes()).items():
-                # including a file from OUT_DIR is what it is for; where none is included, the path itself is used
-                if variable != "OUT_DIR" or not generated:
+                # Including a file from OUT_DIR is what it is for, and some have a variable that names that very file.
+                # Where none is included, the path itself is used.
+                if value not in included and not (generated and variable == "OUT_DIR"):
                     pins.look(value.encode())
     if not pinned and _PROGRAMS & {*unit.kinds, *unit.crate_types}:
         for name in files:
