@@ -9,15 +9,15 @@ Ways to finished programs for two glibc targets through cargo-zigbuild, each in 
   programs   the same with `--programs`: a build that was made before comes whole, without cargo
   tar        the target directory packed with tar and zstd, and unpacked, as CI's caches do
   chef       cargo-chef: what it cooked is unpacked from such a tar, as a layer would be; another recipe cooks anew
-  kache      an empty target directory, every call of the compiler looked up in kache's folder
-  sccache    the same with sccache's, whose server is running
+  kache      an empty target directory, every call of the compiler looked up in kache's folder; its server is running
+  sccache    the same with sccache
   cold       nothing
 
 Changes: nothing; code of the program; its version; a dependency more (`hex`); one deep in the graph upgraded
 (`httparse`, which hyper and much else stand on). The copy of what each way starts from is not timed, unpacking and
-downloading are. Wall and CPU seconds are of the whole process tree (of sccache: without its server), ratios are to the
-limit. Before that, what filling each cache cost and the size of each is told; with `--work` that is done once, for
-several runs. kache and sccache are compiled from crates.io into .tools/, once.
+downloading are. Wall and CPU seconds are of the whole process tree (without the servers of kache and sccache), ratios
+are to the limit. Before that, what filling each cache cost and the size of each is told; with `--work` that is done
+once, for several runs. kache and sccache are compiled from crates.io into .tools/, once.
 """
 
 from __future__ import annotations
@@ -174,10 +174,18 @@ class Bench:
 
     def wrapped(self, name: str, place: Path) -> Cost:
         """A wrapper around each call of the compiler."""
-        folder = self.work / name
-        env = {"RUSTC_WRAPPER": str(_TOOLS / "bin" / name), "CARGO_INCREMENTAL": "0"}
-        env |= {"KACHE_CACHE_DIR": str(folder), "SCCACHE_DIR": str(folder), "SCCACHE_IDLE_TIMEOUT": "0"}
-        return self.zigbuild(place, **env)
+        return self.zigbuild(place, **self._wrapping(name))
+
+    def _wrapping(self, name: str) -> dict[str, str]:
+        folder = str(self.work / name)
+        return {
+            **self.env,
+            "RUSTC_WRAPPER": str(_TOOLS / "bin" / name),
+            "CARGO_INCREMENTAL": "0",
+            "KACHE_CACHE_DIR": folder,
+            "SCCACHE_DIR": folder,
+            "SCCACHE_IDLE_TIMEOUT": "0",
+        }
 
     def _recipe(self, name: str) -> bytes:
         path = self.work / f"{name}.json"
@@ -237,17 +245,21 @@ class Bench:
         folder = self.work / way
         self.stop_servers()
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self.work / f"{way}-filled", folder, symlinks=True)
-        if way == "sccache":
-            env = {**self.env, "SCCACHE_DIR": str(folder), "SCCACHE_IDLE_TIMEOUT": "0"}
-            measure((_TOOLS / "bin" / way, "--start-server"), cwd=self.work, env=env)
+        shutil.copytree(self.work / f"{way}-filled", folder, symlinks=True, ignore=_sockets)
+        start = ("--start-server",) if way == "sccache" else ("daemon", "start")
+        measure((_TOOLS / "bin" / way, *start), cwd=self.work, env=self._wrapping(way))
         return self.wrapped(way, self.checkout(change))
 
     def stop_servers(self) -> None:
-        """End that of sccache, which stays otherwise."""
-        program = _TOOLS / "bin" / "sccache"
-        if program.exists():
-            subprocess.run((program, "--stop-server"), env=self.env, capture_output=True, check=False)
+        """End those of sccache and kache, which stay otherwise."""
+        for name, words in {"sccache": ("--stop-server",), "kache": ("daemon", "stop")}.items():
+            program = _TOOLS / "bin" / name
+            if program.exists():
+                subprocess.run((program, *words), env=self._wrapping(name), capture_output=True, check=False)
+
+
+def _sockets(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if Path(folder, name).is_socket()]
 
 
 def _unpack(archive: Path) -> str:
