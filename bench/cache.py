@@ -291,7 +291,7 @@ def main() -> None:
     parser.add_argument("--changes", default=",".join(CHANGES))
     parser.add_argument("--repeat", type=int, default=1, help="the best of so many runs counts")
     parser.add_argument("--work", type=Path, help="keep what was compiled in this folder, for the next run")
-    parser.add_argument("--json", type=Path, help="the figures, for other programs")
+    parser.add_argument("--json", type=Path, help="the figures, for other programs; rows that are there already stay")
     given = parser.parse_args()
     ways, changes = given.ways.split(","), list(filter(None, given.changes.split(",")))
     install(ways)
@@ -311,17 +311,41 @@ def main() -> None:
         bench.prepare(ways)
         for what, cost in bench.filled.items():
             print(f"{what:<36} {cost['wall_s']:8.1f} s wall {cost['cpu_s']:8.1f} s CPU {cost['size']:>8}", flush=True)
-        figures: dict[str, object] = {"filling": bench.filled}
         for change in changes:
-            # in turn, so that an hour's noise meets all of them
-            turns = [{way: bench.run(way, change) for way in ways} for _ in range(given.repeat)]
-            costs = {way: min((turn[way] for turn in turns), key=lambda cost: cost.wall_s) for way in ways}
-            limit = costs.get("limit", next(iter(costs.values())))
-            for way, cost in costs.items():
-                print(f"{change:<12} {way:<10} {cost}  {cost.wall_s / limit.wall_s:6.2f} of the limit", flush=True)
-            figures[change] = {way: asdict(cost) for way, cost in costs.items()}
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+            costs = measured(bench, change, ways, given.repeat)
+            if given.json:
+                known = json.loads(given.json.read_text()) if given.json.exists() else {}
+                rows = known.setdefault("changes", {}).setdefault(change, {})
+                rows |= {way: asdict(cost) for way, cost in costs.items()}
+                given.json.write_text(json.dumps({**known, "filling": bench.filled}, indent=2) + "\n")
+        if given.json and given.json.exists():
+            print(table(json.loads(given.json.read_text())["changes"]))
+
+
+def table(changes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """All that is known, in Markdown: seconds, and how many times those of the first way."""
+    ways = list(dict.fromkeys(way for costs in changes.values() for way in costs))
+    lines = [f"| change | {' | '.join(ways)} |", f"| --- {'| --- ' * len(ways)}|"]
+    for change, costs in changes.items():
+        least = costs[ways[0]]["wall_s"]
+        cells = (
+            f"{costs[way]['wall_s']:.1f} ({costs[way]['wall_s'] / least:.2f})" if way in costs else "" for way in ways
+        )
+        lines.append(f"| {change} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def measured(bench: Bench, change: str, ways: list[str], repeat: int) -> dict[str, Cost]:
+    """Every way after one change, in turn, so that an hour's noise meets all of them; told as it comes."""
+    costs: dict[str, Cost] = {}
+    for turn in range(repeat):
+        for way in ways:
+            cost = bench.run(way, change)
+            costs[way] = min(cost, costs.get(way, cost), key=lambda each: each.wall_s)
+            ratio = costs[way].wall_s / costs[ways[0]].wall_s
+            if turn == repeat - 1:
+                print(f"{change:<12} {way:<10} {costs[way]}  {ratio:6.2f} times {ways[0]}", flush=True)
+    return costs
 
 
 if __name__ == "__main__":

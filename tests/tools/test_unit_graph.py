@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,10 @@ def test_cargo_tells_the_units_that_cargo_zigbuild_would_compile(tmp_path: Path)
     run(cargo, "generate-lockfile", cwd=place)
     targets = ("--target", "x86_64-unknown-linux-gnu.2.28", "--target=aarch64-unknown-linux-gnu")
     env = {**os.environ, **distribution_rust(), "CARGO": cargo}
-    build = Command(("cargo-zigbuild", "zigbuild", "--release", *targets), place, env)
+    # cargo-zigbuild asks PATH's python3 for Zig
+    beside = Path(sys.executable).parent
+    env["PATH"] = f"{beside}{os.pathsep}{env['PATH']}"
+    build = Command((str(beside / "cargo-zigbuild"), "zigbuild", "--release", *targets), place, env)
     asked = ask_unit_graph(SystemRunner(), build)
     env["RUSTC_BOOTSTRAP"] = "1"
     said = run(*question(build.argv), cwd=place, env=env).stdout

@@ -65,13 +65,14 @@ def crate(tmp_path: Path) -> Path:
 def test_it_is_made_once(tmp_path: Path) -> None:
     programs = Programs(crate(tmp_path))
     said = make(tmp_path, programs, offline=True)
-    assert Path(said["CARGOSHIP_ALLOCATORS"], f"{TRIPLE}.o").read_bytes() == b"object"
+    made = Path(f"{said['CARGOSHIP_ALLOCATORS']}-{TRIPLE}")
+    assert (made / "mimalloc.o").read_bytes() == b"object"
     metadata, compile_it = programs.argvs
     assert {"--locked", "--offline"} <= set(metadata)
     assert compile_it[2:4] == ("-target", "x86_64-linux-musl")
     assert make(tmp_path, programs) == said
     assert len(programs.argvs) == 2
-    assert [path.name for path in Path(said["CARGOSHIP_ALLOCATORS"]).iterdir()] == [f"{TRIPLE}.o"]
+    assert list(made.parent.iterdir()) == [made]
 
 
 @pytest.mark.parametrize(("fails", "says"), [("cargo", "cargo has no crate libmimalloc-sys"), ("zig", "linux/amd64")])
@@ -113,11 +114,11 @@ def test_the_shim_links_it_into_programs_and_tells_cargo(
     depinfo.touch()
     env = {
         "PATH": "/usr/bin:/bin", "CARGOSHIP_RUSTC": str(rustc), "CARGOSHIP_STATIC_TARGETS": TRIPLE,
-        "CARGOSHIP_ALLOCATORS": "/objects", **({"CARGOSHIP_LINKED_ALLOCATOR": chosen} if chosen else {}),
+        "CARGOSHIP_ALLOCATORS": "/objects/mimalloc", **({"CARGOSHIP_LINKED_ALLOCATOR": chosen} if chosen else {}),
     }  # fmt: skip
     argv = ["--crate-name", "app", "--crate-type", kind, "-C", "extra-filename=-1a", "--out-dir", str(tmp_path)]
     done = subprocess.run(
         [wrappers / RUSTC, *argv, "--target", target], env=env, capture_output=True, text=True, check=True
     )
-    assert (f"link-arg=/objects/{TRIPLE}.o" in done.stdout) == linked
+    assert (f"link-arg=/objects/mimalloc-{TRIPLE}/mimalloc.o" in done.stdout) == linked
     assert depinfo.read_text() == noted
