@@ -31,6 +31,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,7 +48,8 @@ TARGETS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 _BIN = Path(sys.executable).parent
 _TOOLS = REPOSITORY / ".tools"
 _CHEF = _TOOLS / "bin" / "cargo-chef"
-_WRAPPERS = {"kache": "2.0.0", "sccache": "0.19.0"}
+_WRAPPERS = {"kache": ("kache@2.0.0",), "sccache": ("sccache@0.19.0", "--no-default-features")}
+"""What cargo installs: all that a folder of this machine takes, of sccache without its clients of a dozen clouds."""
 _WAYS = ("limit", "cargoship", "programs", "tar", "chef", "kache", "sccache", "cold")
 _DEEP, _OLD, _NEW = "httparse", "1.10.0", "1.10.1"
 
@@ -59,12 +61,12 @@ def edit(place: Path) -> None:
 
 
 def bump(place: Path) -> None:
-    """Another version of the package."""
-    for name in ("Cargo.toml", "Cargo.lock"):
-        path = place / name
-        path.write_text(
-            path.read_text().replace('version = "0.1.0"', 'version = "0.1.1"', 1 if name == "Cargo.toml" else -1)
-        )
+    """Another version of the package, and of no other that has the same one."""
+    manifest = place / "Cargo.toml"
+    name = tomllib.loads(manifest.read_text())["package"]["name"]
+    for path, before in ((manifest, ""), (place / "Cargo.lock", f'name = "{name}"\n')):
+        old, new = (f'{before}version = "{version}"' for version in ("0.1.0", "0.1.1"))
+        path.write_text(path.read_text().replace(old, new, 1))
 
 
 def add(place: Path) -> None:
@@ -134,8 +136,10 @@ class Bench:
             place = self.checkout()
             # one compilation for both: the target directory that the tar and the limit have is as cargo alone leaves it
             self._note("compiling with cargoship", self.cargoship(place, "--cache-to"), _size(self.work / "own"))
-            self._pack("packing target with tar and zstd -3", "target")
             shutil.copytree(place / "target", self.work / "warm", symlinks=True)
+            self._pack("packing target with tar and zstd -3", "target")
+            # cargo has nothing to do here: what it costs to keep everything, and no more
+            self._note("keeping what was compiled", self.cargoship(place, "--cache-to", tag="again"), "")
         if "chef" in ways and not (self.work / "chef.tar.zst").exists():
             self.checkout()
             self._recipe("recipe")
@@ -164,12 +168,12 @@ class Bench:
         line = f"tar -c target | zstd -q -3 -T2 -o {archive}"
         self._note(what, measure(("sh", "-c", line), cwd=self.work / "checkout", env=self.env), _size(archive))
 
-    def cargoship(self, place: Path, option: str = "--cache-from", *more: str) -> Cost:
+    def cargoship(self, place: Path, option: str = "--cache-from", *more: str, tag: str = "cache") -> Cost:
         """From the registry, with folders of its own that are empty."""
         own = self.work / "own"
         for folder in (own, self.work / "cargoship"):
             shutil.rmtree(folder, ignore_errors=True)
-        options = (*more, option, f"registry:{self.registry}/units:cache", "--cache-to", f"dir:{own}")
+        options = (*more, option, f"registry:{self.registry}/units:{tag}", "--cache-to", f"dir:{own}")
         return measure((_BIN / "cargoship", "cargo", *options, "--", *self.words), cwd=place, env=self.env)
 
     def wrapped(self, name: str, place: Path) -> Cost:
@@ -275,11 +279,11 @@ def _size(path: Path) -> str:
 
 def install(ways: list[str]) -> None:
     """The peers that crates.io has, compiled once."""
-    for name, version in _WRAPPERS.items():
+    for name, wanted in _WRAPPERS.items():
         if name in ways and not (_TOOLS / "bin" / name).exists():
-            print(f"compiling {name} {version}, once", flush=True)
+            print(f"compiling {wanted[0]}, once", flush=True)
             # without --locked: a lock file may name what an index mirror does not have yet
-            words = ("cargo", "install", "--quiet", "--root", _TOOLS, f"{name}@{version}")
+            words = ("cargo", "install", "--quiet", "--root", _TOOLS, *wanted)
             subprocess.run(words, check=True, env={**os.environ, **distribution_rust()})
 
 
