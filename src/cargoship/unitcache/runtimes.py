@@ -162,8 +162,10 @@ def _files_of(folder: Path) -> Iterator[tuple[str, UnitFile, frozenset[str]]]:
             continue
         # one that is unfinished, or names files of a project, is none of ours
         with contextlib.suppress(ValueError, OSError):
-            data = portable(_read(path))
-            sources = frozenset(read.path for read in files_read(data) if read.in_library)
+            manifest = _read(path)
+            read = files_read(manifest)
+            data = portable(manifest, read)
+            sources = frozenset(each.path for each in read if each.in_library)
             yield f"{name} {Digest.of(data).short}", UnitFile(name, data), sources
 
 

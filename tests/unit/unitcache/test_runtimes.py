@@ -12,7 +12,7 @@ import pytest
 
 from cargoship.oci.digest import Digest
 from cargoship.toolchain.runtime import Runtime, zig_targets
-from cargoship.toolchain.zigcache import files_read, portable, settled
+from cargoship.toolchain.zigcache import files_read, settled
 from cargoship.unitcache.directory import DirectoryStore
 from cargoship.unitcache.index import Entry
 from cargoship.unitcache.pack import UnitFile, entry_at
@@ -186,7 +186,7 @@ def test_what_was_left_half_done_is_replaced_by_the_whole(tmp_path: Path) -> Non
 )  # fmt: skip
 def test_a_manifest_that_names_what_is_not_zigs_own_stays(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        portable(data)
+        files_read(data)
     one = machine(tmp_path, "one")
     one.write(f"runtime/{TARGET}/h/aa", data)
     one.compile("bb", "libc/init.c")
