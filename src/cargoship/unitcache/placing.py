@@ -4,6 +4,8 @@ What has a folder of its own (a fingerprint, what a build script made) is writte
 renamed; what lies among other units' files is written straight into its place. The fingerprint comes last: a process
 that is killed leaves units without one, and cargo compiles these again.
 
+Places are plain text here: a build has thousands of files, and a Path for each costs as much as writing it.
+
 Nothing outside of the directory can be reached: rows were checked (`frame`), no file is put into a folder that is a
 link, and none is opened through one.
 """
@@ -58,10 +60,10 @@ class Site:
             for path in sorted(unit.late, key=last_fingerprint):
                 self._move(unit.late[path], path)
             for path in sorted(unit.own, key=last_fingerprint):
-                self._move_folder(unit.own[path], path)
+                self._move_folder(unit, path)
         except BaseException:
             for made in unit.made:
-                made.unlink(missing_ok=True)
+                Path(made).unlink(missing_ok=True)
             for staged in (*unit.own.values(), *unit.late.values()):
                 _remove(staged)
             raise
@@ -80,7 +82,7 @@ class Site:
                 self._write(unit, row, read)
         for row in rows:
             if row.kind is Kind.FOLDER:
-                self._folder(unit, row.path)
+                unit.folders[row.path] = self._folder(unit, row.path)
             elif row.kind is Kind.LINK:
                 self._link(unit, row)
             elif row.kind is Kind.SAME:
@@ -92,7 +94,7 @@ class Site:
         try:
             descriptor = os.open(place, _FLAGS, mode)
         except FileExistsError:
-            if self._keep and stat.S_ISREG(place.lstat().st_mode):
+            if self._keep and stat.S_ISREG(os.lstat(place).st_mode):
                 unit.where[row.path] = place
                 for _ in read(row.size):
                     pass
@@ -110,82 +112,83 @@ class Site:
             os.close(descriptor)
 
     def _link(self, unit: _Unit, row: Row) -> None:
-        place = self._prepared(unit, row.path)
-        if os.path.lexists(place):
-            place = self._staged(unit, row.path)
-        place.symlink_to(row.target)
+        place = self._free(unit, row.path)
+        Path(place).symlink_to(row.target)
         unit.wrote(row.path, place)
         os.utime(place, ns=self._times, follow_symlinks=False)
 
     def _join(self, unit: _Unit, row: Row) -> None:
-        place = self._prepared(unit, row.path)
-        if os.path.lexists(place):
-            place = self._staged(unit, row.path)
-        place.hardlink_to(unit.where[row.target])
+        place = self._free(unit, row.path)
+        os.link(unit.where[row.target], place)
         unit.wrote(row.path, place)
 
-    def _folder(self, unit: _Unit, path: str) -> None:
+    def _free(self, unit: _Unit, path: str) -> str:
+        """Where something that is no file is made: nothing is there."""
+        place = self._prepared(unit, path)
+        return self._staged(unit, path) if os.path.lexists(place) else place
+
+    def _folder(self, unit: _Unit, path: str) -> str:
+        """Make a folder; where it is for now."""
         root = own_folder(path + "/")
         if root is None:
             self._ensure(path)
-        else:
-            (self._own(unit, root) / path[len(root) + 1 :]).mkdir(parents=True, exist_ok=True)
-
-    def _prepared(self, unit: _Unit, path: str) -> Path:
-        """Where a file is written: its folder exists, and is a real one."""
-        root = own_folder(path)
-        if root is not None:
-            place = self._own(unit, root) / path[len(root) + 1 :]
-            if place.parent not in unit.folders:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                unit.folders.add(place.parent)
-            return place
-        self._ensure(path.rpartition("/")[0])
-        # seen only when all else is in its place
-        return self._staged(unit, path) if is_fingerprint(path) else self._root / path
-
-    def _own(self, unit: _Unit, root: str) -> Path:
+            return f"{self._root}/{path}" if path else str(self._root)
         staged = unit.own.get(root)
         if staged is None:
             staged = unit.own[root] = self._new()
-            staged.mkdir()
-        return staged
+            Path(staged).mkdir()
+        if path == root:
+            return staged
+        place = f"{staged}{path[len(root) :]}"
+        Path(place).mkdir(parents=True, exist_ok=True)
+        return place
 
-    def _staged(self, unit: _Unit, path: str) -> Path:
+    def _prepared(self, unit: _Unit, path: str) -> str:
+        """Where a file is written: its folder exists, and is a real one."""
+        folder, _, name = path.rpartition("/")
+        place = unit.folders.get(folder)
+        if place is None:
+            place = unit.folders[folder] = self._folder(unit, folder)
+        # seen only when all else is in its place
+        if own_folder(path) is None and is_fingerprint(path):
+            return self._staged(unit, path)
+        return f"{place}/{name}"
+
+    def _staged(self, unit: _Unit, path: str) -> str:
         return unit.late.setdefault(path, self._new())
 
-    def _new(self) -> Path:
-        return self._staging / str(next(self._numbers))
+    def _new(self) -> str:
+        return f"{self._staging}/{next(self._numbers)}"
 
-    def _move(self, staged: Path, path: str) -> None:
+    def _move(self, staged: str, path: str) -> None:
         place = self._root / path
         if self._keep and place.is_file():
-            staged.unlink()
+            Path(staged).unlink()
             return
-        staged.replace(place)
+        Path(staged).replace(place)
 
-    def _move_folder(self, staged: Path, path: str) -> None:
+    def _move_folder(self, unit: _Unit, path: str) -> None:
         """A unit's own folder as a whole, or its files one by one where there is such a folder already."""
         self._ensure(path.rpartition("/")[0])
-        inner = [folder for folder, _, _ in os.walk(staged)]
+        staged = unit.own[path]
         try:
-            staged.rename(self._root / path)
+            Path(staged).rename(self._root / path)
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
             self._merge_folder(staged, path)
             return
-        names = [os.path.relpath(folder, staged) for folder in inner]
+        inside = {folder for used in unit.folders for folder in (*parents(used), used) if folder.startswith(path + "/")}
         with self._lock:
-            self._folders |= {path if name == "." else f"{path}/{name}": None for name in names}
+            self._folders |= dict.fromkeys((path, *inside))
 
-    def _merge_folder(self, staged: Path, path: str) -> None:
+    def _merge_folder(self, staged: str, path: str) -> None:
         for folder, _, files in os.walk(staged):
-            inside = path + folder.removeprefix(str(staged))
+            inside = path + folder.removeprefix(staged)
             self._ensure(inside)
             for name in sorted(os.listdir(folder)):  # noqa: PTH208 - a walk gives text
-                found = Path(folder, name)
-                if name in files or found.is_symlink():
+                found = f"{folder}/{name}"
+                if name in files or os.path.islink(found):  # noqa: PTH114 - likewise
                     self._move(found, f"{inside}/{name}")
         _remove(staged)
 
@@ -209,24 +212,26 @@ class Site:
 class _Unit:
     """What was written for one unit so far."""
 
-    where: dict[str, Path] = field(default_factory=dict)
+    where: dict[str, str] = field(default_factory=dict)
     """Each of its files, by its path in the build directory, and where it is now."""
-    own: dict[str, Path] = field(default_factory=dict)
+    own: dict[str, str] = field(default_factory=dict)
     """Its own folders, and where they are staged."""
-    late: dict[str, Path] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
     """Files that take somebody's place, and where they are staged."""
-    made: list[Path] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
     """Files that were written straight into their places."""
-    folders: set[Path] = field(default_factory=set)
+    folders: dict[str, str] = field(default_factory=dict)
+    """Folders that exist, and where they are now."""
 
-    def wrote(self, path: str, place: Path) -> None:
+    def wrote(self, path: str, place: str) -> None:
         """Note a file that exists now."""
         self.where[path] = place
         if own_folder(path) is None and path not in self.late:
             self.made.append(place)
 
 
-def _remove(staged: Path) -> None:
+def _remove(place: str) -> None:
+    staged = Path(place)
     if staged.is_dir() and not staged.is_symlink():
         shutil.rmtree(staged, ignore_errors=True)
     else:

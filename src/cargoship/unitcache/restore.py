@@ -69,7 +69,7 @@ def restore(
     """Fill the build directory with what the store has of a build's units.
 
     `index` gives what the store holds and `graph` what cargo will compile, where somebody has asked already, and
-    `around` what `look_around` has said; `ready` waits for packs on their way.
+    `around` what `look_around` has said; after `ready` the store knows which packs are on their way.
 
     Raises ToolchainError when cargo does not tell its units, OSError when the build directory cannot be written, and
     what reading the project raises: the build itself will say the same. A store that fails is a note and an empty one.

@@ -22,6 +22,7 @@ from cargoship.toolchain.zigcache import (
     MANIFEST_BYTES_MAX,
     MANIFESTS,
     SETTINGS,
+    Read,
     files_read,
     portable,
     settled,
@@ -89,9 +90,10 @@ def bring(runtime: Runtime, store: Store, index: Index) -> list[str]:
             with tempfile.TemporaryDirectory(prefix=".bringing-", dir=folder) as scratch:
                 come = Path(scratch)
                 done = unpack(store, index, [entry], come, stamp_ns=0)
-                if entry.key in done.keys and _is_for(entry, come, library):
-                    names = _put(come, folder, runtime.library)
-                    _write_mark(folder, entry.key, names)
+                found = tuple(_files_of(come)) if entry.key in done.keys else ()
+                if found and _is_for(entry, come, found, library):
+                    _put(found, come, folder, runtime.library)
+                    _write_mark(folder, entry.key, frozenset(file.name for file in found))
                     brought.append(target)
     return list(dict.fromkeys(brought))
 
@@ -118,10 +120,10 @@ def additions(runtime: Runtime | None, index: Index) -> list[Addition]:
         held = {name for key, names in _marks(folder).items() if key in index.entries for name in names}
         files: dict[str, UnitFile] = {}
         read: set[str] = set()
-        for name, file, sources in _files_of(folder):
-            if name not in held:
-                files[name] = file
-                read |= sources
+        for found_there in _files_of(folder):
+            if found_there.name not in held:
+                files[found_there.name] = found_there.file
+                read |= found_there.sources
         if not any(name.partition("/")[0] != SETTINGS for name in files):
             continue
         size = sum(_size(file) for file in files.values())
@@ -149,8 +151,24 @@ def _entries(index: Index, target: str, made_by: str) -> list[Entry]:
     ]
 
 
-def _files_of(folder: Path) -> Iterator[tuple[str, UnitFile, frozenset[str]]]:
-    """All that can travel: a name that stands for the content, the file, and what it was made from of Zig's library."""
+@dataclass(frozen=True)
+class _Found:
+    """A file that can travel."""
+
+    name: str
+    """Stands for the content."""
+    file: UnitFile
+    read: tuple[Read, ...] = ()
+    """What a manifest names."""
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """What it was made from of Zig's library."""
+        return frozenset(each.path for each in self.read if each.in_library)
+
+
+def _files_of(folder: Path) -> Iterator[_Found]:
+    """All that can travel; manifests, which are bytes, are read once for all that is done with them."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         name = path.relative_to(folder).as_posix()
         top = name.partition("/")[0]
@@ -158,50 +176,47 @@ def _files_of(folder: Path) -> Iterator[tuple[str, UnitFile, frozenset[str]]]:
             continue
         if top != MANIFESTS:
             # a compilation that was ended may have left a part of a file, which the next one completes
-            yield f"{name} {path.stat().st_size}", UnitFile(name, path), frozenset()
+            yield _Found(f"{name} {path.stat().st_size}", UnitFile(name, path))
             continue
         # one that is unfinished, or names files of a project, is none of ours
         with contextlib.suppress(ValueError, OSError):
             manifest = _read(path)
             read = files_read(manifest)
             data = portable(manifest, read)
-            sources = frozenset(each.path for each in read if each.in_library)
-            yield f"{name} {Digest.of(data).short}", UnitFile(name, data), sources
+            yield _Found(f"{name} {Digest.of(data).short}", UnitFile(name, data), read)
 
 
-def _is_for(entry: Entry, come: Path, library: _Library) -> bool:
-    """Whether what has come was made from files that Zig's library has here too."""
+def _is_for(entry: Entry, come: Path, found: Iterable[_Found], library: _Library) -> bool:
+    """Whether what has come was made from files that Zig's library has here too, and every manifest can be read."""
+    readable = {file.file.path for file in found if isinstance(file.file.source, bytes)}
+    if readable != {f"{MANIFESTS}/{path.name}" for path in _manifests(come)}:
+        return False
     try:
-        read = {
-            read.path
-            for path in _manifests(come)
-            for read in files_read(_read(path))
-            if read.in_library
-        }  # fmt: skip
-        return library.digest(read) == entry.inputs.get(LIBRARY)
+        return library.digest(name for file in found for name in file.sources) == entry.inputs.get(LIBRARY)
     except (ValueError, OSError):
         return False
 
 
-def _put(come: Path, folder: Path, library: Path) -> frozenset[str]:
-    """Move what is not there yet into a target's folder, manifests last; the names of all of it. Raises OSError."""
-    found = list(_files_of(come))
-    for _, file, _ in found:
-        place = folder / file.path
-        if isinstance(file.source, bytes) or (place.is_file() and place.stat().st_size == _size(file)):
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        file.source.replace(place)
+def _put(found: Iterable[_Found], come: Path, folder: Path, library: Path) -> None:
+    """Move what is not there yet into a target's folder, manifests last. Raises OSError."""
+    manifests = []
+    for each in found:
+        place = folder / each.file.path
+        if isinstance(each.file.source, bytes):
+            manifests.append((each.file.path, each.file.source, each.read))
+        elif not (place.is_file() and place.stat().st_size == _size(each.file)):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            each.file.source.replace(place)
     (folder / MANIFESTS).mkdir(exist_ok=True)
-    for path in _manifests(come):
-        place = folder / MANIFESTS / path.name
+    for path, manifest, read in manifests:
+        place = folder / path
         # what Zig has written here itself is better; an empty one is of a compilation that was ended
         if place.is_file() and place.stat().st_size:
             continue
         with contextlib.suppress(ValueError, FileNotFoundError):
-            path.write_bytes(settled(_read(path), library=library, cache=folder))
-            path.replace(place)
-    return frozenset(name for name, _, _ in found)
+            made = settled(manifest, read, library=library, cache=folder)
+            (come / path).write_bytes(made)
+            (come / path).replace(place)
 
 
 def _is_busy(folder: Path) -> bool:

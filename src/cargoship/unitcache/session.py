@@ -168,7 +168,7 @@ class Units:
             with self._runtime_brought():
                 self.restored = restore(
                     build, self.store,
-                    index=lambda: self._index, graph=asked, around=around, ready=self._brought,
+                    index=lambda: self._index, graph=asked, around=around, ready=self._expected,
                     runner=self.runner, emit=self.emit,
                 )  # fmt: skip
         except (CargoshipError, OSError, ValueError) as error:
@@ -195,7 +195,8 @@ class Units:
         except (CargoshipError, OSError) as error:
             self.emit(Note(f"Zig's runtime does not come from the unit cache: {error}", Level.VERBOSE))
 
-    def _brought(self) -> None:
+    def _expected(self) -> None:
+        """Packs that are on their way are known to be: nobody reads them a second time."""
         if self._bringing is not None:
             self._bringing.join()
 

@@ -11,7 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from io import RawIOBase
 from pathlib import Path
@@ -35,6 +35,8 @@ class _Shared:
     warned: set[str] = field(default_factory=set)
     indexes: dict[str, Index] = field(default_factory=dict)
     """What each store had when it was read, by its name."""
+    coming: dict[Digest, Future[None]] = field(default_factory=dict)
+    """Packs that were asked for before somebody needs them."""
     brought: list[Pack] = field(default_factory=list)
     """Packs that were read from afar as a whole, in the scratch folder."""
 
@@ -80,11 +82,18 @@ class Tiered:
     @contextlib.contextmanager
     def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> Iterator[Source]:
         """See Store: from the first store that has it. Most of a pack is read as a whole, and kept."""
+        with self.shared.lock:
+            coming = self.shared.coming.get(pack)
+        if coming is not None:
+            wait([coming])
         with contextlib.ExitStack() as opened:
             yield self._open(opened, pack, size, wanted)
 
     def bring(self, index: Index, wanted: Iterable[Entry]) -> None:
-        """Read packs from afar, before it is certain that they are needed; `open_pack` finds them then. Never fails."""
+        """Begin to read packs from afar, before it is certain that they are needed; `open_pack` waits for its own.
+
+        Never fails.
+        """
         packs: dict[Digest, list[Entry]] = {}
         for entry in wanted:
             if entry.pack in index.packs and not self.pack_path(entry.pack).exists():
@@ -94,8 +103,12 @@ class Tiered:
             with contextlib.suppress(CacheUnavailable), contextlib.ExitStack() as opened:
                 self._open(opened, pack, index.packs[pack].size, packs[pack])
 
-        with ThreadPoolExecutor(_JOBS, thread_name_prefix="bring") as pool:
-            list(pool.map(read, packs))
+        # in the order in which they are unpacked
+        ordered = sorted(packs, key=lambda pack: -sum(entry.unpacked for entry in packs[pack]))
+        pool = ThreadPoolExecutor(_JOBS, thread_name_prefix="bring")
+        with self.shared.lock:
+            self.shared.coming |= {pack: pool.submit(read, pack) for pack in ordered}
+        pool.shutdown(wait=False)
 
     def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
         """See Store. What counts is the local folder; without one that can be written, the first remote store."""
@@ -113,7 +126,8 @@ class Tiered:
         return Saved(saved[0].index, sum(each.packs for each in saved), sum(each.size for each in saved))
 
     def close(self) -> None:
-        """See Store: what was read from afar is kept here."""
+        """See Store: what was read from afar is kept here, and nothing more is."""
+        wait([each for each in self.shared.coming.values() if not each.cancel()])
         brought, self.shared.brought = self.shared.brought, []
         if brought:
             with self._forgiving(self.local):

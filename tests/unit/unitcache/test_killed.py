@@ -43,6 +43,9 @@ def work(what, place, store):
         tiered = Tiered(DirectoryStore(place / "store"), (store,), print)
         index = tiered.load()
         tiered.bring(index, index.entries.values())
+        for pack, info in index.packs.items():
+            with tiered.open_pack(pack, info.size, ()):
+                pass
         tiered.close()
     else:
         index = store.load()

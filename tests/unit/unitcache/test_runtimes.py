@@ -198,7 +198,7 @@ def test_a_file_of_another_size_is_not_passed_off(tmp_path: Path) -> None:
     one = machine(tmp_path, "one")
     data = manifest((LIBRARY, "libc/init.c", 99))
     with pytest.raises(ValueError, match="another size"):
-        settled(data, library=one.root / "lib", cache=one.cache)
+        settled(data, files_read(data), library=one.root / "lib", cache=one.cache)
 
 
 def test_nothing_else_comes_along(tmp_path: Path) -> None:

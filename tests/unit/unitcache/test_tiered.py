@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Recording:
     asked: list[str] = field(default_factory=list)
     name: str = "far away"
     writable: bool = True
+    gate: threading.Event | None = None
+    """What answers only when it is set."""
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -50,6 +53,8 @@ class Recording:
 
     def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> AbstractContextManager[Source]:
         self._ask("open")
+        if self.gate is not None:
+            assert self.gate.wait(60)
         return self.store.open_pack(pack, size, wanted)
 
     def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
@@ -99,6 +104,32 @@ def get(store: Store, into: Path) -> str:
     index = store.load()
     done = restore(store, index, index.entries.values(), into, stamp_ns=1)
     return "".join(sorted(index.entries[key].name for key in done.keys))
+
+
+def test_a_pack_that_is_on_its_way_is_read_once(stores: Set, tmp_path: Path) -> None:
+    stores.save(stores.far, "abc")
+    stores.remote.gate = threading.Event()
+    store = stores.tiered()
+    index = store.load()
+    store.bring(index, index.entries.values())
+    threading.Timer(0.2, stores.remote.gate.set).start()
+    done = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    assert done.keys == index.entries.keys()
+    assert stores.remote.asked.count("open") == len(index.packs) == 1
+
+
+def test_what_nobody_needed_is_not_waited_for(stores: Set) -> None:
+    for name in "abcdefgh":
+        stores.save(stores.far, name)
+    stores.remote.gate = threading.Event()
+    store = stores.tiered()
+    index = store.load()
+    store.bring(index, index.entries.values())
+    threading.Timer(0.2, stores.remote.gate.set).start()
+    store.close()
+    # what had begun is kept
+    kept = len(stores.local.load().packs)
+    assert kept == stores.remote.asked.count("open") < len(index.packs)
 
 
 def test_what_is_read_from_afar_stays_here(stores: Set, tmp_path: Path) -> None:
