@@ -6,6 +6,7 @@ the large ones that services have in them, built by `cc`, by CMake, and by OpenS
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 from pathlib import Path
@@ -139,12 +140,13 @@ kafka 0
 def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     app = project(tmp_path / "app", manifest=_LARGE, files={"src/main.rs": _LARGE_MAIN})
     run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=app)
-    # in the cache of this machine, so that a later run of the tests compiles little of it
-    build = ("build", app, "-v", "-o", f"oci:{tmp_path}/out")
+    # in the cache of this machine, so that a later run of the tests compiles little of it; for the machine that this
+    # one is not alone, which takes minutes enough
+    machine, architecture = ("x86_64", "amd64") if platform.machine() == "aarch64" else ("aarch64", "arm64")
+    build = ("build", app, "-v", "--platform", f"linux/{architecture}", "-o", f"oci:{tmp_path}/out")
     run_cargoship(*build)
-    for machine in ("x86_64", "aarch64"):
-        program = app / "target" / f"{machine}-unknown-linux-musl" / "release" / "app"
-        assert run(f"qemu-{machine}-static", program).stdout == _LARGE_SAYS.format(machine)
+    program = app / "target" / f"{machine}-unknown-linux-musl" / "release" / "app"
+    assert run(f"qemu-{machine}-static", program).stdout == _LARGE_SAYS.format(machine)
 
     # none of it is compiled again where there is nothing but the cache: their build scripts' objects are in it too
     shutil.rmtree(app / "target")
@@ -153,7 +155,6 @@ def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_pat
     done = run_cargoship(*build)
     restored = re.search(r"Restored (\d+) of (\d+) units", done.stderr)
     assert restored is not None, done.stderr
-    assert int(restored[2]) - int(restored[1]) == len(("amd64", "arm64"))
-    assert "Compiled 2 units" in done.stderr
-    program = app / "target" / "aarch64-unknown-linux-musl" / "release" / "app"
-    assert run("qemu-aarch64-static", program).stdout == _LARGE_SAYS.format("aarch64").replace("kafka", "broker")
+    assert int(restored[2]) - int(restored[1]) == 1
+    assert "Compiled 1 unit" in done.stderr
+    assert run(f"qemu-{machine}-static", program).stdout == _LARGE_SAYS.format(machine).replace("kafka", "broker")
