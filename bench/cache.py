@@ -31,6 +31,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -51,6 +52,7 @@ _CHEF = _TOOLS / "bin" / "cargo-chef"
 _WRAPPERS = {"kache": ("kache@2.0.0",), "sccache": ("sccache@0.19.0", "--no-default-features")}
 """What cargo installs: all that a folder of this machine takes, of sccache without its clients of a dozen clouds."""
 _WAYS = ("limit", "cargoship", "programs", "tar", "chef", "kache", "sccache", "cold")
+_SETTLES_S = 10
 _DEEP, _OLD, _NEW = "httparse", "1.10.0", "1.10.1"
 
 
@@ -113,10 +115,21 @@ class Bench:
     def checkout(self, change: str = "nothing") -> Path:
         """A fresh copy at the same path as always, as CI has it."""
         place = self.work / "checkout"
-        shutil.rmtree(place, ignore_errors=True)
+        self.away(place)
         shutil.copytree(self.project, place, ignore=shutil.ignore_patterns("target"), copy_function=shutil.copyfile)
         CHANGES[change](place)
         return place
+
+    def away(self, folder: Path) -> None:
+        """Move what an earlier run has left out of the way; it is removed when all is measured.
+
+        For minutes after many files were removed an ext4 without a journal looks long for the place of each new file
+        (`recently_deleted` in Linux's fs/ext4/ialloc.c): that cost seconds of whoever came next.
+        """
+        if folder.exists():
+            old = self.work / "old"
+            old.mkdir(exist_ok=True)
+            folder.rename(Path(tempfile.mkdtemp(dir=old)) / folder.name)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -125,6 +138,7 @@ class Bench:
 
     def zigbuild(self, place: Path, *before: str, **env: str) -> Cost:
         """cargo-zigbuild, after shell commands that count too."""
+        os.sync()
         line = " && ".join((*before, f'"{_BIN / "cargo-zigbuild"}" {" ".join(self.words)}'))
         return measure(("sh", "-c", line), cwd=place, env={**self.env, **env})
 
@@ -147,7 +161,10 @@ class Bench:
             self._pack("packing what was cooked", "chef")
         for name in _WRAPPERS:
             if name in ways and not (self.work / f"{name}-filled").exists():
+                self.start_server(name)
                 cost = self.wrapped(name, self.checkout())
+                # kache's server stores some of it after the build
+                time.sleep(_SETTLES_S)
                 self.stop_servers()
                 self._note(f"compiling with an empty {name}", cost, _size(self.work / name))
                 shutil.move(self.work / name, self.work / f"{name}-filled")
@@ -172,7 +189,8 @@ class Bench:
         """From the registry, with folders of its own that are empty."""
         own = self.work / "own"
         for folder in (own, self.work / "cargoship"):
-            shutil.rmtree(folder, ignore_errors=True)
+            self.away(folder)
+        os.sync()
         options = (*more, option, f"registry:{self.registry}/units:{tag}", "--cache-to", f"dir:{own}")
         return measure((_BIN / "cargoship", "cargo", *options, "--", *self.words), cwd=place, env=self.env)
 
@@ -199,7 +217,7 @@ class Bench:
 
     def _cook(self, name: str) -> Cost:
         place = self.work / "checkout"
-        shutil.rmtree(place, ignore_errors=True)
+        self.away(place)
         place.mkdir()
         targets = [word for target in TARGETS for word in ("--target", target)]
         words = ("chef", "cook", "--release", "--zigbuild", *targets, "--recipe-path", self.work / f"{name}.json")
@@ -211,7 +229,7 @@ class Bench:
         if self._recipe("changed") == (self.work / "recipe.json").read_bytes():
             return self.zigbuild(place, _unpack(self.work / "chef.tar.zst"))
         cooked = self._cook("changed")
-        shutil.rmtree(self.work / "cooked", ignore_errors=True)
+        self.away(self.work / "cooked")
         shutil.move(self.work / "checkout" / "target", self.work / "cooked")
         place = self.checkout(change)
         shutil.move(self.work / "cooked", place / "target")
@@ -248,11 +266,15 @@ class Bench:
         """A wrapper's cache as it was filled: what one change adds must not be there for the next."""
         folder = self.work / way
         self.stop_servers()
-        shutil.rmtree(folder, ignore_errors=True)
+        self.away(folder)
         shutil.copytree(self.work / f"{way}-filled", folder, symlinks=True, ignore=_sockets)
-        start = ("--start-server",) if way == "sccache" else ("daemon", "start")
-        measure((_TOOLS / "bin" / way, *start), cwd=self.work, env=self._wrapping(way))
+        self.start_server(way)
         return self.wrapped(way, self.checkout(change))
+
+    def start_server(self, name: str) -> None:
+        """The server of a wrapper, which each call of it talks to."""
+        start = ("--start-server",) if name == "sccache" else ("daemon", "start")
+        measure((_TOOLS / "bin" / name, *start), cwd=self.work, env=self._wrapping(name))
 
     def stop_servers(self) -> None:
         """End those of sccache and kache, which stay otherwise."""
@@ -311,6 +333,7 @@ def main() -> None:
         compileall.compile_dir(REPOSITORY / "src", quiet=1)
         os.environ["PATH"] = f"{_BIN}{os.pathsep}{os.environ['PATH']}"
         bench = Bench(given.project.resolve(), work, registry.host, dict(os.environ))
+        stack.callback(shutil.rmtree, work / "old", ignore_errors=True)
         stack.callback(bench.stop_servers)
         bench.prepare(ways)
         for what, cost in bench.filled.items():
