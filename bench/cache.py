@@ -124,7 +124,7 @@ class Bench:
         """Move what an earlier run has left out of the way; it is removed when all is measured.
 
         For minutes after many files were removed an ext4 without a journal looks long for the place of each new file
-        (`recently_deleted` in Linux's fs/ext4/ialloc.c): that cost seconds of whoever came next.
+        (`recently_deleted` in Linux's fs/ext4/ialloc.c): that cost seconds of anybody who came next.
         """
         if folder.exists():
             old = self.work / "old"
@@ -145,7 +145,7 @@ class Bench:
     def prepare(self, ways: list[str]) -> None:
         """Compile once for every way, and keep what each of them keeps; what is there already is not made again."""
         if not (self.work / "warm").exists():
-            # Zig's own parts are made by the first build of a machine, whoever does it
+            # Zig's own parts are made by the first build of a machine, no matter who does it
             self.zigbuild(self._empty_program())
             place = self.checkout()
             # one compilation for both: the target directory that the tar and the limit have is as cargo alone leaves it

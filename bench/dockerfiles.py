@@ -3,7 +3,7 @@
     .venv/bin/python bench/dockerfiles.py [--project examples/web-service] [--ways naive,chef,zigbuild,dockerfile,build]
 
   naive       a plain Dockerfile under Buildx: the other platform is emulated
-  chef        with cargo-chef, emulated likewise
+  chef        with cargo-chef, emulated too
   zigbuild    with cargo-chef and cargo-zigbuild as published: all targets in one invocation, nothing emulated
   dockerfile  what `cargoship dockerfile` writes
   build       `cargoship build`, without an engine

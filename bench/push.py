@@ -14,7 +14,7 @@ Wall and CPU time (wait4) and memory (the peak of /proc) are those of the whole 
 an OCI layout, which cargoship verifies first; docker has the image in its engine, which does the work, compression
 included: its CPU and memory are not seen here. Ratios are the other side over cargoship, for the whole process and for
 the push alone: above 1 cargoship is quicker. The best of some runs counts. What the registry itself needs of the
-processor is printed too: it hashes and writes every byte, whoever sends it, and no client is quicker than that.
+processor is printed too: it hashes and writes every byte, no matter who sends it, and no client is quicker than that.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from cargoship.oci.layout import write_layout  # noqa: E402
 from cargoship.oci.platform import Platform  # noqa: E402
 from cargoship.oci.reference import Reference  # noqa: E402
 from cargoship.oci.store import BlobStore  # noqa: E402
-from cargoship.oci.tar import Entry  # noqa: E402
+from cargoship.oci.tar import LayerEntry  # noqa: E402
 from support.programs import CARGOSHIP  # noqa: E402 - needs the path above
 from support.registry import running_registry  # noqa: E402 - needs the path above
 
@@ -133,7 +133,7 @@ def make_images(folder: Path, sizes_mib: Sequence[int]) -> Images:
         with path.open("wb") as file:
             for _ in range(size_mib):
                 file.write(os.urandom(_MIB))
-        return build_layer([Entry.file(name, path)], store=store, compression=gzip, epoch=0, created_by=name)
+        return build_layer([LayerEntry.file(name, path)], store=store, compression=gzip, epoch=0, created_by=name)
 
     largest_first = sorted(sizes_mib, reverse=True)
     shared = [layer(f"layer{number}", size_mib) for number, size_mib in enumerate(largest_first[:-1])]
