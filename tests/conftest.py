@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from support.engine import Engine
+from support.kept import cache_folder
 from support.peers import WAYS, Peer, debian_peer
 from support.programs import CARGOSHIP, REPOSITORY, RunCargoship, distribution_rust, run
 from support.registry import RunningRegistry, running_registry
@@ -29,10 +31,35 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
         signal.signal(number, usual)
 
 
+# Once compiled is enough: what tests start shares a cache, unless a test is about an empty one and names its own.
+os.environ["CARGOSHIP_CACHE_DIR"] = str(cache_folder())
+
+# Minutes each on a machine that has compiled nothing: what takes longest starts first, and no processor waits for it.
+LONGEST = ("c_crates", "dockerfile", "platforms", "published", "web_service", "ci", "unit_cache", "deploy", "debian")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The fast tests first: what is broken is known in seconds."""
-    cost = {"tools": 1, "e2e": 2}
-    items.sort(key=lambda item: max([0, *(value for name, value in cost.items() if item.get_closest_marker(name))]))
+    """The fast tests first: what is broken is known in seconds.
+
+    Those that share what is dear to make, an image or a running registry, are a group: one process (pytest-xdist's
+    `--dist loadgroup`) runs all of it, and makes it once.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+            item.add_marker("thorough")
+        if _cost(item) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: (_cost(item), _rank(item) if _cost(item) > 1 else 0))
+
+
+def _cost(item: pytest.Item) -> int:
+    return 2 if item.get_closest_marker("e2e") else 1 if item.get_closest_marker("tools") else 0
+
+
+def _rank(item: pytest.Item) -> int:
+    group = next(item.iter_markers("xdist_group")).args[0].removeprefix("test_")
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
 
 
 @pytest.fixture(scope="session")

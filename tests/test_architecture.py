@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
-import os
+import importlib
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+from cargoship import errors
+from support.programs import unmeasured
 
 REPOSITORY = Path(__file__).parents[1]
 SOURCE = REPOSITORY / "src" / "cargoship"
@@ -87,14 +92,25 @@ def allowed(name: str, place: str) -> bool:
         ),
         (
             {"socket", "ssl", "http.client", "http.server", "urllib.request", "httpx2"},
-            ("registry/transport.py", "testing/"),
+            ("http/transport.py", "testing/"),
         ),
         ({"print", "input", "breakpoint", "sys.exit", "sys.stdout", "sys.stderr"}, ("cli/", "__main__.py")),
         ({"os.environ", "os.getenv", "os.getcwd", "os.chdir", "Path.cwd", "Path.home"}, ("cli/", "__init__.py")),
-        ({"time.time", "datetime.now", "datetime.utcnow"}, ("cli/",)),
+        (
+            {"os.uname", "os.confstr", "platform.machine", "platform.system", "platform.node"},
+            ("cli/", "unitcache/keys/"),
+        ),
+        ({"os.cpu_count", "os.process_cpu_count", "os.sched_getaffinity"}, ("cli/", "oci/compress.py")),
+        (
+            {"os.getuid", "os.geteuid", "os.getgid", "os.getegid", "os.getlogin"},
+            ("cli/", "oci/unpack.py", "owners.py", "registry/connect.py", "sandbox/", "scratch.py", "unitcache/keys/"),
+        ),
+        ({"obstore"}, ("unitcache/stores/objects.py",)),
+        ({"shutil.which", "os.get_exec_path"}, ("programs.py", "process.py")),
+        ({"time.time", "datetime.now", "datetime.utcnow"}, ("cli/", "__init__.py")),
     )
-    if place.startswith("toolchain/scripts/"):
-        return True  # programs of their own, which the compiler's wrappers start
+    if place.startswith(("toolchain/scripts/", "sandbox/inside/")):
+        return True  # programs of their own: what the compiler's wrappers start, and what makes the sandbox
     return all(name not in names or place.startswith(places) for names, places in seams)
 
 
@@ -103,9 +119,94 @@ def test_effects_stay_in_their_seams(path: Path) -> None:
     assert list(seam_breaks(path)) == []
 
 
+@pytest.mark.parametrize(("contract", "folder"), [("layers", SOURCE), ("unitcache", SOURCE / "unitcache")])
+def test_the_tables_of_layers_are_those_of_the_contracts(contract: str, folder: Path) -> None:
+    """The first column of a table in docs/architecture.md: correct it there as this shows it."""
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in contracts if each["id"] == contract)
+    names = [re.findall(r"\w+", layer) for layer in layers]
+    wanted = [", ".join(f"`{name}/`" if (folder / name).is_dir() else f"`{name}`" for name in layer) for layer in names]
+    assert wanted in [[row[0] for row in table] for table in tables("layer")]
+
+
+def test_the_seams_exist() -> None:
+    (table,) = tables("seam")
+    for seam, _ in table:
+        module, _, name = seam.strip("`").rpartition(".")
+        assert hasattr(importlib.import_module(module), name), seam
+
+
+def test_modules_that_are_named_exist() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`(?:src/cargoship/)?([\w/]+\.py)`", text)
+    assert named
+    assert [
+        name for name in named if not any((root / name).is_file() for root in (REPOSITORY, SOURCE, SOURCE.parent))
+    ] == []
+
+
+def tables(first: str) -> list[list[tuple[str, str]]]:
+    """The tables of docs/architecture.md whose first column has this head."""
+    found: list[list[tuple[str, str]]] = []
+    inside = False
+    for line in (REPOSITORY / "docs" / "architecture.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|", 1)] if line.startswith("|") else []
+        if not cells:
+            inside = False
+        elif cells[0] == first:
+            inside = True
+            found.append([])
+        elif inside and not cells[0].startswith("---"):
+            found[-1].append((cells[0], cells[1]))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_what_a_person_may_see_is_in_errors(path: Path) -> None:
+    """Exceptions of other modules are signals; one that refines an error has nothing of its own but its name."""
+    if path.name == "errors.py":
+        return
+    known = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+            named_only = all(isinstance(part, ast.Expr) for part in node.body)
+            assert named_only or not bases & known, f"{node.name} belongs into errors.py"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_MAX
+
+
+SAME_NAME = {"main": "where a program begins: the command line, the sandbox's, and the linker's driver are three"}
+"""Public names that stand in several modules, each with the reason."""
+
+
+def public_names() -> Iterator[tuple[str, str]]:
+    """Public classes and functions of modules, with the module; not the verbs of the command line and the library.
+
+    Those are called like the function that does what they say.
+    """
+    for path in MODULES:
+        place = path.relative_to(SOURCE).as_posix()
+        if place == "__init__.py":
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
+                continue
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            if not any(".command(" in text or "click.group(" in text or ".group(" in text for text in decorators):
+                yield node.name, place
+
+
+def test_a_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for name, place in public_names():
+        places.setdefault(name, []).append(place)
+    several = {name: where for name, where in places.items() if len(where) > 1}
+    assert {name: where for name, where in several.items() if name not in SAME_NAME} == {}
+    assert set(SAME_NAME) <= set(several)
 
 
 def test_version_loads_little() -> None:
@@ -115,9 +216,9 @@ def test_version_loads_little() -> None:
         "assert main(['--version']) == 0\n"
         "sys.stderr.write('\\n'.join(sys.modules))\n"
     )
-    # -I: nothing of this environment's own start-up (coverage, editors) counts
+    # nothing of this environment's own start-up (coverage, editors) counts
     done = subprocess.run(
-        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True, env=dict(os.environ)
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True, env=unmeasured()
     )
     loaded = set(done.stderr.split())
     assert done.stdout.startswith("cargoship")

@@ -5,10 +5,11 @@
     result = cargoship.build("path/to/project", tags=["ghcr.io/me/app:1.0"], push=True)
     print(result.images[0].reference)  # ghcr.io/me/app@sha256:...
 
-`build` compiles, `pack` takes binaries that exist, `plan_build` only decides, `inspect` looks at any image, `copy` and
-`merge` work on images in registries, `pin_base` gives bases their digests, `doctor` looks at the toolchain. All of them
-raise `CargoshipError` or one of its families, and tell what happens through `emit`. Importing this package imports
-nothing else: the rest is loaded with the first call.
+`build` compiles, `pack` takes binaries that exist, `plan_build` only decides, `licenses` says which licences would be
+compiled. `inspect` looks at any image, `sbom` tells what it is made of, `diff` looks at two of them, `copy` and
+`merge` work on images in registries, `pin_base` gives bases their digests, `doctor` looks at the toolchain. All of
+them raise `CargoshipError` or one of its families, and tell what happens through `emit`. Importing this package
+imports nothing else: the rest is loaded with the first call.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from cargoship.destinations import Published
     from cargoship.errors import CargoshipError
     from cargoship.events import Emit, Event
+    from cargoship.images.bills import FoundBill
+    from cargoship.images.comparing.difference import Comparison
+    from cargoship.licensing import LicenseSurvey
     from cargoship.oci.digest import Digest
     from cargoship.oci.platform import Platform
     from cargoship.oci.reference import Reference
     from cargoship.pins import PinnedBase
-    from cargoship.pipeline import BuildResult, BuiltImage, Context, Diagnosis, Examination, Inspection
+    from cargoship.pipeline import BuildResult, BuiltImage, Context, Diagnosis, Examination, Inspection, SignatureReport
     from cargoship.plan import Plan, Selection
     from cargoship.process import Runner
 
@@ -38,44 +42,56 @@ __all__ = [
     "BuildResult",
     "BuiltImage",
     "CargoshipError",
+    "Comparison",
     "Diagnosis",
     "Digest",
     "Event",
     "Examination",
+    "FoundBill",
     "Inspection",
+    "LicenseSurvey",
     "Options",
     "PinnedBase",
     "Plan",
     "Platform",
     "Published",
     "Reference",
+    "SignatureReport",
     "Surroundings",
     "__version__",
     "build",
     "copy",
+    "diff",
     "doctor",
     "inspect",
+    "licenses",
     "merge",
     "pack",
     "pin_base",
     "plan_build",
+    "sbom",
     "verify",
+    "verify_signatures",
 ]
 
 _HOME = {
     "BuildResult": "cargoship.pipeline",
     "BuiltImage": "cargoship.pipeline",
     "CargoshipError": "cargoship.errors",
+    "Comparison": "cargoship.images.comparing.difference",
     "Diagnosis": "cargoship.pipeline",
     "Digest": "cargoship.oci.digest",
     "Event": "cargoship.events",
     "Examination": "cargoship.pipeline",
+    "FoundBill": "cargoship.images.bills",
     "Inspection": "cargoship.pipeline",
+    "LicenseSurvey": "cargoship.licensing",
     "PinnedBase": "cargoship.pins",
     "Plan": "cargoship.plan",
     "Platform": "cargoship.oci.platform",
     "Published": "cargoship.destinations",
     "Reference": "cargoship.oci.reference",
+    "SignatureReport": "cargoship.images.signatures",
 }
 
 
@@ -97,6 +113,13 @@ class Options(Surroundings, total=False):
     """What to build and where to put it: the options of `cargoship build`, under the same names."""
 
     packages: Sequence[str]
+    """Names or patterns, such as `svc-*`."""
+    workspace: bool
+    exclude: Sequence[str]
+    changed_since: str
+    """A commit, branch or tag; raises NothingChanged where no image may have changed."""
+    also: Sequence[str | os.PathLike[str]]
+    """Further folders of packages in the same workspace."""
     bins: Sequence[str]
     platforms: Sequence[str]
     """Such as `linux/amd64`."""
@@ -118,6 +141,8 @@ class Options(Surroundings, total=False):
     push_by_digest: bool
     """To the repositories of `tags`, without a tag: what `merge` takes."""
     load: bool
+    clusters: Sequence[str]
+    """Local clusters whose nodes get the images: `kind`, `minikube`, `k3d`, `kind:NAME`."""
     outputs: Sequence[str]
     """`oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `rootfs:DIR`."""
     require_clean: bool
@@ -131,9 +156,10 @@ def build(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> Bui
 
     Raises CargoshipError; a compile error is `CompileFailed`, after cargo's own lines have gone to `emit`.
     """
+    _check("build", options, Options)
     from cargoship import pipeline  # noqa: PLC0415 - everything heavy hangs on it
 
-    return pipeline.build(_selection(path, options), _context(options, verify=options.get("verify", True)))
+    return pipeline.build(_selection(path, options), _context(options, path, verify=options.get("verify", True)))
 
 
 def pack(
@@ -147,24 +173,34 @@ def pack(
     `binaries={"linux/amd64": ["out/server"], ...}`; the names of the files are the names of the binaries. Raises
     CargoshipError.
     """
+    _check("pack", options, Options, without={"platforms": "the platforms are the keys of binaries"})
+    _check("pack", {}, Options, more={f"binaries[{name!r}]": files for name, files in binaries.items()})
     from cargoship import pipeline  # noqa: PLC0415
     from cargoship.platforms import row  # noqa: PLC0415
 
-    context = _context(options, verify=options.get("verify", True))
+    context = _context(options, path, verify=options.get("verify", True))
     programs = {row(name).platform: tuple(context.cwd / each for each in files) for name, files in binaries.items()}
     options["platforms"] = [str(platform) for platform in programs]
     return pipeline.pack(_selection(path, options), programs, context)
 
 
 def plan_build(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> Plan:
-    """Return what `build` would do with the same arguments; raises what it would refuse, as CargoshipError."""
+    """Return what `build` would do with the same arguments; raises what it would refuse, as CargoshipError.
+
+    Bases are asked for in their registries, unless `offline`; whether a push is taken, `build` alone finds out.
+    """
+    _check("plan_build", options, Options)
     from cargoship import pipeline  # noqa: PLC0415
 
-    return pipeline.plan(_selection(path, options), _context(options))
+    context = _context(options, path, verify=options.get("verify", True))
+    made = pipeline.plan(_selection(path, options), context)
+    pipeline.foresee(made, context)
+    return made
 
 
 def inspect(target: str, **surroundings: Unpack[Surroundings]) -> Inspection:
     """Look at an image: a reference in a registry, an OCI layout folder, or an archive. Raises CargoshipError."""
+    _check("inspect", surroundings, Surroundings)
     from cargoship import pipeline  # noqa: PLC0415
 
     return pipeline.inspect(target, _context(surroundings))
@@ -175,9 +211,61 @@ def verify(target: str, **surroundings: Unpack[Surroundings]) -> Examination:
 
     What keeps it from starting is in the result, `ok` says whether there is anything. Raises CargoshipError.
     """
+    _check("verify", surroundings, Surroundings)
     from cargoship import pipeline  # noqa: PLC0415
 
     return pipeline.verify(target, _context(surroundings))
+
+
+def verify_signatures(
+    target: str, *, key: str | None = None, identity: str | None = None, issuer: str | None = None,
+    required: Sequence[str] = (), **surroundings: Unpack[Surroundings],
+) -> SignatureReport:  # fmt: skip
+    """Whether an image is signed by a public `key`, or by an `identity` of an `issuer`; `ok` says it."""
+    said = {"key": key, "identity": identity, "issuer": issuer, "required": required}
+    _check("verify_signatures", surroundings, Surroundings, more=said)
+    from cargoship.images.signatures import verify_signatures as verify  # noqa: PLC0415
+
+    return verify(target, _context(surroundings), key=key, identity=identity, issuer=issuer, required=required)
+
+
+def sbom(
+    target: str, *, platform: str | None = None, form: str | None = None, **surroundings: Unpack[Surroundings]
+) -> FoundBill:
+    """The bill of materials of an image, or of what it is on one platform; `form` is `cyclonedx` or `spdx`.
+
+    Its `document` is what was attached, byte for byte. Raises CargoshipError.
+    """
+    _check("sbom", surroundings, Surroundings, more={"platform": platform, "form": form})
+    from cargoship import pipeline  # noqa: PLC0415
+
+    return pipeline.find_bill(target, _context(surroundings), platform=platform, form=form)
+
+
+def licenses(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> LicenseSurvey:
+    """The licences of all crates that the programs of the project in `path` are made of; nothing is compiled.
+
+    What the settings refuse is in it, as `refused`. Raises CargoshipError.
+    """
+    _check("licenses", options, Options)
+    from cargoship import licensing, pipeline, resources  # noqa: PLC0415
+
+    context = _context(options, path)
+    made = pipeline.plan(_selection(path, options), context)
+    return licensing.survey_licenses(made, resources.wanted_by(made, context), context)
+
+
+def diff(
+    one: str, other: str, *, platforms: Sequence[str] = (), whole: bool = False, **surroundings: Unpack[Surroundings]
+) -> Comparison:
+    """Compare two images: references, OCI layout folders, archives; `platforms` and `whole` as the command's options.
+
+    Raises CargoshipError for what cannot be compared.
+    """
+    _check("diff", surroundings, Surroundings, more={"platforms": platforms})
+    from cargoship.images.comparing.compare import diff as compare  # noqa: PLC0415
+
+    return compare(one, other, _context(surroundings), platforms=platforms, whole=whole)
 
 
 def copy(
@@ -187,11 +275,13 @@ def copy(
     platforms: Sequence[str] = (),
     referrers: bool = False,
     **surroundings: Unpack[Surroundings],
-) -> Published:
-    """Let the reference `target` be what `source` is, with every digest as it is; with `platforms` those of it alone.
+) -> Published | None:
+    """Let `target` be what `source` is, with every digest as it is; with `platforms` those of it alone.
 
-    With `referrers` signatures, SBOMs and attestations come along. Raises CargoshipError.
+    Both are references, or `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`; None for a target that is in no
+    registry. With `referrers` signatures, SBOMs and attestations come along. Raises CargoshipError.
     """
+    _check("copy", surroundings, Surroundings, more={"platforms": platforms, "referrers": referrers})
     from cargoship import pipeline  # noqa: PLC0415
 
     return pipeline.copy(source, target, _context(surroundings), platforms=platforms, referrers=referrers)
@@ -202,6 +292,7 @@ def merge(parts: Sequence[str], *, tags: Sequence[str], **surroundings: Unpack[S
 
     One result for each repository among the tags. Raises CargoshipError, for two images of one platform too.
     """
+    _check("merge", surroundings, Surroundings, more={"parts": parts, "tags": tags})
     from cargoship import pipeline  # noqa: PLC0415
 
     return pipeline.merge(parts, tags, _context(surroundings))
@@ -214,6 +305,7 @@ def pin_base(
 
     Raises CargoshipError.
     """
+    _check("pin_base", surroundings, Surroundings, more={"packages": packages})
     from cargoship import pipeline  # noqa: PLC0415
 
     options: Options = {"packages": packages}
@@ -224,13 +316,20 @@ def pin_base(
 
 def doctor(path: str | os.PathLike[str] = ".", *, fix: bool = False, **options: Unpack[Options]) -> Diagnosis:
     """Look for everything that building the project in `path` needs, and with `fix` mend what can be mended."""
+    _check("doctor", options, Options, more={"fix": fix})
     from cargoship import pipeline  # noqa: PLC0415
 
-    return pipeline.doctor(_selection(path, options), _context(options), fix=fix)
+    return pipeline.doctor(_selection(path, options), _context(options, path), fix=fix)
+
+
+def _check(call: str, given: Mapping[str, object], kind: type, **more: Mapping[str, Any]) -> None:
+    from cargoship.keywords import check_keywords  # noqa: PLC0415
+
+    check_keywords(call, given, list(kind.__annotations__), **more)
 
 
 def _selection(path: str | os.PathLike[str], options: Options) -> Selection:
-    from cargoship.plan import Output, Selection  # noqa: PLC0415
+    from cargoship.plan import Cluster, Output, Selection  # noqa: PLC0415
 
     cwd = _cwd(options)
     said: dict[str, object] = {**options.get("settings", {})}
@@ -240,7 +339,11 @@ def _selection(path: str | os.PathLike[str], options: Options) -> Selection:
     said |= {key: word for key, word in words.items() if word is not None}
     return Selection(
         path=cwd / path,
+        also=tuple(cwd / each for each in options.get("also", ())),
         packages=tuple(options.get("packages", ())),
+        workspace=options.get("workspace", False),
+        exclude=tuple(options.get("exclude", ())),
+        changed_since=options.get("changed_since"),
         bins=tuple(options.get("bins", ())),
         profile=options.get("profile"),
         features=tuple(options.get("features", ())),
@@ -254,6 +357,7 @@ def _selection(path: str | os.PathLike[str], options: Options) -> Selection:
         push=options.get("push", False),
         push_by_digest=options.get("push_by_digest", False),
         load=options.get("load", False),
+        clusters=tuple(Cluster.parse(text) for text in options.get("clusters", ())),
         require_clean=options.get("require_clean", False),
         outputs=tuple(Output.parse(text, cwd=cwd) for text in options.get("outputs", ())),
     )
@@ -265,19 +369,23 @@ def _cwd(surroundings: Surroundings) -> Path:
     return Path.cwd() / surroundings.get("cwd", ".")
 
 
-def _context(surroundings: Surroundings, *, verify: bool = True) -> Context:
+def _context(surroundings: Surroundings, path: str | os.PathLike[str] = ".", *, verify: bool = True) -> Context:
     import os  # noqa: PLC0415
+    import time  # noqa: PLC0415
 
     from cargoship.events import ignore  # noqa: PLC0415
     from cargoship.pipeline import Context  # noqa: PLC0415
     from cargoship.process import SystemRunner  # noqa: PLC0415
+    from cargoship.programs import ProgramFinder  # noqa: PLC0415
 
+    env, cwd = dict(surroundings.get("env", os.environ)), _cwd(surroundings)
     return Context(
-        env=dict(surroundings.get("env", os.environ)),
-        cwd=_cwd(surroundings),
-        runner=surroundings.get("runner") or SystemRunner(),
+        env=env,
+        cwd=cwd,
+        runner=surroundings.get("runner") or SystemRunner(ProgramFinder.outside((cwd, cwd / path), env)),
         emit=surroundings.get("emit", ignore),
         verify=verify,
+        clock=time.time,
     )
 
 

@@ -9,17 +9,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cargoship.bases.base import Base
-from cargoship.contents import config_of, contents_of
+from cargoship.image_inputs import ImageInputs
+from cargoship.image_layers import file_layers, image_config
 from cargoship.oci.image import Image, make_image
 from cargoship.oci.layer import Layer, build_layer
 from cargoship.oci.platform import Platform
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.plan import ImagePlan
-from cargoship.sources import Sources
 
 
 def layers_of(
-    sources: Sources, base: Base, binaries: Mapping[str, Path], *, epoch: int, below: Iterable[Entry] | None = None
+    sources: ImageInputs,
+    base: Base,
+    binaries: Mapping[str, Path],
+    *,
+    epoch: int,
+    below: Iterable[LayerEntry] | None = None,
 ) -> Iterator[Layer]:
     """The layers that an image has above its base, for one platform, each as soon as it is made.
 
@@ -28,7 +33,7 @@ def layers_of(
     (a file that changes while it is read), OutputError.
     """
     folders = tuple(base.folders if below is None else below)
-    for layer in contents_of(sources.image, sources.files, binaries):
+    for layer in file_layers(sources.image, sources.files, binaries):
         yield build_layer(
             layer.entries,
             store=sources.store, compression=sources.compression, epoch=epoch,
@@ -56,8 +61,9 @@ def image_of(
     }
     return make_image(
         platform=platform,
-        config=config_of(image, base.config),
+        config=image_config(image, base.config),
         layers=(*base.layers, *layers),
         created=created,
         annotations={**about_base, **annotations},
+        below=base.steps,
     )

@@ -12,15 +12,15 @@ from cargoship.context import Context
 from cargoship.errors import UsageError
 from cargoship.oci.digest import Digest
 from cargoship.settings.cache import StoreKind, StoreSpec
-from cargoship.unitcache import machine
-from cargoship.unitcache.collection import Collected, Rules, collect
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.explain import Record, read_record
-from cargoship.unitcache.machine import Folder
-from cargoship.unitcache.opening import open_store, units_folder
-from cargoship.unitcache.store import Store
-from cargoship.unitcache.transfer import export, import_file
-from cargoship.unitcache.verification import Verified, mend, verify
+from cargoship.unitcache.care import cache_folder
+from cargoship.unitcache.care.archive import export, import_file
+from cargoship.unitcache.care.cache_folder import CacheFolder
+from cargoship.unitcache.care.collection import Collected, Rules, collect
+from cargoship.unitcache.care.integrity import Verified, check_store, mend
+from cargoship.unitcache.explain.account import BuildAccount, read_record
+from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.stores.opening import open_store, units_folder
+from cargoship.unitcache.stores.store import Store
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Stats:
     """Bytes of packs that belong to a unit."""
     unpacked: int
     seconds: float
-    folders: tuple[Folder, ...] = ()
+    folders: tuple[CacheFolder, ...] = ()
     """What else is kept on this machine; only with its own cache."""
 
 
@@ -63,7 +63,9 @@ def stats(spec: StoreSpec | None, context: Context) -> Stats:
     """What is in a cache, by default in that of this machine. Raises CacheUnavailable, as all of these do."""
     with _store(spec, context) as store:
         index = store.load()
-        folders = machine.folders(context.cache_dir, leave_out=units_folder(context).name) if spec is None else ()
+        folders = (
+            cache_folder.cache_folders(context.cache_dir, leave_out=units_folder(context).name) if spec is None else ()
+        )
         return Stats(
             cache=store.name,
             units=len(index.entries),
@@ -81,7 +83,7 @@ def verify_units(spec: StoreSpec | None, context: Context, *, fix: bool) -> tupl
     """Look at every unit of a cache; `fix` forgets those that are damaged. Its name, what was found, units' names."""
     with _store(spec, context) as store:
         index = store.load()
-        found = verify(store, index)
+        found = check_store(store, index)
         if fix and found.damaged:
             mend(store, found.damaged, index)
         return store.name, found, {key: index.entries[key].name or str(key) for key in found.damaged}
@@ -92,7 +94,7 @@ def collect_garbage(spec: StoreSpec | None, context: Context, rules: Rules, *, d
     with _store(spec, context) as store, _scratch(context) as scratch:
         used = store.last_used(store.load().packs) if isinstance(store, DirectoryStore) else {}
         collected = collect(store, rules, scratch=scratch, used=used)
-    freed = machine.remove_unused(context.cache_dir, days=days) if spec is None else 0
+    freed = cache_folder.remove_unused(context.cache_dir, days=days) if spec is None else 0
     return Gone(collected, freed)
 
 
@@ -121,7 +123,7 @@ def _scratch(context: Context) -> Iterator[Path]:
     yield DirectoryStore(units_folder(context)).scratch
 
 
-def last_build(path: Path, context: Context) -> Record:
+def last_build(path: Path, context: Context) -> BuildAccount:
     """What the last build of the project at `path` said of its units; raises ProjectError's family, UsageError."""
     cargo = Path(context.env.get("CARGO") or "cargo")
     project = load_project(context.runner, cargo, path, env=context.env)
@@ -129,6 +131,6 @@ def last_build(path: Path, context: Context) -> Record:
     if record is None:
         raise UsageError(
             "no build has left an account of its units here",
-            hint="build with cargoship build or cargoship cargo; what came from the cache as a whole leaves none",
+            hint="build with cargoship build or cargoship cargo",
         )
     return record

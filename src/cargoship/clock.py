@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cargoship.events import Emit, PhaseEnded, PhaseStarted
 
 
-class Clock:
-    """Seconds by phase, from when it is made."""
+@contextmanager
+def phase(emit: Emit, name: str, detail: str = "") -> Iterator[Callable[[str], None]]:
+    """Emit the events of a phase; what is yielded takes what is to be said at its end. One that raises has no end."""
+    said = ""
 
-    def __init__(self, emit: Emit) -> None:
+    def say(text: str) -> None:
+        nonlocal said
+        said = text
+
+    started = time.monotonic()
+    emit(PhaseStarted(name, detail))
+    yield say
+    emit(PhaseEnded(name, time.monotonic() - started, said))
+
+
+class Clock:
+    """Seconds by phase, from when it is made, or since `began` (of the monotonic clock)."""
+
+    def __init__(self, emit: Emit, began: float | None = None) -> None:
         self._emit = emit
-        self._started = time.monotonic()
+        self._started = time.monotonic() if began is None else began
         self._seconds: dict[str, float] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Measure a phase and emit its events."""
-        self._emit(PhaseStarted(name))
-        with self.measured(name):
+        with phase(self._emit, name), self.measured(name):
             yield
-        self._emit(PhaseEnded(name, self._seconds[name]))
 
     @contextmanager
     def measured(self, name: str) -> Iterator[None]:

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from cargoship.bom.crates import CrateGraph, ProgramCrates, decode
+from cargoship.bom.reduce import crates_of
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.failure import failure_of
 from cargoship.cargo.messages import Artifact as Unit
 from cargoship.cargo.progress import PROGRESS_ENV
-from cargoship.cargo.watch import watch
-from cargoship.errors import CargoshipError
-from cargoship.events import Emit, Level, Note, PhaseEnded, PhaseStarted
+from cargoship.cargo.suggest import listed
+from cargoship.cargo.unit_graph import UnitGraph, ask_unit_graph
+from cargoship.cargo.watch import Watched, watch_cargo
+from cargoship.clock import phase
+from cargoship.errors import CargoshipError, ContentInvalid
+from cargoship.events import Emit, Level, Note, count
 from cargoship.oci.platform import Platform
-from cargoship.platforms import LibcFamily
 from cargoship.process import Command, Runner
-from cargoship.toolchain.environment import compile_environment
-from cargoship.toolchain.locate import Toolchain, Wanted, Way, foresee
+from cargoship.reading import read_utf8
+from cargoship.toolchain.invocation import open_invocation
+from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, Way, foresee_toolchain
 from cargoship.toolchain.runtime import runtime_of
-from cargoship.unitcache.compilers import compilers_of, foreseen_compilers
-from cargoship.unitcache.libraries import libraries_at
-from cargoship.unitcache.planned import asked_of, program_name, question_of
-from cargoship.unitcache.session import Units
-from cargoship.unitcache.surroundings import look_around
+from cargoship.unitcache.builds import RECORD, BuildKey, build_key_of, build_request, program_name
+from cargoship.unitcache.keys.compilers import compilers_of, foreseen_compilers
+from cargoship.unitcache.keys.environment import find_environment
+from cargoship.unitcache.keys.key import BuildEnvironment
+from cargoship.unitcache.libraries import Libraries, libraries_at
+from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, RunningBuild, Workspace
+from cargoship.unitcache.watching.library import Watcher
+from cargoship.unitcache.watching.tools import watcher_of
 from cargoship.version import __version__
+
+_APART = ".cargoship"
 
 
 @dataclass(frozen=True)
-class Artifact:
+class CompiledProgram:
     """A program that cargo has built for one platform."""
 
     package: str
@@ -40,95 +52,264 @@ class Artifact:
     path: Path
     fresh: bool
     """cargo found it already there."""
+    crates: ProgramCrates | None = None
+    """What it is made of; None where cargo does not say."""
 
 
-def run(
-    build: CargoBuild,
+@dataclass(frozen=True)
+class Cached:
+    """The unit cache for one build, and what is known of that build before its toolchain is complete."""
+
+    session: CacheSession
+    workspace: Workspace
+    build_key: BuildKey | None = None
+    missed: Missed | None = None
+    libraries: Libraries = field(default_factory=dict)
+
+    def bringing(self, folders: Iterable[Path]) -> Cached:
+        """The same, with libraries that would have to be built in `folders`: in their places if the cache has them."""
+        return replace(self, libraries={**self.libraries, **self.session.bring_libraries(folders)})
+
+    def around(
+        self,
+        command: Command,
+        toolchain: Toolchain,
+        env: Mapping[str, str],
+        cache_dir: Path,
+        *,
+        settled: bool,
+        watcher: Watcher | None,
+    ) -> AbstractContextManager[RunningBuild]:
+        """See Session."""
+        return self.session.around(
+            BuildInputs(
+                command, env, self.workspace, compilers_of(toolchain, env),
+                build_key=self.build_key, missed=self.missed, libraries=self.libraries,
+                runtime=runtime_of(toolchain, env, cache_dir=cache_dir), watcher=watcher,
+            ),
+            settled=settled,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What of a plan's builds was made before with everything as it is now, and what is still to be compiled."""
+
+    artifacts: tuple[CompiledProgram, ...] = ()
+    missing: tuple[tuple[CargoBuild, Cached | None], ...] = ()
+    """Each with what the unit cache knows of it now."""
+
+    def with_missing(self, change: Callable[[Cached], Cached]) -> Recalled:
+        """The same, with something else known of what is to be compiled."""
+        changed = (
+            (build, None if cached is None else change(cached)) for build, cached in self.missing
+        )  # fmt: skip
+        return replace(self, missing=tuple(changed))
+
+
+def run_builds(
+    builds: Sequence[tuple[CargoBuild, Cached | None]],
     toolchain: Toolchain,
     *,
+    apart: bool,
+    lock: Path,
     runner: Runner,
     env: Mapping[str, str],
     cache_dir: Path,
     emit: Emit,
-    units: Units | None = None,
-) -> tuple[Artifact, ...]:
+) -> tuple[CompiledProgram, ...]:
+    """Compile with as many invocations as it takes, one after the other; raises as `run_build` does, and OSError.
+
+    Where there are others, the programs of each are set `apart`, for the next one may write others to their places.
+    `lock` is the lock file.
+    """
+    found: list[CompiledProgram] = []
+    for build, cached in builds:
+        made = run_build(
+            build, toolchain,
+            lock=lock, runner=runner, env=env, cache_dir=cache_dir, emit=emit, cached=cached, settled=apart,
+        )  # fmt: skip
+        found += (replace(each, path=_apart(each)) for each in made) if apart else made
+    return tuple(found)
+
+
+def _apart(made: CompiledProgram) -> Path:
+    """A second name for a program, in a folder of its package's own."""
+    folder = made.path.parent / _APART / made.package
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / made.path.name
+    place.unlink(missing_ok=True)
+    try:
+        place.hardlink_to(made.path)
+    except OSError:
+        shutil.copy2(made.path, place)
+    return place
+
+
+def run_build(
+    build: CargoBuild,
+    toolchain: Toolchain,
+    *,
+    lock: Path,
+    runner: Runner,
+    env: Mapping[str, str],
+    cache_dir: Path,
+    emit: Emit,
+    cached: Cached | None = None,
+    settled: bool = False,
+) -> tuple[CompiledProgram, ...]:
     """Compile; raises CompileFailed or the error that cargo's words mean.
 
     Compiled units come from a cache, and new ones begin to be kept there when cargo has ended. What cargo prints
-    arrives as ToolOutput, unchanged; its JSON messages say which programs there are.
+    arrives as ToolOutput, unchanged; its JSON messages say which programs there are. With `settled` they are kept when
+    this returns.
     """
-    started = time.monotonic()
-    emit(PhaseStarted("compile", f"{len(toolchain.targets)} targets"))
-    if toolchain.way is Way.ZIGBUILD:
-        emit(Note(f"linking through cargo-zigbuild: {toolchain.why_zigbuild}", Level.VERBOSE))
-    with tempfile.TemporaryDirectory(prefix="cargoship-") as scratch:
-        notes = Path(scratch) / "notes"
-        notes.touch()
-        command = Command(
-            _argv(build, toolchain),
-            cwd=build.cwd,
-            env=compile_environment(toolchain, env, cache_dir=cache_dir, notes=notes),
-        )
-        if units is not None:
-            units.runtime = runtime_of(toolchain, env, cache_dir=cache_dir)
-            units.restore(command, env=env, compilers=compilers_of(toolchain, env))
-        emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
-        done = watch(runner, command, emit)
-        if units is not None:
-            units.keep(done)
-        for line in notes.read_text().splitlines():
-            emit(Note(line, Level.VERBOSE))
-    if done.code != 0:
-        raise failure_of(done.code, done.stderr)
-    emit(PhaseEnded("compile", time.monotonic() - started, done.summary))
-    return _artifacts(done.units, toolchain)
+    with phase(emit, "compile", count(len(toolchain.targets), "target")) as say:
+        if toolchain.way is Way.ZIGBUILD:
+            emit(Note(f"linking through cargo-zigbuild: {toolchain.why_zigbuild}", Level.VERBOSE))
+        with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit) as cargo:
+            words = build.with_targets(*cargo.triples).arguments(cargo.subcommand)
+            command = Command((str(cargo.program), *words), cwd=build.cwd, env=cargo.env)
+            around = None
+            if cached is not None:
+                bring = cached.session.bring_watching
+                watcher = watcher_of(toolchain, runner=runner, env=env, cache_dir=cache_dir, emit=emit, bring=bring)
+                around = cached.around(command, toolchain, env, cache_dir, settled=settled, watcher=watcher)
+            describe = partial(_crates, toolchain=toolchain, lock=lock)
+            with nullcontext() if around is None else around as running:
+                emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
+                done, crates = _compiled(command, running, describe, runner=runner, emit=emit)
+                if running is not None:
+                    running.keep(done, crates.encode() if isinstance(crates, CrateGraph) else None)
+        if done.code != 0:
+            raise failure_of(done.code, done.stderr)
+        if isinstance(crates, str):
+            emit(Note(f"what the programs are made of is not known: {crates}", Level.WARNING))
+            crates = CrateGraph()
+        say(done.summary)
+    return _with_crates(_artifacts(done.units, toolchain), crates)
+
+
+_Describe = Callable[[Callable[[], UnitGraph]], CrateGraph | str]
+
+
+def _compiled(
+    command: Command, running: RunningBuild | None, describe: _Describe, *, runner: Runner, emit: Emit
+) -> tuple[Watched, CrateGraph | str]:
+    """Run cargo, and find out what the programs are made of, or why that is not known."""
+    if running is None or running.restored is None:
+        done = watch_cargo(runner, command, emit) if running is None else running.compile()
+        # when cargo has ended: of two at a time one waits, and says so
+        return done, describe(partial(ask_unit_graph, runner, command)) if done.code == 0 else ""
+    graph = running.restored.graph
+    with ThreadPoolExecutor(1) as beside:
+        crates = beside.submit(describe, lambda: graph)
+        return running.compile(), crates.result()
+
+
+def _crates(graph: Callable[[], UnitGraph], *, toolchain: Toolchain, lock: Path) -> CrateGraph | str:
+    """The crates of a build, or why they are not known."""
+    compilers = {
+        "rustc": toolchain.rust.version.partition("\n")[0].removeprefix("rustc "),
+        "zig": toolchain.zig.version,
+    }
+    try:
+        units = graph()
+        return crates_of(units, read_utf8(lock) if lock.exists() else "", compilers)
+    except (CargoshipError, OSError, ValueError) as error:
+        return str(error)
+
+
+def _with_crates(programs: Iterable[CompiledProgram], graph: CrateGraph) -> tuple[CompiledProgram, ...]:
+    return tuple(
+        replace(each, crates=graph.program(program_name(each.triple, each.package, each.bin))) for each in programs
+    )
 
 
 def recall(
-    made: CargoBuild,
+    builds: Sequence[CargoBuild],
     wanted: Wanted,
-    units: Units,
+    cached: Cached,
     into: Path,
     *,
     project: str,
-    programs: Sequence[tuple[str, str]],
+    programs: Mapping[str, Sequence[str]],
     runner: Runner,
     env: Mapping[str, str],
     emit: Emit,
-) -> tuple[Artifact, ...]:
-    """The programs of a build that was made before with everything as it is now, put below `into`; else nothing.
+) -> Recalled:
+    """The programs of builds that were made before with everything as it is now, put below `into`.
 
-    `programs` are pairs of package and binary, `project` is what cargo says of the workspace. Never fails: what is
-    wrong will be said by what follows.
+    `programs` has the wanted binaries of each package, `project` is what cargo says of the workspace. Never fails: what
+    is wrong will be said by what follows.
     """
-    root = units.workspace.root
+    root = cached.workspace.root
     try:
-        foreseen = foresee(wanted, runner=runner, env=env)
+        foreseen = foresee_toolchain(wanted, runner=runner, env=env)
         if foreseen is None:
-            return ()
-        units.libraries = libraries_at(foreseen.built.values())
-        command = Command(made.arguments(), cwd=made.cwd, env=env)
-        around = look_around(foreseen_compilers(foreseen, env), root, command, runner=runner, env=env)
-        words = (
-            f"cargoship {__version__}",
-            str(foreseen.libc),
-            *replace(made, jobs=None, offline=False, locked=False, frozen=False).arguments(),
-        )
-        triples = {triple: entry.platform for triple, entry in foreseen.pairs}
-        built = {triple: folder.name for triple, folder in foreseen.built.items()}
-        question = question_of(around, asked_of(root, (*words, *triples), project), built=built)
-        names = {program_name(triple, *each): (triple, *each) for triple in triples for each in programs}
-        found = units.recall(question, env, tuple(names), into)
+            return Recalled(missing=tuple((build, cached) for build in builds))
+        cached = replace(cached, libraries=libraries_at(foreseen.built.values()))
+        command = Command(builds[0].arguments(), cwd=builds[0].cwd, env=env)
+        around = find_environment(foreseen_compilers(foreseen, env), root, command, runner=runner, env=env)
+        questions = [_question(build, foreseen, around, root, project) for build in builds]
     except (CargoshipError, OSError, ValueError) as error:
         emit(Note(f"this build is not looked for in the unit cache: {error}", Level.VERBOSE))
-        return ()
-    if found:
-        emit(Note(f"nothing has changed since an earlier build: its {len(found)} programs come from the unit cache"))
-    return tuple(
-        Artifact(package, name, triples[triple], triple, found[each], fresh=True)
-        for each, (triple, package, name) in names.items()
-        if found
-    )
+        return Recalled(missing=tuple((build, cached) for build in builds))
+    triples = {triple: entry.platform for triple, entry in foreseen.pairs}
+    artifacts: list[CompiledProgram] = []
+    missing: list[tuple[CargoBuild, Cached | None]] = []
+    for number, (build, build_key) in enumerate(zip(builds, questions, strict=True)):
+        each = {name: programs[name] for name in build.names if name in programs}
+        made = {
+            program_name(triple, package, name): (triple, package, name)
+            for triple in triples
+            for package in each
+            for name in each[package]
+        }
+        found = _found(cached, build_key, env, into / str(number), (*made, RECORD))
+        if isinstance(found, Missed):
+            missing.append((build, replace(cached, build_key=build_key, missed=found)))
+            continue
+        of = "" if len(builds) == 1 else f" of {listed(each)}"
+        come = f"{count(len(made), 'program')} of it {'comes' if len(made) == 1 else 'come'}"
+        emit(Note(f"nothing{of} has changed since an earlier build: {come} from the unit cache"))
+        artifacts += (
+            CompiledProgram(
+                package, name, triples[triple], triple, found.paths[program], fresh=True,
+                crates=found.crates.program(program),
+            )
+            for program, (triple, package, name) in made.items()
+        )  # fmt: skip
+    return Recalled(tuple(artifacts), tuple(missing))
+
+
+@dataclass(frozen=True)
+class _FoundBuild:
+    """A build that came as a whole."""
+
+    paths: Mapping[str, Path]
+    crates: CrateGraph
+
+
+def _found(
+    cached: Cached, build_key: BuildKey, env: Mapping[str, str], into: Path, wanted: Sequence[str]
+) -> _FoundBuild | Missed:
+    found = cached.session.whole_build(build_key, cached.workspace, env, into=into, wanted=wanted)
+    if isinstance(found, Missed):
+        return found
+    try:
+        return _FoundBuild(found.paths, decode(found.record or b"", "the record of an earlier build"))
+    except ContentInvalid as error:
+        return Missed((error.message,))
+
+
+def _question(build: CargoBuild, foreseen: Foreseen, around: BuildEnvironment, root: Path, project: str) -> BuildKey:
+    """The key of a build as a whole; raises OSError."""
+    plain = replace(build, jobs=None, offline=False, locked=False, frozen=False, target_dir=None)
+    words = (f"cargoship {__version__}", str(foreseen.libc), *plain.arguments())
+    triples = (triple for triple, _ in foreseen.pairs)
+    built = {triple: folder.name for triple, folder in foreseen.built.items()}
+    return build_key_of(around, build_request(root, (*words, *triples), project), built=built)
 
 
 def stream_plainly(runner: Runner, emit: Emit) -> Callable[[Command], int]:
@@ -136,29 +317,12 @@ def stream_plainly(runner: Runner, emit: Emit) -> Callable[[Command], int]:
 
     def stream(command: Command) -> int:
         made = Command(command.argv, command.cwd, {**(command.env or {}), **PROGRESS_ENV})
-        return watch(runner, made, emit).code
+        return watch_cargo(runner, made, emit).code
 
     return stream
 
 
-def invocation(toolchain: Toolchain) -> tuple[Path, str, tuple[str, ...]]:
-    """The program that compiles with a toolchain, its subcommand, and its names for the targets."""
-    if toolchain.way is Way.DIRECT or toolchain.zigbuild is None:
-        return toolchain.rust.cargo, "build", tuple(target.triple for target in toolchain.targets)
-    triples = []
-    for target in toolchain.targets:
-        floor = toolchain.libc.floor or target.row.gnu_floor
-        suffix = ".{}.{}".format(*floor) if toolchain.libc.family is LibcFamily.GNU else ""
-        triples.append(target.triple + suffix)
-    return toolchain.zigbuild, "zigbuild", tuple(triples)
-
-
-def _argv(build: CargoBuild, toolchain: Toolchain) -> tuple[str, ...]:
-    program, subcommand, triples = invocation(toolchain)
-    return (str(program), *build.with_targets(*triples).arguments(subcommand))
-
-
-def _artifacts(units: Sequence[Unit], toolchain: Toolchain) -> tuple[Artifact, ...]:
+def _artifacts(units: Sequence[Unit], toolchain: Toolchain) -> tuple[CompiledProgram, ...]:
     by_triple = {target.triple: target for target in toolchain.targets}
     found = []
     for unit in units:
@@ -168,5 +332,5 @@ def _artifacts(units: Sequence[Unit], toolchain: Toolchain) -> tuple[Artifact, .
         triple = next((part for part in reversed(unit.executable.parts) if part in by_triple), None)
         if triple is not None:
             platform = by_triple[triple].platform
-            found.append(Artifact(unit.package, unit.target_name, platform, triple, unit.executable, unit.fresh))
+            found.append(CompiledProgram(unit.package, unit.target_name, platform, triple, unit.executable, unit.fresh))
     return tuple(found)

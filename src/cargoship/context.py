@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cargoship.events import Emit, ignore
+from cargoship.http.exchange import Transport
+from cargoship.http.metered import Meter
 from cargoship.process import Runner
-from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.client import RegistryClient
 from cargoship.registry.connect import connect, open_transport
-from cargoship.registry.exchange import Transport
-from cargoship.registry.known import KnownBlobs
+from cargoship.registry.mount_sources import RememberedMountSources
+from cargoship.registry.options import Access
 
 if TYPE_CHECKING:
-    from cargoship.debian.mirror import Places
+    from cargoship.debian.mirror import MirrorConfig
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Context:
     emit: Emit = ignore
     verify: bool = True
     """Whether programs that cannot start on their base are refused."""
+    clock: Callable[[], float] | None = None
+    """The time in seconds since 1970, for what says when something was made; None: it is not said."""
 
     @property
     def cache_dir(self) -> Path:
@@ -40,20 +44,20 @@ class Context:
         return platformdirs.user_cache_path("cargoship")
 
     @property
-    def known(self) -> KnownBlobs:
+    def mount_sources(self) -> RememberedMountSources:
         """What registries are known to have."""
-        return KnownBlobs(self.cache_dir / "registries")
+        return RememberedMountSources(self.cache_dir / "registries")
 
     def open_transport(self) -> Transport:
         """Connections to anything else than a registry; who asks for them closes them."""
-        return open_transport(self.env)
+        return open_transport(self.env, meter=Meter(self.emit, "packages"))
 
-    def debian_places(self, mirror: str) -> Places:
+    def mirror_config(self, mirror: str) -> MirrorConfig:
         """Where Debian's packages are looked for, and whose signatures count."""
-        from cargoship.debian.mirror import DEFAULT_SNAPSHOTS, Places  # noqa: PLC0415 - a few bases alone need it
+        from cargoship.debian.mirror import DEFAULT_SNAPSHOTS, MirrorConfig  # noqa: PLC0415 - a few bases alone need it
 
         snapshots, keys = (self.env.get(f"CARGOSHIP_DEBIAN_{name}") for name in ("SNAPSHOTS", "KEYS"))
-        return Places(mirror, snapshots or DEFAULT_SNAPSHOTS, self.cwd / keys if keys else None)
+        return MirrorConfig(mirror, snapshots or DEFAULT_SNAPSHOTS, self.cwd / keys if keys else None)
 
     def connect(self, registry: str, access: Access = Access.PULL) -> RegistryClient:
         """A client of a registry with the user's credentials; who asks for it closes it."""

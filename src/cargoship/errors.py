@@ -6,6 +6,7 @@ these at the seam that meets them. This module imports nothing of cargoship.
 
     CargoshipError
     |- UsageError               2   options that do not go together, values that do not parse
+    |  `- KeywordInvalid            a call of the library with a keyword that it lacks; a TypeError as well
     |- ProjectError
     |  |- ManifestNotFound     10
     |  |- ManifestInvalid      11   Cargo.toml that cargo cannot load
@@ -14,7 +15,8 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |  |- FeatureUnknown       14
     |  |- NothingToShip        15   a library-only package
     |  |- LockOutdated         16
-    |  `- TreeNotClean         18   files differ from the commit, and that was forbidden
+    |  |- TreeNotClean         18   files differ from the commit, and that was forbidden
+    |  `- NothingChanged       28   no image has changed of those asked about; on the command line that is success
     |- PlatformUnknown         17
     |- SettingsInvalid         20
     |- IncludeInvalid          21
@@ -22,12 +24,19 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- WouldOverwrite          23   a person's own files where others would be written
     |- DocumentInvalid         24   YAML or JSON that cannot be read, or changed safely
     |- ReferenceUnknown        25   a cargoship:// reference that no binary answers to, or several do
+    |- LicenseRefused          34   a crate whose licence the settings do not take
+    |- NothingAttached         29   an image of which nothing is said: no bill of materials, or not in that format
     |- OutOfDate               26   a generated file that is not what would be generated now
+    |- ForeignFile             27   a file that cargo or Compose would obey unasked, and that belongs to another user
     |- ToolchainError
     |  |- ToolMissing          30
     |  |- StandardLibraryMissing 31
-    |  `- SysrootBuildFailed   32
+    |  |- SysrootBuildFailed   32
+    |  `- UnitsUntold          33   cargo's answer would be that of another build; never ends one
     |- CannotStart             40   a binary that its base cannot start
+    |- NotSigned               41   an image that is not signed by who was asked for
+    |- SigningFailed           42   a key that cannot be read or used, or a service that does not sign
+    |- NotRebasable            43   an image that no new base can be put under without building it anew
     |- RegistryError           50
     |  |- RegistryUnreachable  51
     |  |- Unauthorized         52
@@ -41,6 +50,7 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- ToolFailed              63   kubectl, Compose or aws: its own exit code is passed on
     |- CacheUnavailable        65   a store of compiled units that cannot be read or written; never ends a build
     |- NotPackable             66   a unit that a pack cannot hold; it is compiled again, and never ends a build
+    |- CacheWrong            67   a cache that would have given another program than a clean build makes
     |- CompileFailed          101   cargo's own exit code for a failed build
     `- Interrupted            130
 """
@@ -71,6 +81,10 @@ class UsageError(CargoshipError):
     """Options that do not go together, or a value that does not parse."""
 
     exit_code = 2
+
+
+class KeywordInvalid(UsageError, TypeError):
+    """A call of the library has no keyword of that name, or takes a list for it."""
 
 
 class ProjectError(CargoshipError):
@@ -113,6 +127,12 @@ class NothingToShip(ProjectError):
     """The selected packages have no binary."""
 
     exit_code = 15
+
+
+class NothingChanged(ProjectError):
+    """No image is to be built, for nothing that was asked about has changed; the command line calls that success."""
+
+    exit_code = 28
 
 
 class LockOutdated(ProjectError):
@@ -169,6 +189,24 @@ class ReferenceUnknown(CargoshipError):
     exit_code = 25
 
 
+class NothingAttached(CargoshipError):
+    """Nothing is said of an image, or not what was asked for: it has no bill of materials."""
+
+    exit_code = 29
+
+
+class LicenseRefused(CargoshipError):
+    """A crate has a licence that the settings do not take, or none that can be told."""
+
+    exit_code = 34
+
+
+class ForeignFile(CargoshipError):
+    """A file that cargo or Compose would obey without being asked to belongs to another user."""
+
+    exit_code = 27
+
+
 class OutOfDate(CargoshipError):
     """A generated file is not what would be generated now."""
 
@@ -179,6 +217,12 @@ class ToolchainError(CargoshipError):
     """The Rust or Zig toolchain is not usable."""
 
     exit_code = 39
+
+
+class UnitsUntold(ToolchainError):
+    """cargo cannot be asked which units a build has. The unit cache is not used then; it never ends a build."""
+
+    exit_code = 33
 
 
 class ToolMissing(ToolchainError):
@@ -203,6 +247,24 @@ class CannotStart(CargoshipError):
     """A binary could not start on the base it is meant for."""
 
     exit_code = 40
+
+
+class NotRebasable(CargoshipError):
+    """Nothing tells which layers of an image are its base's, or it would be another image if it were built anew."""
+
+    exit_code = 43
+
+
+class NotSigned(CargoshipError):
+    """An image is not signed by whom it should be, or what it should have is not."""
+
+    exit_code = 41
+
+
+class SigningFailed(CargoshipError):
+    """A key cannot be read or used, or a service did not sign. Nothing gets a name then."""
+
+    exit_code = 42
 
 
 class RegistryError(CargoshipError):
@@ -277,6 +339,12 @@ class NotPackable(CargoshipError):
     exit_code = 66
 
 
+class CacheWrong(CargoshipError):
+    """A cache would have given another unit, or another program, than a clean build makes."""
+
+    exit_code = 67
+
+
 class ToolFailed(CargoshipError):
     """A program that was handed the result failed; its own exit code is passed on."""
 
@@ -298,3 +366,10 @@ class Interrupted(CargoshipError):
     """Ctrl-C or SIGTERM."""
 
     exit_code = 130
+
+
+class Stopped(Interrupted):
+    """Another thread of the same work has failed or was interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__("the exchange with the registry was stopped")

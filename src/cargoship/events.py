@@ -7,8 +7,13 @@ how. Nothing secret is ever put into an event. This module imports nothing of ca
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, as events tell it: `1 image`, `2 images`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class Level(enum.IntEnum):
@@ -59,11 +64,25 @@ class CompileProgress:
 
 @dataclass(frozen=True)
 class UnitFinished:
-    """cargo has finished a unit, or found it fresh."""
+    """cargo has finished a unit, or found it fresh; `name` is what `CompileProgress.active` calls it."""
 
     package: str
     target: str
     fresh: bool
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class CompileForeseen:
+    """What compiling will take, before it begins: an earlier compilation of the same units, or of their like, tells.
+
+    Units have the names of `CompileProgress.active`, and there may be several of one name.
+    """
+
+    units: int
+    """How many units no cache has."""
+    seconds: Mapping[str, tuple[float, ...]]
+    """What those of them took that were compiled before."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +115,16 @@ class UnitsKept:
 
 
 @dataclass(frozen=True)
+class SourcesWritten:
+    """Build scripts, or macros, have written into the workspace, outside of the folders that are cargo's.
+
+    Known where it is watched what units read.
+    """
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ToolOutput:
     """A line that cargo or another tool wrote to its standard error, as it wrote it (colours included)."""
 
@@ -109,6 +138,23 @@ class LayerAssembled:
     name: str
     digest: str
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class BlobQueued:
+    """A registry is about to be asked for a blob, and to get it where it has none; a BlobPushed follows."""
+
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class BytesMoved:
+    """What has travelled since the last event of this kind; `what` is registry, cache or packages."""
+
+    what: str
+    sent_bytes: int
+    received_bytes: int
 
 
 @dataclass(frozen=True)
@@ -134,10 +180,14 @@ Event = (
     | PhaseEnded
     | CompileProgress
     | UnitFinished
+    | CompileForeseen
     | UnitsRestored
     | UnitsKept
+    | SourcesWritten
     | ToolOutput
     | LayerAssembled
+    | BlobQueued
+    | BytesMoved
     | BlobPushed
     | Written
 )

@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.bases.base import Base, RemoteBase, resolve_base
-from cargoship.bases.debian import DebianBases
+from cargoship.bases.package_base import PackageBase
 from cargoship.errors import IncludeInvalid
 from cargoship.oci.compress import Compression
 from cargoship.oci.layer import BlobStore
 from cargoship.oci.platform import Platform
 from cargoship.plan import BIN_DIR, ImagePlan, Plan
+from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile, resolve_includes
 
 
 @dataclass(frozen=True)
-class Sources:
+class ImageInputs:
     """Found, and known to be there."""
 
     image: ImagePlan
@@ -27,43 +28,71 @@ class Sources:
     """Where layers are kept, below cargo's target folder."""
     compression: Compression
 
+    def with_file(self, file: IncludedFile) -> ImageInputs:
+        """With one file more; raises IncludeInvalid where another one is in its place."""
+        if any(each.path == file.path for each in self.files):
+            raise IncludeInvalid(f"include: {file.path} is there already", hint="let include-licenses or include go")
+        return replace(self, files=(*self.files, file))
+
     @property
     def unfinished(self) -> bool:
         """Whether bases are still being made."""
         return any(base.unfinished is not None for base in self.bases.values())
 
-    def finished(self, programs: Mapping[Platform, Mapping[str, Path]]) -> Sources:
+    def finished(self, programs: Mapping[Platform, Mapping[str, Path]]) -> ImageInputs:
         """With all bases made, which may depend on the programs; raises what went wrong in making them."""
         return replace(self, bases={at: base.finished(programs[at]) for at, base in self.bases.items()})
 
 
-def gather(image: ImagePlan, plan: Plan, *, remote: RemoteBase, debian: DebianBases) -> Sources:
+def gather_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages: PackageBase) -> ImageInputs:
     """Find an image's files and its base for every platform.
 
-    `remote` finds bases in registries; `debian` makes those of packages, which are not finished yet. Raises
+    `remote` finds bases in registries; `packages` makes those of packages, which are not finished yet. Raises
     IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family, and what
-    `DebianBases.find` raises.
+    `PackageBase.find` raises.
     """
     settings = image.settings
-    spec = settings.debian
-    store = BlobStore(plan.target_dir / "cargoship" / "blobs")
-    compression = Compression.parse(settings.compression)
-    files = resolve_includes(settings.include, image.package.root, plan.root, target_dir=plan.target_dir)
+    store = BlobStore(plan.target_dir / "cargoship" / ".blobs")
+    compression = Compression.of(settings.compression)
+    files = _files(image, plan)
+    if distribution_of(settings.base_spec) is None:
+        bases = _bases(image, plan, store, compression, remote)
+    else:
+        bases = {
+            platform: packages.find(settings, platform, root=plan.root, compression=compression)
+            for platform in plan.platforms
+        }
+    return ImageInputs(image, files, bases, store, compression)
+
+
+def foresee_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, store: BlobStore) -> ImageInputs | None:
+    """What `gather_inputs` finds, with what is made on the way in `store`; None for a base of packages.
+
+    Such a base is not asked for, but files are looked at in any case. Raises as `gather_inputs` does.
+    """
+    if distribution_of(image.settings.base_spec) is not None:
+        _files(image, plan)
+        return None
+    compression = Compression.of(image.settings.compression)
+    return ImageInputs(image, _files(image, plan), _bases(image, plan, store, compression, remote), store, compression)
+
+
+def _bases(
+    image: ImagePlan, plan: Plan, store: BlobStore, compression: Compression, remote: RemoteBase
+) -> dict[Platform, Base]:
+    return {
+        platform: resolve_base(
+            image.settings.base_spec, platform,
+            root=image.package.root, store=store, compression=compression, epoch=plan.epoch, remote=remote,
+        )
+        for platform in plan.platforms
+    }  # fmt: skip
+
+
+def _files(image: ImagePlan, plan: Plan) -> tuple[IncludedFile, ...]:
+    files = resolve_includes(image.settings.include, image.package.root, plan.root, target_dir=plan.target_dir)
     taken = {f"{BIN_DIR}/{binary.name}" for binary in image.bins}
     for file in files:
         if file.path in taken:
             raise IncludeInvalid(f"include: {file.source} would take the place of the binary {file.path}")
-    bases = {
-        platform: resolve_base(
-            settings.base, platform,
-            root=image.package.root, store=store, compression=compression, epoch=plan.epoch, remote=remote,
-        )
-        if spec is None
-        else debian.find(
-            spec, platform,
-            packages=settings.packages, build_packages=settings.build_packages,
-            root=plan.root, compression=compression,
-        )
-        for platform in plan.platforms
-    }  # fmt: skip
-    return Sources(image, files, bases, store, compression)
+    return files

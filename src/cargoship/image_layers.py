@@ -6,11 +6,11 @@ Layers go from slow to fast: included files, then binaries.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.oci.config import ImageConfig
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.plan import BIN_DIR, ImagePlan
 from cargoship.settings.include import IncludedFile
 
@@ -19,50 +19,88 @@ _NONROOT = 65532
 
 
 @dataclass(frozen=True)
-class Contents:
+class FileEntriesLayer:
     """The entries of one layer, and who made it, for the image's history."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LayerEntry, ...]
     created_by: str
 
 
-def contents_of(
+def file_layers(
     image: ImagePlan, files: Sequence[IncludedFile], binaries: Mapping[str, Path] | None
-) -> tuple[Contents, ...]:
+) -> tuple[FileEntriesLayer, ...]:
     """The layers above the base, lowest first; `binaries` are paths by name, None where they do not exist yet."""
     folder = BIN_DIR.lstrip("/")
     included = (*_files(files), *_folders(image))
     programs = tuple(
-        Entry.file(f"{folder}/{binary.name}", b"" if binaries is None else binaries[binary.name], 0o755)
+        LayerEntry.file(f"{folder}/{binary.name}", b"" if binaries is None else binaries[binary.name], 0o755)
         for binary in image.bins
     )
     names = ", ".join(f"{BIN_DIR}/{binary.name}" for binary in image.bins)
-    layers = (Contents(included, "cargoship: included files"), Contents(programs, f"cargoship: {names}"))
+    layers = (
+        FileEntriesLayer(included, "cargoship: included files"),
+        FileEntriesLayer(programs, f"cargoship: {names}"),
+    )
     return tuple(layer for layer in layers if layer.entries)
 
 
-def config_of(image: ImagePlan, base: ImageConfig) -> ImageConfig:
+def image_config(image: ImagePlan, base: ImageConfig) -> ImageConfig:
     """How the image is run: the base's environment and labels, with the settings over them."""
     settings = image.settings
-    return ImageConfig(
+    own = ImageConfig(
         user=_user(settings.user),
-        exposed_ports=tuple(dict.fromkeys((*base.exposed_ports, *settings.expose))),
-        env={"PATH": _PATH, **base.env, **settings.env},
+        exposed_ports=tuple(settings.expose),
+        env=settings.env,
         entrypoint=image.entrypoint,
         cmd=settings.args,
-        volumes=tuple(dict.fromkeys((*base.volumes, *settings.volumes))),
+        volumes=tuple(settings.volumes),
         working_dir=settings.workdir,
-        labels={**base.labels, **image.labels},
-        stop_signal=settings.stop_signal or base.stop_signal,
+        labels=image.labels,
+        stop_signal=settings.stop_signal,
         healthcheck=None if settings.healthcheck is None else settings.healthcheck.docker(),
+    )
+    return over_base(own, base)
+
+
+def over_base(own: ImageConfig, base: ImageConfig) -> ImageConfig:
+    """An image's own configuration over that of its base."""
+    return replace(
+        own,
+        exposed_ports=tuple(dict.fromkeys((*base.exposed_ports, *own.exposed_ports))),
+        env={"PATH": _PATH, **base.env, **own.env},
+        bare_env=base.bare_env,
+        volumes=tuple(dict.fromkeys((*base.volumes, *own.volumes))),
+        labels={**base.labels, **own.labels},
+        stop_signal=own.stop_signal or base.stop_signal,
     )
 
 
-def _files(files: Sequence[IncludedFile]) -> Iterable[Entry]:
-    return (Entry.file(each.path.lstrip("/"), each.source, each.mode, each.uid, each.gid) for each in files)
+def without_base(config: ImageConfig, base: ImageConfig, *, known: Mapping[str, str]) -> ImageConfig:
+    """What `over_base` has put over a base: everything that the base alone would not give.
+
+    A value that the base has too is taken for the base's, unless it is among the `known` labels of the image itself.
+    """
+    below = over_base(ImageConfig(), base)
+    return replace(
+        config,
+        exposed_ports=tuple(port for port in config.exposed_ports if port not in below.exposed_ports),
+        env={name: value for name, value in config.env.items() if below.env.get(name) != value},
+        bare_env=(),
+        volumes=tuple(path for path in config.volumes if path not in below.volumes),
+        labels={
+            name: value
+            for name, value in config.labels.items()
+            if below.labels.get(name) != value or known.get(name) == value
+        },
+        stop_signal=None if config.stop_signal == base.stop_signal else config.stop_signal,
+    )
 
 
-def _folders(image: ImagePlan) -> Iterable[Entry]:
+def _files(files: Sequence[IncludedFile]) -> Iterable[LayerEntry]:
+    return (LayerEntry.file(each.path.lstrip("/"), each.source, each.mode, each.uid, each.gid) for each in files)
+
+
+def _folders(image: ImagePlan) -> Iterable[LayerEntry]:
     """Volumes, and the working folder where it is not the binaries', belong to the user who runs the program.
 
     Engines give a new volume the owner of the folder that it covers.
@@ -70,7 +108,9 @@ def _folders(image: ImagePlan) -> Iterable[Entry]:
     settings = image.settings
     uid, gid = _owner(settings.user)
     own = [*settings.volumes, *([settings.workdir] if settings.workdir not in {BIN_DIR, "/"} else [])]
-    return (Entry.directory(folder.strip("/"), 0o755, uid, gid) for folder in dict.fromkeys(own) if folder.strip("/"))
+    return (
+        LayerEntry.directory(folder.strip("/"), 0o755, uid, gid) for folder in dict.fromkeys(own) if folder.strip("/")
+    )
 
 
 def _user(user: str) -> str:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cargoship.bases.debian import DebianBases
+from cargoship.bases.distributions import open_package_base
 from cargoship.bases.remote import RemoteBases
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.project import Package, Project, load_project
 from cargoship.context import Context
-from cargoship.debian.lock import NAME, Order
-from cargoship.debian.suites import SCHEME
+from cargoship.decoding import Undecodable, decode_toml
 from cargoship.errors import SettingsInvalid, UsageError
 from cargoship.oci.files import atomic_file, writing
 from cargoship.oci.reference import Reference
 from cargoship.plan import Selection, choose_packages
-from cargoship.platforms import row
+from cargoship.settings.base import RegistryBase, distribution_of, parse_base_spec
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_settings
 
@@ -58,8 +56,8 @@ def pin_base(selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
     project = load_project(context.runner, cargo, selection.path, env=context.env)
     packages = choose_packages(project, selection)
     settings, _ = load_settings(project, packages, env=context.env, overrides={})
-    locked = _lock_debian([settings[package.name] for package in packages], project.root, context)
-    elsewhere = [package for package in packages if settings[package.name].debian is None]
+    locked = _lock_packages([settings[package.name] for package in packages], project.root, context)
+    elsewhere = [package for package in packages if distribution_of(settings[package.name].base_spec) is None]
     places = list(dict.fromkeys(place for package in elsewhere for place in _places(project, package)))
     if not places:
         if locked:
@@ -81,7 +79,7 @@ def with_base(text: str, section: str, spec: str) -> str:
 
     Raises SettingsInvalid for a base that is spelled in a way that this does not find.
     """
-    expected: dict[str, Any] = tomllib.loads(text)
+    expected: dict[str, Any] = decode_toml(text)
     table = expected[section]["metadata"]["cargoship"]
     before, table["base"] = table["base"], spec
     # The name may stand in several places. In the right one it gives exactly the document that is wanted, whatever way
@@ -89,9 +87,9 @@ def with_base(text: str, section: str, spec: str) -> str:
     for match in re.finditer(re.escape(before), text):
         changed = text[: match.start()] + spec + text[match.end() :]
         try:
-            if tomllib.loads(changed) == expected:
+            if decode_toml(changed) == expected:
                 return changed
-        except tomllib.TOMLDecodeError:
+        except Undecodable:
             continue
     raise SettingsInvalid("the base cannot be found in its manifest", hint=f'write it yourself: base = "{spec}"')
 
@@ -101,26 +99,19 @@ def _places(project: Project, package: Package) -> Iterator[_Place]:
     own = _Place(package.manifest, "package", str(package.metadata_cargoship.get("base", "")))
     shared = _Place(project.root / MANIFEST, "workspace", str(project.metadata_cargoship.get("base", "")))
     place = own if own.spec else shared
-    if place.spec and place.spec not in {"static", "scratch"} and not place.spec.startswith(("oci:", SCHEME)):
+    if place.spec and isinstance(parse_base_spec(place.spec), RegistryBase):
         yield place
 
 
-def _lock_debian(settings: Sequence[Settings], root: Path, context: Context) -> tuple[PinnedBase, ...]:
-    wanted = [
-        (each.debian, Order.of(each.debian, platform, each.packages, each.build_packages), row(platform).debian)
-        for each in settings
-        if each.debian is not None
-        for platform in each.platforms
-    ]
+def _lock_packages(settings: Sequence[Settings], root: Path, context: Context) -> tuple[PinnedBase, ...]:
+    wanted = [each for each in settings if distribution_of(each.base_spec) is not None]
     if not wanted:
         return ()
-    places = context.debian_places(settings[0].debian_mirror)
-    with DebianBases(
-        places=places, open_transport=context.open_transport, cache=context.cache_dir / "debian", emit=context.emit
-    ) as bases:
-        renewed = bases.orders.renew(wanted, root=root)
-    names = dict.fromkeys(str(spec) for spec, _, _ in wanted)
-    return tuple(PinnedBase(root / NAME, name, name, renewed=renewed) for name in names)
+    with open_package_base(wanted[0], context) as bases:
+        renewed = bases.renew(wanted, root=root)
+        lock = root / bases.lock_name
+    names = dict.fromkeys(str(each.debian) for each in wanted)
+    return tuple(PinnedBase(lock, name, name, renewed=renewed) for name in names)
 
 
 def _pinned(spec: str, bases: RemoteBases) -> str:

@@ -7,40 +7,53 @@ Everything that can be refused is refused before the first compile. Each step is
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cargoship import assemble
-from cargoship.cargo.git import read_git_facts
-from cargoship.cargo.project import Binary, load_project
+from cargoship.cargo.git import read_git_facts, read_since
+from cargoship.cargo.project import Binary, Package, Project, load_project
 from cargoship.clock import Clock
 from cargoship.context import Context
-from cargoship.destinations import Places, Published, outputs_of
-from cargoship.errors import BinaryUnknown, ManifestNotFound, ToolchainError, UsageError
-from cargoship.events import LayerAssembled, Level, Note
-from cargoship.examination import Examination, inspect_programs, verify
-from cargoship.inspection import Inspection
-from cargoship.merging import merge
-from cargoship.oci.image import Image
-from cargoship.oci.index import Index, index_of
+from cargoship.destinations import DaemonDestination
+from cargoship.errors import BinaryUnknown, CargoshipError, DaemonError, ManifestNotFound, ToolchainError, UsageError
+from cargoship.events import Level, Note, ignore
+from cargoship.images.bills import find_bill
+from cargoship.images.copying import copy, inspect
+from cargoship.images.inspection import Inspection
+from cargoship.images.merging import merge
+from cargoship.images.signatures import SignatureReport, verify_signatures
+from cargoship.images.verification import Examination, inspect_programs, verify
+from cargoship.link_check import check_linking
 from cargoship.oci.platform import Platform
 from cargoship.pins import PinnedBase, pin_base
-from cargoship.plan import ImagePlan, Output, Plan, Selection, choose_epoch, choose_packages, make_plan
+from cargoship.plan import (
+    Group,
+    ImagePlan,
+    Plan,
+    Selection,
+    choose_epoch,
+    choose_packages,
+    make_plan,
+    without_skipped,
+)
+from cargoship.plan.native import check_native
 from cargoship.platforms import LibcFamily
 from cargoship.registry.connect import warm
-from cargoship.settings.sources import load_flags, load_settings
-from cargoship.sources import Sources
+from cargoship.resources import find_toolchain, foresee_sources, open_resources, wanted_by
+from cargoship.settings.model import Settings
+from cargoship.settings.sources import load_flags, load_origins, load_settings
+from cargoship.shipping import AssembledBuild, BuildResult, BuiltImage, assembled
 from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.locate import Wanted
-from cargoship.transfers import copy, inspect
-from cargoship.trial import link_trial
-from cargoship.verification import Programs
-from cargoship.workshop import Workshop, find_toolchain, open_workshop
+from cargoship.touched import Touched
+from cargoship.unitcache.keys.file_digests import FileDigests
+from cargoship.unitcache.stores.opening import open_stores
 
 __all__ = [
     "BuildResult",
@@ -50,9 +63,14 @@ __all__ = [
     "Examination",
     "Inspection",
     "PinnedBase",
+    "SignatureReport",
     "build",
+    "build_each",
+    "by_workspace",
     "copy",
     "doctor",
+    "find_bill",
+    "foresee",
     "inspect",
     "inspect_programs",
     "merge",
@@ -60,77 +78,153 @@ __all__ = [
     "pin_base",
     "plan",
     "verify",
+    "verify_signatures",
 ]
-
-
-@dataclass(frozen=True)
-class BuiltImage:
-    """An image that exists, and where."""
-
-    name: str
-    reference: str
-    """repository@digest; the image's own name instead of a repository where it has none."""
-    index: Index
-    published: tuple[Published, ...]
-    outputs: tuple[Output, ...]
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """What a run made: its plan, its images, and what took how long (seconds by phase, and `total`)."""
-
-    plan: Plan
-    images: tuple[BuiltImage, ...]
-    seconds: Mapping[str, float]
 
 
 def plan(selection: Selection, context: Context) -> Plan:
     """Decide what would be done; raises ProjectError's family, SettingsInvalid, PlatformUnknown, UsageError."""
+    made = _loaded_alone(_planned(selection, context), selection, context)
+    check_native(made, context.env)
+    return made
+
+
+def foresee(made: Plan, context: Context) -> None:
+    """Refuse what building a plan would, before anything is made, and say what was not asked.
+
+    Raises what finding files, bases and destinations raises: IncludeInvalid, PlatformUnknown, ContentInvalid,
+    RegistryError's family, OutputError, DaemonError, and CannotStart for what no program could start on.
+    """
+    foresee_sources(made, context)
+    if made.push:
+        hosts = dict.fromkeys(reference.registry for image in made.images for reference in image.references)
+        context.emit(Note(f"not asked: whether {', '.join(hosts)} takes a push; a build asks before it compiles"))
+    if any(image.settings.debian is not None for image in made.images):
+        text = "not asked: whether Debian has the packages, and whether they have the users; a build asks"
+        context.emit(Note(f"{text} before it compiles"))
+
+
+def _planned(selection: Selection, context: Context) -> Plan:
     with ThreadPoolExecutor(1) as beside:
         folder = selection.path if selection.path.is_dir() else selection.path.parent
-        git = beside.submit(read_git_facts, context.runner, folder, env=context.env)
+        told: list[Note] = []
+        git = beside.submit(read_git_facts, context.runner, folder, env=context.env, tell=told.append)
         cargo = Path(context.env.get("CARGO") or "cargo")
-        offline = selection.offline or selection.frozen
-        project = load_project(context.runner, cargo, selection.path, env=context.env, offline=offline)
-        packages = choose_packages(project, selection)
-        settings, notes = load_settings(project, packages, env=context.env, overrides=selection.overrides)
+        project = load_project(context.runner, cargo, selection.path, env=context.env, offline=selection.is_offline)
+        chosen = choose_packages(project, selection)
+        settings, notes = load_settings(project, chosen, env=context.env, overrides=selection.overrides)
+        packages = without_skipped(chosen, settings, selection)
         facts = git.result()
-    epoch = choose_epoch(context.env, facts)
-    return make_plan(project, packages, settings, selection, git=facts, epoch=epoch, notes=notes)
+    epoch = choose_epoch(context.env, facts, settings[packages[0].name])
+    try:
+        keep = _changed(project, settings, packages[0], selection, context)
+        return make_plan(
+            project,
+            packages,
+            settings,
+            selection,
+            git=facts,
+            epoch=epoch,
+            notes=(*notes, *told),
+            keep=keep,
+            origins=load_origins(project, packages, env=context.env, overrides=selection.overrides),
+        )
+    except CargoshipError:
+        # such as a tag of a commit that git does not tell
+        for note in told:
+            context.emit(note)
+        raise
+
+
+def _loaded_alone(made: Plan, selection: Selection, context: Context) -> Plan:
+    """The plan for what an engine loads, where images go nowhere else: it takes one platform, and no other is compiled.
+
+    An engine that does not answer, or runs another platform, is reported by its own check.
+    """
+    if not made.load or made.push or made.outputs or made.clusters or len(made.platforms) == 1:
+        return made
+    asked = DaemonDestination((), context.runner, context.env, ignore, context.cache_dir)
+    try:
+        _, platform = asked.find()
+    except DaemonError:
+        return made
+    if platform not in made.platforms:
+        return made
+    context.emit(Note(f"compiling for {platform} alone: the engine loads no other platform"))
+    return _planned(replace(selection, overrides={**selection.overrides, "platforms": (str(platform),)}), context)
+
+
+def _changed(
+    project: Project, settings: Mapping[str, Settings], first: Package, selection: Selection, context: Context
+) -> Callable[[Group], bool] | None:
+    """Says which images may have changed, where that is asked."""
+    if selection.changed_since is None:
+        return None
+    since = read_since(context.runner, project.root, selection.changed_since, env=context.env)
+    with open_stores(settings[first.name].caches, context) as store:
+        index = store.load()
+    build_dir = project.build_dir or project.target_dir
+    contents = FileDigests(project.root, build_dir, context.env, project.target_dir)
+    return Touched(since, project, settings, index, contents).image
+
+
+def by_workspace(selection: Selection, context: Context) -> tuple[Selection, ...]:
+    """A selection of folders from several workspaces as one of each, in their order; raises as `load_project` does."""
+    cargo = Path(context.env.get("CARGO") or "cargo")
+    found: dict[Path, list[Path]] = {}
+    for path in (selection.path, *selection.also):
+        project = load_project(context.runner, cargo, path, env=context.env, offline=selection.is_offline)
+        found.setdefault(project.root, []).append(path)
+    return tuple(replace(selection, path=first, also=tuple(also)) for first, *also in found.values())
 
 
 def build(selection: Selection, context: Context) -> BuildResult:
     """Compile, assemble, publish. Raises every error of this package; nothing is published unless all is well."""
-    clock = Clock(context.emit)
-    made = _decide(selection, context, clock)
-    with _workshop(made, selection, context, compiles=True) as shop:
-        sources = shop.sources()
-        with clock.phase("toolchain"), shop.places.checking():
-            shop.check_before([own for own in sources if not own.unfinished])
-            env = shop.environment()
-            # a build that was made before with everything as it is now needs no compiler
-            artifacts = shop.recalled(env)
-            toolchain = None if artifacts else shop.toolchain()
-        if made.libc.family is LibcFamily.MUSL or not context.verify:
-            # for a static program the compile alone can fail now: its base travels meanwhile
-            shop.offer_bases(sources)
-        if toolchain is not None:
-            with clock.measured("compile"):
-                artifacts = shop.compiled(toolchain, env)
-        built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
-        programs = [
-            {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
-            for image in made.images
-        ]
-        return _ship(shop, sources, programs, clock)
+    return build_each((selection,), context)[0]
+
+
+def build_each(selections: Sequence[Selection], context: Context) -> tuple[BuildResult, ...]:
+    """The same for several workspaces: nothing of any is published before the images of all exist."""
+    began = time.monotonic()
+    with ExitStack() as held:
+        made = [_assembled(each, context, held, Clock(context.emit, began)) for each in selections]
+        return tuple(each.published() for each in made)
+
+
+def _assembled(selection: Selection, context: Context, held: ExitStack, clock: Clock) -> AssembledBuild:
+    """What a selection makes; what it is made with stays open as long as `held`."""
+    made = _decide(plan, selection, context, clock)
+    shop = held.enter_context(open_resources(made, wanted_by(made, context), context, compiles=True))
+    sources = shop.sources()
+    with clock.phase("toolchain"), shop.places.checking():
+        shop.check_before([own for own in sources if not own.unfinished])
+        env = shop.environment()
+        # a build that was made before with everything as it is now needs no compiler
+        recalled = shop.recalled(env)
+        artifacts = recalled.artifacts
+        toolchain = shop.toolchain(recalled) if recalled.missing else None
+    if made.libc.family is LibcFamily.MUSL or not context.verify:
+        # for a static program the compile alone can fail now: its base travels meanwhile
+        shop.offer_bases(sources)
+    if toolchain is not None:
+        with clock.measured("compile"):
+            artifacts = shop.compiled(toolchain, env, recalled)
+    artifacts = shop.audited(artifacts)
+    built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
+    crates = {(each.platform, each.package, each.bin): each.crates for each in artifacts if each.crates is not None}
+    programs = [
+        {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
+        for image in made.images
+    ]
+    return assembled(shop, sources, programs, crates, clock)
 
 
 def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context) -> BuildResult:
     """The same images from programs that exist, by platform; raises as `build` does, but compiles nothing."""
     clock = Clock(context.emit)
     overrides = {**selection.overrides, "platforms": tuple(str(platform) for platform in binaries)}
-    made = _decide(replace(selection, overrides=overrides), context, clock)
-    with _workshop(made, selection, context, compiles=False) as shop:
+    made = _decide(_planned, replace(selection, overrides=overrides), context, clock)
+    with open_resources(made, wanted_by(made, context), context, compiles=False) as shop:
         with shop.places.checking():
             sources = shop.sources()
             alone = len(made.images) == 1
@@ -138,12 +232,12 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
                 {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
             ]
             shop.check_before([own for own in sources if not own.unfinished])
-        return _ship(shop, sources, programs, clock)
+        return assembled(shop, sources, programs, {}, clock).published()
 
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     """Look for everything that a build needs; with `fix`, run what mends it and look again."""
-    wanted = _wanted_by(selection, context)
+    wanted = _wanted_of(selection, context)
     look = partial(diagnose, wanted, runner=context.runner, env=context.env)
     found = look()
     if not fix:
@@ -156,36 +250,24 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
                 context.emit(Note(f"that failed: {done.error_text.strip()}", Level.WARNING))
     if look().ok:
         # adds, builds and links what the first build would
-        link_trial(find_toolchain(wanted, context), context)
+        check_linking(find_toolchain(wanted, context), context)
     return look()
 
 
-def _decide(selection: Selection, context: Context, clock: Clock) -> Plan:
+def _decide(decide: Callable[[Selection, Context], Plan], selection: Selection, context: Context, clock: Clock) -> Plan:
     if selection.push or selection.push_by_digest:
         threading.Thread(target=warm, daemon=True).start()
     with clock.phase("metadata"):
-        made = plan(selection, context)
+        made = decide(selection, context)
     for note in made.notes:
         context.emit(note)
     return made
 
 
-def _workshop(
-    made: Plan, selection: Selection, context: Context, *, compiles: bool
-) -> contextlib.AbstractContextManager[Workshop]:
-    insist = bool(selection.locked) or selection.frozen
-    return open_workshop(made, _wanted(made, selection, context), context, compiles=compiles, insist=insist)
-
-
-def _wanted(made: Plan, selection: Selection, context: Context) -> Wanted:
-    offline = selection.offline or selection.frozen
-    return Wanted(made.platforms, made.libc, made.cargo.cwd, context.cache_dir, offline=offline)
-
-
-def _wanted_by(selection: Selection, context: Context) -> Wanted:
+def _wanted_of(selection: Selection, context: Context) -> Wanted:
     """What a build would want; outside a project, or without a cargo to read it, what the options or defaults say."""
     try:
-        return _wanted(plan(selection, context), selection, context)
+        return wanted_by(_planned(selection, context), context)
     except (ManifestNotFound, ToolchainError):
         settings = load_flags(selection.overrides)
         return Wanted(settings.platforms, settings.libc, context.cwd, context.cache_dir)
@@ -211,54 +293,3 @@ def _given(image: ImagePlan, platform: Platform, paths: Sequence[Path], *, alone
             hint=f"give files of these names: {', '.join(names)}",
         )
     return {name: by_name[name] for name in names}
-
-
-def _ship(shop: Workshop, sources: Sequence[Sources], programs: Sequence[Programs], clock: Clock) -> BuildResult:
-    """Verify, assemble and publish every image.
-
-    Nothing of an image is sent before all are verified, and nothing gets a name before all of them exist.
-    """
-    made, places = shop.plan, shop.places
-    whole = [each.finished(own) for each, own in zip(sources, programs, strict=True)]
-    with clock.measured("verify"):
-        shop.check_before([own for own, was in zip(whole, sources, strict=True) if was.unfinished])
-        if shop.context.verify:
-            shop.verifier.after(whole, programs)
-    if any(own.image.settings.smoke for own in whole):
-        with clock.phase("smoke"):
-            shop.smoke.run(whole, programs)
-    with clock.phase("assemble"):
-        shop.offer_bases(whole)
-        indexes = [_index(shop, each, own) for each, own in zip(whole, programs, strict=True)]
-    with clock.phase("publish"):
-        images = [_publish(image, index, made, places) for image, index in zip(made.images, indexes, strict=True)]
-    sources[0].store.prune()
-    return BuildResult(made, tuple(images), clock.seconds())
-
-
-def _index(shop: Workshop, sources: Sources, programs: Programs) -> Index:
-    made, context = shop.plan, shop.context
-    annotations = {**sources.image.annotations, "dev.cargoship.compression": sources.compression.label}
-    if not context.verify:
-        annotations["dev.cargoship.verified"] = "false"
-
-    def image_for(platform: Platform) -> Image:
-        base = sources.bases[platform]
-        below = shop.verifier.folders(sources, base)
-        layers = []
-        for layer in assemble.layers_of(sources, base, programs[platform], epoch=made.epoch, below=below):
-            layers.append(layer)
-            # travels while the next one is compressed
-            shop.places.offer(sources.image, [layer.blob])
-            blob = layer.descriptor
-            context.emit(LayerAssembled(f"{platform} {layer.created_by}", str(blob.digest), blob.size_bytes))
-        return assemble.image_of(sources.image, platform, base, layers, created=made.created, annotations=annotations)
-
-    with ThreadPoolExecutor(min(4, len(made.platforms))) as workers:
-        return index_of(list(workers.map(image_for, made.platforms)), annotations=annotations)
-
-
-def _publish(image: ImagePlan, index: Index, made: Plan, places: Places) -> BuiltImage:
-    published = places.publish(image, index)
-    name = image.references[0].name if image.references else image.name
-    return BuiltImage(image.name, f"{name}@{index.digest}", index, published, outputs_of(image, made))

@@ -1,7 +1,8 @@
 """The platform table: one row for each platform, and every name that other tools have for it.
 
-A new platform is a row here and nothing else. Names: OCI (image-spec, image-index.md, `platform`), Rust
-(platform support page), Zig (`zig targets`), Debian (`dpkg-architecture -L`), QEMU (its user-mode binaries).
+A new platform is a row here and its tests; settings, documentation and scripts take it from here. Names: OCI
+(image-spec, image-index.md, `platform`), Rust (platform support page), Zig (`zig targets`), Debian
+(`dpkg-architecture -L`), QEMU (its user-mode binaries).
 """
 
 from __future__ import annotations
@@ -49,39 +50,64 @@ class Libc:
         return self.family.value + ("" if self.floor is None else ":{}.{}".format(*self.floor))
 
 
-@dataclass(frozen=True)
-class Row:
+class March(enum.Enum):
+    """What the compiler wrapper does with `-march`, whose values Zig does not share with GCC and clang."""
+
+    KEEP = "keep"
+    DROP = "drop"
+    AARCH64 = "aarch64"
+    RISCV = "riscv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformSpec:
     """One platform and its names elsewhere."""
 
     platform: Platform
+    aliases: tuple[str, ...] = ()
+    """Spellings that containerd's and Docker's own platform parsers accept as the same platform, without `linux/`."""
+    machines: tuple[str, ...]
+    """What uname -m says on such a host; the first is the usual one."""
+    runs: tuple[str, ...] = ()
+    """Architectures, beside its own, whose programs such a processor runs by itself."""
+    elf_machine: str
+    """pyelftools' name for e_machine."""
+    elf_bits: int
+    big_endian: bool = False
     musl: str | None
     """Rust triple with musl, where Rust has one that links statically."""
     gnu: str
     """Rust triple with glibc."""
     zig_musl: str
     zig_gnu: str
+    zig_cpu: str | None = None
+    """`-mcpu` for Zig where its default baseline is not the one of Rust's triple."""
+    zig_headers: tuple[str, str]
+    """Zig's folders of C headers are <first>-linux-musl and <second>-linux-any."""
+    march: March = March.KEEP
     gnu_floor: tuple[int, int]
     """The lowest glibc that both Rust's standard library and Zig's glibc stubs for this architecture reach."""
-    zig_cpu: str | None
-    """`-mcpu` for Zig where its default baseline is not the one of Rust's triple."""
-    elf_machine: str
-    """pyelftools' name for e_machine."""
-    elf_bits: int
+    gnu_loader: str
+    """What compilers write into programs as the loader (glibc, shlib-versions and its kin; ABI documents)."""
+    hwcaps: tuple[str, ...] = ()
+    """The levels of processors that glibc's loader knows, from the lowest upwards: each has those before it too."""
     debian: str
+    multiarch: str
+    """Debian's folder of glibc's libraries, such as x86_64-linux-gnu."""
+    debian_musl: str
+    """Debian's folder of musl-dev, below /usr/lib."""
     qemu: str
     """QEMU's user-mode binary is qemu-<this>-static."""
-    machines: tuple[str, ...]
-    """What uname -m says on such a host."""
 
     @property
     def little_endian(self) -> bool:
         """The order of bytes in its programs."""
-        return self.elf_machine != "EM_S390"
+        return not self.big_endian
 
     @property
-    def multiarch(self) -> str:
-        """Debian's folder of libraries, such as x86_64-linux-gnu: Zig's triple, but for 386."""
-        return self.zig_gnu.replace("x86-", "i386-", 1) if self.zig_gnu.startswith("x86-") else self.zig_gnu
+    def names(self) -> tuple[str, ...]:
+        """Every spelling that is taken for it, without `linux/`."""
+        return (str(self.platform).removeprefix(f"{self.platform.os}/"), *self.machines, *self.aliases)
 
     def triple(self, libc: Libc) -> str:
         """Rust's triple for this platform and C library; raises PlatformUnknown where there is none."""
@@ -97,123 +123,153 @@ class Row:
 
 _LINUX = "linux"
 
-# fmt: off - a table reads better by rows
-TABLE: tuple[Row, ...] = (
-    Row(
-        Platform(_LINUX, "amd64"),
-        "x86_64-unknown-linux-musl",
-        "x86_64-unknown-linux-gnu",
-        "x86_64-linux-musl",
-        "x86_64-linux-gnu",
-        (2, 17),
-        None,
-        "EM_X86_64",
-        64,
-        "amd64",
-        "x86_64",
-        ("x86_64", "amd64"),
+TABLE: tuple[PlatformSpec, ...] = (
+    PlatformSpec(
+        platform=Platform(_LINUX, "amd64"),
+        aliases=("amd64/v1",),
+        machines=("x86_64", "amd64"),
+        runs=("386",),
+        elf_machine="EM_X86_64",
+        elf_bits=64,
+        musl="x86_64-unknown-linux-musl",
+        gnu="x86_64-unknown-linux-gnu",
+        zig_musl="x86_64-linux-musl",
+        zig_gnu="x86_64-linux-gnu",
+        zig_headers=("x86_64", "x86"),
+        gnu_floor=(2, 17),
+        gnu_loader="/lib64/ld-linux-x86-64.so.2",
+        hwcaps=("x86-64-v2", "x86-64-v3", "x86-64-v4"),
+        debian="amd64",
+        multiarch="x86_64-linux-gnu",
+        debian_musl="x86_64-linux-musl",
+        qemu="x86_64",
     ),
-    Row(
-        Platform(_LINUX, "arm64"),
-        "aarch64-unknown-linux-musl",
-        "aarch64-unknown-linux-gnu",
-        "aarch64-linux-musl",
-        "aarch64-linux-gnu",
-        (2, 17),
-        None,
-        "EM_AARCH64",
-        64,
-        "arm64",
-        "aarch64",
-        ("aarch64", "arm64"),
+    PlatformSpec(
+        platform=Platform(_LINUX, "arm64"),
+        aliases=("arm64/v8",),
+        machines=("aarch64", "arm64"),
+        elf_machine="EM_AARCH64",
+        elf_bits=64,
+        musl="aarch64-unknown-linux-musl",
+        gnu="aarch64-unknown-linux-gnu",
+        zig_musl="aarch64-linux-musl",
+        zig_gnu="aarch64-linux-gnu",
+        zig_headers=("aarch64", "aarch64"),
+        march=March.AARCH64,
+        gnu_floor=(2, 17),
+        gnu_loader="/lib/ld-linux-aarch64.so.1",
+        debian="arm64",
+        multiarch="aarch64-linux-gnu",
+        debian_musl="aarch64-linux-musl",
+        qemu="aarch64",
     ),
-    Row(
-        Platform(_LINUX, "arm", "v7"),
-        "armv7-unknown-linux-musleabihf",
-        "armv7-unknown-linux-gnueabihf",
-        "arm-linux-musleabihf",
-        "arm-linux-gnueabihf",
-        (2, 17),
-        "generic+v7a+vfp3-d32+thumb2-neon",
-        "EM_ARM",
-        32,
-        "armhf",
-        "arm",
-        ("armv7l", "armv8l"),
+    PlatformSpec(
+        platform=Platform(_LINUX, "arm", "v7"),
+        aliases=("arm", "armhf"),
+        machines=("armv7l", "armv8l"),
+        elf_machine="EM_ARM",
+        elf_bits=32,
+        musl="armv7-unknown-linux-musleabihf",
+        gnu="armv7-unknown-linux-gnueabihf",
+        zig_musl="arm-linux-musleabihf",
+        zig_gnu="arm-linux-gnueabihf",
+        zig_cpu="generic+v7a+vfp3-d32+thumb2-neon",
+        zig_headers=("arm", "arm"),
+        march=March.DROP,
+        gnu_floor=(2, 17),
+        gnu_loader="/lib/ld-linux-armhf.so.3",
+        debian="armhf",
+        multiarch="arm-linux-gnueabihf",
+        debian_musl="arm-linux-musleabihf",
+        qemu="arm",
     ),
-    Row(
-        Platform(_LINUX, "386"),
-        "i686-unknown-linux-musl",
-        "i686-unknown-linux-gnu",
-        "x86-linux-musl",
-        "x86-linux-gnu",
-        (2, 17),
-        "pentium4",
-        "EM_386",
-        32,
-        "i386",
-        "i386",
-        ("i686", "i386"),
+    PlatformSpec(
+        platform=Platform(_LINUX, "386"),
+        machines=("i686", "i386"),
+        elf_machine="EM_386",
+        elf_bits=32,
+        musl="i686-unknown-linux-musl",
+        gnu="i686-unknown-linux-gnu",
+        zig_musl="x86-linux-musl",
+        zig_gnu="x86-linux-gnu",
+        zig_cpu="pentium4",
+        zig_headers=("x86", "x86"),
+        march=March.DROP,
+        gnu_floor=(2, 17),
+        gnu_loader="/lib/ld-linux.so.2",
+        debian="i386",
+        multiarch="i386-linux-gnu",
+        debian_musl="i386-linux-musl",
+        qemu="i386",
     ),
-    Row(
-        Platform(_LINUX, "riscv64"),
-        "riscv64gc-unknown-linux-musl",
-        "riscv64gc-unknown-linux-gnu",
-        "riscv64-linux-musl",
-        "riscv64-linux-gnu",
-        (2, 27),
-        "generic_rv64+m+a+f+d+c",
-        "EM_RISCV",
-        64,
-        "riscv64",
-        "riscv64",
-        ("riscv64",),
+    PlatformSpec(
+        platform=Platform(_LINUX, "riscv64"),
+        machines=("riscv64",),
+        elf_machine="EM_RISCV",
+        elf_bits=64,
+        musl="riscv64gc-unknown-linux-musl",
+        gnu="riscv64gc-unknown-linux-gnu",
+        zig_musl="riscv64-linux-musl",
+        zig_gnu="riscv64-linux-gnu",
+        zig_cpu="generic_rv64+m+a+f+d+c",
+        zig_headers=("riscv64", "riscv"),
+        march=March.RISCV,
+        gnu_floor=(2, 27),
+        gnu_loader="/lib/ld-linux-riscv64-lp64d.so.1",
+        debian="riscv64",
+        multiarch="riscv64-linux-gnu",
+        debian_musl="riscv64-linux-musl",
+        qemu="riscv64",
     ),
-    Row(
-        Platform(_LINUX, "ppc64le"),
-        "powerpc64le-unknown-linux-musl",
-        "powerpc64le-unknown-linux-gnu",
-        "powerpc64le-linux-musl",
-        "powerpc64le-linux-gnu",
-        (2, 19),
-        None,
-        "EM_PPC64",
-        64,
-        "ppc64el",
-        "ppc64le",
-        ("ppc64le",),
+    PlatformSpec(
+        platform=Platform(_LINUX, "ppc64le"),
+        machines=("ppc64le",),
+        elf_machine="EM_PPC64",
+        elf_bits=64,
+        musl="powerpc64le-unknown-linux-musl",
+        gnu="powerpc64le-unknown-linux-gnu",
+        zig_musl="powerpc64le-linux-musl",
+        zig_gnu="powerpc64le-linux-gnu",
+        zig_headers=("powerpc64", "powerpc"),
+        gnu_floor=(2, 19),
+        gnu_loader="/lib64/ld64.so.2",
+        hwcaps=("power9", "power10"),
+        debian="ppc64el",
+        multiarch="powerpc64le-linux-gnu",
+        debian_musl="powerpc64le-linux-musl",
+        qemu="ppc64le",
     ),
-    Row(
-        Platform(_LINUX, "s390x"),
-        "s390x-unknown-linux-musl",
-        "s390x-unknown-linux-gnu",
-        "s390x-linux-musl",
-        "s390x-linux-gnu",
-        (2, 17),
-        "z10",
-        "EM_S390",
-        64,
-        "s390x",
-        "s390x",
-        ("s390x",),
+    PlatformSpec(
+        platform=Platform(_LINUX, "s390x"),
+        machines=("s390x",),
+        elf_machine="EM_S390",
+        elf_bits=64,
+        big_endian=True,
+        musl="s390x-unknown-linux-musl",
+        gnu="s390x-unknown-linux-gnu",
+        zig_musl="s390x-linux-musl",
+        zig_gnu="s390x-linux-gnu",
+        zig_cpu="z10",
+        zig_headers=("s390x", "s390x"),
+        gnu_floor=(2, 17),
+        gnu_loader="/lib/ld64.so.1",
+        hwcaps=("z13", "z14", "z15", "z16", "z17"),
+        debian="s390x",
+        multiarch="s390x-linux-gnu",
+        debian_musl="s390x-linux-musl",
+        qemu="s390x",
     ),
 )
-# fmt: on
 
 DEFAULT_PLATFORMS: tuple[Platform, ...] = (TABLE[0].platform, TABLE[1].platform)
 
 
-def row(platform: Platform | str) -> Row:
+def row(platform: Platform | str) -> PlatformSpec:
     """The table's row for a platform or for any spelling of it; raises PlatformUnknown."""
     wanted = str(platform).strip().lower()
-    bare = wanted.removeprefix("linux/")
+    bare = wanted.removeprefix(f"{_LINUX}/")
     for candidate in TABLE:
-        names = (
-            str(candidate.platform).removeprefix("linux/"),
-            *candidate.machines,
-            *_ALIASES.get(str(candidate.platform), ()),
-        )
-        if bare in names:
+        if bare in candidate.names:
             return candidate
     known = [str(candidate.platform) for candidate in TABLE]
     close = difflib.get_close_matches(wanted, known, n=1)
@@ -223,9 +279,10 @@ def row(platform: Platform | str) -> Row:
     )
 
 
-# Spellings that containerd's and Docker's own platform parsers accept as the same platform.
-_ALIASES: dict[str, tuple[str, ...]] = {
-    "linux/amd64": ("amd64/v1",),
-    "linux/arm64": ("arm64/v8",),
-    "linux/arm/v7": ("arm", "armhf"),
-}
+def kin(platform: Platform) -> PlatformSpec | None:
+    """The row for a platform whatever its variant (arm/v6, amd64/v3); None for one that this table does not have."""
+    try:
+        return row(platform)
+    except PlatformUnknown:
+        wanted = (platform.os, platform.architecture)
+        return next((each for each in TABLE if (each.platform.os, each.platform.architecture) == wanted), None)

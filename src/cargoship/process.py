@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,19 +20,29 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from cargoship.errors import ToolMissing
+from cargoship.programs import ProgramFinder, absolute_path
+from cargoship.uninterrupted import Uninterrupted
 
 _CHUNK_BYTES = 64 * 1024
 _GRACE_S = 5.0
 _EXIT_SIGINT = 130
+OUTPUT_BYTES_MAX = 256 << 20
+"""What is kept of a program's output, for each of its streams."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A program to start: `argv`, where, and the whole environment it gets (None: the parent's own)."""
+    """A program to start: `argv`, where, and the whole environment it gets (None: the parent's own).
+
+    A program is named by its path, or by a name that `ProgramFinder` finds.
+    """
 
     argv: tuple[str, ...]
     cwd: Path | None = None
     env: Mapping[str, str] | None = field(default=None, repr=False)
+    memory_bytes: int | None = None
+    """What it may have of its own, files that it maps not counted, where the system can limit that (Linux); each of
+    the programs that it starts may have as much."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +70,16 @@ Sink = Callable[[bytes], None]
 class Runner(Protocol):
     """Starts programs."""
 
+    @property
+    def programs(self) -> ProgramFinder:
+        """Which programs there are."""
+        ...
+
     def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
         """Run to the end and return everything; raises ToolMissing when the program does not exist.
 
-        `timeout_s` ends the program after that many seconds; the result then has the code -9.
+        `timeout_s` ends the program, and what it has started, after that many seconds, and OUTPUT_BYTES_MAX when
+        it has said more than that; the result then has the code -9.
         """
         ...
 
@@ -77,9 +95,17 @@ class Child(Protocol):
         """Its exit code, or None while it runs."""
         ...
 
-    def stop(self, timeout_s: float) -> None:
-        """Ask it to end, and end it where it has not after `timeout_s`."""
+    def stop(self, timeout_s: float) -> bool:
+        """Ask it to end, and end it where it has not after `timeout_s`; whether it has ended by itself."""
         ...
+
+
+@dataclass(frozen=True)
+class GracePeriod:
+    """How long an interrupted program may take to end, and what is done once it had to be ended."""
+
+    seconds: float
+    lost: Callable[[], None]
 
 
 class Terminal(Protocol):
@@ -89,31 +115,35 @@ class Terminal(Protocol):
         """Start a program that writes to this process's own streams and reads nothing; raises ToolMissing."""
         ...
 
-    def attach(self, command: Command, *, stdin: IO[bytes] | None = None) -> int:
+    def attach(self, command: Command, *, stdin: IO[bytes] | None = None, patience: GracePeriod | None = None) -> int:
         """Run to the end on this process's own terminal and streams; raises ToolMissing.
 
         `stdin` is a file, or None for this process's own. An interrupt is passed on once and then waited out, for the
-        program may have things of its own to stop.
+        program may have things of its own to stop: for ever, or as long as `patience` lasts.
         """
         ...
 
 
 class SystemRunner:
-    """Starts real processes, and leaves none behind when interrupted."""
+    """Starts real processes, found by `programs`, and leaves none behind when interrupted."""
+
+    programs: ProgramFinder = ProgramFinder()
+
+    def __init__(self, programs: ProgramFinder | None = None) -> None:
+        if programs is not None:
+            self.programs = programs
 
     def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
         """See `Runner.run`."""
-        with _started(command, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE) as process:
-            try:
-                stdout, stderr = process.communicate(stdin, timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                stdout, stderr = process.communicate()
-        return Completed(process.returncode, stdout, stderr)
+        with _started(
+            self.programs, command, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE
+        ) as process:
+            _limit_memory(process.pid, command.memory_bytes)
+            return _Answer(process, stdin).wait(timeout_s)
 
     def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
         """See `Runner.stream`."""
-        with _started(command, stdin=subprocess.DEVNULL if stdin is None else stdin) as process:
+        with _started(self.programs, command, stdin=subprocess.DEVNULL if stdin is None else stdin) as process:
             if process.stdout is None or process.stderr is None:  # pragma: no branch - pipes were asked for
                 raise RuntimeError(command.argv[0])
             readers = [
@@ -127,14 +157,15 @@ class SystemRunner:
                 reader.join()
         return code
 
-    def attach(self, command: Command, *, stdin: IO[bytes] | None = None) -> int:
+    def attach(self, command: Command, *, stdin: IO[bytes] | None = None, patience: GracePeriod | None = None) -> int:
         """See `Terminal.attach`."""
-        with _started(command, stdin=stdin, output=None, end=_outwait) as process:
+        outwait = partial(_outwait, patience)
+        with _started(self.programs, command, stdin=stdin, output=None, end=outwait) as process:
             return process.wait()
 
     def spawn(self, command: Command) -> Child:
         """See `Terminal.spawn`."""
-        with _started(command, stdin=subprocess.DEVNULL, output=None) as process:
+        with _started(self.programs, command, stdin=subprocess.DEVNULL, output=None) as process:
             return _Spawned(process)
 
 
@@ -145,15 +176,69 @@ class _Spawned:
     def poll(self) -> int | None:
         return self.process.poll()
 
-    def stop(self, timeout_s: float) -> None:
+    def stop(self, timeout_s: float) -> bool:
         if self.process.poll() is not None:
-            return
+            return True
         self.process.terminate()
-        try:
-            self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        return _ended(self.process, timeout_s)
+
+
+class _Answer:
+    """What a program says, read as it comes and up to a limit."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes | None) -> None:
+        self.stdout, self.stderr = bytearray(), bytearray()
+        self._process = process
+        self._ended_by_us = False
+        self._threads = [
+            threading.Thread(target=_pump, args=(stream, partial(self._keep, kept)), daemon=True)
+            for stream, kept in ((process.stdout, self.stdout), (process.stderr, self.stderr))
+        ]
+        if stdin is not None:
+            self._threads.append(threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, timeout_s: float | None) -> Completed:
+        """What there is, when all is read, or when the time is over: others may hold a stream open for ever."""
+        until = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        for wait in (*(thread.join for thread in self._threads), self._process.wait):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                wait(None if timeout_s is None else max(0.0, until - time.monotonic()))
+        if self._process.poll() is None:
+            self._end()
+            for thread in self._threads:
+                thread.join(_GRACE_S)
+        self._process.wait()
+        code = -signal.SIGKILL if self._ended_by_us else self._process.returncode
+        return Completed(code, bytes(self.stdout), bytes(self.stderr))
+
+    def _keep(self, kept: bytearray, piece: bytes) -> None:
+        if len(kept) + len(piece) > OUTPUT_BYTES_MAX:
+            self._end()
+        else:
+            kept += piece
+
+    def _end(self) -> None:
+        if not self._ended_by_us:
+            self._ended_by_us = True
+            family = _descendants(self._process.pid)
+            self._process.kill()
+            for pid in family:
+                _signal(pid, signal.SIGKILL)
+
+
+def _limit_memory(pid: int, memory_bytes: int | None) -> None:
+    """Let a process have no more memory of its own than that, where the system can say so."""
+    if memory_bytes is not None and hasattr(resource, "prlimit"):
+        with contextlib.suppress(OSError, ValueError):  # a lower limit than that is in force
+            most = resource.prlimit(pid, resource.RLIMIT_DATA)[1]
+            resource.prlimit(pid, resource.RLIMIT_DATA, (memory_bytes, most))
+
+
+def _feed(sink: IO[bytes], data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), sink:
+        sink.write(data)
 
 
 def _told_by_the_terminal(error: BaseException) -> bool:
@@ -170,46 +255,9 @@ def _told_by_the_terminal(error: BaseException) -> bool:
         return False
 
 
-class _Start:
-    """The start of a program, in a thread of its own.
-
-    A signal's exception arises in the main thread wherever that is. Inside of Popen it would leave a program that runs
-    and that nobody knows of; here it cannot arise, and what has been started is known whatever happened meanwhile.
-    """
-
-    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
-        self._start = start
-        self._begun = False
-        self._settled = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._error: BaseException | None = None
-
-    def process(self) -> subprocess.Popen[bytes]:
-        """Start it; raises what `start` raises."""
-        self._begun = True
-        threading.Thread(target=self._run, daemon=True).start()
-        self._settled.wait()
-        if self._process is None:
-            raise self._error or RuntimeError("nothing was started")
-        return self._process
-
-    def started(self) -> subprocess.Popen[bytes] | None:
-        """What has been started, if anything; waits for a start that is under way."""
-        if self._begun:
-            self._settled.wait(_GRACE_S)
-        return self._process
-
-    def _run(self) -> None:
-        try:
-            self._process = self._start()
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            self._error = error
-        finally:
-            self._settled.set()
-
-
 @contextlib.contextmanager
 def _started(
+    programs: ProgramFinder,
     command: Command,
     *,
     stdin: int | IO[bytes] | None,
@@ -217,27 +265,45 @@ def _started(
     end: Callable[[subprocess.Popen[bytes], BaseException], None] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program that `end` sees the end of when anything is raised; raises ToolMissing when it does not exist."""
-    start = _Start(partial(_popen, command, stdin, output))
+    start = Uninterrupted(partial(_popen, programs, command, stdin, output))
     try:
-        yield start.process()
+        yield start.result()
     except BaseException as error:
-        process = start.started()
+        process = start.known()
         if process is not None:
             (end or _end)(process, error)
         raise
 
 
-def _popen(command: Command, stdin: int | IO[bytes] | None, output: int | None) -> subprocess.Popen[bytes]:
+def _resolved(programs: ProgramFinder, command: Command) -> tuple[tuple[str, ...], dict[str, str] | None]:
+    """The words and the environment to start a command with: a name has become a path; raises ToolMissing."""
+    name, *words = command.argv
+    env = None if command.env is None else dict(command.env)
+    if "/" in name:
+        return command.argv, env
+    seen = {"PATH": os.pathsep.join(os.get_exec_path())} if env is None else env
+    path = programs.find(name, seen)
+    if path is None:
+        raise ToolMissing(programs.reason(name, seen))
+    if env is not None and "PATH" in env and not programs.is_cargos(name):
+        env["PATH"] = absolute_path(env)
+    return (str(path), *words), env
+
+
+def _popen(
+    programs: ProgramFinder, command: Command, stdin: int | IO[bytes] | None, output: int | None
+) -> subprocess.Popen[bytes]:
+    argv, env = _resolved(programs, command)
     try:
         return subprocess.Popen(  # noqa: S603 - argv is a tuple, never a shell line
-            command.argv,
+            argv,
             cwd=command.cwd,
-            env=None if command.env is None else dict(command.env),
+            env=env,
             stdin=stdin,
             stdout=output,
             stderr=output,
         )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+    except OSError as error:
         if command.cwd is not None and not command.cwd.is_dir():
             raise ToolMissing(f"cannot run {command.argv[0]}: the folder {command.cwd} does not exist") from error
         raise ToolMissing(f"cannot run {command.argv[0]}: {os.strerror(error.errno or 0)}") from error
@@ -250,11 +316,33 @@ def _pump(source: IO[bytes], sink: Sink) -> None:
             sink(chunk)
 
 
-def _outwait(process: subprocess.Popen[bytes], error: BaseException) -> None:
+def _outwait(patience: GracePeriod | None, process: subprocess.Popen[bytes], error: BaseException) -> None:
     """Pass an interrupt on, where the program does not have it yet, and wait for the program to act on it."""
     if not _told_by_the_terminal(error):
-        _signal(process.pid, signal.SIGINT)
-    process.wait()
+        # as a shell tells the signal that ended a program
+        number = getattr(error, "exit_code", _EXIT_SIGINT) - 128
+        _signal(process.pid, signal.Signals(number))
+    try:
+        in_time = _ended(process, None if patience is None else patience.seconds)
+    except BaseException:
+        in_time = False
+        raise
+    finally:
+        if patience is not None and not in_time:
+            patience.lost()
+
+
+def _ended(process: subprocess.Popen[bytes], timeout_s: float | None) -> bool:
+    """Whether a program ends by itself within the time; whatever else happens, it has ended afterwards."""
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    return True
 
 
 def _end(process: subprocess.Popen[bytes], _error: BaseException) -> None:
@@ -305,7 +393,7 @@ def _parents() -> Iterator[tuple[int, int]]:
                     yield int(folder.name), int(fields[1])
         return
     with contextlib.suppress(OSError):
-        argv = ("ps", "-axo", "pid=,ppid=")
+        argv = ("/bin/ps", "-axo", "pid=,ppid=")
         listed = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
         for line in listed.stdout.splitlines():
             child, parent = line.split()

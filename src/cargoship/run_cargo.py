@@ -12,11 +12,13 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from cargoship.cargo.config import cargo_home, configuration_files, default_targets, read_table, with_includes
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project, load_project
-from cargoship.cargo.watch import watch
+from cargoship.cargo.watch import watch_cargo
 from cargoship.cargo.words import COMPILES, RUNS, choosing, has_more, option_of, options_of, told
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, UsageError
@@ -28,13 +30,16 @@ from cargoship.toolchain.runtime import zig_targets, zigbuild_environment, zigbu
 from cargoship.toolchain.rust import Rust, toolchains
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
 from cargoship.unitcache.build import prepare_folder
-from cargoship.unitcache.compilers import plain_compilers
-from cargoship.unitcache.frame import check_path
-from cargoship.unitcache.key import Surroundings
-from cargoship.unitcache.opening import open_stores
-from cargoship.unitcache.planned import Question, asked_of, programs_below, question_of
-from cargoship.unitcache.session import Units, Workspace, settled
-from cargoship.unitcache.surroundings import look_around
+from cargoship.unitcache.builds import BuildKey, build_key_of, build_request, programs_below, programs_of
+from cargoship.unitcache.explain.account import record_no_use
+from cargoship.unitcache.keys.compilers import plain_compilers
+from cargoship.unitcache.keys.environment import find_environment
+from cargoship.unitcache.keys.key import BuildEnvironment
+from cargoship.unitcache.packs.frame import check_path
+from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, RecalledPrograms, Workspace, open_session
+from cargoship.unitcache.stores.opening import open_stores
+from cargoship.unitcache.watching.library import Watcher
+from cargoship.unitcache.watching.tools import watcher
 from cargoship.version import __version__
 
 
@@ -68,64 +73,95 @@ def run_cargo(
     program, env, zig = _program(words[0], rust, context)
     command = Command((str(program), *told(words)), cwd=context.cwd, env={**env, **PROGRESS_ENV})
     options = _options(project, context, overrides)
+    targets = options_of(words, "--target") or list(_default_targets(words, context))
     then = Command((str(program), *words), cwd=context.cwd, env=env) if has_more(words) else None
     if not options.enabled:
-        code = watch(context.runner, command, context.emit).code
+        record_no_use(_build_dir(project, _target_dir(words, project, context.cwd)))
+        code = watch_cargo(context.runner, command, context.emit).code
         return Ended(code, then if code == 0 else None)
     compilers = plain_compilers(
         rust, context.env,
-        zig=None if zig is None else zig.version, named=options_of(words, "--target"),
+        zig=None if zig is None else zig.version, named=targets,
         through=words[0] if words[0] == "clippy" else "",
     )  # fmt: skip
-    with open_stores(options, context) as store:
+    with (
+        open_stores(options, context) as store,
+        open_session(store, runner=context.runner, emit=context.emit) as session,
+    ):
         target_dir = _target_dir(words, project, context.cwd)
-        where = Workspace(project.root, _build_dir(project, target_dir), project.root / "Cargo.lock")
-        units = Units(store, where, context.runner, store.scratch, context.emit)
-        units.load()
-        if not programs_alone:
-            units.ask(command)
-        around = look_around(compilers, project.root, command, runner=context.runner, env=context.env)
+        where = Workspace(project.root, _build_dir(project, target_dir), project.root / "Cargo.lock", target_dir)
+        graph = None if programs_alone else session.unit_graph(command)
+        around = find_environment(compilers, project.root, command, runner=context.runner, env=context.env)
         chosen, more = choosing(words)
-        if not more:
-            units.programs = lambda made: programs_below(target_dir, made)
-        question = _question(chosen or words, project, around, context)
-        if programs_alone and _is_there(units, question, more, target_dir, context):
-            return Ended(0)
-        if question is not None and units.question is None:
-            units.expect(question)
+        build_key = _question(chosen or words, project, around, context)
+        missed = None
+        if programs_alone:
+            found = _whole(session, build_key, more, where, target_dir, context)
+            if isinstance(found, RecalledPrograms):
+                return Ended(0)
+            missed = found
+        runtime = None
         if zig is not None:
-            linked = zig_targets(options_of(words, "--target"))
-            units.runtime = zigbuild_runtime(zig, linked, context.env, cache_dir=context.cache_dir)
-        with settled(units):
-            units.restore(command, env=context.env, compilers=compilers, around=around)
-            done = watch(context.runner, command, context.emit)
-            units.keep(done)
+            linked = zig_targets(targets)
+            runtime = zigbuild_runtime(zig, linked, context.env, cache_dir=context.cache_dir)
+        inputs = BuildInputs(
+            command, context.env, where, compilers, around, graph,
+            build_key=build_key, missed=missed, runtime=runtime,
+            programs=programs_of if more else partial(programs_below, target_dir),
+            watcher=_watcher(rust, session, context),
+        )  # fmt: skip
+        with session.around(inputs) as build:
+            done = build.compile()
+            build.keep(done)
     return Ended(done.code, then if done.code == 0 else None)
 
 
-def _question(words: Sequence[str], project: Project, around: Surroundings, context: Context) -> Question | None:
+def _watcher(rust: Rust, session: CacheSession, context: Context) -> Watcher | None:
+    return watcher(
+        rust, runner=context.runner, env=context.env, cache_dir=context.cache_dir, emit=context.emit,
+        bring=session.bring_watching,
+    )  # fmt: skip
+
+
+def _default_targets(words: Sequence[str], context: Context) -> tuple[str, ...]:
+    """What cargo compiles for where no option says it, by its configuration."""
+    files = [
+        *(file for name in options_of(words, "--config") for file in with_includes(context.cwd / name)),
+        *configuration_files(context.cwd, cargo_home(context.env)),
+    ]
+    return default_targets(map(read_table, files), context.env)
+
+
+def _question(words: Sequence[str], project: Project, around: BuildEnvironment, context: Context) -> BuildKey | None:
     """The key of the build as a whole; None without a lock file."""
     root = project.root
     # where no package is named, the folder that cargo runs in says which
     told = (f"cargoship {__version__}", "cargo", *words, "in", os.path.relpath(project.folder, root))
     try:
-        return question_of(around, asked_of(root, told, project.said))
+        return build_key_of(around, build_request(root, told, project.said))
     except OSError as error:
         context.emit(Note(f"this build has no key as a whole: {error}", Level.VERBOSE))
         return None
 
 
-def _is_there(units: Units, question: Question | None, more: str, target_dir: Path, context: Context) -> bool:
-    """Put the programs of an earlier build in their places, if it was made with everything as it is now."""
-    if more or question is None:
+def _whole(
+    session: CacheSession, build_key: BuildKey | None, more: str, where: Workspace, target_dir: Path, context: Context
+) -> RecalledPrograms | Missed | None:
+    """Put the programs of an earlier build in their places, if it was made with everything as it is now.
+
+    None where nobody can look for such a build.
+    """
+    if more or build_key is None:
         why = f"{more} asks for more than programs" if more else "there is no Cargo.lock"
         context.emit(Note(f"cargo is started: {why}"))
-        return False
+        return None
     try:
         prepare_folder(target_dir)
         with tempfile.TemporaryDirectory(prefix=".cargoship-", dir=target_dir) as scratch:
-            found = units.recall(question, context.env, None, Path(scratch))
-            for name, program in found.items():
+            found = session.whole_build(build_key, where, context.env, into=Path(scratch))
+            if isinstance(found, Missed):
+                return found
+            for name, program in found.paths.items():
                 check_path(name)
                 place = target_dir / name
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -133,13 +169,10 @@ def _is_there(units: Units, question: Question | None, more: str, target_dir: Pa
                 program.replace(place)
     except (CargoshipError, OSError) as error:
         context.emit(Note(f"this build is not looked for in the unit cache: {error}", Level.VERBOSE))
-        return False
-    if found:
-        count = f"{len(found)} program{'s come' if len(found) > 1 else ' comes'}"
-        context.emit(
-            Note(f"nothing has changed since an earlier build: {count} from the unit cache, cargo is not started")
-        )
-    return bool(found)
+        return None
+    count = f"{len(found.paths)} program{'s come' if len(found.paths) > 1 else ' comes'}"
+    context.emit(Note(f"nothing has changed since an earlier build: {count} from the unit cache, cargo is not started"))
+    return found
 
 
 def _program(subcommand: str, rust: Rust, context: Context) -> tuple[Path, Mapping[str, str], Zig | None]:
@@ -147,7 +180,7 @@ def _program(subcommand: str, rust: Rust, context: Context) -> tuple[Path, Mappi
         return rust.cargo, context.env, None
     zig = find_zig(context.runner, context.env)
     named = zigbuild_environment(zig, context.env, cache_dir=context.cache_dir)
-    return find_zigbuild(context.env), {**named, **context.env, "CARGO": str(rust.cargo)}, zig
+    return find_zigbuild(context.runner, context.env), {**named, **context.env, "CARGO": str(rust.cargo)}, zig
 
 
 def _target_dir(words: Sequence[str], project: Project, cwd: Path) -> Path:

@@ -1,40 +1,44 @@
 """A smoke run: each platform's program started once in its own root file system, before anything is published.
 
-The program has the image's files, user, environment and folder; no network; limits of time and memory; and processes,
-mounts and names of its own (namespaces of Linux, entered by util-linux). A foreign processor is QEMU's. What cannot be
-run here is said, and does not refuse the image.
+The program has the image's files, user, environment and folder, and is in the sandbox: no network, and limits of time,
+memory, processes and disk. A foreign processor is QEMU's. What cannot be run here is said, and does not refuse the
+image.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
+import platform as machine
 import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cargoship.checks.finding import Code, error, refuse
-from cargoship.contents import config_of, contents_of
 from cargoship.events import Emit, Level, Note
-from cargoship.oci.config import ImageConfig
+from cargoship.image_inputs import ImageInputs
+from cargoship.image_layers import file_layers, image_config
 from cargoship.oci.platform import Platform
 from cargoship.plan import Plan
 from cargoship.platforms import row
+from cargoship.printable import printable
 from cargoship.process import Command, Runner
-from cargoship.rootfs.book import LayerBook
-from cargoship.rootfs.unpack import unpacked
+from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.rootfs.unpack import private, unpack_root
 from cargoship.rootfs.view import view_of
-from cargoship.sandbox import Tools, entering, furnish, namespaces, obeyed_here
-from cargoship.sources import Sources
+from cargoship.sandbox.emulators import emulator_for, runs_natively
+from cargoship.sandbox.inside.spec import Limits
+from cargoship.sandbox.start import Sandbox, SandboxRoot
 
 _TIME_S = 30
 _EMULATED_TIME_S = 120
 _MEMORY_BYTES = 2 << 30
+_DISK_BYTES = 1 << 30
+_PROCESSES = 1024
+_OPEN_FILES = 4096
 _OUTPUT_BYTES = 32 << 10
-_TOOLS = ("timeout", "prlimit")
-# What `timeout` leaves when it had to end the program: it ends itself in the same way, which a shell calls 128 + 9.
+# What the sandbox leaves when it had to end the program: it ends itself in the same way, which a shell calls 128 + 9.
 _KILLED = frozenset({-9, 137})
 
 
@@ -43,12 +47,12 @@ class Smoke:
     """Starts programs of a plan's images; `env` is this process's."""
 
     plan: Plan
-    book: LayerBook
+    book: LayerCache
     runner: Runner
     env: Mapping[str, str]
     emit: Emit
 
-    def run(self, sources: Sequence[Sources], programs: Sequence[Mapping[Platform, Mapping[str, Path]]]) -> None:
+    def run(self, sources: Sequence[ImageInputs], programs: Sequence[Mapping[Platform, Mapping[str, Path]]]) -> None:
         """Start what the settings ask for; raises CannotStart for all that failed, and what unpacking raises."""
         failed = []
         for own, binaries in zip(sources, programs, strict=True):
@@ -60,56 +64,53 @@ class Smoke:
         refuse([error(Code.SMOKE_FAILED, text, hint) for text, hint in failed], self.emit)
 
     def _one(
-        self, own: Sources, platform: Platform, binaries: Mapping[str, Path], words: tuple[str, ...]
+        self, own: ImageInputs, platform: Platform, binaries: Mapping[str, Path], words: tuple[str, ...]
     ) -> tuple[str, str] | None:
         """Run one; what is to be said when it failed, and what next."""
-        path = self.env.get("PATH")
-        tools = Tools.find(path, *_TOOLS)
-        emulator = tools if isinstance(tools, str) else tools.emulator(platform, path)
-        trouble = emulator if isinstance(emulator, str) else self._sandbox_trouble(tools)
+        limit_s = _TIME_S if runs_natively(platform) else _EMULATED_TIME_S
+        sandbox = Sandbox(_limits(platform, limit_s), own_network=True, hostname="smoke")
+        place = self.plan.target_dir / "cargoship"
+        emulator = emulator_for(platform, self.runner.programs, self.env)
+        trouble = emulator if isinstance(emulator, str) else self._trouble
         name = f"{own.image.name} ({platform})"
-        if trouble is not None or isinstance(tools, str) or isinstance(emulator, str):
+        if trouble is not None or isinstance(emulator, str):
             self.emit(Note(f"no smoke run of {name}: {trouble}", Level.WARNING))
             return None
         base = own.bases[platform]
-        config = config_of(own.image, base.config)
-        obeyed = obeyed_here(config.env)
-        if obeyed is not None:
-            self.emit(Note(f"no smoke run of {name}: this machine's programs would obey its {obeyed}", Level.WARNING))
-            return None
-        entries = [entry for layer in contents_of(own.image, own.files, binaries) for entry in layer.entries]
+        config = image_config(own.image, base.config)
+        entries = [entry for layer in file_layers(own.image, own.files, binaries) for entry in layer.entries]
         root = view_of(base.layers, self.book, entries)
-        folder = self.plan.target_dir / "cargoship" / f"smoke-{os.getpid()}-{secrets.token_hex(4)}"
         argv = (*config.entrypoint, *words)
-        with unpacked(root, folder):
-            furnish(folder, emulator, config)
-            limit_s = _TIME_S if tools.runs(platform) else _EMULATED_TIME_S
-            enter = entering(tools, folder, root, config, argv, emulator)
-            command = _command(tools, enter, config, platform=platform, limit_s=limit_s)
+        with private("smoke-", place) as folder:
+            files = SandboxRoot.of(folder / "files", root, config, emulator)
+            unpack_root(root, files.folder, files.owner)
+            files.furnish()
+            command = sandbox.command(files, argv, config, {"HOME": "/", "HOSTNAME": "smoke", **config.env})
             started = time.monotonic()
             code, output = self._run(command)
             took_s = time.monotonic() - started
-        shown = shlex.join(argv)
+        shown = printable(shlex.join(argv))
+        lines = [printable(line.rstrip("\r").expandtabs()) for line in output.strip().split("\n")]
         if code == 0:
-            how = "" if tools.runs(platform) else " under QEMU"
-            first = output.strip().partition("\n")[0][:200]
+            how = "" if runs_natively(platform) else " under QEMU"
+            first = lines[0][:200]
             self.emit(Note(f"{shown} of {name} ran{how} in {took_s:.1f}s" + (f": {first}" if first else "")))
             return None
         why = f"ended with {code}" if code > 0 else f"was ended by signal {-code}"
         if code in _KILLED:
             why = f"was ended after {limit_s} s" if took_s >= limit_s else "was killed"
-        said = "\n".join(f"  {line}" for line in output.strip().splitlines()[-20:])
+        said = "\n".join(f"  {line}" for line in lines[-20:] if any(lines))
         text = f"the smoke run {shown} of {name} {why}" + (f":\n{said}" if said else "")
         return text, f"it runs without a network, in {_MEMORY_BYTES >> 30} GiB; correct the program, or smoke"
 
-    def _sandbox_trouble(self, tools: Tools | str) -> str | None:
-        """Why this process may not make namespaces; None where it may."""
-        if isinstance(tools, str):
-            return tools
-        tried = self.runner.run(Command((*_outside(tools), tools.paths["sh"], "-c", ":")), timeout_s=20)
-        if tried.code == 0:
-            return None
-        return f"this user may not make namespaces here ({tried.error_text.strip().partition(chr(10))[0]})"
+    @cached_property
+    def _trouble(self) -> str | None:
+        """Why no program can be started here; None where they can."""
+        sandbox = Sandbox(_limits(row(machine.machine()).platform, _TIME_S), own_network=True, hostname="smoke")
+        trouble = sandbox.trouble(self.runner, self.plan.target_dir / "cargoship")
+        if trouble is None and sandbox.weakness is not None:
+            self.emit(Note(sandbox.weakness, Level.WARNING))
+        return trouble
 
     def _run(self, command: Command) -> tuple[int, str]:
         kept = bytearray()
@@ -122,19 +123,11 @@ class Smoke:
         return code, bytes(kept).decode("utf-8", "replace")
 
 
-def _command(tools: Tools, enter: tuple[str, ...], config: ImageConfig, *, platform: Platform, limit_s: int) -> Command:
-    paths = tools.paths
-    memory = f"--data={_MEMORY_BYTES}"
-    if not tools.runs(platform):
+def _limits(platform: Platform, time_s: float) -> Limits:
+    memory = {"RLIMIT_DATA": _MEMORY_BYTES}
+    if not runs_natively(platform):
         # QEMU reserves the whole address space of a 32-bit program, and hangs when its own data meet a limit
         place = row(platform)
-        memory = f"--as={_MEMORY_BYTES + (4 << 30 if place.elf_bits == 32 else 0)}"  # noqa: PLR2004 - bits
-    limits = [paths["timeout"], "--signal=KILL", str(limit_s)]
-    limits += [paths["prlimit"], memory, "--core=0", f"--fsize={_MEMORY_BYTES}", "--nproc=4096"]
-    env = {"HOME": "/", "HOSTNAME": "smoke", **config.env}
-    return Command((*limits, *_outside(tools), *enter), env=env)
-
-
-def _outside(tools: Tools) -> tuple[str, ...]:
-    """The world that is left for it: no network, no processes, mounts or names of this machine."""
-    return (tools.paths["setpriv"], "--no-new-privs", *namespaces(tools, "mount", "net", "ipc", "uts", "pid"))
+        memory = {"RLIMIT_AS": _MEMORY_BYTES + (4 << 30 if place.elf_bits == 32 else 0)}  # noqa: PLR2004 - bits
+    resources = {**memory, "RLIMIT_FSIZE": _DISK_BYTES, "RLIMIT_NOFILE": _OPEN_FILES}
+    return Limits(_MEMORY_BYTES, _DISK_BYTES, _PROCESSES, resources, time_s)

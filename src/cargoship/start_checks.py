@@ -1,4 +1,4 @@
-"""Whether the images of a plan will start: as much as can be told before the compile, and the rest before a push.
+"""Whether the images of a plan will start: as much as can be known before the compile, and the rest before a push.
 
 A base's layers are read only where something depends on them: a program that is linked dynamically, a user by name, an
 entrypoint of the base, files beside the program's own folder. What was read once is known by its digest.
@@ -11,25 +11,32 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cargoship.bases.base import SCRATCH, STATIC, Base
+from cargoship.bases.base import Base
 from cargoship.checks.files import check_files, folders_of
 from cargoship.checks.finding import Code, Finding, error, refuse
 from cargoship.checks.glibc import check_glibc
-from cargoship.checks.image import check_certificates, check_entrypoint, check_healthcheck
-from cargoship.checks.program import Place, check_machine, check_program, find_program
+from cargoship.checks.image import (
+    check_certificates,
+    check_count,
+    check_entrypoint,
+    check_healthcheck,
+    check_layers,
+)
+from cargoship.checks.program import ProgramContext, check_machine, check_program, find_program
 from cargoship.checks.users import check_user, names_in
-from cargoship.contents import config_of, contents_of
 from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import read_elf
 from cargoship.events import Emit
+from cargoship.image_inputs import ImageInputs
+from cargoship.image_layers import file_layers, image_config
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.platform import Platform
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.plan import BIN_DIR, Plan
 from cargoship.platforms import LibcFamily
-from cargoship.rootfs.book import LayerBook
+from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.view import RootFs, known_view_of, view_of, view_of_entries
-from cargoship.sources import Sources
+from cargoship.settings.base import BuiltInBase
 
 _JOBS = 2
 
@@ -38,22 +45,22 @@ Programs = Mapping[Platform, Mapping[str, Path]]
 
 
 @dataclass(frozen=True)
-class Verifier:
+class StartChecks:
     """Checks the images of a plan; `book` is where what layers hold is kept."""
 
     plan: Plan
-    book: LayerBook
+    book: LayerCache
     emit: Emit
 
-    def before(self, sources: Sequence[Sources]) -> None:
+    def before(self, sources: Sequence[ImageInputs]) -> None:
         """Refuse what no compile can make start: its user, entrypoint, files, C library.
 
         Raises CannotStart for all images and platforms at once, ContentInvalid, RegistryError's family.
         """
         self._refuse([_Case(self, own, platform, None) for own in sources for platform in own.bases])
 
-    def after(self, sources: Sequence[Sources], programs: Sequence[Programs]) -> None:
-        """Refuse programs that cannot start where they are put; raises likewise, and OSError."""
+    def after(self, sources: Sequence[ImageInputs], programs: Sequence[Programs]) -> None:
+        """Refuse programs that cannot start where they are put; raises the same, and OSError."""
         self._refuse(
             [
                 _Case(self, own, platform, binaries[platform])
@@ -62,7 +69,7 @@ class Verifier:
             ]
         )
 
-    def folders(self, own: Sources, base: Base) -> tuple[Entry, ...] | None:
+    def folders(self, own: ImageInputs, base: Base) -> tuple[LayerEntry, ...] | None:
         """The folders of a base that files are put into, with their owners and rights; None: as the base says.
 
         It depends on the plan alone, never on what happens to be known: equal inputs give equal layers.
@@ -82,8 +89,8 @@ class Verifier:
 class _Case:
     """One image for one platform; `binaries` None: not compiled yet."""
 
-    verifier: Verifier
-    own: Sources
+    verifier: StartChecks
+    own: ImageInputs
     platform: Platform
     binaries: Mapping[str, Path] | None
 
@@ -96,13 +103,13 @@ class _Case:
         return f"the image {self.own.image.name} ({self.platform})"
 
     def findings(self) -> Iterator[Finding]:
-        config = config_of(self.own.image, self.base.config)
+        config = image_config(self.own.image, self.base.config)
         entries = _entries(self.own, self.binaries)
         yield from (
             self._before(config, entries) if self.binaries is None else self._after(config, entries, self.binaries)
         )
 
-    def _before(self, config: ImageConfig, entries: tuple[Entry, ...]) -> Iterator[Finding]:
+    def _before(self, config: ImageConfig, entries: tuple[LayerEntry, ...]) -> Iterator[Finding]:
         plan, book = self.verifier.plan, self.verifier.book
         gnu = plan.libc.family is LibcFamily.GNU
         if gnu and self.base.has_loader is False:
@@ -113,6 +120,8 @@ class _Case:
                 "build with --libc musl, or choose a base with glibc, such as --base debian:12-slim",
             )
             return
+        count = len(self.base.layers) + len(file_layers(self.own.image, self.own.files, None))
+        yield from check_count(count, said=self.said)
         own = view_of_entries(entries)
         starts = find_program(config.entrypoint[0], own, config.env, config.working_dir or "/")
         needed = gnu or names_in(config.user or "") or starts is None or _leaves_home(entries)
@@ -120,7 +129,8 @@ class _Case:
         root = view_of(layers, book, entries) if needed else known_view_of(layers, book, entries)
         if root is None:
             return
-        place = Place(self.platform, config.env)
+        place = ProgramContext(self.platform, config.env)
+        yield from check_layers(root, said=self.said)
         yield from check_user(config.user or "", root, said=self.said)
         yield from check_files(entries, view_of(layers, book), said=self.said)
         found = find_program(config.entrypoint[0], root, config.env, config.working_dir or "/")
@@ -134,7 +144,7 @@ class _Case:
         yield from check_healthcheck(config, root, place)
 
     def _after(
-        self, config: ImageConfig, entries: tuple[Entry, ...], binaries: Mapping[str, Path]
+        self, config: ImageConfig, entries: tuple[LayerEntry, ...], binaries: Mapping[str, Path]
     ) -> Iterator[Finding]:
         facts = {name: read_elf(path) for name, path in binaries.items()}
         for name, each in facts.items():
@@ -150,7 +160,7 @@ class _Case:
         root: RootFs | None = view_of(layers, book, entries) if needed else known_view_of(layers, book, entries)
         if root is None:
             return
-        place = Place(self.platform, config.env)
+        place = ProgramContext(self.platform, config.env)
         for name, each in facts.items():
             found = root.find(f"{BIN_DIR}/{name}")
             if found is not None:
@@ -175,15 +185,15 @@ class _Case:
             )
 
 
-def _entries(own: Sources, binaries: Mapping[str, Path] | None) -> tuple[Entry, ...]:
-    return tuple(entry for layer in contents_of(own.image, own.files, binaries) for entry in layer.entries)
+def _entries(own: ImageInputs, binaries: Mapping[str, Path] | None) -> tuple[LayerEntry, ...]:
+    return tuple(entry for layer in file_layers(own.image, own.files, binaries) for entry in layer.entries)
 
 
-def _leaves_home(entries: Sequence[Entry]) -> bool:
+def _leaves_home(entries: Sequence[LayerEntry]) -> bool:
     """Whether anything is put beside the folder that is the program's own."""
     home = BIN_DIR.lstrip("/")
     return any(entry.path != home and not entry.path.startswith(f"{home}/") for entry in entries)
 
 
 def _is_built_in(base: Base) -> bool:
-    return base.spec in {STATIC, SCRATCH}
+    return base.spec in {str(each) for each in BuiltInBase}

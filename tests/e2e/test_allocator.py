@@ -10,6 +10,7 @@ import pytest
 from support import judges
 from support.programs import RunCargoship, run
 from support.projects import project
+from support.results import digests
 
 pytestmark = pytest.mark.e2e
 
@@ -36,18 +37,18 @@ def allocators(layout: Path, into: Path) -> set[str]:
 
 def test_a_choice_is_linked_and_taken_back(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     app = project(tmp_path / "app", files={"src/main.rs": _MAIN})
-    digests = []
+    made = []
     for allocator in ("system", "mimalloc", "system", "mimalloc"):
         done = run_cargoship("build", app, "-o", f"oci:{tmp_path}/out", env={"CARGOSHIP_ALLOCATOR": allocator})
-        digests.append(done.stdout)
-        assert allocators(tmp_path / "out", tmp_path / f"unpacked-{len(digests)}") == {allocator}
-    assert digests[:2] == digests[2:]
-    assert digests[0] != digests[1]
+        made.append(digests(done.stdout))
+        assert allocators(tmp_path / "out", tmp_path / f"unpacked-{len(made)}") == {allocator}
+    assert made[:2] == made[2:]
+    assert made[0] != made[1]
     # cargo alone has to see it too
     for allocator, compiles in (("system", True), ("mimalloc", True), ("mimalloc", False)):
         env = {"CARGOSHIP_ALLOCATOR": allocator, "CARGO_TARGET_DIR": str(tmp_path / "target")}
         again = run_cargoship("build", app, "--no-cache", "-v", env=env)
-        assert again.stdout == digests[0 if allocator == "system" else 1]
+        assert digests(again.stdout) == made[0 if allocator == "system" else 1]
         assert ("Compiling app" in again.stderr) is compiles
 
 

@@ -12,7 +12,7 @@ from support.engine import Engine
 from support.programs import REPOSITORY, RunCargoship, run
 from support.shipped import Shipped, target_folder
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("web_service")]
 
 PROJECT = REPOSITORY / "examples" / "web-service"
 NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]

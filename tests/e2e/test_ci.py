@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from support import judges
-from support.actions import Machine, github, gitlab
+from support.actions import Machine, action, github, gitlab
 from support.engine import Engine
 from support.pair import NAMES, write_pair
-from support.programs import RunCargoship, run
+from support.programs import REPOSITORY, RunCargoship, run
 from support.pushing import client_of
 from support.registry import RunningRegistry
 from support.shipped import PLATFORMS
@@ -69,7 +70,8 @@ def compiled(summaries: str) -> int:
 
 def tags(registry: RunningRegistry, repository: str) -> list[str]:
     with client_of(registry.host) as client:
-        return sorted(client.tags(repository))
+        # this registry lists what refers to an image under tags made of digests
+        return sorted(tag for tag in client.tags(repository) if not tag.startswith("sha256-"))
 
 
 def check_images(registry: RunningRegistry, engine: Engine, repository: str, tag: str) -> None:
@@ -170,3 +172,27 @@ def test_gitlab(
     other = {**env, "CI_REGISTRY_IMAGE": f"{docker_registry.host}/fork", "CI_PIPELINE_SOURCE": "merge_request_event"}
     gitlab(machine, GITLAB, {**other, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "2"})
     assert tags(docker_registry, f"fork/{NAMES[0]}") == tags(docker_registry, "fork/cache") == []
+
+
+def test_the_action_builds_pushes_and_gives_digests(machine: Machine, docker_registry: RunningRegistry) -> None:
+    where = f"{docker_registry.host}/action"
+    inputs = {
+        "path": "app", "tags": f"{where}/{{name}}:1\n{where}/{{name}}:2\n",
+        "platforms": "linux/amd64", "arguments": "-p tiny-front -o 'oci:two words'", "registry": docker_registry.host,
+        "password": "secret", "cache": f"registry:{where}/units", "rust": "1.96.0",
+    }  # fmt: skip
+    gives = action(machine, REPOSITORY / "action.yml", inputs, {"actor": "me"})
+    (image,) = gives["images"].splitlines()
+    assert image == f"{where}/tiny-front@{gives['digest']}"
+    assert json.loads(Path(gives["metadata"]).read_text())["containerimage.digest"] == gives["digest"]
+    assert tags(docker_registry, "action/tiny-front") == ["1", "2"]
+    assert tags(docker_registry, "action/units") != []
+    installed = (machine.root / "installed").read_text()
+    assert f"pipx install --force {REPOSITORY}\n" in installed
+    assert "rustup toolchain install 1.96.0 " in installed
+    assert "secret" not in machine.said
+    # another run of it, of a fork's pull request: it reads what is compiled, and writes nothing
+    fork = {"actor": "me", "event": {"pull_request": {"head": {"repo": {"fork": True}}}}}
+    again = action(machine, REPOSITORY / "action.yml", {**inputs, "push": "false"}, fork)
+    assert again["digest"] == gives["digest"]
+    assert (machine.root / f"clone-{machine.clones}" / "two words" / "index.json").is_file()

@@ -29,7 +29,8 @@ def test_each_job_pushes_by_digest_and_the_last_one_merges(
         parts.append(done.stdout.strip())
         assert "jobs (by digest)" in done.stderr
     with client_of(docker_registry.host) as client:
-        assert list(client.tags("jobs")) == []
+        # but the lists of what refers to an image: this registry has no other place for them
+        assert [tag for tag in client.tags("jobs") if not tag.startswith("sha256-")] == []
     reference = docker_registry.reference("jobs")
     merged = run_cargoship("merge", "-t", reference, *parts).stdout.strip()
     shown = run("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{merged}").stdout

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from support.programs import REPOSITORY, RunCargoship
+from support.results import digests
 from support.shipped import Shipped, target_folder
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("web_service")]
 
 PLACES = ("here", "somewhere/else")
 
@@ -50,7 +51,7 @@ def test_two_folders_two_target_folders_one_digest(
         project(tmp_path / place)
         env = {**target_folder("unused"), "CARGO_TARGET_DIR": str(tmp_path / place / "out")}
         # compiled in both places, not taken from a cache
-        printed.append(sorted(run_cargoship("build", tmp_path / place, "--no-cache", env=env).stdout.split()))
+        printed.append(digests(run_cargoship("build", tmp_path / place, "--no-cache", env=env).stdout))
     assert printed[0] == printed[1]
     assert len(printed[0]) == images
 
@@ -62,5 +63,7 @@ def test_a_big_project_does_not_tell_its_folder(
     printed = []
     for place in PLACES:
         example("web-service", tmp_path / place)
-        printed.append(run_cargoship("build", tmp_path / place, "--no-cache", env=target_folder("musl")).stdout)
+        printed.append(
+            digests(run_cargoship("build", tmp_path / place, "--no-cache", env=target_folder("musl")).stdout)
+        )
     assert printed[0] == printed[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +18,24 @@ from support.shipped import target_folder
 
 pytestmark = pytest.mark.e2e
 
-MAIN = 'fn main() {\n    println!("running NUMBER");\n    loop { std::thread::park() }\n}\n'
+MAIN = """
+include!("made.rs");
+extern "C" { fn signal(number: i32, handler: usize) -> usize; }
+fn main() {
+    // SIGINT and SIGTERM are of no concern
+    unsafe { signal(2, 1); signal(15, 1); }
+    println!("running NUMBER {MADE}");
+    loop { std::thread::park() }
+}
+"""
+BUILD = """
+use std::time::SystemTime;
+fn main() {
+    // into the sources, and otherwise each time
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    std::fs::write("src/made.rs", format!("const MADE: u128 = {now};")).unwrap();
+}
+"""
 DEADLINE_S = 120
 
 
@@ -33,9 +51,9 @@ class Watching:
                 stderr=log, start_new_session=True,
             )  # fmt: skip
 
-    def wait_for(self, words: str) -> None:
+    def wait_for(self, words: str, times: int = 1) -> None:
         until = time.monotonic() + DEADLINE_S
-        while words not in self.log.read_text(errors="replace"):
+        while self.log.read_text(errors="replace").count(words) < times:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < until, self.log.read_text()
             time.sleep(0.1)
@@ -60,7 +78,8 @@ def started() -> Iterator[Callable[..., Watching]]:
 
 
 def test_a_program_is_restarted_and_nothing_is_left(started: Callable[..., Watching], tmp_path: Path) -> None:
-    app = project(tmp_path / "app", name="tiny-watched", files={"src/main.rs": MAIN.replace("NUMBER", "one")})
+    files = {"src/main.rs": MAIN.replace("NUMBER", "one"), "build.rs": BUILD}
+    app = project(tmp_path / "app", name="tiny-watched", files=files)
     code = app / "src" / "main.rs"
     watching = started(app, "--network", "host")
     name = f"cargoship-watch-{watching.process.pid}"
@@ -72,10 +91,38 @@ def test_a_program_is_restarted_and_nothing_is_left(started: Callable[..., Watch
     assert run("docker", "inspect", "-f", "{{.State.Running}}", name).stdout == "true\n"
     code.write_text(MAIN.replace("NUMBER", "two"))
     watching.wait_for("running two")
+    watching.wait_for("\nrunning two ")
+    watching.wait_for("started in", times=2)
+    # a lock file and sources that the build itself has written are no edits
+    assert (app / "Cargo.lock").exists()
+    assert watching.log.read_text().count("waiting for changes") == 3
     assert watching.end(signal.SIGINT) == 130
     assert run("docker", "ps", "-aq", "--filter", f"name={name}").stdout == ""
     assert watching.log.read_text().endswith("error: interrupted\n")
     run("docker", "rmi", "-f", "tiny-watched:latest", check=False)
+
+
+def test_a_container_that_was_made_and_not_started_stayed_behind(
+    started: Callable[..., Watching], tmp_path: Path
+) -> None:
+    """Where the interrupt came between both, the engine's client ended by itself."""
+    app = project(
+        tmp_path / "app", name="tiny-unstarted", files={"src/main.rs": MAIN, "src/made.rs": "const MADE: u8 = 1;"}
+    )
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(
+        '#!/bin/sh\n[ "$1" = run ] || exec "$REAL" "$@"\nshift; "$REAL" create "$@"; echo created; exec sleep 60\n'
+    )
+    docker.chmod(0o755)
+    real = shutil.which("docker")
+    assert real is not None
+    watching = started(app, env={"PATH": f"{docker.parent}:{os.environ['PATH']}", "REAL": real})
+    watching.wait_for("\ncreated")
+    assert watching.end(signal.SIGINT) == 130
+    name = f"cargoship-watch-{watching.process.pid}"
+    assert run("docker", "ps", "-aq", "--filter", f"name={name}").stdout == ""
+    run("docker", "rmi", "-f", "tiny-unstarted:latest", check=False)
 
 
 def test_documents_are_applied_again(started: Callable[..., Watching], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cargoship.oci.image import make_image
 from cargoship.oci.index import index_of
 from cargoship.oci.layer import BlobStore, build_layer
 from cargoship.oci.layout import write_layout
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from support.gnu_base import gnu_files
 from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP
 from support.programs import run
@@ -109,22 +109,22 @@ class Bases:
         for platform in (AMD64, ARM64):
             wanted = "arm64" if name == "other-machine" else platform.architecture
             entries = [] if name == "bare" else [
-                Entry.file(path, source, 0o755) for path, source in gnu_files(wanted)
+                LayerEntry.file(path, source, 0o755) for path, source in gnu_files(wanted)
             ]  # fmt: skip
             if name == "merged":
-                entries = [Entry.file(f"usr/{each.path}", each.source or b"", 0o755) for each in entries]
-                entries += [Entry.symlink(link, f"usr/{link}") for link in ("lib", "lib64")]
-                entries += [Entry.directory("usr/lib"), Entry.directory("usr/lib64")]
+                entries = [LayerEntry.file(f"usr/{each.path}", each.source or b"", 0o755) for each in entries]
+                entries += [LayerEntry.symlink(link, f"usr/{link}") for link in ("lib", "lib64")]
+                entries += [LayerEntry.directory("usr/lib"), LayerEntry.directory("usr/lib64")]
             if name == "users":
-                entries.append(Entry.file("etc/passwd", b"root:x:0:0::/:\nweb:x:1234:1234::/:\n"))
+                entries.append(LayerEntry.file("etc/passwd", b"root:x:0:0::/:\nweb:x:1234:1234::/:\n"))
             if name in {"dangling", "linked"}:
                 target = "/app/missing" if name == "dangling" else "/app/app"
-                entries.append(Entry.symlink("usr/local/bin/start", target))
+                entries.append(LayerEntry.symlink("usr/local/bin/start", target))
             if name == "greeting":
                 library = self.programs.folder / f"libgreet-{platform.architecture}" / "libgreet.so"
-                entries.append(Entry.file("usr/lib/libgreet.so", library, 0o755))
+                entries.append(LayerEntry.file("usr/lib/libgreet.so", library, 0o755))
             if name == "bare":
-                entries.append(Entry.file("etc/motd", b"hello\n"))
+                entries.append(LayerEntry.file("etc/motd", b"hello\n"))
             layer = build_layer(entries, store=store, compression=GZIP, epoch=EPOCH, created_by=name)
             images.append(
                 make_image(platform=platform, config=ImageConfig(), layers=[layer], created=CREATED, annotations={})

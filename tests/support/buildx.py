@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import platformdirs
-
 from support.programs import REPOSITORY, program, run
 
 RUST = "cargoship-test/rust:1"
@@ -139,8 +137,7 @@ def engine_in_container(kept: str | None = None) -> Iterator[EngineInContainer]:
 
 def builder_context(folder: Path) -> Path:
     """What the builder's image is made of: Rust, this machine's standard libraries and its network's settings."""
-    named = os.environ.get("CARGOSHIP_CACHE_DIR")
-    std = (Path(named) if named else platformdirs.user_cache_path("cargoship")) / "std"
+    std = Path(os.environ["CARGOSHIP_CACHE_DIR"]) / "std"
     folder.mkdir(parents=True)
     (folder / "std").mkdir()
     for library in std.glob("[0-9]*-linux-musl-*"):

@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cargoship.cargo.watch import Watched, watch
-from cargoship.events import Event
+from cargoship.cargo.watch import Watched
+from cargoship.events import Emit, Event
 from cargoship.process import Command, SystemRunner
 from cargoship.toolchain.rust import Rust, toolchains
-from cargoship.unitcache.build import Build
-from cargoship.unitcache.restore import Restored, restore
-from cargoship.unitcache.save import Kept, save
-from cargoship.unitcache.store import Store
-from cargoship.unitcache.surroundings import Compilers
+from cargoship.unitcache.build import BuildInputs, Workspace
+from cargoship.unitcache.keys.environment import Compilers
+from cargoship.unitcache.restore import Restored
+from cargoship.unitcache.save import SaveResult
+from cargoship.unitcache.session import open_session
+from cargoship.unitcache.stores.store import LocalStore
+from cargoship.unitcache.watching.tools import watcher
+from support.crates import download
 from support.programs import distribution_rust
 
 Change = Callable[[Path], None]
@@ -29,12 +32,12 @@ class Done:
 
     restored: Restored
     watched: Watched
-    kept: Kept
+    kept: SaveResult
     events: tuple[Event, ...]
 
     @property
     def compiled(self) -> tuple[str, ...]:
-        """`package kind` of every unit that cargo compiled, sorted; build scripts that ran are told by `ran`."""
+        """`package kind` of every unit that cargo compiled, sorted; build scripts that ran are known by `ran`."""
         return tuple(sorted(f"{unit.package} {unit.kinds[0]}" for unit in self.watched.units if not unit.fresh))
 
     @property
@@ -44,13 +47,15 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class CachedWorkspace:
     """A place for checkouts of one workspace, each as on a machine of its own, and a store that they share."""
 
     folder: Path
-    store: Store
+    store: LocalStore
     arguments: tuple[str, ...] = ("--release", "--offline")
     env: Mapping[str, str] = field(default_factory=dict)
+    watched: bool = True
+    """Whether somebody sees what units read."""
 
     def checkout(self, source: Path, name: str, *changes: Change) -> Path:
         """A copy as a fresh clone is: every file is new."""
@@ -64,21 +69,36 @@ class Workshop:
         time.sleep(0.05)
         return place
 
-    def build(self, place: Path, *, check: bool = True) -> Done:
+    def build(self, place: Path, *, check: bool = True, emit: Emit = lambda _: None) -> Done:
         events: list[Event] = []
+
+        def heard(event: Event) -> None:
+            events.append(event)
+            emit(event)
+
         runner = SystemRunner()
+        if "--offline" in self.arguments:
+            download(place)
         env = {**os.environ, **distribution_rust(), **self.env, "CARGO_TERM_COLOR": "never"}
         rust = next(toolchains(runner, env, place))
         command = Command(
             (str(rust.cargo), "build", "--message-format", "json-render-diagnostics", *self.arguments), place, env
         )
         named = env.get("CARGO_BUILD_BUILD_DIR", "target").replace("{workspace-root}", str(place))
-        build = Build(command, env, place, place / named, place / "Cargo.lock", compilers(rust))
-        restored = restore(build, self.store, runner=runner, emit=events.append)
-        watched = watch(runner, command, events.append)
+        where = Workspace(place, place / named, place / "Cargo.lock")
+        cache_dir = Path(env["CARGOSHIP_CACHE_DIR"])
+        with open_session(self.store, runner=runner, emit=heard) as session:
+            bring = session.bring_watching
+            sees = watcher(rust, runner=runner, env=env, cache_dir=cache_dir, emit=heard, bring=bring)
+            build = BuildInputs(command, env, where, compilers(rust), watcher=sees if self.watched else None)
+            with session.around(build) as running:
+                watched = running.compile()
+                outcome = running.keep(watched)
         if check:
             assert watched.code == 0, watched.stderr
-        kept = save(restored, watched.messages, self.store, scratch=self.folder / "scratch", emit=events.append)
+        restored, kept = running.restored, outcome()
+        assert restored is not None
+        assert kept is not None
         return Done(restored, watched, kept, tuple(events))
 
 

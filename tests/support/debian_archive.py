@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pysequoia
 
-from cargoship.debian.mirror import Places
-from cargoship.registry.exchange import ConnectionBroken, Request
+from cargoship.debian.mirror import MirrorConfig
+from cargoship.http.exchange import ConnectionBroken, Request
 
 MIRROR = "http://mirror.test"
 SNAPSHOTS = "http://snapshots.test/archive"
@@ -158,11 +158,11 @@ class Archive:
         """The public part of its key."""
         return self._key.extract_certificate()
 
-    def places(self, folder: Path) -> Places:
+    def places(self, folder: Path) -> MirrorConfig:
         """Where it is, and its key in a file of `folder`."""
         keys = folder / "keys.asc"
         keys.write_text(str(self.certificate))
-        return Places(MIRROR, SNAPSHOTS, keys)
+        return MirrorConfig(MIRROR, SNAPSHOTS, keys)
 
     def transport(self) -> _Transport:
         """What reaches it."""

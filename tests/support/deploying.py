@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cargoship.context import Context
-from cargoship.deploy.documents import Format, Source
-from cargoship.deploy.resolve import Request, Resolved, prepare, resolve
+from cargoship.deploy.documents import Format, SourceFile
+from cargoship.deploy.resolve import Resolved, ResolveRequest, prepare, resolve
 from cargoship.deploy.selector import Selector
 from cargoship.errors import CargoshipError
 from cargoship.events import Event
@@ -78,6 +78,9 @@ class PretendBuilder:
         self.built.append(self.planned.pop())
         return results.result(made)
 
+    def build_each(self, selections: Sequence[Selection], context: Context) -> tuple[BuildResult, ...]:
+        return tuple(self.build(each, context) for each in selections)
+
     def _owner(self, selection: Selection, binary: str) -> str:
         # the packages of these tests have binaries of their own names, or names that begin with it
         return next((name for name in selection.packages if binary.startswith(name)), selection.packages[0])
@@ -109,9 +112,10 @@ class Workplace:
 
     def resolve(self, *files: tuple[str, bytes], selector: str | None = None, form: Format = Format.AUTO) -> Resolved:
         """Resolve files by name and content; they are said to be in the workspace's folder."""
-        request = Request(
+        request = ResolveRequest(
             sources=tuple(
-                Source(name, data, self.root, Path("stdin.yaml" if name == "stdin" else name)) for name, data in files
+                SourceFile(name, data, self.root, Path("stdin.yaml" if name == "stdin" else name))
+                for name, data in files
             ),
             projects=(self.root,),
             selection=Selection(self.root),

@@ -94,6 +94,14 @@ class Engine:
         """Take a name away, and the image with its last one."""
         run("docker", "rmi", reference)
 
+    def remove_names(self, repository: str) -> None:
+        """Take all tags and digests of a repository away: another test may have the image by another name."""
+        listed = run("docker", "images", "--digests", "--format", "{{.Tag}} {{.Digest}}", repository).stdout
+        none = "<none>"
+        for tag, digest in (line.split() for line in listed.splitlines()):
+            name = f"{repository}:{tag}" if tag != none else f"{repository}@{digest}"
+            run("docker", "rmi", "-f", name, check=False)
+
     def load(self, archive: Path) -> None:
         """`docker load`."""
         run("docker", "load", "-q", "-i", archive)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.config import ImageConfig
+from cargoship.oci.decompress import open_reader
+from cargoship.oci.descriptor import BytesBlob, MediaType
+from cargoship.oci.digest import Algorithm, Digest
 from cargoship.oci.image import Image, make_image
 from cargoship.oci.index import Index, index_of
-from cargoship.oci.layer import BlobStore, build_layer
+from cargoship.oci.layer import BlobStore, Layer, build_layer
+from cargoship.oci.manifest import IndexManifest, encode_index, encode_manifest
 from cargoship.oci.platform import Platform
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.oci.validate import validate
 
 AMD64 = Platform("linux", "amd64")
@@ -27,14 +33,19 @@ def small_image(
     store: Path,
     platform: Platform = AMD64,
     *,
-    entries: Sequence[Entry] | None = None,
+    entries: Sequence[LayerEntry] | None = None,
     compression: Compression = GZIP,
     config: ImageConfig | None = None,
+    mark: str = "",
 ) -> Image:
-    """An image of two layers: one the same for every platform, one of its own."""
+    """An image of two layers: one the same for every platform, one of its own.
+
+    `mark` makes it another image: an engine has only one of two that are the same, and what one test does to it
+    happens to the other's too.
+    """
     blobs = BlobStore(store)
-    shared = [Entry.file("etc/motd", b"hello\n")]
-    own = entries or [Entry.file("usr/bin/app", str(platform).encode() * 100, 0o755)]
+    shared = [LayerEntry.file("etc/motd", b"hello\n")]
+    own = entries or [LayerEntry.file("usr/bin/app", str(platform).encode() * 100 + mark.encode(), 0o755)]
     layers = [
         build_layer(part, store=blobs, compression=compression, epoch=EPOCH, created_by=name)
         for name, part in (("shared", shared), ("own", own))
@@ -49,10 +60,14 @@ def small_image(
 
 
 def small_index(
-    store: Path, platforms: Sequence[Platform] = (AMD64, ARM64), *, compression: Compression = GZIP
+    store: Path,
+    platforms: Sequence[Platform] = (AMD64, ARM64),
+    *,
+    compression: Compression = GZIP,
+    mark: str = "",
 ) -> Index:
     """An index of such images."""
-    images = [small_image(store, platform, compression=compression) for platform in platforms]
+    images = [small_image(store, platform, compression=compression, mark=mark) for platform in platforms]
     index = index_of(images, annotations={"org.opencontainers.image.title": "app"})
     validate(index)
     return index
@@ -68,3 +83,32 @@ def unpack_tar(archive: Path, into: Path) -> None:
     with tarfile.open(archive) as tar:
         tar.extraction_filter = getattr(tarfile, "data_filter", None)
         tar.extractall(into)  # noqa: S202 - of our own making
+
+
+def in_sha512(index: Index, *, manifests: Algorithm = "sha512") -> Index:
+    """The same images with everything named by sha512; `manifests` says it of manifests and of what layers hold."""
+    images = [_image_in_sha512(image, manifests) for image in index.children]
+    raw = encode_index(IndexManifest(MediaType.OCI_INDEX, tuple(image.descriptor for image in images)))
+    found = Index(raw, tuple(images), algorithm=manifests)
+    validate(found)
+    return found
+
+
+def _image_in_sha512(image: Image, manifests: Algorithm) -> Image:
+    layers = [_layer_in_sha512(layer, manifests) for layer in image.layers]
+    config = json.loads(image.raw_config)
+    config["rootfs"]["diff_ids"] = [str(layer.diff_id) for layer in layers]
+    raw_config = json.dumps(config).encode()
+    manifest = replace(
+        image.manifest,
+        config=BytesBlob.of(image.manifest.config.media_type, raw_config, "sha512").descriptor,
+        layers=tuple(layer.descriptor for layer in layers),
+    )
+    return Image(encode_manifest(manifest), raw_config, tuple(layers), manifests)
+
+
+def _layer_in_sha512(layer: Layer, content: Algorithm) -> Layer:
+    with layer.blob.open() as stream:
+        blob = BytesBlob.of(layer.descriptor.media_type, stream.read(), "sha512")
+    with blob.open() as raw, open_reader(raw) as tar:
+        return Layer(blob, Digest.of_stream(tar, content)[0], layer.created_by)

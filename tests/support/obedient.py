@@ -12,19 +12,24 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
 from cargoship.cli.main import main
 from cargoship.cli.session import World
-from cargoship.destinations import Published
 from cargoship.errors import CargoshipError, CompileFailed, RegistryUnreachable
 from cargoship.events import CompileProgress, Level, Note, PhaseEnded, PhaseStarted, ToolOutput
-from cargoship.examination import Examination, ImagePrograms
-from cargoship.oci.platform import Platform
-from cargoship.pins import PinnedBase
-from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
-from cargoship.plan import Plan, Selection
 from cargoship.process import Command
+
+if TYPE_CHECKING:
+    # each of the many processes that tests make of this would load all of cargoship
+    from cargoship.destinations import Published
+    from cargoship.images.bills import FoundBill
+    from cargoship.images.signatures import SignatureReport
+    from cargoship.images.verification import Examination, ImagePrograms
+    from cargoship.oci.platform import Platform
+    from cargoship.pins import PinnedBase
+    from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
+    from cargoship.plan import Plan, Selection
 
 
 class Obedient:
@@ -37,9 +42,19 @@ class Obedient:
         del selection
         return self._behaviour(context)
 
+    def by_workspace(self, selection: Selection, context: Context) -> tuple[Selection, ...]:
+        del context
+        return (selection,)
+
+    def foresee(self, made: Plan, context: Context) -> None:
+        del made, context
+
     def build(self, selection: Selection, context: Context) -> BuildResult:
         del selection
         return self._behaviour(context)
+
+    def build_each(self, selections: Sequence[Selection], context: Context) -> tuple[BuildResult, ...]:
+        return tuple(self.build(each, context) for each in selections)
 
     def pack(
         self, selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context
@@ -49,6 +64,23 @@ class Obedient:
 
     def inspect(self, target: str, context: Context) -> Inspection:
         del target
+        return self._behaviour(context)
+
+    def find_bill(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundBill:
+        del target, platform, form
+        return self._behaviour(context)
+
+    def verify_signatures(
+        self,
+        target: str,
+        context: Context,
+        *,
+        key: str | None,
+        identity: str | None,
+        issuer: str | None,
+        required: Sequence[str],
+    ) -> SignatureReport:
+        del target, key, identity, issuer, required
         return self._behaviour(context)
 
     def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
@@ -65,12 +97,14 @@ class Obedient:
 
     def copy(
         self, source: str, target: str, context: Context, *, platforms: Sequence[str], referrers: bool
-    ) -> Published:
+    ) -> Published | None:
         del source, target, platforms, referrers
         return self._behaviour(context)
 
-    def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
-        del parts, tags
+    def merge(
+        self, parts: Sequence[str], tags: Sequence[str], context: Context, *, sign: str | None = None
+    ) -> tuple[Published, ...]:
+        del parts, tags, sign
         return self._behaviour(context)
 
     def pin_base(self, selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
@@ -100,9 +134,19 @@ class Recorder:
         self.command, self.selection, self.context = "plan", selection, context
         raise Recorded("plan")
 
+    def by_workspace(self, selection: Selection, context: Context) -> tuple[Selection, ...]:
+        del context
+        return (selection,)
+
+    def foresee(self, made: Plan, context: Context) -> None:
+        del made, context
+
     def build(self, selection: Selection, context: Context) -> BuildResult:
         self.command, self.selection, self.context = "build", selection, context
         raise Recorded("build")
+
+    def build_each(self, selections: Sequence[Selection], context: Context) -> tuple[BuildResult, ...]:
+        return tuple(self.build(each, context) for each in selections)
 
     def pack(
         self, selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context
@@ -113,6 +157,25 @@ class Recorder:
     def inspect(self, target: str, context: Context) -> Inspection:
         self.command, self.target, self.context = "inspect", target, context
         raise Recorded("inspect")
+
+    def find_bill(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundBill:
+        self.command, self.target, self.context = "find_bill", target, context
+        self.names = tuple(each for each in (platform, form) if each is not None)
+        raise Recorded("find_bill")
+
+    def verify_signatures(
+        self,
+        target: str,
+        context: Context,
+        *,
+        key: str | None,
+        identity: str | None,
+        issuer: str | None,
+        required: Sequence[str],
+    ) -> SignatureReport:
+        self.command, self.target, self.context = "verify_signatures", target, context
+        self.names = tuple(each for each in (key, identity, issuer, *required) if each is not None)
+        raise Recorded("verify_signatures")
 
     def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
         self.command, self.target, self.context = "inspect_programs", target, context
@@ -128,12 +191,15 @@ class Recorder:
 
     def copy(
         self, source: str, target: str, context: Context, *, platforms: Sequence[str], referrers: bool
-    ) -> Published:
+    ) -> Published | None:
         self.command, self.names, self.context = "copy", (source, target, *platforms), context
         self.referrers = referrers
         raise Recorded("copy")
 
-    def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
+    def merge(
+        self, parts: Sequence[str], tags: Sequence[str], context: Context, *, sign: str | None = None
+    ) -> tuple[Published, ...]:
+        del sign
         self.command, self.names, self.context = "merge", (*tags, *parts), context
         raise Recorded("merge")
 

@@ -15,10 +15,10 @@ import pytest
 import trustme
 
 from cargoship.events import Emit, ignore
+from cargoship.http.exchange import Request, read_all
+from cargoship.http.transport import HttpTransport
 from cargoship.process import SystemRunner
 from cargoship.registry import Access, RegistryClient, connect
-from cargoship.registry.exchange import Request, read_all
-from cargoship.registry.transport import HttpTransport
 from cargoship.testing import BasicAuth, InMemoryRegistry, TokenAuth
 from cargoship.testing.auth import Auth
 from support.registry import running_registry

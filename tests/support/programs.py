@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import site
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,11 @@ def distribution_rust() -> dict[str, str]:
     """
     cargo, rustc = Path("/usr/bin/cargo"), Path("/usr/bin/rustc")
     return {"CARGO": str(cargo), "RUSTC": str(rustc)} if cargo.exists() and rustc.exists() else {}
+
+
+def unmeasured() -> dict[str, str]:
+    """This process's environment, but for what has coverage measured in every Python that is started."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def program(name: str) -> str:
@@ -60,6 +66,32 @@ def run(
         shown = " ".join(map(str, argv))
         pytest.fail(f"{shown}\nended with {done.returncode}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}")
     return done
+
+
+# A namespace in which no others may be made, as where an administrator forbids them.
+WITHOUT_NAMESPACES = (
+    "unshare", "--user", "--map-root-user", "sh", "-c",
+    'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh",
+)  # fmt: skip
+
+
+def run_as_nobody(
+    folder: Path, *arguments: str | Path, env: Mapping[str, str] | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run cargoship as a user without rights, to whom `folder` is given; as this one where that is no root.
+
+    Root's Python may lie where nobody else gets at it: then the system's runs the same packages.
+    """
+    env = {"CARGOSHIP_CACHE_DIR": str(folder / "cache"), "HOME": str(folder), **distribution_rust(), **(env or {})}
+    if os.geteuid() != 0:
+        return run(CARGOSHIP, *arguments, env=env, check=check)
+    run("chown", "-R", "65534:65534", folder)
+    become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    words = [sys.executable]
+    if run(*become, "sh", "-c", 'test -x "$0"', Path(sys.executable).resolve(), check=False).returncode != 0:
+        words = [program("/usr/bin/python3")]
+        env["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY / "src"), *site.getsitepackages()])
+    return run(*become, *words, "-m", "cargoship", *arguments, env=env, check=check)
 
 
 class RunCargoship(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -74,3 +75,51 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         while piece := source.recv(1 << 16):
             sink.sendall(piece)
         sink.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def socks_proxy(target: str, *, login: tuple[str, str] | None = None) -> Iterator[Proxy]:
+    """A SOCKS 5 proxy (RFC 1928) that connects everybody to `target`, and wants `login` where there is one.
+
+    See `http_proxy`.
+    """
+    place, _, port = target.rpartition(":")
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            methods = self._read(self._read(2)[1])
+            wanted = 2 if login else 0
+            self.wfile.write(bytes([5, wanted if wanted in methods else 0xFF]))
+            if login and not self._convinced(login):
+                return
+            _, _, _, kind = self._read(4)
+            sizes = {1: 4, 4: 16}
+            name = self._read(sizes[kind]) if kind in sizes else self._read(self._read(1)[0])
+            proxy.asked.append(("SOCKS", f"{name.decode(errors='replace')}:{int.from_bytes(self._read(2))}"))
+            with socket.create_connection((place, int(port))) as behind:
+                self.wfile.write(bytes([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]))
+                back = threading.Thread(target=_pump, args=(behind, self.connection), daemon=True)
+                back.start()
+                _pump(self.connection, behind)
+                back.join()
+
+        def _convinced(self, login: tuple[str, str]) -> bool:
+            given = [self._read(self._read(2 if number == 0 else 1)[-1]).decode() for number in range(2)]
+            proxy.shown.add(":".join(given))
+            self.wfile.write(bytes([1, 0 if tuple(given) == login else 1]))
+            return tuple(given) == login
+
+        def _read(self, count: int) -> bytes:
+            return self.rfile.read(count)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    proxy = Proxy(f"127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from cargoship.events import BlobPushed, Event, Note
+from cargoship.http.budget import Budget
+from cargoship.http.exchange import Transport
+from cargoship.http.retry import RetryPolicy
+from cargoship.http.transport import HttpTransport, Timeouts
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
-from cargoship.registry.budget import Budget
-from cargoship.registry.chunks import Chunks
-from cargoship.registry.client import Access, RegistryClient
-from cargoship.registry.credentials import Credentials, NoCredentials
-from cargoship.registry.exchange import Transport
+from cargoship.registry.attachments import RegistryAttachments
+from cargoship.registry.auth.credentials import Credentials, FoundCredential
+from cargoship.registry.chunks import STANDARD, Chunks
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.options import Access, ClientOptions
 from cargoship.registry.push import Published, push_index
-from cargoship.registry.retry import Patience
-from cargoship.registry.transport import HttpTransport, Timeouts
+from cargoship.registry.source import ImageSource, remote_source
 
-HASTE = Patience(first_s=0.001, longest_s=0.002)
+HASTE = RetryPolicy(first_s=0.001, longest_s=0.002)
 REPOSITORY = "me/app"
 
 
@@ -56,6 +60,15 @@ class Everywhere:
         del registry, repository, digests
 
 
+class NoCredentials:
+    """For registries that want none."""
+
+    def find(self, registry: str, repository: str | None = None) -> FoundCredential | None:
+        """See Credentials."""
+        del registry, repository
+        return None
+
+
 def client_of(
     host: str,
     *,
@@ -63,7 +76,7 @@ def client_of(
     told: Told | None = None,
     access: Access = Access.PUSH,
     budget: Budget | None = None,
-    patience: Patience = HASTE,
+    retry_policy: RetryPolicy = HASTE,
     env: Mapping[str, str] | None = None,
     insecure: Collection[str] = (),
     idle_s: float = 5.0,
@@ -71,17 +84,17 @@ def client_of(
     transport: Transport | None = None,
 ) -> RegistryClient:
     """A client, with real connections unless it is given another transport."""
-    return RegistryClient(
-        host,
+    options = ClientOptions(
         credentials=credentials or NoCredentials(),
         transport=transport or HttpTransport(env=env or {}, timeouts=Timeouts(connect_s=5.0, idle_s=idle_s)),
         emit=told or Told(),
         access=access,
         insecure=insecure,
         budget=budget or Budget(30.0),
-        patience=patience,
-        chunks=chunks,
+        retry_policy=retry_policy,
+        chunks=chunks or STANDARD,
     )
+    return RegistryClient(host, options)
 
 
 def push(
@@ -94,5 +107,17 @@ def push(
 ) -> Published:
     """Push to a repository of the client's registry."""
     reference = Reference(client.registry, repository)
-    known = Everywhere(mount_from)
-    return push_index(client, index, reference=reference, tags=tags, emit=told or Told(), known=known)
+    mount_sources = Everywhere(mount_from)
+    return push_index(client, index, reference=reference, tags=tags, emit=told or Told(), mount_sources=mount_sources)
+
+
+@contextlib.contextmanager
+def opened(*references: Reference, told: Told | None = None) -> Iterator[list[ImageSource]]:
+    """Images in registries, as `copy` and `merge` open them."""
+    with contextlib.ExitStack() as stack:
+        sources = []
+        for each in references:
+            client = stack.enter_context(client_of(each.registry))
+            about = RegistryAttachments(client, each.repository, told or Told())
+            sources.append(replace(remote_source(client, each), about=about))
+        yield sources

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cargoship.elf.facts import ElfFacts, ElfKind, Versions
-from cargoship.platforms import Row, row
+from cargoship.platforms import PlatformSpec, row
 from cargoship.rootfs.item import Item, ItemKind, LayerFacts
-from cargoship.rootfs.tree import Tree
+from cargoship.rootfs.tree import FileTree
 from cargoship.rootfs.view import RootFs
 
 AMD64_LOADER = "lib64/ld-linux-x86-64.so.2"
@@ -29,7 +29,7 @@ def facts(
     finds_certificates: bool = False,
 ) -> ElfFacts:
     """What an ELF file for a platform says."""
-    own: Row = row(platform)
+    own: PlatformSpec = row(platform)
     return ElfFacts(
         own.elf_machine, own.elf_bits, own.little_endian, kind,
         interpreter=interpreter, needed=tuple(needed), soname=soname, rpath=tuple(rpath), runpath=tuple(runpath),
@@ -69,9 +69,9 @@ def gone(path: str) -> Item:
     return Item(path, ItemKind.GONE)
 
 
-def tree(*layers: Sequence[Item]) -> Tree:
+def tree(*layers: Sequence[Item]) -> FileTree:
     """What layers make, lowest first."""
-    return Tree([LayerFacts("", tuple(layer)) for layer in layers])
+    return FileTree([LayerFacts("", tuple(layer)) for layer in layers])
 
 
 def root(*items: Item) -> RootFs:

@@ -8,6 +8,7 @@ from typing import IO
 
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Completed, Sink
+from cargoship.programs import ProgramFinder
 
 Answer = Completed | Callable[[Command], Completed]
 
@@ -22,6 +23,7 @@ class ScriptedRunner:
 
     answers: dict[tuple[str, ...], Answer]
     commands: list[Command] = field(default_factory=list)
+    programs: ProgramFinder = field(default_factory=ProgramFinder)
 
     def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
         del stdin, timeout_s

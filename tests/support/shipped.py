@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +28,10 @@ class Shipped:
 
 
 def target_folder(libc: str) -> dict[str, str]:
-    """The environment that shares one target folder among all projects of a C library.
+    """The environment that shares one target folder among all projects of a C library that one process tests.
 
-    The time is fixed: a copy of a project has no commit to take it from, and the cc crate compiles all C code again
-    when it changes.
+    Another process has its own, for cargo locks it; what either has compiled comes from the cache. The time is fixed:
+    a copy of a project has no commit to take it from, and the cc crate compiles all C code again when it changes.
     """
-    return {"CARGO_TARGET_DIR": str(REPOSITORY / "target" / "tests" / libc), "SOURCE_DATE_EPOCH": "1700000000"}
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return {"CARGO_TARGET_DIR": str(REPOSITORY / "target" / "tests" / worker / libc), "SOURCE_DATE_EPOCH": "1700000000"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cargoship.registry.budget import Budget
+from cargoship.http.budget import Budget
 
 
 class VirtualBudget(Budget):

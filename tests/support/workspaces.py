@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from support.crates import download
 from support.programs import distribution_rust, run
 
 Files = Mapping[str, str]
@@ -291,6 +292,7 @@ def write_scenario(folder: Path, name: str) -> Path:
     if "{git}" not in SCENARIOS[name]["Cargo.toml"]:
         write(folder, SCENARIOS[name])
         lock(root)
+        download(folder, ROOTS.get(name, ""))
         return root
     git = folder.parent / f"{folder.name}-git"
     write(git, {"Cargo.toml": package("from-git"), "src/lib.rs": LIB})

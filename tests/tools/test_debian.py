@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from cargoship.bases.base import Base
 from cargoship.bases.debian import DebianBases
-from cargoship.debian.deb import Kind, read_deb
+from cargoship.debian.deb import MemberKind, read_deb
 from cargoship.debian.signature import _debians, signed_text
-from cargoship.debian.suites import DebianSpec
 from cargoship.debian.versions import Version
 from cargoship.errors import ContentInvalid
 from cargoship.events import ignore
+from cargoship.settings.model import Settings
 from support.debian_archive import Archive, Content, minimal
 from support.images import AMD64, GZIP
 from support.programs import program, run
@@ -80,7 +80,10 @@ def test_packages_that_dpkg_deb_builds(tmp_path: Path, compression: str) -> None
     by_path = {member.path: member for member in found.members}
     assert by_path[long].content is not None
     assert by_path["usr/lib/libx.so"].link == "libx.so.1"
-    assert {by_path["usr/lib/libx.so.1"].kind, by_path["usr/lib/libx.so.1.0"].kind} == {Kind.FILE, Kind.SAME}
+    assert {by_path["usr/lib/libx.so.1"].kind, by_path["usr/lib/libx.so.1.0"].kind} == {
+        MemberKind.FILE,
+        MemberKind.SAME,
+    }
 
 
 @pytest.fixture
@@ -101,10 +104,10 @@ def archive() -> Archive:
 def root(archive: Archive, tmp_path: Path) -> Path:
     """The file system of a base, unpacked by tar."""
     with DebianBases(
-        places=archive.places(tmp_path), open_transport=archive.transport, cache=tmp_path / "cache", emit=ignore
+        config=archive.places(tmp_path), open_transport=archive.transport, cache=tmp_path / "cache", emit=ignore
     ) as bases:
-        spec = DebianSpec.parse("deb:bookworm")
-        base: Base = bases.find(spec, AMD64, packages=["libpq5"], root=tmp_path, compression=GZIP).finished({})
+        settings = Settings(base="deb:bookworm", packages=("libpq5",))
+        base: Base = bases.find(settings, AMD64, root=tmp_path, compression=GZIP).finished({})
     folder = tmp_path / "root"
     folder.mkdir()
     for layer in base.layers:

@@ -104,9 +104,25 @@ def test_a_persons_own_dockerfile_is_not_written_over(run_cargoship: RunCargoshi
     assert run_cargoship("dockerfile", "--check", cwd=tmp_path, check=False).returncode == 26
     run_cargoship("dockerfile", "--write", "-f", "docker/Dockerfile.app", cwd=tmp_path)
     assert mine.read_text() == "FROM scratch\n"
+    assert not (tmp_path / ".dockerignore").exists()
     assert "buildx build -f docker/Dockerfile.app " in (tmp_path / "docker" / "Dockerfile.app").read_text()
     run_cargoship("dockerfile", "--write", "--overwrite", cwd=tmp_path)
     assert "AS runtime" in mine.read_text()
+
+
+def test_another_dockerfile_keeps_the_general_dockerignore_that_is_not_its_own(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    project(tmp_path, files={"Dockerfile": "FROM scratch\n", ".dockerignore": "docs\n"})
+    missing = run_cargoship("dockerfile", "--check", "-f", "Dockerfile.ship", cwd=tmp_path, check=False)
+    assert "hint: cargoship dockerfile --write -f Dockerfile.ship makes it\n" in missing.stderr
+    run_cargoship("dockerfile", "--write", "-f", "Dockerfile.ship", cwd=tmp_path)
+    assert (tmp_path / ".dockerignore").read_text() == "docs\n"
+    own = tmp_path / "Dockerfile.ship.dockerignore"
+    assert {"target", "Dockerfile.ship", "Dockerfile.ship.dockerignore"} <= set(own.read_text().splitlines())
+    run_cargoship("dockerfile", "--check", "-f", "Dockerfile.ship", cwd=tmp_path)
+    own.write_text(own.read_text() + "src\n")
+    assert run_cargoship("dockerfile", "--check", "-f", "Dockerfile.ship", cwd=tmp_path, check=False).returncode == 26
 
 
 def test_a_member_is_made_again_from_the_workspaces_folder(run_cargoship: RunCargoship, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.checks.program import Place, load_program
-from cargoship.oci.entry import Entry, EntryKind
+from cargoship.checks.program import ProgramContext, load_program
+from cargoship.oci.entry import EntryKind, LayerEntry
 from cargoship.oci.platform import Platform
 from cargoship.platforms import row
 from cargoship.rootfs.view import view_of_entries
@@ -80,7 +80,7 @@ def test_levels_as_the_loader_finds_them(
     places = tuple(f"{folder}/glibc-hwcaps/{level}" for level in there)
     loader = write(tmp_path, made, app, (*places, *([folder] if plain else [])))
     entries = [
-        Entry(str(path.relative_to(tmp_path)), EntryKind.FILE, 0o755, path)
+        LayerEntry(str(path.relative_to(tmp_path)), EntryKind.FILE, 0o755, path)
         for path in sorted(tmp_path.rglob("*"))
         if path.is_file()
     ]
@@ -97,7 +97,7 @@ def test_levels_as_the_loader_finds_them(
         ).stdout  # fmt: skip
         where = re.search(rf"{NAME} => (/\S+) ", said)
         variant = None if HERE.architecture != "amd64" else f"v{count + 1}"
-        loaded = load_program(program, root, Place(Platform("linux", HERE.architecture, variant), env))
+        loaded = load_program(program, root, ProgramContext(Platform("linux", HERE.architecture, variant), env))
         assert loaded is not None
         found = loaded.by_name.get(NAME)
         assert (found and found.path) == (where and where[1]), f"{mask}\n{said}"

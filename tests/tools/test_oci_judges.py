@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.bases.static import static_config, static_entries
+from cargoship.bases.static import static_entries
 from cargoship.oci.archive import write_archive
 from cargoship.oci.compress import Compression
 from cargoship.oci.config import ImageConfig
-from cargoship.oci.image import append_layers, make_image, with_config
+from cargoship.oci.image import make_image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import BlobStore, build_layer
 from cargoship.oci.layout import read_layout, write_layout
 from cargoship.oci.reference import Reference
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.oci.validate import validate
 from support.images import AMD64, ARM64, CREATED, EPOCH
 
@@ -39,20 +39,16 @@ def an_index(store: Path, compression: str) -> Index:
     """Two platforms on the static base, with all kinds of entries."""
     blobs, codec = BlobStore(store), Compression.parse(compression)
     entries = [
-        Entry.file("usr/bin/app", b"#!/bin/true\n", 0o755),
-        Entry.file(_LONG, b"long", 0o640, 5_000_000, 7),
-        Entry.symlink("usr/bin/link", "../../" + "t" * 120),
-        Entry.directory("data", 0o1770, 65532, 65532),
+        LayerEntry.file("usr/bin/app", b"#!/bin/true\n", 0o755),
+        LayerEntry.file(_LONG, b"long", 0o640, 5_000_000, 7),
+        LayerEntry.symlink("usr/bin/link", "../../" + "t" * 120),
+        LayerEntry.directory("data", 0o1770, 65532, 65532),
     ]
     base = build_layer(static_entries(), store=blobs, compression=codec, epoch=EPOCH, created_by="base")
     images = []
     for platform in (AMD64, ARM64):
-        own = [*entries, Entry.file("arch", str(platform).encode())]
+        own = [*entries, LayerEntry.file("arch", str(platform).encode())]
         layer = build_layer(own, store=blobs, compression=codec, epoch=EPOCH, created_by="app")
-        image = make_image(
-            platform=platform, config=static_config(), layers=[base], created=CREATED, annotations={"a": "b"}
-        )
-        image = append_layers(image, [layer], created=CREATED)
         config = ImageConfig(
             user="65532:65532",
             exposed_ports=("8080/tcp",),
@@ -65,7 +61,10 @@ def an_index(store: Path, compression: str) -> Index:
             stop_signal="SIGINT",
             healthcheck={"Test": ["CMD", "/usr/bin/app"], "Interval": 5_000_000_000},
         )
-        images.append(with_config(image, config))
+        image = make_image(
+            platform=platform, config=config, layers=[base, layer], created=CREATED, annotations={"a": "b"}
+        )
+        images.append(image)
     index = index_of(images, annotations={"c": "d"})
     validate(index)
     return index
@@ -163,6 +162,8 @@ def test_docker_loads_the_archive(archive: Path) -> None:
     check_engine("docker", archive, names)
 
 
+# one at a time: beside another that removes images podman was seen to lose the name of one that it had just loaded
+@pytest.mark.xdist_group("podman")
 def test_podman_loads_the_archive(archive: Path) -> None:
     names = [f"localhost/{_NAME}:1", f"registry.example/me/{_NAME}:latest"]
     check_engine("podman", archive, names)

@@ -79,7 +79,7 @@ def test_nothing_is_named_when_one_image_cannot_be_made(
 def test_an_interrupt_ends_uploads_that_hang(registry: InMemoryRegistry, tmp_path: Path) -> None:
     app = project(tmp_path / "app")
     # the first upload is the question whether this user may push
-    registry.faults.append(Fault("HEAD", "/blobs/", delay_s=60.0, times=None))
+    registry.faults.append(Fault("HEAD", "/blobs/", status=418, delay_s=60.0, times=None))
     env = {**os.environ, **distribution_rust(), "CARGOSHIP_CACHE_DIR": str(tmp_path / "cache")}
     with subprocess.Popen(
         [CARGOSHIP, "pack", app, *binaries(tmp_path, "app"), "--push", "-t", f"{registry.host}/app:1"],
@@ -90,11 +90,9 @@ def test_an_interrupt_ends_uploads_that_hang(registry: InMemoryRegistry, tmp_pat
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        started = time.monotonic()
-        stdout, stderr = process.communicate(timeout=30)
-        took_s = time.monotonic() - started
+        stdout, stderr = process.communicate()
     assert (process.returncode, stdout) == (130, "")
     assert stderr.endswith("error: interrupted\n")
     assert "Traceback" not in stderr
-    assert took_s < 20.0, "the hanging upload takes 60"
-    assert not list((tmp_path / "app" / "target" / "cargoship" / "blobs" / "tmp").iterdir())
+    assert 418 not in {call.status for call in registry.calls}, "the answer has not been waited for"
+    assert not list((tmp_path / "app" / "target" / "cargoship" / ".blobs" / "tmp").iterdir())

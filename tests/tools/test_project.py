@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from cargoship.cargo.failure import explain_failure
-from cargoship.cargo.git import GitFacts, read_git_facts
 from cargoship.cargo.messages import Artifact, BuildFinished, MessageReader
 from cargoship.cargo.progress import PROGRESS_ENV, StderrReader
 from cargoship.cargo.project import Project, load_project
@@ -33,7 +32,7 @@ from cargoship.settings.sources import load_settings
 pytestmark = pytest.mark.tools
 RUNNER = SystemRunner()
 CARGOS = sorted({found for found in (shutil.which("cargo"), "/usr/bin/cargo") if found})
-# Colours and settings of whoever runs the tests are not wanted here
+# Colours and settings of the user who runs the tests are not wanted here
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("CARGO_TERM", "CARGOSHIP", "GIT_"))}
 
 WORKSPACE = {
@@ -251,43 +250,3 @@ def test_unknown_profile(cargo: Path, tmp_path: Path) -> None:
     planned = plan(cargo, Selection(write(tmp_path, SINGLE), profile="nope"))
     _, _, _, text = run_cargo(planned, cargo)
     assert isinstance(explain_failure(text), UsageError)
-
-
-def git(root: Path, *words: str) -> str:
-    identity = {"GIT_AUTHOR_DATE": "1000000000 +0000", "GIT_COMMITTER_DATE": "1000000000 +0000"}
-    names = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
-    done = subprocess.run(
-        ["git", *names, *words], cwd=root, env={**ENV, **identity}, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-def test_git(tmp_path: Path) -> None:
-    root = write(tmp_path, SINGLE)
-    assert read_git_facts(RUNNER, root, env=ENV) is None
-    git(root, "init", "-q", "-b", "main")
-    assert read_git_facts(RUNNER, root, env=ENV) is None
-    git(root, "add", ".")
-    git(root, "commit", "-q", "-m", "first")
-    git(root, "tag", "v1")
-    git(root, "remote", "add", "origin", "https://me:secret@example.com/me/one.git")
-    (root / "untracked").write_text("x")
-    sha = git(root, "rev-parse", "HEAD")
-    expected = GitFacts(sha, 1000000000, "main", "v1", remote="https://example.com/me/one")
-    assert read_git_facts(RUNNER, root / "src", env=ENV) == expected
-    (root / "src/main.rs").write_text("fn main() { }")
-    git(root, "checkout", "-q", "--detach")
-    changed = read_git_facts(RUNNER, root, env=ENV)
-    assert changed is not None
-    assert (changed.branch, changed.changed, changed.revision) == (None, ("src/main.rs",), sha + "-dirty")
-
-
-def test_somebody_elses_repository(tmp_path: Path) -> None:
-    root = write(tmp_path, SINGLE)
-    git(root, "init", "-q")
-    git(root, "add", ".")
-    git(root, "commit", "-q", "-m", "first")
-    # As in a container that runs as root on a checkout that belongs to another user
-    for path in (root, root / ".git"):
-        os.chown(path, 1234, 1234)
-    assert read_git_facts(RUNNER, root, env=ENV) is not None

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cargoship.errors import CargoshipError
-from cargoship.recipe.model import Lib, Target
-from cargoship.recipe.prepare import prepare
+from cargoship.recipe.model import CargoTarget, Lib
+from cargoship.recipe.prepare import prepare_recipe
 from support.cooking import ENV
 from support.programs import run
 
@@ -79,7 +79,7 @@ def kind(kinds: list[str]) -> str:
     return words.get(kinds[0], "ProcMacro" if kinds == ["proc-macro"] else "Lib")
 
 
-def spelled(target: Target) -> tuple[str, str, str]:
+def spelled(target: CargoTarget) -> tuple[str, str, str]:
     match target.kind:
         case Lib(facts=facts):
             return ("ProcMacro" if facts.is_proc_macro else "Lib", target.name, target.path)
@@ -94,7 +94,7 @@ def test_targets_are_those_that_cargo_sees(tmp_path: Path, package: tuple[str, l
     write(folder, *package)
     expected = seen_by_cargo(folder)
     try:
-        found = {spelled(target) for target in prepare(folder).skeleton.manifests[0].targets}
+        found = {spelled(target) for target in prepare_recipe(folder).skeleton.manifests[0].targets}
     except CargoshipError:
         # a test or bench without a file is refused when something is built, not before
         assert expected is None or run(ENV.get("CARGO", "cargo"), "check", cwd=folder, env=ENV, check=False).returncode

@@ -15,10 +15,10 @@ from urllib.parse import urljoin
 
 import pytest
 
+from cargoship.http.exchange import Request, read_all
+from cargoship.http.transport import HttpTransport
 from cargoship.oci.descriptor import MediaType
 from cargoship.oci.digest import Digest
-from cargoship.registry.exchange import Request, read_all
-from cargoship.registry.transport import HttpTransport
 from support.peers import PEERS, Peer, peer_of
 
 _DATA = b"hello, blob\n" * 100

@@ -16,15 +16,17 @@ import pytest
 
 from cargoship.errors import Unauthorized
 from cargoship.events import ignore
+from cargoship.http.transport import HttpTransport
 from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
 from cargoship.registry import Access, RegistryClient, connect, fetch_index, push_index
+from cargoship.registry.auth.credentials import ConfigFiles
+from cargoship.registry.auth.entries import Login
+from cargoship.registry.auth.login import log_in, log_out
 from cargoship.registry.chunks import Chunks
-from cargoship.registry.credentials import ConfigFiles, Login
-from cargoship.registry.login import log_in, log_out
-from cargoship.registry.transport import HttpTransport
+from cargoship.registry.options import ClientOptions
 from support.images import small_index
 from support.peers import HTPASSWD, NOT_LOOPBACK, PASSWORD, TOKEN, USER, Peer
 from support.pushing import Told
@@ -92,13 +94,13 @@ def test_a_token_that_ends_in_the_middle_is_renewed(debian_peers: Mapping[str, P
     server.given.clear()
     server.lifetime_s = 2
     blob = _Slow(BytesBlob.of("application/octet-stream", bytes(3 << 20)))
-    client = RegistryClient(
-        peer.host,
+    options = ClientOptions(
         credentials=ConfigFiles(peer.env, SystemRunner(), ignore),
         transport=HttpTransport(env=peer.env),
         access=Access.PUSH,
         chunks=Chunks(whole_bytes=1 << 20, chunk_bytes=1 << 20),
     )
+    client = RegistryClient(peer.host, options)
     try:
         with client:
             assert client.upload("long/app", blob) == "pushed"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from cargoship.errors import RegistryRefused
 from cargoship.oci.archive import write_archive
 from cargoship.oci.config import CONFIG_BYTES_MAX
 from cargoship.oci.descriptor import MediaType
@@ -19,17 +19,17 @@ from cargoship.oci.manifest import Manifest, decode_manifest
 from cargoship.oci.reference import Reference
 from cargoship.registry import fetch_index
 from support.engine import Engine
-from support.images import AMD64, small_image, small_index
+from support.images import AMD64, in_sha512, small_index
 from support.peers import PLAIN, WAYS, Peer
 from support.programs import run
-from support.pushing import push
+from support.pushing import Told, push
 
 pytestmark = pytest.mark.tools
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
-    return small_index(tmp_path_factory.mktemp("blobs"))
+    return small_index(tmp_path_factory.mktemp("blobs"), mark=uuid.uuid4().hex)
 
 
 @pytest.fixture(params=WAYS)
@@ -70,11 +70,9 @@ def test_we_pull_what_skopeo_pushes(peer: Peer, repository: str, tmp_path: Path,
 @pytest.fixture
 def named(engine: Engine, debian_peers: Mapping[str, Peer], repository: str) -> Iterator[str]:
     """A name for an image in the engine, which goes away with the test."""
-    del engine
     name = f"{debian_peers[PLAIN].host}/{repository}"
     yield name
-    done = run("docker", "images", "-q", name)
-    subprocess.run(["docker", "rmi", "-f", *set(done.stdout.split())], check=False, capture_output=True)
+    engine.remove_names(name)
 
 
 def test_docker_pulls_what_we_push(
@@ -92,8 +90,7 @@ def test_docker_pulls_what_we_push(
 def test_we_pull_what_docker_pushes(
     engine: Engine, debian_peers: Mapping[str, Peer], repository: str, named: str, tmp_path: Path
 ) -> None:
-    image = small_image(tmp_path / "blobs")
-    index = small_index(tmp_path / "blobs", [AMD64])
+    index = small_index(tmp_path / "blobs", [AMD64], mark=repository)
     name = Reference.parse(f"{named}:1")
     write_archive(tmp_path / "image.tar", index, names=[name], native=AMD64)
     engine.load(tmp_path / "image.tar")
@@ -102,7 +99,44 @@ def test_we_pull_what_docker_pushes(
     assert found, said
     manifest = _pull(debian_peers[PLAIN], repository, Digest.parse(found[1]), tmp_path)
     assert manifest.media_type == MediaType.DOCKER_MANIFEST
-    assert manifest.config.digest == image.config_blob.descriptor.digest
+    assert manifest.config.digest == index.children[0].config_blob.descriptor.digest
+
+
+def test_others_read_blobs_that_are_named_by_sha512(
+    engine: Engine, debian_peers: Mapping[str, Peer], repository: str, named: str, index: Index
+) -> None:
+    """distribution checks such blobs itself, and docker starts from them; skopeo 1.9 reads manifests alone."""
+    peer, other = debian_peers[PLAIN], in_sha512(index, manifests="sha256")
+    with peer.client() as client:
+        published = push(client, other, "1", repository=repository)
+        assert published.pushed > 0
+        assert push(client, other, "again", repository=repository).pushed == 0
+        found = fetch_index(client, published.reference)
+        assert [image.config.descriptor.digest.algorithm for image in found.images] == ["sha512", "sha512"]
+        for layer in other.children[0].layers:
+            with client.open_blob(repository, layer.descriptor) as stream:
+                assert layer.descriptor.digest.names(stream.read())
+    raw = run("skopeo", "inspect", *peer.skopeo(), "--raw", f"docker://{peer.host}/{repository}:1").stdout
+    assert raw.encode() == other.raw
+    assert published.reference.name == named
+    assert engine.pull(str(published.reference), "linux/amd64") == str(Digest.of(other.children[0].raw_config))
+
+
+def test_a_registry_of_today_takes_no_manifest_by_sha512(
+    debian_peers: Mapping[str, Peer], repository: str, tmp_path: Path
+) -> None:
+    """distribution/distribution#4420: where nothing names it so, the same bytes are put there by sha256."""
+    index = in_sha512(small_index(tmp_path / "store", [AMD64]), manifests="sha256")
+    named = Index(index.raw, index.children, algorithm="sha512")
+    told = Told()
+    with debian_peers[PLAIN].client() as client:
+        published = push(client, named, "1", repository=repository, told=told)
+        assert published.digest == index.digest == client.find_manifest(repository, "1")
+        assert "takes no manifest as sha512:" in told.notes[-1]
+        with pytest.raises(RegistryRefused) as raised:
+            push(client, in_sha512(small_index(tmp_path / "store", [AMD64])), "2", repository=repository)
+        assert "may take no manifests by sha512" in (raised.value.hint or "")
+        assert client.find_manifest(repository, "2") is None
 
 
 def _pull(peer: Peer, repository: str, digest: Digest, folder: Path) -> Manifest:

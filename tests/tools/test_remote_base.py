@@ -111,4 +111,11 @@ def test_a_base_that_lacks_a_platform_is_refused_before_anything_is_done(
     missing = docker_registry.reference("bases/none")
     done = run_cargoship("pack", app, *binaries(tmp_path), "--base", missing, check=False)
     assert (done.returncode, done.stdout) == (54, "")
-    assert f"has no {missing}" in done.stderr
+    assert f"{docker_registry.host} has no image bases/none:1" in done.stderr
+    digest = f"{docker_registry.host}/bases/none@sha256:{'0' * 64}"
+    for words in (("plan",), ("build", "--dry-run")):
+        for absent in (f"{docker_registry.host}/bases/none:1", digest):
+            planned = run_cargoship(*words, app, "--base", absent, check=False)
+            assert (planned.returncode, planned.stdout) == (54, "")
+            assert f"{docker_registry.host} has no " in planned.stderr
+            assert f"has no {docker_registry.host}" not in planned.stderr, "a registry that has itself"

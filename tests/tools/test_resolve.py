@@ -93,3 +93,33 @@ def test_a_registry_that_does_not_let_anybody_push_costs_no_compilation(
     assert (tmp_path / "k.yaml").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["app", "k.yaml"]
     assert not list(app.glob("target/**/release"))
+
+
+def test_what_would_be_applied_is_listed_and_nothing_is_done(run_cargoship: RunCargoship, app: Path) -> None:
+    (app / "k8s.yaml").write_text("image: cargoship://app\n")
+    # localhost:1 is no registry, and there is no kubectl
+    done = run_cargoship("apply", "-f", "k8s.yaml", "--dry-run", cwd=app, env={"PATH": "/usr/bin:/bin"})
+    assert done.stdout == "app: linux/amd64,linux/arm64 -> localhost:1/app:latest\n"
+
+
+@pytest.mark.parametrize("verb", ["create", "delete"])
+def test_nothing_to_hand_over_is_refused(run_cargoship: RunCargoship, app: Path, verb: str) -> None:
+    done = run_cargoship(verb, cwd=app, check=False)
+    assert (done.returncode, f"there is nothing to {verb}" in done.stderr) == (2, True)
+
+
+def test_what_is_deleted_is_handed_over_as_it_is(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """It needs no project, no registry and no compiler: `kubectl delete` goes by names."""
+    document = "kind: Pod\nspec: {containers: [{image: cargoship://gone}]} # here\n"
+    (tmp_path / "a.yaml").write_text(document)
+    kubectl = tmp_path / "bin" / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text('#!/bin/sh\necho "$@"; cat; exit "$CODE"\n')
+    kubectl.chmod(0o755)
+    env = {"PATH": f"{kubectl.parent}:/usr/bin:/bin", "CODE": "0"}
+    done = run_cargoship("delete", "-f", "a.yaml", "--", "--wait=false", cwd=tmp_path, env=env)
+    assert done.stdout == "delete -f - --wait=false\n" + document
+    failed = run_cargoship("delete", "-f", "a.yaml", cwd=tmp_path, env={**env, "CODE": "3"}, check=False)
+    assert failed.returncode == 3
+    assert "kubectl delete -f " in failed.stderr
+    assert "pushed" not in failed.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.oci.index import Index, index_of
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.testing import InMemoryRegistry
 from support.attested import attested_index
 from support.images import AMD64, ARM64, small_image
@@ -105,7 +105,7 @@ def test_jobs_push_by_digest_and_the_last_one_merges(
         assert found["annotations"] == {"title": "app"}
         pulled(docker_registry.reference(f"merged/{name}"), tmp_path / name)
     with client_of(docker_registry.host) as client:
-        rival = index_of([small_image(tmp_path, ARM64, entries=[Entry.file("rival", b"")])], annotations={})
+        rival = index_of([small_image(tmp_path, ARM64, entries=[LayerEntry.file("rival", b"")])], annotations={})
         parts.append(push(client, rival, repository="merged/app").reference)
     refused = run_cargoship("merge", *tags, *(str(part) for part in parts), check=False)
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cargoship.cargo.unit_graph import ask_unit_graph, decode, question, without_zigbuild
+from cargoship.cargo.unit_graph import ask_unit_graph, decode_unit_graph, question, without_zigbuild
+from cargoship.errors import UnitsUntold
 from cargoship.process import Command, SystemRunner
 from support.programs import distribution_rust, run
 from support.unit_projects import write_workspace
@@ -31,5 +33,36 @@ def test_cargo_tells_the_units_that_cargo_zigbuild_would_compile(tmp_path: Path)
     env["RUSTC_BOOTSTRAP"] = "1"
     said = run(*question(build.argv), cwd=place, env=env).stdout
     assert without_zigbuild(build).argv[1] == "build"
-    assert asked == decode(said[said.index('{"version"') :].encode())
+    assert asked == decode_unit_graph(said[said.index('{"version"') :].encode())
     assert {unit.platform for unit in asked.units} == {None, "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"}
+
+
+@pytest.mark.parametrize("by", ["configuration", "variable", "option", "file"])
+def test_what_a_stable_cargo_passes_over_has_no_say_in_its_units(tmp_path: Path, by: str) -> None:
+    place = write_workspace(tmp_path / "place")
+    env = {**os.environ, **distribution_rust()}
+    cargo = env.get("CARGO", "cargo")
+    run(cargo, "generate-lockfile", cwd=place)
+    build = Command((cargo, "build", "--release", "--offline"), place, env)
+    plain = ask_unit_graph(SystemRunner(), build)
+    if by == "variable":
+        build = replace(build, env={**env, "CARGO_UNSTABLE_BUILD_STD": "std"})
+    elif by == "option":
+        build = replace(build, argv=(*build.argv, "--config", "unstable.bindeps=true"))
+    elif by == "file":
+        (place / "more.toml").write_text("[unstable]\nbindeps = true\n")
+        build = replace(build, argv=(*build.argv, "--config=more.toml"))
+    else:
+        (place / ".cargo").mkdir()
+        (place / ".cargo/config.toml").write_text("[unstable]\nbindeps = true\nprofile-rustflags = true\n")
+    assert ask_unit_graph(SystemRunner(), build) == plain
+
+
+def test_cargo_is_not_asked_where_its_answer_would_be_another_builds(tmp_path: Path) -> None:
+    place = write_workspace(tmp_path / "place")
+    (place / ".cargo").mkdir()
+    (place / ".cargo/config.toml").write_text('[unstable]\nbuild-std = ["std"]\n')
+    env = {**os.environ, **distribution_rust()}
+    build = Command((env.get("CARGO", "cargo"), "build"), place, env)
+    with pytest.raises(UnitsUntold, match="build-std"):
+        ask_unit_graph(SystemRunner(), build)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cargoship.oci.reference import Reference
-from cargoship.unitcache.index import Index
-from cargoship.unitcache.registry import RegistryStore
-from cargoship.unitcache.unpacking import restore
+from cargoship.unitcache.packs.index import UnitIndex
+from cargoship.unitcache.stores.registry import RegistryStore
+from cargoship.unitcache.unpacking import unpack_units
 from support.programs import RunCargoship, program, run
 from support.pushing import client_of
 from support.registry import RunningRegistry
@@ -21,7 +21,7 @@ from support.units import adding, packed, tree, unit_files
 pytestmark = pytest.mark.tools
 
 
-def save(registry: RunningRegistry, repository: str, scratch: Path, names: list[str]) -> Index:
+def save(registry: RunningRegistry, repository: str, scratch: Path, names: list[str]) -> UnitIndex:
     store = store_of(registry, repository)
     packs = packed(scratch, {name: unit_files(name, 50_000) for name in names})
     try:
@@ -65,7 +65,7 @@ def test_registries_keep_what_a_cache_names_and_drop_what_it_forgets(
         check=True, capture_output=True,
     )  # fmt: skip
     store = store_of(docker_registry, "units/kept")
-    done = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
     store.close()
     assert not done.failed
     expected = {path: data for name in ("serde", "rand") for path, data in unit_files(name, 50_000).items()}

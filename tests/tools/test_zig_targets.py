@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from cargoship.platforms import TABLE, Row
+from cargoship.platforms import TABLE, PlatformSpec
 from support.programs import run
 
 pytestmark = pytest.mark.tools
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.tools
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: str(row.platform))
 @pytest.mark.parametrize("libc", ["musl", "gnu"])
-def test_zig_compiles_for_it(row: Row, libc: str, tmp_path: Path) -> None:
+def test_zig_compiles_for_it(row: PlatformSpec, libc: str, tmp_path: Path) -> None:
     source = tmp_path / "one.c"
     source.write_text("int one(void) { return 1; }\n")
     target = row.zig_musl if libc == "musl" else row.zig_gnu

@@ -10,7 +10,8 @@ import pytest
 from cargoship.assemble import layers_of
 from cargoship.bases.base import Base
 from cargoship.cargo.project import Binary, Package
-from cargoship.contents import config_of
+from cargoship.image_inputs import ImageInputs
+from cargoship.image_layers import image_config
 from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.decompress import open_reader
@@ -18,7 +19,6 @@ from cargoship.oci.layer import BlobStore, Layer
 from cargoship.plan import ImagePlan
 from cargoship.settings.include import IncludedFile
 from cargoship.settings.model import Settings
-from cargoship.sources import Sources
 
 
 def image(**settings: object) -> ImagePlan:
@@ -40,13 +40,13 @@ def image(**settings: object) -> ImagePlan:
     ],
 )
 def test_nonroot_is_written_in_numbers(user: str, written: str) -> None:
-    assert config_of(image(user=user), ImageConfig()).user == written
+    assert image_config(image(user=user), ImageConfig()).user == written
 
 
 def test_the_settings_win_over_the_base_and_add_to_it() -> None:
     base = ImageConfig(env={"PATH": "/base", "A": "base", "B": "base"}, labels={"a": "base", "b": "base"},
                        exposed_ports=("1/tcp",), volumes=("/v",), stop_signal="SIGQUIT", cmd=("sh",))  # fmt: skip
-    made = config_of(image(env={"B": "mine"}, expose=("2/udp",), args=("serve",)), base)
+    made = image_config(image(env={"B": "mine"}, expose=("2/udp",), args=("serve",)), base)
     assert made.env == {"PATH": "/base", "A": "base", "B": "mine"}
     assert made.labels == {"a": "image", "b": "base"}
     assert (made.exposed_ports, made.volumes) == (("1/tcp", "2/udp"), ("/v",))
@@ -55,14 +55,14 @@ def test_the_settings_win_over_the_base_and_add_to_it() -> None:
 
 
 def test_without_a_base_there_is_still_a_path() -> None:
-    assert "/usr/bin" in config_of(image(), ImageConfig()).env["PATH"]
+    assert "/usr/bin" in image_config(image(), ImageConfig()).env["PATH"]
 
 
 def members(layer: Layer) -> dict[str, tuple[int, int, int]]:
     """Mode and owner of everything in a layer."""
     with (
         layer.blob.open() as raw,
-        open_reader(raw, layer.descriptor.media_type) as plain,
+        open_reader(raw) as plain,
         tarfile.open(fileobj=plain, mode="r|") as archive,
     ):
         return {each.name: (each.mode, each.uid, each.gid) for each in archive}
@@ -74,7 +74,7 @@ def test_files_come_before_binaries_and_volumes_belong_to_the_user(tmp_path: Pat
     plan = image(volumes=("/data/db",), workdir="/work")
     files = (IncludedFile(tmp_path / "text", "/etc/app/text", 0o640, 0, 7),)
     compression = Compression.of(Codec.NONE)
-    sources = Sources(plan, files, {}, BlobStore(tmp_path / "store"), compression)
+    sources = ImageInputs(plan, files, {}, BlobStore(tmp_path / "store"), compression)
     base = Base("scratch", None, None, (), ImageConfig(), has_loader=False)
     included, binary = layers_of(sources, base, {"app": tmp_path / "program"}, epoch=0)
     found = members(included)

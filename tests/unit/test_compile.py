@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,10 +14,20 @@ import pytest
 from cargoship import compile  # noqa: A004 - the module's own name
 from cargoship.cargo.command import CargoBuild
 from cargoship.errors import CargoshipError, CompileFailed, LockOutdated
-from cargoship.events import CompileProgress, Event, Level, Note, PhaseEnded, ToolOutput, UnitFinished
+from cargoship.events import (
+    CompileProgress,
+    Event,
+    Level,
+    Note,
+    PhaseEnded,
+    PhaseStarted,
+    ToolOutput,
+    UnitFinished,
+    count,
+)
 from cargoship.platforms import Libc, row
 from cargoship.process import Command, Completed
-from cargoship.toolchain.locate import Target, Toolchain, Way
+from cargoship.toolchain.locate import CompileTarget, Toolchain, Way
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.zig import Zig
 from support.scripted import ScriptedRunner, said
@@ -26,7 +39,7 @@ def toolchain(root: Path, *, libc: str = "musl", platforms: tuple[str, ...] = ("
     chosen = Libc.parse(libc)
     rows = [row(name) for name in platforms]
     targets = tuple(
-        Target(each.platform, each.triple(chosen), each, root / "std" / each.triple(chosen), built_here=False)
+        CompileTarget(each.platform, each.triple(chosen), each, root / "std" / each.triple(chosen), built_here=False)
         for each in rows
     )
     rust = Rust(root / "cargo", root / "rustc", root / "sysroot", _VERSION)
@@ -47,18 +60,18 @@ class Run:
         self._env = env or {}
         self._libc = libc
 
-    def go(self) -> tuple[compile.Artifact, ...]:
+    def go(self) -> tuple[compile.CompiledProgram, ...]:
         build = CargoBuild(manifest=self._root / "Cargo.toml", cwd=self._root, bins=("app",))
-        return compile.run(
-            build, toolchain(self._root, libc=self._libc),
+        return compile.run_build(
+            build, toolchain(self._root, libc=self._libc), lock=self._root / "Cargo.lock",
             runner=self.runner, env={"PATH": "/usr/bin", **self._env}, cache_dir=self._root / "cache",
             emit=self.events.append,
         )  # fmt: skip
 
     @property
     def command(self) -> Command:
-        (command,) = self.runner.commands
-        return command
+        # what follows is the question what the program is made of
+        return self.runner.commands[0]
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -89,6 +102,37 @@ def test_programs_are_found_by_the_folder_of_their_target(tmp_path: Path) -> Non
     assert sum(isinstance(event, UnitFinished) for event in run.events) == 4
     ended = [event for event in run.events if isinstance(event, PhaseEnded)]
     assert ended[0].detail == "4 units, 0 fresh"
+
+
+def test_runs_of_build_scripts_are_counted_as_cargo_and_the_cache_count_them(tmp_path: Path) -> None:
+    lines = [
+        artifact(tmp_path, "", kind="lib", name="serde", fresh=True),
+        artifact(tmp_path, "x86_64-unknown-linux-musl"),
+    ]
+    for name, run_at_s in (("old", 1_000_000.0), ("new", time.time() + 60), ("cleaned", None)):
+        out = tmp_path / "build" / name / "out"
+        out.mkdir(parents=True)
+        if run_at_s is not None:
+            (out.parent / "invoked.timestamp").touch()
+            os.utime(out.parent / "invoked.timestamp", (run_at_s, run_at_s))
+        message = {"reason": "build-script-executed", "package_id": f"registry+https://x#{name}@1.0.0"}
+        lines.append(json.dumps({**message, "out_dir": str(out)}))
+    run = Run(tmp_path, said("\n".join(lines) + "\n"))
+    run.go()
+    assert next(event.detail for event in run.events if isinstance(event, PhaseEnded)) == "2 units, 3 fresh"
+    finished = [(event.name, event.fresh) for event in run.events if isinstance(event, UnitFinished)]
+    assert finished == [
+        ("app", True), ("app(bin)", False), ("old(build)", True), ("new(build)", False), ("cleaned(build)", True)
+    ]  # fmt: skip
+
+
+def test_one_is_not_told_as_several(tmp_path: Path) -> None:
+    run = Run(tmp_path, said(artifact(tmp_path, "", kind="lib", name="serde") + "\n"))
+    with contextlib.suppress(CargoshipError):
+        run.go()
+    told = [event.detail for event in run.events if isinstance(event, PhaseStarted | PhaseEnded)]
+    assert "1 unit, 0 fresh" in told
+    assert (count(1, "target"), count(2, "target"), count(0, "unit")) == ("1 target", "2 targets", "0 units")
 
 
 def test_progress_status_and_diagnostics_are_told_apart(tmp_path: Path) -> None:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, assert_never
 
 from cargoship.bases.static import static_config, static_entries
+from cargoship.debian.package import DebianPackage
+from cargoship.debian.suites import DebianSpec
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.compress import Compression
-from cargoship.oci.config import ImageConfig
+from cargoship.oci.config import ConfigFile, ImageConfig
 from cargoship.oci.descriptor import Blob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.layer import BlobStore, Layer, build_layer
 from cargoship.oci.layout import read_image
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.tar import Entry, EntryKind
-
-STATIC = "static"
-SCRATCH = "scratch"
-_LAYOUT = "oci:"
+from cargoship.oci.tar import EntryKind, LayerEntry
+from cargoship.oci.target import split_selection
+from cargoship.settings.base import BaseSpec, BuiltInBase, LayoutBase, RegistryBase
 
 # The same bytes under the names that an OCI manifest has for them.
 _OCI_NAMES: dict[str, MediaType] = {
@@ -46,10 +46,14 @@ class Base:
     layers: tuple[Layer, ...]
     config: ImageConfig
     has_loader: bool | None
-    folders: tuple[Entry, ...] = ()
+    steps: tuple[Mapping[str, Any], ...] = ()
+    """Its history as its own config has it, where that tells of all layers."""
+    folders: tuple[LayerEntry, ...] = ()
     """Folders of it, where they are known: for `build_layer(below=...)`."""
     owner: Callable[[str], str | None] | None = field(default=None, compare=False, repr=False)
     """Names the package that has a shared library, and could be added to this base; None: it has no packages."""
+    packages: tuple[DebianPackage, ...] = ()
+    """The packages of Debian that it is made of, where it was made of some here."""
     unfinished: Unfinished | None = field(default=None, compare=False, repr=False)
     """Set where the layers are still being made; then `layers` and `folders` are empty."""
 
@@ -75,7 +79,7 @@ RemoteBase = Callable[[Reference, Platform], Base]
 
 
 def resolve_base(
-    spec: str,
+    spec: BaseSpec,
     platform: Platform,
     *,
     root: Path,
@@ -84,49 +88,48 @@ def resolve_base(
     epoch: int,
     remote: RemoteBase,
 ) -> Base:
-    """The base for a platform: `static`, `scratch`, `oci:FOLDER`, or a reference in a registry.
+    """The base for a platform, if it is not made of packages.
 
-    A folder has `:tag` or `@digest` after it where it has several images; a relative one starts at `root`.
-    `compression` and `epoch` (seconds) are for the layers that are made here. Raises UsageError for a name that is
-    none of these, PlatformUnknown for an image that is not for the platform, ContentInvalid for a damaged layout, and
-    what `remote` raises.
+    A layout's relative folder starts at `root`. `compression` and `epoch` (seconds) are for the layers that are made
+    here. Raises UsageError where there is no such layout, PlatformUnknown for an image that is not for the platform,
+    ContentInvalid for a damaged layout, and what `remote` raises.
     """
-    if spec == STATIC:
-        entries = static_entries()
-        layer = build_layer(
-            entries, store=store, compression=compression, epoch=epoch, created_by="cargoship: static base"
-        )
-        folders = tuple(entry for entry in entries if entry.kind is EntryKind.DIRECTORY)
-        return Base(spec, None, None, (layer,), static_config(), has_loader=False, folders=folders)
-    if spec == SCRATCH:
-        return Base(spec, None, None, (), ImageConfig(), has_loader=False)
-    if spec.startswith(_LAYOUT):
-        return _from_layout(spec, platform, root)
-    return replace(remote(Reference.parse(spec), platform), spec=spec)
+    match spec:
+        case BuiltInBase.STATIC:
+            entries = static_entries()
+            layer = build_layer(
+                entries, store=store, compression=compression, epoch=epoch, created_by="cargoship: static base"
+            )
+            folders = tuple(entry for entry in entries if entry.kind is EntryKind.DIRECTORY)
+            return Base(str(spec), None, None, (layer,), static_config(), has_loader=False, folders=folders)
+        case BuiltInBase.SCRATCH:
+            return Base(str(spec), None, None, (), ImageConfig(), has_loader=False)
+        case LayoutBase():
+            return _from_layout(spec, platform, root)
+        case RegistryBase():
+            return replace(remote(spec.reference, platform), spec=str(spec))
+        case DebianSpec():
+            raise UsageError(f"{spec} is made of packages: it is no image that can be taken as it is")
+        case _:
+            assert_never(spec)
 
 
-def _from_layout(spec: str, platform: Platform, root: Path) -> Base:
-    folder, select = _split(spec.removeprefix(_LAYOUT), root)
+def _from_layout(spec: LayoutBase, platform: Platform, root: Path) -> Base:
+    folder, select = split_selection(spec.target, root)
     if not (folder / "oci-layout").exists():
         raise UsageError(f"base {spec}: there is no image layout in {folder}")
     image = read_image(folder, select=select, platform=platform)
     layers = tuple(replace(layer, blob=_Renamed(oci_layer(layer.descriptor), layer.blob)) for layer in image.layers)
-    return Base(spec, None, image.digest, layers, image.config, has_loader=None)
+    steps = steps_of(image.config_file, len(layers))
+    return Base(str(spec), None, image.digest, layers, image.config, has_loader=None, steps=steps)
 
 
-def _split(text: str, root: Path) -> tuple[Path, Digest | str | None]:
-    """Folder and selection; a folder whose name has a colon is taken whole when it exists."""
-    folder, at, digest = text.rpartition("@")
-    if at and digest.startswith("sha256:"):
-        try:
-            return root / folder, Digest.parse(digest)
-        except ContentInvalid as error:
-            raise UsageError(f"base oci:{text}: {error.message}") from error
-    whole = root / text
-    folder, colon, tag = text.rpartition(":")
-    if not colon or whole.is_dir():
-        return whole, None
-    return root / folder, tag
+def steps_of(config: ConfigFile, layers: int) -> tuple[Mapping[str, Any], ...]:
+    """The history of a base, with its times and the steps that made no layer; empty where it is not that of `layers`.
+
+    Scanners tell by it which layers are the base's (image-spec, config.md, "history").
+    """
+    return config.steps if len(config.history) == layers else ()
 
 
 @dataclass(frozen=True)

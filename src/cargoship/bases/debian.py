@@ -18,12 +18,13 @@ from typing import Self
 import msgspec
 
 from cargoship.bases.base import Base
-from cargoship.bases.packed import Made, Workshop
+from cargoship.bases.debian_layers import DebianLayerBuilder, DebianLayers
+from cargoship.bases.package_base import PackageBase
 from cargoship.bases.static import static_config
-from cargoship.debian.lock import Order, Parts
-from cargoship.debian.mirror import Mirror, Places
-from cargoship.debian.orders import Orders
-from cargoship.debian.package import Package
+from cargoship.debian.lock import NAME, PackageRequest, ResolvedPackages
+from cargoship.debian.mirror import DebianMirror, MirrorConfig
+from cargoship.debian.package import DebianPackage
+from cargoship.debian.package_resolver import PackageResolver
 from cargoship.debian.relations import parse_request
 from cargoship.debian.resolve import closure
 from cargoship.debian.suites import DebianSpec
@@ -31,27 +32,30 @@ from cargoship.debian.sysroot import FORMAT as SYSROOT_FORMAT
 from cargoship.debian.sysroot import ZIGS_OWN, Sysroot, find_sysroot, make_sysroot
 from cargoship.elf.read import read_elf
 from cargoship.errors import CargoshipError, OutputError
-from cargoship.events import Emit, Level, Note
+from cargoship.events import Emit, Level, Note, count
+from cargoship.http.exchange import Transport
 from cargoship.oci.compress import Compression
 from cargoship.oci.digest import Digest
 from cargoship.oci.layer import Layer
 from cargoship.oci.platform import Platform
 from cargoship.oci.store import BlobStore
 from cargoship.platforms import row
-from cargoship.registry.exchange import Transport
+from cargoship.settings.model import Settings
 
 _IDLE_S = 30 * 24 * 3600
 _FETCHERS = 8
 _MAKERS = 2
 
 
-class DebianBases:
+class DebianBases(PackageBase):
     """Bases of Debian packages, for one run; a context that stops what is still under way."""
+
+    lock_name = NAME
 
     def __init__(
         self,
         *,
-        places: Places,
+        config: MirrorConfig,
         open_transport: Callable[[], Transport],
         cache: Path,
         offline: bool = False,
@@ -60,14 +64,16 @@ class DebianBases:
     ) -> None:
         self._store = BlobStore(cache)
         self._emit = emit
-        self._mirror = Mirror(places, open_transport=open_transport, store=self._store, offline=offline, emit=emit)
-        self.orders = Orders(self._mirror, insist=insist, emit=emit)
+        self._mirror = DebianMirror(
+            config, open_transport=open_transport, store=self._store, offline=offline, emit=emit
+        )
+        self._resolver = PackageResolver(self._mirror, insist=insist, emit=emit)
         self._fetchers = ThreadPoolExecutor(_FETCHERS, thread_name_prefix="debian-fetch")
         self._makers = ThreadPoolExecutor(_MAKERS, thread_name_prefix="debian-make")
         # the compile waits for these, and not for layers
         self._unpackers = ThreadPoolExecutor(_MAKERS, thread_name_prefix="debian-unpack")
-        self._workshop = Workshop(self._store, self._mirror, self._fetchers, emit)
-        self._made: dict[tuple[Order, str], Future[Made]] = {}
+        self._builder = DebianLayerBuilder(self._store, self._mirror, self._fetchers, emit)
+        self._made: dict[tuple[PackageRequest, str], Future[DebianLayers]] = {}
         self._sysroots: dict[Platform, Future[Sysroot]] = {}
 
     def __enter__(self) -> Self:
@@ -85,40 +91,39 @@ class DebianBases:
 
     def find(
         self,
-        spec: DebianSpec,
+        settings: Settings,
         platform: Platform,
         *,
-        packages: Sequence[str],
-        build_packages: Sequence[str] = (),
         root: Path,
         compression: Compression,
     ) -> Base:
-        """A base whose layers are being made from now on; its `unfinished` says when.
-
-        `build_packages` are for the compiler: `sysroots` has them. `root` is the folder of the lock file. Raises
-        PlatformUnknown, LockOutdated, PackageUnresolved, MirrorUnreachable, ContentInvalid, OutputError.
-        """
-        order = Order.of(spec, platform, packages, build_packages)
-        parts = self.orders.parts(spec, order, row(platform).debian, root=root)
+        """See `PackageBase.find`; `build-packages` are for the compiler: `sysroots` has them."""
+        spec, order = _request(settings, platform)
+        parts = self._resolver.parts(spec, order, row(platform).debian, root=root)
         if parts.build and platform not in self._sysroots:
             self._sysroots[platform] = self._unpackers.submit(self._sysroot, parts.build, platform)
         plain = _Request(order, parts)
         likely = plain.adding(_likely(parts, order.build_packages))
         key = (likely.order, compression.label)
         if key not in self._made:
-            self._made[key] = self._makers.submit(self._workshop.make, likely.order, likely.parts, compression)
+            self._made[key] = self._makers.submit(self._builder.make, likely.order, likely.parts, compression)
         owner = partial(self._owner, spec, platform)
         base = Base(str(spec), None, None, (), static_config(), has_loader=True, owner=owner)
-        work = _Work(self._workshop, plain, likely, compression, self._sysroots.get(platform), self._made[key])
+        work = _Work(self._builder, plain, likely, compression, self._sysroots.get(platform), self._made[key])
         return replace(base, unfinished=_Unfinished(base, work))
 
     def sysroots(self) -> dict[Platform, Sysroot]:
-        """The headers and libraries of `build_packages`, for the platforms that have some; waits for them."""
+        """See `PackageBase.sysroots`."""
         return {platform: future.result() for platform, future in self._sysroots.items()}
 
     def ready(self) -> None:
-        """All bases of this run were asked for."""
-        self.orders.forget()
+        """See `PackageBase.ready`."""
+        self._resolver.forget()
+
+    def renew(self, wanted: Sequence[Settings], *, root: Path) -> bool:
+        """See `PackageBase.renew`."""
+        requests = [(*_request(each, platform), row(platform).debian) for each in wanted for platform in each.platforms]
+        return self._resolver.renew(requests, root=root)
 
     def _owner(self, spec: DebianSpec, platform: Platform, library: str) -> str | None:
         """For a hint alone: whatever goes wrong, the program still lacks its library."""
@@ -128,7 +133,7 @@ class DebianBases:
             self._emit(Note(f"which package has {library} could not be found out: {error.message}", Level.VERBOSE))
             return None
 
-    def _sysroot(self, build: tuple[Package, ...], platform: Platform) -> Sysroot:
+    def _sysroot(self, build: tuple[DebianPackage, ...], platform: Platform) -> Sysroot:
         packages = tuple(package for package in build if package.name not in ZIGS_OWN)
         root, multiarch = self._store.root / "sysroots", row(platform).multiarch
         # pkg-config's files name the folder
@@ -137,17 +142,24 @@ class DebianBases:
         found = find_sysroot(root, name, multiarch)
         if found is not None:
             return found
-        self._emit(Note(f"unpacking {len(packages)} packages for the compiler ({platform})", Level.VERBOSE))
-        with self._workshop.unpacked(packages) as debs:
+        self._emit(Note(f"unpacking {count(len(packages), 'package')} for the compiler ({platform})", Level.VERBOSE))
+        with self._builder.unpacked(packages) as debs:
             return make_sysroot(root, name, multiarch, packages, debs)
+
+
+def _request(settings: Settings, platform: Platform) -> tuple[DebianSpec, PackageRequest]:
+    spec = settings.debian
+    if spec is None:
+        raise ValueError(f"{settings.base} is not a base of Debian packages")
+    return spec, PackageRequest.of(spec, platform, settings.packages, settings.build_packages)
 
 
 @dataclass(frozen=True)
 class _Request:
     """What a base is to hold."""
 
-    order: Order
-    parts: Parts
+    order: PackageRequest
+    parts: ResolvedPackages
 
     def adding(self, names: Collection[str]) -> _Request:
         """With more of the packages that the compiler was given, and what these depend on."""
@@ -160,7 +172,7 @@ class _Request:
         return _Request(order, replace(self.parts, packages=packages))
 
 
-def _likely(parts: Parts, build_packages: Collection[str]) -> frozenset[str]:
+def _likely(parts: ResolvedPackages, build_packages: Collection[str]) -> frozenset[str]:
     """What programs will probably need: libpq5, for libpq-dev depends on it."""
     asked = {parse_request(text).name for text in build_packages}
     return frozenset(
@@ -176,26 +188,26 @@ def _likely(parts: Parts, build_packages: Collection[str]) -> frozenset[str]:
 class _Work:
     """What was begun for a base: what was asked for, and what is being made because it is likely to be right."""
 
-    workshop: Workshop
+    builder: DebianLayerBuilder
     plain: _Request
     likely: _Request
     compression: Compression
     sysroot: Future[Sysroot] | None
-    made: Future[Made]
+    made: Future[DebianLayers]
 
-    def finish(self, programs: Iterable[Path]) -> Made:
+    def finish(self, programs: Iterable[Path]) -> tuple[DebianLayers, ResolvedPackages]:
         """The layers, with the packages of those libraries that programs need and the compiler was given."""
         if self.sysroot is None:
-            return self.made.result()
+            return self.made.result(), self.likely.parts
         needed = {name for path in programs for name in read_elf(path).needed}
         libraries = self.sysroot.result().libraries
         request = self.plain.adding({libraries[name] for name in needed if name in libraries})
         added = [name for name in request.order.packages if name not in self.plain.order.packages]
         if added:
-            self.workshop.emit(Note(f"programs for {request.order.platform} need {', '.join(added)}: in the image"))
+            self.builder.emit(Note(f"programs for {request.order.platform} need {', '.join(added)}: in the image"))
         if request.parts.packages == self.likely.parts.packages and request.order == self.likely.order:
-            return self.made.result()
-        return self.workshop.make(request.order, request.parts, self.compression)
+            return self.made.result(), request.parts
+        return self.builder.make(request.order, request.parts, self.compression), request.parts
 
 
 @dataclass(frozen=True)
@@ -208,7 +220,7 @@ class _Unfinished:
     def when_made(self, then: Callable[[Layer], None]) -> None:
         """See `Unfinished.when_made`."""
 
-        def pass_on(future: Future[Made]) -> None:
+        def pass_on(future: Future[DebianLayers]) -> None:
             if not future.cancelled() and future.exception() is None:
                 for layer in future.result().layers:
                     then(layer)
@@ -217,5 +229,6 @@ class _Unfinished:
 
     def finish(self, programs: Mapping[str, Path]) -> Base:
         """See `Unfinished.finish`."""
-        made = self.work.finish(programs.values())
-        return replace(self.base, layers=made.layers, folders=made.folders, unfinished=None)
+        made, parts = self.work.finish(programs.values())
+        packages = (*parts.base, *parts.packages)
+        return replace(self.base, layers=made.layers, folders=made.folders, packages=packages, unfinished=None)

@@ -1,6 +1,6 @@
 """Bases in registries: found by the fewest requests, their layers left where they are until somebody needs them.
 
-    <cache>/sha256/<hex>    manifests and configs, and the layers that were needed here
+    <cache>/sha256/<hex>    (or sha512) manifests and configs, and the layers that were needed here
     <cache>/memo/<hex>      what a tag stood for when it was last asked about
 
 What has a digest is looked for in the cache first: a base by digest that was used before needs no request. A tag is
@@ -18,24 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-import msgspec
-
-from cargoship.bases.base import Base, oci_layer
+from cargoship.bases.base import Base, oci_layer, steps_of
 from cargoship.errors import ContentInvalid, OutputError, RegistryRefused, RegistryUnreachable
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.config import decode_config
-from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
+from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.oci.digest import Digest
-from cargoship.oci.image import is_image_config
+from cargoship.oci.image import is_image
 from cargoship.oci.layer import Layer
-from cargoship.oci.manifest import MANIFEST_BYTES_MAX, decode_json, decode_manifest
+from cargoship.oci.manifest import MANIFEST_BYTES_MAX, decode_manifest, kind_of
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.store import BlobStore, BlobWriter, Memo
+from cargoship.oci.tree import choose_image
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.remote import RemoteBlob, RemoteContent
-from cargoship.registry.tree import choose_image
 
+_CHECK = "check the name of the base, and its tag"
 _IDLE_S = 30 * 24 * 3600
 """Seconds after which something in the cache that nobody has used is removed."""
 
@@ -76,23 +75,25 @@ class RemoteBases:
         Raises PlatformUnknown that says what it has, RegistryError's family (RegistryUnreachable for what is not
         cached when offline), ContentInvalid.
         """
-        root = self._root(reference)
-        content = _CachedContent(self, reference)
+        root = self.root(reference)
+        content = CachedContent(self, reference)
         chosen = choose_image(content, root, platform, what=f"the base {reference.familiar}")
         manifest = decode_manifest(chosen.data, chosen.descriptor.media_type)
-        if not is_image_config(manifest.config):
+        if not is_image(manifest):
             raise ContentInvalid(f"the base {reference.familiar} is not an image")
         config = decode_config(content.config(manifest.config))
         if len(config.diff_ids) != len(manifest.layers):
             raise ContentInvalid(f"the base {reference.familiar} has other layers than its config says")
         made_by = config.history if len(config.history) == len(manifest.layers) else ("",) * len(manifest.layers)
         layers = tuple(
-            Layer(self._blob(reference, layer), diff_id, text)
+            Layer(self.blob(reference, oci_layer(layer)), diff_id, text)
             for layer, diff_id, text in zip(manifest.layers, config.diff_ids, made_by, strict=True)
         )
         name = str(Reference(reference.registry, reference.repository, reference.tag)) if reference.tag else None
         digest = root.descriptor.digest
-        return Base(str(reference), name or str(reference.at(digest)), digest, layers, config.run, has_loader=None)
+        named = name or str(reference.at(digest))
+        steps = steps_of(config, len(layers))
+        return Base(str(reference), named, digest, layers, config.run, has_loader=None, steps=steps)
 
     def digest_of(self, reference: Reference) -> Digest:
         """What a tag (default `latest`) stands for; raises RegistryError's family."""
@@ -105,10 +106,11 @@ class RemoteBases:
                 raise self._not_cached(reference)
             self._emit(Note(f"offline: the base {named.familiar} is taken to be {memo.digest}"))
             return Digest.parse(memo.digest)
-        found = self.client(reference).find_manifest(reference.repository, tag)
+        found = self.client(reference).find_manifest(reference.repository, tag, surely=True)
         if found is None:
             raise RegistryRefused(
-                f"{reference.registry} has no {named.familiar}", hint="check the name of the base, and its tag"
+                f"{reference.registry} has no image {reference.repository}:{tag}",
+                hint=_CHECK,
             )
         with contextlib.suppress(OutputError):
             # a manifest is not compressed: what it holds is what it is
@@ -137,24 +139,29 @@ class RemoteBases:
         except OSError:
             return None
         # counts as used
-        return data if Digest.of(data) == digest and self._store.find(Descriptor("", digest, len(data))) else None
+        return data if digest.names(data) and self._store.find(Descriptor("", digest, len(data))) else None
 
-    def keep(self, data: bytes) -> None:
-        """Put a small blob into the cache, where that is possible."""
+    def keep(self, data: bytes, digest: Digest) -> None:
+        """Put a small blob of that digest into the cache, where that is possible."""
         with contextlib.suppress(OutputError):
-            self._store.add_bytes("", data)
+            self._store.add_bytes("", data, digest.algorithm)
 
-    def _root(self, reference: Reference) -> BytesBlob:
-        """What the reference names; asked about once in a run."""
+    def root(self, reference: Reference) -> BytesBlob:
+        """What the reference names; asked about once in a run. Raises RegistryError's family, ContentInvalid."""
         with self._lock:
             if reference not in self._roots:
                 digest = reference.digest or self.digest_of(reference)
-                self._roots[reference] = _CachedContent(self, reference).manifest(Descriptor("", digest, 0))
+                root = CachedContent(self, reference).find(Descriptor("", digest, 0))
+                if root is None:
+                    named = str(reference).partition("/")[2]
+                    raise RegistryRefused(f"{reference.registry} has no image {named}", hint=_CHECK)
+                self._roots[reference] = root
             return self._roots[reference]
 
-    def _blob(self, reference: Reference, descriptor: Descriptor) -> RemoteBlob:
+    def blob(self, reference: Reference, descriptor: Descriptor) -> RemoteBlob:
+        """A blob of the reference's repository; it is kept in the cache when it is read."""
         return RemoteBlob(
-            oci_layer(descriptor), reference.registry, reference.repository, lambda: self._open(reference, descriptor)
+            descriptor, reference.registry, reference.repository, lambda: self._open(reference, descriptor)
         )
 
     def _open(self, reference: Reference, descriptor: Descriptor) -> BinaryIO:
@@ -173,31 +180,37 @@ class RemoteBases:
 
 
 @dataclass(frozen=True)
-class _CachedContent:
+class CachedContent:
     """Manifests and configs of a repository, from the cache where they are in it."""
 
     bases: RemoteBases
     reference: Reference
 
-    def manifest(self, descriptor: Descriptor) -> BytesBlob:
-        """See `Content.manifest`; a descriptor without a type takes that of the document."""
+    def find(self, descriptor: Descriptor) -> BytesBlob | None:
+        """See `Content.find`."""
         data = self.bases.cached(descriptor.digest, MANIFEST_BYTES_MAX)
         if data is None:
-            content = RemoteContent(self.bases.client(self.reference), self.reference.repository)
-            blob = content.manifest(descriptor)
-            self.bases.keep(blob.data)
+            blob = self._remote().find(descriptor)
+            if blob is not None:
+                self.bases.keep(blob.data, descriptor.digest)
             return blob
-        media_type = descriptor.media_type or _media_type(data)
+        media_type = kind_of(data, descriptor.media_type, str(descriptor.digest))
         return BytesBlob(Descriptor(media_type, descriptor.digest, len(data)), data)
 
     def config(self, descriptor: Descriptor) -> bytes:
         """See `Content.config`."""
         data = self.bases.cached(descriptor.digest, descriptor.size_bytes)
         if data is None:
-            content = RemoteContent(self.bases.client(self.reference), self.reference.repository)
-            data = content.config(descriptor)
-            self.bases.keep(data)
+            data = self._remote().config(descriptor)
+            self.bases.keep(data, descriptor.digest)
         return data
+
+    def blob(self, descriptor: Descriptor) -> RemoteBlob:
+        """See `Content.blob`."""
+        return self.bases.blob(self.reference, descriptor)
+
+    def _remote(self) -> RemoteContent:
+        return RemoteContent(self.bases.client(self.reference), self.reference.repository)
 
 
 class _Keeping(io.RawIOBase):
@@ -212,7 +225,7 @@ class _Keeping(io.RawIOBase):
         self._resources.enter_context(stream)
         self._writer: BlobWriter | None = None
         with contextlib.suppress(OutputError):
-            self._writer = self._resources.enter_context(store.writer())
+            self._writer = self._resources.enter_context(store.writer(descriptor.digest.algorithm))
 
     def readable(self) -> bool:
         return True
@@ -238,14 +251,3 @@ class _Keeping(io.RawIOBase):
     def close(self) -> None:
         self._resources.close()
         super().close()
-
-
-class _Typed(msgspec.Struct, rename="camel"):
-    media_type: str = ""
-    manifests: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-def _media_type(data: bytes) -> str:
-    typed = decode_json(data, _Typed, "manifest")
-    kind = MediaType.OCI_MANIFEST if typed.manifests is msgspec.UNSET else MediaType.OCI_INDEX
-    return typed.media_type or kind

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cargoship.errors import ToolMissing
 from cargoship.oci.config import ImageConfig
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 
 NONROOT_ID = 65532
 """User and group id of the ordinary user, as in other distributions of this kind."""
@@ -32,22 +32,22 @@ nonroot:x:{NONROOT_ID}:
 _NSSWITCH = "hosts: files dns\n"
 
 
-def static_entries() -> tuple[Entry, ...]:
+def static_entries() -> tuple[LayerEntry, ...]:
     """What the base holds; raises ToolMissing when certifi or tzdata is damaged."""
     import certifi  # noqa: PLC0415 - loaded when used
 
-    return (*static_users(), Entry.file(CERTIFICATES, Path(certifi.where())), *_zones())
+    return (*static_users(), LayerEntry.file(CERTIFICATES, Path(certifi.where())), *_zones())
 
 
-def static_users() -> tuple[Entry, ...]:
+def static_users() -> tuple[LayerEntry, ...]:
     """Users and groups, where names are looked up, and the folders that are not everybody's."""
     return (
-        Entry.file("etc/passwd", _PASSWD.encode()),
-        Entry.file("etc/group", _GROUP.encode()),
-        Entry.file("etc/nsswitch.conf", _NSSWITCH.encode()),
-        Entry.directory("home/nonroot", 0o700, NONROOT_ID, NONROOT_ID),
-        Entry.directory("root", 0o700),
-        Entry.directory("tmp", 0o1777),
+        LayerEntry.file("etc/passwd", _PASSWD.encode()),
+        LayerEntry.file("etc/group", _GROUP.encode()),
+        LayerEntry.file("etc/nsswitch.conf", _NSSWITCH.encode()),
+        LayerEntry.directory("home/nonroot", 0o700, NONROOT_ID, NONROOT_ID),
+        LayerEntry.directory("root", 0o700),
+        LayerEntry.directory("tmp", 0o1777),
     )
 
 
@@ -64,7 +64,7 @@ def static_config() -> ImageConfig:
     )
 
 
-def _zones() -> Iterator[Entry]:
+def _zones() -> Iterator[LayerEntry]:
     import tzdata  # type: ignore[import-untyped]  # noqa: PLC0415 - loaded when used
 
     root = Path(tzdata.__path__[0], "zoneinfo")
@@ -76,6 +76,6 @@ def _zones() -> Iterator[Entry]:
             if name.endswith((".py", ".pyc")):
                 continue
             found = True
-            yield Entry.file(os.path.normpath(f"usr/share/zoneinfo/{inside}/{name}"), Path(folder, name))
+            yield LayerEntry.file(os.path.normpath(f"usr/share/zoneinfo/{inside}/{name}"), Path(folder, name))
     if not found:
         raise ToolMissing(f"no time zones in {root}", hint="install it again: pip install --force-reinstall tzdata")

@@ -21,6 +21,8 @@ class CargoBuild:
     cwd: Path
     packages: tuple[str, ...] = ()
     """Package id specifications, such as web@0.1.0."""
+    names: tuple[str, ...] = ()
+    """The names of these packages."""
     bins: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     profile: str = "release"
@@ -31,6 +33,8 @@ class CargoBuild:
     offline: bool = False
     frozen: bool = False
     jobs: int | None = None
+    target_dir: Path | None = None
+    """Where cargo puts what it makes, if not where the project says."""
     config: tuple[str, ...] = ()
     """Values for cargo's own --config: KEY=VALUE in TOML, or a file."""
 
@@ -38,13 +42,9 @@ class CargoBuild:
         """Return the same build for other targets."""
         return replace(self, targets=targets)
 
-    def with_config(self, *config: str) -> CargoBuild:
-        """Return the same build with these `--config` values after those it has."""
-        return replace(self, config=(*self.config, *config))
-
     def arguments(self, subcommand: str = "build") -> tuple[str, ...]:
         """Return what follows the program: cargo (`build`) or cargo-zigbuild (`zigbuild`)."""
-        profile = ("--release",) if self.profile == "release" else ("--profile", self.profile)
+        profile = ("--release",) if self.profile == "release" else option_with("--profile", self.profile)
         return (
             subcommand,
             "--manifest-path",
@@ -55,7 +55,7 @@ class CargoBuild:
             *_each("--package", self.packages),
             *_each("--bin", self.bins),
             *_each("--target", self.targets),
-            *(("--features", ",".join(self.features)) if self.features else ()),
+            *(option_with("--features", ",".join(self.features)) if self.features else ()),
             *_flag("--all-features", given=self.all_features),
             *_flag("--no-default-features", given=self.no_default_features),
             # --frozen is --locked and --offline together
@@ -63,12 +63,21 @@ class CargoBuild:
             *_flag("--locked", given=self.locked and not self.frozen),
             *_flag("--offline", given=self.offline and not self.frozen),
             *(() if self.jobs is None else ("--jobs", str(self.jobs))),
+            *(() if self.target_dir is None else option_with("--target-dir", str(self.target_dir))),
             *_each("--config", self.config),
         )
 
 
+def option_with(option: str, value: str) -> tuple[str, ...]:
+    """An option with its value, as words that cargo takes for nothing else whatever the value is.
+
+    A name in a manifest, or in a recipe, may begin with a hyphen: `--bin --config=...` would be two options.
+    """
+    return (f"{option}={value}",) if value.startswith("-") else (option, value)
+
+
 def _each(option: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for value in values for word in (option, value))
+    return tuple(word for value in values for word in option_with(option, value))
 
 
 def _flag(option: str, *, given: bool) -> tuple[str, ...]:

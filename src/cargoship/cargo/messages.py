@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from cargoship.decoding import Undecodable, decode_json
 from cargoship.events import ToolOutput
 
 
@@ -128,8 +129,8 @@ def read_message(line: bytes) -> Message | None:
     if not line.strip():
         return None
     try:
-        raw = msgspec.json.decode(line, type=_Line)
-    except msgspec.MsgspecError:
+        raw = decode_json(line, _Line)
+    except Undecodable:
         return ToolOutput(line.decode("utf-8", "replace").rstrip("\r\n"))
     match raw.reason:
         case "compiler-artifact":

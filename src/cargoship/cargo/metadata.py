@@ -10,12 +10,18 @@ from typing import Any
 
 import msgspec
 
+from cargoship.decoding import decode_json
+
 
 class RawDependency(msgspec.Struct, frozen=True):
     """A line of [dependencies]; `rename` is its key where that differs from the crate's name."""
 
     name: str
     rename: str | None = None
+    path: str | None = None
+    """The folder of a local one."""
+    kind: str | None = None
+    """`dev`, `build`, or nothing for an ordinary one."""
 
 
 class RawTarget(msgspec.Struct, frozen=True):
@@ -58,6 +64,6 @@ class RawMetadata(msgspec.Struct, frozen=True):
     metadata: Any = None
 
 
-def decode(answer: bytes) -> RawMetadata:
+def decode_metadata(answer: bytes) -> RawMetadata:
     """Decode cargo's answer; raises msgspec.ValidationError or msgspec.DecodeError."""
-    return msgspec.json.decode(answer, type=RawMetadata)
+    return decode_json(answer, RawMetadata)

@@ -9,7 +9,7 @@ really prints.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cargoship.events import CompileProgress, ToolOutput
@@ -17,6 +17,18 @@ from cargoship.events import CompileProgress, ToolOutput
 PROGRESS_ENV: Mapping[str, str] = {"CARGO_TERM_PROGRESS_WHEN": "always", "CARGO_TERM_PROGRESS_WIDTH": "400"}
 """Makes cargo draw its progress bar into a pipe, wide enough for the names of all that compiles at once."""
 
+
+def name_in_progress(package: str, target: str, kinds: Collection[str], *, runs: bool = False) -> str:
+    """What cargo's progress bar calls a unit (`name_for_progress` in src/cargo/core/compiler/job_queue)."""
+    if runs:
+        return f"{package}(build)"
+    kind = next(iter(kinds), "lib")
+    if kind == "custom-build":
+        return f"{package}(build.rs)"
+    return f"{target}({kind})" if kind in _NAMED_BY_TARGET else package
+
+
+_NAMED_BY_TARGET = frozenset({"bin", "test", "bench", "example"})
 _ERASE = b"\x1b[K"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _STATUS_COLUMNS = 12

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import signal
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from cargoship.cargo import metadata
+from cargoship.cargo.above import check_owners
 from cargoship.cargo.manifest import MANIFEST, find_manifest
+from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ManifestInvalid, ToolchainError
 from cargoship.oci.digest import Digest
 from cargoship.process import Command, Completed, Runner
+from cargoship.reading import is_file, read_file
 
 _CARGO_FAILED = 101
+_TIMEOUT_S = 600.0
+"""rustup may fetch a toolchain before cargo starts."""
+_MEMORY_BYTES = 4 << 30
+_LOCKED = re.compile(rb'\[\[package\]\]\r?\nname = "([\w-]+)"\r?\nversion = "([\w.+-]+)"', re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,8 @@ class Package:
     """Every feature and what it turns on, those of optional dependencies included."""
     dependencies: tuple[str, ...] = ()
     """The keys of its dependency tables, sorted."""
+    beside: tuple[Path, ...] = ()
+    """The folders of the local packages that it is built with."""
     default_run: str | None = None
     authors: tuple[str, ...] = ()
     description: str | None = None
@@ -74,39 +88,59 @@ class Project:
     """A digest of all that cargo said, wherever the workspace is; a target that appears or goes changes it."""
     build_dir: Path | None = None
     """Where cargo keeps what is between, if not in the target directory (build.build-dir)."""
+    ambiguous: frozenset[str] = frozenset()
+    """NAME@VERSION of which Cargo.lock has several packages, from different sources."""
 
     @property
     def manifest(self) -> Path:
         """The manifest that was asked for."""
         return self.folder / MANIFEST
 
+    def specification(self, package: Package) -> str:
+        """What names a member to cargo's --package, and no release of the same name that something depends on."""
+        named = f"{package.name}@{package.version}"
+        # without a lock file nobody knows yet which releases there will be
+        return package.id if named in self.ambiguous or self.lock is None else named
+
 
 def load_project(runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, str], offline: bool = False) -> Project:
     """Ask cargo about the project at `path`: an absolute folder, any folder below it, or its Cargo.toml.
 
     Neither the network nor Cargo.lock is needed: dependencies are not resolved. Raises ManifestNotFound,
-    ManifestInvalid with cargo's own words, ToolMissing without cargo, and ToolchainError where rustup's proxy
-    cannot start cargo.
+    ManifestInvalid with cargo's own words, ForeignFile where cargo would obey a stranger, ToolMissing without cargo,
+    and ToolchainError where rustup's proxy cannot start cargo.
     """
     manifest = find_manifest(path)
+    check_owners(path.parent if is_file(path) else path, env)
     question = ("metadata", "--no-deps", "--format-version", "1", "--manifest-path", str(manifest))
     argv = (str(cargo), *question, *(("--offline",) if offline else ()))
-    # cargo's lines become part of an error, which is shown with or without colours by whoever catches it
+    # cargo's lines become part of an error, which is shown with or without colours by anybody who catches it
     plain = {**env, "CARGO_TERM_COLOR": "never"}
-    done = runner.run(Command(argv, cwd=manifest.parent, env=plain))
+    done = runner.run(Command(argv, manifest.parent, plain, _MEMORY_BYTES), timeout_s=_TIMEOUT_S)
+    if done.code == -signal.SIGKILL:
+        raise ManifestInvalid(
+            f"cargo was ended while it read {manifest}: that took more than {_TIMEOUT_S:.0f} s, or said too much",
+            hint=f"see what `{shlex.join(argv)}` does",
+        )
     if done.code != 0:
         raise _refusal(done, manifest)
     try:
-        raw = metadata.decode(done.stdout)
-    except msgspec.MsgspecError as error:
+        raw = metadata.decode_metadata(done.stdout)
+        said = _said(done.stdout, raw.workspace_root)
+    except Undecodable as error:
         raise ToolchainError(f"{cargo} gave metadata that cannot be read: {error}") from error
-    return replace(_project(raw, manifest), said=_said(done.stdout, raw.workspace_root))
+    return replace(_project(raw, manifest), said=said)
 
 
 def _said(answer: bytes, root: str) -> str:
-    told = msgspec.json.decode(answer)
+    told = decode_json(answer, dict[str, Any])
     for name in ("target_directory", "build_directory"):
         told.pop(name, None)
+    # cargo's ids have a package's name only where its folder is called otherwise
+    names = {each["id"]: f"{each['manifest_path']} {each['version']}" for each in told["packages"]}
+    told["packages"] = [{**each, "id": names[each["id"]]} for each in told["packages"]]
+    for name in ("workspace_members", "workspace_default_members"):
+        told[name] = [names.get(each, each) for each in told.get(name) or ()]
     text = msgspec.json.encode(told, order="deterministic")
     return Digest.of(text.replace(msgspec.json.encode(root).strip(b'"'), b"")).hex
 
@@ -132,10 +166,19 @@ def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:
         packages=packages,
         default_members=tuple(package for package in packages if package.id in defaults),
         selected=next((package for package in packages if package.manifest.resolve() == real), None),
-        lock=lock if lock.is_file() else None,
+        lock=lock if is_file(lock) else None,
+        ambiguous=_ambiguous(lock),
         metadata_cargoship=_cargoship_table(raw.metadata, root / MANIFEST, "workspace.metadata"),
         build_dir=None if raw.build_directory is None else Path(raw.build_directory),
     )
+
+
+def _ambiguous(lock: Path) -> frozenset[str]:
+    try:
+        found = Counter(_LOCKED.findall(read_file(lock)))
+    except OSError:
+        return frozenset()
+    return frozenset(f"{name.decode()}@{version.decode()}" for (name, version), count in found.items() if count > 1)
 
 
 def _package(raw: metadata.RawPackage) -> Package:
@@ -150,6 +193,7 @@ def _package(raw: metadata.RawPackage) -> Package:
         bins=tuple(Binary(target.name, raw.name, target.required_features) for target in bins),
         features=raw.features,
         dependencies=tuple(sorted({dependency.rename or dependency.name for dependency in raw.dependencies})),
+        beside=tuple(sorted({Path(each.path) for each in raw.dependencies if each.path and each.kind != "dev"})),
         default_run=raw.default_run,
         authors=raw.authors,
         description=raw.description,

@@ -11,12 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from cargoship.cargo.config import cargo_home, configuration_files, options_tables, read_table, unstable_switches
 from cargoship.cargo.messages import is_local, package_name
-from cargoship.errors import ToolchainError
+from cargoship.decoding import Undecodable, decode_json
+from cargoship.errors import ToolchainError, UnitsUntold
 from cargoship.process import Command, Runner
 
 RUN_CUSTOM_BUILD = "run-custom-build"
@@ -24,6 +27,9 @@ _VERSION = 1
 _QUESTION = ("--unit-graph", "-Zunstable-options")
 _TIMEOUT_S = 600.0
 _FLOOR = re.compile(r"^(--target=[\w-]+|[\w-]+-linux-gnu\w*)\.\d+(?:\.\d+)*$")
+_UNSTABLE = "CARGO_UNSTABLE_"
+_INDIFFERENT = frozenset({"git", "gitoxide", "gc", "registry-auth", "asymmetric-token", "unstable-options"})
+"""Switches that have no say in what is built."""
 _ZIGBUILDS_OWN = frozenset({"--disable-zig-linker", "--enable-zig-ar"})
 
 
@@ -131,11 +137,11 @@ class UnitGraph:
                     pending += [(each.index, False) for each in self.units[place].dependencies if state[each.index] < 2]  # noqa: PLR2004
 
 
-def decode(answer: bytes) -> UnitGraph:
+def decode_unit_graph(answer: bytes) -> UnitGraph:
     """Read cargo's answer; raises ToolchainError for what is none, and for another version of the format."""
     try:
-        raw = msgspec.json.decode(answer, type=_Graph)
-    except msgspec.MsgspecError as error:
+        raw = decode_json(answer, _Graph)
+    except Undecodable as error:
         raise ToolchainError(f"cargo gave a unit graph that cannot be read: {error}") from error
     if raw.version != _VERSION:
         raise ToolchainError(f"cargo gave a unit graph of version {raw.version}, which is not known")
@@ -145,11 +151,41 @@ def decode(answer: bytes) -> UnitGraph:
     return UnitGraph(tuple(_unit(unit) for unit in raw.units), raw.roots)
 
 
-def question(argv: Sequence[str]) -> tuple[str, ...]:
+def question(argv: Sequence[str], switches: Sequence[str] = ()) -> tuple[str, ...]:
     """The command line that asks for the graph of a build with this command line."""
     words = tuple(argv)
     end = words.index("--") if "--" in words else len(words)
-    return (*words[:end], *_QUESTION, *words[end:])
+    return (*words[:end], *_QUESTION, *switches, *words[end:])
+
+
+def _as_stable(runner: Runner, build: Command) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The environment, and options, with which the question is answered as a stable cargo would build.
+
+    A stable cargo passes over [unstable] in its configuration, and with RUSTC_BOOTSTRAP=1 it does not. Raises
+    UnitsUntold for what no option turns off.
+    """
+    env = dict(build.env or {})
+    cwd = build.cwd or Path("/")
+    tables = [*options_tables(build.argv, cwd), *map(read_table, configuration_files(cwd, cargo_home(env)))]
+    switches = {name: value for name, value in unstable_switches(tables).items() if name not in _INDIFFERENT}
+    variables = [name for name in env if name.startswith(_UNSTABLE)]
+    if not (switches or variables) or env.get("RUSTC_BOOTSTRAP") == "1" or _is_nightly(runner, build):
+        return env, ()
+    others = [name for name, value in switches.items() if not isinstance(value, bool)]
+    if others:
+        raise UnitsUntold(
+            f"cargo's configuration has [unstable] {', '.join(others)}, which this cargo passes over when it builds, "
+            "but not when it is asked what it will build",
+            hint="take it out of the configuration, or use a nightly toolchain",
+        )
+    off = tuple(word for name, value in switches.items() if value for word in ("--config", f"unstable.{name}=false"))
+    return {name: value for name, value in env.items() if name not in variables}, off
+
+
+def _is_nightly(runner: Runner, build: Command) -> bool:
+    cargo = (build.env or {}).get("CARGO") or build.argv[0]
+    said = runner.run(Command((cargo, "-V"), build.cwd, build.env), timeout_s=_TIMEOUT_S).text
+    return "-nightly" in said or "-dev" in said
 
 
 def without_zigbuild(build: Command) -> Command:
@@ -168,18 +204,27 @@ def without_zigbuild(build: Command) -> Command:
 def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
     """Ask cargo what a build would compile; it downloads sources that are not there.
 
-    Raises ToolchainError with cargo's own words, and ToolMissing.
+    Raises ToolchainError with cargo's own words, UnitsUntold where its answer would be that of another build, and
+    ToolMissing.
     """
-    env = {**(build.env or {}), "RUSTC_BOOTSTRAP": "1", "CARGO_CACHE_RUSTC_INFO": "0", "CARGO_TERM_COLOR": "never"}
     plain = without_zigbuild(build)
-    done = runner.run(Command(question(plain.argv), build.cwd, env), timeout_s=_TIMEOUT_S)
+    env, switches = _as_stable(runner, plain)
+    env |= {"RUSTC_BOOTSTRAP": "1", "CARGO_CACHE_RUSTC_INFO": "0", "CARGO_TERM_COLOR": "never"}
+    done = runner.run(Command(question(plain.argv, switches), build.cwd, env), timeout_s=_TIMEOUT_S)
     if done.code != 0 and plain != build:
         # a configuration, or an option, that cargo-zigbuild alone understands
-        done = runner.run(Command(question(build.argv), build.cwd, env), timeout_s=_TIMEOUT_S)
+        done = runner.run(Command(question(build.argv, switches), build.cwd, env), timeout_s=_TIMEOUT_S)
+    if done.code != 0 and switches:
+        raise UnitsUntold(
+            "cargo does not tell its units with what its configuration has in [unstable], which it passes over when it "
+            "builds",
+            hint="take it out of the configuration, or use a nightly toolchain",
+            details=done.error_text.strip(),
+        )
     if done.code != 0:
         raise ToolchainError("cargo does not tell its unit graph", details=done.error_text.strip())
     # a line for people may come first
-    return decode(done.stdout[max(done.stdout.find(b'{"version"'), 0) :])
+    return decode_unit_graph(done.stdout[max(done.stdout.find(b'{"version"'), 0) :])
 
 
 def _unit(raw: _Unit) -> Unit:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cargoship.cargo.messages import Artifact, BuildFinished, BuildScriptRun, Message, MessageReader
-from cargoship.cargo.progress import StatusLine, StderrReader, Written
-from cargoship.events import CompileProgress, Emit, Level, Note, ToolOutput, UnitFinished
+from cargoship.cargo.progress import StatusLine, StderrReader, Written, name_in_progress
+from cargoship.events import CompileProgress, Emit, Level, Note, ToolOutput, UnitFinished, count
 from cargoship.process import Command, Runner
 
 _KEPT_STDERR = 64 * 1024
+_GRAIN_NS = 10_000_000
+"""How far behind the clock the times of files may be."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Watched:
     units: tuple[Artifact, ...]
     scripts: tuple[BuildScriptRun, ...]
     stderr: str
+    scripts_fresh: int = 0
+    """How many build scripts did not have to run."""
 
     @property
     def messages(self) -> tuple[Artifact | BuildScriptRun, ...]:
@@ -29,27 +34,35 @@ class Watched:
 
     @property
     def summary(self) -> str:
-        """How many units there were."""
-        fresh = sum(unit.fresh for unit in self.units)
-        return f"{len(self.units) - fresh} units, {fresh} fresh"
+        """How many units there were: what cargo counts, and the unit cache, so runs of build scripts among them."""
+        fresh = sum(unit.fresh for unit in self.units) + self.scripts_fresh
+        return f"{count(len(self.messages) - fresh, 'unit')}, {fresh} fresh"
 
 
-def watch(runner: Runner, command: Command, emit: Emit) -> Watched:
-    """Run cargo to its end; raises ToolMissing. What it prints arrives as ToolOutput, unchanged."""
-    watcher = _Watch(emit)
+def watch_cargo(
+    runner: Runner, command: Command, emit: Emit, told: Callable[[Artifact | BuildScriptRun], None] = lambda _: None
+) -> Watched:
+    """Run cargo to its end; raises ToolMissing. What it prints arrives as ToolOutput, unchanged.
+
+    `told` gets what cargo says of units at once, for anybody who wants to know it after an interrupt.
+    """
+    watcher = _Watch(emit, told)
     code = runner.stream(command, on_stdout=watcher.stdout, on_stderr=watcher.stderr)
     watcher.finish()
-    return Watched(code, tuple(watcher.units), tuple(watcher.scripts), watcher.tail)
+    return Watched(code, tuple(watcher.units), tuple(watcher.scripts), watcher.tail, watcher.scripts_fresh)
 
 
 class _Watch:
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, told: Callable[[Artifact | BuildScriptRun], None]) -> None:
         self._emit = emit
+        self._told = told
         self._messages = MessageReader()
         self._stderr = StderrReader()
         self.units: list[Artifact] = []
         self.scripts: list[BuildScriptRun] = []
+        self.scripts_fresh = 0
         self.tail = ""
+        self._started_ns = time.time_ns() - _GRAIN_NS
 
     def stdout(self, data: bytes) -> None:
         self._take(self._messages.feed(data))
@@ -63,16 +76,32 @@ class _Watch:
 
     def _take(self, messages: Sequence[Message]) -> None:
         for message in messages:
+            if isinstance(message, Artifact | BuildScriptRun):
+                self._told(message)
             match message:
                 case Artifact():
                     self.units.append(message)
-                    self._emit(UnitFinished(message.package, message.target_name, message.fresh))
+                    name = name_in_progress(message.package, message.target_name, message.kinds)
+                    self._emit(UnitFinished(message.package, message.target_name, message.fresh, name))
                 case BuildScriptRun():
                     self.scripts.append(message)
+                    fresh = not self._has_run(message)
+                    self.scripts_fresh += fresh
+                    name = name_in_progress(message.package, "", (), runs=True)
+                    self._emit(UnitFinished(message.package, "run of its build script", fresh, name))
                 case ToolOutput():
                     self._emit(message)
                 case BuildFinished():
                     pass
+
+    def _has_run(self, script: BuildScriptRun) -> bool:
+        """Whether a build script has run now: cargo does not say so, but notes when it starts one."""
+        if script.out_dir is None:
+            return False
+        try:
+            return (script.out_dir.parent / "invoked.timestamp").stat().st_mtime_ns >= self._started_ns
+        except OSError:
+            return False
 
     def _show(self, written: Sequence[Written]) -> None:
         for each in written:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from cargoship.checks.finding import Code, Finding, error
-from cargoship.oci.tar import Entry, EntryKind, arrange
+from cargoship.oci.tar import EntryKind, LayerEntry, arrange
 from cargoship.rootfs.item import ItemKind
-from cargoship.rootfs.tree import Node
+from cargoship.rootfs.tree import FileNode
 from cargoship.rootfs.view import RootFs
 
 
-def check_files(entries: Iterable[Entry], base: RootFs, *, said: str) -> Iterator[Finding]:
+def check_files(entries: Iterable[LayerEntry], base: RootFs, *, said: str) -> Iterator[Finding]:
     """Whether a layer of these entries would take away something of the base that it does not mean to.
 
     An engine lets the upper layer win: a folder in it removes a symbolic link of the same name (such as /bin of most
@@ -22,13 +22,15 @@ def check_files(entries: Iterable[Entry], base: RootFs, *, said: str) -> Iterato
         real = base.find(f"/{entry.path}")
         if below is None:
             continue
-        # further down everything is behind the same link, which has been told already
+        # further down everything is behind the same link, which has been reported already
         if real is not None and below.path != f"/{entry.path}":
             continue
         folder = entry.kind is EntryKind.DIRECTORY
-        if folder == below.node.is_folder:
+        # a link to a folder is as good as one: what is below it would be gone by that name
+        stands_for_folder = below.node.is_folder or (real is not None and real.node.is_folder)
+        if folder == below.node.is_folder and not (not folder and stands_for_folder):
             continue
-        if not folder and not below.node.is_folder:
+        if not folder and not stands_for_folder:
             continue
         yield error(
             Code.FILES_CLASH,
@@ -40,7 +42,7 @@ def check_files(entries: Iterable[Entry], base: RootFs, *, said: str) -> Iterato
         )
 
 
-def folders_of(base: RootFs, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def folders_of(base: RootFs, entries: Iterable[LayerEntry]) -> tuple[LayerEntry, ...]:
     """The base's own folders above these entries, which keep their owners and rights: for `build_layer(below=...)`."""
     found = {}
     for entry in entries:
@@ -48,12 +50,12 @@ def folders_of(base: RootFs, entries: Iterable[Entry]) -> tuple[Entry, ...]:
         while parent and parent not in found:
             below = base.tree.find(f"/{parent}", follow=False)
             if below is not None and below.node.is_folder:
-                found[parent] = Entry.directory(parent, below.node.mode, below.node.uid, below.node.gid)
+                found[parent] = LayerEntry.directory(parent, below.node.mode, below.node.uid, below.node.gid)
             parent = parent.rpartition("/")[0]
     return tuple(found.values())
 
 
-def _named(node: Node) -> str:
+def _named(node: FileNode) -> str:
     match node.kind:
         case ItemKind.LINK:
             return f"a link to {node.link}"

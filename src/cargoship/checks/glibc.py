@@ -6,31 +6,21 @@ from collections.abc import Iterator
 
 from cargoship.checks.finding import Code, Finding, error
 from cargoship.checks.hwcaps import promised
-from cargoship.checks.loaders import Asker, Glibc, loader_of
-from cargoship.checks.program import Place
+from cargoship.checks.loaders import Asker, GlibcLoader, loader_of
+from cargoship.checks.program import ProgramContext
 from cargoship.elf.facts import ElfFacts, ElfKind
 from cargoship.rootfs.view import RootFs
 
-# What the compilers of each architecture write into programs (glibc, shlib-versions and its kin; ABI documents).
-_LOADERS = {
-    "amd64": "/lib64/ld-linux-x86-64.so.2",
-    "arm64": "/lib/ld-linux-aarch64.so.1",
-    "armhf": "/lib/ld-linux-armhf.so.3",
-    "i386": "/lib/ld-linux.so.2",
-    "riscv64": "/lib/ld-linux-riscv64-lp64d.so.1",
-    "ppc64el": "/lib64/ld64.so.2",
-    "s390x": "/lib/ld64.so.1",
-}
 _LIBC = "libc.so.6"
 # Releases that gave libc.so.6 no symbol version of its own: it looks like that of the one before (glibc, *.abilist).
 _SILENT = frozenset({(2, 19), (2, 20), (2, 21), (2, 31)})
 
 
-def check_glibc(root: RootFs, place: Place, floor: tuple[int, int] | None, *, base: str) -> Iterator[Finding]:
+def check_glibc(root: RootFs, place: ProgramContext, floor: tuple[int, int] | None, *, base: str) -> Iterator[Finding]:
     """Whether programs for a platform that start on glibc `floor` find it here; `base` is for messages."""
     if place.row is None:
         return
-    path = _LOADERS[place.row.debian]
+    path = place.row.gnu_loader
     found = root.find(path)
     facts = None if found is None else root.elf(found)
     if found is None or facts is None:
@@ -57,11 +47,11 @@ def _told(version: tuple[int, int]) -> tuple[int, int]:
     return version
 
 
-def glibc_of(root: RootFs, place: Place, path: str, facts: ElfFacts) -> tuple[int, int] | None:
+def glibc_of(root: RootFs, place: ProgramContext, path: str, facts: ElfFacts) -> tuple[int, int] | None:
     """The version of the C library that a loader finds; None where it finds none that says so."""
     loader = loader_of(path, facts, root, row=place.row, env=place.env, levels=promised(place.platform))
     nobody = Asker("", "/", ElfFacts(facts.machine, facts.bits, facts.little_endian, ElfKind.PROGRAM))
-    for candidate in loader.candidates(_LIBC, nobody) if isinstance(loader, Glibc) else ():
+    for candidate in loader.candidates(_LIBC, nobody) if isinstance(loader, GlibcLoader) else ():
         found = root.find(candidate)
         library = None if found is None else root.elf(found)
         if library is not None and library.machine == facts.machine and library.bits == facts.bits:

@@ -6,24 +6,19 @@ processor has, the best one first (glibc 2.33 and later; sysdeps/*/dl-hwcaps-sub
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from cargoship.oci.platform import Platform
+from cargoship.platforms import kin
 
 SINCE = (2, 33)
 """The first glibc that looks there."""
 _FOLDER = "glibc-hwcaps"
-# By Debian's and OCI's architecture, from the lowest upwards: each processor has those before its own too.
-_LEVELS: Mapping[str, tuple[str, ...]] = {
-    "amd64": ("x86-64-v2", "x86-64-v3", "x86-64-v4"),
-    "ppc64le": ("power9", "power10"),
-    "s390x": ("z13", "z14", "z15", "z16", "z17"),
-}
 
 
 def promised(platform: Platform) -> tuple[str, ...]:
     """The levels that every processor of a platform has, the best one first: amd64/v3 promises two, amd64 none."""
-    levels = _LEVELS.get(platform.architecture, ())
+    levels = _levels(platform)
     # amd64's variants are the ends of the names
     having = next((index for index, level in enumerate(levels) if level.rpartition("-")[2] == platform.variant), -1)
     return levels[having::-1] if having >= 0 else ()
@@ -31,7 +26,7 @@ def promised(platform: Platform) -> tuple[str, ...]:
 
 def beyond(platform: Platform) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each level above what a platform promises, with the folders that its processors look into, the best first."""
-    levels = _LEVELS.get(platform.architecture, ())
+    levels = _levels(platform)
     for index in range(len(promised(platform)), len(levels)):
         yield levels[index], levels[index::-1]
 
@@ -48,3 +43,8 @@ def level_of(path: str) -> str | None:
     """The level that a library is for, by the folder in which it lies; None for one that is for all."""
     parts = path.split("/")
     return parts[-2] if len(parts) > 2 and parts[-3] == _FOLDER else None  # noqa: PLR2004 - folder, level, file
+
+
+def _levels(platform: Platform) -> tuple[str, ...]:
+    place = kin(platform)
+    return () if place is None else place.hwcaps

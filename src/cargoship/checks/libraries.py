@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from cargoship.checks.finding import Code, Finding, error
 from cargoship.checks.hwcaps import level_of
-from cargoship.checks.loaders import Asker, Glibc, Musl
+from cargoship.checks.loaders import Asker, GlibcLoader, MuslLoader
 from cargoship.elf.facts import ElfFacts, highest_glibc
 from cargoship.rootfs.item import ItemKind
-from cargoship.rootfs.tree import Found, Tree
+from cargoship.rootfs.tree import FileTree, ResolvedPath
 from cargoship.rootfs.view import RootFs
 
 _LIBRARIES_MAX = 2000
@@ -35,7 +35,7 @@ class Loaded:
         return tuple(each.path for each in self.everything)
 
 
-def load(program: Asker, own: Asker, loader: Glibc | Musl, root: RootFs) -> Loaded:
+def load(program: Asker, own: Asker, loader: GlibcLoader | MuslLoader, root: RootFs) -> Loaded:
     """Follow what is needed as the loader does, breadth first; `own` is the loader itself, which is there already."""
     loaded = {name: own for name in (own.name, own.facts.soname) if name}
     missing: dict[str, tuple[Asker, str]] = {}
@@ -73,7 +73,7 @@ def fits(facts: ElfFacts, program: ElfFacts) -> bool:
     return (facts.machine, facts.bits, facts.little_endian) == (program.machine, program.bits, program.little_endian)
 
 
-def _find(name: str, asker: Asker, loader: Glibc | Musl, root: RootFs) -> Found | str:
+def _find(name: str, asker: Asker, loader: GlibcLoader | MuslLoader, root: RootFs) -> ResolvedPath | str:
     """The library, or what is to be said about where it is not: why those that were found are not it."""
     if "/" in name:
         found = root.find(name)
@@ -87,7 +87,7 @@ def _find(name: str, asker: Asker, loader: Glibc | Musl, root: RootFs) -> Found 
         if facts is None:
             return f"{path} is not a valid library"
         if fits(facts, asker.facts):
-            return Found(path, found.node)  # under the name by which it was found: what $ORIGIN is in it
+            return ResolvedPath(path, found.node)  # under the name by which it was found: what $ORIGIN is in it
         others = others or f"{path} is for another machine ({facts.machine.removeprefix('EM_')}, {facts.bits} bits)"
     return others
 
@@ -112,7 +112,7 @@ def _missing(name: str, why: str, asker: Asker, program: Asker, root: RootFs, sa
     return error(Code.LIBRARY_MISSING, text, hint, library=absent)
 
 
-def _anywhere(tree: Tree, name: str) -> str | None:
+def _anywhere(tree: FileTree, name: str) -> str | None:
     pending = [("", tree.root)]
     while pending:
         path, node = pending.pop()

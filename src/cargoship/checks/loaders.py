@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cargoship.checks.hwcaps import level_of, with_levels
 from cargoship.elf.facts import ElfFacts
-from cargoship.platforms import Row
+from cargoship.platforms import PlatformSpec
 from cargoship.rootfs.view import RootFs
 
 _MUSL = re.compile(r"ld-musl-(?P<arch>[A-Za-z0-9_.+-]+)\.so\.1")
@@ -44,7 +44,7 @@ class Asker:
             yield asker
             asker = asker.by
 
-    def expand(self, folders: tuple[str, ...], row: Row | None) -> Iterator[str]:
+    def expand(self, folders: tuple[str, ...], row: PlatformSpec | None) -> Iterator[str]:
         """The folders that it names, with $ORIGIN and $LIB filled in."""
         for folder in folders:
             text = folder.replace("${ORIGIN}", self.folder).replace("$ORIGIN", self.folder)
@@ -57,10 +57,10 @@ class Asker:
 
 
 @dataclass(frozen=True)
-class Glibc:
+class GlibcLoader:
     """ld-linux*.so."""
 
-    row: Row | None
+    row: PlatformSpec | None
     library_path: tuple[str, ...]
     cache: Mapping[str, tuple[str, ...]]
     folders: tuple[str, ...]
@@ -97,10 +97,10 @@ class Glibc:
 
 
 @dataclass(frozen=True)
-class Musl:
+class MuslLoader:
     """ld-musl-*.so.1, which knows no versions of symbols."""
 
-    row: Row | None
+    row: PlatformSpec | None
     library_path: tuple[str, ...]
     folders: tuple[str, ...]
 
@@ -123,10 +123,10 @@ def loader_of(
     facts: ElfFacts | None,
     root: RootFs,
     *,
-    row: Row | None,
+    row: PlatformSpec | None,
     env: Mapping[str, str],
     levels: tuple[str, ...] = (),
-) -> Glibc | Musl | None:
+) -> GlibcLoader | MuslLoader | None:
     """The rules of a loader, by its name; None for one that is neither's.
 
     `facts` are those of the loader in the root file system, `env` is the image's, `levels` are the processor's.
@@ -137,14 +137,14 @@ def loader_of(
         listed = root.find(f"/etc/ld-musl-{match['arch']}.path")
         text = None if listed is None else root.content(listed).decode("utf-8", "replace")
         folders = _MUSL_FOLDERS if text is None else tuple(part for part in re.split("[:\n]", text) if part)
-        return Musl(row, library_path, folders)
+        return MuslLoader(row, library_path, folders)
     if _GLIBC.fullmatch(name):
         kept = root.find("/etc/ld.so.cache")
         cache = {} if kept is None else parse_cache(root.content(kept), little_endian=row is None or row.little_endian)
         # compiled into the loader, and different with every distribution
         own = facts.loader_folders if facts is not None else ()
         multiarch = () if row is None else (f"/lib/{row.multiarch}", f"/usr/lib/{row.multiarch}")
-        return Glibc(row, library_path, cache, own or (*multiarch, *_GLIBC_FOLDERS), levels)
+        return GlibcLoader(row, library_path, cache, own or (*multiarch, *_GLIBC_FOLDERS), levels)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,32 +11,31 @@ from cargoship.checks.hwcaps import SINCE, beyond, promised
 from cargoship.checks.libraries import Loaded, check_libraries, fits, load
 from cargoship.checks.loaders import Asker, loader_of
 from cargoship.elf.facts import ElfFacts, ElfKind
-from cargoship.errors import PlatformUnknown
 from cargoship.oci.platform import Platform
-from cargoship.platforms import TABLE, Row, row
-from cargoship.rootfs.tree import Found
+from cargoship.platforms import TABLE, PlatformSpec, kin
+from cargoship.printable import printable
+from cargoship.rootfs.tree import ResolvedPath
 from cargoship.rootfs.view import RootFs
 
 _SCRIPTS_MAX = 4
+_LINE_BYTES_MAX = 256
+"""How much of a program the kernel looks at (BINPRM_BUF_SIZE)."""
 _MUSL_BASES = "a base with glibc, such as debian:12-slim"
 
 
 @dataclass(frozen=True)
-class Place:
+class ProgramContext:
     """Where a program is to start: the platform, and the environment that it gets."""
 
     platform: Platform
     env: Mapping[str, str]
+    folder: str = "/"
+    """The working folder, where relative paths begin."""
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> PlatformSpec | None:
         """Its row of the table, whatever the variant; None for a platform that images have and this table does not."""
-        try:
-            return row(self.platform)
-        except PlatformUnknown:
-            # arm/v6, amd64/v3: the machine of a program is that of its kin
-            kin = (self.platform.os, self.platform.architecture)
-            return next((each for each in TABLE if (each.platform.os, each.platform.architecture) == kin), None)
+        return kin(self.platform)
 
 
 def check_machine(facts: ElfFacts, name: str, platform: Platform) -> Iterator[Finding]:
@@ -49,7 +48,7 @@ def check_machine(facts: ElfFacts, name: str, platform: Platform) -> Iterator[Fi
             "name the binary that is to be started",
         )
         return
-    expected = Place(platform, {}).row
+    expected = ProgramContext(platform, {}).row
     if expected is None:
         text = f"the machine of {name} was not checked: {platform} is not a platform that is known here"
         yield Finding(Severity.NOTE, Code.NOT_CHECKED, text)
@@ -63,12 +62,17 @@ def check_machine(facts: ElfFacts, name: str, platform: Platform) -> Iterator[Fi
         )
 
 
-def check_program(found: Found, root: RootFs, place: Place, *, depth: int = 0) -> Iterator[Finding]:
-    """Whether what lies at a path can be started; raises what reading the root file system raises."""
+def check_program(
+    found: ResolvedPath, root: RootFs, place: ProgramContext, *, scripts: tuple[str, ...] = ()
+) -> Iterator[Finding]:
+    """Whether what lies at a path can be started; raises what reading the root file system raises.
+
+    `scripts` are the files that lead there, each as the interpreter of the one before.
+    """
     said = f"{found.path} ({place.platform})"
     facts = root.elf(found)
     if facts is None:
-        yield from _check_script(found, root, place, depth)
+        yield from _check_script(found, root, place, (*scripts, found.node.path))
         return
     wrong = list(check_machine(facts, found.path, place.platform))
     yield from wrong
@@ -112,8 +116,8 @@ def _check_beyond(loading: _Loading, everywhere: Loaded, said: str) -> Iterator[
             yield from check_libraries(there, loading.root, said=f"{said}, on processors of {level},")
 
 
-def load_program(found: Found, root: RootFs, place: Place) -> Loaded | None:
-    """What the loader finds for a program, as far as that can be told; None for a static one, or a loader's absence."""
+def load_program(found: ResolvedPath, root: RootFs, place: ProgramContext) -> Loaded | None:
+    """What the loader finds for a program, as far as it can be known; None for a static one, or a loader's absence."""
     facts = root.elf(found)
     interpreter = None if facts is None or facts.interpreter is None else root.find(facts.interpreter)
     loader_facts = None if interpreter is None else root.elf(interpreter)
@@ -126,12 +130,12 @@ def load_program(found: Found, root: RootFs, place: Place) -> Loaded | None:
 class _Loading:
     """A program and its loader, where they are."""
 
-    found: Found
+    found: ResolvedPath
     facts: ElfFacts
-    interpreter: Found
+    interpreter: ResolvedPath
     loader_facts: ElfFacts
     root: RootFs
-    place: Place
+    place: ProgramContext
 
     def on(self, levels: tuple[str, ...]) -> Loaded | None:
         """What is loaded on a processor of these levels; None where the loader's rules are not known."""
@@ -159,9 +163,10 @@ def _no_interpreter(interpreter: str, root: RootFs, said: str) -> Finding:
     return error(Code.INTERPRETER_MISSING, text, hint)
 
 
-def _check_script(found: Found, root: RootFs, place: Place, depth: int) -> Iterator[Finding]:
-    first, _, _ = root.start(found).partition(b"\n")
-    words = first[2:].decode("utf-8", "replace").split(maxsplit=1) if first.startswith(b"#!") else []
+def _check_script(
+    found: ResolvedPath, root: RootFs, place: ProgramContext, scripts: tuple[str, ...]
+) -> Iterator[Finding]:
+    words = _first_line(root.start(found))
     said = f"{found.path} ({place.platform})"
     if not words:
         yield error(
@@ -170,25 +175,44 @@ def _check_script(found: Found, root: RootFs, place: Place, depth: int) -> Itera
             "name the binary itself, built for Linux",
         )
         return
-    if depth >= _SCRIPTS_MAX:
+    interpreter = root.find(words[0] if words[0].startswith("/") else f"{place.folder}/{words[0]}")
+    if len(scripts) > _SCRIPTS_MAX or (interpreter is not None and interpreter.node.path in scripts):
         yield error(Code.NOT_A_PROGRAM, f"{said} is a script whose interpreters never end in a program")
         return
-    interpreter = root.find(words[0])
     if interpreter is None or not interpreter.node.is_executable:
         yield error(
             Code.INTERPRETER_MISSING,
-            f"{said} is a script for {words[0]}, which its image does not have as a program",
-            "choose a base that has it, or start the program itself",
+            f"{said} is a script for {printable(words[0])}, which its image does not have as a program",
+            "give its lines the ends that Linux has: \\n alone"
+            if words[0].endswith("\r")
+            else "choose a base that has it, or start the program itself",
         )
         return
-    yield from check_program(interpreter, root, place, depth=depth + 1)
+    yield from check_program(interpreter, root, place, scripts=scripts)
     if interpreter.path.endswith("/env") and len(words) > 1:
-        name = shlex.split(words[1])[0] if words[1].strip() else ""
+        name = [*words[1].split(), ""][0]
         if name and not name.startswith("-") and "=" not in name and find_program(name, root, place.env) is None:
-            yield error(Code.INTERPRETER_MISSING, f"{said} is a script for {name}, which its image does not have")
+            yield error(
+                Code.INTERPRETER_MISSING, f"{said} is a script for {printable(name)}, which its image does not have"
+            )
 
 
-def find_program(name: str, root: RootFs, env: Mapping[str, str], folder: str = "/") -> Found | None:
+def _first_line(start: bytes) -> list[str]:
+    """The interpreter of a script, and what is given to it; nothing for what the kernel takes for none.
+
+    Only blanks and tabs are between them, so that a carriage return is part of a name, and of a line that is too long
+    only what follows the interpreter is cut off (Linux, fs/binfmt_script.c).
+    """
+    line, end, _ = start[2:_LINE_BYTES_MAX].partition(b"\n")
+    words = re.split(rb"[ \t]+", line.strip(b" \t"), maxsplit=1)
+    if not start.startswith(b"#!") or not words[0]:
+        return []
+    if not end and len(start) >= _LINE_BYTES_MAX and len(words) == 1:
+        return []
+    return [word.partition(b"\0")[0].decode("utf-8", "surrogateescape") for word in words]
+
+
+def find_program(name: str, root: RootFs, env: Mapping[str, str], folder: str = "/") -> ResolvedPath | None:
     """What a container engine starts for a name: a path, from the working folder, or a name on PATH."""
     if name.startswith("/"):
         return root.find(name)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from cargoship.checks.finding import Code, Finding, error
 from cargoship.rootfs.view import RootFs
 
+_DIGITS_MAX = 10
+_NUMBER_MAX = 0x7FFFFFFF
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -15,18 +18,20 @@ class Owner:
 
     uid: int
     gid: int
+    more: frozenset[int] = frozenset()
+    """Further groups, which the image's list names the user in."""
 
 
 def names_in(user: str) -> bool:
-    """Whether a user is told by name, so that the image must know it."""
-    return any(part and not part.isdigit() for part in user.split(":"))
+    """Whether a user is known by name, so that the image must know it."""
+    return any(part and _number(part) is None for part in user.split(":"))
 
 
 def check_user(user: str, root: RootFs, *, said: str) -> Iterator[Finding]:
     """Whether the image has a user and group of these names; numbers are always there."""
     name, _, group = user.partition(":")
     for part, file, what in ((name, "passwd", "user"), (group, "group", "group")):
-        if not part or part.isdigit() or part in _ids(root, file):
+        if not part or _number(part) is not None or part in _ids(root, file):
             continue
         known = ", ".join(sorted(_ids(root, file))[:12]) or "none at all"
         yield error(
@@ -42,20 +47,41 @@ def owner_of(user: str, root: RootFs) -> Owner | None:
     people, groups = _ids(root, "passwd"), _ids(root, "group")
     if not name:
         return Owner(0, 0)
-    uid = int(name) if name.isdigit() else people.get(name, (None, 0))[0]
-    own = next((gid for number, gid in people.values() if number == uid), 0)
-    gid = own if not group else int(group) if group.isdigit() else groups.get(group, (None, 0))[0]
-    return None if uid is None or gid is None else Owner(uid, gid)
+    number, group_number = _number(name), _number(group)
+    uid = people.get(name, (None, 0))[0] if number is None else number
+    called, own = next(((known, gid) for known, (each, gid) in people.items() if each == uid), ("", 0))
+    gid = own if not group else groups.get(group, (None, 0))[0] if group_number is None else group_number
+    if uid is None or gid is None:
+        return None
+    # a group that is asked for is the only one
+    return Owner(uid, gid, frozenset() if group else _groups_with(called, root))
+
+
+def _groups_with(name: str, root: RootFs) -> frozenset[int]:
+    """The groups that name a user among their members."""
+    lines = (line.split(":") for line in _lines(root, "group")) if name else ()
+    numbers = (_number(fields[2]) for fields in lines if len(fields) > 3 and name in fields[3].strip().split(","))  # noqa: PLR2004
+    return frozenset(number for number in numbers if number is not None)
 
 
 def _ids(root: RootFs, file: str) -> dict[str, tuple[int, int]]:
     """Names of /etc/passwd or /etc/group with their numbers, and a user's group; other lines are passed over."""
-    found = root.find(f"/etc/{file}")
     ids: dict[str, tuple[int, int]] = {}
-    text = root.content(found).decode("utf-8", "replace") if found is not None else ""
-    for line in text.splitlines():
+    for line in _lines(root, file):
         name, *fields = line.split(":")
-        numbers = [int(each) if each.isascii() and each.isdigit() else None for each in fields[1:3]]
+        numbers = [_number(each) for each in fields[1:3]]
         if name and numbers and numbers[0] is not None:
             ids.setdefault(name, (numbers[0], (numbers[1:] or [0])[0] or 0))
     return ids
+
+
+def _lines(root: RootFs, file: str) -> list[str]:
+    found = root.find(f"/etc/{file}")
+    return root.content(found).decode("utf-8", "replace").splitlines() if found is not None else []
+
+
+def _number(text: str) -> int | None:
+    """A user's or group's number as engines take it; None for anything else, digits of other scripts among it."""
+    if not (text.isascii() and text.isdigit() and len(text.lstrip("0")) <= _DIGITS_MAX):
+        return None
+    return number if (number := int(text.lstrip("0") or "0")) <= _NUMBER_MAX else None

@@ -6,10 +6,12 @@ have the rights that they need, and nothing of a pull request gets into a shell 
 
 from __future__ import annotations
 
-from cargoship.ci.workflow import HEAD, Workflow, folded
+from cargoship.ci.workflow import HEAD, Workflow, folded, logging_in, scalar, trusting, variable_name
 
 PATH = ".github/workflows/image.yml"
 _CHECKOUT = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0"
+_OWN = "ghcr.io"
+_HAND_ON = '{ echo "images<<end"; cat refs.txt; echo end; } >> "$GITHUB_OUTPUT"'
 _CACHE = '"registry:$IMAGE-cache"'
 
 
@@ -22,19 +24,22 @@ def github(workflow: Workflow) -> str:
 def _head(workflow: Workflow) -> list[str]:
     return [
         f"# {HEAD}",
+        *_secrets(workflow),
         "name: image",
         "on:",
         "  push:",
-        f"    branches: [{workflow.branch}]",
+        f"    branches: [{scalar(workflow.branch)}]",
         '    tags: ["v*"]',
         "  pull_request:",
+        "  workflow_dispatch:",
         "permissions: {}",
         "concurrency:",
         "  group: image-${{ github.ref }}",
         "  cancel-in-progress: ${{ github.event_name == 'pull_request' }}",
         "env:",
-        "  REGISTRY: ghcr.io",
-        f"  CARGOSHIP_VERSION: {workflow.version}",
+        f"  REGISTRY: {_OWN}",
+        *workflow.source_lines,
+        *([f'  RUST_VERSION: "{workflow.rust}"'] if _installs_rust(workflow) else []),
         "jobs:",
     ]
 
@@ -48,18 +53,68 @@ def _job(workflow: Workflow, *, writes: bool = True) -> list[str]:
         f"      packages: {'write' if writes else 'read'}",
     ]
     if not workflow.in_root:
-        lines += ["    defaults:", "      run:", f"        working-directory: {workflow.folder}"]
+        lines += ["    defaults:", "      run:", f"        working-directory: {scalar(str(workflow.folder))}"]
     return lines
 
 
-def _set_up() -> list[str]:
+def _installs_rust(workflow: Workflow) -> bool:
+    # rustup reads a rust-toolchain file by itself
+    return workflow.rust is not None and not workflow.toolchain_file
+
+
+def _others(workflow: Workflow) -> list[str]:
+    return [host for host in workflow.registries if host != _OWN]
+
+
+def _secrets(workflow: Workflow) -> list[str]:
+    lines = []
+    for host in _others(workflow):
+        names = " and ".join(variable_name(host, what) for what in ("USERNAME", "PASSWORD"))
+        lines += [
+            f"# {host} wants the secrets {names},",
+            f"# and where its certificate is from an authority of your own, the variable {variable_name(host, 'CA')}.",
+        ]
+    return lines
+
+
+def _log_in(host: str) -> list[str]:
+    username, password, authority = (variable_name(host, what) for what in ("USERNAME", "PASSWORD", "CA"))
+    script = [*trusting(host, "AUTHORITY"), *logging_in(host, "USERNAME", "PASSWORD", f"the secret {password}")]
+    return [
+        f"      - name: Log in to {host}",
+        "        env:",
+        f"          USERNAME: ${{{{ secrets.{username} }}}}",
+        f"          PASSWORD: ${{{{ secrets.{password} }}}}",
+        f"          AUTHORITY: ${{{{ vars.{authority} }}}}",
+        "        run: |",
+        *(f"          {line}" for line in script),
+    ]
+
+
+def _outputs() -> list[str]:
+    return [
+        "    outputs:",
+        "      # for later jobs: references by digest, one a line",
+        "      images: ${{ steps.images.outputs.images }}",
+    ]
+
+
+def _set_up(workflow: Workflow, *, compiles: bool = True) -> list[str]:
+    rust = [
+        "      - name: Install Rust",
+        "        # always this one: units of another are compiled anew",
+        "        run: |",
+        '          rustup toolchain install "$RUST_VERSION" --profile minimal --no-self-update',
+        '          rustup default "$RUST_VERSION"',
+    ]
     return [
         "    steps:",
         f"      - uses: {_CHECKOUT}",
         "        with:",
         "          persist-credentials: false",
         "      - name: Install cargoship",
-        '        run: pipx install "cargoship==$CARGOSHIP_VERSION"',
+        f'        run: pipx install "{workflow.installation("$GITHUB_WORKSPACE")}"',
+        *(rust if compiles and _installs_rust(workflow) else []),
         "      - name: Name the image",
         "        # repositories of images are lower case",
         '        run: echo "IMAGE=$REGISTRY/${GITHUB_REPOSITORY,,}" >> "$GITHUB_ENV"',
@@ -67,6 +122,7 @@ def _set_up() -> list[str]:
         "        env:",
         "          TOKEN: ${{ github.token }}",
         '        run: printf %s "$TOKEN" | cargoship login "$REGISTRY" --username "$GITHUB_ACTOR" --password-stdin',
+        *(line for host in _others(workflow) for line in _log_in(host)),
     ]
 
 
@@ -88,11 +144,14 @@ def _single(workflow: Workflow) -> list[str]:
     return [
         "  image:",
         *_job(workflow),
-        *_set_up(),
+        *_outputs(),
+        *_set_up(workflow),
         "      - name: Build and push",
+        "        id: images",
         *_conditions("--push"),
         "        run: |",
-        *folded("cargoship build $PUBLISH", _build_options(workflow), 10),
+        *folded("cargoship build $PUBLISH", [*_build_options(workflow), "> refs.txt"], 10),
+        f'          if [ -n "$PUBLISH" ]; then {_HAND_ON}; fi',
     ]
 
 
@@ -108,23 +167,26 @@ def _matrix(workflow: Workflow) -> list[str]:
         *include,
         "    outputs:",
         *[f"      {job.key}: ${{{{ steps.build.outputs.{job.key} }}}}" for job in workflow.jobs],
-        *_set_up(),
+        *_set_up(workflow),
         "      - name: Build and push without a tag",
         "        id: build",
         *_conditions("--push-by-digest"),
         "          KEY: ${{ matrix.key }}",
         "          ARGUMENTS: ${{ matrix.arguments }}",
         "        run: |",
-        *folded("cargoship build $ARGUMENTS $PUBLISH", [*_build_options(workflow), "--image-refs refs.txt"], 10),
+        *folded("cargoship build $ARGUMENTS $PUBLISH", [*_build_options(workflow), "> refs.txt"], 10),
         '          { echo "$KEY<<end"; cat refs.txt; echo end; } >> "$GITHUB_OUTPUT"',
         "  merge:",
         "    needs: build",
         "    if: github.event_name != 'pull_request'",
         *_job(workflow),
-        *_set_up(),
+        *_outputs(),
+        *_set_up(workflow, compiles=False),
         "      - name: Tag what the jobs have pushed",
+        "        id: images",
         "        env:",
         f"          PARTS: {parts}",
         "        run: |",
-        *folded("cargoship merge", [*workflow.merged_tags, "$PARTS"], 10),
+        *folded("cargoship merge", [*workflow.merged_tags, "$PARTS > refs.txt"], 10),
+        f"          {_HAND_ON}",
     ]

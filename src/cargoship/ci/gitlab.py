@@ -6,7 +6,10 @@ units and do not write it.
 
 from __future__ import annotations
 
-from cargoship.ci.workflow import HEAD, Workflow, folded
+import json
+import shlex
+
+from cargoship.ci.workflow import HEAD, Workflow, folded, logging_in, trusting, variable_name
 
 PATH = ".gitlab-ci.yml"
 _CACHE = '"registry:$CI_REGISTRY_IMAGE/cache"'
@@ -21,24 +24,60 @@ def gitlab(workflow: Workflow) -> str:
 def _head(workflow: Workflow) -> list[str]:
     return [
         f"# {HEAD}",
+        "# Where the registry's certificate is from an authority of your own, set the variable REGISTRY_CA.",
+        *_secrets(workflow),
         "stages: [build, merge]",
         "workflow:",
         "  rules:",
         "    - if: $CI_PIPELINE_SOURCE == 'merge_request_event'",
         "    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
         "    - if: $CI_COMMIT_TAG",
+        "    - if: $CI_PIPELINE_SOURCE == 'web'",
         "variables:",
-        f"  CARGOSHIP_VERSION: {workflow.version}",
+        *workflow.source_lines,
         "default:",
-        "  image: rust:1-bookworm",
+        "  # always this one: units of another Rust are compiled anew",
+        f"  image: rust:{workflow.rust or '1'}-bookworm",
         "  interruptible: true",
         "  before_script:",
-        "    - apt-get -qq update && apt-get -qqy install --no-install-recommends git pipx",
-        '    - pipx install "cargoship==$CARGOSHIP_VERSION" && export PATH="$HOME/.local/bin:$PATH"',
-        *([] if workflow.in_root else [f"    - cd {workflow.folder}"]),
+        "    - apt-get -qq update && apt-get -qqy install --no-install-recommends ca-certificates git pipx",
+        f'    - pipx install "{workflow.installation("$CI_PROJECT_DIR")}" && export PATH="$HOME/.local/bin:$PATH"',
+        *([] if workflow.in_root else [f"    - {_line('cd', str(workflow.folder))}"]),
+        "    - |",
+        *(f"      {line}" for line in trusting("$CI_REGISTRY", "REGISTRY_CA")),
+        *(line for host in _others(workflow) for line in _log_in(host)),
         "    - >-",
         '      printf %s "$CI_REGISTRY_PASSWORD" |',
         '      cargoship login "$CI_REGISTRY" --username "$CI_REGISTRY_USER" --password-stdin',
+    ]
+
+
+def _others(workflow: Workflow) -> list[str]:
+    return [host for host in workflow.registries if host != "registry.gitlab.com"]
+
+
+def _secrets(workflow: Workflow) -> list[str]:
+    lines = []
+    for host in _others(workflow):
+        names = " and ".join(variable_name(host, what) for what in ("USERNAME", "PASSWORD"))
+        lines.append(f"# {host} wants the masked variables {names}, and perhaps {variable_name(host, 'CA')}.")
+    return lines
+
+
+def _log_in(host: str) -> list[str]:
+    username, password, authority = (variable_name(host, what) for what in ("USERNAME", "PASSWORD", "CA"))
+    script = [*trusting(host, authority), *logging_in(host, username, password, f"the variable {password}")]
+    # an instance of one's own may have its registry there, whose login is known
+    guarded = [f'if [ "$CI_REGISTRY" != {host} ]; then', *(f"  {line}" for line in script), "fi"]
+    return ["    - |", *(f"      {line}" for line in guarded)]
+
+
+def _kept() -> list[str]:
+    return [
+        "  artifacts:",
+        "    # for later jobs: references by digest, one a line",
+        '    paths: ["images.txt"]',
+        "    expire_in: 1 day",
     ]
 
 
@@ -64,13 +103,19 @@ def _single(workflow: Workflow) -> list[str]:
         "  stage: build",
         "  script:",
         *_conditions("--push"),
-        *folded("cargoship build $publish", _build_options(workflow), 6),
+        *folded(
+            "cargoship build $publish",
+            [*_build_options(workflow), '> "$CI_PROJECT_DIR/images.txt"'],
+            6,
+        ),
+        *_kept(),
     ]
 
 
 def _matrix(workflow: Workflow) -> list[str]:
     refs = "refs-$KEY.txt" if workflow.in_root else "$CI_PROJECT_DIR/refs-$KEY.txt"
     kept = "refs-*.txt"
+    parts = f'$(cat "$CI_PROJECT_DIR"/{kept}) > "$CI_PROJECT_DIR/images.txt"'
     return [
         "build:",
         "  stage: build",
@@ -79,16 +124,25 @@ def _matrix(workflow: Workflow) -> list[str]:
         *[f"      - {{ KEY: {job.key}, ARGUMENTS: {job.arguments} }}" for job in workflow.jobs],
         "  script:",
         *_conditions("--push-by-digest"),
-        *folded("cargoship build $ARGUMENTS $publish", [*_build_options(workflow), f'--image-refs "{refs}"'], 6),
+        *folded("cargoship build $ARGUMENTS $publish", [*_build_options(workflow), f'> "{refs}"'], 6),
         "  artifacts:",
         f'    paths: ["{kept}"]',
         "    expire_in: 1 day",
         "merge:",
         "  stage: merge",
+        "  # nothing is compiled",
+        "  image: debian:bookworm-slim",
         "  needs: [build]",
         "  rules:",
         "    - if: $CI_PIPELINE_SOURCE != 'merge_request_event'",
         "  script:",
         "    - |",
-        *folded("cargoship merge", [*workflow.merged_tags, f'$(cat "$CI_PROJECT_DIR"/{kept})'], 6),
+        *folded("cargoship merge", [*workflow.merged_tags, parts], 6),
+        *_kept(),
     ]
+
+
+def _line(*words: str) -> str:
+    """A line of a script, of words that may be anything."""
+    line = shlex.join(words)
+    return line if line == " ".join(words) else json.dumps(line)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-import tomllib
 
+from cargoship.decoding import Undecodable, decode_toml
 from cargoship.errors import ManifestInvalid, SettingsInvalid
-from cargoship.settings.model import BY_KEY
+from cargoship.settings.fields import BY_KEY
 
 _SHOWN = ("tags", "platforms", "base", "expose", "env", "include", "user", "labels")
 """What people set first, in the order in which they do."""
@@ -16,8 +16,8 @@ _COLUMNS = 100
 def has_settings(manifest: str, section: str) -> bool:
     """Whether `[package.metadata.cargoship]` (or workspace) is there; raises ManifestInvalid."""
     try:
-        table = tomllib.loads(manifest)
-    except tomllib.TOMLDecodeError as error:
+        table = decode_toml(manifest)
+    except Undecodable as error:
         raise ManifestInvalid(f"Cargo.toml is no TOML: {error}") from error
     metadata = table.get(section, {}).get("metadata", {})
     return isinstance(metadata, dict) and "cargoship" in metadata
@@ -32,11 +32,11 @@ def with_settings(manifest: str, section: str, examples: dict[str, str]) -> str:
     newline = "\r\n" if "\r\n" in manifest else "\n"
     text = manifest if manifest.endswith("\n") or not manifest else manifest + newline
     added = newline.join(["", *_lines(section, examples), ""])
-    wanted = tomllib.loads(manifest)
+    wanted = decode_toml(manifest)
     try:
         wanted.setdefault(section, {}).setdefault("metadata", {})["cargoship"] = {}
-        made = tomllib.loads(text + added)
-    except (tomllib.TOMLDecodeError, TypeError, AttributeError):
+        made = decode_toml(text + added)
+    except (Undecodable, TypeError, AttributeError):
         made = {}
     if made != wanted:
         raise SettingsInvalid(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import enum
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import UsageError
+from cargoship.oci.reference import Reference
 from cargoship.plan import Plan
 
+_PLAIN = re.compile(r"[A-Za-z./][A-Za-z0-9_./@+=~-]*(?:://[A-Za-z0-9_./@+=~-]+)?")
+_WORDS_OF_YAML = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 TAGS = ("{git.short}", "{branch?}", "{git.tag?}", "{latest}")
 """What images are tagged with where the settings say nothing: the commit always, the rest where there is one."""
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 HEAD = "Builds the images for every platform and pushes them. Written by `cargoship init`; it is yours now."
 
 
@@ -43,8 +49,8 @@ class Job:
 class Workflow:
     """A pipeline that builds and pushes a project's images."""
 
-    version: str
-    """Of cargoship."""
+    source: str
+    """What pip installs for cargoship: `cargoship==1.2.3`, a URL, or a file's path in the repository."""
     folder: PurePosixPath
     """The project in the repository."""
     branch: str
@@ -54,6 +60,29 @@ class Workflow:
     """Whether the settings say where images go."""
     jobs: tuple[Job, ...] = ()
     """Of a matrix; none: one job builds everything."""
+    registries: tuple[str, ...] = ()
+    """Hosts that the tags of the settings name."""
+    rust: str | None = None
+    """The exact version to compile with; None: nobody knows, and the newest is taken."""
+    toolchain_file: bool = False
+    """Whether the project has a rust-toolchain file, which says the version to rustup."""
+
+    def installation(self, checkout: str) -> str:
+        """What pip is told, in double quotes of a shell that knows where the checkout is."""
+        return f"{checkout}/$CARGOSHIP_SOURCE" if self.is_file else "$CARGOSHIP_SOURCE"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether cargoship is a wheel in the repository."""
+        return self.source.endswith(".whl") and "://" not in self.source
+
+    @property
+    def source_lines(self) -> list[str]:
+        """The variable that says where cargoship comes from."""
+        comment = [] if self.is_file else [
+            "  # from PyPI, or what else pip takes; a wheel in the repository: cargoship init --cargoship FILE"
+        ]  # fmt: skip
+        return [*comment, f"  CARGOSHIP_SOURCE: {scalar(self.source)}"]
 
     @property
     def in_root(self) -> bool:
@@ -79,19 +108,82 @@ class Workflow:
         return [f"-t '{{repository}}:{tag}'" for tag in TAGS]
 
 
-def workflow_of(plan: Plan, matrix: Matrix | None, *, version: str, folder: PurePosixPath, branch: str) -> Workflow:
+def scalar(text: str) -> str:
+    """A text as YAML has it: as it is, or in quotes where it would be something else."""
+    plain = _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS_OF_YAML
+    return text if plain else json.dumps(text)
+
+
+def _checked(text: str, what: str) -> str:
+    """A name of somebody's; raises UsageError for one that a host would take for more than a name."""
+    if "${{" in text or not text.isprintable():
+        raise UsageError(
+            f"{what} {text!r} cannot be written into a workflow: the host would take a part of it for an instruction",
+            hint="give it another name",
+        )
+    return text
+
+
+def variable_name(host: str, what: str) -> str:
+    """What a secret or variable for a registry is called; neither host takes names of any other characters."""
+    name = re.sub(r"[^A-Z0-9]", "_", host.upper())
+    # GitHub keeps names with GITHUB_ for itself, and takes none with a digit in front
+    return f"{'REGISTRY_' if name[:1].isdigit() or name.startswith('GITHUB_') else ''}{name}_{what}"
+
+
+def trusting(host: str, authority: str) -> list[str]:
+    """Lines of a shell that let `host` be trusted by the authority in a variable: a file, or its text."""
+    folder = f'"$HOME/.config/containers/certs.d/{host}"'
+    return [
+        f'if [ -n "${authority}" ]; then',
+        f"  mkdir -p {folder}",
+        f'  {{ cat "${authority}" 2>/dev/null || printf %s "${authority}"; }} > {folder}/ca.crt',
+        "fi",
+    ]
+
+
+def logging_in(host: str, username: str, password: str, told: str) -> list[str]:
+    """Lines of a shell that log in to `host`, with what variables have; `told` is what the password is called."""
+    return [
+        f'if [ -n "${password}" ]; then',
+        f'  printf %s "${password}" | cargoship login {host} --username "${username}" --password-stdin',
+        "else",
+        f'  echo "{told} is not set: {host} is used without a login" >&2',
+        "fi",
+    ]
+
+
+def workflow_of(
+    plan: Plan,
+    matrix: Matrix | None,
+    *,
+    source: str,
+    folder: PurePosixPath,
+    branch: str,
+    rust: str | None = None,
+    toolchain_file: bool = False,
+) -> Workflow:
     """The workflow of a project; raises UsageError where a matrix would have one job."""
     jobs = () if matrix is None else _jobs(plan, matrix)
     if matrix is not None and len(jobs) < 2:  # noqa: PLR2004 - a matrix has several jobs
         raise UsageError(f"there is one {matrix.value} alone, and nothing to spread", hint="leave --matrix out")
     return Workflow(
-        version=version,
-        folder=folder,
-        branch=branch,
+        source=_checked(source, "the source"),
+        folder=PurePosixPath(_checked(str(folder), "the folder")),
+        branch=_checked(branch, "the branch"),
         several=len(plan.images) > 1,
         own_tags=all(image.settings.tags for image in plan.images),
         jobs=jobs,
+        registries=_registries(plan),
+        rust=rust,
+        toolchain_file=toolchain_file,
     )
+
+
+def _registries(plan: Plan) -> tuple[str, ...]:
+    """Where the settings let images go, also by tags that are left out here."""
+    tags = [_PLACEHOLDER.sub("x", tag) for image in plan.images for tag in image.settings.tags]
+    return tuple(dict.fromkeys(Reference.parse(tag).registry for tag in tags))
 
 
 def _jobs(plan: Plan, matrix: Matrix) -> tuple[Job, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import options, selecting
 
 
 @click.command()
@@ -23,7 +23,7 @@ def pin(ctx: click.Context, /, **_: object) -> None:
     from cargoship.cli.render import words
 
     session = options.begin(ctx)
-    selection = options.selection_of(ctx, session)
+    selection = selecting.selection_of(ctx, session)
     with session.work() as context:
         pinned = session.pipeline.pin_base(selection, context)
     for each in pinned:

@@ -4,38 +4,49 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
-from cargoship.cli.outcome import Records, finish
+from cargoship.cli import options, selecting, several, signing
+from cargoship.cli.outcome import RecordFiles, finish
 from cargoship.cli.planned import print_plan
 
 
 @click.command()
-@options.path_argument
+@options.paths_argument
 @options.package_options
+@options.since_option
 @options.platform_option
 @options.libc_option
 @options.compile_options
 @options.image_options
+@options.env_option
 @options.destination_options
+@signing.sign_option
 @options.record_options
 @options.progress_options
 @click.pass_context
 def build(ctx: click.Context, /, **_: object) -> None:
     """Compile the Cargo project in PATH for every platform and make its image.
 
-    Standard output gets the digest reference of each image, one a line, and nothing else. Settings come from
+    Several PATHs are packages of one workspace, or of several, of which nothing is pushed before all are built.
+    --changed-since goes by what the units of a package and of the local packages below it have read; a REF on a branch
+    of its own counts from where that parts. Where nothing has changed nothing is built, and the exit code is 0.
+
+    Standard output gets the digest reference of each image, one a line, and nothing else: REPOSITORY@DIGEST of what was
+    pushed, else oci:FOLDER@DIGEST of what was written, or with --load alone the name in the engine. Settings come from
     [package.metadata.cargoship] and [workspace.metadata.cargoship] in Cargo.toml, then from CARGOSHIP_* variables,
     then from these options.
     """
     session = options.begin(ctx)
-    selection = options.selection_of(ctx, session)
+    selection = selecting.selection_of(ctx, session)
     if ctx.params["dry_run"]:
-        print_plan(session, selection)
+        print_plan(session, selection, verify=not ctx.params["no_verify"])
         return
-    records = Records.checked(ctx.params, session.world.cwd)
+    records = RecordFiles.checked(ctx.params, session.world.cwd)
     with session.work(verify=not ctx.params["no_verify"]) as context:
-        result = session.pipeline.build(selection, context)
-    finish(session, result, records)
+        result = several.build_selected(session, selection, context)
+    if result is None:
+        records.write_none()
+    else:
+        finish(session, result, records)
 
 
 command = options.panelled(build)

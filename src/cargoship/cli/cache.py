@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from cargoship.cli import options
+from cargoship.cli.cache_audit import audit
 from cargoship.cli.cache_care import gc, stats, verify
 from cargoship.cli.cache_explain import explain
 from cargoship.cli.cache_move import export, import_
@@ -18,7 +19,7 @@ def cache() -> None:
     """
 
 
-for each in (stats, explain, verify, gc, export, import_):
+for each in (stats, explain, audit, verify, gc, export, import_):
     cache.add_command(options.panelled(each))
 
 command = cache

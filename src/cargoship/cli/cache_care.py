@@ -37,7 +37,7 @@ def stats(ctx: click.Context, /, **_: object) -> None:
     """
     from cargoship.caches import stats as stats_of
     from cargoship.cli.render import words
-    from cargoship.cli.session import indented
+    from cargoship.cli.render.document import indented
 
     session = options.begin(ctx)
     with session.work() as context:
@@ -57,11 +57,11 @@ def stats(ctx: click.Context, /, **_: object) -> None:
         }
         session.result(indented(document))
         return
-    live = 100 if not found.size else round(100 * found.live / found.size)
+    live = f", of which {round(100 * found.live / found.size)}% is of use" if found.size else ""
     rows = [
         ("cache", found.cache),
         ("units", f"{found.units}, {words.size(found.unpacked)} when unpacked"),
-        ("packs", f"{found.packs}, {words.size(found.size)}, of which {live}% is of use"),
+        ("packs", f"{found.packs}, {words.size(found.size)}{live}"),
         ("plans", str(found.plans)),
         ("time", f"{found.seconds:.0f} s of compiling"),
         *((each.name, f"{each.entries}, {words.size(each.size)}") for each in found.folders),
@@ -83,7 +83,7 @@ def verify(ctx: click.Context, /, **_: object) -> None:
     """
     from cargoship.caches import verify_units
     from cargoship.cli.render import words
-    from cargoship.cli.session import indented
+    from cargoship.cli.render.document import indented
 
     session = options.begin(ctx)
     with session.work() as context:
@@ -92,12 +92,12 @@ def verify(ctx: click.Context, /, **_: object) -> None:
     if ctx.params["as_json"]:
         session.result(indented({"cache": name, "units": found.units, "bytes": found.size, "damaged": damaged}))
     else:
-        session.result(f"{found.units} units are whole, {words.size(found.size)} in {name}")
+        session.result(f"{words.count(found.units, 'unit')} whole, {words.size(found.size)} in {name}")
         for each in damaged:
             session.result(f"damaged: {each['unit']}: {each['reason']}")
     if damaged and not ctx.params["fix"]:
         raise ContentInvalid(
-            f"{len(damaged)} of {found.units + len(damaged)} units in {name} are damaged",
+            f"damaged in {name}: {len(damaged)} of {words.count(found.units + len(damaged), 'unit')}",
             hint="they are not used; --fix forgets them",
         )
 
@@ -122,9 +122,9 @@ def gc(ctx: click.Context, /, **_: object) -> None:
     """
     from cargoship.caches import collect_garbage
     from cargoship.cli.render import words
-    from cargoship.cli.session import indented
+    from cargoship.cli.render.document import indented
     from cargoship.settings.cache import size_of
-    from cargoship.unitcache.collection import Rules
+    from cargoship.unitcache.care.collection import Rules
 
     session = options.begin(ctx)
     rules = Rules(size_of(ctx.params["max_size"]), ctx.params["keep_plans"])
@@ -143,7 +143,7 @@ def gc(ctx: click.Context, /, **_: object) -> None:
         session.result(indented(document))
         return
     session.result(
-        f"{done.units} units stay, {words.size(done.size)}; "
+        f"{words.count(done.units, 'unit')} kept, {words.size(done.size)}; "
         f"{done.units_before - done.units} went, {words.size(max(done.size_before - done.size, 0))}"
     )
     if gone.freed:

@@ -10,7 +10,7 @@ import rich_click as click
 from cargoship.cli import options
 
 if TYPE_CHECKING:
-    from cargoship.unitcache.explain import Record
+    from cargoship.unitcache.explain.account import BuildAccount
 
 _SHOWN = 3
 
@@ -31,7 +31,7 @@ def explain(ctx: click.Context, /, **_: object) -> None:
     UNIT (a part of a name, such as serde), what became of those units, along the chain to the reason.
     """
     from cargoship.caches import last_build
-    from cargoship.cli.session import indented
+    from cargoship.cli.render.document import indented
     from cargoship.errors import UsageError
 
     session = options.begin(ctx)
@@ -48,8 +48,8 @@ def explain(ctx: click.Context, /, **_: object) -> None:
         session.result(line)
 
 
-def _document(record: Record, chosen: list[int]) -> dict[str, object]:
-    from cargoship.unitcache.explain import cost_of, root_of
+def _document(record: BuildAccount, chosen: list[int]) -> dict[str, object]:
+    from cargoship.unitcache.explain.account import cost_of, root_of
 
     costs = cost_of(record)
     whole = record.whole
@@ -70,7 +70,7 @@ def _document(record: Record, chosen: list[int]) -> dict[str, object]:
     }
 
 
-def _whole(record: Record) -> list[str]:
+def _whole(record: BuildAccount) -> list[str]:
     if record.whole is None:
         return []
     if record.whole.came:
@@ -78,19 +78,21 @@ def _whole(record: Record) -> list[str]:
     return ["The build as a whole was not in the cache, because of", *(f"    {why}" for why in record.whole.because)]
 
 
-def _roots(record: Record) -> list[str]:
+def _roots(record: BuildAccount) -> list[str]:
     from cargoship.cli.render import words
-    from cargoship.unitcache.explain import cost_of
+    from cargoship.unitcache.explain.account import cost_of
 
     if not record.units:
         return []
     states = [unit.state for unit in record.units]
     compiled = states.count("compiled") + states.count("replaced")
     was_there = f"{states.count('restored')} restored, {states.count('present')} there already"
-    lines = [f"{words.count(len(states), 'unit')}: {was_there}, {compiled} compiled"]
+    failed = f", {count} not, for the build failed" if (count := states.count("unfinished")) else ""
+    lines = [f"{words.count(len(states), 'unit')}: {was_there}, {compiled} compiled{failed}"]
     costs = sorted(cost_of(record).items(), key=lambda item: -item[1][1])
     for reasons, names, units, seconds in _together(record, costs):
-        lines.append(f"{names}: {words.count(units, 'unit')} in {words.duration(seconds)}, because of")
+        took = f" in {words.duration(seconds)}" if seconds else ""
+        lines.append(f"{names}: {words.count(units, 'unit')}{took}, because of")
         lines += [f"    {reason}" for reason in reasons]
     unkept = [unit for unit in record.units if unit.not_kept]
     lines += [f"{unit.name} is not kept: {unit.not_kept}" for unit in unkept]
@@ -98,7 +100,7 @@ def _roots(record: Record) -> list[str]:
 
 
 def _together(
-    record: Record, costs: list[tuple[int, tuple[int, float]]]
+    record: BuildAccount, costs: list[tuple[int, tuple[int, float]]]
 ) -> list[tuple[tuple[str, ...], str, int, float]]:
     """Roots with one reason (a crate is compiled for each target): the reason, names, how many units and seconds."""
     found: dict[tuple[str, ...], tuple[list[str], int, float]] = {}
@@ -115,9 +117,9 @@ def _names(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _chains(record: Record, chosen: list[int]) -> list[str]:
+def _chains(record: BuildAccount, chosen: list[int]) -> list[str]:
     from cargoship.cli.render import words
-    from cargoship.unitcache.explain import cost_of, root_of
+    from cargoship.unitcache.explain.account import cost_of, root_of
 
     costs = cost_of(record)
 
@@ -130,7 +132,7 @@ def _chains(record: Record, chosen: list[int]) -> list[str]:
         unit = record.units[index]
         lines.append(f"{unit.name}: {unit.state}{took(index)}")
         chain = root_of(record, index)
-        lines += [f"    because {record.units[each].name} was compiled{took(each)}" for each in chain[1:]]
+        lines += [f"    because {record.units[each].name} had to be compiled{took(each)}" for each in chain[1:]]
         reasons = record.units[chain[-1]].because
         lines += [f"    because of {reason}" for reason in reasons]
         if reasons and len(chain) > 1:

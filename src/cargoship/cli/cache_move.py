@@ -9,10 +9,11 @@ import rich_click as click
 
 from cargoship.cli import options
 from cargoship.cli.cache_care import cache_argument, spec_of
+from cargoship.cli.render import words
 
 if TYPE_CHECKING:
     from cargoship.caches import Moved
-    from cargoship.cli.session import Session
+    from cargoship.cli.session import CliSession
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -30,7 +31,8 @@ def export(ctx: click.Context, /, **_: object) -> None:
     session = options.begin(ctx)
     with session.work() as context:
         moved = export_cache(spec_of(ctx), session.world.cwd / ctx.params["file"], context)
-    _tell(session, moved, f"{moved.units} units from {moved.cache} are in {moved.path}", as_json=ctx.params["as_json"])
+    units = words.count(moved.units, "unit")
+    _tell(session, moved, f"{units} from {moved.cache} in {moved.path}", as_json=ctx.params["as_json"])
 
 
 @click.command("import")
@@ -49,12 +51,11 @@ def import_(ctx: click.Context, /, **_: object) -> None:
     session = options.begin(ctx)
     with session.work() as context:
         moved = import_cache(spec_of(ctx), session.world.cwd / ctx.params["file"], context)
-    _tell(session, moved, f"{moved.cache} has {moved.units} units now", as_json=ctx.params["as_json"])
+    _tell(session, moved, f"{moved.cache} has {words.count(moved.units, 'unit')} now", as_json=ctx.params["as_json"])
 
 
-def _tell(session: Session, moved: Moved, sentence: str, *, as_json: bool) -> None:
-    from cargoship.cli.render import words
-    from cargoship.cli.session import indented
+def _tell(session: CliSession, moved: Moved, sentence: str, *, as_json: bool) -> None:
+    from cargoship.cli.render.document import indented
 
     if as_json:
         document = {
@@ -66,4 +67,4 @@ def _tell(session: Session, moved: Moved, sentence: str, *, as_json: bool) -> No
         }
         session.result(indented(document))
         return
-    session.result(f"{sentence}, {moved.packs} packs, {words.size(moved.size)}")
+    session.result(f"{sentence}, {words.count(moved.packs, 'pack')}, {words.size(moved.size)}")

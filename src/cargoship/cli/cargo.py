@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import options, selecting
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -26,14 +26,14 @@ def cargo(ctx: click.Context, /, **_: object) -> None:
 
     With --programs and `build` or `zigbuild`, a build that was made before comes whole: its programs alone.
     """
-    from cargoship.wrapped import run_cargo
+    from cargoship.run_cargo import run_cargo
 
     session = options.begin(ctx)
     with session.work() as context:
         ended = run_cargo(
             ctx.params["words"],
             context,
-            options.cache_overrides(ctx.params),
+            selecting.cache_overrides(ctx.params),
             programs_alone=ctx.params["programs_alone"],
         )
     code = ended.code if ended.then is None else session.terminal.attach(ended.then)

@@ -18,21 +18,30 @@ COMMANDS: dict[str, str] = {
     "watch": "cargoship.cli.watch",
     "resolve": "cargoship.cli.resolve",
     "apply": "cargoship.cli.apply",
+    "create": "cargoship.cli.create",
+    "delete": "cargoship.cli.delete",
     "up": "cargoship.cli.up",
     "deploy": "cargoship.cli.deploy",
     "inspect": "cargoship.cli.inspect",
     "verify": "cargoship.cli.verify",
+    "diff": "cargoship.cli.diff",
+    "sbom": "cargoship.cli.sbom",
+    "licenses": "cargoship.cli.licenses",
     "copy": "cargoship.cli.copy",
     "merge": "cargoship.cli.merge",
+    "rebase": "cargoship.cli.rebase",
     "login": "cargoship.cli.login",
     "logout": "cargoship.cli.logout",
     "base": "cargoship.cli.base",
     "doctor": "cargoship.cli.doctor",
     "cache": "cargoship.cli.cache",
+    "prune": "cargoship.cli.prune",
     "cargo": "cargoship.cli.cargo",
     "recipe": "cargoship.cli.recipe",
     "dockerfile": "cargoship.cli.dockerfile",
     "schema": "cargoship.cli.schema",
+    "help": "cargoship.cli.help",
+    "version": "cargoship.cli.version",
 }
 
 
@@ -62,7 +71,10 @@ class CommandTable(click.RichGroup):
         # a shell that completes wants no errors
         if not ctx.resilient_parsing and args and not args[0].startswith("-") and args[0] not in COMMANDS:
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            meant = f"; did you mean {close[0]}?" if close else ""
+            from cargoship.cli.strangers import STRANGE_COMMANDS
+
+            said = STRANGE_COMMANDS.get(args[0])
+            meant = f"; {said}" if said else f"; did you mean {close[0]}?" if close else ""
             raise click.UsageError(f"no such command {args[0]!r}{meant}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -73,8 +85,12 @@ class CommandTable(click.RichGroup):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="cargoship", message="%(prog)s %(version)s")
+@click.option("-v", "--verbose", count=True, hidden=True)
+@click.option("-q", "--quiet", is_flag=True, hidden=True)
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), hidden=True)
+@click.option("--progress", type=click.Choice(["auto", "plain", "json"]), hidden=True)
 @click.pass_context
-def cargoship(ctx: click.Context) -> None:
+def cargoship(ctx: click.Context, /, **_: object) -> None:
     """Turn a Cargo project into a multi-architecture container image: no Docker, no Dockerfile."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

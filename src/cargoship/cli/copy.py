@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import options, selecting
 from cargoship.cli.outcome import finish_published
 from cargoship.errors import UsageError
 
@@ -21,16 +21,18 @@ from cargoship.errors import UsageError
 @options.progress_options
 @click.pass_context
 def copy(ctx: click.Context, /, **_: object) -> None:
-    """Copy an image from one registry or repository to another.
+    """Copy an image to, from or between registries.
 
-    SOURCE and TARGET are references, such as ghcr.io/me/app:1.0. Digests stay what they are. What the target's
-    registry has already is not sent, what it has in another repository is mounted, and the rest is streamed through
-    without a file in between. Standard output gets the digest reference of the copy.
+    SOURCE and TARGET are references, such as ghcr.io/me/app:1.0, image layouts (oci:FOLDER, oci:FOLDER:TAG) or archives
+    (oci-archive:FILE, docker-archive:FILE). Digests stay what they are. What the target's registry has already is not
+    sent, what it has in another repository is mounted, and the rest is streamed through without a file in between.
+    Standard output gets the digest reference of a copy in a registry.
 
     One --platform copies that image without an index around it, several an index of these. --referrers takes along what
-    the referrers API lists, or the tag that stands in for it, and cosign's tags (sha256-....sig, .att, .sbom).
+    the referrers API lists, or the tag that stands in for it, and cosign's tags (sha256-....sig, .att, .sbom); in a
+    layout or OCI archive they become entries of its index.json. What a layout or archive has comes along in any case.
     """
-    platforms = options.split(ctx.params["platforms"])
+    platforms = selecting.split(ctx.params["platforms"])
     if ctx.params["everything"] and platforms:
         raise UsageError("--all and --platform exclude each other")
     session = options.begin(ctx)
@@ -42,7 +44,7 @@ def copy(ctx: click.Context, /, **_: object) -> None:
             platforms=platforms,
             referrers=ctx.params["referrers"],
         )
-    finish_published(session, (published,))
+    finish_published(session, () if published is None else (published,))
 
 
 command = options.panelled(copy)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cargoship.cli.render.paint import Paint
-    from cargoship.toolchain.diagnose import Diagnosis, Finding
+    from cargoship.toolchain.diagnose import Diagnosis, Prerequisite
 
 
 def diagnosis_text(diagnosis: Diagnosis, paint: Paint) -> str:
@@ -22,7 +22,7 @@ def diagnosis_text(diagnosis: Diagnosis, paint: Paint) -> str:
     return "\n".join([*lines, f"{missing} {'things are' if missing > 1 else 'thing is'} missing{advice}"])
 
 
-def _lines(finding: Finding, width: int, paint: Paint) -> list[str]:
+def _lines(finding: Prerequisite, width: int, paint: Paint) -> list[str]:
     mark = paint.good("ok     ") if finding.ok else paint.bad("missing")
     lines = [f"{mark} {paint.strong(finding.subject.ljust(width))}  {finding.found or finding.problem}"]
     if not finding.ok:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.core import ParameterSource
 
-from cargoship.cli import options
+from cargoship.cli import options, selecting
 
 if TYPE_CHECKING:
-    from cargoship.cli.generated import Files
-    from cargoship.dockerfile import Builder, Wishes
+    from cargoship.cli.generated import GeneratedFiles
+    from cargoship.dockerfile import BuilderImage, DockerfileOptions
     from cargoship.pipeline import Context
-    from cargoship.recipe.gather import Sources
+    from cargoship.recipe.gather import WorkspaceSources
 
+_BUILDERS = "builder"
 _GIVEN = ParameterSource.COMMANDLINE
 _PATH = click.Path(path_type=Path)
 # where the file is and what is done with it: everything else makes it what it is
@@ -49,9 +50,12 @@ _NOT_CONTENT = {"path", "file", "write", "check", "overwrite", "verbose", "quiet
     "--cargoship",
     "source",
     metavar="SOURCE",
-    help="What pip installs: a version, a URL, or a file in the build context.  [default: this version]",
+    help="What pip installs: a version, a URL, a file in the build context; `builder`: nothing, the builder has it.  "
+    "[default: this version]",
 )
-@click.option("--write", is_flag=True, help="Write the file, and a .dockerignore.")
+@click.option(
+    "--write", is_flag=True, help="Write the file, and its .dockerignore; with -f FILE that is FILE.dockerignore."
+)
 @click.option("--check", is_flag=True, help="Fail if the file is not what would be written now.")
 @click.option(
     "-f", "--file", type=_PATH, metavar="FILE", help="The Dockerfile.  [default: Dockerfile in the workspace's folder]"
@@ -66,20 +70,20 @@ def dockerfile(ctx: click.Context, /, **_: object) -> None:
     `cargoship build`. With --write and --check alone, the options are those that the file was made with: its first
     line names them.
     """
-    from cargoship.cli.generated import Files, Texts
+    from cargoship.cli.generated import GeneratedFiles, Texts
     from cargoship.dockerfile import dockerfile as dockerfile_text
     from cargoship.dockerfile import dockerignore
     from cargoship.errors import UsageError
-    from cargoship.recipe.gather import gather
+    from cargoship.recipe.gather import gather_workspace
 
     session = options.begin(ctx)
     if ctx.params["write"] and ctx.params["check"]:
         raise UsageError("--write and --check do not go together", hint="leave one of them out")
-    sources = gather(session.world.cwd / ctx.params["path"])
-    files = Files.of(sources.root, ctx.params["file"], session.world.cwd)
+    sources = gather_workspace(session.world.cwd / ctx.params["path"])
+    files = GeneratedFiles.of(sources.root, ctx.params["file"], session.world.cwd)
     asked = _recorded(ctx, files) if ctx.params["check"] or ctx.params["write"] else ctx
     with session.work() as context:
-        plan = session.pipeline.plan(options.selection_of(asked, session), context)
+        plan = session.pipeline.plan(selecting.selection_of(asked, session), context)
         wishes = _wishes(asked, sources, files, context)
         made = Texts(dockerfile_text(plan, wishes), dockerignore(plan, wishes))
     if ctx.params["check"]:
@@ -87,10 +91,10 @@ def dockerfile(ctx: click.Context, /, **_: object) -> None:
     elif ctx.params["write"]:
         files.write(made, session.renderer().emit, overwrite=ctx.params["overwrite"])
     else:
-        session.result(made.dockerfile.rstrip("\n"))
+        session.result_bytes(made.dockerfile.encode())
 
 
-def _recorded(ctx: click.Context, files: Files) -> click.Context:
+def _recorded(ctx: click.Context, files: GeneratedFiles) -> click.Context:
     """The options to write or check a file with: those given, else those that the file was made with."""
     if any(True for _ in _content(ctx)) or (recorded := files.recorded()) is None:
         return ctx
@@ -105,8 +109,10 @@ def _content(ctx: click.Context) -> Iterator[click.Option]:
             yield option
 
 
-def _wishes(ctx: click.Context, sources: Sources, files: Files, context: Context) -> Wishes:
-    from cargoship.dockerfile import Variant, Wishes
+def _wishes(
+    ctx: click.Context, sources: WorkspaceSources, files: GeneratedFiles, context: Context
+) -> DockerfileOptions:
+    from cargoship.dockerfile import DockerfileOptions, Variant
     from cargoship.version import __version__
 
     given = ctx.params
@@ -119,22 +125,22 @@ def _wishes(ctx: click.Context, sources: Sources, files: Files, context: Context
             hint="move the crate into the workspace's folder",
         )
     builder, found = _builder(ctx, sources, context)
-    requirement, wheel = _source(given["source"] or __version__, sources.root)
-    return Wishes(
+    requirements, wheel = _requirements(ctx, sources.root)
+    return DockerfileOptions(
         builder=builder,
-        requirements=(requirement, *_pins()),
+        requirements=requirements,
         variant=Variant(given["variant"]),
         wheel=wheel,
         bins=given["bins"],
-        apt=options.split(given["apt"]),
-        apk=options.split(given["apk"]),
+        apt=selecting.split(given["apt"]),
+        apk=selecting.split(given["apk"]),
         version=__version__,
         arguments=tuple(_spelled(ctx, {"rust": found, "packages": _package(ctx, sources)})),
         file=files.name,
     )
 
 
-def _builder(ctx: click.Context, sources: Sources, context: Context) -> tuple[Builder, str | None]:
+def _builder(ctx: click.Context, sources: WorkspaceSources, context: Context) -> tuple[BuilderImage, str | None]:
     """The builder, and the version of the Rust here if that is what decides."""
     from cargoship.dockerfile import choose_builder
     from cargoship.errors import ToolMissing
@@ -161,7 +167,7 @@ def _builder(ctx: click.Context, sources: Sources, context: Context) -> tuple[Bu
     return builder, asked[0] if asked else None
 
 
-def _package(ctx: click.Context, sources: Sources) -> tuple[str, ...]:
+def _package(ctx: click.Context, sources: WorkspaceSources) -> tuple[str, ...]:
     """The package of the folder that was named: the file is made again from the workspace's folder."""
     from cargoship.cargo.manifest import find_manifest
 
@@ -183,6 +189,23 @@ def _spelled(ctx: click.Context, found: Mapping[str, object]) -> Iterator[str]:
         else:
             for each in value if option.multiple else (value,):
                 yield from (name, str(each))
+
+
+def _requirements(ctx: click.Context, root: Path) -> tuple[tuple[str, ...], str | None]:
+    """What pip installs, and the file of the build context that is the first of it; raises UsageError."""
+    from cargoship.errors import UsageError
+    from cargoship.version import __version__
+
+    text = ctx.params["source"]
+    if text != _BUILDERS:
+        requirement, wheel = _source(text or __version__, root)
+        return (requirement, *_pins()), wheel
+    if ctx.params["builder"] is None:
+        raise UsageError(
+            "--cargoship builder is for a builder that has it",
+            hint="name one, such as --builder ghcr.io/OWNER/cargoship:0.1.0",
+        )
+    return (), None
 
 
 def _source(text: str, root: Path) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import options, selecting
 
 
 @click.command()
@@ -24,7 +24,7 @@ def doctor(ctx: click.Context, /, **_: object) -> None:
     from cargoship.cli.diagnosed import diagnosis_document, diagnosis_text
 
     session = options.begin(ctx)
-    selection = options.selection_of(ctx, session)
+    selection = selecting.selection_of(ctx, session)
     with session.work() as context:
         diagnosis = session.pipeline.doctor(selection, context, fix=ctx.params["fix"])
     if ctx.params["as_json"]:

@@ -13,14 +13,17 @@ import click
 
 from cargoship.cli.interrupts import Interrupt
 from cargoship.cli.render.paint import NO_COLOURS, Paint
+from cargoship.cli.strangers import STRANGE_OPTIONS
 from cargoship.errors import EXIT_UNEXPECTED, CargoshipError, Interrupted, OutputError, UsageError
+from cargoship.printable import printable_lines, without_passwords
 
 # The first can only come from a write.
-_WRITE_ERRNOS = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG})
-_FILE_ERRNOS = _WRITE_ERRNOS | {errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR}
+_WRITE_ERRNOS = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EBADF})
+_FILE_ERRNOS = _WRITE_ERRNOS | {errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _HINTS = {
     errno.ENOSPC: "free some space there, or build into another folder",
     errno.EDQUOT: "free some space there, or build into another folder",
+    errno.EBADF: "standard output is closed: let it lead somewhere, such as to /dev/null",
     errno.EROFS: "choose a folder that can be written to",
 }
 REPORT = "this is a fault in cargoship; please report it, with the output of CARGOSHIP_BACKTRACE=1"
@@ -38,19 +41,31 @@ class Failure:
 
     def text(self, paint: Paint = NO_COLOURS) -> str:
         """The lines for a person: the sentence, the tool's own lines, what to do next."""
-        lines = [f"{paint.bad('error')}: {self.message}"]
+        lines = [f"{paint.bad('error')}: {printable_lines(self.message)}"]
         if self.details:
             lines += [paint.tool_line(line) for line in self.details.rstrip("\n").split("\n")]
         if self.hint:
-            lines.append(f"{paint.strong('hint')}: {self.hint}")
+            lines.append(f"{paint.strong('hint')}: {printable_lines(self.hint)}")
         return "\n".join(lines) + "\n"
 
 
-def explain(error: BaseException) -> Failure:  # noqa: PLR0911 - one for each kind
+def explain_error(error: BaseException) -> Failure:  # noqa: PLR0911 - one for each kind
     """What to say about `error`."""
     match error:
         case CargoshipError():
-            return Failure(error.message, error.exit_code, error.hint, error.details)
+            message, hint, details = (
+                None if text is None else without_passwords(text) for text in (error.message, error.hint, error.details)
+            )
+            return Failure(message or "", error.exit_code, hint, details)
+        case click.exceptions.NoArgsIsHelpError(ctx=click.Context(command=click.Group() as group) as ctx):
+            # click's own message is the whole help
+            names = ", ".join(group.list_commands(ctx))
+            message = f"{ctx.command_path} needs one of its commands: {names}"
+            return Failure(message, UsageError.exit_code, f"see '{ctx.command_path} --help'")
+        case click.NoSuchOption() if error.option_name in STRANGE_OPTIONS:
+            return Failure(
+                f"no such option {error.option_name}", UsageError.exit_code, STRANGE_OPTIONS[error.option_name]
+            )
         case click.UsageError():
             hint = None if error.ctx is None else f"see '{error.ctx.command_path} --help'"
             return Failure(_uncapital(error.format_message().rstrip(".")), UsageError.exit_code, hint)
@@ -65,7 +80,7 @@ def explain(error: BaseException) -> Failure:  # noqa: PLR0911 - one for each ki
             where += f" {error.filename}" if error.filename else ""
             return Failure(f"{where}: {os.strerror(number)}", OutputError.exit_code, _HINTS.get(number))
         case _:
-            text = str(error).strip().split("\n", 1)[0]
+            text = without_passwords(str(error).strip().split("\n", 1)[0])
             message = type(error).__name__ + (f": {text}" if text else "")
             return Failure(f"unexpected {message}", EXIT_UNEXPECTED, REPORT, unexpected=True)
 

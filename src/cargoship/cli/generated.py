@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from cargoship.dockerfile import is_ours, recorded
 from cargoship.errors import OutOfDate, OutputError, UsageError, WouldOverwrite
 from cargoship.events import Emit, Note, Written
 from cargoship.oci.files import write_atomically
+from cargoship.reading import read_file
 
-_AGAIN = "cargoship dockerfile --write makes it again"
+_DEFAULT = "Dockerfile"
 
 
 @dataclass(frozen=True)
@@ -24,24 +26,34 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Files:
-    """Where the two files are: the second always in the folder that is the build context."""
+class GeneratedFiles:
+    """Where the two files are, and the folder that is the build context."""
 
+    root: Path
     dockerfile: Path
     dockerignore: Path
+    again: str
+    """The command that writes them."""
 
     @classmethod
-    def of(cls, root: Path, file: Path | None, cwd: Path) -> Files:
-        """From the workspace's folder and --file; raises UsageError for a file outside of that folder."""
-        path = root / "Dockerfile" if file is None else Path(os.path.normpath(cwd / file))
+    def of(cls, root: Path, file: Path | None, cwd: Path) -> GeneratedFiles:
+        """From the workspace's folder and --file; raises UsageError for a file outside of that folder.
+
+        A Dockerfile of another name has a .dockerignore of its own beside it, which BuildKit reads in place of the
+        general one (docs.docker.com, "Filename and location"): that belongs to the project's other Dockerfiles.
+        """
+        default = root / _DEFAULT
+        path = default if file is None else Path(os.path.normpath(cwd / file))
         if not path.is_relative_to(root):
             raise UsageError(f"--file {file} is outside of {root}", hint="it belongs into the build context")
-        return cls(path, root / ".dockerignore")
+        ignore = root / ".dockerignore" if path == default else path.with_name(f"{path.name}.dockerignore")
+        named = "" if file is None else f" -f {shlex.quote(str(file))}"
+        return cls(root, path, ignore, f"cargoship dockerfile --write{named}")
 
     @property
     def name(self) -> str:
         """The Dockerfile's path from the build context."""
-        return self.dockerfile.relative_to(self.dockerignore.parent).as_posix()
+        return self.dockerfile.relative_to(self.root).as_posix()
 
     def recorded(self) -> tuple[str, ...] | None:
         """The options that the Dockerfile was made with; None where there is none, or it is a person's."""
@@ -52,9 +64,11 @@ class Files:
         """Raise OutOfDate for files that are not what would be written; a person's own .dockerignore is left alone."""
         found = _read(self.dockerfile)
         if found is None:
-            raise OutOfDate(f"there is no {self.dockerfile}", hint="cargoship dockerfile --write makes it")
+            raise OutOfDate(f"there is no {self.dockerfile}", hint=f"{self.again} makes it")
         if not is_ours(found):
-            raise OutOfDate(f"{self.dockerfile} was not made by cargoship", hint="--write --overwrite replaces it")
+            raise OutOfDate(
+                f"{self.dockerfile} was not made by cargoship", hint=f"{self.again} --overwrite replaces it"
+            )
         ignore = _read(self.dockerignore)
         pairs = [(self.dockerfile, found, made.dockerfile)]
         if ignore is None or is_ours(ignore):
@@ -63,7 +77,7 @@ class Files:
         if stale:
             changes = [line for path, was, now in stale for line in _changes(path.name, was, now)]
             names = " and ".join(str(path) for path, _, _ in stale)
-            raise OutOfDate(f"{names}: out of date", hint=_AGAIN, details="\n".join(changes))
+            raise OutOfDate(f"{names}: out of date", hint=f"{self.again} makes it again", details="\n".join(changes))
 
     def write(self, made: Texts, emit: Emit, *, overwrite: bool) -> None:
         """Write both, or neither; raises WouldOverwrite for a person's own Dockerfile, OutputError."""
@@ -78,14 +92,14 @@ class Files:
             emit(Note(f"{self.dockerignore} is yours and stays: it should leave out target, .git and recipe.json"))
         else:
             write_atomically(self.dockerignore, made.dockerignore.encode())
-            emit(Written(".dockerignore", str(self.dockerignore)))
+            emit(Written(self.dockerignore.name, str(self.dockerignore)))
         write_atomically(self.dockerfile, made.dockerfile.encode())
         emit(Written("Dockerfile", str(self.dockerfile)))
 
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_file(path).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options
-from cargoship.cli.session import Session
+from cargoship.cli import options, selecting
+from cargoship.cli.session import CliSession
 from cargoship.errors import UsageError, WouldOverwrite
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 @options.path_argument
 @click.option("--ci", type=click.Choice(["github", "gitlab"]), help="Write a workflow for this host instead.")
 @click.option("--matrix", metavar="KIND", help="A job for each platform or package, and one that merges.")
+@click.option(
+    "--cargoship",
+    "source",
+    metavar="SOURCE",
+    help="What the workflow installs: a version, a URL, or a wheel in the repository.  [default: this version]",
+)
 @click.option("--force", is_flag=True, help="Replace the workflow that is there.")
 @options.talk_options
 @click.pass_context
@@ -28,12 +35,14 @@ def init(ctx: click.Context, /, **_: object) -> None:
 
     Without --ci, a table of settings is added to the Cargo.toml in PATH, all of them commented out; what is there stays
     as it is. With --ci github or gitlab, a workflow is written that builds the images for every platform and pushes
-    them to the host's own registry, with a cache of compiled units beside them.
+    them to the host's own registry, or to those that the tags in the settings name, with a cache of compiled units.
     """
     session = options.begin(ctx)
     ci = ctx.params["ci"]
     if ci is None and ctx.params["matrix"]:
         raise UsageError("--matrix is for workflows", hint="add --ci github or --ci gitlab")
+    if ci is None and ctx.params["source"]:
+        raise UsageError("--cargoship is for workflows", hint="add --ci github or --ci gitlab")
     with session.work() as context:
         if ci is None:
             _settings(session, context, context.cwd / ctx.params["path"])
@@ -41,7 +50,7 @@ def init(ctx: click.Context, /, **_: object) -> None:
             _workflow(ctx, session, context, ci)
 
 
-def _settings(session: Session, context: Context, path: Path) -> None:
+def _settings(session: CliSession, context: Context, path: Path) -> None:
     import tomllib
 
     from cargoship.cargo.git import read_git_facts
@@ -55,7 +64,7 @@ def _settings(session: Session, context: Context, path: Path) -> None:
     if has_settings(text, section):
         session.say(f"{manifest} has settings already: [{section}.metadata.cargoship]")
         return
-    facts = read_git_facts(context.runner, manifest.parent, env=context.env)
+    facts = read_git_facts(context.runner, manifest.parent, env=context.env, tell=context.emit)
     place = _registry(facts.remote if facts else None)
     examples = {"tags": f'["{place}/{{name}}:{{version}}", "{place}/{{name}}:{{latest}}"]'}
     changed = with_settings(text, section, examples)
@@ -72,19 +81,22 @@ def _registry(remote: str | None) -> str:
     return f"registry.gitlab.com/{rest.lower()}" if host == "gitlab.com" else f"ghcr.io/{owner}"
 
 
-def _workflow(ctx: click.Context, session: Session, context: Context, ci: str) -> None:
+def _workflow(ctx: click.Context, session: CliSession, context: Context, ci: str) -> None:
     from cargoship.cargo.git import read_checkout
     from cargoship.ci import github, gitlab
     from cargoship.ci.workflow import Matrix, workflow_of
     from cargoship.oci.files import write_atomically
-    from cargoship.version import __version__
 
     matrix = None if ctx.params["matrix"] is None else Matrix.parse(ctx.params["matrix"])
-    plan = session.pipeline.plan(options.selection_of(ctx, session), context)
-    checkout = read_checkout(context.runner, plan.root, env=context.env)
+    plan = session.pipeline.plan(selecting.selection_of(ctx, session), context)
+    checkout = read_checkout(context.runner, plan.root, env=context.env, tell=context.emit)
     root, branch = checkout or (plan.root, "main")
     folder = PurePosixPath(plan.cargo.cwd.resolve().relative_to(root.resolve()).as_posix())
-    workflow = workflow_of(plan, matrix, version=__version__, folder=folder, branch=branch)
+    file, rust = _rust(context, plan.root)
+    workflow = workflow_of(
+        plan, matrix,
+        source=_source(ctx.params["source"], root), folder=folder, branch=branch, rust=rust, toolchain_file=file,
+    )  # fmt: skip
     path, text = {
         "github": (github.PATH, github.github(workflow)),
         "gitlab": (gitlab.PATH, gitlab.gitlab(workflow)),
@@ -94,6 +106,48 @@ def _workflow(ctx: click.Context, session: Session, context: Context, ci: str) -
         raise WouldOverwrite(f"there is {place} already", hint="--force replaces it")
     write_atomically(place, text.encode())
     session.say(f"wrote {place}")
+
+
+def _source(text: str | None, root: Path) -> str:
+    """What pip installs in a job; raises UsageError for a file that is not in the repository."""
+    from cargoship.version import __version__
+
+    text = text or __version__
+    if "://" in text:
+        return text
+    if text.endswith(".whl"):
+        path = Path(os.path.normpath(root / text))
+        if not path.is_file() or not path.is_relative_to(root):
+            raise UsageError(f"there is no {text} in {root}", hint="a wheel is named by its path in the repository")
+        return path.relative_to(root).as_posix()
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)*[a-z0-9.+]*", text):
+        raise UsageError(f"--cargoship {text!r} is no version", hint="such as 0.1.0; or a URL, or a wheel's path")
+    return f"cargoship=={text}"
+
+
+def _rust(context: Context, root: Path) -> tuple[bool, str | None]:
+    """Whether the project has a toolchain file, and the exact version of Rust that it names, or that is here."""
+    from cargoship.dockerfile import choose_builder
+    from cargoship.errors import ToolMissing
+    from cargoship.toolchain.rust import toolchains
+
+    def installed() -> str | None:
+        try:
+            return next(toolchains(context.runner, context.env, root)).release
+        except ToolMissing:
+            return None
+
+    names = [name for name in ("rust-toolchain", "rust-toolchain.toml") if (root / name).is_file()]
+    file = (names[0], (root / names[0]).read_text("utf-8", "replace")) if names else None
+    try:
+        builder = choose_builder(image=None, rust=None, toolchain=file, installed=installed, alpine=False)
+    except UsageError as error:
+        from cargoship.events import Level, Note
+
+        context.emit(Note(f"the workflow takes the newest Rust, for no version is known: {error}", Level.WARNING))
+        return bool(names), None
+    found = re.match(r"rust:([0-9.]+)-", builder.image)
+    return bool(names), found[1] if found else None
 
 
 command = options.panelled(init)

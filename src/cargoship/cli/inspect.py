@@ -5,7 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from cargoship.cli import options
-from cargoship.cli.session import Session
+from cargoship.cli.session import CliSession
 
 
 @click.command()
@@ -23,7 +23,8 @@ from cargoship.cli.session import Session
 def inspect(ctx: click.Context, /, **_: object) -> None:
     """Show an image: its platforms, layers, configuration and sizes.
 
-    The image is in a registry (ghcr.io/me/app:1.0), an OCI layout folder, or an archive file.
+    The image is in a registry (ghcr.io/me/app:1.0), an OCI layout folder (oci:FOLDER, oci:FOLDER:TAG), or an archive
+    (oci-archive:FILE, docker-archive:FILE). What exists needs no word before it.
     """
     from cargoship.cli.inspected import inspection_document, inspection_text
 
@@ -39,7 +40,7 @@ def inspect(ctx: click.Context, /, **_: object) -> None:
         session.result(inspection_text(inspection, session.result_paint()))
 
 
-def _inspect_elf(session: Session, target: str, *, as_json: bool) -> None:
+def _inspect_elf(session: CliSession, target: str, *, as_json: bool) -> None:
     from cargoship.cli.verified import programs_document, programs_text
 
     with session.work() as context:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cargoship.cli.render import words
-from cargoship.cli.render.paint import printable
+from cargoship.printable import printable
 
 if TYPE_CHECKING:
     from cargoship.cli.render.paint import Paint
-    from cargoship.inspection import InspectedImage, Inspection
+    from cargoship.images.inspection import AttachedManifest, InspectedImage, Inspection
     from cargoship.oci.config import ImageConfig
     from cargoship.oci.descriptor import Descriptor
 
@@ -28,7 +28,25 @@ def inspection_text(inspection: Inspection, paint: Paint) -> str:
         _row("platforms", ", ".join(str(image.config.platform) for image in inspection.images), paint),
         *_table("annotation", inspection.annotations, paint),
     ]
+    head += [_row("missing", _named(each), paint) for each in inspection.missing]
+    head += [_row("attached", _said(each, inspection), paint) for each in inspection.attached]
+    if inspection.unknown:
+        head.append(_row("attached", f"not known: {inspection.unknown}", paint))
+    head += [_row("other", f"{each.digest} {each.media_type}", paint) for each in inspection.others]
     return "\n\n".join(["\n".join(head), *("\n".join(_image(image, paint)) for image in inspection.images)])
+
+
+def _said(each: AttachedManifest, inspection: Inspection) -> str:
+    """What is attached, and to which image where it is not to all of it."""
+    about = [image for image in inspection.images if image.descriptor.digest == each.subject]
+    platform = f" ({about[0].config.platform})" if about and each.subject != inspection.root.digest else ""
+    return f"{each.descriptor.digest} {each.kind}{platform}"
+
+
+def _named(descriptor: Descriptor) -> str:
+    """An image that is not there, and what it was for."""
+    about = "" if descriptor.platform is None else f"{descriptor.platform} "
+    return f"{about}{descriptor.digest}"
 
 
 def _image(image: InspectedImage, paint: Paint) -> list[str]:
@@ -92,6 +110,17 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
                 "history": list(image.config.history),
             }
             for image in inspection.images
+        ],
+        "missing": [_descriptor(each) for each in inspection.missing],
+        "others": [_descriptor(each) for each in inspection.others],
+        "attached": [
+            {
+                **_descriptor(each.descriptor),
+                "artifactType": each.descriptor.artifact_type,
+                "subject": str(each.subject),
+                "tag": each.tag,
+            }
+            for each in inspection.attached
         ],
     }
 

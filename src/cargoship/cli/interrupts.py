@@ -34,11 +34,12 @@ class Interrupts:
     """While it is entered, a signal raises `Interrupt` in the main thread.
 
     A terminal and an impatient hand send the signal more than once: repeats within a second are dropped so that
-    they do not break the clean-up; a later one ends the process at once.
+    they do not break the clean-up. A later one ends what the clean-up waits for, and one after that the process.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._again = False
         self._settled = False
         self._since = 0.0
         self._before: dict[int, object] = {}
@@ -71,7 +72,7 @@ class Interrupts:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def settle(self) -> None:
-        """From here on signals change nothing any more: the outcome stands and is only told."""
+        """From here on signals change nothing any more: the outcome stands and is only reported."""
         self._settled = True
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
@@ -81,8 +82,12 @@ class Interrupts:
         if self.received is None:
             self.received, self._since = number, now
             raise Interrupt(self.exit_code)
-        if now - self._since > _PATIENCE_S:
+        if now - self._since <= _PATIENCE_S:
+            return
+        if self._again:
             os._exit(self.exit_code)
+        self._again, self._since = True, now
+        raise Interrupt(self.exit_code)
 
     def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
         if not isinstance(lost.exc_value, Interrupt):

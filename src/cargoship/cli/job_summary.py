@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import html
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cargoship.cli.render import words
-from cargoship.events import CompileProgress, Event, UnitFinished, UnitsRestored
+from cargoship.cli.render.hosted import Annotation, Diagnostics
+from cargoship.events import CompileProgress, Event, ToolOutput, UnitFinished, UnitsRestored
 
 if TYPE_CHECKING:
+    from cargoship.cli.failures import Failure
     from cargoship.destinations import Published
     from cargoship.pipeline import BuildResult
 
 _SLOWEST = 5
+_ERRORS_MAX = 10
 _WORTH_TELLING_S = 1.0
 
 
@@ -28,6 +33,8 @@ class Observer:
         self.compiled = 0
         self.fresh = 0
         self.restored: UnitsRestored | None = None
+        self.errors: list[Annotation] = []
+        self._diagnostics = Diagnostics()
 
     def emit(self, event: Event) -> None:
         """Take note of an event; comes from several threads."""
@@ -38,6 +45,9 @@ class Observer:
                     self.compiled += not event.fresh
                 case UnitsRestored():
                     self.restored = event
+                case ToolOutput():
+                    found = self._diagnostics.feed(event.line)
+                    self.errors += [each for each in found if each.level == "error"]
                 case CompileProgress():
                     self._follow(event.active)
                 case _:
@@ -77,6 +87,27 @@ def job_summary(result: BuildResult, observed: Observer) -> str:
         lines += [f"| {name} | {words.duration(took)} |" for name, took in slow]
         lines.append("")
     return "\n".join(lines) + "\n"
+
+
+def failed_summary(failure: Failure, observed: Observer) -> str:
+    """The summary of a run that failed: the error as it was shown, and what rustc found where."""
+    lines = ["### cargoship failed", "", *_quoted(failure.text().rstrip("\n")), ""]
+    if observed.errors:
+        lines += ["| rustc | |", "| --- | --- |"]
+        lines += [f"| `{each.file}:{each.line}` | {_cell(each.text)} |" for each in observed.errors[:_ERRORS_MAX]]
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> list[str]:
+    """Text as it is, whatever it has of Markdown: in a fence that is longer than any in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence + "text", text, fence]
+
+
+def _cell(text: str) -> str:
+    return html.escape(text, quote=False).replace("|", "&#124;").replace("`", "&#96;")
 
 
 def merged_summary(published: Sequence[Published]) -> str:

@@ -10,8 +10,8 @@ from cargoship.cli import options
 from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
-    from cargoship.cli.session import Session
-    from cargoship.registry.credentials import Login
+    from cargoship.cli.session import CliSession
+    from cargoship.registry.auth.entries import Login
 
 _PASSWORD_CHARACTERS = 1 << 16
 
@@ -29,7 +29,7 @@ def login(ctx: click.Context, /, **_: object) -> None:
     configuration names, else in its configuration file. REGISTRY is a host such as ghcr.io; without one it is
     Docker Hub.
     """
-    from cargoship.registry.login import log_in, registry_name
+    from cargoship.registry.auth.login import log_in, registry_name
 
     session = options.begin(ctx)
     registry = registry_name(ctx.params["registry"])
@@ -43,8 +43,8 @@ def login(ctx: click.Context, /, **_: object) -> None:
         session.say("they are not encrypted there: a credential helper keeps them better (docker's credsStore)")
 
 
-def _credentials(session: Session, registry: str, username: str | None, *, from_stdin: bool) -> Login:
-    from cargoship.registry.credentials import Login
+def _credentials(session: CliSession, registry: str, username: str | None, *, from_stdin: bool) -> Login:
+    from cargoship.registry.auth.entries import Login
 
     stdin = session.world.stdin
     if from_stdin:
@@ -66,13 +66,13 @@ def _credentials(session: Session, registry: str, username: str | None, *, from_
     return Login(username, password)
 
 
-def _asked(session: Session, question: str) -> str:
+def _asked(session: CliSession, question: str) -> str:
     session.world.stderr.write(question)
     session.world.stderr.flush()
     return session.world.stdin.readline().strip()
 
 
-def _asked_secretly(session: Session, question: str) -> str:
+def _asked_secretly(session: CliSession, question: str) -> str:
     import getpass
 
     return getpass.getpass(question, session.world.stderr)

@@ -16,7 +16,7 @@ def logout(ctx: click.Context, /, **_: object) -> None:
 
     REGISTRY is a host such as ghcr.io; without one it is Docker Hub.
     """
-    from cargoship.registry.login import log_out, registry_name
+    from cargoship.registry.auth.login import log_out, registry_name
 
     session = options.begin(ctx)
     registry = registry_name(ctx.params["registry"])

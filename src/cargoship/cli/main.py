@@ -11,12 +11,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from cargoship.cli.interrupts import Interrupt, Interrupts
+from cargoship.cli.streams import open_closed_streams
 from cargoship.errors import EXIT_UNEXPECTED, CargoshipError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cargoship.cli.session import Session, World
+    from cargoship.cli.session import CliSession, World
 
 EXIT_STDOUT_CLOSED = 141
 """What a shell reports for a program that SIGPIPE ended."""
@@ -29,7 +30,8 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     `argv` is without the program's name (None: this process's own); `world` is what the command sees of the
     machine (None: the real one), and the seam through which tests give it another pipeline.
     """
-    session: Session | None = None
+    session: CliSession | None = None
+    open_closed_streams()
     with Interrupts() as interrupts:
         try:
             session = _session(world)
@@ -44,13 +46,19 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     return code
 
 
-def _session(world: World | None) -> Session:
-    from cargoship.cli.session import Session, World
+def cargo_ship() -> int:
+    """`cargo ship ...`: cargo starts `cargo-ship` with `ship` as the first word."""
+    words = sys.argv[1:]
+    return main(words[1:] if words[:1] == ["ship"] else words)
 
-    return Session(World.system() if world is None else world)
+
+def _session(world: World | None) -> CliSession:
+    from cargoship.cli.session import CliSession, World
+
+    return CliSession(World.system() if world is None else world)
 
 
-def _run(session: Session, argv: Sequence[str]) -> int:
+def _run(session: CliSession, argv: Sequence[str]) -> int:
     from click.exceptions import Exit
 
     from cargoship.cli.commands import cargoship
@@ -68,23 +76,25 @@ def _run(session: Session, argv: Sequence[str]) -> int:
     return 0
 
 
-def _failed(session: Session | None, error: BaseException) -> int:
+def _failed(session: CliSession | None, error: BaseException) -> int:
     """Say what went wrong and return the exit code; nothing that happens in here may raise."""
+    code = error.exit_code if isinstance(error, CargoshipError | Interrupt) else EXIT_UNEXPECTED
     try:
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error, BrokenPipeError):
             return EXIT_STDOUT_CLOSED
-        from cargoship.cli.failures import explain
+        from cargoship.cli.failures import explain_error
 
-        failure = explain(error)
+        failure = explain_error(error)
+        code = failure.exit_code
         if session is None:
             sys.stderr.write(failure.text())
         else:
             session.report(failure, error)
-    except Exception:  # noqa: BLE001 - stderr is gone too: the exit code is all that is left
-        return error.exit_code if isinstance(error, CargoshipError | Interrupt) else EXIT_UNEXPECTED
-    return failure.exit_code
+    except Exception:  # noqa: BLE001, S110 - stderr is gone too: the exit code is all that is left
+        pass
+    return code
 
 
 def _settle_stdout() -> None:

@@ -1,25 +1,21 @@
-"""The options that commands share, in groups, and what becomes of them: a `Selection`.
+"""The options that commands share, in groups, and how they are arranged; `selecting` says what becomes of them.
 
-Knows click and the shape of a request; the meaning of a value is checked where it belongs, in the settings and
-the plan. Settings have environment variables of their own, so none are declared here.
+Knows click; the meaning of a value is checked where it belongs, in the settings and the plan. Settings have environment
+variables of their own, so none are declared here.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import rich_click as click
 from rich_click import RichOptionPanel
 
 from cargoship.cli.render import Talk
-from cargoship.cli.session import Session
+from cargoship.cli.session import CliSession
 from cargoship.errors import UsageError
-
-if TYPE_CHECKING:
-    from cargoship.plan import Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
@@ -37,6 +33,13 @@ def group(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 path_argument = click.argument("path", type=_FILE, default=".", metavar="[PATH]")
+paths_argument = click.argument("paths", type=_FILE, nargs=-1, metavar="[PATH]...")
+
+since_option = click.option(
+    "--changed-since",
+    metavar="REF",
+    help="Only images that a change since this commit, branch or tag may have changed.",
+)
 
 package_option = click.option(
     "-p",
@@ -44,11 +47,20 @@ package_option = click.option(
     "packages",
     multiple=True,
     metavar="NAME",
-    help="Package to ship; may be repeated.  [default: the one in PATH, else the default members]",
+    help="Package to ship, by name or pattern such as 'svc-*'; may be repeated.  [default: the one in PATH, else the "
+    "default members]",
 )
 
 package_options = group(
     package_option,
+    click.option("--manifest-path", type=_FILE, metavar="FILE", help="The project's Cargo.toml, in place of PATH."),
+    click.option("--workspace", is_flag=True, help="Ship every package of the workspace that has a binary."),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="NAME",
+        help="Package to leave out, by name or pattern; may be repeated.",
+    ),
     click.option(
         "--bin",
         "bins",
@@ -93,6 +105,7 @@ cache_options = group(
 
 compile_options = group(
     what_options,
+    click.option("--release", is_flag=True, hidden=True, help="As cargo's; it is the default."),
     offline_option,
     click.option("--frozen", is_flag=True, help="Both --locked and --offline."),
     click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Parallel compiler processes."),
@@ -105,7 +118,7 @@ platform_option = group(
         "platforms",
         multiple=True,
         metavar="LIST",
-        help="Platforms, comma separated; may be repeated.  [default: linux/amd64,linux/arm64]",
+        help="Platforms, comma separated, or all; may be repeated.  [default: linux/amd64,linux/arm64]",
     )
 )
 
@@ -124,6 +137,10 @@ base_option = click.option(
     "[default: static]",
 )
 
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE",
+    help="Any setting, such as --set stop-signal=SIGINT or --set env.RUST_LOG=debug; may be repeated.",
+)  # fmt: skip
 image_options = group(
     click.option(
         "-t",
@@ -134,6 +151,16 @@ image_options = group(
         help="Name for the image, such as ghcr.io/me/{name}:{version}; may be repeated.",
     ),
     base_option,
+    click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label of the image; may be repeated."),
+    click.option(
+        "--annotation",
+        "annotations",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Annotation of its manifests and index; may be repeated.",
+    ),
+    click.option("--user", metavar="USER", help="Who the program runs as.  [default: nonroot]"),
+    set_option,
     click.option(
         "--compression", type=click.Choice(["gzip", "zstd", "none"]), help="Compression of layers.  [default: gzip]"
     ),
@@ -146,6 +173,15 @@ image_options = group(
     click.option("--require-clean", is_flag=True, help="Refuse to build where files that git tracks have changed."),
 )
 
+env_option = click.option(
+    "-e",
+    "--env",
+    "image_env",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Environment variable in the image; may be repeated.",
+)
+
 destination_options = group(
     click.option("--push", is_flag=True, help="Push to the registries that the tags name."),
     click.option(
@@ -154,6 +190,13 @@ destination_options = group(
         help="Push to the repositories that the tags name, without a tag: for `cargoship merge`.",
     ),
     click.option("--load", is_flag=True, help="Load this machine's platform into Docker or Podman."),
+    click.option(
+        "--cluster",
+        "clusters",
+        multiple=True,
+        metavar="CLUSTER",
+        help="Load it into the nodes of a local cluster: kind, minikube or k3d, or kind:NAME; may be repeated.",
+    ),
     click.option(
         "-o",
         "--output",
@@ -169,25 +212,28 @@ record_options = group(
     click.option(
         "--metadata-file", type=_FILE, metavar="FILE", help="Write what was built as JSON: digests, platforms, sizes."
     ),
-    click.option("--image-refs", type=_FILE, metavar="FILE", help="Write the digest references, one a line."),
+    click.option(
+        "--image-refs",
+        type=_FILE,
+        metavar="FILE",
+        help="Write the digest references that standard output gets, one a line, with a tab and `changed` or "
+        "`unchanged` after each.",
+    ),
     click.option("--dry-run", is_flag=True, help="Print the plan and build nothing."),
 )
 
 _verbose = click.option("-v", "--verbose", count=True, metavar="", help="Say more; -vv says everything.")
 _quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+_COLOURS, _PROGRESS = ("auto", "always", "never"), ("auto", "plain", "json")
 _colour = click.option(
     "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colours on standard error; NO_COLOR and CLICOLOR_FORCE are respected.",
+    type=click.Choice(_COLOURS),
+    help="Colours on standard error; NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE are respected.  [default: auto]",
 )
 _progress = click.option(
     "--progress",
-    type=click.Choice(["auto", "plain", "json"]),
-    default="auto",
-    show_default=True,
-    help="How progress is shown: a live display on a terminal, plain lines, or JSON lines.",
+    type=click.Choice(_PROGRESS),
+    help="How progress is shown: a live display on a terminal, plain lines, or JSON lines.  [default: auto]",
 )
 talk_options = group(_verbose, _quiet, _colour)
 progress_options = group(talk_options, _progress)
@@ -197,10 +243,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 PANELS: dict[str, tuple[str, ...]] = {
     "What to resolve": ("--filename", "--recursive", "--selector", "--format", "--project"),
     "What to write": ("--ci", "--matrix"),
+    "What to copy": (),
+    "What to compare": ("--whole", "--old-base"),
     "What to do with it": ("--print", "--env", "--network"),
     "What to build": (
         "--package",
         "--workspace",
+        "--exclude",
+        "--changed-since",
         "--bin",
         "--bins",
         "--tests",
@@ -241,109 +291,108 @@ PANELS: dict[str, tuple[str, ...]] = {
     "What to mend": ("--fix",),
     "What stays": ("--max-size", "--keep-plans", "--days"),
     "Who you are": ("--username", "--password-stdin"),
-    "The image": ("--tag", "--base", "--compression", "--no-verify", "--smoke", "--require-clean"),
+    "The image": (
+        "--tag",
+        "--base",
+        "--label",
+        "--annotation",
+        "--user",
+        "--set",
+        "--compression",
+        "--no-verify",
+        "--smoke",
+        "--require-clean",
+    ),
     "Where it goes": (
         "--push",
         "--push-by-digest",
         "--load",
+        "--cluster",
         "--output",
         "--metadata-file",
         "--image-refs",
         "--dry-run",
     ),
+    "Signatures": ("--sign", "--key", "--identity", "--issuer", "--require"),
     "The file": ("--write", "--check", "--file", "--overwrite"),
     "How it talks": ("--verbose", "--quiet", "--color", "--progress", "--json", "--help"),
 }
+
+# What means something else with a command than with most others.
+_MEANT_OTHERWISE: dict[str, dict[str, str]] = {
+    **{name: {"--env": "The image", "--manifest-path": "What to build"} for name in ("build", "plan", "pack")},
+    **{name: {"--manifest-path": "What to build"} for name in ("audit", "watch")},
+    "init": {"--force": "What to write"},
+    "dockerfile": {"--check": "The file", "--manifest-path": "What to build"},
+    "rebase": {"--old-base": "The image", "--check": "Where it goes", "--tag": "Where it goes"},
+    "diff": {"--platform": "What to compare"},
+    "prune": dict.fromkeys(("--all", "--dry-run"), "What stays"),
+    "copy": dict.fromkeys(("--platform", "--all", "--referrers"), "What to copy"),
+    "run": dict.fromkeys(("--project", "--manifest-path"), "What to build"),
+}
+
+
+def panels_of(command: click.Command) -> dict[str, list[str]]:
+    """The panels of a command's help, in their order: titles, and the long names of the options in each."""
+    names = {name for each in command.params for name in each.opts} | {"--help"}
+    otherwise = _MEANT_OTHERWISE.get(command.name or "", {})
+    panels: dict[str, list[str]] = {title: [] for title in PANELS}
+    for title, named in PANELS.items():
+        for name in named:
+            if name in names:
+                names.remove(name)
+                panels[otherwise.get(name, title)].append(name)
+    return {title: held for title, held in panels.items() if held}
 
 
 def panelled(command: click.Command) -> click.Command:
     """Arrange a command's options in the panels that fit it."""
     if isinstance(command, click.RichCommand):
-        names = {name for each in command.params for name in each.opts} | {"--help"}
-        for title, options in PANELS.items():
-            held = [option for option in options if option in names]
-            if held:
-                command.add_panel(RichOptionPanel(title, options=held))
+        for title, held in panels_of(command).items():
+            command.add_panel(RichOptionPanel(title, options=held))
     return command
 
 
-def begin(ctx: click.Context) -> Session:
+def begin(ctx: click.Context) -> CliSession:
     """Return the run's session, which talks from now on as the command's options say."""
-    session = ctx.find_object(Session)
+    session = ctx.find_object(CliSession)
     if session is None:  # pragma: no cover - a fault of the entry point
         raise RuntimeError(ctx.command_path)
-    given = ctx.params
-    session.talk(
-        Talk(
-            verbosity=-1 if given.get("quiet") else min(int(given.get("verbose", 0)), 2),
-            progress=given.get("progress", "auto"),
-            colour=given.get("color", "auto"),
-            folders=_folders(given, session.world.cwd),
-        )
-    )
+    session.talk(talk_of(ctx, session))
     return session
+
+
+def talk_of(ctx: click.Context, session: CliSession) -> Talk:
+    """How the run talks: as the options after the command say, else those before it, else variables.
+
+    Raises UsageError for a variable that says nothing.
+    """
+    said = [each.params for each in _contexts(ctx)]
+    env = session.world.env
+    verbose = sum(int(each.get("verbose") or 0) for each in said)
+    progress = next((each["progress"] for each in said if each.get("progress")), None)
+    colour = next((each["color"] for each in said if each.get("color")), None)
+    return Talk(
+        verbosity=-1 if any(each.get("quiet") for each in said) else min(verbose, 2),
+        progress=progress or _variable(env, "CARGOSHIP_PROGRESS", _PROGRESS),
+        colour=colour or _variable(env, "CARGOSHIP_COLOR", _COLOURS),
+        folders=_folders(ctx.params, session.world.cwd),
+    )
+
+
+def _contexts(ctx: click.Context) -> list[click.Context]:
+    """A command's context and those around it."""
+    return [ctx, *_contexts(ctx.parent)] if ctx.parent is not None else [ctx]
+
+
+def _variable(env: Mapping[str, str], name: str, choices: Sequence[str]) -> str:
+    value = env.get(name) or choices[0]
+    if value not in choices:
+        raise UsageError(f"{name} is {value!r}", hint=f"it may be {', '.join(choices)}")
+    return value
 
 
 def _folders(given: Mapping[str, Any], cwd: Path) -> tuple[Path, ...]:
     """Where the code may be: the projects that the options name, and the folders above them."""
-    named = [cwd / each for each in (given.get("projects") or (given.get("path", "."),))]
+    named = [cwd / each for each in (given.get("projects") or given.get("paths") or (given.get("path", "."),))]
     return tuple(dict.fromkeys(above for path in named for above in (path, *path.parents)))
-
-
-def cache_overrides(given: Mapping[str, Any]) -> dict[str, object]:
-    """What the options say about caches, by the keys of the settings; nothing for what they do not say."""
-    said = {
-        "cache": False if given.get("no_cache") else None,
-        "cache-from": tuple(given.get("cache_from", ())),
-        "cache-to": tuple(given.get("cache_to", ())),
-    }
-    return {key: value for key, value in said.items() if value not in (None, ())}
-
-
-def selection_of(ctx: click.Context, session: Session) -> Selection:
-    """What the options ask for; options that a command lacks count as not given. Raises UsageError."""
-    from cargoship.plan import Output, Selection
-
-    given: Mapping[str, Any] = ctx.params
-    cwd = session.world.cwd
-    overrides = {
-        "platforms": split(given.get("platforms", ())),
-        "libc": given.get("libc"),
-        "tags": tuple(given.get("tags", ())),
-        "base": given.get("base"),
-        "compression": given.get("compression"),
-        "smoke": _words(given.get("smoke")),
-        **cache_overrides(given),
-    }
-    return Selection(
-        path=cwd / given.get("path", "."),
-        packages=tuple(given.get("packages", ())),
-        bins=tuple(given.get("bins", ())),
-        profile=given.get("profile"),
-        features=split(given.get("features", ())),
-        all_features=given.get("all_features", False),
-        no_default_features=given.get("no_default_features", False),
-        locked=given.get("locked"),
-        offline=given.get("offline", False),
-        frozen=given.get("frozen", False),
-        jobs=given.get("jobs"),
-        overrides={key: value for key, value in overrides.items() if value not in (None, ())},
-        push=given.get("push", False),
-        push_by_digest=given.get("push_by_digest", False),
-        load=given.get("load", False),
-        require_clean=given.get("require_clean", False),
-        outputs=tuple(Output.parse(text, cwd=cwd) for text in given.get("outputs", ())),
-    )
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    """Words as a shell takes them apart."""
-    try:
-        return tuple(shlex.split(text or ""))
-    except ValueError as error:
-        raise UsageError(f"{text!r} cannot be taken apart into words: {error}") from error
-
-
-def split(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Take values apart that may be repeated and comma separated; cargo also allows spaces between features."""
-    return tuple(part for value in values for part in value.replace(",", " ").split())

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cargoship.cli.session import Session, indented
+from cargoship.cli.render.document import indented
+from cargoship.cli.session import CliSession
 from cargoship.errors import OutputError
 
 if TYPE_CHECKING:
+    from cargoship.cli.failures import Failure
     from cargoship.destinations import Published
     from cargoship.oci.descriptor import Descriptor
     from cargoship.oci.image import Image
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Records:
+class RecordFiles:
     """Files to write when everything has succeeded."""
 
     metadata: Path | None
     references: Path | None
 
     @classmethod
-    def checked(cls, given: Mapping[str, Any], cwd: Path) -> Records:
+    def checked(cls, given: Mapping[str, Any], cwd: Path) -> RecordFiles:
         """From the options; raises OutputError now for what could not be written after a long build."""
         paths = [None if given.get(key) is None else cwd / given[key] for key in ("metadata_file", "image_refs")]
         for path in paths:
@@ -45,10 +47,17 @@ class Records:
         if self.metadata is not None:
             _write(self.metadata, (indented(document(result)) + "\n").encode())
         if self.references is not None:
-            _write(self.references, "".join(line + "\n" for line in references(result)).encode())
+            _write(self.references, "".join(line + "\n" for line in _marked(result)).encode())
+
+    def write_none(self) -> None:
+        """Write that nothing was built; raises OutputError."""
+        if self.metadata is not None:
+            _write(self.metadata, (indented({"images": [], "seconds": {}}) + "\n").encode())
+        if self.references is not None:
+            _write(self.references, b"")
 
 
-def finish(session: Session, result: BuildResult, records: Records) -> None:
+def finish(session: CliSession, result: BuildResult, records: RecordFiles) -> None:
     """Tell the outcome of a build: records, a summary on standard error, references on standard output."""
     records.write(result)
     add_job_summary(session, result)
@@ -58,14 +67,14 @@ def finish(session: Session, result: BuildResult, records: Records) -> None:
         from cargoship.cli.summary import next_steps, summary
 
         paint = session.paint()
-        session.say(summary(result, paint))
-        if not (result.plan.push or result.plan.load):
+        session.say(summary(result, session.world.cwd, paint))
+        if not (result.plan.push or result.plan.load or result.plan.clusters):
             session.say(next_steps(result, session.world.cwd, paint))
     for reference in references(result):
         session.result(reference)
 
 
-def add_job_summary(session: Session, result: BuildResult) -> None:
+def add_job_summary(session: CliSession, result: BuildResult) -> None:
     """Tell a CI host what was built."""
     if session.observer is not None:
         from cargoship.cli.job_summary import job_summary
@@ -73,7 +82,15 @@ def add_job_summary(session: Session, result: BuildResult) -> None:
         _append_summary(session, job_summary(result, session.observer))
 
 
-def _append_summary(session: Session, text: str) -> None:
+def add_failed_summary(session: CliSession, failure: Failure) -> None:
+    """Tell a CI host why nothing was built."""
+    if session.observer is not None:
+        from cargoship.cli.job_summary import failed_summary
+
+        _append_summary(session, failed_summary(failure, session.observer))
+
+
+def _append_summary(session: CliSession, text: str) -> None:
     """Add to the summary of a CI host's job; that it cannot be written ends nothing."""
     if session.summary_file is None:
         return
@@ -84,7 +101,7 @@ def _append_summary(session: Session, text: str) -> None:
         session.say(f"the job's summary cannot be written: {error}")
 
 
-def finish_published(session: Session, published: Sequence[Published]) -> None:
+def finish_published(session: CliSession, published: Sequence[Published]) -> None:
     """Tell what was put into registries by a command that builds nothing."""
     if session.summary_file is not None:
         from cargoship.cli.job_summary import merged_summary
@@ -100,8 +117,17 @@ def finish_published(session: Session, published: Sequence[Published]) -> None:
         session.result(str(each.reference))
 
 
+def _marked(result: BuildResult) -> list[str]:
+    """The references, each with whether its image has changed in a second column."""
+    marks: dict[str, str] = {}
+    for image in result.images:
+        changes = {str(each.reference): each.changed for each in image.published} or {image.reference: image.changed}
+        marks |= {name: "changed" if changed else "unchanged" for name, changed in changes.items()}
+    return [f"{name}\t{marks[name]}" for name in references(result)]
+
+
 def references(result: BuildResult) -> list[str]:
-    """Every digest reference of a build, without repetition: one for each repository an image was pushed to."""
+    """What a build's images can be reached by, without repetition: one for each repository an image was pushed to."""
     lines: dict[str, None] = {}
     for image in result.images:
         lines.update(dict.fromkeys(str(each.reference) for each in image.published) or {image.reference: None})
@@ -116,17 +142,33 @@ def document(result: BuildResult) -> dict[str, object]:
     """
     images = [_image_record(image, result) for image in result.images]
     top = {key: value for key, value in images[0].items() if "." in key} if len(images) == 1 else {}
-    return {**top, "images": images, "seconds": {name: round(spent, 3) for name, spent in result.seconds.items()}}
+    revision = {"revision": result.plan.revision, "source": _source(result)}
+    return {
+        **top,
+        **revision,
+        "images": images,
+        "seconds": {name: round(spent, 3) for name, spent in result.seconds.items()},
+    }
+
+
+def _source(result: BuildResult) -> str | None:
+    from cargoship.plan.describe import PREFIX
+
+    return next((image.labels.get(PREFIX + "source") for image in result.plan.images), None)
 
 
 def _image_record(built: BuiltImage, result: BuildResult) -> dict[str, object]:
     descriptor = built.index.descriptor
     return {
-        "image.name": ",".join(names_of(built, result)),
+        "image.name": ",".join(shown_names(built, result)),
         "containerimage.digest": str(descriptor.digest),
         "containerimage.descriptor": _descriptor_record(descriptor),
         "name": built.name,
         "reference": built.reference,
+        "changed": built.changed,
+        "size_bytes": sum(image.size_bytes for image in built.index.children),
+        "delta_bytes": built.delta_bytes,
+        "seconds": round(built.seconds, 3),
         "platforms": [_platform_record(image) for image in built.index.children],
         "published": [_published_record(each) for each in built.published],
         "outputs": [{"kind": output.kind.value, "path": str(output.path)} for output in built.outputs],
@@ -142,6 +184,7 @@ def _published_record(published: Published) -> dict[str, object]:
         "skipped": published.skipped,
         "pushed_bytes": published.pushed_bytes,
         "referrers": published.referrers,
+        "changed": published.changed,
     }
 
 
@@ -158,9 +201,15 @@ def _platform_record(image: Image) -> dict[str, object]:
     }
 
 
-def names_of(built: BuiltImage, result: BuildResult) -> list[str]:
-    """The references that were asked for, or the bare name of an image that has none."""
-    asked = [str(each) for plan in result.plan.images if plan.name == built.name for each in plan.references]
+def shown_names(built: BuiltImage, result: BuildResult) -> list[str]:
+    """What an image is called where it went: the references that were asked for, or its bare name.
+
+    Without a destination nothing has the references.
+    """
+    made = result.plan
+    if not (made.push or made.load or made.clusters or made.outputs):
+        return [built.name]
+    asked = [str(each) for plan in made.images if plan.name == built.name for each in plan.references]
     return asked or [built.name]
 
 

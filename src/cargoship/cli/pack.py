@@ -7,8 +7,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from cargoship.cli import options
-from cargoship.cli.outcome import Records, finish
+from cargoship.cli import options, selecting, signing
+from cargoship.cli.outcome import RecordFiles, finish
 from cargoship.cli.planned import print_plan
 from cargoship.errors import UsageError
 from cargoship.oci.platform import Platform
@@ -28,7 +28,9 @@ from cargoship.oci.platform import Platform
 @options.libc_option
 @options.offline_option
 @options.image_options
+@options.env_option
 @options.destination_options
+@signing.sign_option
 @options.record_options
 @options.progress_options
 @click.pass_context
@@ -40,12 +42,12 @@ def pack(ctx: click.Context, /, **_: object) -> None:
     """
     session = options.begin(ctx)
     binaries = parse_binaries(ctx.params["binaries"], session.world.cwd)
-    selection = options.selection_of(ctx, session)
+    selection = selecting.selection_of(ctx, session)
     selection = replace(selection, overrides={**selection.overrides, "platforms": tuple(map(str, binaries))})
     if ctx.params["dry_run"]:
-        print_plan(session, selection)
+        print_plan(session, selection, verify=not ctx.params["no_verify"])
         return
-    records = Records.checked(ctx.params, session.world.cwd)
+    records = RecordFiles.checked(ctx.params, session.world.cwd)
     with session.work(verify=not ctx.params["no_verify"]) as context:
         result = session.pipeline.pack(selection, binaries, context)
     finish(session, result, records)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import options, selecting
 from cargoship.cli.planned import print_plan
 
 
 @click.command()
-@options.path_argument
+@options.paths_argument
 @options.package_options
+@options.since_option
 @options.platform_option
 @options.libc_option
 @options.compile_options
 @options.image_options
+@options.env_option
 @options.destination_options
 @options.json_option
 @options.talk_options
@@ -22,11 +24,15 @@ from cargoship.cli.planned import print_plan
 def plan(ctx: click.Context, /, **_: object) -> None:
     """Print what `cargoship build` would do with the same options, and do nothing.
 
-    Everything that a build refuses before it compiles is refused here too.
+    What a build refuses before it compiles is refused here too: options and settings that do not go together, files
+    that are not there, a base that its registry does not have, that lacks a platform or does not know the image's user,
+    a place that cannot be written to, an engine that does not answer. With --offline no registry is asked. Whether
+    registries take a push and Debian has the packages, a build alone finds out, and whether the toolchain is there,
+    `cargoship doctor`.
     """
     session = options.begin(ctx)
-    selection = options.selection_of(ctx, session)
-    print_plan(session, selection, as_json=ctx.params["as_json"])
+    selection = selecting.selection_of(ctx, session)
+    print_plan(session, selection, verify=not ctx.params["no_verify"], as_json=ctx.params["as_json"])
 
 
 command = options.panelled(plan)

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from cargoship.cli.session import Session
+from cargoship.cli import several
+from cargoship.cli.session import CliSession
 
 if TYPE_CHECKING:
     from cargoship.cli.render.paint import Paint
     from cargoship.plan import ImagePlan, Plan, Selection
 
 _KEY_COLUMNS = 12
+_SETTINGS = {
+    "names": ("tags", "repository"),
+    "built with": ("build-packages",),
+    "layers": ("compression",),
+    "runs": ("entrypoint", "args"),
+    "binaries": ("bins", "bundle"),
+}
+"""Settings that a row shows under another name than their own."""
 
 
-def print_plan(session: Session, selection: Selection, *, as_json: bool = False) -> None:
-    """Make a plan and print it."""
-    with session.work() as context:
-        plan = session.pipeline.plan(selection, context)
-        for note in plan.notes:
-            context.emit(note)
+def print_plan(session: CliSession, selection: Selection, *, verify: bool, as_json: bool = False) -> None:
+    """Make a plan, refuse it where a build would, and print it."""
+    with session.work(verify=verify) as context:
+        plans = [plan for _, plan in several.plans(session, selection, context)]
+        for plan in plans:
+            for note in plan.notes:
+                context.emit(note)
+            session.pipeline.foresee(plan, context)
     if as_json:
         from cargoship.plan import plan_to_json
 
-        session.result_json(plan_to_json(plan))
-    else:
-        session.result(plan_text(plan, session.result_paint()))
+        # one document in any case: nothing that is to be built, a plan, or a list of the plans of several workspaces
+        documents = [plan_to_json(plan) for plan in plans] or [{"version": 1, "images": []}]
+        session.result_json(documents[0] if len(documents) == 1 else documents)
+    elif plans:
+        session.result("\n\n".join(plan_text(plan, session.result_paint()) for plan in plans))
 
 
 def plan_text(plan: Plan, paint: Paint) -> str:
@@ -37,13 +50,15 @@ def plan_text(plan: Plan, paint: Paint) -> str:
         ("libc", str(plan.libc)),
         ("allocator", "" if plan.allocator == "system" else plan.allocator),
         ("targets", ", ".join(plan.cargo.targets)),
-        ("cargo", shlex.join(("cargo", *plan.cargo.arguments()))),
-        ("time", plan.created),
+        *(("cargo", shlex.join(("cargo", *build.arguments()))) for build in plan.builds),
+        ("time", plan.created if plan.epoch else "1970, the same for every commit"),
         ("revision", plan.revision or "none"),
         ("destination", ", ".join(_destinations(plan))),
     ]
-    blocks = [_block("Build", [(key, value) for key, value in common if value], paint)]
-    blocks += [_block(f"Image {image.name}", _image(image), paint) for image in plan.images]
+    # what holds for the build is the same for all packages, wherever each has it from
+    origins = plan.images[0].origins
+    blocks = [_block("Build", [(key, value) for key, value in common if value], paint, origins)]
+    blocks += [_block(f"Image {image.name}", _image(image), paint, image.origins) for image in plan.images]
     return "\n\n".join(blocks)
 
 
@@ -52,8 +67,9 @@ def _destinations(plan: Plan) -> Iterator[str]:
         yield "push by digest" if plan.push_by_digest else "push"
     if plan.load:
         yield "load"
+    yield from map(str, plan.clusters)
     yield from (str(output) for output in plan.outputs)
-    if not (plan.push or plan.load or plan.outputs):
+    if not (plan.push or plan.load or plan.clusters or plan.outputs):
         yield f"an OCI layout in {plan.target_dir / 'cargoship'}"
 
 
@@ -70,14 +86,26 @@ def _image(image: ImagePlan) -> list[tuple[str, str]]:
         ("runs", shlex.join((*image.entrypoint, *settings.args))),
         ("user", settings.user),
         ("workdir", settings.workdir),
-        ("env", " ".join(f"{name}={shlex.quote(settings.env[name])}" for name in sorted(settings.env))),
+        ("env", _pairs(settings.env)),
         ("expose", ", ".join(settings.expose)),
         ("volumes", ", ".join(settings.volumes)),
         ("include", ", ".join(f"{each.source} -> {each.to}" for each in settings.include)),
         ("stop-signal", settings.stop_signal or ""),
+        ("labels", _pairs(settings.labels)),
+        ("annotations", _pairs(settings.annotations)),
     ]
     return [(key, value) for key, value in rows if value]
 
 
-def _block(title: str, rows: list[tuple[str, str]], paint: Paint) -> str:
-    return "\n".join([paint.strong(title), *(f"  {paint.dim(key.ljust(_KEY_COLUMNS))} {value}" for key, value in rows)])
+def _pairs(table: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={shlex.quote(table[name])}" for name in sorted(table))
+
+
+def _block(title: str, rows: list[tuple[str, str]], paint: Paint, origins: Mapping[str, str] = {}) -> str:
+    lines = [paint.strong(title)]
+    for key, value in rows:
+        names = _SETTINGS.get(key, (key,))
+        places = dict.fromkeys(origins[name] for name in names if name in origins)
+        said = paint.dim(f"  # {', '.join(places)}") if places else ""
+        lines.append(f"  {paint.dim(key.ljust(_KEY_COLUMNS))} {value}{said}")
+    return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import options, selecting
 from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,23 +70,23 @@ def cook(ctx: click.Context, /, **_: object) -> None:
     What the dummies became is removed again, so that nothing of them can get into a program. The options are those of
     cargo-chef's cook; with --platform the dependencies are compiled as `cargoship build` compiles them.
     """
-    from cargoship import kitchen
+    from cargoship import cook
     from cargoship.recipe.model import read_recipe
     from cargoship.settings.sources import load_flags
 
     session = options.begin(ctx)
     cooking = _cooking(ctx.params)
-    ways = kitchen.Ways(options.split(ctx.params["platforms"]), ctx.params["libc"])
+    targets = cook.CookTargets(selecting.split(ctx.params["platforms"]), ctx.params["libc"])
     root = session.world.cwd
-    caches = load_flags(options.cache_overrides(ctx.params), session.world.env).caches
+    caches = load_flags(selecting.cache_overrides(ctx.params), session.world.env).caches
     recipe = read_recipe(root / ctx.params["recipe_path"])
     with session.work() as context:
-        kitchen.cook(recipe, cooking, ways, root, context, caches=caches)
+        cook.cook(recipe, cooking, targets, root, context, caches=caches)
 
 
 def _cooking(given: Mapping[str, Any]) -> Cooking:
     """What the options ask for; raises UsageError for those that do not go together."""
-    from cargoship.recipe.cook import Cooking, Through
+    from cargoship.recipe.cook import Cooking, Subcommand
 
     through = [name for name in _THROUGH if given[name]]
     if len(through) > 1:
@@ -102,17 +102,17 @@ def _cooking(given: Mapping[str, Any]) -> Cooking:
             "--libc needs --platform", hint="name the platforms, such as --platform linux/amd64,linux/arm64"
         )
     kinds = {
-        "check": Through.CHECK,
-        "clippy": Through.CLIPPY,
-        "zigbuild": Through.ZIGBUILD,
-        "no_build": Through.NOTHING,
+        "check": Subcommand.CHECK,
+        "clippy": Subcommand.CLIPPY,
+        "zigbuild": Subcommand.ZIGBUILD,
+        "no_build": Subcommand.NOTHING,
     }
     return Cooking(
-        through=kinds[through[0]] if through else Through.BUILD,
+        subcommand=kinds[through[0]] if through else Subcommand.BUILD,
         profile="release" if given["release"] else given["profile"] or "dev",
         targets=given["targets"],
         target_dir=given["target_dir"],
-        features=options.split(given["features"]),
+        features=selecting.split(given["features"]),
         all_features=given["all_features"],
         no_default_features=given["no_default_features"],
         unstable=given["unstable"],

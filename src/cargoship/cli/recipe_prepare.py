@@ -30,18 +30,18 @@ def prepare(ctx: click.Context, /, **_: object) -> None:
     """
     from cargoship.events import Level, Note, Written
     from cargoship.oci.files import write_atomically
-    from cargoship.recipe.gather import gather
+    from cargoship.recipe.gather import gather_workspace
     from cargoship.recipe.prepare import doubts, make_recipe
 
     session = options.begin(ctx)
     emit = session.renderer().emit
-    sources = gather(session.world.cwd / ctx.params["path"])
+    sources = gather_workspace(session.world.cwd / ctx.params["path"])
     made = make_recipe(sources, member=ctx.params["member"])
     for doubt in doubts(sources):
         emit(Note(doubt, Level.WARNING))
     target: Path = ctx.params["recipe_path"]
     if str(target) == "-":
-        session.result(made.to_json().decode().rstrip("\n"))
+        session.result_bytes(made.to_json().rstrip(b"\n") + b"\n")
         return
     path = session.world.cwd / target
     write_atomically(path, made.to_json())

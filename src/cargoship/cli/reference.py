@@ -6,14 +6,15 @@ Run it in a checkout, after changing an option: python -m cargoship.cli.referenc
 from __future__ import annotations
 
 import inspect
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from cargoship.cli.commands import COMMANDS, cargoship
-from cargoship.cli.options import PANELS
-from cargoship.cli.session import Session, World
+from cargoship.cli.options import panels_of
+from cargoship.cli.session import CliSession, World
 
 _HEAD = """\
 <!-- Made by `python -m cargoship.cli.reference`; change src/cargoship/cli instead. -->
@@ -26,7 +27,7 @@ Standard output carries results and nothing else: the digest reference of each i
 asked for. Everything else goes to standard error. Options win over `CARGOSHIP_*` variables, which win over
 `Cargo.toml`; see [settings.md](settings.md).
 
-`cargoship --version` prints the version, `cargoship COMMAND --help` what is told here.
+`cargoship --version` prints the version, `cargoship COMMAND --help` what is described here.
 """
 
 _TAIL = """\
@@ -36,10 +37,20 @@ _TAIL = """\
 | --- | --- |
 | `CARGOSHIP_<SETTING>` | a setting; see [settings.md](settings.md) |
 | `CARGOSHIP_BACKTRACE=1` | show Python's traceback with an error |
+| `CARGOSHIP_PROGRESS`, `CARGOSHIP_COLOR` | what `--progress` and `--color` say where they are not given |
+| `CARGOSHIP_REPO` | where images without tags go: `ghcr.io/me`; the setting `repository` |
+| `CARGOSHIP_CONFIG` | the user's own settings, in place of `~/.config/cargoship/config.toml`; empty: none |
 | `NO_COLOR` | no colours |
+| `FORCE_COLOR=1` | colours also where standard error is no terminal, as with `CLICOLOR_FORCE` |
 | `CLICOLOR_FORCE=1` | colours also where standard error is no terminal |
 | `CARGO_TERM_COLOR` | `always` or `never`, as for cargo, where none of the above is set |
-| `SOURCE_DATE_EPOCH` | the time of everything in the image; otherwise that of the last commit |
+| `CARGO_TERM_HYPERLINKS` | `true` or `false`, as for cargo: links; otherwise on terminals that are known for them |
+| `CARGO_TERM_PROGRESS_TERM_INTEGRATION` | the same: progress in the terminal's title, tab or task bar |
+| `CI` | no live display, also on a terminal |
+| `SOURCE_DATE_EPOCH` | the time of everything in the image; otherwise 1970, or see `provenance-labels` |
+
+`-v`, `-q`, `--color` and `--progress` may stand before the command too. `cargo ship build` is `cargoship build`.
+Options of cargo, ko, jib and Buildx that are called otherwise here are answered with what to write.
 
 `--color` wins over all of them. Shell completion: `eval "$(_CARGOSHIP_COMPLETE=bash_source cargoship)"`, likewise
 `zsh_source` and `fish_source`.
@@ -47,22 +58,38 @@ _TAIL = """\
 ## JSON lines
 
 With `--progress json` each line of standard error is one JSON object. Its `event` is `phase-started`, `phase-ended`
-(`name`, `seconds`), `compile-progress` (`done`, `total`, `active`), `unit-finished`, `layer-assembled`, `blob-pushed`,
-`written`, `note` (`text`, `level`), `tool-output` (a `line` of cargo or another tool, as it wrote it), `result` (the
-contents of the metadata file) or `error` (`message`, `hint`, `details`, `exit_code`).
+(`name`, `seconds`), `compile-foreseen` (how long the `units` took that are to be compiled, by the names of
+`compile-progress`), `compile-progress` (`done`, `total`, `active`), `unit-finished`, `layer-assembled`, `blob-queued`,
+`bytes-moved` (`sent_bytes` and `received_bytes` since the last one, of `what`: registry, cache, packages),
+`blob-pushed`, `written`, `note` (`text`, `level`), `tool-output` (a `line` of cargo or another tool, as it wrote it),
+`result` (the contents of the metadata file) or `error` (`message`, `hint`, `details`, `exit_code`).
 
 ## The metadata file
 
 `--metadata-file` writes one JSON object after a successful build. `images` has for each image its `name`, `reference`
 (by digest), `platforms` (with `digest`, `size_bytes` and `layers`), `published`, `outputs` and, under the names that
 Docker Buildx uses, `image.name`, `containerimage.digest` and `containerimage.descriptor`. Where there is one image, the
-last three also stand at the top. `seconds` has the time of each phase.
+last three also stand at the top. `changed` says whether an image differs from what was there before
+([digests](digests.md)), `delta_bytes` how many bytes more it has than in the last build, `seconds` what it took without
+compiling; each of `published` has `changed` too. At the top, `seconds` has the time of each phase, `revision` the
+commit and `source` the repository.
 
 ## Exit codes
 
 | code | meaning |
 | --- | --- |
 """
+
+_ERRORS_HEAD = """\
+<!-- Made by `python -m cargoship.cli.reference`; change src/cargoship/errors.py instead. -->
+
+# Errors
+
+What `cargoship` ends with, and what the Python calls raise. A class without a number of its own has that of its family.
+The message says what and where, its hint what to do next; [troubleshooting](troubleshooting.md) has more on some.
+
+| exit code | class | family | |
+| --- | --- | --- | --- |"""
 
 _CODES: tuple[tuple[int, str], ...] = (
     (0, "success"),
@@ -74,27 +101,33 @@ _CODES: tuple[tuple[int, str], ...] = (
 )
 
 
-def reference_page() -> str:
+def commands_page() -> str:
     """Return the page in Markdown."""
-    here = Path("/")
-    with Path("/dev/null").open("w", encoding="utf-8") as nothing:
-        session = Session(World({}, here, nothing, nothing))
-        root = click.Context(cargoship, info_name="cargoship", **cargoship.context_settings, obj=session)
-        parts = [_HEAD]
-        for name in COMMANDS:
-            command = cargoship.get_command(root, name)
-            if command is not None:
-                parts += _pages(command, click.Context(command, info_name=name, parent=root))
-    return "\n".join(parts) + "\n" + _TAIL + "".join(_codes())
+    pages = ("\n".join(_command(command, ctx)) for ctx, command in every_command(idle_session()))
+    return "\n".join([_HEAD, *pages]) + "\n" + _TAIL + "".join(_codes())
 
 
-def _pages(command: click.Command, ctx: click.Context) -> Iterator[str]:
-    """A command's page, or those of a group's commands."""
+def idle_session() -> click.Context:
+    """A run of nothing, for those who ask commands what they take."""
+    nothing = io.StringIO()
+    session = CliSession(World({}, Path("/"), nothing, nothing))
+    return click.Context(cargoship, info_name="cargoship", **cargoship.context_settings, obj=session)
+
+
+def every_command(root: click.Context) -> Iterator[tuple[click.Context, click.Command]]:
+    """All commands that do something, those of groups among them, in the order in which help shows them."""
+    for name in COMMANDS:
+        command = cargoship.get_command(root, name)
+        if command is not None:
+            yield from _members(command, click.Context(command, info_name=name, parent=root))
+
+
+def _members(command: click.Command, ctx: click.Context) -> Iterator[tuple[click.Context, click.Command]]:
     if isinstance(command, click.Group):
         for name, member in command.commands.items():
-            yield from _pages(member, click.Context(member, info_name=name, parent=ctx))
+            yield from _members(member, click.Context(member, info_name=name, parent=ctx))
     else:
-        yield "\n".join(_command(command, ctx))
+        yield ctx, command
 
 
 def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
@@ -105,7 +138,8 @@ def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
     yield inspect.cleandoc(command.help or "") + "\n"
     named = {name: each for each in command.get_params(ctx) if isinstance(each, click.Option) for name in each.opts}
     placed: set[str] = set()
-    for title, names in {**PANELS, "Options": tuple(name for name in named if name.startswith("--"))}.items():
+    rest = [name for name in named if name.startswith("--")]
+    for title, names in {**panels_of(command), "Options": rest}.items():
         chosen = [name for name in names if name in named and name not in placed]
         placed.update(chosen)
         if chosen:
@@ -121,6 +155,20 @@ def _row(option: click.Option, ctx: click.Context) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def errors_page() -> str:
+    """Return the page of all errors in Markdown."""
+    import cargoship.errors
+
+    rows = []
+    for kind in vars(cargoship.errors).values():
+        if isinstance(kind, type) and issubclass(kind, cargoship.errors.CargoshipError):
+            told = " ".join(inspect.cleandoc(kind.__doc__ or "").split()).replace("|", "\\|")
+            family = kind.__mro__[1].__name__
+            rows.append((kind.exit_code, kind.__name__, family, told))
+    lines = [f"| {code} | `{name}` | `{family}` | {told} |" for code, name, family, told in sorted(rows)]
+    return "\n".join([_ERRORS_HEAD, *lines]) + "\n"
+
+
 def _codes() -> Iterator[str]:
     import cargoship.errors
 
@@ -133,4 +181,8 @@ def _codes() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parents[3] / "docs" / "cli.md").write_text(reference_page(), encoding="utf-8")
+    from cargoship.cli.manual import write_manual
+
+    write_manual()
+    (Path(__file__).parents[3] / "docs" / "errors.md").write_text(errors_page(), encoding="utf-8")
+    (Path(__file__).parents[3] / "docs" / "cli.md").write_text(commands_page(), encoding="utf-8")

@@ -12,7 +12,7 @@ from cargoship.cli import options, resolving
 from cargoship.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from cargoship.deploy.resolve import Document
+    from cargoship.deploy.resolve import ResolvedDocument
 
 
 @click.command()
@@ -70,7 +70,7 @@ def _checked(given: str | None, cwd: Path) -> tuple[Path, bool] | None:
     return path, folder
 
 
-def _write(files: dict[Path, Document], count: int) -> None:
+def _write(files: dict[Path, ResolvedDocument], count: int) -> None:
     """Write files into a folder, all of them or none."""
     from cargoship.oci.files import atomic_file
 

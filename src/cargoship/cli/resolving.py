@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cargoship.cli import options
-from cargoship.cli.session import Session
+from cargoship.cli import options, selecting
+from cargoship.cli.session import CliSession
 
 if TYPE_CHECKING:
-    from cargoship.deploy.documents import Source
-    from cargoship.deploy.resolve import Request, Resolved
+    from cargoship.deploy.documents import SourceFile
+    from cargoship.deploy.resolve import Prepared, Resolved, ResolveRequest
 
 file_option = click.option(
     "-f", "--filename", "filenames", multiple=True, metavar="FILE",
@@ -31,6 +31,14 @@ format_option = click.option(
     help="How files are read: yaml, json or text.  [default: by their names]",
 )  # fmt: skip
 
+cluster_option = click.option(
+    "--cluster", "clusters", multiple=True, metavar="CLUSTER",
+    help="Load the images into the nodes of a local cluster, and push nothing: kind, minikube or k3d, or kind:NAME. "
+    "The documents go to it too.",
+)  # fmt: skip
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="List the images that would be built, and do nothing.")
+
 build_options = options.group(
     click.option(
         "--project", "projects", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
@@ -44,25 +52,25 @@ build_options = options.group(
 )  # fmt: skip
 
 
-def request_of(ctx: click.Context, session: Session, sources: Sequence[Source]) -> Request:
+def request_of(ctx: click.Context, session: CliSession, sources: Sequence[SourceFile]) -> ResolveRequest:
     """What the options ask for; raises UsageError."""
     from cargoship.deploy.documents import Format
-    from cargoship.deploy.resolve import Request
+    from cargoship.deploy.resolve import ResolveRequest
     from cargoship.deploy.selector import Selector
 
     given: dict[str, Any] = ctx.params
     cwd = session.world.cwd
     selector = given.get("selector")
-    return Request(
+    return ResolveRequest(
         sources=tuple(sources),
         projects=tuple(cwd / each for each in given["projects"] or (".",)),
-        selection=options.selection_of(ctx, session),
+        selection=selecting.selection_of(ctx, session),
         selector=None if selector is None else Selector.parse(selector),
         format=Format.parse(given.get("form", "auto")),
     )
 
 
-def sources_of(ctx: click.Context, session: Session, names: Sequence[str]) -> list[Source]:
+def sources_of(ctx: click.Context, session: CliSession, names: Sequence[str]) -> list[SourceFile]:
     """The files that are named; raises UsageError."""
     from cargoship.deploy.documents import read_sources
 
@@ -70,7 +78,16 @@ def sources_of(ctx: click.Context, session: Session, names: Sequence[str]) -> li
     return read_sources(names, recursive=recursive, cwd=session.world.cwd, stdin=session.read_stdin)
 
 
-def tell_built(session: Session, resolved: Resolved) -> None:
+def tell_prepared(session: CliSession, prepared: Prepared) -> None:
+    """What would be built and pushed, on standard output: a line for each image."""
+    for _, plan in prepared.plans.values():
+        platforms = ",".join(map(str, plan.platforms))
+        for image in plan.images:
+            names = ", ".join(str(each) for each in image.references) or image.name
+            session.result(f"{image.name}: {platforms} -> {names}")
+
+
+def tell_built(session: CliSession, resolved: Resolved) -> None:
     """What was built and pushed, on standard error; for programs, the records of the builds."""
     from cargoship.cli.outcome import add_job_summary, document
     from cargoship.cli.summary import summary
@@ -80,4 +97,4 @@ def tell_built(session: Session, resolved: Resolved) -> None:
         if session.json_progress:
             session.tell_result(document(result))
         else:
-            session.say(summary(result, session.paint()))
+            session.say(summary(result, session.world.cwd, session.paint()))

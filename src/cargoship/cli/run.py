@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import os
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options, running
+from cargoship.cli import options, running, selecting
+
+if TYPE_CHECKING:
+    from cargoship.cli.session import CliSession
+    from cargoship.context import Context
+    from cargoship.deploy.launch import Host
+    from cargoship.process import Command
+
+_PATIENCE_S = 10.0
+"""How long a program has to end after Ctrl-C, as with `docker stop`; a second Ctrl-C ends it at once."""
 
 
 @click.command()
@@ -23,28 +32,49 @@ def run(ctx: click.Context, /, **_: object) -> None:
     from cargoship.deploy import launch
     from cargoship.errors import UsageError
     from cargoship.platforms import row
+    from cargoship.rootfs.unpack import private
 
     session = options.begin(ctx)
     asked = ctx.params["platform"]
     if asked is not None and "," in asked:
         raise UsageError("one platform is run at a time", hint="name one with --platform")
     platform = None if asked is None else row(asked).platform
-    wishes = launch.Wishes(
-        ctx.params["words"], ctx.params["variables"], ctx.params["network"], tty=session.is_interactive
+    wishes = launch.LaunchOptions(
+        ctx.params["words"],
+        ctx.params["variables"],
+        ctx.params["network"],
+        tty=session.is_interactive,
+        name=f"cargoship-run-{os.getpid()}",
     )
-    with tempfile.TemporaryDirectory(prefix="cargoship-run-") as folder:
+    with private("cargoship-run-") as folder:
         with session.work(verify=not ctx.params["no_verify"]) as context:
             host = launch.find_host(context)
-            selection = launch.selection_for(options.selection_of(ctx, session), host, platform, Path(folder))
+            selection = launch.selection_for(selecting.selection_of(ctx, session), host, platform, folder)
             launch.check_alone([image.name for image in session.pipeline.plan(selection, context).images])
             result = session.pipeline.build(selection, context)
         if host.engine is None:
-            command = launch.bare_command(result, Path(folder), wishes, context)
+            command = launch.bare_command(result, folder, wishes, context)
         else:
             command = launch.container_command(result, host, wishes, context)
-        code = session.terminal.attach(command)
+        code = _attached(session, command, host, wishes.name, context)
     # as a shell tells the signal that ended a program
     ctx.exit(code if code >= 0 else 128 - code)
+
+
+def _attached(session: CliSession, command: Command, host: Host, name: str | None, context: Context) -> int:
+    """Run it to its end; no container stays behind an interrupt, whatever the engine's client was doing."""
+    from cargoship.deploy.launch import remove_container
+    from cargoship.process import GracePeriod
+
+    def removed() -> None:
+        if host.engine is not None and name is not None:
+            remove_container(host.engine, name, context)
+
+    try:
+        return session.terminal.attach(command, patience=GracePeriod(_PATIENCE_S, removed))
+    except KeyboardInterrupt:
+        removed()
+        raise
 
 
 command = options.panelled(run)

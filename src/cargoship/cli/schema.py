@@ -6,15 +6,30 @@ import rich_click as click
 
 from cargoship.cli import options
 
+# Even Better TOML is taplo, and takes the schema of a whole file
+_WHOLE = {"cargo-toml", "taplo"}
+
 
 @click.command()
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(["settings", *sorted(_WHOLE)]),
+    default="settings",
+    show_default=True,
+    help="What the schema describes: the table of settings, or a whole Cargo.toml, as editors with taplo want it.",
+)
 @options.talk_options
 @click.pass_context
 def schema(ctx: click.Context, /, **_: object) -> None:
-    """Print the JSON schema of [package.metadata.cargoship], for editors and checkers."""
-    from cargoship.settings.schema import schema_text
+    """Print the JSON schema of [package.metadata.cargoship], for editors and checkers.
 
-    options.begin(ctx).result(schema_text().rstrip("\n"))
+    With --for taplo it is the schema of a whole Cargo.toml, which Even Better TOML takes as it is.
+    """
+    from cargoship.settings.schema import SchemaOf, schema_text
+
+    of = SchemaOf.CARGO_TOML if ctx.params["purpose"] in _WHOLE else SchemaOf.SETTINGS
+    options.begin(ctx).result(schema_text(of).rstrip("\n"))
 
 
 command = options.panelled(schema)

@@ -20,18 +20,22 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO, cast
 from cargoship.cli.render import Renderer, Talk, make_renderer
 from cargoship.cli.render.paint import Paint, wants_colour
 from cargoship.errors import UsageError
+from cargoship.printable import styled, without_passwords
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
     from cargoship.cli.job_summary import Observer
     from cargoship.destinations import Published
     from cargoship.events import Event
-    from cargoship.examination import Examination, ImagePrograms
+    from cargoship.images.bills import FoundBill
+    from cargoship.images.signatures import SignatureReport
+    from cargoship.images.verification import Examination, ImagePrograms
     from cargoship.oci.platform import Platform
     from cargoship.pins import PinnedBase
     from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
     from cargoship.plan import Plan, Selection
     from cargoship.process import Terminal
+    from cargoship.programs import ProgramFinder
 
 
 class Pipeline(Protocol):
@@ -41,8 +45,20 @@ class Pipeline(Protocol):
         """See `cargoship.pipeline.plan`."""
         ...
 
+    def by_workspace(self, selection: Selection, context: Context) -> tuple[Selection, ...]:
+        """See `cargoship.pipeline.by_workspace`."""
+        ...
+
+    def foresee(self, made: Plan, context: Context) -> None:
+        """See `cargoship.pipeline.foresee`."""
+        ...
+
     def build(self, selection: Selection, context: Context) -> BuildResult:
         """See `cargoship.pipeline.build`."""
+        ...
+
+    def build_each(self, selections: Sequence[Selection], context: Context) -> tuple[BuildResult, ...]:
+        """See `cargoship.pipeline.build_each`."""
         ...
 
     def pack(
@@ -52,15 +68,32 @@ class Pipeline(Protocol):
         ...
 
     def inspect(self, target: str, context: Context) -> Inspection:
-        """See `cargoship.transfers.inspect`."""
+        """See `cargoship.images.copying.inspect`."""
         ...
 
     def verify(self, target: str, context: Context) -> Examination:
-        """See `cargoship.examination.verify`."""
+        """See `cargoship.images.verification.verify`."""
+        ...
+
+    def verify_signatures(
+        self,
+        target: str,
+        context: Context,
+        *,
+        key: str | None,
+        identity: str | None,
+        issuer: str | None,
+        required: Sequence[str],
+    ) -> SignatureReport:
+        """See `cargoship.images.signatures.verify_signatures`."""
+        ...
+
+    def find_bill(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundBill:
+        """See `cargoship.images.bills.find_bill`."""
         ...
 
     def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
-        """See `cargoship.examination.inspect_programs`."""
+        """See `cargoship.images.verification.inspect_programs`."""
         ...
 
     def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
@@ -69,12 +102,14 @@ class Pipeline(Protocol):
 
     def copy(
         self, source: str, target: str, context: Context, *, platforms: Sequence[str], referrers: bool
-    ) -> Published:
-        """See `cargoship.transfers.copy`."""
+    ) -> Published | None:
+        """See `cargoship.images.copying.copy`."""
         ...
 
-    def merge(self, parts: Sequence[str], tags: Sequence[str], context: Context) -> tuple[Published, ...]:
-        """See `cargoship.merging.merge`."""
+    def merge(
+        self, parts: Sequence[str], tags: Sequence[str], context: Context, *, sign: str | None = None
+    ) -> tuple[Published, ...]:
+        """See `cargoship.images.merging.merge`."""
         ...
 
     def pin_base(self, selection: Selection, context: Context) -> tuple[PinnedBase, ...]:
@@ -92,10 +127,12 @@ class _Steps:
     """`cargoship.pipeline`, of which a command that builds nothing loads no more than it uses."""
 
     _HOME: ClassVar[Mapping[str, str]] = {
-        "copy": "cargoship.transfers",
-        "inspect": "cargoship.transfers",
-        "merge": "cargoship.merging",
+        "copy": "cargoship.images.copying",
+        "find_bill": "cargoship.images.bills",
+        "inspect": "cargoship.images.copying",
+        "merge": "cargoship.images.merging",
         "pin_base": "cargoship.pins",
+        "verify_signatures": "cargoship.images.signatures",
     }
 
     def __getattr__(self, name: str) -> object:
@@ -127,14 +164,7 @@ class World:
         return cls(dict(os.environ), cwd, sys.stdout, sys.stderr, pipeline=pipeline)
 
 
-def indented(document: object) -> str:
-    """JSON for people and programs."""
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
-
-
-class Session:
+class CliSession:
     """One run: before a command has parsed its options it talks in the default way."""
 
     def __init__(self, world: World) -> None:
@@ -158,8 +188,12 @@ class Session:
         return self._talk.progress == "json"
 
     def paint(self) -> Paint:
-        """Colours for standard error."""
-        return Paint(wants_colour(self._talk.colour, self.world.env, terminal=self.world.stderr.isatty()))
+        """Colours and links for standard error."""
+        from cargoship.cli.render.terminal import shows_links
+
+        terminal = self.world.stderr.isatty()
+        colours = wants_colour(self._talk.colour, self.world.env, terminal=terminal)
+        return Paint(colours, links=shows_links(self.world.env, terminal=terminal))
 
     def result_paint(self) -> Paint:
         """Colours for standard output; what cargo is told about colours does not concern results in a file."""
@@ -191,7 +225,12 @@ class Session:
 
         self.world.stdout.flush()
         self.world.stderr.flush()
-        return SystemRunner()
+        return SystemRunner(self._programs())
+
+    def _programs(self) -> ProgramFinder:
+        from cargoship.programs import ProgramFinder
+
+        return ProgramFinder.outside((self.world.cwd, *self._talk.folders), self.world.env)
 
     @contextlib.contextmanager
     def work(self, *, verify: bool = True) -> Iterator[Context]:
@@ -214,7 +253,10 @@ class Session:
         colour = "always" if self.paint().enabled else "never"
         env = {**self.world.env, "CARGO_TERM_COLOR": colour}
         try:
-            yield Context(env=env, cwd=self.world.cwd, runner=SystemRunner(), emit=emit, verify=verify)
+            yield Context(
+                env=env, cwd=self.world.cwd, runner=SystemRunner(self._programs()), emit=emit, verify=verify,
+                clock=time.time,
+            )  # fmt: skip
         except BaseException:
             renderer.close(failed=True)
             raise
@@ -225,8 +267,8 @@ class Session:
         return make_renderer(self._talk, self.world.stderr, self.paint(), self.world.env, self.world.clock)
 
     def result(self, text: str) -> None:
-        """Write a result to standard output."""
-        self.world.stdout.write(text + "\n")
+        """Write a result to standard output, where nothing but its colours is obeyed by a terminal."""
+        self.world.stdout.write(styled(text) + "\n")
         self.world.stdout.flush()
 
     def result_bytes(self, data: bytes) -> None:
@@ -246,12 +288,14 @@ class Session:
 
     def result_json(self, document: object) -> None:
         """Write a result to standard output as indented JSON."""
+        from cargoship.cli.render.document import indented
+
         self.result(indented(document))
 
     def say(self, text: str) -> None:
         """Write lines for a person to standard error, unless only errors are wanted or stderr is for machines."""
         if self.verbosity >= 0 and not self.json_progress:
-            self.world.stderr.write(text + "\n")
+            self.world.stderr.write(styled(text) + "\n")
 
     def tell_result(self, document: Mapping[str, object]) -> None:
         """Write the outcome as the last JSON line of standard error."""
@@ -264,6 +308,10 @@ class Session:
         """Show an error on standard error."""
         backtrace = bool(self.world.env.get("CARGOSHIP_BACKTRACE", "0").strip("0"))
         if backtrace or (failure.unexpected and self.verbosity > 1):
-            self.world.stderr.write("".join(traceback.format_exception(error)))
+            self.world.stderr.write(styled(without_passwords("".join(traceback.format_exception(error)))))
         self.renderer().fail(failure)
         self.world.stderr.flush()
+        if self.observer is not None:
+            from cargoship.cli.outcome import add_failed_summary
+
+            add_failed_summary(self, failure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -17,71 +18,157 @@ if TYPE_CHECKING:
     from cargoship.cli.render.paint import Paint
     from cargoship.pipeline import BuildResult, BuiltImage
 
+_FEW = 2
+"""Images that a paragraph each is for; more of them are a table."""
+_KINDS = {
+    OutputKind.OCI: "OCI layout",
+    OutputKind.OCI_ARCHIVE: "OCI archive",
+    OutputKind.DOCKER_ARCHIVE: "Docker archive",
+    OutputKind.ROOTFS: "files",
+}
 
-def summary(result: BuildResult, paint: Paint) -> str:
-    """A few lines for each image."""
+
+def summary(result: BuildResult, cwd: Path, paint: Paint) -> str:
+    """A few lines for each image: what it is, and where it went."""
     total = result.seconds.get("total", sum(result.seconds.values()))
     lines: list[str] = []
+    if len(result.images) > _FEW:
+        return "\n".join([*image_table(result, cwd, paint), _finished(result, total, paint)])
     for built in result.images:
-        title = f"{paint.strong(built.name)} {paint.dim(str(built.index.descriptor.digest))}"
+        # the whole digest is on standard output
+        title = f"{paint.strong(built.name)} {paint.dim(f'sha256:{built.index.digest.short}')}"
         lines.append(words.status("Image", title, paint))
         width = max(len(str(image.platform)) for image in built.index.children)
         for image in built.index.children:
             layers = words.count(len(image.layers), "layer")
             about = f"{str(image.platform).ljust(width)}  {words.size(image.size_bytes):>8}  {layers}"
             lines.append(words.status("", about, paint))
+        lines += [
+            words.status(
+                "Written", f"{_KINDS[each.kind]} {words.place(_shown(each.path, cwd), each.path, paint)}", paint
+            )
+            for each in built.outputs
+        ]
+        if result.plan.load or result.plan.clusters:
+            where = "".join(f" into {cluster}" for cluster in result.plan.clusters)
+            lines.append(words.status("Loaded", ", ".join(_loaded(built, result)) + where, paint))
         lines += pushed_lines(built.published, paint)
+    return "\n".join([*lines, _finished(result, total, paint)])
+
+
+def _finished(result: BuildResult, total_s: float, paint: Paint) -> str:
     images = words.count(len(result.images), "image")
-    return "\n".join([*lines, words.status("Finished", f"{images} in {words.duration(total)}", paint)])
+    return words.status("Finished", f"{images} in {words.duration(total_s)}", paint)
+
+
+def image_table(result: BuildResult, cwd: Path, paint: Paint) -> list[str]:
+    """A line for each of many images, and where they went."""
+    width = max(len("image"), *(len(built.name) for built in result.images))
+    lines = [paint.dim(f"{'image'.ljust(width)}  {'changed':9}  {'size':>9}  {'delta':>10}  seconds")]
+    for built in result.images:
+        size = words.size(sum(image.size_bytes for image in built.index.children))
+        mark = "changed" if built.changed else paint.dim("unchanged")
+        pad = " " * (9 - len("changed" if built.changed else "unchanged"))
+        shown = f"{mark}{pad}  {size:>9}  {_delta(built.delta_bytes):>10}  {built.seconds:>7.1f}"
+        lines.append(f"{paint.strong(built.name.ljust(width))}  {shown}")
+    changed = sum(built.changed for built in result.images)
+    what = f"{changed} changed, {len(result.images) - changed} unchanged"
+    pushed = [each for built in result.images for each in built.published]
+    if pushed:
+        sent = sum(each.pushed_bytes for each in pushed)
+        lines.append(words.status("Pushed", f"{what}; {words.size(sent)} sent", paint))
+    if result.plan.load:
+        lines.append(words.status("Loaded", what, paint))
+    folders = {_shown(each.path.parent, cwd) for built in result.images for each in built.outputs}
+    lines += [words.status("Written", f"to {folder}: {what}", paint) for folder in sorted(folders)]
+    return lines
+
+
+def _delta(size_bytes: int | None) -> str:
+    if size_bytes is None:
+        return "new"
+    if size_bytes == 0:
+        return "0"
+    return ("+" if size_bytes > 0 else "-") + words.size(abs(size_bytes))
+
+
+def _loaded(built: BuiltImage, result: BuildResult) -> list[str]:
+    """What the engine calls an image."""
+    asked = [each.familiar for plan in result.plan.images if plan.name == built.name for each in plan.references]
+    return asked or [f"{built.name}:latest"]
 
 
 def next_steps(result: BuildResult, cwd: Path, paint: Paint) -> str:
     """The exact commands that take an image from where it lies to an engine or a registry."""
     blocks = []
+    if len(result.images) > _FEW:
+        prefix = "" if any(image.references for image in result.plan.images) else " -t registry.example.com/{name}"
+        return f"publish them with: cargoship build{prefix} --push, or one of them with: cargoship copy oci:FOLDER REF"
     for built in result.images:
         for output in built.outputs:
             commands = _commands(built, output, result, cwd)
             shown = [f"  {paint.dim((use + ':').ljust(9))} {line}" for use, line in commands]
-            title = f"{built.name} is in {_shown(output.path, cwd)}; take it from there with one of"
+            title = f"{built.name} is in {_shown(output.path, cwd)}; go on with one of"
             blocks.append("\n".join([title, *shown]))
     return "\n".join(blocks)
 
 
 def _commands(built: BuiltImage, output: Output, result: BuildResult, cwd: Path) -> list[tuple[str, str]]:
     asked = [each for plan in result.plan.images if plan.name == built.name for each in plan.references]
-    local = asked[0].familiar if asked else f"{built.name}:latest"
-    remote = str(asked[0]) if asked else f"registry.example.com/{local}"
+    local = _loaded(built, result)[0]
+    remote = str(asked[0]) if asked else f"registry.example.com/{built.name}"
     path = shlex.quote(_shown(output.path, cwd))
     # an entry of a layout is chosen by its tag, for there may be several
     tag = f":{asked[0].tag}" if asked else ""
     temporary = shlex.quote(f"{built.name}.tar")
     match output.kind:
-        case OutputKind.OCI if (output.path / "manifest.json").is_file():
-            # the layout in the target directory is what an engine loads, but for the tar around it
-            entry = _entry(built, output.path, remote)
-            return [
-                ("docker", f"tar -C {path} -c . | docker load"),
-                ("podman", f"tar -C {path} -c . | podman load"),
-                ("registry", f"skopeo copy --all oci:{path}{entry} docker://{remote}"),
-            ]
         case OutputKind.OCI:
-            return _by_skopeo(f"oci:{path}{_entry(built, output.path, remote)}", local, remote, temporary)
+            entry = _entry(built, output.path, remote)
+            source = f"oci:{path}{entry}"
+            publish = ("copy", f"cargoship copy {source} {remote}")
+            if result.plan.outputs:
+                return [*_by_archive(source, local, temporary), publish]
+            own = _own_words(built, result, cwd)
+            named = "" if asked else f" -t {remote}"
+            # engines cannot load what they cannot unpack
+            here = (output.path / "manifest.json").is_file()
+            local_verbs = [("run", f"cargoship run{own.project}"), ("load", f"cargoship build --load{own.path}")]
+            return [*(local_verbs if here else ()), ("push", f"cargoship build --push{named}{own.path}"), publish]
         case OutputKind.OCI_ARCHIVE:
-            return _by_skopeo(f"oci-archive:{path}{tag}", local, remote, temporary)
+            source = f"oci-archive:{path}{tag}"
+            return [*_by_archive(source, local, temporary), ("copy", f"cargoship copy {source} {remote}")]
         case OutputKind.DOCKER_ARCHIVE:
-            # the archive is an image layout as well, and only as that it has every platform
+            # the archive is an image layout as well, and as that it has every platform
             return [
                 ("docker", f"docker load -i {path}"),
                 ("podman", f"podman load -i {path}"),
-                ("registry", f"skopeo copy --all oci-archive:{path}{tag} docker://{remote}"),
+                ("copy", f"cargoship copy docker-archive:{path}{tag} {remote}"),
             ]
         case OutputKind.ROOTFS:
             return [("Dockerfile", f"COPY {path}/$TARGETPLATFORM/ /")]
     assert_never(output.kind)
 
 
+@dataclass(frozen=True)
+class _Own:
+    """How an image is named to the commands that build it."""
+
+    path: str
+    project: str
+
+
+def _own_words(built: BuiltImage, result: BuildResult, cwd: Path) -> _Own:
+    image = next(each for each in result.plan.images if each.name == built.name)
+    chosen = f" --bin {shlex.quote(image.bins[0].name)}" if len(result.images) > 1 else ""
+    folder = result.plan.cargo.cwd if image.package.root.is_relative_to(result.plan.root) else image.package.root
+    if folder == cwd:
+        return _Own(chosen, chosen)
+    shown = shlex.quote(_shown(folder, cwd))
+    return _Own(f"{chosen} {shown}", f"{chosen} --project {shown}")
+
+
 def _entry(built: BuiltImage, layout: Path, name: str) -> str:
-    """How skopeo is told which entry of a layout folder: other builds may have left theirs in it."""
+    """How `copy` is told which entry of a layout folder: other builds may have left theirs in it."""
     entries = LayoutReader(FolderFiles(layout)).entries()
     mine = [each for each in entries if each.digest == built.index.digest]
     mine.sort(key=lambda each: each.annotations.get(CONTAINERD_NAME) != name)
@@ -89,13 +176,10 @@ def _entry(built: BuiltImage, layout: Path, name: str) -> str:
     return f":{tags[0]}" if tags and len(entries) > 1 else ""
 
 
-def _by_skopeo(source: str, local: str, remote: str, archive: str) -> list[tuple[str, str]]:
-    # engines before Docker 25 load no image layout, so skopeo makes the archive that every engine loads
-    return [
-        ("docker", f"skopeo copy {source} docker-archive:{archive}:{local} && docker load -i {archive}"),
-        ("podman", f"skopeo copy {source} containers-storage:{local}"),
-        ("registry", f"skopeo copy --all {source} docker://{remote}"),
-    ]
+def _by_archive(source: str, local: str, archive: str) -> list[tuple[str, str]]:
+    # engines before Docker 25 load no image layout, so an archive is made that every engine loads
+    made = f"cargoship copy {source} docker-archive:{archive}:{local}"
+    return [(each, f"{made} && {each} load -i {archive}") for each in ("docker", "podman")]
 
 
 def _shown(path: Path, cwd: Path) -> str:

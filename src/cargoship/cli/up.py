@@ -18,16 +18,16 @@ from cargoship.cli import options, resolving
 def up(ctx: click.Context, /, **_: object) -> None:
     """Resolve Compose files and hand them to `docker compose up`.
 
-    The files are those that -f names, else compose.yaml or docker-compose.yml with its override. Services whose image
-    is cargoship://BINARY, or whose build is a Cargo project, run what is built and pushed for them, or with --load,
-    which needs no registry, what is built for this machine. What follows `--` goes to `docker compose up`; its output
-    and exit code are passed on.
+    The files are those that -f or COMPOSE_FILE names, else compose.yaml or docker-compose.yml with its override.
+    Services whose image is cargoship://BINARY, or whose build is a Cargo project, run what is built and pushed for
+    them, or with --load, which needs no registry, what is built for this machine. What follows `--` goes to
+    `docker compose up`; its output and exit code are passed on.
     """
     from cargoship.deploy import handover, launch
     from cargoship.deploy.resolve import by_digest, prepare, resolve
 
     session = options.begin(ctx)
-    names = ctx.params["filenames"] or handover.compose_files(session.world.cwd)
+    names = ctx.params["filenames"] or handover.compose_files(session.world.cwd, session.world.env)
     sources = resolving.sources_of(ctx, session, names)
     request = resolving.request_of(ctx, session, sources)
     with session.work(verify=not ctx.params["no_verify"]) as context:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cargoship.cli.render import words
-from cargoship.cli.render.paint import printable
+from cargoship.printable import printable
 
 if TYPE_CHECKING:
     from cargoship.checks.finding import Finding
     from cargoship.cli.render.paint import Paint
-    from cargoship.examination import Checked, Examination, ImagePrograms, Program
+    from cargoship.images.verification import Checked, Examination, ImagePrograms, Program
 
 _KEY_COLUMNS = 11
 
@@ -20,6 +20,9 @@ def verification_text(examination: Examination, paint: Paint) -> str:
     """An image for people: each platform, and what is wrong with it."""
     blocks = [f"{paint.strong(printable(examination.target))} {examination.digest}"]
     blocks += ["\n".join(_checked(image, paint)) for image in examination.images]
+    for each in examination.missing:
+        about = "" if each.platform is None else f" ({each.platform})"
+        blocks.append(printable(f"  note: {each.digest}{about} is not there, though the index names it"))
     return "\n".join(blocks)
 
 
@@ -48,6 +51,7 @@ def verification_document(examination: Examination) -> dict[str, object]:
             }
             for image in examination.images
         ],
+        "missing": [str(each.digest) for each in examination.missing],
     }
 
 

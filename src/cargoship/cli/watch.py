@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options, resolving, running
-from cargoship.cli.session import Session
+from cargoship.cli import options, resolving, running, selecting
+from cargoship.cli.session import CliSession
 from cargoship.errors import CargoshipError, UsageError
 
 if TYPE_CHECKING:
     from cargoship.context import Context
-    from cargoship.deploy.launch import Host, Wishes
+    from cargoship.deploy.changes import OwnFiles
+    from cargoship.deploy.launch import Host, LaunchOptions
     from cargoship.deploy.watching import Running, Start
     from cargoship.oci.platform import Platform
     from cargoship.plan import Plan, Selection
     from cargoship.process import Child
 
-_STOP_S = 5.0
+    Attempt = Callable[[OwnFiles], Start]
+
+_STOP_S = 0.4
+"""How long a program has to end by itself: who changes its code waits for it, and so does who presses Ctrl-C."""
 
 
 @click.command()
@@ -39,17 +43,19 @@ def watch(ctx: click.Context, /, **_: object) -> None:
     goes on. Ctrl-C stops both.
     """
     from cargoship.deploy import watching
+    from cargoship.deploy.changes import FileChanges, OwnFiles
 
     session = options.begin(ctx)
-    selection = options.selection_of(ctx, session)
+    selection = selecting.selection_of(ctx, session)
     with session.work() as context:
         plan = session.pipeline.plan(selection, context)
     folders, attempt = _applying(ctx, session, plan) if ctx.params["filenames"] else _running(ctx, session, plan)
-    changes = watching.changes_in(folders, but=[plan.target_dir])
-    watching.watch(changes, attempt, _Teller(session), session.world.clock)
+    with FileChanges(folders, but=[plan.target_dir, plan.build_dir, context.cache_dir]) as changes:
+        own = OwnFiles(changes, plan.root)
+        watching.watch(changes, lambda: attempt(own), _Teller(session), session.world.clock)
 
 
-def _running(ctx: click.Context, session: Session, plan: Plan) -> tuple[list[Path], Callable[[], Start]]:
+def _running(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list[Path], Attempt]:
     """What to watch and what to do for a program that runs here."""
     from cargoship.deploy import launch
     from cargoship.platforms import row
@@ -58,11 +64,11 @@ def _running(ctx: click.Context, session: Session, plan: Plan) -> tuple[list[Pat
     asked = ctx.params["platform"]
     with session.work() as context:
         host = launch.find_host(context)
-    wishes = launch.Wishes(
+    wishes = launch.LaunchOptions(
         ctx.params["words"], ctx.params["variables"], ctx.params["network"], name=f"cargoship-watch-{os.getpid()}"
     )
     program = _Program(
-        session, options.selection_of(ctx, session), host, None if asked is None else row(asked).platform, wishes,
+        session, selecting.selection_of(ctx, session), host, None if asked is None else row(asked).platform, wishes,
         verify=not ctx.params["no_verify"],
     )  # fmt: skip
     return [plan.root], program.attempt
@@ -72,31 +78,29 @@ def _running(ctx: click.Context, session: Session, plan: Plan) -> tuple[list[Pat
 class _Program:
     """A program that is built, and started in place of the one before."""
 
-    session: Session
+    session: CliSession
     selection: Selection
     host: Host
     platform: Platform | None
-    wishes: Wishes
+    wishes: LaunchOptions
     verify: bool
 
-    def attempt(self) -> Start:
+    def attempt(self, own: OwnFiles) -> Start:
         """Build it; what is returned starts it."""
         from cargoship.deploy import launch
-        from cargoship.rootfs.unpack import remove
+        from cargoship.rootfs.unpack import private
 
-        folder = Path(tempfile.mkdtemp(prefix="cargoship-watch-"))
-        try:
+        with ExitStack() as held:
+            folder = held.enter_context(private("cargoship-watch-"))
             with self.session.work(verify=self.verify) as context:
                 selection = launch.selection_for(self.selection, self.host, self.platform, folder)
-                result = self.session.pipeline.build(selection, context)
+                result = self.session.pipeline.build(selection, own.noted(context))
             if self.host.engine is None:
                 command = launch.bare_command(result, folder, self.wishes, context)
             else:
                 command = launch.container_command(result, self.host, self.wishes, context)
-        except BaseException:
-            remove(folder)
-            raise
-        return lambda: _Started(self.session.terminal.spawn(command), self.host, self.wishes.name, folder, context)
+            kept = held.pop_all()
+        return lambda: _Started(self.session.terminal.spawn(command), self.host, self.wishes.name, kept, context)
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ class _Started:
     child: Child
     host: Host
     name: str | None
-    folder: Path
+    kept: ExitStack
+    """Its folder."""
     context: Context
 
     def poll(self) -> int | None:
@@ -114,18 +119,19 @@ class _Started:
         return self.child.poll()
 
     def stop(self) -> None:
-        """See `Running.stop`: a container may take no notice of signals, and its engine has the last word."""
-        from cargoship.process import Command
-        from cargoship.rootfs.unpack import remove
+        """See `Running.stop`: the engine's client passes signals on, and a container that stays is removed.
 
-        if self.host.engine is not None and self.name is not None and self.child.poll() is None:
-            stop = (self.host.engine.value, "stop", "-t", str(int(_STOP_S)), self.name)
-            self.context.runner.run(Command(stop, env=self.context.env))
+        It stays where the program takes no notice, and where the client ends between making and starting it.
+        """
+        from cargoship.deploy.launch import remove_container
+
         self.child.stop(_STOP_S)
-        remove(self.folder)
+        if self.host.engine is not None and self.name is not None:
+            remove_container(self.host.engine, self.name, self.context)
+        self.kept.close()
 
 
-def _applying(ctx: click.Context, session: Session, plan: Plan) -> tuple[list[Path], Callable[[], Start]]:
+def _applying(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list[Path], Attempt]:
     """What to watch and what to do for documents that kubectl gets."""
     from cargoship.deploy import handover
     from cargoship.deploy.documents import STDIN
@@ -138,10 +144,11 @@ def _applying(ctx: click.Context, session: Session, plan: Plan) -> tuple[list[Pa
     with session.work() as context:
         kubectl = handover.find_kubectl(context)
 
-    def attempt() -> Start:
+    def attempt(own: OwnFiles) -> Start:
         request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
         with session.work(verify=not ctx.params["no_verify"]) as context:
-            resolved = resolve(prepare(request, context, session.pipeline), context, session.pipeline)
+            noted = own.noted(context)
+            resolved = resolve(prepare(request, noted, session.pipeline), noted, session.pipeline)
 
         def start() -> Running:
             handover.apply(kubectl, resolved.documents, ctx.params["words"], context, session.terminal)
@@ -170,13 +177,13 @@ class _Applied:
 class _Teller:
     """Tells on standard error."""
 
-    session: Session
+    session: CliSession
 
     def failed(self, error: CargoshipError, *, still_running: bool) -> None:
         """See `Teller.failed`."""
-        from cargoship.cli.failures import explain
+        from cargoship.cli.failures import explain_error
 
-        self.session.report(explain(error), error)
+        self.session.report(explain_error(error), error)
         self.session.say("waiting for changes" + ("; the one before goes on running" if still_running else ""))
 
     def started(self, built_s: float, started_s: float) -> None:

@@ -47,7 +47,7 @@ def paragraphs(data: bytes) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def decode(data: bytes, *, what: str) -> str:
+def decode_control(data: bytes, *, what: str) -> str:
     """UTF-8, as all of Debian's control files are; raises ContentInvalid."""
     try:
         return data.decode()

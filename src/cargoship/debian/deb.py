@@ -34,7 +34,7 @@ _PATH_BYTES_MAX = 4096
 _TAR_FAULTS = (tarfile.TarError, ValueError, OverflowError, EOFError, UnicodeError, IndexError, RecursionError)
 
 
-class Kind(enum.Enum):
+class MemberKind(enum.Enum):
     """What a member is."""
 
     FILE = "file"
@@ -49,7 +49,7 @@ class Member:
     """Something that a package holds: `path` is relative, without `.` or `..`."""
 
     path: str
-    kind: Kind
+    kind: MemberKind
     mode: int
     uid: int = 0
     gid: int = 0
@@ -211,13 +211,13 @@ def _member(info: tarfile.TarInfo, path: str, archive: Path, content: BinaryIO, 
     if info.uid < 0 or info.gid < 0:
         raise ContentInvalid(f"{what}: {path} has an owner below 0")
     if info.isdir():
-        return Member(path, Kind.FOLDER, mode, info.uid, info.gid)
+        return Member(path, MemberKind.FOLDER, mode, info.uid, info.gid)
     if info.issym():
         if not info.linkname or "\0" in info.linkname:
             raise ContentInvalid(f"{what}: {path} is a link to nothing")
-        return Member(path, Kind.LINK, 0o777, info.uid, info.gid, info.linkname)
+        return Member(path, MemberKind.LINK, 0o777, info.uid, info.gid, info.linkname)
     if info.islnk():
-        return Member(path, Kind.SAME, mode, info.uid, info.gid, _inside(info.linkname, what))
+        return Member(path, MemberKind.SAME, mode, info.uid, info.gid, _inside(info.linkname, what))
     if not info.isreg() or info.issparse():
         raise ContentInvalid(f"{what}: {path} is neither a file nor a folder nor a link")
     if info.size < 0 or info.offset_data + info.size > size:
@@ -232,7 +232,7 @@ def _member(info: tarfile.TarInfo, path: str, archive: Path, content: BinaryIO, 
         sha256.update(piece)
         left -= len(piece)
     descriptor = Descriptor("", Digest(sha256.hexdigest()), info.size)
-    return Member(path, Kind.FILE, mode, info.uid, info.gid, "", Slice(descriptor, archive, info.offset_data))
+    return Member(path, MemberKind.FILE, mode, info.uid, info.gid, "", Slice(descriptor, archive, info.offset_data))
 
 
 def _inside(name: str, what: str) -> str:

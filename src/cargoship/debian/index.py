@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from cargoship.debian.control import decode, paragraphs, parse_paragraph
-from cargoship.debian.package import Package
+from cargoship.debian.control import decode_control, paragraphs, parse_paragraph
+from cargoship.debian.package import DebianPackage
 from cargoship.debian.relations import Alternatives, Relation, parse_relations
-from cargoship.debian.suites import Source
+from cargoship.debian.suites import SuiteSource
 from cargoship.debian.versions import Version
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
@@ -28,7 +28,7 @@ _RANKS = ("required", "important", "standard", "optional", "extra")
 class Candidate:
     """A version of a package that an archive has."""
 
-    package: Package
+    package: DebianPackage
     version: Version
     depends: tuple[Alternatives, ...]
     conflicts: tuple[Alternatives, ...]
@@ -41,12 +41,12 @@ class Candidate:
 class _Text:
     """An index as it is, and what is known of where it comes from."""
 
-    source: Source
+    source: SuiteSource
     snapshot: str
     data: bytes = field(repr=False)
 
 
-class Index:
+class PackageIndex:
     """The packages of one architecture in several suites."""
 
     def __init__(self, architecture: str) -> None:
@@ -55,19 +55,19 @@ class Index:
         self._provided: dict[str, list[str]] = {}
         self._read: dict[str, tuple[Candidate, ...]] = {}
 
-    def add(self, data: bytes, *, source: Source, snapshot: str) -> None:
+    def add(self, data: bytes, *, source: SuiteSource, snapshot: str) -> None:
         """Add the packages of a suite's index; raises ContentInvalid for what cannot be one."""
         text = _Text(source, snapshot, data)
         for start, end in paragraphs(data):
             match = _PACKAGE.search(data, start, end)
             if match is None:
                 raise ContentInvalid(f"the index of {source} has a paragraph without a package")
-            name = decode(match[1].strip(), what=f"the index of {source}")
+            name = decode_control(match[1].strip(), what=f"the index of {source}")
             self._names.setdefault(name, []).append((text, start, end))
             self._read.pop(name, None)
             provides = _PROVIDES.search(data, start, end)
             if provides is not None:
-                for group in parse_relations(decode(provides[1], what=f"the index of {source}")):
+                for group in parse_relations(decode_control(provides[1], what=f"the index of {source}")):
                     owners = self._provided.setdefault(group[0].name, [])
                     if name not in owners:
                         owners.append(name)
@@ -98,10 +98,10 @@ class Index:
 
     def _candidate(self, text: _Text, start: int, end: int) -> Candidate:
         what = f"the index of {text.source}"
-        fields = parse_paragraph(decode(text.data[start:end], what=what), what=what)
+        fields = parse_paragraph(decode_control(text.data[start:end], what=what), what=what)
         name = fields["package"]
         try:
-            package = Package(
+            package = DebianPackage(
                 name=name,
                 version=fields["version"],
                 architecture=fields["architecture"],
@@ -123,6 +123,6 @@ class Index:
         )
 
 
-def with_depends(package: Package, names: Iterable[str]) -> Package:
+def with_depends(package: DebianPackage, names: Iterable[str]) -> DebianPackage:
     """The package, and what was chosen for its dependencies."""
     return replace(package, depends=tuple(sorted(set(names))))

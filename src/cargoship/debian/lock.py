@@ -5,19 +5,20 @@ A base that is in it needs no index: its packages are fetched by their digests, 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from cargoship.debian.package import Package
+from cargoship.debian.package import DebianPackage
 from cargoship.debian.suites import DebianSpec
+from cargoship.decoding import decode_toml
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.files import write_atomically, writing
 from cargoship.oci.platform import Platform
+from cargoship.reading import read_file
 
 NAME = "cargoship.lock"
 _VERSION = 1
@@ -30,7 +31,7 @@ _HEAD = """\
 
 
 @dataclass(frozen=True, order=True)
-class Order:
+class PackageRequest:
     """What is asked for: a base, for a platform, with packages."""
 
     base: str
@@ -41,7 +42,7 @@ class Order:
     @classmethod
     def of(
         cls, spec: DebianSpec, platform: Platform, packages: Iterable[str], build_packages: Iterable[str] = ()
-    ) -> Order:
+    ) -> PackageRequest:
         """The order that settings make; in which order they name packages does not matter."""
         return cls(str(spec), str(platform), tuple(sorted(set(packages))), tuple(sorted(set(build_packages))))
 
@@ -52,23 +53,23 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Parts:
+class ResolvedPackages:
     """The packages for an order: what every base has, what was asked for, and what only the compiler sees."""
 
-    base: tuple[Package, ...]
-    packages: tuple[Package, ...] = ()
-    build: tuple[Package, ...] = ()
+    base: tuple[DebianPackage, ...]
+    packages: tuple[DebianPackage, ...] = ()
+    build: tuple[DebianPackage, ...] = ()
 
 
 @dataclass(frozen=True)
-class Lock:
+class DebianLock:
     """Orders and what they led to."""
 
-    parts: Mapping[Order, Parts] = field(default_factory=dict)
+    parts: Mapping[PackageRequest, ResolvedPackages] = field(default_factory=dict)
 
-    def with_parts(self, order: Order, parts: Parts) -> Lock:
+    def with_parts(self, order: PackageRequest, parts: ResolvedPackages) -> DebianLock:
         """With one more."""
-        return Lock({**self.parts, order: parts})
+        return DebianLock({**self.parts, order: parts})
 
     def text(self) -> str:
         """The file's text: sorted, so that a change shows as what changed."""
@@ -87,14 +88,13 @@ class Lock:
         return _HEAD + tomli_w.dumps(document)
 
 
-def read_lock(path: Path) -> Lock:
+def read_debian_lock(path: Path) -> DebianLock:
     """Read the file; one that is not there is empty. Raises ContentInvalid, OutputError."""
     with writing(path):
         try:
-            with path.open("rb") as stream:
-                data = stream.read(_BYTES_MAX + 1)
+            data = read_file(path, _BYTES_MAX)
         except FileNotFoundError:
-            return Lock()
+            return DebianLock()
     try:
         return _parsed(data)
     except (ValueError, KeyError, ContentInvalid) as error:
@@ -103,17 +103,15 @@ def read_lock(path: Path) -> Lock:
         ) from error
 
 
-def _parsed(data: bytes) -> Lock:
-    if len(data) > _BYTES_MAX:
-        raise ContentInvalid("it is too large")
-    document = msgspec.convert(tomllib.loads(data.decode()), _Document)
+def _parsed(data: bytes) -> DebianLock:
+    document = msgspec.convert(decode_toml(data), _Document)
     if document.version != _VERSION:
         raise ContentInvalid(f"it has the version {document.version}, and this program reads {_VERSION}")
     packages = {each.key: each.package() for each in document.package}
-    return Lock({each.order(): each.parts(packages) for each in document.base})
+    return DebianLock({each.order(): each.parts(packages) for each in document.base})
 
 
-def write_lock(path: Path, lock: Lock) -> None:
+def write_debian_lock(path: Path, lock: DebianLock) -> None:
     """Write the file whole; raises OutputError."""
     write_atomically(path, lock.text().encode())
 
@@ -127,14 +125,14 @@ class _LockedOrder(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     adds: list[str]
     builds_with: list[str]
 
-    def order(self) -> Order:
-        return Order(self.base, self.platform, tuple(self.packages), tuple(self.build_packages))
+    def order(self) -> PackageRequest:
+        return PackageRequest(self.base, self.platform, tuple(self.packages), tuple(self.build_packages))
 
-    def parts(self, packages: Mapping[str, Package]) -> Parts:
+    def parts(self, packages: Mapping[str, DebianPackage]) -> ResolvedPackages:
         holds, adds, builds = (
             tuple(packages[name] for name in names) for names in (self.holds, self.adds, self.builds_with)
         )
-        return Parts(holds, adds, builds)
+        return ResolvedPackages(holds, adds, builds)
 
 
 class _LockedPackage(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
@@ -152,8 +150,8 @@ class _LockedPackage(msgspec.Struct, rename="kebab", forbid_unknown_fields=True)
     def key(self) -> str:
         return f"{self.name} {self.version} {self.architecture}"
 
-    def package(self) -> Package:
-        return Package(
+    def package(self) -> DebianPackage:
+        return DebianPackage(
             name=self.name,
             version=self.version,
             architecture=self.architecture,
@@ -172,15 +170,15 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     package: list[_LockedPackage] = []
 
 
-def _key(package: Package) -> str:
+def _key(package: DebianPackage) -> str:
     return f"{package.name} {package.version} {package.architecture}"
 
 
-def _keys(packages: Iterable[Package]) -> list[str]:
+def _keys(packages: Iterable[DebianPackage]) -> list[str]:
     return sorted(map(_key, packages))
 
 
-def _order(order: Order, parts: Parts) -> dict[str, object]:
+def _order(order: PackageRequest, parts: ResolvedPackages) -> dict[str, object]:
     return {
         "base": order.base,
         "platform": order.platform,
@@ -192,7 +190,7 @@ def _order(order: Order, parts: Parts) -> dict[str, object]:
     }
 
 
-def _package(package: Package) -> dict[str, object]:
+def _package(package: DebianPackage) -> dict[str, object]:
     return {
         "name": package.name,
         "version": package.version,

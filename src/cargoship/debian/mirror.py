@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 from urllib.parse import quote, urljoin, urlsplit
 
-from cargoship.debian.index import INDEX_BYTES_MAX, Index
-from cargoship.debian.package import Package
+from cargoship.debian.index import INDEX_BYTES_MAX, PackageIndex
+from cargoship.debian.package import DebianPackage
 from cargoship.debian.release import INRELEASE_BYTES_MAX, IndexFile, SuiteRelease, parse_release
 from cargoship.debian.signature import signed_text
-from cargoship.debian.suites import Release, Source
+from cargoship.debian.suites import Release, SuiteSource
 from cargoship.debian.unpack import decompressed
 from cargoship.errors import ContentInvalid, MirrorUnreachable, PlatformUnknown
 from cargoship.events import Emit, Level, Note
+from cargoship.http.budget import Budget
+from cargoship.http.endpoint import shown
+from cargoship.http.exchange import ConnectionBroken, Request, Response, Transport, read_all
+from cargoship.http.retry import RetryPolicy, Transient, is_transient, retry_after_s, with_retries
 from cargoship.oci.descriptor import Descriptor, FileBlob
 from cargoship.oci.digest import Digest
 from cargoship.oci.store import BlobStore
-from cargoship.registry.budget import Budget
-from cargoship.registry.endpoint import shown
-from cargoship.registry.exchange import ConnectionBroken, Request, Response, Transport, read_all
-from cargoship.registry.retry import Patience, Transient, is_transient, persist, retry_after_s
 
 DEFAULT_MIRROR = "https://deb.debian.org"
 DEFAULT_SNAPSHOTS = "https://snapshot.debian.org/archive"
@@ -44,7 +44,7 @@ _LINE_BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True)
-class Places:
+class MirrorConfig:
     """Where to look: the root of a mirror, that of the snapshots, and whose signatures count (None: Debian's)."""
 
     mirror: str = DEFAULT_MIRROR
@@ -58,11 +58,17 @@ class Places:
         return f"{self.snapshots.rstrip('/')}/{archive}/{snapshot}"
 
 
-class Mirror:
+class DebianMirror:
     """Files for one run. Safe to share between threads; `open_transport` is called when there is something to fetch."""
 
     def __init__(
-        self, places: Places, *, open_transport: Callable[[], Transport], store: BlobStore, offline: bool, emit: Emit
+        self,
+        places: MirrorConfig,
+        *,
+        open_transport: Callable[[], Transport],
+        store: BlobStore,
+        offline: bool,
+        emit: Emit,
     ) -> None:
         self.places = places
         self._open_transport = open_transport
@@ -83,7 +89,7 @@ class Mirror:
         if transport is not None:
             transport.close()
 
-    def package(self, package: Package) -> FileBlob:
+    def package(self, package: DebianPackage) -> FileBlob:
         """A package's file, by its digest; raises MirrorUnreachable, ContentInvalid, OutputError.
 
         What a mirror has not any more is taken from the snapshot that has it.
@@ -99,12 +105,12 @@ class Mirror:
         )
         return self._stored(urls, descriptor, str(package))
 
-    def index(self, release: Release, architecture: str, snapshot: str | None) -> Index:
+    def index(self, release: Release, architecture: str, snapshot: str | None) -> PackageIndex:
         """The packages of a release for an architecture, updates included.
 
         Raises PlatformUnknown, MirrorUnreachable, ContentInvalid (what no key of Debian's has signed), OutputError.
         """
-        index = Index(architecture)
+        index = PackageIndex(architecture)
         for source in release.sources:
             suite = self._release(source, snapshot)
             if architecture not in suite.architectures:
@@ -151,13 +157,13 @@ class Mirror:
                     raise ContentInvalid(f"{what} has a line without an end")
         return None
 
-    def _release(self, source: Source, snapshot: str | None) -> SuiteRelease:
+    def _release(self, source: SuiteSource, snapshot: str | None) -> SuiteRelease:
         url = f"{self.places.archive(source.archive, snapshot)}/dists/{source.suite}/InRelease"
         data = self._small(url, INRELEASE_BYTES_MAX)
         text = signed_text(data, what=shown(url), keys=self.places.keys)
         return parse_release(text, codename=source.suite, what=shown(url))
 
-    def _index_data(self, source: Source, suite: SuiteRelease, file: IndexFile, snapshot: str | None) -> bytes:
+    def _index_data(self, source: SuiteSource, suite: SuiteRelease, file: IndexFile, snapshot: str | None) -> bytes:
         root = f"{self.places.archive(source.archive, snapshot)}/dists/{source.suite}"
         paths = (file.by_hash, file.path) if suite.by_hash else (file.path,)
         blob = self._stored(
@@ -220,7 +226,7 @@ class Mirror:
                     raise failure from error
                 raise Transient(failure, connection=True) from error
 
-        return persist(once, budget=self._budget, patience=Patience())
+        return with_retries(once, budget=self._budget, retry_policy=RetryPolicy())
 
     @contextmanager
     def _opened(self, url: str) -> Iterator[Response | None]:

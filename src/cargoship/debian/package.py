@@ -17,7 +17,7 @@ _DEB_BYTES_MAX = 2 << 30
 
 
 @dataclass(frozen=True)
-class Package:
+class DebianPackage:
     """A package's file, and the packages of the same base that it needs."""
 
     name: str

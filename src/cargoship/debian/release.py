@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cargoship.debian.control import decode, parse_paragraph
+from cargoship.debian.control import decode_control, parse_paragraph
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 
@@ -65,7 +65,7 @@ class SuiteRelease:
 
 def parse_release(data: bytes, *, codename: str, what: str) -> SuiteRelease:
     """Read the signed text of an InRelease file that is to be about `codename`; raises ContentInvalid."""
-    fields = parse_paragraph(decode(data, what=what), what=what)
+    fields = parse_paragraph(decode_control(data, what=what), what=what)
     if fields.get("codename") != codename:
         # a signed file of another suite in this one's place
         raise ContentInvalid(f"{what} is about {fields.get('codename', 'nothing')}, not {codename}")

@@ -11,8 +11,8 @@ import difflib
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from cargoship.debian.index import Candidate, Index, with_depends
-from cargoship.debian.package import Package
+from cargoship.debian.index import Candidate, PackageIndex, with_depends
+from cargoship.debian.package import DebianPackage
 from cargoship.debian.relations import Alternatives, Relation
 from cargoship.errors import PackageUnresolved
 
@@ -38,9 +38,13 @@ _FOR_SCRIPTS_OF = {"ca-certificates": frozenset({"openssl"})}
 COMPILE_TIME_LIBC = frozenset({"libc6-dev", "libc-dev", "linux-libc-dev", "libcrypt-dev", "libc-dev-bin"})
 
 
-def resolve(
-    index: Index, wanted: Sequence[Relation], *, given: Iterable[Package] = (), leave: frozenset[str] = frozenset()
-) -> tuple[Package, ...]:
+def resolve_packages(
+    index: PackageIndex,
+    wanted: Sequence[Relation],
+    *,
+    given: Iterable[DebianPackage] = (),
+    leave: frozenset[str] = frozenset(),
+) -> tuple[DebianPackage, ...]:
     """The packages for `wanted` and what they need, sorted by name.
 
     Packages that were `given` before are taken where they will do; `leave` are names that nobody gets. Raises
@@ -56,7 +60,7 @@ def resolve(
     return packages
 
 
-def closure(packages: Sequence[Package], names: Sequence[str]) -> tuple[Package, ...]:
+def closure(packages: Sequence[DebianPackage], names: Sequence[str]) -> tuple[DebianPackage, ...]:
     """What the named packages need of them all, themselves included; sorted by name."""
     by_name = {package.name: package for package in packages}
     wanted: set[str] = set()
@@ -72,13 +76,13 @@ def closure(packages: Sequence[Package], names: Sequence[str]) -> tuple[Package,
 class _Chosen:
     """What was chosen so far."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: PackageIndex) -> None:
         self._index = index
         self._found: dict[str, Candidate] = {}
         self._depends: dict[str, set[str]] = {}
         self._open: deque[Candidate] = deque()
 
-    def keep(self, package: Package) -> None:
+    def keep(self, package: DebianPackage) -> None:
         """Take a package that was chosen before, dependencies included; one that is gone by now is asked for anew."""
         for candidate in self._index.candidates(package.name):
             if candidate.package.version == package.version:
@@ -131,7 +135,7 @@ class _Chosen:
                             hint="leave one of them out of packages",
                         )
 
-    def packages(self) -> tuple[Package, ...]:
+    def packages(self) -> tuple[DebianPackage, ...]:
         """All of them, by name."""
         return tuple(with_depends(self._found[name].package, self._depends[name]) for name in sorted(self._found))
 

@@ -9,32 +9,32 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from cargoship.debian.control import decode
+from cargoship.debian.control import decode_control
 from cargoship.debian.deb import Slice
 from cargoship.debian.tree import Installed
-from cargoship.oci.entry import Entry
+from cargoship.oci.entry import LayerEntry
 
 _ROOT = "var/lib/dpkg"
 
 
-def records(installed: Iterable[Installed], contents: Mapping[str, Entry]) -> Iterator[Entry]:
+def records(installed: Iterable[Installed], contents: Mapping[str, LayerEntry]) -> Iterator[LayerEntry]:
     """The files of dpkg's records; `contents` are the entries of the image by their path."""
     known = sorted(installed, key=lambda each: each.package.name)
-    yield Entry.file(f"{_ROOT}/status", "".join(_paragraph(each, contents) for each in known).encode())
-    yield Entry.file(f"{_ROOT}/available", b"")
-    yield Entry.file(f"{_ROOT}/info/format", b"1\n")
-    yield Entry.directory(f"{_ROOT}/updates")
+    yield LayerEntry.file(f"{_ROOT}/status", "".join(_paragraph(each, contents) for each in known).encode())
+    yield LayerEntry.file(f"{_ROOT}/available", b"")
+    yield LayerEntry.file(f"{_ROOT}/info/format", b"1\n")
+    yield LayerEntry.directory(f"{_ROOT}/updates")
     for each in known:
         name = each.package.name
         if each.fields.get("multi-arch") == "same":
             name += f":{each.package.architecture}"
         listed = "".join(f"{path}\n" for path in dict.fromkeys(("/.", *each.paths)))
-        yield Entry.file(f"{_ROOT}/info/{name}.list", listed.encode())
+        yield LayerEntry.file(f"{_ROOT}/info/{name}.list", listed.encode())
         if "md5sums" in each.control:
-            yield Entry.file(f"{_ROOT}/info/{name}.md5sums", _sums(each).encode())
+            yield LayerEntry.file(f"{_ROOT}/info/{name}.md5sums", _sums(each).encode())
 
 
-def _paragraph(each: Installed, contents: Mapping[str, Entry]) -> str:
+def _paragraph(each: Installed, contents: Mapping[str, LayerEntry]) -> str:
     lines = []
     for name, value in each.fields.items():
         shown = "-".join(part.capitalize() for part in name.split("-"))
@@ -47,8 +47,8 @@ def _paragraph(each: Installed, contents: Mapping[str, Entry]) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def _conffiles(each: Installed, contents: Mapping[str, Entry]) -> Iterator[str]:
-    text = decode(each.control.get("conffiles", b""), what=f"the conffiles of {each.package}")
+def _conffiles(each: Installed, contents: Mapping[str, LayerEntry]) -> Iterator[str]:
+    text = decode_control(each.control.get("conffiles", b""), what=f"the conffiles of {each.package}")
     for line in text.splitlines():
         path = line.split()[-1] if line.strip() else ""
         entry = contents.get(path.lstrip("/"))
@@ -61,7 +61,7 @@ def _conffiles(each: Installed, contents: Mapping[str, Entry]) -> Iterator[str]:
 
 
 def _sums(each: Installed) -> str:
-    text = decode(each.control["md5sums"], what=f"the md5sums of {each.package}")
+    text = decode_control(each.control["md5sums"], what=f"the md5sums of {each.package}")
     there = frozenset(each.paths)
     kept = []
     for line in text.splitlines():

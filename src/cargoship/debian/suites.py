@@ -22,17 +22,17 @@ class Release:
     glibc: tuple[int, int]
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[SuiteSource, ...]:
         """Where its packages are, the updates and security updates included."""
         return (
-            Source("debian", self.codename),
-            Source("debian", f"{self.codename}-updates"),
-            Source("debian-security", f"{self.codename}-security"),
+            SuiteSource("debian", self.codename),
+            SuiteSource("debian", f"{self.codename}-updates"),
+            SuiteSource("debian-security", f"{self.codename}-security"),
         )
 
 
 @dataclass(frozen=True)
-class Source:
+class SuiteSource:
     """A suite in one of Debian's archives."""
 
     archive: str

@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,11 +19,12 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from cargoship.debian.deb import Deb, Slice
-from cargoship.debian.package import Package
-from cargoship.debian.tree import Installed, Tree
+from cargoship.debian.package import DebianPackage
+from cargoship.debian.tree import Installed, PackageTree
+from cargoship.decoding import decode_json
 from cargoship.errors import ContentInvalid
-from cargoship.oci.entry import Entry, EntryKind
-from cargoship.oci.files import writing
+from cargoship.oci.entry import EntryKind, LayerEntry
+from cargoship.oci.files import atomic_folder, sweep, writing
 
 FORMAT = 1
 """Part of a sysroot's name: raise it when the same packages give another one."""
@@ -72,7 +72,7 @@ def find_sysroot(root: Path, name: str, multiarch: str) -> Sysroot | None:
     """The sysroot of that name, if it was made before; it counts as used now."""
     folder = root / name
     try:
-        libraries = msgspec.json.decode((folder / _NAMES).read_bytes(), type=dict[str, str])
+        libraries = decode_json((folder / _NAMES).read_bytes(), dict[str, str])
     except (OSError, ValueError):
         return None
     with contextlib.suppress(OSError):
@@ -81,32 +81,26 @@ def find_sysroot(root: Path, name: str, multiarch: str) -> Sysroot | None:
 
 
 def make_sysroot(
-    root: Path, name: str, multiarch: str, packages: Sequence[Package], debs: Mapping[Package, Deb]
+    root: Path, name: str, multiarch: str, packages: Sequence[DebianPackage], debs: Mapping[DebianPackage, Deb]
 ) -> Sysroot:
     """Make a sysroot below `root`; raises ContentInvalid, OutputError. Safe beside others that make the same."""
-    tree = Tree()
+    tree = PackageTree()
     for package in packages:
         tree.add(package, debs[package])
     folder = root / name
-    with writing(folder):
-        root.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=root))
-        try:
-            _sweep(root, making.stat().st_mtime)
-            making.chmod(0o755)
-            write_tree(tree.entries(), making, known_as=folder)
-            (making / _NAMES).write_bytes(msgspec.json.encode(libraries_of(tree.installed)))
-            with contextlib.suppress(OSError):  # somebody else was quicker, with the same packages
-                making.rename(folder)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+    # somebody else may be quicker, with the same packages
+    with writing(folder), atomic_folder(folder) as making:
+        # what nobody has used for long goes too
+        sweep(root, making.stat().st_mtime_ns, age_s=_IDLE_S)
+        write_tree(tree.entries(), making, known_as=folder)
+        (making / _NAMES).write_bytes(msgspec.json.encode(libraries_of(tree.installed)))
     found = find_sysroot(root, name, multiarch)
     if found is None:
         raise ContentInvalid(f"{folder} is damaged", hint="remove it, and it is made anew")
     return found
 
 
-def write_tree(entries: Iterable[Entry], into: Path, *, known_as: Path) -> None:
+def write_tree(entries: Iterable[LayerEntry], into: Path, *, known_as: Path) -> None:
     """Write what a compiler wants of these entries into an empty folder, which becomes `known_as`.
 
     Every folder on the way to a file is made here, so that nothing is ever written through a link.
@@ -151,11 +145,3 @@ def _inside(path: str, link: str) -> str | None:
     if there and there[0] in {"lib", "lib64", "lib32", "libx32"}:
         there.insert(0, "usr")
     return "/".join([*[".."] * len(here), *there])
-
-
-def _sweep(root: Path, now: float) -> None:
-    """Remove what nobody has used for long; `now` by the clock of the same file system, in seconds."""
-    for folder in root.iterdir():
-        with contextlib.suppress(OSError):
-            if now - folder.stat().st_mtime > _IDLE_S:
-                shutil.rmtree(folder)

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from cargoship.debian.control import decode, parse_paragraph
-from cargoship.debian.deb import Deb, Kind, Member, Slice
-from cargoship.debian.package import Package
+from cargoship.debian.control import decode_control, parse_paragraph
+from cargoship.debian.deb import Deb, Member, MemberKind, Slice
+from cargoship.debian.package import DebianPackage
 from cargoship.debian.relations import parse_relations
 from cargoship.errors import ContentInvalid, IncludeInvalid
-from cargoship.oci.entry import Entry, EntryKind
+from cargoship.oci.entry import EntryKind, LayerEntry
 
 # /bin is a link to /usr/bin, and so on: Debian's layout since bookworm, and that of its images before. Packages of
 # bookworm still have files in both places (wiki.debian.org/UsrMerge).
@@ -37,58 +37,58 @@ _CERTIFICATE_BYTES_MAX = 1 << 20
 class Installed:
     """A package as it is in the file system: its fields, and the paths that are its own."""
 
-    package: Package
+    package: DebianPackage
     fields: Mapping[str, str]
     paths: tuple[str, ...]
     """Absolute, as the package has them, in its order."""
     control: Mapping[str, bytes] = field(repr=False)
 
 
-class Tree:
+class PackageTree:
     """Packages, one after the other, and what they make."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, LayerEntry] = {}
         self._owners: dict[str, str] = {}
         self._replaces: dict[str, frozenset[str]] = {}
         self.installed: list[Installed] = []
 
-    def add(self, package: Package, deb: Deb) -> None:
+    def add(self, package: DebianPackage, deb: Deb) -> None:
         """Add a package's files; raises ContentInvalid for one that is not what it was said to be, or clashes."""
         what = str(package)
-        fields = parse_paragraph(decode(deb.control["control"], what=what), what=what)
+        fields = parse_paragraph(decode_control(deb.control["control"], what=what), what=what)
         said = (fields.get("package"), fields.get("version"), fields.get("architecture"))
         if said != (package.name, package.version, package.architecture):
             raise ContentInvalid(f"{what} calls itself {' '.join(part or '?' for part in said)}")
         replaced = parse_relations(fields.get("replaces", ""))
         self._replaces[package.name] = frozenset(relation.name for group in replaced for relation in group)
         paths: list[str] = []
-        own: dict[str, Entry] = {}
+        own: dict[str, LayerEntry] = {}
         for member in deb.members:
             path = _merged(member.path)
-            if _LEFT_OUT.match(path) and not (member.kind is Kind.LINK and _DOC_LINK.fullmatch(path)):
+            if _LEFT_OUT.match(path) and not (member.kind is MemberKind.LINK and _DOC_LINK.fullmatch(path)):
                 continue
             paths.append(f"/{member.path}")
             if MERGED.fullmatch(path):  # a top folder that is a link in every image, whatever a package has there
-                self._put(Entry.symlink(path, f"usr/{path}"), package.name)
-                if member.kind is not Kind.FOLDER:
+                self._put(LayerEntry.symlink(path, f"usr/{path}"), package.name)
+                if member.kind is not MemberKind.FOLDER:
                     continue
                 path = f"usr/{path}"
             own[path] = _entry(member, path, own, what)
             self._put(own[path], package.name)
         self.installed.append(Installed(package, fields, tuple(paths), deb.control))
 
-    def add_entry(self, entry: Entry) -> None:
+    def add_entry(self, entry: LayerEntry) -> None:
         """Add something that no package brings; a package's own wins."""
         if entry.path not in self._entries:
             self._entries[entry.path] = entry
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[LayerEntry, ...]:
         """All of it, every entry where the links above it lead."""
         for name in _ALWAYS:
-            self._entries.setdefault(name, Entry.symlink(name, f"usr/{name}"))
-            self._entries.setdefault(f"usr/{name}", Entry.directory(f"usr/{name}"))
-        found: dict[str, Entry] = {}
+            self._entries.setdefault(name, LayerEntry.symlink(name, f"usr/{name}"))
+            self._entries.setdefault(f"usr/{name}", LayerEntry.directory(f"usr/{name}"))
+        found: dict[str, LayerEntry] = {}
         for entry in self._entries.values():
             path = self._real(entry.path)
             if path != entry.path and path in self._entries:
@@ -111,7 +111,7 @@ class Tree:
                 pieces.append(text if text.endswith(b"\n") else text + b"\n")
         return b"".join(pieces)
 
-    def _put(self, entry: Entry, name: str) -> None:
+    def _put(self, entry: LayerEntry, name: str) -> None:
         other = self._entries.get(entry.path)
         owner = self._owners.get(entry.path, "")
         if other is not None and not _same(other, entry) and owner in self._replaces and owner != name:
@@ -154,37 +154,37 @@ def _merged(path: str) -> str:
     return f"usr/{top}/{rest}" if slash and MERGED.fullmatch(top) else path
 
 
-def _same(one: Entry, other: Entry) -> bool:
+def _same(one: LayerEntry, other: LayerEntry) -> bool:
     if one.kind is EntryKind.DIRECTORY and other.kind is EntryKind.DIRECTORY:
         return True
     return (one.kind, one.link, one.mode, _digest(one)) == (other.kind, other.link, other.mode, _digest(other))
 
 
-def _digest(entry: Entry) -> object:
+def _digest(entry: LayerEntry) -> object:
     return entry.source.descriptor.digest if isinstance(entry.source, Slice) else entry.source
 
 
-def _entry(member: Member, path: str, own: Mapping[str, Entry], what: str) -> Entry:
+def _entry(member: Member, path: str, own: Mapping[str, LayerEntry], what: str) -> LayerEntry:
     try:
         match member.kind:
-            case Kind.FOLDER:
-                return Entry.directory(path, member.mode, member.uid, member.gid)
-            case Kind.LINK:
-                return Entry.symlink(path, member.link, member.uid, member.gid)
-            case Kind.SAME:
+            case MemberKind.FOLDER:
+                return LayerEntry.directory(path, member.mode, member.uid, member.gid)
+            case MemberKind.LINK:
+                return LayerEntry.symlink(path, member.link, member.uid, member.gid)
+            case MemberKind.SAME:
                 first = own.get(_merged(member.link))
                 if first is None or first.kind is not EntryKind.FILE:
                     raise ContentInvalid(f"{what}: /{path} is another name for /{member.link}, which it does not have")
                 return replace(first, path=path)
-            case Kind.FILE if member.content is not None:
-                return Entry.file(path, member.content, member.mode, member.uid, member.gid)
-            case Kind.FILE:
+            case MemberKind.FILE if member.content is not None:
+                return LayerEntry.file(path, member.content, member.mode, member.uid, member.gid)
+            case MemberKind.FILE:
                 raise ContentInvalid(f"{what}: /{path} has no content")
     except IncludeInvalid as error:
         raise ContentInvalid(f"{what}: {error.message}") from error
 
 
-def folders(entries: Iterable[Entry]) -> Iterator[Entry]:
+def special_folders(entries: Iterable[LayerEntry]) -> Iterator[LayerEntry]:
     """The folders that are not root's own with 0755, as everybody takes a folder to be."""
     for entry in entries:
         if entry.kind is EntryKind.DIRECTORY and (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0):

@@ -9,7 +9,7 @@ from pathlib import Path
 from cargoship.cargo.project import Package, Project, load_project
 from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.context import Context
-from cargoship.deploy.places import SCHEME, Folder, Named, Place
+from cargoship.deploy.places import SCHEME, FolderReference, NameReference, Position
 from cargoship.errors import ManifestNotFound, ReferenceUnknown, UsageError
 from cargoship.plan import Selection
 from cargoship.settings.model import Settings
@@ -17,7 +17,7 @@ from cargoship.settings.sources import load_settings
 
 
 @dataclass(frozen=True)
-class Target:
+class ImageToBuild:
     """An image to build: a binary, or the bundle that it begins."""
 
     root: Path
@@ -39,7 +39,7 @@ class _Known:
     packages: tuple[Package, ...]
     settings: Mapping[str, Settings]
 
-    def targets(self, package: Package) -> Iterator[Target]:
+    def targets(self, package: Package) -> Iterator[ImageToBuild]:
         """What a package's name stands for: what is built where nothing is said."""
         own = self.settings[package.name]
         if own.bundle:
@@ -50,12 +50,12 @@ class _Known:
             if not names or binary.name in names:
                 yield self.target(package, binary.name)
 
-    def target(self, package: Package, binary: str) -> Target:
+    def target(self, package: Package, binary: str) -> ImageToBuild:
         """An image by its first binary."""
         bundle = self.settings[package.name].bundle
-        return Target(self.project.root, package.name, binary, bundle if bundle and bundle[0] == binary else ())
+        return ImageToBuild(self.project.root, package.name, binary, bundle if bundle and bundle[0] == binary else ())
 
-    def named(self, name: str) -> Iterator[Target]:
+    def named(self, name: str) -> Iterator[ImageToBuild]:
         """Everything that a name may mean here: a binary, an image's own name, or a package."""
         owner, slash, binary = name.rpartition("/")
         for package in self.packages:
@@ -67,7 +67,7 @@ class _Known:
             elif name in {package.name, self.settings[package.name].name}:
                 yield from self.targets(package)
 
-    def everything(self) -> Iterator[Target]:
+    def everything(self) -> Iterator[ImageToBuild]:
         """Every binary."""
         for package in self.packages:
             for binary in package.bins:
@@ -86,9 +86,9 @@ class Catalog:
     context: Context
     _known: dict[Path, _Known] = field(default_factory=dict)
 
-    def find(self, wanted: Named | Folder, place: Place) -> Target:
+    def find(self, wanted: NameReference | FolderReference, place: Position) -> ImageToBuild:
         """The image that is wanted; raises ReferenceUnknown with candidates, and ProjectError's family."""
-        if isinstance(wanted, Folder):
+        if isinstance(wanted, FolderReference):
             return self._of_folder(wanted, place)
         found = list(dict.fromkeys(target for known in self._projects(place) for target in known.named(wanted.name)))
         if len(found) == 1:
@@ -105,7 +105,7 @@ class Catalog:
             hint=f"there are {listed(map(str, everything))}" if everything else "the projects have no binary",
         )
 
-    def selections(self, targets: Sequence[Target]) -> Mapping[Path, Selection]:
+    def selections(self, targets: Sequence[ImageToBuild]) -> Mapping[Path, Selection]:
         """What has to be built, by workspace; raises UsageError for what one build cannot make."""
         found: dict[Path, Selection] = {}
         for root in dict.fromkeys(target.root for target in targets):
@@ -123,15 +123,14 @@ class Catalog:
             found[root] = self._selection(root, own, next(iter(bundles), ()))
         return found
 
-    def _selection(self, root: Path, targets: Sequence[Target], bundle: tuple[str, ...]) -> Selection:
+    def _selection(self, root: Path, targets: Sequence[ImageToBuild], bundle: tuple[str, ...]) -> Selection:
         overrides = {**self.selection.overrides, **({"bundle": bundle} if bundle else {})}
         packages = tuple(dict.fromkeys(target.package for target in targets))
         bins = tuple(target.binary for target in targets)
-        return replace(
-            self.selection, path=root, packages=packages, bins=bins, overrides=overrides, push=not self.selection.load
-        )
+        push = not (self.selection.load or self.selection.clusters)
+        return replace(self.selection, path=root, packages=packages, bins=bins, overrides=overrides, push=push)
 
-    def _projects(self, place: Place) -> list[_Known]:
+    def _projects(self, place: Position) -> list[_Known]:
         try:
             known = [self._load(folder) for folder in self.folders]
         except ManifestNotFound as error:
@@ -141,7 +140,7 @@ class Catalog:
             ) from error
         return list({each.project.root: each for each in known}.values())
 
-    def _of_folder(self, wanted: Folder, place: Place) -> Target:
+    def _of_folder(self, wanted: FolderReference, place: Position) -> ImageToBuild:
         known = self._load(wanted.path)
         chosen = known.project.selected
         alone = chosen is not None and chosen in known.packages
@@ -163,8 +162,7 @@ class Catalog:
         if folder not in self._known:
             context, selection = self.context, self.selection
             cargo = Path(context.env.get("CARGO") or "cargo")
-            offline = selection.offline or selection.frozen
-            project = load_project(context.runner, cargo, folder, env=context.env, offline=offline)
+            project = load_project(context.runner, cargo, folder, env=context.env, offline=selection.is_offline)
             packages = tuple(package for package in project.packages if package.bins)
             settings, _ = load_settings(project, packages, env=context.env, overrides=selection.overrides)
             self._known[folder] = _Known(project, packages, settings)

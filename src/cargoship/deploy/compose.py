@@ -6,15 +6,18 @@ A service's `build` becomes its `image`; the section itself stays, as an extensi
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.suggest import listed
-from cargoship.deploy.places import SCHEME, Folder, Page, Spot
-from cargoship.deploy.tree import Document, Form, Node
+from cargoship.deploy.places import FOUND, SCHEME, Demand, FolderReference, Page, Spot, parse_reference
+from cargoship.deploy.tree import Form, YamlDocument, YamlNode
 from cargoship.events import Note
+from cargoship.oci.target import expanded
+from cargoship.reading import is_file
 
 _REMOTE = re.compile(r"[a-z+]+://|git@|[^/]+\.git(#|$)|github\.com/")
 _CONTEXT = "context"
@@ -23,47 +26,76 @@ _DOCKERFILE = ("dockerfile", "dockerfile_inline", "additional_contexts")
 Tell = Callable[[Note], None]
 
 
-def is_compose(document: Document) -> bool:
+def is_compose(document: YamlDocument) -> bool:
     """Whether a document is a Compose file: it has services, and is no object of Kubernetes."""
     root = document.root
     if root is None or root.form is not Form.TABLE or root.get("apiVersion") is not None:
         return False
-    services = root.get("services")
-    return services is not None and services.form is Form.TABLE
+    found = root.get("services")
+    return found is not None and found.form is Form.TABLE
 
 
-def in_services(document: Document, page: Page, folder: Path, tell: Tell) -> Iterator[Spot]:
+def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) -> Iterator[Spot]:
     """The builds of a Compose file that are Cargo projects; `folder` is where its paths start.
 
-    Others are left alone, and told of.
+    Others are left alone, and reported.
     """
-    services = document.root.get("services") if document.root is not None else None
-    for name, service in services.pairs if services is not None else ():
-        build = service.entry("build") if service.form is Form.TABLE else None
+    for name, service in services(document):
+        build = service.entry("build")
         if build is None:
             continue
         table, key, value = build
         image = service.entry("image")
         if image is not None and SCHEME in image[2].value:
             # the image says which binary it is; the section must not win over it
-            yield _set_aside(key, page)
+            yield _set_aside(key, page, table)
+            yield from _policy(service, page)
             continue
-        path = _project(value, folder)
+        path = project(value, folder)
         if isinstance(path, str):
             tell(Note(f"{page.place(key.start)}: the build of {name.value} is left alone: {path}"))
             continue
         ignored = [each.value for each, _ in value.pairs if each.value != _CONTEXT] if value.form is Form.TABLE else []
         if ignored:
             tell(Note(f"{page.place(key.start)}: of the build of {name.value}, {listed(ignored)} means nothing here"))
-        wanted = Folder(path, name.value)
+        wanted = FolderReference(path, name.value)
+        yield from _policy(service, page)
         if image is None:
             yield _replaced(key, page, wanted, table)
         else:
-            yield _set_aside(key, page)
+            yield _set_aside(key, page, table)
             yield _filled(image[2], page, wanted)
 
 
-def _project(value: Node, folder: Path) -> Path | str:  # noqa: PLR0911 - one for each reason
+def demands(document: YamlDocument, page: Page, folder: Path) -> Iterator[Demand]:
+    """The platforms that services say they run on, for images that are built here."""
+    for name, service in services(document):
+        platform = service.entry("platform")
+        if platform is None or platform[2].form is not Form.SCALAR or not platform[2].value or "$" in platform[2].value:
+            continue
+        place = page.place(platform[2].start)
+        image, build = service.text("image") or "", service.get("build")
+        found = FOUND.search(image)
+        if found is not None:
+            yield Demand(place, parse_reference(found[0], place)[0], platform[2].value)
+        elif build is not None and isinstance(path := project(build, folder), Path):
+            yield Demand(place, FolderReference(path, name.value), platform[2].value)
+
+
+def services(document: YamlDocument) -> Iterator[tuple[YamlNode, YamlNode]]:
+    """The names and the tables of a Compose file's services."""
+    found = document.root.get("services") if document.root is not None else None
+    for name, service in found.pairs if found is not None and found.form is Form.TABLE else ():
+        if service.form is Form.TABLE:
+            yield name, service
+
+
+def is_remote(path: str) -> bool:
+    """Whether a context, or a file, is somewhere else: in a repository of git, or in a registry."""
+    return _REMOTE.match(path) is not None
+
+
+def project(value: YamlNode, folder: Path) -> Path | str:  # noqa: PLR0911 - one for each reason
     """The folder of the Cargo project that a `build` means, or why it is none."""
     if value.form is Form.LIST:
         return "it is no folder"
@@ -76,29 +108,41 @@ def _project(value: Node, folder: Path) -> Path | str:  # noqa: PLR0911 - one fo
         return "it names no folder"
     if "$" in context:
         return "its folder depends on a variable"
-    if _REMOTE.match(context):
+    if is_remote(context):
         return f"{context} is not on this machine"
-    path = folder / Path(context).expanduser()
-    if not (path / MANIFEST).is_file():
+    path = folder / expanded(context)
+    if not is_file(path / MANIFEST):
         return f"there is no {MANIFEST} in {context}"
     return path
 
 
-def _set_aside(key: Node, page: Page) -> Spot:
-    """The word `build` becomes `x-build`."""
-    aside = page.text[key.start : key.end].replace("build", "x-build", 1)
+def _set_aside(key: YamlNode, page: Page, table: YamlNode) -> Spot:
+    """The word `build` becomes `x-build`, or what is not there yet."""
+    aside = page.text[key.start : key.end].replace(key.value, _aside(key, table), 1)
     return Spot(page.place(key.start), None, key.start, key.end, before=aside)
 
 
-def _replaced(key: Node, page: Page, wanted: Folder, table: Node) -> Spot:
+def _aside(key: YamlNode, table: YamlNode) -> str:
+    names = (f"x-{key.value}" + (f"-{number}" if number > 1 else "") for number in itertools.count(1))
+    return next(name for name in names if table.own(name) is None)
+
+
+def _policy(service: YamlNode, page: Page) -> Iterator[Spot]:
+    """`pull_policy: build` asks for a build that is not there any more."""
+    policy = service.entry("pull_policy")
+    if policy is not None and policy[2].form is Form.SCALAR and policy[2].value == "build":
+        yield _set_aside(policy[1], page, policy[0])
+
+
+def _replaced(key: YamlNode, page: Page, wanted: FolderReference, table: YamlNode) -> Spot:
     """The same, with the image before it."""
     written = page.text[key.start : key.end]
     between = ", " if table.flow else _newline(page) + " " * (key.column - 1)
-    before, after = written.replace("build", "image", 1), written.replace("build", "x-build", 1)
+    before, after = written.replace("build", "image", 1), written.replace("build", _aside(key, table), 1)
     return Spot(page.place(key.start), wanted, key.start, key.end, before=f'{before}: "', after=f'"{between}{after}')
 
 
-def _filled(image: Node, page: Page, wanted: Folder) -> Spot:
+def _filled(image: YamlNode, page: Page, wanted: FolderReference) -> Spot:
     """The whole of a service's image, in its own kind of quotes; an anchor before it stays."""
     written = page.text[image.start : image.end].rstrip()
     if not written:

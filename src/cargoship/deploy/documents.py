@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import bisect
 import enum
+import errno
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from cargoship.cargo.suggest import did_you_mean
-from cargoship.deploy import compose, finding
-from cargoship.deploy.places import SCHEME, Folder, Named, Page, Spot, splice
+from cargoship.deploy import compose, finding, kustomize, other_files
+from cargoship.deploy.places import SCHEME, Demand, FolderReference, NameReference, Page, Spot, splice
 from cargoship.deploy.selector import Selector
-from cargoship.deploy.tree import Document, Form, Node, read_documents
+from cargoship.deploy.tree import Form, YamlDocument, YamlNode, read_documents
 from cargoship.errors import DocumentInvalid, UsageError
 from cargoship.events import Note
+from cargoship.reading import BYTES_MAX, is_folder, is_there, read_file
 
 _YAML = (".yaml", ".yml")
 _JSON = ".json"
 STDIN = "-"
+_MARK = b"\xef\xbb\xbf"
+_BLANK = re.compile(r"[ \t\r\n]*")
+
+
+class ReferenceHidden(DocumentInvalid):
+    """A reference where it cannot be changed, in a document that can be read."""
 
 
 class Format(enum.Enum):
@@ -40,7 +51,7 @@ class Format(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file to resolve: what it is called in messages, its bytes, where its paths start, where it goes."""
 
     name: str
@@ -51,19 +62,21 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Found:
+class ScannedFile:
     """A file that has been read: its text, and the spots in it."""
 
-    source: Source
+    source: SourceFile
     page: Page
     format: Format
     spots: tuple[Spot, ...]
-    documents: tuple[Document, ...] = ()
-    """Of YAML only."""
+    documents: tuple[YamlDocument, ...] = ()
+    """None of plain text."""
     chosen: tuple[bool, ...] = ()
     """For each of the documents, whether the selector means it."""
+    demands: tuple[Demand, ...] = ()
+    """Platforms that images in it have to be for."""
 
-    def filled(self, reference: Callable[[Named | Folder], str]) -> bytes:
+    def filled(self, reference: Callable[[NameReference | FolderReference], str]) -> bytes:
         """The file with every spot filled; raises DocumentInvalid where that cannot be done safely."""
         text = splice(self.page, self.spots, reference) if all(self.chosen) else self._cut(reference)
         self._check(text)
@@ -86,7 +99,7 @@ class Found:
                 hint="write the reference as a text of its own, in double quotes",
             )
 
-    def _cut(self, reference: Callable[[Named | Folder], str]) -> str:
+    def _cut(self, reference: Callable[[NameReference | FolderReference], str]) -> str:
         """Fill in, and leave out the documents that are not meant."""
         starts = [0, *(each.start for each in self.documents[1:]), len(self.page.text)]
         kept = []
@@ -98,25 +111,25 @@ class Found:
         return "".join(kept)
 
 
-def read_sources(names: Iterable[str], *, recursive: bool, cwd: Path, stdin: Callable[[], bytes]) -> list[Source]:
+def read_sources(names: Iterable[str], *, recursive: bool, cwd: Path, stdin: Callable[[], bytes]) -> list[SourceFile]:
     """Read the files that names stand for: files, folders (their .yaml, .yml and .json files), `-`.
 
     Raises UsageError for what does not exist or holds nothing.
     """
-    found: list[Source] = []
+    found: list[SourceFile] = []
     for name in names:
         path = cwd / name
         if name == STDIN:
-            found.append(Source("stdin", stdin(), cwd, PurePath("stdin.yaml")))
-        elif path.is_dir():
+            found.append(SourceFile("stdin", stdin(), cwd, PurePath("stdin.yaml")))
+        elif is_folder(path):
             files = sorted(_files(path, recursive=recursive))
             if not files:
                 deeper = "" if recursive else "; -R looks into its folders too"
                 raise UsageError(f"there is no .yaml, .yml or .json file in {name}", hint=f"name a file{deeper}")
-            found += [_file(each, str(PurePath(name) / each.relative_to(path)), each.relative_to(path))
+            found += [_file(read_file, each, str(PurePath(name) / each.relative_to(path)), each.relative_to(path))
                       for each in files]  # fmt: skip
-        elif path.exists():
-            found.append(_file(path, name, PurePath(path.name)))
+        elif is_there(path):
+            found.append(_file(_read_any, path, name, PurePath(path.name)))
         else:
             raise UsageError(f"there is no file {name}", hint="name files, folders, or - for standard input")
     return found
@@ -124,21 +137,30 @@ def read_sources(names: Iterable[str], *, recursive: bool, cwd: Path, stdin: Cal
 
 def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
     for path in folder.iterdir():
-        if path.is_dir():
+        if is_folder(path):
             if recursive and not path.is_symlink() and not path.name.startswith("."):
                 yield from _files(path, recursive=True)
         elif path.suffix in {*_YAML, _JSON}:
             yield path
 
 
-def _file(path: Path, name: str, relative: PurePath) -> Source:
+def _file(read: Callable[[Path], bytes], path: Path, name: str, relative: PurePath) -> SourceFile:
     try:
-        return Source(name, path.read_bytes(), path.parent, relative)
+        return SourceFile(name, read(path), path.parent, relative)
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from error
 
 
-def find(source: Source, form: Format, selector: Selector | None, tell: Callable[[Note], None]) -> Found:
+def _read_any(path: Path) -> bytes:
+    """What a person has named may be a pipe, as a shell makes it of `<(...)`."""
+    with path.open("rb") as stream:
+        data = stream.read(BYTES_MAX + 1)
+    if len(data) > BYTES_MAX:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return data
+
+
+def scan(source: SourceFile, form: Format, selector: Selector | None, tell: Callable[[Note], None]) -> ScannedFile:
     """Read a file and find what is wanted in it; raises DocumentInvalid, ReferenceUnknown.
 
     `tell` hears of builds that are left alone. With a selector only the objects that it means count.
@@ -146,7 +168,11 @@ def find(source: Source, form: Format, selector: Selector | None, tell: Callable
     if form is not Format.AUTO:
         return _read(source, form, selector, tell)
     suffix = source.relative.suffix
-    if source.name == "stdin" and source.data.lstrip()[:1] in {b"{", b"["} and _is_json(source.data):
+    if (
+        source.name == "stdin"
+        and source.data.removeprefix(_MARK).lstrip()[:1] in {b"{", b"["}
+        and _is_json(source.data)
+    ):
         suffix = _JSON
     if suffix == _JSON:
         return _read(source, Format.JSON, selector, tell)
@@ -155,75 +181,112 @@ def find(source: Source, form: Format, selector: Selector | None, tell: Callable
     try:
         return _read(source, Format.YAML, selector, tell)
     except DocumentInvalid as error:
-        if b"{{" not in source.data:
+        # JSON may have tabs where YAML may not
+        if source.data.removeprefix(_MARK).lstrip()[:1] in {b"{", b"["} and _is_json(source.data):
+            return _read(source, Format.JSON, selector, tell)
+        if b"{{" not in source.data or isinstance(error, ReferenceHidden):
             raise
         tell(Note(f"{source.name} is read as text, for it is a template ({error.message})"))
         return _read(source, Format.TEXT, selector, tell)
 
 
-def _read(source: Source, form: Format, selector: Selector | None, tell: Callable[[Note], None]) -> Found:
+def _read(source: SourceFile, form: Format, selector: Selector | None, tell: Callable[[Note], None]) -> ScannedFile:
     page = Page(source.name, _text(source))
     match form:
         case Format.JSON:
-            document = _json(page)
-            if selector is not None and not _means(selector, _labels(document)):
-                return Found(source, page, form, (), (Document(0, None),), (False,))
-            if isinstance(document, dict) and isinstance(document.get("services"), dict):
-                return _read_yaml(source, page, form, selector, tell)
-            return Found(source, page, form, tuple(finding.in_json(page)))
+            return _read_json(source, page, selector, tell)
         case Format.YAML:
             return _read_yaml(source, page, form, selector, tell)
         case _:
             if selector is not None:
                 raise UsageError(f"{source.name} has no labels to select by", hint="leave out -l for text files")
-            return Found(source, page, form, tuple(finding.in_text(page)))
+            return ScannedFile(source, page, form, tuple(finding.in_text(page)))
+
+
+def _read_json(source: SourceFile, page: Page, selector: Selector | None, tell: Callable[[Note], None]) -> ScannedFile:
+    """One document, or a stream of them one after the other, as kubectl and jq take it."""
+    values = _json(page)
+    if len(values) == 1 and isinstance(values[0][1], dict) and isinstance(values[0][1].get("services"), dict):
+        return _read_yaml(source, page, Format.JSON, selector, tell)
+    chosen = tuple(selector is None or _means(selector, value, page, start) for start, value in values)
+    starts = [start for start, _ in values]
+    spots = [spot for spot in finding.in_json(page) if chosen[max(bisect.bisect_right(starts, spot.start) - 1, 0)]]
+    documents = tuple(YamlDocument(start, None) for start in starts)
+    return ScannedFile(source, page, Format.JSON, tuple(spots), documents, chosen)
 
 
 def _read_yaml(
-    source: Source, page: Page, form: Format, selector: Selector | None, tell: Callable[[Note], None]
-) -> Found:
+    source: SourceFile, page: Page, form: Format, selector: Selector | None, tell: Callable[[Note], None]
+) -> ScannedFile:
     documents = read_documents(page.text, page.name)
+    # a text without the word has it in no value, unless escapes hide it there
+    possible = SCHEME in page.text or "\\" in page.text
     chosen = tuple(selector is None or _meant(each, selector, page) for each in documents)
     spots: list[Spot] = []
+    demands: list[Demand] = []
     for document in (each for each, meant in zip(documents, chosen, strict=True) if meant and each.root is not None):
         if compose.is_compose(document):
             spots += compose.in_services(document, page, source.folder, tell)
-        for scalar in document.root.scalars() if document.root is not None else ():
+            other_files.check_other_files(document, page, source.folder, tell)
+            demands += compose.demands(document, page, source.folder)
+        if document.root is None or not possible:
+            continue
+        kustomize.check_images(document, page)
+        hidden = next((each for each in document.root.keys_in_braces() if SCHEME in each.value), None)
+        if hidden is not None:
+            raise ReferenceHidden(
+                f"{page.place(hidden.start)}: the reference is in a template's braces, which YAML takes for a key",
+                hint="put quotes around the whole value, or have the file read as text: --format text",
+            )
+        for scalar in document.root.scalars():
             spots += finding.in_scalar(page, scalar)
-    return Found(source, page, form, tuple(spots), documents, chosen)
+    return ScannedFile(source, page, form, tuple(spots), documents, chosen, tuple(demands))
 
 
-def _meant(document: Document, selector: Selector, page: Page) -> bool:
+def _meant(document: YamlDocument, selector: Selector, page: Page) -> bool:
     root = document.root
+    if root is not None and root.form is Form.LIST:
+        raise _together(page, root.start, "list")
     if root is None or root.form is not Form.TABLE:
         return False
     if (root.text("kind") or "").endswith("List") and root.get("items") is not None:
-        raise UsageError(
-            f"{page.place(root.start)}: -l cannot take a {root.text('kind')} apart",
-            hint="write its items as documents of their own, or leave out -l",
-        )
+        raise _together(page, root.start, root.text("kind") or "")
     metadata = root.get("metadata")
     labels = metadata.get("labels") if metadata is not None and metadata.form is Form.TABLE else None
     return selector.matches(_texts(labels))
 
 
-def _texts(table: Node | None) -> dict[str, str]:
+def _texts(table: YamlNode | None) -> dict[str, str]:
     if table is None or table.form is not Form.TABLE:
         return {}
-    return {key.value: value.value for key, value in table.pairs if value.form is Form.SCALAR}
+    found: dict[str, str] = {}
+    for each in reversed(list(table.tables())):
+        found.update((key.value, value.value) for key, value in each.pairs if value.form is Form.SCALAR)
+    return found
 
 
-def _labels(document: object) -> Mapping[str, object]:
-    metadata = document.get("metadata") if isinstance(document, dict) else None
+def _means(selector: Selector, document: object, page: Page, start: int) -> bool:
+    """Whether a document of JSON is meant; raises UsageError for several objects in one."""
+    if isinstance(document, list):
+        raise _together(page, start, "list")
+    if not isinstance(document, dict):
+        return False
+    kind = document.get("kind")
+    if isinstance(kind, str) and kind.endswith("List") and "items" in document:
+        raise _together(page, start, kind)
+    metadata = document.get("metadata")
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return labels if isinstance(labels, dict) else {}
+    return selector.matches({key: str(value) for key, value in labels.items()} if isinstance(labels, dict) else {})
 
 
-def _means(selector: Selector, labels: Mapping[str, object]) -> bool:
-    return selector.matches({key: str(value) for key, value in labels.items()})
+def _together(page: Page, start: int, what: str) -> UsageError:
+    return UsageError(
+        f"{page.place(start)}: -l cannot take a {what} apart",
+        hint="write its items as documents of their own, or leave out -l",
+    )
 
 
-def _text(source: Source) -> str:
+def _text(source: SourceFile) -> str:
     try:
         return source.data.decode()
     except UnicodeDecodeError as error:
@@ -233,21 +296,41 @@ def _text(source: Source) -> str:
         ) from error
 
 
-def _json(page: Page) -> object:
+def _json(page: Page) -> list[tuple[int, object]]:
+    """The documents of a stream, with where each begins; raises DocumentInvalid."""
     try:
-        document: object = json.loads(page.text.removeprefix("\ufeff"))
+        return json_documents(page.text)
     except json.JSONDecodeError as error:
         raise DocumentInvalid(f"{page.place(error.pos)}: this is no JSON: {error.msg}") from error
     except RecursionError as error:
         raise DocumentInvalid(
             f"{page.name}: this is no JSON that anybody could use: it is nested too deeply"
         ) from error
-    return document
+    except ValueError as error:
+        # a number of more digits than Python takes
+        raise DocumentInvalid(f"{page.name}: this is no JSON that anybody could use: {error}") from error
+
+
+def json_documents(text: str) -> list[tuple[int, object]]:
+    """The values of a JSON stream, with where each begins; raises ValueError, RecursionError."""
+    decoder = json.JSONDecoder()
+    found: list[tuple[int, object]] = []
+    position = _blank(text, 1 if text.startswith("\ufeff") else 0)
+    while position < len(text) or not found:
+        value, end = decoder.raw_decode(text, position)
+        found.append((position, value))
+        position = _blank(text, end)
+    return found
+
+
+def _blank(text: str, position: int) -> int:
+    match = _BLANK.match(text, position)
+    return position if match is None else match.end()
 
 
 def _is_json(data: bytes) -> bool:
     try:
-        json.loads(data)
+        json_documents(data.decode())
     except (ValueError, RecursionError):
         return False
     return True

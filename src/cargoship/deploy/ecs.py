@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import yaml
-
-from cargoship.deploy.documents import Found
-from cargoship.deploy.resolve import Document, Prepared
+from cargoship.deploy.documents import Format, ScannedFile
+from cargoship.deploy.places import Page
+from cargoship.deploy.resolve import Prepared, ResolvedDocument
+from cargoship.deploy.tree import read_documents
+from cargoship.deploy.values import value_of
 from cargoship.errors import DocumentInvalid, UsageError
 from cargoship.oci.platform import Platform
 
@@ -36,40 +37,62 @@ def check_platforms(prepared: Prepared) -> None:
                 )
 
 
-def task_input(document: Document) -> bytes:
-    """A task definition as `aws ecs register-task-definition --cli-input-json` takes it."""
-    if document.data.lstrip()[:1] == b"{":
-        return document.data
-    return json.dumps(yaml.safe_load(document.data), indent=2, ensure_ascii=False, default=str).encode() + b"\n"
+def task_input(document: ResolvedDocument) -> bytes:
+    """A task definition as `aws ecs register-task-definition --cli-input-json` takes it; raises DocumentInvalid."""
+    page = Page(document.name, document.data.decode().removeprefix("\ufeff"))
+    if _as_json(page.text) is not None:
+        return page.text.encode()
+    found = read_documents(page.text, page.name)
+    if len(found) != 1:
+        raise DocumentInvalid(f"{page.name} has {len(found)} documents", hint="a task definition is one")
+    (read,) = found
+    return json.dumps(value_of(read.root, page), indent=2, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def _platform(found: Found) -> tuple[Platform | None, str]:
+def _platform(found: ScannedFile) -> tuple[Platform | None, str]:
     """The platform of a task, and how it says so; None where any will do."""
     name = found.source.name
     task = _read(found)
-    runtime = task.get("runtimePlatform") or {}
-    system = str(runtime.get("operatingSystemFamily", "LINUX"))
-    if system != "LINUX":
+    runtime = task.get("runtimePlatform")
+    runtime = {} if runtime is None else runtime
+    if not isinstance(runtime, dict):
+        raise DocumentInvalid(
+            f"{name}: runtimePlatform is {runtime!r}", hint="write it as a table, with cpuArchitecture in it"
+        )
+    system = runtime.get("operatingSystemFamily")
+    if system not in {None, "LINUX"}:
         raise UsageError(f"{name}: the task runs on {system}, and images are built for Linux")
     architecture = runtime.get("cpuArchitecture")
     if architecture is None:
         # EC2 runs what its instances are; Fargate says what it takes where nothing is said
-        fargate = "FARGATE" in (task.get("requiresCompatibilities") or [])
+        compatible = task.get("requiresCompatibilities")
+        fargate = "FARGATE" in (compatible if isinstance(compatible, list | str) else ())
         return (_ARCHITECTURES[_DEFAULT], f"{_DEFAULT}, Fargate's own choice") if fargate else (None, "")
-    if architecture not in _ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in _ARCHITECTURES:
         known = ", ".join(_ARCHITECTURES)
         raise UsageError(f"{name}: runtimePlatform.cpuArchitecture is {architecture!r}", hint=f"known: {known}")
     return _ARCHITECTURES[architecture], f"{architecture} (runtimePlatform.cpuArchitecture)"
 
 
-def _read(found: Found) -> dict[str, Any]:
+def _read(found: ScannedFile) -> dict[str, Any]:
     name = found.source.name
-    if len(found.documents) > 1:
+    if found.format is Format.TEXT:
+        raise DocumentInvalid(f"{name}: this is no task definition: it is neither JSON nor YAML")
+    if len(found.documents) != 1:
         raise DocumentInvalid(f"{name}: a task definition is one document, and here are {len(found.documents)}")
-    task: object = yaml.safe_load(found.page.text) if found.documents else json.loads(found.page.text)
+    root = found.documents[0].root
+    task = value_of(root, found.page) if found.format is Format.YAML else _as_json(found.page.text)
     if not isinstance(task, dict) or not isinstance(task.get("containerDefinitions"), list):
         raise DocumentInvalid(
             f"{name}: this is no task definition: it has no containerDefinitions",
             hint="see `aws ecs register-task-definition --generate-cli-skeleton`",
         )
     return task
+
+
+def _as_json(text: str) -> object:
+    """The value of a JSON document; None for what is none."""
+    try:
+        return json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return None

@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from cargoship.deploy.places import FOUND, Page, Place, Spot, parse_reference
-from cargoship.deploy.tree import Node
+from cargoship.deploy.places import FOUND, Page, Position, Spot, parse_reference
+from cargoship.deploy.tree import YamlNode
 from cargoship.errors import DocumentInvalid
 
 _PUNCTUATION = ".:!?*}"
@@ -21,7 +21,7 @@ def in_text(page: Page) -> Iterator[Spot]:
     yield from _in_stretch(page, 0, len(page.text))
 
 
-def in_scalar(page: Page, scalar: Node) -> Iterator[Spot]:
+def in_scalar(page: Page, scalar: YamlNode) -> Iterator[Spot]:
     """The references in a scalar of YAML; raises ReferenceUnknown, and DocumentInvalid for ones that escapes hide."""
     if FOUND.search(scalar.value) is None:
         return
@@ -66,7 +66,7 @@ def _in_stretch(page: Page, start: int, end: int) -> Iterator[Spot]:
         yield Spot(place, named, match.start(), match.start() + len(written), part)
 
 
-def _rewritten(value: str, start: int, end: int, place: Place) -> Spot:
+def _rewritten(value: str, start: int, end: int, place: Position) -> Spot:
     """A text in double quotes, written anew, whose escapes hide the reference in it."""
     match = FOUND.search(value)
     if match is None or len(FOUND.findall(value)) > 1:

@@ -1,12 +1,13 @@
 """Running an image on this machine: in its container engine, or without one in the image's own root file system.
 
-Without an engine the program has the image's files, environment, user and folder, and the machine's network; another
-processor is QEMU's. That takes Linux.
+Without an engine the program is in the sandbox: it has the image's files, environment, user and folder, and the
+machine's network, for it is run to be reached; another processor is QEMU's. That takes Linux.
 """
 
 from __future__ import annotations
 
-import shutil
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,21 +16,28 @@ from cargoship.cargo.suggest import listed
 from cargoship.checks.users import owner_of
 from cargoship.context import Context
 from cargoship.destinations import DaemonDestination, Engine
-from cargoship.destinations.chosen import native_platform
+from cargoship.destinations.plan_destinations import native_platform
 from cargoship.errors import DaemonError, ToolMissing, UsageError
-from cargoship.events import Note
+from cargoship.events import Level, Note
 from cargoship.oci.layout_reader import read_image
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.pipeline import BuildResult, BuiltImage
 from cargoship.plan import ImagePlan, Output, OutputKind, Selection
 from cargoship.process import Command
-from cargoship.rootfs.book import LayerBook
-from cargoship.rootfs.unpack import unpack
+from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.rootfs.unpack import unpack_root
 from cargoship.rootfs.view import view_of
-from cargoship.sandbox import Tools, entering, furnish, namespaces, obeyed_here
+from cargoship.sandbox.emulators import emulator_for
+from cargoship.sandbox.inside.spec import Limits
+from cargoship.sandbox.start import Sandbox, SandboxRoot, machine_memory_bytes
+from cargoship.scratch import scratch
 
 _LAYOUT = "image"
+PODMANS_INITS = tuple(Path(each, "podman/catatonit") for each in ("/usr/libexec", "/usr/lib", "/usr/local/libexec"))
+_DISK_BYTES = 4 << 30
+_REMOVE_TIMEOUT_S = 10.0
+_PROCESSES = 4096
 
 
 @dataclass(frozen=True)
@@ -42,14 +50,19 @@ class Host:
 
 
 def find_host(context: Context) -> Host:
-    """An engine if one answers, else this machine; raises DaemonError where neither can run images."""
+    """An engine if one answers, else this machine's sandbox; raises DaemonError where neither can run images."""
     asked = DaemonDestination((), context.runner, context.env, context.emit, context.cache_dir)
     try:
         engine, platform = asked.find()
     except DaemonError as error:
-        if shutil.which("unshare", path=context.env.get("PATH")) is None:
-            raise
+        with scratch("cargoship-run-") as folder:
+            sandbox = _sandbox()
+            trouble = sandbox.trouble(context.runner, folder)
+        if trouble is not None:
+            raise DaemonError(f"{error.message}; {trouble}", hint=error.hint) from error
         context.emit(Note(f"running without a container engine, in the image's own files ({error.message})"))
+        if sandbox.weakness is not None:
+            context.emit(Note(sandbox.weakness, Level.WARNING))
         return Host(None, native_platform())
     return Host(engine, platform)
 
@@ -69,23 +82,45 @@ def selection_of_engine(selection: Selection, host: Host) -> Selection:
 
 
 def called_locally(host: Host, context: Context) -> Callable[[ImagePlan, BuiltImage], str]:
-    """What images are called that were loaded: a tag that says what they are, for an engine has no digests of its own.
-
-    Raises DaemonError.
-    """
+    """What images are called that an engine has: a tag that says what they are; raises DaemonError."""
     if host.engine is None:
         raise DaemonError("there is no container engine to load images into", hint="start Docker or podman")
     program = host.engine.value
 
     def called(plan: ImagePlan, image: BuiltImage) -> str:
-        loaded = plan.references[0] if plan.references else Reference.parse(f"{plan.name}:latest")
-        name = loaded.with_tag(f"cargoship-{image.index.digest.hex[:12]}")
+        loaded = _loaded_as(plan)
+        name = loaded.tagged_by(image.index.digest)
         done = context.runner.run(Command((program, "tag", loaded.familiar, name.familiar), env=context.env))
         if done.code != 0:
             raise DaemonError(f"{program} cannot name the image {name.familiar}", details=done.error_text.strip())
         return name.familiar
 
     return called
+
+
+def selection_of_cluster(selection: Selection) -> Selection:
+    """The same for the platform of this machine's clusters, unless others are asked for; nothing is pushed."""
+    return replace(selection, overrides={"platforms": (str(native_platform()),), **selection.overrides})
+
+
+def called_in_cluster(plan: ImagePlan, image: BuiltImage) -> str:
+    """What an image is called that a local cluster has."""
+    return _loaded_as(plan).tagged_by(image.index.digest).familiar
+
+
+def _loaded_as(plan: ImagePlan) -> Reference:
+    return plan.references[0] if plan.references else Reference.parse(f"{plan.name}:latest")
+
+
+def remove_container(engine: Engine, name: str, context: Context) -> None:
+    """End a container and remove it, if it is there, also one that was made and never started.
+
+    An engine may say that the removal is under way already: that is waited for.
+    """
+    until = time.monotonic() + _REMOVE_TIMEOUT_S
+    there = Command((engine.value, "container", "inspect", name), env=context.env)
+    while context.runner.run(there, timeout_s=_REMOVE_TIMEOUT_S).code == 0 and time.monotonic() < until:
+        context.runner.run(Command((engine.value, "rm", "-f", name), env=context.env), timeout_s=_REMOVE_TIMEOUT_S)
 
 
 def check_alone(names: Sequence[str]) -> None:
@@ -95,7 +130,7 @@ def check_alone(names: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class LaunchOptions:
     """What a person wants of the run: the program's arguments, more of its environment, the engine's network."""
 
     words: tuple[str, ...] = ()
@@ -112,7 +147,7 @@ class Wishes:
         return {name: value if given else context.env.get(name, "") for name, given, value in pairs}
 
 
-def container_command(result: BuildResult, host: Host, wishes: Wishes, context: Context) -> Command:
+def container_command(result: BuildResult, host: Host, wishes: LaunchOptions, context: Context) -> Command:
     """The engine's command that runs what was built and loaded.
 
     Its ports are published on the loopback, but for one with the host's network, which has them there already.
@@ -120,7 +155,14 @@ def container_command(result: BuildResult, host: Host, wishes: Wishes, context: 
     image, built = result.plan.images[0], result.images[0]
     child = built.index.children[0]
     reference = image.references[0] if image.references else Reference.parse(f"{image.name}:latest")
-    argv = [host.engine.value if host.engine else "", "run", "--rm", "--platform", str(child.platform)]
+    argv = [
+        host.engine.value if host.engine else "",
+        "run",
+        "--rm",
+        *_init(host, context),
+        "--platform",
+        str(child.platform),
+    ]
     argv += ["--name", wishes.name] if wishes.name else []
     argv += ["-i", "-t"] if wishes.tty else ["-i"]
     argv += ["--network", wishes.network] if wishes.network else []
@@ -133,36 +175,56 @@ def container_command(result: BuildResult, host: Host, wishes: Wishes, context: 
     return Command((*argv, reference.familiar, *wishes.words), cwd=context.cwd, env={**context.env, **variables})
 
 
-def bare_command(result: BuildResult, folder: Path, wishes: Wishes, context: Context) -> Command:
+def _init(host: Host, context: Context) -> tuple[str, ...]:
+    """The words that put a first process before the program.
+
+    The kernel keeps signals from a first process that has no handler for them: most programs would not notice Ctrl-C.
+    Docker has one of its own, podman takes one from the machine, and it has to be static.
+    """
+    has_own = (
+        host.engine is not Engine.PODMAN or not sys.platform.startswith("linux") or "CONTAINER_HOST" in context.env
+    )
+    if has_own or any(path.exists() for path in PODMANS_INITS):
+        return ("--init",)
+    for name in ("catatonit", "tini-static", "docker-init"):
+        found = context.runner.programs.find(name, context.env)
+        if found is not None:
+            return ("--init", f"--init-path={found}")
+    context.emit(Note("without catatonit, podman's program may take no notice of Ctrl-C", Level.WARNING))
+    return ()
+
+
+def bare_command(result: BuildResult, folder: Path, wishes: LaunchOptions, context: Context) -> Command:
     """The command that runs what was built without an engine, after unpacking it into a new folder in `folder`.
 
-    Raises ToolMissing without what starts it, or QEMU for its processor, UsageError for a user that the image does not
-    know, and what unpacking raises.
+    Raises ToolMissing without QEMU for its processor, UsageError for a user that the image does not know, and what
+    unpacking raises.
     """
     child = result.images[0].index.children[0]
-    config, path = child.config, context.env.get("PATH")
-    tools = Tools.find(path)
-    if isinstance(tools, str):
-        raise ToolMissing(tools, hint="install it, or start Docker or podman")
-    emulator = tools.emulator(child.platform, path)
+    config = child.config
+    emulator = emulator_for(child.platform, context.runner.programs, context.env)
     if isinstance(emulator, str):
         raise ToolMissing(f"{emulator}, and runs {child.platform} here", hint="install qemu-user-static")
-    obeyed = obeyed_here(config.env)
-    if obeyed is not None:
-        raise UsageError(
-            f"without an engine this machine's own programs would obey the image's {obeyed}",
-            hint="start Docker or podman",
-        )
     # as it was written: the blobs of a base in a registry are not at hand any more
     layers = read_image(folder / _LAYOUT, platform=child.platform).layers
-    root = view_of(layers, LayerBook(context.cache_dir / "layers"))
+    root = view_of(layers, LayerCache(context.cache_dir / "layers"))
     if owner_of(config.user or "", root) is None:
         raise UsageError(f"the image does not know its user {config.user}", hint="set user to a number: 65532:65532")
-    files = folder / "files"
-    unpack(root, files)
-    furnish(files, emulator, config)
+    files = SandboxRoot.of(folder / "files", root, config, emulator)
+    unpack_root(root, files.folder, files.owner)
+    files.furnish()
     argv = (*config.entrypoint, *(wishes.words or config.cmd))
-    return Command(
-        (*namespaces(tools, "mount", "pid"), *entering(tools, files, root, config, argv, emulator)),
-        cwd=context.cwd, env={"PATH": "/usr/bin:/bin", **config.env, **wishes.variables(context)},
-    )  # fmt: skip
+    env = {"PATH": "/usr/bin:/bin", **config.env, **wishes.variables(context)}
+    return replace(_sandbox(wishes).command(files, argv, config, env), cwd=context.cwd)
+
+
+def _sandbox(wishes: LaunchOptions | None = None) -> Sandbox:
+    """What a program may take that somebody watches: most of the machine, and as long as it likes."""
+    memory_bytes = machine_memory_bytes()
+    limits = Limits(
+        memory_bytes=memory_bytes // 4 * 3,
+        disk_bytes=min(_DISK_BYTES, memory_bytes // 4),
+        processes=_PROCESSES,
+        resources={},
+    )
+    return Sandbox(limits, own_network=wishes is not None and wishes.network == "none", hostname="cargoship")

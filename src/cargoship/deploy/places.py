@@ -20,7 +20,7 @@ _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _REFERENCE = re.compile(rf"{re.escape(SCHEME)}(?P<name>{_PART}(?:/{_PART})?)(?:#(?P<part>name|digest))?")
 
 
-class Part(enum.Enum):
+class ReferencePart(enum.Enum):
     """How much of an image's reference is wanted."""
 
     ALL = ""
@@ -32,16 +32,16 @@ class Part(enum.Enum):
         """Take the part from a digest reference."""
         name, _, digest = reference.partition("@")
         match self:
-            case Part.ALL:
+            case ReferencePart.ALL:
                 return reference
-            case Part.NAME:
+            case ReferencePart.NAME:
                 return name
-            case Part.DIGEST:
+            case ReferencePart.DIGEST:
                 return digest
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """Where something stands; `line` and `column` count from 1."""
 
     file: str
@@ -60,10 +60,10 @@ class Page:
     name: str
     text: str
 
-    def place(self, position: int) -> Place:
+    def place(self, position: int) -> Position:
         """The place of a character."""
         line = bisect.bisect_left(self._ends, position)
-        return Place(self.name, line + 1, position - (self._ends[line - 1] if line else -1))
+        return Position(self.name, line + 1, position - (self._ends[line - 1] if line else -1))
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -71,14 +71,14 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Named:
+class NameReference:
     """A binary or package by its name, or as PACKAGE/BINARY."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderReference:
     """A Cargo project by its folder, and the name of the service that is built from it."""
 
     path: Path
@@ -89,12 +89,12 @@ class Folder:
 class Spot:
     """A stretch of a text that an image's reference, with `before` and `after` around it, takes the place of."""
 
-    place: Place
-    wanted: Named | Folder | None
+    place: Position
+    wanted: NameReference | FolderReference | None
     """None: no image, just `before` and `after`."""
     start: int
     end: int
-    part: Part = Part.ALL
+    part: ReferencePart = ReferencePart.ALL
     before: str = ""
     after: str = ""
 
@@ -103,7 +103,16 @@ class Spot:
         return self.before + ("" if self.wanted is None else self.part.of(reference)) + self.after
 
 
-def parse_reference(text: str, place: Place) -> tuple[Named, Part]:
+@dataclass(frozen=True)
+class Demand:
+    """A platform that an image has to be for, because a document says that it runs there."""
+
+    place: Position
+    wanted: NameReference | FolderReference
+    platform: str
+
+
+def parse_reference(text: str, place: Position) -> tuple[NameReference, ReferencePart]:
     """Parse cargoship://NAME, cargoship://PACKAGE/BINARY, with #name or #digest after it; raises ReferenceUnknown."""
     match = _REFERENCE.fullmatch(text)
     if match is None:
@@ -111,10 +120,10 @@ def parse_reference(text: str, place: Place) -> tuple[Named, Part]:
             f"{place}: {text} is no reference to a binary",
             hint=f"write {SCHEME}BINARY or {SCHEME}PACKAGE/BINARY, with #name or #digest after it for a part of it",
         )
-    return Named(match["name"]), Part(match["part"] or "")
+    return NameReference(match["name"]), ReferencePart(match["part"] or "")
 
 
-def splice(page: Page, spots: Iterable[Spot], reference: Callable[[Named | Folder], str]) -> str:
+def splice(page: Page, spots: Iterable[Spot], reference: Callable[[NameReference | FolderReference], str]) -> str:
     """The text with each spot filled and every other character as it was; raises DocumentInvalid."""
     pieces = []
     done, last = 0, ("", -1, -1)

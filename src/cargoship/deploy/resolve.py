@@ -14,33 +14,35 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from cargoship.context import Context
-from cargoship.deploy.catalog import Catalog, Target
-from cargoship.deploy.documents import Format, Found, Source, find
-from cargoship.deploy.places import Folder, Named
+from cargoship.deploy.catalog import Catalog, ImageToBuild
+from cargoship.deploy.documents import Format, ScannedFile, SourceFile, scan
+from cargoship.deploy.places import FolderReference, NameReference
 from cargoship.deploy.selector import Selector
-from cargoship.errors import ReferenceUnknown
+from cargoship.errors import ReferenceUnknown, UsageError
 from cargoship.events import Level, Note
+from cargoship.oci.index import normalized_platform
+from cargoship.oci.platform import Platform
 from cargoship.pipeline import BuildResult, BuiltImage
 from cargoship.plan import ImagePlan, Plan, Selection
 
 
-class Builder(Protocol):
+class ImageBuilder(Protocol):
     """What images are made with; the module `cargoship.pipeline` is the real one."""
 
     def plan(self, selection: Selection, context: Context) -> Plan:
         """See `cargoship.pipeline.plan`."""
         ...
 
-    def build(self, selection: Selection, context: Context) -> BuildResult:
-        """See `cargoship.pipeline.build`."""
+    def build_each(self, selections: Sequence[Selection], context: Context) -> tuple[BuildResult, ...]:
+        """See `cargoship.pipeline.build_each`."""
         ...
 
 
 @dataclass(frozen=True)
-class Request:
+class ResolveRequest:
     """What is to be resolved, and how its images are built."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
     projects: tuple[Path, ...]
     """Where names are looked up."""
     selection: Selection
@@ -50,7 +52,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Document:
+class ResolvedDocument:
     """A file, resolved: its name, its place in a folder, its bytes."""
 
     name: str
@@ -62,8 +64,8 @@ class Document:
 class Prepared:
     """Everything that is known before anything is built."""
 
-    found: tuple[Found, ...]
-    targets: Mapping[tuple[str, Named | Folder], Target]
+    found: tuple[ScannedFile, ...]
+    targets: Mapping[tuple[str, NameReference | FolderReference], ImageToBuild]
     """By file and what is wanted."""
     plans: Mapping[Path, tuple[Selection, Plan]]
     """By workspace."""
@@ -73,28 +75,46 @@ class Prepared:
 class Resolved:
     """The documents, and what was built for them."""
 
-    documents: tuple[Document, ...]
+    documents: tuple[ResolvedDocument, ...]
     results: tuple[BuildResult, ...]
 
 
-def prepare(request: Request, context: Context, builder: Builder) -> Prepared:
+def prepare(request: ResolveRequest, context: Context, builder: ImageBuilder) -> Prepared:
     """Find everything and refuse what cannot be done.
 
     Raises DocumentInvalid, ReferenceUnknown, UsageError and what planning raises.
     """
-    found = tuple(find(each, request.format, request.selector, context.emit) for each in request.sources)
+    found = tuple(scan(each, request.format, request.selector, context.emit) for each in request.sources)
     catalog = Catalog(request.projects, request.selection, context)
-    targets = {
-        (each.source.name, spot.wanted): catalog.find(spot.wanted, spot.place)
-        for each in found
-        for spot in each.spots
-        if spot.wanted is not None
-    }
+    targets: dict[tuple[str, NameReference | FolderReference], ImageToBuild] = {}
+    for each in found:
+        for spot in each.spots:
+            if spot.wanted is not None and (each.source.name, spot.wanted) not in targets:
+                targets[each.source.name, spot.wanted] = catalog.find(spot.wanted, spot.place)
     selections = catalog.selections(tuple(targets.values()))
     plans = {root: (selection, builder.plan(selection, context)) for root, selection in selections.items()}
+    _check_platforms(found, targets, plans)
     if not targets:
         context.emit(Note("there is nothing to resolve in " + ", ".join(each.source.name for each in found)))
     return Prepared(found, targets, plans)
+
+
+def _check_platforms(
+    found: tuple[ScannedFile, ...],
+    targets: Mapping[tuple[str, NameReference | FolderReference], ImageToBuild],
+    plans: Mapping[Path, tuple[Selection, Plan]],
+) -> None:
+    for each in found:
+        for demand in each.demands:
+            target = targets.get((each.source.name, demand.wanted))
+            platforms = () if target is None else plans[target.root][1].platforms
+            wanted = normalized_platform(Platform(*(demand.platform.split("/") + [""] * 2)[:3]))
+            if target is not None and wanted not in [normalized_platform(platform) for platform in platforms]:
+                raise UsageError(
+                    f"{demand.place}: the service runs on {demand.platform}, and the image is built for "
+                    + ", ".join(map(str, platforms)),
+                    hint=f"add --platform {demand.platform}, or change the service's platform",
+                )
 
 
 def by_digest(plan: ImagePlan, image: BuiltImage) -> str:
@@ -104,17 +124,18 @@ def by_digest(plan: ImagePlan, image: BuiltImage) -> str:
 
 
 def resolve(
-    prepared: Prepared, context: Context, builder: Builder, called: Callable[[ImagePlan, BuiltImage], str] = by_digest
+    prepared: Prepared,
+    context: Context,
+    builder: ImageBuilder,
+    called: Callable[[ImagePlan, BuiltImage], str] = by_digest,
 ) -> Resolved:
     """Build and push every image once, and fill in what it is called; raises as `pipeline.build` does, DocumentInvalid.
 
     Images are pushed unless what was prepared asks to load them.
     """
-    references: dict[Target, str] = {}
-    results = []
-    for root, (selection, _) in prepared.plans.items():
-        result = builder.build(selection, context)
-        results.append(result)
+    references: dict[ImageToBuild, str] = {}
+    results = builder.build_each([selection for selection, _ in prepared.plans.values()], context)
+    for root, result in zip(prepared.plans, results, strict=True):
         for plan, image in zip(result.plan.images, result.images, strict=True):
             first, name = plan.bins[0], called(plan, image)
             for target in set(prepared.targets.values()):
@@ -127,22 +148,29 @@ def resolve(
     if missing:  # pragma: no cover - the build would have refused
         raise ReferenceUnknown(f"{missing[0]} was not built")
     documents = tuple(_filled(each, prepared, references, context) for each in prepared.found)
-    return Resolved(documents, tuple(results))
+    return Resolved(documents, results)
 
 
-def _filled(found: Found, prepared: Prepared, references: Mapping[Target, str], context: Context) -> Document:
+def _filled(
+    found: ScannedFile, prepared: Prepared, references: Mapping[ImageToBuild, str], context: Context
+) -> ResolvedDocument:
     source = found.source
 
-    def reference(wanted: Named | Folder) -> str:
+    def reference(wanted: NameReference | FolderReference) -> str:
         return references[prepared.targets[source.name, wanted]]
 
     for spot in found.spots:
         if spot.wanted is not None:
             context.emit(Note(f"{spot.place}: {reference(spot.wanted)}", Level.VERBOSE))
-    return Document(source.name, source.relative, found.filled(reference))
+    return ResolvedDocument(source.name, source.relative, found.filled(reference))
 
 
-def joined(documents: Sequence[Document]) -> bytes:
+def as_they_are(sources: Sequence[SourceFile]) -> tuple[ResolvedDocument, ...]:
+    """The documents with their references as they stand: what is deleted needs no images."""
+    return tuple(ResolvedDocument(each.name, each.relative, each.data) for each in sources)
+
+
+def joined(documents: Sequence[ResolvedDocument]) -> bytes:
     """All documents as one stream, as kubectl takes it: with a line between files where none is."""
     stream = b""
     for document in documents:

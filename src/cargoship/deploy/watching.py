@@ -6,8 +6,7 @@ An attempt that fails is told and changes nothing: what ran goes on running.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from cargoship.errors import CargoshipError
@@ -47,7 +46,8 @@ Start = Callable[[], Running]
 def watch(changes: Iterable[bool], attempt: Callable[[], Start], teller: Teller, clock: Callable[[], float]) -> None:
     """Attempt at once, and again for each of `changes` that is true; false ones are time that passes.
 
-    `attempt` builds and returns what starts the result. Whatever ends this, what runs is stopped first.
+    What changes during an attempt is in the next of `changes`. `attempt` builds and returns what starts the result.
+    Whatever ends this, what runs is stopped first.
     """
     running: Running | None = None
     try:
@@ -74,28 +74,3 @@ def watch(changes: Iterable[bool], attempt: Callable[[], Start], teller: Teller,
     finally:
         if running is not None:
             running.stop()
-
-
-def changes_in(folders: Sequence[Path], *, but: Sequence[Path]) -> Iterator[bool]:
-    """True whenever files in `folders` have changed, false once a second meanwhile; what is in `but` does not count.
-
-    Nor do hidden folders and what editors leave while they save.
-    """
-    import watchfiles  # noqa: PLC0415 - loaded when used
-
-    class Sources(watchfiles.DefaultFilter):
-        """The code, and nothing that building it writes."""
-
-        def __call__(self, change: watchfiles.Change, path: str) -> bool:
-            place = Path(path)
-            if any(place.is_relative_to(each) for each in but):
-                return False
-            inside = next((place.relative_to(each) for each in folders if place.is_relative_to(each)), place)
-            # .cargo/config.toml is part of the code, .git and .idea are not
-            hidden = any(part.startswith(".") and part != ".cargo" for part in inside.parts)
-            return not hidden and super().__call__(change, path)
-
-    for changes in watchfiles.watch(
-        *folders, watch_filter=Sources(), rust_timeout=1000, yield_on_timeout=True, debounce=300, step=50
-    ):
-        yield bool(changes)

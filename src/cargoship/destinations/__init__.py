@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cargoship.destinations.archive import ArchiveDestination
-from cargoship.destinations.chosen import Places, outputs_of
 from cargoship.destinations.daemon import DaemonDestination, Engine
 from cargoship.destinations.destination import Destination
 from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
+from cargoship.destinations.plan_destinations import PlanDestinations, outputs_of, reference_of
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
 from cargoship.destinations.rootfs import RootDestination
 from cargoship.registry.push import Published
@@ -18,10 +18,11 @@ __all__ = [
     "Engine",
     "LayoutDestination",
     "OwnLayoutDestination",
-    "Places",
+    "PlanDestinations",
     "Published",
     "RegistryDestination",
     "RootDestination",
     "outputs_of",
+    "reference_of",
     "registry_destinations",
 ]

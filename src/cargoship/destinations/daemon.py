@@ -5,13 +5,14 @@ The engine's own client is what connects: its contexts, ssh hosts and rootless s
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cargoship.destinations.destination import Destination
 from cargoship.errors import DaemonError, PlatformUnknown, ToolMissing
 from cargoship.events import Emit, Level, Note, Written
 from cargoship.oci.archive import write_archive
@@ -21,7 +22,9 @@ from cargoship.oci.image import Image
 from cargoship.oci.index import Index, choose, index_of
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
+from cargoship.oci.referrer import Referrer
 from cargoship.process import Command, Runner
+from cargoship.scratch import scratch
 
 _ASK_TIMEOUT_S = 30.0
 _DOCKER_READS_LAYOUTS = 25
@@ -56,7 +59,7 @@ class _Running:
 
 
 @dataclass(frozen=True)
-class DaemonDestination:
+class DaemonDestination(Destination):
     """The local engine: `engine`, or Docker if it answers, else podman.
 
     It gets the image for the platform that it runs, or the only one that there is, under `names` (each with its tag,
@@ -79,7 +82,7 @@ class DaemonDestination:
         running = self._find()
         return running.engine, running.platform
 
-    def publish(self, index: Index) -> None:
+    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:  # noqa: ARG002 - no place for it
         """See `Destination.publish`; raises DaemonError, OutputError."""
         running = self._find()
         image = self._choose(index, running)
@@ -87,11 +90,10 @@ class DaemonDestination:
         names = [name.with_tag(name.tag or "latest") for name in dict.fromkeys(self.names)]
         # podman refuses a layout with several names, where Docker's own format may have any number
         loaded, added = (names[:1], names[1:]) if layout_only else (names, [])
-        with writing(self.scratch):
-            self.scratch.mkdir(parents=True, exist_ok=True)
-            folder = tempfile.TemporaryDirectory(prefix=".load-", dir=self.scratch)
-        with folder as place:
-            path = Path(place) / "image.tar"
+        with contextlib.ExitStack() as held:
+            with writing(self.scratch):
+                folder = held.enter_context(scratch(".load-", self.scratch))
+            path = folder / "image.tar"
             alone = index_of([image], annotations={})
             write_archive(path, alone, names=loaded, native=image.platform, docker=not layout_only)
             self._load(running, path)
@@ -119,8 +121,8 @@ class DaemonDestination:
         command = Command((engine.value, *_ASK[engine]), env=self.env)
         try:
             done = self.runner.run(command, timeout_s=_ASK_TIMEOUT_S)
-        except ToolMissing:
-            return f"{engine.value} is not on PATH"
+        except ToolMissing as missing:
+            return missing.message
         match = re.fullmatch(r"(\S+) ([a-z]+)/([a-z0-9]+)", done.text.strip())
         if done.code != 0 or match is None:
             said = done.error_text.strip().splitlines()
@@ -132,8 +134,8 @@ class DaemonDestination:
         try:
             return choose(index, running.platform)
         except PlatformUnknown as error:
-            if len(index.children) == 1:
-                alone = index.children[0]
+            if len(index.runnable) == 1:
+                alone = index.runnable[0]
                 name = running.engine.value
                 self.emit(Note(f"{name} runs {running.platform}; {alone.platform} runs there if QEMU is set up"))
                 return alone

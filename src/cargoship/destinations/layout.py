@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cargoship.destinations.destination import Destination
 from cargoship.destinations.writable import check_writable
 from cargoship.events import Emit, Written
 from cargoship.oci.archive import docker_manifest, is_for_docker
-from cargoship.oci.files import write_atomically, writing
+from cargoship.oci.files import Taken, atomic_folder, write_atomically, writing
 from cargoship.oci.index import Index
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
+from cargoship.oci.referrer import Referrer
 
 
 @dataclass(frozen=True)
-class LayoutDestination:
-    """The folder `path`, made or added to; `names` are written beside the image."""
+class LayoutDestination(Destination):
+    """The folder `path`, made or added to; `names` are written beside the image.
+
+    With `drop` what earlier runs wrote to it goes where nothing in it names that any more. `as_entries` is about what
+    is said of the image: see `oci.layout.beside`.
+    """
 
     path: Path
     names: tuple[Reference, ...]
     emit: Emit
+    drop: bool = False
+    as_entries: bool = False
 
     def check(self) -> None:
         """See `Destination.check`."""
         check_writable(self.path)
 
-    def publish(self, index: Index) -> None:
+    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:
         """See `Destination.publish`; raises OutputError, ContentInvalid for a damaged layout."""
-        write_layout(self.path, index, names=self.names)
+        write_layout(
+            self.path, index, names=self.names, drop=self.drop, about=about, as_entries=self.as_entries
+        )  # fmt: skip
         self.emit(Written("OCI layout", str(self.path)))
 
 
 @dataclass(frozen=True)
-class OwnLayoutDestination:
+class OwnLayoutDestination(Destination):
     """The folder `path`, which holds the latest image and nothing else.
 
     It is also what `docker load` reads, as a tar of its files: Docker's manifest for the platform `native` is there.
@@ -46,31 +55,16 @@ class OwnLayoutDestination:
     names: tuple[Reference, ...]
     native: Platform
     emit: Emit
+    as_entries: bool = False
 
     def check(self) -> None:
         """See `Destination.check`."""
         check_writable(self.path)
 
-    def publish(self, index: Index) -> None:
+    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:
         """See `Destination.publish`; raises OutputError."""
-        making = self.path.with_name(f".{self.path.name}-{os.getpid()}")
-        with writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(making, ignore_errors=True)
-        try:
-            write_layout(making, index, names=self.names)
+        with writing(self.path), atomic_folder(self.path, taken=Taken.REPLACE) as making:
+            write_layout(making, index, names=self.names, about=about, as_entries=self.as_entries)
             if is_for_docker(index):
                 write_atomically(making / "manifest.json", docker_manifest(index, self.native, self.names))
-            with writing(self.path):
-                self._replace(making)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
         self.emit(Written("OCI layout", str(self.path)))
-
-    def _replace(self, making: Path) -> None:
-        # A folder that is not empty cannot be replaced in one step: the old one steps aside for a moment.
-        old = making.with_name(making.name + "-old")
-        if self.path.exists():
-            self.path.rename(old)
-        making.rename(self.path)
-        shutil.rmtree(old, ignore_errors=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import platform as machine
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
 
 from cargoship.destinations.archive import ArchiveDestination
+from cargoship.destinations.cluster import ClusterDestination
 from cargoship.destinations.daemon import DaemonDestination
 from cargoship.destinations.destination import Destination
 from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
@@ -17,39 +18,69 @@ from cargoship.destinations.registry import RegistryDestination, registry_destin
 from cargoship.destinations.rootfs import RootDestination
 from cargoship.events import Emit
 from cargoship.oci.descriptor import Blob
+from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
+from cargoship.oci.referrer import Referrer
 from cargoship.plan import ImagePlan, Output, OutputKind, Plan
 from cargoship.platforms import row
 from cargoship.process import Runner
-from cargoship.registry.early import Turns
-from cargoship.registry.known import BlobMemory
+from cargoship.registry.mount_sources import MountSources
 from cargoship.registry.push import Published
+from cargoship.registry.testimony import Witness
+from cargoship.registry.upload_queue import BlobLocks
+from cargoship.settings.attach import Attach
 
 
 def outputs_of(image: ImagePlan, plan: Plan) -> tuple[Output, ...]:
     """The files and folders that an image is written to; with no destination at all, a layout below cargo's target."""
-    if plan.outputs or plan.push or plan.load:
+    if plan.outputs or plan.push or plan.load or plan.clusters:
         return tuple(output.for_image(image.name) for output in plan.outputs)
     return (Output(OutputKind.OCI, plan.target_dir / "cargoship" / image.name),)
 
 
-class Places:
+def reference_of(image: ImagePlan, plan: Plan, digest: Digest, published: Sequence[Published]) -> str:
+    """What an image can be reached by: the repository it was pushed to, else the first folder or file, with the digest.
+
+    The first two are what `inspect`, `verify` and `copy` take. In an engine alone it is the name there: engines do not
+    know an index by its digest. A name that was asked for and that nothing has is never the answer.
+    """
+    if published:
+        return str(published[0].reference)
+    for output in outputs_of(image, plan):
+        return str(output) if output.kind is OutputKind.ROOTFS else f"{output}@{digest}"
+    return _loaded_names(image)[0].familiar
+
+
+def _loaded_names(image: ImagePlan) -> tuple[Reference, ...]:
+    """What folders, archives and engines call an image."""
+    return image.references or (Reference.parse(f"{image.name}:latest"),)
+
+
+class PlanDestinations:
     """Everywhere that the images of a plan go; a context, at whose end nothing is on its way any more.
 
-    `known` says where registries can mount blobs from.
+    `mount_sources` says where registries can mount blobs from.
     """
 
-    def __init__(self, plan: Plan, *, runner: Runner, env: Mapping[str, str], emit: Emit, known: BlobMemory) -> None:
-        turns = Turns()
+    def __init__(
+        self, plan: Plan, *, runner: Runner, env: Mapping[str, str], emit: Emit, mount_sources: MountSources
+    ) -> None:
+        blob_locks = BlobLocks()
         self._places: dict[str, tuple[Destination, ...]] = {}
         for image in plan.images:
             own = _own_destinations(image, plan, runner, env, emit)
             # files first, registries last, since others see those
             far = image.references if plan.push else ()
             registries = registry_destinations(
-                far, tagged=not plan.push_by_digest, env=env, runner=runner, emit=emit, known=known, turns=turns
+                far,
+                tagged=not plan.push_by_digest,
+                env=env,
+                runner=runner,
+                emit=emit,
+                mount_sources=mount_sources,
+                blob_locks=blob_locks,
             )
             self._places[image.name] = (*own, *registries)
 
@@ -60,8 +91,7 @@ class Places:
     def __exit__(self, *exc: object) -> None:
         """Stop what is on its way: after an error nobody waits for an upload."""
         for place in itertools.chain.from_iterable(self._places.values()):
-            if isinstance(place, RegistryDestination):
-                place.early.close()
+            place.close()
 
     @contextmanager
     def checking(self) -> Iterator[None]:
@@ -76,16 +106,32 @@ class Places:
         for check in checks:
             check.result()
 
+    def check_own(self) -> None:
+        """Find out whether the destinations on this machine will take their images; raises as `checking` does."""
+        for place in itertools.chain.from_iterable(self._places.values()):
+            if not isinstance(place, RegistryDestination):
+                place.check()
+
     def offer(self, image: ImagePlan, blobs: Iterable[Blob]) -> None:
-        """Let registries have blobs of an image before the image exists; see `EarlyUploads.offer`."""
+        """Let the places of an image have blobs of it before the image exists; see `Destination.offer`."""
         blobs = tuple(blobs)
         for place in self._places[image.name]:
-            if isinstance(place, RegistryDestination):
-                place.early.offer(blobs)
+            place.offer(blobs)
 
-    def publish(self, image: ImagePlan, index: Index) -> tuple[Published, ...]:
-        """Put an image everywhere it goes; raises as `Destination.publish` does."""
-        return tuple(done for place in self._places[image.name] if (done := place.publish(index)) is not None)
+    def publish(
+        self, image: ImagePlan, index: Index, about: Sequence[Referrer] = (), witness: Witness | None = None
+    ) -> tuple[Published, ...]:
+        """Put an image everywhere it goes, with what is said about it; raises as `Destination.publish` does.
+
+        Registries get what the `witness` says, too.
+        """
+
+        def put(place: Destination) -> Published | None:
+            if isinstance(place, RegistryDestination):
+                return place.publish(index, about, witness)
+            return place.publish(index, about)
+
+        return tuple(done for place in self._places[image.name] if (done := put(place)) is not None)
 
 
 class _Check(threading.Thread):
@@ -111,20 +157,25 @@ class _Check(threading.Thread):
 def _own_destinations(
     image: ImagePlan, plan: Plan, runner: Runner, env: Mapping[str, str], emit: Emit
 ) -> Iterator[Destination]:
-    names = image.references or (Reference.parse(f"{image.name}:latest"),)
+    names = _loaded_names(image)
     native = native_platform()
+    entries = plan.attest is Attach.ENTRIES
     for output in outputs_of(image, plan):
         match output.kind:
             case OutputKind.OCI if not plan.outputs:
-                yield OwnLayoutDestination(output.path, names, native, emit)
+                yield OwnLayoutDestination(output.path, names, native, emit, entries)
             case OutputKind.OCI:
-                yield LayoutDestination(output.path, names, emit)
+                yield LayoutDestination(
+                    output.path, names, emit, drop=not image.settings.keep_blobs, as_entries=entries
+                )
             case OutputKind.OCI_ARCHIVE:
-                yield ArchiveDestination(output.path, names, native, emit, docker=False)
+                yield ArchiveDestination(output.path, names, native, emit, docker=False, as_entries=entries)
             case OutputKind.DOCKER_ARCHIVE:
                 yield ArchiveDestination(output.path, names, native, emit)
             case OutputKind.ROOTFS:
                 yield RootDestination(output.path, emit)
+    for cluster in plan.clusters:
+        yield ClusterDestination(cluster, names, native, runner, env, emit, plan.target_dir / "cargoship")
     if plan.load:
         yield DaemonDestination(names, runner, env, emit, plan.target_dir / "cargoship")
 

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cargoship.destinations.destination import Destination
 from cargoship.events import Emit
+from cargoship.oci.descriptor import Blob
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference, tags_by_repository
+from cargoship.oci.referrer import Referrer
 from cargoship.process import Runner
-from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.client import RegistryClient
 from cargoship.registry.connect import connect
-from cargoship.registry.early import EarlyUploads, Turns
-from cargoship.registry.known import BlobMemory, NothingKnown
+from cargoship.registry.mount_sources import MountSources, NoMountSources
+from cargoship.registry.options import Access
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
+from cargoship.registry.testimony import Witness
+from cargoship.registry.upload_queue import BlobLocks, UploadQueue
 
 
 @dataclass(frozen=True)
-class RegistryDestination:
+class RegistryDestination(Destination):
     """The repository of `reference` and `tags` in it (none: the image is known by its digest alone).
 
-    `open_client` makes the client, when there is something to publish. `known` says where blobs can be mounted from,
-    `early` is what sends blobs ahead of their image.
+    `open_client` makes the client, when there is something to publish. `mount_sources` says where blobs can be mounted
+    from, `early` is what sends blobs ahead of their image.
     """
 
     reference: Reference
     tags: tuple[str, ...]
     open_client: Callable[[], RegistryClient] = field(repr=False)
     emit: Emit
-    early: EarlyUploads = field(repr=False)
+    early: UploadQueue = field(repr=False)
     jobs: int = DEFAULT_JOBS
-    known: BlobMemory = field(default_factory=NothingKnown, repr=False)
+    mount_sources: MountSources = field(default_factory=NoMountSources, repr=False)
 
     def check(self) -> None:
         """See `Destination.check`: the registry answers, and lets this user push."""
         with self.open_client() as client:
             client.check_push(self.reference.repository)
 
-    def publish(self, index: Index) -> Published:
-        """See `Destination.publish`; raises RegistryError's family, ContentInvalid."""
+    def offer(self, blobs: Iterable[Blob]) -> None:
+        """See `UploadQueue.offer`."""
+        self.early.offer(tuple(blobs))
+
+    def close(self) -> None:
+        """See `Destination.close`."""
+        self.early.close()
+
+    def publish(self, index: Index, about: Sequence[Referrer] = (), witness: Witness | None = None) -> Published:
+        """See `Destination.publish`; raises RegistryError's family, ContentInvalid, and what the witness raises."""
         done = self.early.settle()
         with self.open_client() as client:
             return push_index(
@@ -48,8 +61,10 @@ class RegistryDestination:
                 tags=self.tags,
                 emit=self.emit,
                 jobs=self.jobs,
-                known=self.known,
+                mount_sources=self.mount_sources,
                 done=done,
+                about=about,
+                witness=witness,
             )
 
 
@@ -62,20 +77,27 @@ def registry_destinations(
     emit: Emit,
     insecure: Collection[str] | None = None,
     jobs: int = DEFAULT_JOBS,
-    known: BlobMemory | None = None,
-    turns: Turns | None = None,
+    mount_sources: MountSources | None = None,
+    blob_locks: BlobLocks | None = None,
 ) -> tuple[RegistryDestination, ...]:
     """One destination for each repository that is named, with all of its tags; no tag means `latest`.
 
     Without `tagged` no tag is moved. `insecure` are hosts for plain http, as for `registry.connect`.
     """
-    known = known or NothingKnown()
-    turns = turns or Turns()
+    mount_sources = mount_sources or NoMountSources()
+    blob_locks = blob_locks or BlobLocks()
     found = []
     for repository, tags in tags_by_repository(references).items():
         opener = _opener(repository.registry, env=env, runner=runner, emit=emit, insecure=insecure)
-        early = EarlyUploads(repository.repository, open_client=opener, known=known, turns=turns, emit=emit, jobs=jobs)
-        found.append(RegistryDestination(repository, tags if tagged else (), opener, emit, early, jobs, known))
+        early = UploadQueue(
+            repository.repository,
+            open_client=opener,
+            mount_sources=mount_sources,
+            blob_locks=blob_locks,
+            emit=emit,
+            jobs=jobs,
+        )
+        found.append(RegistryDestination(repository, tags if tagged else (), opener, emit, early, jobs, mount_sources))
     return tuple(found)
 
 

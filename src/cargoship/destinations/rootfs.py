@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cargoship.destinations.destination import Destination
 from cargoship.destinations.writable import check_writable
 from cargoship.errors import OutputError
 from cargoship.events import Emit, Written
-from cargoship.oci.files import writing
+from cargoship.oci.files import Taken, atomic_folder, writing
 from cargoship.oci.index import Index
-from cargoship.oci.unpack import unpack
+from cargoship.oci.referrer import Referrer
+from cargoship.oci.unpack import unpack_layers
 
 
 @dataclass(frozen=True)
-class RootDestination:
+class RootDestination(Destination):
     """The new folder `path`, with a folder for each platform, such as linux/arm64 or linux/arm/v7, in it.
 
     For images whose base is built in: layers of others may hold what only root on Linux can make.
@@ -30,17 +31,12 @@ class RootDestination:
         check_writable(self.path)
         self._refuse_what_is_there()
 
-    def publish(self, index: Index) -> None:
+    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:  # noqa: ARG002 - no place for it
         """See `Destination.publish`; raises OutputError, ContentInvalid."""
         self._refuse_what_is_there()
-        making = self.path.with_name(f".{self.path.name}-{os.getpid()}")
-        try:
-            with writing(self.path, temporary=making):
-                for image in index.children:
-                    unpack(image.layers, making / str(image.platform))
-                making.rename(self.path)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+        with writing(self.path), atomic_folder(self.path, taken=Taken.REFUSE) as making:
+            for image in index.runnable:
+                unpack_layers(image.layers, making / str(image.platform))
         self.emit(Written("files", str(self.path)))
 
     def _refuse_what_is_there(self) -> None:

@@ -9,9 +9,18 @@ recipe does.
 from __future__ import annotations
 
 from cargoship.dockerfile.ignore import dockerignore
-from cargoship.dockerfile.model import Builder, Variant, Wishes
+from cargoship.dockerfile.model import BuilderImage, DockerfileOptions, Variant
 from cargoship.dockerfile.recorded import is_ours, recorded
 from cargoship.dockerfile.toolchain import choose_builder
 from cargoship.dockerfile.write import dockerfile
 
-__all__ = ["Builder", "Variant", "Wishes", "choose_builder", "dockerfile", "dockerignore", "is_ours", "recorded"]
+__all__ = [
+    "BuilderImage",
+    "DockerfileOptions",
+    "Variant",
+    "choose_builder",
+    "dockerfile",
+    "dockerignore",
+    "is_ours",
+    "recorded",
+]

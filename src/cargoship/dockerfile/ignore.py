@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cargoship.dockerfile.model import Wishes
+from cargoship.dockerfile.model import DockerfileOptions
 from cargoship.dockerfile.recorded import head
 from cargoship.plan import Plan
 
 
-def dockerignore(plan: Plan, wishes: Wishes) -> str:
+def dockerignore(plan: Plan, wishes: DockerfileOptions) -> str:
     """Return its text."""
     target = plan.target_dir
     inside = [target.relative_to(plan.root).as_posix()] if target.is_relative_to(plan.root) else []

@@ -16,7 +16,7 @@ class Variant(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Builder:
+class BuilderImage:
     """The image that the stages before the last one stand on, and what it needs to have the right Rust."""
 
     image: str
@@ -27,12 +27,12 @@ class Builder:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class DockerfileOptions:
     """Everything that the plan does not say."""
 
-    builder: Builder
+    builder: BuilderImage
     requirements: tuple[str, ...]
-    """What pip installs: `cargoship==1.2.3`, a URL; the first is cargoship."""
+    """What pip installs: `cargoship==1.2.3`, a URL; the first is cargoship. Nothing: the builder has it."""
     variant: Variant = Variant.CROSS
     wheel: str | None = None
     """A file in the build context, relative with slashes, that is installed in the place of the first requirement."""

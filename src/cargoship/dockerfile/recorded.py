@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 
-from cargoship.dockerfile.model import Wishes
+from cargoship.dockerfile.model import DockerfileOptions
+from cargoship.dockerfile.words import without_controls
 
 _MARK = "# Made by cargoship "
 _COMMAND = "cargoship dockerfile"
 
 
-def head(wishes: Wishes) -> str:
+def head(wishes: DockerfileOptions) -> str:
     """Return the line; the command in it makes the file again."""
-    return f"{_MARK}{wishes.version}: {shlex.join((*_COMMAND.split(), *wishes.arguments))}"
+    words = (*_COMMAND.split(), *wishes.arguments)
+    return f"{_MARK}{wishes.version}: {without_controls(shlex.join(words), 'an option')}"
 
 
 def is_ours(text: str) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cargoship.bases.static import static_config
-from cargoship.contents import config_of
-from cargoship.dockerfile.words import assignments, bare, checked, duration, folders, words
+from cargoship.dockerfile.words import assignments, bare, docker_duration, volume_list, without_controls, words
 from cargoship.errors import CannotStart, UsageError
+from cargoship.image_layers import image_config
 from cargoship.oci.config import ImageConfig
 from cargoship.plan import ImagePlan, Plan
 from cargoship.platforms import Libc, LibcFamily
+from cargoship.settings.base import BuiltInBase, LayoutBase
 
-_BUILT_IN = ("static", "scratch")
 _LABEL = "org.opencontainers.image."
 # what changes without the project's settings; the builder of the image knows it, and a file in git does not
 _NOT_WRITTEN = (_LABEL + "created", _LABEL + "version", _LABEL + "revision")
@@ -20,7 +20,7 @@ _NOT_WRITTEN = (_LABEL + "created", _LABEL + "version", _LABEL + "revision")
 
 def check_base(image: ImagePlan, libc: Libc) -> None:
     """Raise UsageError for a base that Docker cannot be given by name, CannotStart for one without the C library."""
-    if image.settings.base.startswith("oci:"):
+    if isinstance(image.settings.base_spec, LayoutBase):
         raise UsageError(
             f"Docker cannot take {image.settings.base} as a base", hint="name an image in a registry with --base"
         )
@@ -29,7 +29,7 @@ def check_base(image: ImagePlan, libc: Libc) -> None:
             f"the base {image.settings.base} is made by `cargoship build`, and Docker has no image of it",
             hint="name an image in a registry with --base, such as debian:12-slim",
         )
-    if libc.family is LibcFamily.GNU and image.settings.base in _BUILT_IN:
+    if libc.family is LibcFamily.GNU and isinstance(image.settings.base_spec, BuiltInBase):
         raise CannotStart(
             f"programs linked with glibc cannot start on the base {image.settings.base!r}: it has no C library",
             hint="name a base with glibc, such as --base debian:12-slim",
@@ -40,13 +40,17 @@ def runtime(plan: Plan, image: ImagePlan) -> Iterator[str]:
     """Return its lines."""
     several = len(plan.images) > 1
     base = image.settings.base
-    built_in = base in _BUILT_IN
+    built_in = isinstance(image.settings.base_spec, BuiltInBase)
     yield "# The image: no program runs here, so no platform is emulated."
     name = f"runtime-{image.name}" if several else "runtime"
-    yield f"FROM {'scratch' if built_in else checked(base, '--base')} AS {name}"
+    yield f"FROM {'scratch' if built_in else without_controls(base, '--base')} AS {name}"
     yield "ARG TARGETPLATFORM"
     yield f"COPY --from=build /out/{image.name + '/' if several else ''}$TARGETPLATFORM/ /"
-    yield from _run(image, config_of(image, static_config() if base == "static" else ImageConfig()), built_in=built_in)
+    yield from _run(
+        image,
+        image_config(image, static_config() if image.settings.base_spec is BuiltInBase.STATIC else ImageConfig()),
+        built_in=built_in,
+    )
 
 
 def _run(image: ImagePlan, config: ImageConfig, *, built_in: bool) -> Iterator[str]:
@@ -59,13 +63,13 @@ def _run(image: ImagePlan, config: ImageConfig, *, built_in: bool) -> Iterator[s
     if config.exposed_ports:
         yield f"EXPOSE {' '.join(config.exposed_ports)}"
     if config.volumes:
-        yield f"VOLUME {folders(config.volumes, 'volumes')}"
+        yield f"VOLUME {volume_list(config.volumes, 'volumes')}"
     if config.stop_signal:
         yield f"STOPSIGNAL {config.stop_signal}"
     check = image.settings.healthcheck
     if check is not None:
         times = {"interval": check.interval_ns, "timeout": check.timeout_ns, "start-period": check.start_period_ns}
-        options = [f"--{name}={duration(ns)}" for name, ns in times.items() if ns is not None]
+        options = [f"--{name}={docker_duration(ns)}" for name, ns in times.items() if ns is not None]
         options += [f"--retries={check.retries}"] if check.retries is not None else []
         yield " ".join(["HEALTHCHECK", *options, "CMD", words(check.command, "healthcheck")])
     yield f"USER {bare(config.user or '0:0', 'user')}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable
 
-from cargoship.dockerfile.model import Builder
+from cargoship.decoding import Undecodable, decode_toml
+from cargoship.dockerfile.model import BuilderImage
 from cargoship.errors import ManifestInvalid, UsageError
 
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
@@ -22,7 +22,7 @@ def choose_builder(
     toolchain: tuple[str, str] | None,
     installed: Callable[[], str | None],
     alpine: bool,
-) -> Builder:
+) -> BuilderImage:
     """The official image of the Rust that the project is built with, or the one that was asked for.
 
     `rust` is a version that was asked for, `toolchain` the name and text of the project's toolchain file, `installed`
@@ -33,14 +33,14 @@ def choose_builder(
     if image is not None:
         if rust is not None:
             raise UsageError("--rust and --builder do not go together", hint="the builder's Rust is its own")
-        return Builder(image, toolchain_file=file)
+        return BuilderImage(image, toolchain_file=file)
     if rust is not None and not _VERSION.fullmatch(rust):
         raise UsageError(f"--rust {rust!r} is not a version", hint="such as --rust 1.96.0; or name an image: --builder")
     channel = _channel(*toolchain) if toolchain is not None else None
     tagged = _ALPINE if alpine else _DEBIAN
     if channel is not None and channel != "stable":
         if _VERSION.fullmatch(channel):
-            return Builder(tagged.format(rust or channel), toolchain_file=file)
+            return BuilderImage(tagged.format(rust or channel), toolchain_file=file)
         if not _DATED.fullmatch(channel):
             raise UsageError(
                 f"{file} names {channel}, which is another Rust every day",
@@ -52,7 +52,7 @@ def choose_builder(
                 f"{file} names {channel}, for which there is no official image",
                 hint="--rust VERSION names the image whose rustup installs it; or name one with --builder",
             )
-        return Builder(tagged.format(version), toolchain_file=file)
+        return BuilderImage(tagged.format(version), toolchain_file=file)
     version = rust or installed()
     if version is None or not _VERSION.fullmatch(version):
         raise UsageError(
@@ -60,7 +60,7 @@ def choose_builder(
             hint="name a version with --rust, such as --rust 1.96.0, or an image with --builder",
         )
     # a channel that moves is pinned to what it is now
-    return Builder(tagged.format(version), channel=version if channel == "stable" else None)
+    return BuilderImage(tagged.format(version), channel=version if channel == "stable" else None)
 
 
 def _channel(name: str, text: str) -> str | None:
@@ -69,8 +69,8 @@ def _channel(name: str, text: str) -> str | None:
         channel: object = text.strip()
     else:
         try:
-            parsed = tomllib.loads(text).get("toolchain")
-        except tomllib.TOMLDecodeError as error:
+            parsed = decode_toml(text).get("toolchain")
+        except Undecodable as error:
             raise ManifestInvalid(f"{name} cannot be read: {error}") from error
         channel = parsed.get("channel", "stable") if isinstance(parsed, dict) else "stable"
     if not isinstance(channel, str) or not channel:

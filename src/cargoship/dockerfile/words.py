@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000}
 
 
-def checked(value: str, what: str) -> str:
+def without_controls(value: str, what: str) -> str:
     """The value; raises UsageError for one with a line break or another control character."""
     if _CONTROL.search(value):
         raise UsageError(
@@ -30,20 +30,20 @@ def checked(value: str, what: str) -> str:
 
 def quoted(value: str, what: str) -> str:
     """In double quotes, for ENV and LABEL."""
-    return '"' + re.sub(r'([\\"$])', r"\\\1", checked(value, what)) + '"'
+    return '"' + re.sub(r'([\\"$])', r"\\\1", without_controls(value, what)) + '"'
 
 
 def bare(value: str, what: str) -> str:
     """Without quotes, for WORKDIR and USER, which take the whole line."""
-    return re.sub(r"([\\$])", r"\\\1", checked(value, what))
+    return re.sub(r"([\\$])", r"\\\1", without_controls(value, what))
 
 
 def words(values: Sequence[str], what: str) -> str:
     """A JSON list, for ENTRYPOINT, CMD and HEALTHCHECK: Docker takes its words as they are."""
-    return json.dumps([checked(value, what) for value in values], ensure_ascii=False)
+    return json.dumps([without_controls(value, what) for value in values], ensure_ascii=False)
 
 
-def folders(values: Sequence[str], what: str) -> str:
+def volume_list(values: Sequence[str], what: str) -> str:
     """A JSON list for VOLUME, in which variables are replaced."""
     return json.dumps([bare(value, what) for value in values], ensure_ascii=False)
 
@@ -62,10 +62,10 @@ def assignments(instruction: str, values: Mapping[str, str]) -> Iterable[str]:
 
 def command(*parts: str) -> str:
     """Words of a shell; `$NAME` in the generator's own text stays a variable, for it is not passed through here."""
-    return " ".join(shlex.quote(part) for part in parts)
+    return " ".join(shlex.quote(without_controls(part, f"the name {part!r}")) for part in parts)
 
 
-def duration(ns: int) -> str:
+def docker_duration(ns: int) -> str:
     """Nanoseconds as Docker writes them: `1m30s`, `500ms`."""
     text = ""
     for unit, size in _NS.items():

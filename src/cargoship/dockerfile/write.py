@@ -10,10 +10,10 @@ import enum
 from collections.abc import Iterator, Sequence
 
 from cargoship.cargo.suggest import listed
-from cargoship.dockerfile.model import Variant, Wishes
+from cargoship.dockerfile.model import DockerfileOptions, Variant
 from cargoship.dockerfile.recorded import head
 from cargoship.dockerfile.runtime import check_base, runtime
-from cargoship.dockerfile.words import checked, command, quoted
+from cargoship.dockerfile.words import command, quoted, without_controls
 from cargoship.errors import UsageError
 from cargoship.plan import Plan
 from cargoship.platforms import LibcFamily
@@ -29,7 +29,7 @@ UNITS = "/root/.cache/cargoship/units"
 _VENV = "/opt/cargoship"
 
 
-def dockerfile(plan: Plan, wishes: Wishes) -> str:
+def dockerfile(plan: Plan, wishes: DockerfileOptions) -> str:
     """Return the text.
 
     Raises UsageError for what a Dockerfile cannot hold or the wishes do not allow, CannotStart for programs on glibc
@@ -52,7 +52,7 @@ def dockerfile(plan: Plan, wishes: Wishes) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _opening(plan: Plan, wishes: Wishes, platforms: str) -> Iterator[str]:
+def _opening(plan: Plan, wishes: DockerfileOptions, platforms: str) -> Iterator[str]:
     yield head(wishes)
     yield "#"
     named = "" if wishes.file == "Dockerfile" else f"-f {command(wishes.file)} "
@@ -68,25 +68,18 @@ def _opening(plan: Plan, wishes: Wishes, platforms: str) -> Iterator[str]:
         yield f"ARG PLATFORMS={platforms}"
 
 
-def _tools(wishes: Wishes, plan: Plan, *, cross: bool) -> Iterator[str]:
+def _tools(wishes: DockerfileOptions, plan: Plan, *, cross: bool) -> Iterator[str]:
     builder = wishes.builder
     where = "--platform=$BUILDPLATFORM " if cross else ""
     yield "# Rust, cargoship with its C compiler, and the standard library of every target."
-    yield f"FROM {where}{checked(builder.image, '--builder')} AS tools"
+    yield f"FROM {where}{without_controls(builder.image, '--builder')} AS tools"
     yield f"ENV CARGO_HOME={CARGO_HOME}"
     if builder.channel is not None:
         yield f"ENV RUSTUP_TOOLCHAIN={builder.channel}"
-    yield from _packages(wishes)
-    requirements = wishes.requirements
-    if wishes.wheel is not None:
-        name = wishes.wheel.rpartition("/")[2]
-        yield f"COPY {_copied(wishes.wheel)} /tmp/"
-        requirements = (f"/tmp/{name}", *requirements[1:])  # noqa: S108 - in an image, where nobody else is
-    yield "RUN --mount=type=cache,sharing=locked,target=/root/.cache/pip \\"
-    yield f"    python3 -m venv {_VENV} \\"
-    yield f" && {_VENV}/bin/pip install --quiet {command(*requirements)}"
-    # last on PATH: it has a python3 too, which is not meant for the project's build scripts
-    yield f"ENV PATH=$PATH:{_VENV}/bin"
+    if wishes.requirements:
+        yield from _installation(wishes)
+    elif wishes.apt or wishes.apk:
+        yield from _packages(wishes)
     if builder.toolchain_file is not None:
         # not where the recipe is cooked: it brings one of its own, and takes care not to overwrite others
         yield "WORKDIR /toolchain"
@@ -96,7 +89,24 @@ def _tools(wishes: Wishes, plan: Plan, *, cross: bool) -> Iterator[str]:
     yield f"WORKDIR {SOURCE}"
 
 
-def _packages(wishes: Wishes) -> Iterator[str]:
+def _installation(wishes: DockerfileOptions) -> Iterator[str]:
+    """An environment of its own for cargoship."""
+    yield from _packages(wishes)
+    requirements = wishes.requirements
+    if wishes.wheel is not None:
+        name = wishes.wheel.rpartition("/")[2]
+        yield f"COPY {_copied(wishes.wheel)} /tmp/"
+        requirements = (f"/tmp/{name}", *requirements[1:])  # noqa: S108 - in an image, where nobody else is
+    if wishes.wheel is None and "://" not in requirements[0]:
+        yield "# from PyPI; a wheel that lies here does as well: cargoship dockerfile --cargoship FILE"
+    yield "RUN --mount=type=cache,sharing=locked,target=/root/.cache/pip \\"
+    yield f"    python3 -m venv {_VENV} \\"
+    yield f" && {_VENV}/bin/pip install --quiet {command(*requirements)}"
+    # last on PATH: it has a python3 too, which is not meant for the project's build scripts
+    yield f"ENV PATH=$PATH:{_VENV}/bin"
+
+
+def _packages(wishes: DockerfileOptions) -> Iterator[str]:
     if wishes.apk:
         yield f"RUN apk add --no-cache python3 {_names(wishes.apk, '--apk')}"
         return
@@ -126,7 +136,7 @@ def _planner(plan: Plan) -> Iterator[str]:
     yield f"RUN cargoship recipe prepare{only}"
 
 
-def _dependencies(plan: Plan, wishes: Wishes) -> Iterator[str]:
+def _dependencies(plan: Plan, wishes: DockerfileOptions) -> Iterator[str]:
     yield "# The dependencies, compiled once: this stage is kept until the recipe changes."
     yield "FROM tools AS dependencies"
     yield f"ARG {_platforms(wishes)}"
@@ -134,7 +144,7 @@ def _dependencies(plan: Plan, wishes: Wishes) -> Iterator[str]:
     yield from _cargo("recipe cook", _options(plan, wishes))
 
 
-def _build(plan: Plan, wishes: Wishes) -> Iterator[str]:
+def _build(plan: Plan, wishes: DockerfileOptions) -> Iterator[str]:
     yield "# The project's own code, with the same options; then the files of the images, by platform."
     yield "FROM dependencies AS build"
     yield f"ARG {_platforms(wishes)}"
@@ -182,15 +192,16 @@ def _cargo(name: str, *lines: str) -> Iterator[str]:
     yield " \\\n".join([f"    cargoship {name} {lines[0]}", *(f"        {line}" for line in lines[1:])])
 
 
-def _options(plan: Plan, wishes: Wishes) -> str:
+def _options(plan: Plan, wishes: DockerfileOptions) -> str:
     """What counts for dependencies: cook and build get the same, or cargo would compile them twice."""
     cargo = plan.cargo
-    packages = [package.rpartition("@")[0] for package in cargo.packages]
+    packages = sorted({binary.package for image in plan.images for binary in image.bins})
+    features = dict.fromkeys(name for build in plan.builds for name in build.features)
     words = [
         f'--platform "${_platforms(wishes)}"',
         command("--libc", str(plan.libc), "--profile", cargo.profile),
         *(command("-p", package) for package in packages),
-        *([command("-F", ",".join(cargo.features))] if cargo.features else []),
+        *([command("-F", ",".join(features))] if features else []),
         *(["--all-features"] if cargo.all_features else []),
         *(["--no-default-features"] if cargo.no_default_features else []),
         *(["--locked"] if cargo.locked else []),
@@ -198,10 +209,10 @@ def _options(plan: Plan, wishes: Wishes) -> str:
     return " ".join(words)
 
 
-def _platforms(wishes: Wishes) -> str:
+def _platforms(wishes: DockerfileOptions) -> str:
     return "PLATFORMS" if wishes.variant is Variant.CROSS else "TARGETPLATFORM"
 
 
 def _copied(path: str) -> str:
-    text = checked(path, "--cargoship")
+    text = without_controls(path, "--cargoship")
     return quoted(text, "--cargoship") if set(text) & set(' "\\$') else text

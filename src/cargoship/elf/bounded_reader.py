@@ -6,11 +6,11 @@ import io
 from typing import BinaryIO
 
 
-class TooMuch(Exception):
+class ReadLimitExceeded(Exception):
     """More was read than a file of this kind gives reason to."""
 
 
-class Meter(io.RawIOBase):
+class BoundedReader(io.RawIOBase):
     """Passes reads on until `bytes_max` bytes or `reads_max` reads are used up; then raises TooMuch.
 
     A seek to where no file can be, and a read of more than the file has, raise it too: the numbers come from the
@@ -36,7 +36,7 @@ class Meter(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """See `io.IOBase.seek`; raises TooMuch."""
         if whence == io.SEEK_SET and not 0 <= offset <= self._size_bytes:
-            raise TooMuch(f"it points to byte {offset}, and has {self._size_bytes}")
+            raise ReadLimitExceeded(f"it points to byte {offset}, and has {self._size_bytes}")
         return self._stream.seek(offset, whence)
 
     def tell(self) -> int:
@@ -46,10 +46,10 @@ class Meter(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         """See `io.RawIOBase.read`; raises TooMuch."""
         if size < 0 or size > self._size_bytes:
-            raise TooMuch(f"it wants {size} bytes read, and has {self._size_bytes}")
+            raise ReadLimitExceeded(f"it wants {size} bytes read, and has {self._size_bytes}")
         data = self._stream.read(size)
         self._bytes_left -= len(data)
         self._reads_left -= 1
         if self._bytes_left < 0 or self._reads_left < 0:
-            raise TooMuch("its tables are larger than those of any program")
+            raise ReadLimitExceeded("its tables are larger than those of any program")
         return data

@@ -22,8 +22,8 @@ from elftools.elf.gnuversions import GNUVerDefSection, GNUVerNeedSection
 from elftools.elf.sections import StringTableSection
 from elftools.elf.segments import InterpSegment
 
+from cargoship.elf.bounded_reader import BoundedReader, ReadLimitExceeded
 from cargoship.elf.facts import ElfFacts, ElfKind, Relro, Versions
-from cargoship.elf.meter import Meter, TooMuch
 from cargoship.errors import CannotStart
 
 _SEGMENTS_MAX = 1024
@@ -57,11 +57,11 @@ def read_elf(path: Path) -> ElfFacts:
 def read_elf_stream(stream: BinaryIO, name: str) -> ElfFacts:
     """Read the facts of a file that can be sought in; `name` is for messages. Raises CannotStart."""
     try:
-        elf = ELFFile(cast("BinaryIO", Meter(stream)))
+        elf = ELFFile(cast("BinaryIO", BoundedReader(stream)))
         # without this, pyelftools reads every section, whole hash tables included, to find one table of strings
         elf.header["e_shoff"] = 0
         return _read(elf, stream)
-    except TooMuch as error:
+    except ReadLimitExceeded as error:
         raise CannotStart(f"{name} is a damaged ELF file: {error}", hint="build it again") from error
     # pyelftools lets errors of its own parsers through on damaged files
     except (
@@ -118,7 +118,7 @@ def _read(elf: ELFFile, stream: BinaryIO) -> ElfFacts:
 def _segments(elf: ELFFile) -> Iterator[Container]:
     count = elf.num_segments()
     if count > _SEGMENTS_MAX:
-        raise TooMuch(f"it has {count} segments")
+        raise ReadLimitExceeded(f"it has {count} segments")
     return cast("Iterator[Container]", elf.iter_segments())
 
 
@@ -126,7 +126,7 @@ def _kind(elf: ELFFile, interpreter: str | None, *, pie: bool) -> ElfKind:
     match elf["e_type"]:
         case "ET_EXEC":
             return ElfKind.PROGRAM
-        # a library has no interpreter; libc.so.6 and ld.so, which have an entry, are told by nothing but their names
+        # a library has no interpreter; libc.so.6 and ld.so, which have an entry, are known by nothing but their names
         case "ET_DYN" if interpreter is not None or pie or elf["e_entry"]:
             return ElfKind.PROGRAM
         case "ET_DYN":
@@ -142,7 +142,7 @@ def _tags(dynamic: DynamicSegment) -> _Tags:
     found: _Tags = {}
     for count, tag in enumerate(dynamic.iter_tags()):
         if count > _TAGS_MAX:
-            raise TooMuch("its dynamic section has no end")
+            raise ReadLimitExceeded("its dynamic section has no end")
         found.setdefault(str(tag["d_tag"]), []).append(tag)
     return found
 
@@ -155,7 +155,7 @@ def _texts(tags: _Tags, name: str) -> tuple[str, ...]:
     attribute = name.removeprefix("DT_").lower()  # set by the kind of tag
     texts = tuple(str(getattr(tag, attribute)) for tag in tags.get(name, ()))
     if any(len(text) > _PATH_MAX for text in texts):
-        raise TooMuch(f"it has a {name} of more than {_PATH_MAX} characters")
+        raise ReadLimitExceeded(f"it has a {name} of more than {_PATH_MAX} characters")
     return texts
 
 

@@ -8,16 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from cargoship.errors import Interrupted, RegistryUnreachable
+from cargoship.errors import RegistryUnreachable, Stopped
 
 DEFAULT_TOTAL_S = 3600.0
-
-
-class Stopped(Interrupted):
-    """Another thread of the same work has failed or was interrupted."""
-
-    def __init__(self) -> None:
-        super().__init__("the exchange with the registry was stopped")
 
 
 class Halt:

@@ -18,6 +18,8 @@ class Evidence(enum.Enum):
 
     TLS = "it speaks TLS, and its certificate or ours was not accepted"
     NO_TLS = "it answered a TLS handshake with something else"
+    PROXY = "the proxy before it does not let us through"
+    TRUST = "what says whom to trust cannot be read here"
     NO_HTTP = "it took the connection and gave no HTTP answer"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_TARGET = re.compile(r"[\s,]*<([^>]*)>")
+# some leave the brackets out, and skopeo does not miss them
+_TARGET = re.compile(r"[\s,]*(?:<([^>]*)>|([^\s,;<>\"]+))")
 _PARAMETER = re.compile(r"\s*;\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\*?(?:\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;,\"]*)))?")
 
 
@@ -19,7 +20,7 @@ def next_page(header: str) -> str | None:
             # of several the first counts
             if parameter[1].lower() == "rel" and relations is None:
                 quoted, bare = parameter[2], parameter[3]
-                relations = (bare if quoted is None else quoted).lower().split()
+                relations = (quoted or bare or "").lower().split()
         if relations is not None and "next" in relations:
-            return target[1]
+            return target[2] if target[1] is None else target[1]
     return None

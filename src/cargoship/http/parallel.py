@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cargoship.registry.budget import Budget, Halt
+from cargoship.http.budget import Budget, Halt
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -1,4 +1,8 @@
-"""Which failures are worth another try, after how long, and how often."""
+"""Which failures are worth another try, after how long, and how often: the only policy of this project.
+
+`with_retries` tries again where trouble may pass. `CONTENTION` is the policy where several processes write the same at
+once: how long one that was too late waits before it looks again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cargoship.errors import CargoshipError
-from cargoship.registry.budget import Budget
+from cargoship.http.budget import Budget
 
 T = TypeVar("T")
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -31,21 +35,29 @@ class Transient(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How often and how long: waits grow from `first_s` by `factor` to `longest_s`, each shortened at random."""
+class RetryPolicy:
+    """How often and how long: waits grow from `first_s` by `factor` to `longest_s`, each shortened at random.
+
+    What stays of a wait at least is `share` of it.
+    """
 
     tries: int = 6
     connection_tries: int = 4
     first_s: float = 0.4
     factor: float = 2.0
     longest_s: float = 20.0
+    share: float = 0.5
     asked_longest_s: float = 300.0
     """The longest Retry-After that is honoured; past it the registry's refusal is final."""
 
     def wait_s(self, failures: int, jitter: float) -> float:
         """Seconds after the `failures`th failure (from 1); `jitter` from 0 to 1 spreads clients apart."""
         whole = min(self.first_s * self.factor ** (failures - 1), self.longest_s)
-        return whole * (0.5 + jitter / 2)
+        return whole * (self.share + jitter * (1.0 - self.share))
+
+
+CONTENTION = RetryPolicy(tries=40, first_s=0.05, longest_s=2.0, share=0.0)
+"""For what several write at once: many short waits, for those who have collided should not meet again."""
 
 
 def is_transient(status: int) -> bool:
@@ -69,11 +81,11 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         until = email.utils.parsedate_to_datetime(text)
         now = email.utils.parsedate_to_datetime(headers.get("date", ""))
         return max((until - now).total_seconds(), 0.0)
-    except (ValueError, TypeError):  # no date, or one with a time zone and one without
+    except (ValueError, TypeError, OverflowError):  # no date, or one with a time zone and one without
         return None
 
 
-def persist(attempt: Callable[[], T], *, budget: Budget, patience: Patience) -> T:
+def with_retries(attempt: Callable[[], T], *, budget: Budget, retry_policy: RetryPolicy) -> T:
     """Call `attempt` until it does not raise Transient; gives up with that failure's error."""
     failures = broken = 0
     while True:
@@ -84,9 +96,9 @@ def persist(attempt: Callable[[], T], *, budget: Budget, patience: Patience) -> 
             failures += 1
             broken += failure.connection
             asked = failure.wait_s or 0.0
-            wait_s = max(patience.wait_s(failures, budget.jitter()), asked)
-            hopeless = failures >= patience.tries or broken >= patience.connection_tries
-            if hopeless or asked > patience.asked_longest_s or wait_s >= budget.remaining_s:
+            wait_s = max(retry_policy.wait_s(failures, budget.jitter()), asked)
+            hopeless = failures >= retry_policy.tries or broken >= retry_policy.connection_tries
+            if hopeless or asked > retry_policy.asked_longest_s or wait_s >= budget.remaining_s:
                 raise failure.error from failure.__cause__
             # slept outside of the handler, so that an interrupt there does not show this failure as its context
         budget.sleep(wait_s)

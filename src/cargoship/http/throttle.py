@@ -6,8 +6,8 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 
-from cargoship.registry.budget import Budget
-from cargoship.registry.retry import retry_after_s
+from cargoship.http.budget import Budget
+from cargoship.http.retry import retry_after_s
 
 _MOST = 32
 _LIMITED = 429

@@ -6,6 +6,8 @@ Importing httpx2 costs about 0.1 s, so that only `connect.py` imports this modul
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 import ssl
@@ -16,9 +18,9 @@ from typing import Self
 
 import httpx2
 
-from cargoship.registry.certificates import HostCertificates, certificates_of
-from cargoship.registry.exchange import ConnectionBroken, Evidence, Request, Response
-from cargoship.registry.proxies import proxy_for
+from cargoship.http.certificates import HostCertificates, certificates_of
+from cargoship.http.exchange import ConnectionBroken, Evidence, Request, Response
+from cargoship.http.proxies import PROXY_KINDS, proxy_for, proxy_shown
 
 _KEEPALIVE_S = 30.0
 _CONNECTIONS = 16
@@ -62,11 +64,13 @@ class HttpTransport:
                 content=None if request.body is None else _Body(request.body),
                 extensions={"timeout": timeout},
             )
-            return _HttpResponse(self._pool(outgoing.url).handle_request(outgoing))
         except httpx2.InvalidURL as error:
             raise ConnectionBroken(f"not a usable address: {error}", permanent=True) from error
+        proxy = proxy_for(outgoing.url.scheme, outgoing.url.host, outgoing.url.port, self._env)
+        try:
+            return _HttpResponse(self._pool(outgoing.url, proxy).handle_request(outgoing))
         except httpx2.TransportError as error:
-            raise _broken(error) from error
+            raise _broken(error, proxy) from error
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -75,17 +79,16 @@ class HttpTransport:
         for pool in pools:
             pool.close()
 
-    def _pool(self, url: httpx2.URL) -> httpx2.HTTPTransport:
+    def _pool(self, url: httpx2.URL, proxy: str | None) -> httpx2.HTTPTransport:
         """The connections for this kind of address: plain ones never pay for loading certificates."""
         secure = url.scheme == "https"
-        proxy = proxy_for(url.scheme, url.host, url.port, self._env)
         own = certificates_of(url.netloc.decode("ascii", "replace"), self._env) if secure else None
         with self._lock:
             if (secure, proxy, own) not in self._pools:
                 self._pools[secure, proxy, own] = httpx2.HTTPTransport(
                     verify=self._certificates(own) if secure or proxy else False,
                     trust_env=False,
-                    proxy=proxy,
+                    proxy=None if proxy is None else _usable(proxy),
                     limits=httpx2.Limits(
                         max_connections=None, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S
                     ),
@@ -101,7 +104,9 @@ class HttpTransport:
         reading = ""
         try:
             if file or folder:
-                reading = f"SSL_CERT_FILE {file}" if file else f"SSL_CERT_DIR {folder}"
+                reading = f"SSL_CERT_DIR {folder}"
+                _check_folder(folder)
+                reading = f"SSL_CERT_FILE {file}" if file else reading
                 context = ssl.create_default_context(cafile=file or None, capath=folder or None)
             else:
                 context = httpx2.create_ssl_context(trust_env=False)
@@ -113,8 +118,29 @@ class HttpTransport:
                 # a key that is locked has nobody to ask for its password
                 context.load_cert_chain(*own.client, password="")
         except OSError as error:
-            raise ConnectionBroken(f"cannot read {reading}: {error}", permanent=True) from error
+            words = f"cannot read {reading}: {error}"
+            raise ConnectionBroken(words, permanent=True, evidence=Evidence.TRUST) from error
         return context
+
+
+def _check_folder(paths: str | None) -> None:
+    """Raise OSError where no folder of a list is there: OpenSSL trusts nobody then, without a word."""
+    folders = [path for path in (paths or "").split(os.pathsep) if path]
+    if folders and not any(map(os.path.isdir, folders)):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), paths)
+
+
+def _usable(proxy: str) -> httpx2.Proxy:
+    """A proxy as httpx2 knows it; raises ConnectionBroken for one that it does not."""
+    kind = proxy.partition("://")[0].lower()
+    if kind not in PROXY_KINDS:
+        words = f"the proxy {proxy_shown(proxy)} is of a kind that is not known: {', '.join(PROXY_KINDS)} are"
+        raise ConnectionBroken(words, permanent=True, evidence=Evidence.PROXY)
+    try:
+        return httpx2.Proxy(url=kind + proxy[len(kind) :])
+    except (httpx2.InvalidURL, ValueError) as error:
+        words = f"the proxy {proxy_shown(proxy)} has no usable address"
+        raise ConnectionBroken(words, permanent=True, evidence=Evidence.PROXY) from error
 
 
 class _Body:
@@ -140,7 +166,7 @@ class _HttpResponse:
         try:
             yield from self._response.iter_raw()
         except httpx2.TransportError as error:
-            raise _broken(error) from error
+            raise _broken(error, None) from error
 
     def __enter__(self) -> Self:
         return self
@@ -149,8 +175,20 @@ class _HttpResponse:
         self._response.close()
 
 
-def _broken(error: Exception) -> ConnectionBroken:
-    """Map an error of httpx2: its cause chain says what the system or TLS found."""
+def _broken(error: Exception, proxy: str | None) -> ConnectionBroken:
+    """Map an error of httpx2: its cause chain says what the system or TLS found.
+
+    Where there is a proxy, it is the one that was connected to: a name that does not resolve is its.
+    """
+    found = _reason(error)
+    connecting = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError))
+    if proxy is None or not connecting or found.evidence is not None:
+        return found
+    words = f"the proxy {proxy_shown(proxy)}: {found.reason}"
+    return ConnectionBroken(words, permanent=found.permanent, evidence=Evidence.PROXY)
+
+
+def _reason(error: Exception) -> ConnectionBroken:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError) and (found := _tls_trouble(cause)) is not None:

@@ -8,31 +8,34 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from cargoship.bases.remote import RemoteBases
+from cargoship.bases.remote import CachedContent, RemoteBases
 from cargoship.checks.finding import Code, Finding, Severity
 from cargoship.checks.image import check_image
-from cargoship.checks.program import Place, find_program, load_program
+from cargoship.checks.program import ProgramContext, find_program, load_program
 from cargoship.context import Context
+from cargoship.destinations.plan_destinations import native_platform
 from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import is_elf, read_elf
-from cargoship.errors import CannotStart, UsageError
-from cargoship.oci.archive_reader import read_archive
+from cargoship.errors import CannotStart, ContentInvalid
+from cargoship.events import count
+from cargoship.images.opening import open_image
 from cargoship.oci.config import ImageConfig, decode_config
+from cargoship.oci.content import Content
+from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.oci.digest import Digest
-from cargoship.oci.image import is_image_config
+from cargoship.oci.image import is_image
 from cargoship.oci.layer import Layer
-from cargoship.oci.layout import read_layout
 from cargoship.oci.manifest import decode_manifest
-from cargoship.oci.platform import Platform
-from cargoship.oci.reference import Reference
-from cargoship.registry.pull import fetch_index
-from cargoship.rootfs.book import LayerBook
-from cargoship.rootfs.tree import Found
+from cargoship.oci.platform import UNKNOWN, Platform
+from cargoship.oci.target import ImageTarget, RegistryTarget
+from cargoship.registry.pull import read_images
+from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.rootfs.tree import ResolvedPath
 from cargoship.rootfs.view import RootFs, view_of
 
-_KINDS = ("oci:", "oci-archive:", "docker-archive:")
+_SAYS_OF = "vnd.docker.reference.type"
+"""What BuildKit's attestations have (moby/buildkit, docs/attestations/attestation-storage.md)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Examination:
     target: str
     digest: Digest
     images: tuple[Checked, ...]
+    missing: tuple[Descriptor, ...] = ()
+    """What the index names and is not there, so that it cannot be looked at."""
 
     @property
     def ok(self) -> bool:
@@ -88,11 +93,11 @@ def verify(target: str, context: Context) -> Examination:
     Raises ContentInvalid for a damaged one, RegistryError's family, UsageError, and CannotStart for an index without
     an image for Linux.
     """
-    with _opened(target, context) as (digest, images):
-        checked = tuple(Checked(each.platform, each.digest, tuple(each.findings())) for each in images)
+    with _opened(target, context) as found:
+        checked = tuple(Checked(each.platform, each.digest, tuple(each.findings())) for each in found.images)
     if not checked:
         raise CannotStart(f"{target} has no image in it", hint="name an image, or an index of images")
-    return Examination(target, digest, checked)
+    return Examination(target, found.digest, checked, found.missing)
 
 
 def inspect_programs(target: str, context: Context) -> tuple[ImagePrograms, ...]:
@@ -108,8 +113,8 @@ def inspect_programs(target: str, context: Context) -> tuple[ImagePrograms, ...]
             facts = read_elf(path)
             needed = tuple((name, None) for name in facts.needed)
             return (ImagePrograms(None, None, (Program(target, path.stat().st_size, facts, needed),)),)
-    with _opened(target, context) as (_, images):
-        return tuple(ImagePrograms(each.platform, each.digest, tuple(each.programs())) for each in images)
+    with _opened(target, context) as found:
+        return tuple(ImagePrograms(each.platform, each.digest, tuple(each.programs())) for each in found.images)
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class _Image:
     digest: Digest
     config: ImageConfig
     layers: tuple[Layer, ...]
-    book: LayerBook
+    book: LayerCache
 
     def root(self) -> RootFs:
         return view_of(self.layers, self.book)
@@ -144,56 +149,59 @@ class _Image:
             if again is not None and facts is not None:
                 yield Program(each, again.node.size_bytes, facts, self._libraries(again, facts, root))
 
-    def _libraries(self, found: Found, facts: ElfFacts, root: RootFs) -> tuple[tuple[str, str | None], ...]:
-        loaded = load_program(found, root, Place(self.platform, self.config.env))
+    def _libraries(self, found: ResolvedPath, facts: ElfFacts, root: RootFs) -> tuple[tuple[str, str | None], ...]:
+        loaded = load_program(found, root, ProgramContext(self.platform, self.config.env))
         if loaded is None:
             return tuple((name, None) for name in facts.needed)
         libraries = [(each.name, each.path) for each in loaded.everything[1:]]
         return (*libraries, *((name, None) for name in loaded.missing))
 
 
+@dataclass(frozen=True)
+class _Images:
+    digest: Digest
+    images: Sequence[_Image]
+    missing: tuple[Descriptor, ...]
+
+
 @contextlib.contextmanager
-def _opened(target: str, context: Context) -> Iterator[tuple[Digest, Sequence[_Image]]]:
-    book = LayerBook(context.cache_dir / "layers")
-    path = context.cwd / _path(target)
-    if path.exists():
-        yield _of_path(path, book)
+def _opened(text: str, context: Context) -> Iterator[_Images]:
+    """The images that a target has; layers in a registry come through the cache of bases, and stay there."""
+    book = LayerCache(context.cache_dir / "layers")
+    target = ImageTarget.parse(text, context.cwd)
+    if not isinstance(target, RegistryTarget):
+        with open_image(target, context) as source:
+            yield _images(source.content, source.root, book)
         return
-    if target.startswith(_KINDS):
-        raise UsageError(f"there is no {path}")
-    reference = Reference.parse(target)
     cache = context.cache_dir / "bases"
     with RemoteBases(open_client=context.connect, cache=cache, emit=context.emit) as remote:
-        yield _of_registry(reference, remote, book)
+        yield _images(CachedContent(remote, target.reference), remote.root(target.reference), book)
 
 
-def _path(target: str) -> Path:
-    for kind in _KINDS:
-        if target.startswith(kind):
-            return Path(target.removeprefix(kind))
-    return Path(target)
+def _is_passed_over(entry: Descriptor, platform: Platform) -> bool:
+    """Whether engines never take an entry of an index for an image, such as an attestation."""
+    if entry.platform == UNKNOWN or _SAYS_OF in entry.annotations:
+        return True
+    return entry.platform is None and platform == UNKNOWN
 
 
-def _of_path(path: Path, book: LayerBook) -> tuple[Digest, Sequence[_Image]]:
-    index = read_layout(path) if path.is_dir() else read_archive(path)
-    images = [
-        _Image(image.platform, image.digest, image.config, image.layers, book)
-        for image in index.images()
-        if is_image_config(image.manifest.config) and image.platform.os != "unknown"
-    ]
-    return index.digest, images
-
-
-def _of_registry(reference: Reference, remote: RemoteBases, book: LayerBook) -> tuple[Digest, Sequence[_Image]]:
-    found = fetch_index(remote.client(reference), reference)
+def _images(content: Content, root: BytesBlob, book: LayerCache) -> _Images:
+    found = read_images(content, root)
     images = []
-    for image in found.images:
-        manifest = decode_manifest(image.manifest.data, image.descriptor.media_type)
-        if not is_image_config(manifest.config):
+    for each in found.images:
+        manifest = decode_manifest(each.manifest.data, each.manifest.descriptor.media_type)
+        config = decode_config(each.config.data) if is_image(manifest) else None
+        if config is None or (len(found.images) > 1 and _is_passed_over(each.descriptor, config.platform)):
             continue
-        platform = decode_config(image.config.data).platform
-        if platform.os == "unknown":
-            continue
-        base = remote.find(reference.at(image.descriptor.digest), platform)
-        images.append(_Image(platform, image.descriptor.digest, base.config, base.layers, book))
-    return found.root.descriptor.digest, images
+        digest = each.descriptor.digest
+        if len(config.diff_ids) != len(manifest.layers):
+            raise ContentInvalid(
+                f"image {digest} has {count(len(manifest.layers), 'layer')}, and its config has {len(config.diff_ids)}"
+            )
+        layers = tuple(
+            Layer(content.blob(blob), diff) for blob, diff in zip(manifest.layers, config.diff_ids, strict=True)
+        )
+        # engines take an image that does not say what it is for as one for themselves
+        platform = native_platform() if config.platform == UNKNOWN else config.platform
+        images.append(_Image(platform, digest, config.run, layers, book))
+    return _Images(root.descriptor.digest, images, found.missing)

@@ -9,63 +9,87 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cargoship.errors import UsageError
-from cargoship.oci.descriptor import Blob, MediaType
+from cargoship.oci.config import CONFIG_BYTES_MAX, decode_config
+from cargoship.oci.descriptor import MANIFEST_TYPES, Blob, CompleteImage, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.files import atomic_file
-from cargoship.oci.image import Image
-from cargoship.oci.index import Index, nearest
-from cargoship.oci.layout import LAYOUT_FILE, name_entries
-from cargoship.oci.manifest import IndexManifest, encode_index, encode_json
-from cargoship.oci.platform import Platform
+from cargoship.oci.image import is_image
+from cargoship.oci.index import nearest
+from cargoship.oci.layout import LAYOUT_FILE, beside, name_entries
+from cargoship.oci.manifest import IndexManifest, Manifest, decode_manifest, encode_index, encode_json
+from cargoship.oci.platform import UNKNOWN, Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.tar import Entry, write_tar
+from cargoship.oci.referrer import Referrer, blobs_of
+from cargoship.oci.tar import LayerEntry, write_tar
 
 
 def write_archive(
-    path: Path, index: Index, *, names: Sequence[Reference], native: Platform, docker: bool = True
+    path: Path,
+    index: CompleteImage,
+    *,
+    names: Sequence[Reference],
+    native: Platform,
+    docker: bool = True,
+    about: Sequence[Referrer] = (),
+    as_entries: bool = False,
 ) -> None:
-    """Write the archive, whole or not at all.
+    """Write the archive, whole or not at all. What is said `about` the image is in it as in a layout.
 
     With `docker`, an engine without the containerd image store loads the image for `native` (the first one when there
     is none for it), under the names. Such engines cannot read zstd, which raises UsageError. Without `docker` the
     archive is an image layout alone. Raises OutputError, ContentInvalid.
     """
+    descriptor, further, lists = beside(index.descriptor, about, as_entries=as_entries)
+    named = name_entries(descriptor, names, existing=further)
     documents = {
         "oci-layout": LAYOUT_FILE,
-        "index.json": encode_index(IndexManifest(MediaType.OCI_INDEX, name_entries(index.descriptor, names))),
+        "index.json": encode_index(IndexManifest(MediaType.OCI_INDEX, named)),
     }
     if docker:
         documents["manifest.json"] = docker_manifest(index, native, names)
-    entries = [Entry.file(name, data) for name, data in documents.items()]
-    entries += [Entry.file(_blob_path(blob.descriptor.digest), blob) for blob in _distinct(index)]
+    entries = [LayerEntry.file(name, data) for name, data in documents.items()]
+    entries += [
+        LayerEntry.file(_blob_path(blob.descriptor.digest), blob)
+        for blob in _distinct(index, (*blobs_of(about), *lists))
+    ]
     with atomic_file(path) as out:
         write_tar(entries, out, epoch=0)
 
 
-def _distinct(index: Index) -> list[Blob]:
+def _distinct(index: CompleteImage, more: Sequence[Blob]) -> list[Blob]:
     blobs: dict[Digest, Blob] = {}
-    for blob in (*index.blobs(), *index.manifests()):
+    for blob in (*index.blobs(), *index.manifests(), *more):
         blobs.setdefault(blob.descriptor.digest, blob)
     return list(blobs.values())
 
 
-def _native_image(index: Index, native: Platform) -> Image:
-    images = [image for image in index.images() if image.platform.os != "unknown"]
+def _images(index: CompleteImage) -> list[tuple[Manifest, Platform]]:
+    """The images in it, with what they are for."""
+    blobs = {blob.descriptor.digest: blob for blob in index.blobs()}
+    found = []
+    for blob in index.manifests():
+        manifest = decode_manifest(blob.data) if blob.descriptor.media_type in MANIFEST_TYPES else None
+        if manifest is None or not is_image(manifest) or manifest.config.size_bytes > CONFIG_BYTES_MAX:
+            continue
+        with blobs[manifest.config.digest].open() as stream:
+            platform = decode_config(stream.read(CONFIG_BYTES_MAX)).platform
+        if platform != UNKNOWN or blob.descriptor.digest == index.descriptor.digest:
+            found.append((manifest, platform))
+    return found
+
+
+def is_for_docker(index: CompleteImage) -> bool:
+    """Whether Docker's own format can hold the images: it has no zstd."""
+    layers = (layer for manifest, _ in _images(index) for layer in manifest.layers)
+    return all(layer.media_type != MediaType.OCI_LAYER_ZSTD for layer in layers)
+
+
+def docker_manifest(index: CompleteImage, native: Platform, names: Sequence[Reference]) -> bytes:
+    """Docker's `manifest.json`: the image for `native`, or the first; raises UsageError for zstd layers."""
+    images = _images(index)
     if not images:
         raise UsageError("there is no image for a container engine in this index")
-    position = nearest([image.platform for image in images], native)
-    return images[position or 0]
-
-
-def is_for_docker(index: Index) -> bool:
-    """Whether Docker's own format can hold the images: it has no zstd."""
-    layers = (layer for image in index.images() for layer in image.layers)
-    return all(layer.descriptor.media_type != MediaType.OCI_LAYER_ZSTD for layer in layers)
-
-
-def docker_manifest(index: Index, native: Platform, names: Sequence[Reference]) -> bytes:
-    """Docker's `manifest.json`: the image for `native`, or the first; raises UsageError for zstd layers."""
-    image = _native_image(index, native)
+    manifest, _ = images[nearest([platform for _, platform in images], native) or 0]
     if not is_for_docker(index):
         raise UsageError(
             "Docker's archive format cannot hold layers that are compressed with zstd",
@@ -73,12 +97,12 @@ def docker_manifest(index: Index, native: Platform, names: Sequence[Reference]) 
         )
     tags = [name.with_tag(name.tag or "latest").familiar for name in names]
     document = {
-        "Config": _blob_path(image.config_blob.descriptor.digest),
+        "Config": _blob_path(manifest.config.digest),
         "RepoTags": list(dict.fromkeys(tags)),
-        "Layers": [_blob_path(layer.descriptor.digest) for layer in image.layers],
+        "Layers": [_blob_path(layer.digest) for layer in manifest.layers],
     }
     return encode_json([document])
 
 
 def _blob_path(digest: Digest) -> str:
-    return f"blobs/sha256/{digest.hex}"
+    return f"blobs/{digest.algorithm}/{digest.hex}"

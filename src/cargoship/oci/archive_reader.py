@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
-from cargoship.oci.layout_reader import Files, open_regular, read_index
+from cargoship.oci.layout_reader import LayoutFiles, open_regular, read_index
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -24,11 +24,14 @@ def read_archive(path: Path, *, select: Digest | str | None = None) -> Index:
 
     The archive is a plain tar, as cargoship, skopeo and `docker save` write it. Raises UsageError, ContentInvalid.
     """
-    return read_index(_ArchiveFiles(path), select)
+    return read_index(ArchiveFiles(path), select)
 
 
-class _ArchiveFiles(Files):
-    """The regular files of a tar, each opened on a handle of its own."""
+class ArchiveFiles(LayoutFiles):
+    """The regular files of a plain tar that holds an image layout, each opened on a handle of its own.
+
+    Raises ContentInvalid for what is none.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,9 +51,15 @@ class _ArchiveFiles(Files):
             )
 
     def __str__(self) -> str:
+        """The archive's path."""
         return str(self._path)
 
+    def has(self, name: str) -> bool:
+        """See `LayoutFiles.has`."""
+        return name in self._places
+
     def open(self, name: str) -> BinaryIO:
+        """See `LayoutFiles.open`."""
         place = self._places.get(name)
         if place is None:
             raise ContentInvalid(f"{self._path} has no {name}")

@@ -18,6 +18,8 @@ from cargoship.errors import UsageError
 from cargoship.oci.descriptor import MediaType
 from cargoship.oci.files import Writer
 
+COMPRESSION_ANNOTATION = "dev.cargoship.compression"
+"""What every image that cargoship has made is annotated with."""
 _BLOCK_BYTES = 1 << 20
 # libzstd derives its default from level and window; a fixed size keeps the bytes independent of such choices.
 _ZSTD_JOB_BYTES = 4 << 20
@@ -82,6 +84,10 @@ class Compression:
     def media_type(self) -> MediaType:
         """The media type of a layer that is compressed so."""
         return _MEDIA_TYPES[self.codec]
+
+    def annotations(self) -> dict[str, str]:
+        """What cargoship annotates its images with, to say how their layers were compressed."""
+        return {COMPRESSION_ANNOTATION: self.label}
 
     @property
     def label(self) -> str:

@@ -8,10 +8,9 @@ from typing import Any
 
 import msgspec
 
-from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
-from cargoship.oci.manifest import decode_json, encode_json, parse_platform
-from cargoship.oci.platform import Platform
+from cargoship.oci.manifest import decode_content, encode_json, parse_platform
+from cargoship.oci.platform import UNKNOWN, Platform
 
 CONFIG_BYTES_MAX = 8 << 20
 
@@ -19,19 +18,19 @@ CONFIG_BYTES_MAX = 8 << 20
 class _Run(msgspec.Struct, rename="pascal"):
     user: str | None = None
     exposed_ports: dict[str, Any] | None = None
-    env: list[str] | None = None
-    entrypoint: list[str] | None = None
-    cmd: list[str] | None = None
+    env: list[str | None] | None = None
+    entrypoint: list[str | None] | str | None = None
+    cmd: list[str | None] | str | None = None
     volumes: dict[str, Any] | None = None
     working_dir: str | None = None
-    labels: dict[str, str] | None = None
+    labels: dict[str, str | None] | None = None
     stop_signal: str | None = None
     healthcheck: dict[str, Any] | None = None
 
 
 class _RootFs(msgspec.Struct):
     diff_ids: list[str] | None = None
-    type: str = "layers"
+    type: str | None = None
 
 
 class _History(msgspec.Struct):
@@ -43,23 +42,23 @@ class _History(msgspec.Struct):
 
 
 class _Document(msgspec.Struct):
-    architecture: str = ""
-    os: str = ""
+    architecture: str | None = None
+    os: str | None = None
     variant: str | None = None
     created: str | None = None
     author: str | None = None
     config: _Run | None = None
     rootfs: _RootFs | None = None
-    history: list[_History] | None = None
+    history: list[_History | None] | None = None
 
 
 @dataclass(frozen=True)
 class ImageConfig:
     """How a container of the image is run.
 
-    `env` and `labels` are name to value; `exposed_ports` such as `8080/tcp`; `volumes` are absolute paths.
-    `healthcheck` is Docker's object with Test, Interval, ... (durations in nanoseconds); OCI does not know it, and
-    Docker reads it from the same place.
+    `env` and `labels` are name to value, `bare_env` variables that have no value, not even an empty one;
+    `exposed_ports` such as `8080/tcp`; `volumes` are absolute paths. `healthcheck` is Docker's object with Test,
+    Interval, ... (durations in nanoseconds); OCI does not know it, and Docker reads it from the same place.
     """
 
     user: str | None = None
@@ -72,13 +71,17 @@ class ImageConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     stop_signal: str | None = None
     healthcheck: Mapping[str, Any] | None = None
+    bare_env: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The `config` object of an image's config, without what is empty."""
         document: dict[str, Any] = {
             "User": self.user,
             "ExposedPorts": {port: {} for port in self.exposed_ports},
-            "Env": [f"{name}={value}" for name, value in self.env.items()],
+            "Env": [
+                *(f"{name}={value}" for name, value in self.env.items()),
+                *(name for name in self.bare_env if name not in self.env),
+            ],
             "Entrypoint": list(self.entrypoint),
             "Cmd": list(self.cmd),
             "Volumes": {path: {} for path in self.volumes},
@@ -92,7 +95,11 @@ class ImageConfig:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A whole config, as read: `history` holds who made each layer, lowest first (empty where unknown)."""
+    """A whole config, as read: `history` holds who made each layer, lowest first (empty where unknown).
+
+    `steps` is the history as it was written, with the steps that made no layer. `platform` is UNKNOWN where it is not
+    said.
+    """
 
     platform: Platform
     run: ImageConfig
@@ -100,32 +107,40 @@ class ConfigFile:
     history: tuple[str, ...] = ()
     created: str | None = None
     author: str | None = None
+    steps: tuple[Mapping[str, Any], ...] = ()
 
 
 def decode_config(raw: bytes) -> ConfigFile:
     """Read an image's config; raises ContentInvalid."""
-    wire = decode_json(raw, _Document, "config", bytes_max=CONFIG_BYTES_MAX)
+    wire = decode_content(raw, _Document, "config", bytes_max=CONFIG_BYTES_MAX)
     run = wire.config or _Run()
     diff_ids = (wire.rootfs.diff_ids if wire.rootfs else None) or []
-    history = [entry.created_by or "" for entry in wire.history or [] if not entry.empty_layer]
+    steps = [entry or _History() for entry in wire.history or []]
+    history = [entry.created_by or "" for entry in steps if not entry.empty_layer]
+    variables = [(text, _variable(text)) for text in run.env or () if text]
     return ConfigFile(
-        platform=parse_platform(wire.os, wire.architecture, wire.variant),
+        platform=parse_platform(wire.os, wire.architecture, wire.variant) or UNKNOWN,
         run=ImageConfig(
             user=run.user or None,
             exposed_ports=tuple(run.exposed_ports or ()),
-            env=dict(_variable(text) for text in run.env or ()),
-            entrypoint=tuple(run.entrypoint or ()),
-            cmd=tuple(run.cmd or ()),
+            env=dict(variable for _, variable in variables if variable is not None),
+            entrypoint=_words(run.entrypoint),
+            cmd=_words(run.cmd),
             volumes=tuple(run.volumes or ()),
             working_dir=run.working_dir or None,
-            labels=run.labels or {},
+            labels={name: text or "" for name, text in (run.labels or {}).items()},
             stop_signal=run.stop_signal or None,
             healthcheck=run.healthcheck,
+            bare_env=tuple(dict.fromkeys(text for text, variable in variables if variable is None)),
         ),
         diff_ids=tuple(Digest.parse(text) for text in diff_ids),
         history=tuple(history),
         created=wire.created,
         author=wire.author,
+        steps=tuple(
+            {name: value for name, value in msgspec.structs.asdict(entry).items() if value is not None}
+            for entry in steps
+        ),
     )
 
 
@@ -136,15 +151,20 @@ def encode_config(
     *,
     created: str,
     author: str | None = None,
+    below: Sequence[Mapping[str, Any]] = (),
 ) -> bytes:
-    """The bytes of a new config. `layers` are diff_id and history text, lowest first; `created` is RFC 3339."""
+    """The bytes of a new config. `layers` are diff_id and history text, lowest first; `created` is RFC 3339.
+
+    `below` is the history of the image that it stands on, which stays as it was written.
+    """
+    stood_on = sum(1 for step in below if not step.get("empty_layer"))
     document: dict[str, Any] = {
         "created": created,
         "os": platform.os,
         "architecture": platform.architecture,
         "config": run.to_json(),
         "rootfs": {"type": "layers", "diff_ids": [str(diff_id) for diff_id, _ in layers]},
-        "history": [_history(created, text) for _, text in layers],
+        "history": [*map(dict, below), *(_history(created, text) for _, text in layers[stood_on:])],
     }
     if platform.variant:
         document["variant"] = platform.variant
@@ -153,37 +173,16 @@ def encode_config(
     return encode_json(document)
 
 
-def replace_run(raw: bytes, run: ImageConfig) -> bytes:
-    """The config with another `config` object; fields that `ImageConfig` does not know stay as they are."""
-    document = _document(raw)
-    known = set(_Run.__struct_encode_fields__)
-    kept = {name: value for name, value in (document.get("config") or {}).items() if name not in known}
-    document["config"] = kept | run.to_json()
-    return encode_json(document)
-
-
-def append_history(raw: bytes, layers: Sequence[tuple[Digest, str]], *, created: str) -> bytes:
-    """The config with more layers on top, and `created` as its new time; everything else stays."""
-    document = _document(raw)
-    rootfs = document.get("rootfs") or {"type": "layers"}
-    rootfs["diff_ids"] = [*(rootfs.get("diff_ids") or []), *(str(diff_id) for diff_id, _ in layers)]
-    document["rootfs"] = rootfs
-    document["history"] = [*(document.get("history") or []), *(_history(created, text) for _, text in layers)]
-    document["created"] = created
-    return encode_json(document)
-
-
-def _document(raw: bytes) -> dict[str, Any]:
-    decode_config(raw)  # says what is wrong, if anything is
-    return decode_json(raw, dict[str, Any], "config", bytes_max=CONFIG_BYTES_MAX)
-
-
 def _history(created: str, created_by: str) -> dict[str, str]:
     return {"created": created, "created_by": created_by}
 
 
-def _variable(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    if not name:
-        raise ContentInvalid(f"a config sets a variable without a name: {text!r}")
-    return name, value
+def _variable(text: str) -> tuple[str, str] | None:
+    """Name and value; None without a value. A name may begin with `=`: Windows keeps the folder of a drive in `=C:`."""
+    name, equals, value = text[1:].partition("=")
+    return (text[:1] + name, value) if equals else None
+
+
+def _words(given: list[str | None] | str | None) -> tuple[str, ...]:
+    """Docker takes a text for a list of one (moby, api/types/strslice)."""
+    return (given,) if isinstance(given, str) and given else tuple(word or "" for word in given or ())

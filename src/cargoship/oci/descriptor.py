@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from cargoship.oci.digest import Digest
+from cargoship.oci.digest import SHA256, Algorithm, Digest
 from cargoship.oci.platform import Platform
 
 
@@ -69,9 +69,9 @@ class BytesBlob:
     data: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, media_type: str, data: bytes) -> BytesBlob:
+    def of(cls, media_type: str, data: bytes, algorithm: Algorithm = SHA256) -> BytesBlob:
         """A blob of these bytes."""
-        return cls(Descriptor(media_type, Digest.of(data), len(data)), data)
+        return cls(Descriptor(media_type, Digest.of(data, algorithm), len(data)), data)
 
     def open(self) -> BinaryIO:
         """See `Blob.open`."""
@@ -88,3 +88,20 @@ class FileBlob:
     def open(self) -> BinaryIO:
         """See `Blob.open`; raises OSError."""
         return self.path.open("rb")
+
+
+class CompleteImage(Protocol):
+    """An image or index with all that belongs to it, as it is written somewhere: an `Index`, a `Tree`."""
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What its root is."""
+        ...
+
+    def blobs(self) -> Iterable[Blob]:
+        """Every layer and config, each digest once."""
+        ...
+
+    def manifests(self) -> Iterable[BytesBlob]:
+        """Every manifest and index, each digest once, none before what it names."""
+        ...

@@ -29,7 +29,7 @@ Source = Path | bytes | Blob
 
 
 @dataclass(frozen=True)
-class Entry:
+class LayerEntry:
     """One thing in a layer.
 
     `path` is relative, with slashes, and never leaves the root. `mode` holds permission bits alone. A file has a
@@ -66,17 +66,17 @@ class Entry:
             raise IncludeInvalid(f"{self.path}: a symlink, and nothing else, has a target")
 
     @classmethod
-    def file(cls, path: str, source: Source, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
+    def file(cls, path: str, source: Source, mode: int = 0o644, uid: int = 0, gid: int = 0) -> LayerEntry:
         """A file; a `source` that is a symlink is followed."""
         return cls(path, EntryKind.FILE, mode, source=source, uid=uid, gid=gid)
 
     @classmethod
-    def directory(cls, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Entry:
+    def directory(cls, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> LayerEntry:
         """A folder; its parents need not be given."""
         return cls(path, EntryKind.DIRECTORY, mode, uid=uid, gid=gid)
 
     @classmethod
-    def symlink(cls, path: str, link: str, uid: int = 0, gid: int = 0) -> Entry:
+    def symlink(cls, path: str, link: str, uid: int = 0, gid: int = 0) -> LayerEntry:
         """A symbolic link to `link`."""
         return cls(path, EntryKind.SYMLINK, 0o777, link=link, uid=uid, gid=gid)
 

@@ -1,16 +1,25 @@
-"""Writing files so that they are either whole or absent, and saying plainly when that is impossible."""
+"""Writing files and folders so that they are either whole or absent, and saying plainly when that is impossible."""
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import errno
 import os
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from cargoship.errors import OutputError
+
+ABANDONED_S = 3600.0
+"""Nobody writes a file for so long."""
+_FOLDER_ABANDONED_S = 24 * 3600.0
+"""A folder's time is that of the last thing that was put into it."""
+_MAKING = ".making-"
 
 
 class Writer(Protocol):
@@ -53,29 +62,101 @@ def writing(path: Path, *, temporary: Path | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, private: bool = False, unfinished: Path | None = None) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` when the block ends well, and is removed when it does not.
 
     The folder is made if need be. Only this user can read a `private` file, from its first byte on. The file is not
-    forced to the disk. Raises OutputError when it cannot be written.
+    forced to the disk. `unfinished` is its name until then (default: beside `path`). Raises OSError.
     """
-    unfinished = path.parent / f".{path.name[:64]}.{secrets.token_hex(8)}.tmp"
-    with writing(path, temporary=unfinished):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
-        stream = os.fdopen(descriptor, "wb")
+    unfinished = unfinished or _unfinished(path)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
-        with writing(path, temporary=unfinished):
-            with stream:
-                yield stream
-            unfinished.replace(path)
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+        unfinished.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
 
 
+@contextlib.contextmanager
+def atomic_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """See `replacing`; raises OutputError when the file cannot be written."""
+    unfinished = _unfinished(path)
+    with (
+        writing(path, temporary=unfinished),
+        replacing(path, private=private, unfinished=unfinished) as stream,
+    ):
+        yield stream
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a small file whole; raises OutputError."""
     with atomic_file(path) as stream:
         stream.write(data)
+
+
+def replace_link(path: Path, target: Path | str) -> None:
+    """Make `path` a symbolic link to `target`, whatever link or file is there. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = _unfinished(path)
+    unfinished.symlink_to(target)
+    unfinished.replace(path)
+
+
+class Taken(enum.Enum):
+    """What is done about a place where a folder with something in it has appeared by the time it is needed."""
+
+    KEEP = "somebody else was quicker, with the same content: that one stays"
+    REPLACE = "it is replaced"
+    REFUSE = "it is an error"
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path, *, taken: Taken = Taken.KEEP) -> Iterator[Path]:
+    """Fill a new folder that becomes `path` when the block ends well, and is removed when it does not.
+
+    The folder around it is made if need be; what killed runs have left there is removed. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    making = path.parent / f"{_MAKING}{secrets.token_hex(8)}"
+    making.mkdir()
+    try:
+        sweep(path.parent, making.stat().st_mtime_ns, pattern=f"{_MAKING}{'[0-9a-f]' * 16}", age_s=_FOLDER_ABANDONED_S)
+        yield making
+        try:
+            if taken is Taken.REPLACE and path.exists():
+                # one that is not empty cannot be replaced in one step: it steps aside for a moment
+                old = making.with_name(f"{making.name}-old")
+                path.rename(old)
+                making.rename(path)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                making.rename(path)
+        except OSError:
+            if taken is not Taken.KEEP or not path.is_dir():
+                raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def sweep(folder: Path, now_ns: int, *, pattern: str = "*", age_s: float = ABANDONED_S) -> None:
+    """Remove what killed processes have left in a folder: all that is older than `age_s` seconds. Never fails.
+
+    `now_ns` is the time by the clock of the same file system, in nanoseconds since 1970.
+    """
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if now_ns - status.st_mtime_ns <= age_s * 1_000_000_000:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def _unfinished(path: Path) -> Path:
+    return path.parent / f".{path.name[:64]}.{secrets.token_hex(8)}.tmp"

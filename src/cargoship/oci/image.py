@@ -5,33 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cargoship.errors import ContentInvalid
 from cargoship.oci.config import (
     ConfigFile,
     ImageConfig,
-    append_history,
     decode_config,
     encode_config,
-    replace_run,
 )
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
-from cargoship.oci.digest import Digest
-from cargoship.oci.manifest import Manifest, decode_manifest, encode_manifest
-from cargoship.oci.platform import Platform
+from cargoship.oci.digest import SHA256, Algorithm, Digest
+from cargoship.oci.manifest import Manifest, decode_manifest, encode_manifest, is_generic
+from cargoship.oci.platform import UNKNOWN, Platform
 
 if TYPE_CHECKING:
-    # whoever only reads images does without the tools that make layers
+    # anybody who only reads images does without the tools that make layers
     from cargoship.oci.layer import Layer
 
 _CONFIG_TYPES: frozenset[str] = frozenset({MediaType.OCI_CONFIG, MediaType.DOCKER_CONFIG})
-_NO_PLATFORM = Platform("unknown", "unknown")
 
 
-def is_image_config(descriptor: Descriptor) -> bool:
-    """Whether a manifest with this config is an image, and not some other artifact."""
-    return descriptor.media_type in _CONFIG_TYPES
+def is_image(manifest: Manifest) -> bool:
+    """Whether a manifest is that of an image, and not of some other artifact: a signature, an SBOM.
+
+    Tools that are careless about the type of the config (Harbor's and Artifactory's users meet them) are not about that
+    of the layers; signatures have the config of an image, and no layers of one (sigstore/cosign, SIGNATURE_SPEC.md).
+    """
+    layers = [_is_layer(layer) for layer in manifest.layers]
+    if manifest.config.media_type in _CONFIG_TYPES:
+        return not layers or any(layers)
+    return is_generic(manifest.config.media_type) and bool(layers) and all(layers)
+
+
+def _is_layer(descriptor: Descriptor) -> bool:
+    return "tar" in descriptor.media_type or is_generic(descriptor.media_type)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Image:
     raw_manifest: bytes = field(repr=False)
     raw_config: bytes = field(repr=False)
     layers: tuple[Layer, ...]
+    algorithm: Algorithm = SHA256
+    """The one by which its manifest is named."""
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -53,8 +62,8 @@ class Image:
     @cached_property
     def config_file(self) -> ConfigFile:
         """The whole config; raises ContentInvalid."""
-        if not is_image_config(self.manifest.config):
-            return ConfigFile(_NO_PLATFORM, ImageConfig(), ())
+        if not is_image(self.manifest):
+            return ConfigFile(UNKNOWN, ImageConfig(), ())
         return decode_config(self.raw_config)
 
     @property
@@ -70,12 +79,13 @@ class Image:
     @cached_property
     def manifest_blob(self) -> BytesBlob:
         """The manifest as a blob."""
-        return BytesBlob.of(self.manifest.media_type, self.raw_manifest)
+        return BytesBlob.of(self.manifest.media_type, self.raw_manifest, self.algorithm)
 
     @cached_property
     def config_blob(self) -> BytesBlob:
         """The config as a blob."""
-        return BytesBlob.of(self.manifest.config.media_type, self.raw_config)
+        config = self.manifest.config
+        return BytesBlob.of(config.media_type, self.raw_config, config.digest.algorithm)
 
     @cached_property
     def descriptor(self) -> Descriptor:
@@ -101,51 +111,18 @@ def make_image(
     created: str,
     annotations: Mapping[str, str],
     author: str | None = None,
+    below: Sequence[Mapping[str, Any]] = (),
 ) -> Image:
-    """A new image; `layers` lowest first, `created` in RFC 3339."""
-    raw_config = encode_config(platform, config, _facts(layers), created=created, author=author)
-    return _assemble(raw_config, tuple(layers), MediaType.OCI_MANIFEST, MediaType.OCI_CONFIG, annotations)
-
-
-def append_layers(image: Image, layers: Sequence[Layer], *, created: str) -> Image:
-    """The image with more layers on top; `created` is the RFC 3339 time of the new ones and of the image."""
-    raw_config = append_history(image.raw_config, _facts(layers), created=created)
-    return _rebuilt(image, raw_config, (*image.layers, *layers))
-
-
-def with_config(image: Image, config: ImageConfig) -> Image:
-    """The image, run in another way; settings that `ImageConfig` does not know are kept."""
-    return _rebuilt(image, replace_run(image.raw_config, config), image.layers)
-
-
-def with_annotations(image: Image, annotations: Mapping[str, str]) -> Image:
-    """The image with these annotations on its manifest besides those that it has."""
-    manifest = replace(image.manifest, annotations={**image.manifest.annotations, **annotations})
-    return Image(encode_manifest(manifest), image.raw_config, image.layers)
+    """A new image; `layers` lowest first, `created` in RFC 3339, `below` the history of what it stands on."""
+    raw_config = encode_config(platform, config, _facts(layers), created=created, author=author, below=below)
+    manifest = Manifest(
+        media_type=MediaType.OCI_MANIFEST,
+        config=Descriptor(MediaType.OCI_CONFIG, Digest.of(raw_config), len(raw_config)),
+        layers=tuple(layer.descriptor for layer in layers),
+        annotations=annotations,
+    )
+    return Image(encode_manifest(manifest), raw_config, tuple(layers))
 
 
 def _facts(layers: Sequence[Layer]) -> list[tuple[Digest, str]]:
     return [(layer.diff_id, layer.created_by) for layer in layers]
-
-
-def _rebuilt(image: Image, raw_config: bytes, layers: tuple[Layer, ...]) -> Image:
-    manifest = image.manifest
-    if not is_image_config(manifest.config):
-        raise ContentInvalid(f"{image.digest} is an artifact, not an image")
-    return _assemble(raw_config, layers, manifest.media_type, manifest.config.media_type, manifest.annotations)
-
-
-def _assemble(
-    raw_config: bytes,
-    layers: tuple[Layer, ...],
-    manifest_type: str,
-    config_type: str,
-    annotations: Mapping[str, str],
-) -> Image:
-    manifest = Manifest(
-        media_type=manifest_type,
-        config=Descriptor(config_type, Digest.of(raw_config), len(raw_config)),
-        layers=tuple(layer.descriptor for layer in layers),
-        annotations=annotations,
-    )
-    return Image(encode_manifest(manifest), raw_config, layers)

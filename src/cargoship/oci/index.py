@@ -9,7 +9,7 @@ from functools import cached_property
 
 from cargoship.errors import PlatformUnknown, UsageError
 from cargoship.oci.descriptor import Blob, BytesBlob, Descriptor, MediaType
-from cargoship.oci.digest import Digest
+from cargoship.oci.digest import SHA256, Algorithm, Digest
 from cargoship.oci.image import Image
 from cargoship.oci.manifest import IndexManifest, decode_index, encode_index
 from cargoship.oci.platform import Platform
@@ -28,6 +28,8 @@ class Index:
     raw: bytes = field(repr=False)
     children: tuple[Image, ...]
     nested: tuple[Index, ...] = ()
+    algorithm: Algorithm = SHA256
+    """The one by which it is named."""
 
     @cached_property
     def manifest(self) -> IndexManifest:
@@ -37,7 +39,7 @@ class Index:
     @cached_property
     def blob(self) -> BytesBlob:
         """The index as a blob."""
-        return BytesBlob.of(self.manifest.media_type, self.raw)
+        return BytesBlob.of(self.manifest.media_type, self.raw, self.algorithm)
 
     @property
     def descriptor(self) -> Descriptor:
@@ -52,7 +54,12 @@ class Index:
     @property
     def platforms(self) -> tuple[Platform, ...]:
         """The platforms of its images, in its order; artifacts have none."""
-        return tuple(image.platform for image in self.images() if image.platform.os != "unknown")
+        return tuple(image.platform for image in self.runnable)
+
+    @property
+    def runnable(self) -> tuple[Image, ...]:
+        """Its images that a platform runs: not what is said about them inside of it."""
+        return tuple(image for image in self.images() if image.platform.os != "unknown")
 
     def images(self) -> Iterator[Image]:
         """Every image in it and in the indexes inside it."""
@@ -113,12 +120,12 @@ def choose(index: Index, platform: Platform) -> Image:
 
 def nearest(platforms: Sequence[Platform | None], platform: Platform) -> int | None:
     """Which of the platforms is the best for `platform`, by the rules of `choose`; None when none will do."""
-    wanted = normal(platform)
+    wanted = normalized_platform(platform)
     best: tuple[int, int] | None = None
     for position, candidate in enumerate(platforms):
         if candidate is None:
             continue
-        distance = _distance(wanted, normal(candidate))
+        distance = _distance(wanted, normalized_platform(candidate))
         if distance is not None and (best is None or distance < best[0]):
             best = (distance, position)
     return None if best is None else best[1]
@@ -130,7 +137,7 @@ def no_such_platform(what: str, platform: Platform, has: Sequence[Platform]) -> 
     return PlatformUnknown(f"{what} has no image for {platform}", hint=f"it has {names or 'no image'}")
 
 
-def normal(platform: Platform) -> Platform:
+def normalized_platform(platform: Platform) -> Platform:
     """The platform with the variant that it means when it names none."""
     implied = _IMPLIED_VARIANT.get(platform.architecture)
     return Platform(platform.os, platform.architecture, platform.variant or implied)

@@ -13,11 +13,11 @@ import msgspec
 from cargoship.errors import OutputError
 from cargoship.oci.compress import Compression
 from cargoship.oci.descriptor import Blob, Descriptor
-from cargoship.oci.digest import Digest
+from cargoship.oci.digest import Digest, Hashing
 from cargoship.oci.entry import file_status
 from cargoship.oci.files import Writer
 from cargoship.oci.store import BlobStore, Memo
-from cargoship.oci.tar import Entry, arrange, write_tar
+from cargoship.oci.tar import LayerEntry, arrange, write_tar
 
 __all__ = ["BlobStore", "Layer", "build_layer"]
 
@@ -45,13 +45,13 @@ class Layer:
 
 
 def build_layer(
-    entries: Iterable[Entry],
+    entries: Iterable[LayerEntry],
     *,
     store: BlobStore,
     compression: Compression,
     epoch: int,
     created_by: str,
-    below: Iterable[Entry] = (),
+    below: Iterable[LayerEntry] = (),
 ) -> Layer:
     """Make a layer, or find the one that the same entries gave before.
 
@@ -88,16 +88,16 @@ class _HashingWriter:
 
     def __init__(self, out: Writer) -> None:
         self._out = out
-        self._sha256 = hashlib.sha256()
+        self._hashing = Hashing()
 
     def write(self, data: bytes, /) -> int:
-        self._sha256.update(data)
+        self._hashing.update(data)
         self._out.write(data)
         return len(data)
 
     @property
     def digest(self) -> Digest:
-        return Digest(self._sha256.hexdigest())
+        return self._hashing.digest
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class _Inputs:
         return self.latest_fine_ns + _FINE_NS < started_ns and self.latest_coarse_ns + _COARSE_NS < started_ns
 
 
-def _survey(entries: tuple[Entry, ...], compression: Compression, epoch: int) -> _Inputs:
+def _survey(entries: tuple[LayerEntry, ...], compression: Compression, epoch: int) -> _Inputs:
     """Look at every entry without reading files: a file is known by place, inode, size and time stamps."""
     latest_fine_ns = latest_coarse_ns = 0
     facts: list[object] = [_FORMAT, compression.label, epoch]

@@ -6,20 +6,21 @@ Writing adds to what is there and changes `index.json` last, in one step. Readin
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cargoship.errors import ContentInvalid
-from cargoship.oci.descriptor import Blob, Descriptor, FileBlob, MediaType
+from cargoship.locks import locked
+from cargoship.oci.descriptor import Blob, BytesBlob, CompleteImage, Descriptor, FileBlob, MediaType
+from cargoship.oci.digest import SHA256, Hashing
 from cargoship.oci.files import atomic_file, write_atomically, writing
-from cargoship.oci.index import Index
 from cargoship.oci.layout_reader import FolderFiles, LayoutReader, read_image, read_layout
+from cargoship.oci.layout_waste import drop_waste, note_written, without_orphans
 from cargoship.oci.manifest import IndexManifest, encode_index, encode_json
 from cargoship.oci.reference import Reference
+from cargoship.oci.referrer import REFERRERS, Referrer, blobs_of, list_of
 
 __all__ = ["LAYOUT_FILE", "REF_NAME", "name_entries", "read_image", "read_layout", "write_layout"]
 
@@ -33,24 +34,68 @@ CONTAINERD_NAME = "io.containerd.image.name"
 _CHUNK_BYTES = 1 << 20
 
 
-def write_layout(root: Path, index: Index, *, names: Sequence[Reference]) -> None:
-    """Put an index into the layout at `root`, which is made if it is not there, under each of the names.
+def write_layout(
+    root: Path,
+    index: CompleteImage,
+    *,
+    names: Sequence[Reference],
+    drop: bool = False,
+    about: Sequence[Referrer] = (),
+    as_entries: bool = False,
+) -> None:
+    """Put an index or image into the layout at `root`, which is made if it is not there, under each of the names.
+
+    What is said `about` it is listed beside its entry, or becomes entries of its own (`beside`).
 
     An entry that had one of the names loses its place; every other entry stays, also those of other programs. Blobs
-    are hard links to the store where the file system allows it. Raises OutputError, and ContentInvalid when the
-    layout that is there, or a blob, is damaged.
+    are hard links to the store where the file system allows it. With `drop` those go that cargoship has put there and
+    that nothing in the layout names any more. Raises OutputError, and ContentInvalid when the layout that is there, or
+    a blob, is damaged.
     """
+    descriptor, further, lists = beside(index.descriptor, about, as_entries=as_entries)
+    blobs = (*index.blobs(), *index.manifests(), *blobs_of(about), *lists)
     with writing(root):
-        (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-    with _locked(root):
+        for algorithm in {SHA256, *(blob.descriptor.digest.algorithm for blob in blobs)}:
+            (root / "blobs" / algorithm).mkdir(parents=True, exist_ok=True)
+    with _locked(root) as alone:
         # before any write, for a layout that cannot be read must not be touched
         entries = LayoutReader(FolderFiles(root)).entries() if (root / "index.json").exists() else ()
-        for blob in (*index.blobs(), *index.manifests()):
-            _place(root / "blobs" / "sha256" / blob.descriptor.digest.hex, blob)
+        if drop:
+            places = {
+                blob.descriptor.digest: root / "blobs" / blob.descriptor.digest.algorithm / blob.descriptor.digest.hex
+                for blob in blobs
+            }
+            note_written(root, (digest for digest, place in places.items() if not os.path.lexists(place)))
+        for blob in blobs:
+            digest = blob.descriptor.digest
+            _place(root / "blobs" / digest.algorithm / digest.hex, blob)
         if not (root / "oci-layout").exists():
             write_atomically(root / "oci-layout", LAYOUT_FILE)
-        named = name_entries(index.descriptor, names, existing=entries)
+        for entry in further:
+            entries = name_entries(entry, (), existing=entries)
+        named = name_entries(descriptor, names, existing=entries)
+        named = without_orphans(root, named) if drop else named
         write_atomically(root / "index.json", encode_index(IndexManifest(MediaType.OCI_INDEX, named)))
+        if drop and alone:
+            drop_waste(root)
+
+
+def beside(
+    descriptor: Descriptor, about: Sequence[Referrer], *, as_entries: bool
+) -> tuple[Descriptor, tuple[Descriptor, ...], tuple[BytesBlob, ...]]:
+    """The entry of an image of which something is said, the entries before it, and the blobs that are needed for them.
+
+    skopeo, podman and crane take a layout of one entry without asking which one is meant, and refuse any other. So what
+    is said is in a list that the image's own entry names. Tools that know nothing of it see the image alone. As entries
+    it is what oras finds, and what a layout has after `copy --referrers`.
+    """
+    if not about:
+        return descriptor, (), ()
+    if as_entries:
+        return descriptor, tuple(each.descriptor for each in about), ()
+    listed = list_of(about)
+    annotations = {**descriptor.annotations, REFERRERS: str(listed.descriptor.digest)}
+    return replace(descriptor, annotations=annotations), (), (listed,)
 
 
 def name_entries(
@@ -81,17 +126,18 @@ def name_entries(
 
 
 @contextlib.contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Keep other writers of this layout out; the lock is on the folder itself, so no file is left in it."""
-    with writing(root):
-        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+def _locked(root: Path) -> Iterator[bool]:
+    """Keep other writers of this layout out; whether that can be had.
+
+    The lock is on the folder itself, so no file is left in it.
+    """
+    with contextlib.ExitStack() as held:
         # some network file systems have no locks: there, as with most tools, the last writer wins
+        alone = False
         with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+            held.enter_context(locked(root))
+            alone = True
+        yield alone
 
 
 def _place(path: Path, blob: Blob) -> None:
@@ -102,14 +148,12 @@ def _place(path: Path, blob: Blob) -> None:
         path.unlink()
     if isinstance(blob, FileBlob) and _link(blob, path):
         return
-    sha256 = hashlib.sha256()
-    size_bytes = 0
+    hashing = Hashing(descriptor.digest.algorithm)
     with blob.open() as source, atomic_file(path) as target:
         while chunk := source.read(_CHUNK_BYTES):
-            sha256.update(chunk)
-            size_bytes += len(chunk)
+            hashing.update(chunk)
             target.write(chunk)
-        if (sha256.hexdigest(), size_bytes) != (descriptor.digest.hex, descriptor.size_bytes):
+        if (hashing.digest, hashing.size_bytes) != (descriptor.digest, descriptor.size_bytes):
             raise ContentInvalid(f"blob {descriptor.digest} has other contents than its digest says")
 
 

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 import msgspec
 
 from cargoship.errors import ContentInvalid, UsageError
+from cargoship.events import count
 from cargoship.oci.config import CONFIG_BYTES_MAX, decode_config
-from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor
-from cargoship.oci.digest import Digest
-from cargoship.oci.image import Image, is_image_config
-from cargoship.oci.index import Index, index_of, nearest, no_such_platform
+from cargoship.oci.content import names_manifest, not_there, walk
+from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob, Descriptor, MediaType
+from cargoship.oci.digest import Digest, Hashing
+from cargoship.oci.image import Image, is_image
+from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import Layer
-from cargoship.oci.manifest import MANIFEST_BYTES_MAX, decode_index, decode_json, decode_manifest
+from cargoship.oci.manifest import (
+    MANIFEST_BYTES_MAX,
+    decode_content,
+    decode_index,
+    decode_manifest,
+    is_generic,
+    kind_of,
+)
 from cargoship.oci.platform import Platform
+from cargoship.oci.tree import choose_image
 
-_DEPTH_MAX = 4
-_MANIFESTS_MAX = 1000
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+_PIECE_BYTES = 1 << 20
 
 
 def read_layout(root: Path, *, select: Digest | str | None = None) -> Index:
@@ -35,13 +45,15 @@ def read_layout(root: Path, *, select: Digest | str | None = None) -> Index:
     return read_index(FolderFiles(root), select)
 
 
-def read_index(files: Files, select: Digest | str | None) -> Index:
+def read_index(files: LayoutFiles, select: Digest | str | None) -> Index:
     """As `read_layout`, wherever the files of the layout are."""
     reader = LayoutReader(files)
-    descriptor = reader.select(select)
-    if descriptor.media_type in INDEX_TYPES:
-        return reader.index(descriptor)
-    return index_of([reader.image(descriptor)], annotations={})
+    root = reader.root(select)
+    if root.descriptor.media_type in INDEX_TYPES:
+        # also sees to it that there is an end to what is in it
+        walk(reader, root)
+        return reader.index(root)
+    return index_of([reader.image(root)], annotations={})
 
 
 def read_image(root: Path, *, select: Digest | str | None = None, platform: Platform) -> Image:
@@ -50,35 +62,38 @@ def read_image(root: Path, *, select: Digest | str | None = None, platform: Plat
     Raises as `read_layout` does, and PlatformUnknown that says what the layout has.
     """
     reader = LayoutReader(FolderFiles(root))
-    candidates = reader.leaves(reader.select(select))
-    platforms = [reader.platform(candidate) for candidate in candidates]
-    position = nearest(platforms, platform)
-    if position is None:
-        raise no_such_platform(str(root), platform, [found for found in platforms if found is not None])
-    return reader.image(candidates[position])
+    return reader.image(choose_image(reader, reader.root(select), platform, what=str(root)))
 
 
 class _LayoutFile(msgspec.Struct, rename="camel"):
     image_layout_version: str
 
 
-class Files(Protocol):
+class LayoutFiles(Protocol):
     """The files of a layout, by their names in it; as text, the place where they are."""
 
     def open(self, name: str) -> BinaryIO:
         """A seekable stream of one that is a regular file; raises ContentInvalid."""
         ...
 
+    def has(self, name: str) -> bool:
+        """Whether there is one of that name, whatever it is."""
+        ...
+
 
 @dataclass(frozen=True)
-class FolderFiles(Files):
+class FolderFiles(LayoutFiles):
     """Files in the folder `root`; opening one never follows a symlink out of it."""
 
     root: Path
 
     def open(self, name: str) -> BinaryIO:
-        """See `Files.open`."""
+        """See `LayoutFiles.open`."""
         return open_regular(self.root / name)
+
+    def has(self, name: str) -> bool:
+        """See `LayoutFiles.has`."""
+        return os.path.lexists(self.root / name)
 
     def __str__(self) -> str:
         """The folder."""
@@ -86,24 +101,48 @@ class FolderFiles(Files):
 
 
 @dataclass(frozen=True)
-class _CheckedBlob:
-    """A blob in a layout."""
+class _LayoutBlob:
+    """A blob in a layout, verified while it is read."""
 
     descriptor: Descriptor
-    files: Files
+    files: LayoutFiles
 
     def open(self) -> BinaryIO:
-        return self.files.open(_name(self.descriptor.digest))
+        return cast("BinaryIO", io.BufferedReader(_Verified(self.files.open(_name(self.descriptor.digest)), self)))
+
+
+class _Verified(io.RawIOBase):
+    """Passes a blob on; its end raises ContentInvalid where its bytes were not those of the digest."""
+
+    def __init__(self, stream: BinaryIO, blob: _LayoutBlob) -> None:
+        super().__init__()
+        self._stream = stream
+        self._descriptor = blob.descriptor
+        self._hashing = Hashing(blob.descriptor.digest.algorithm)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override] # io passes nothing else
+        data = self._stream.read(min(len(buffer), _PIECE_BYTES))
+        self._hashing.update(data)
+        if not data or self._hashing.size_bytes > self._descriptor.size_bytes:
+            _compare(self._descriptor, self._hashing.digest, self._hashing.size_bytes)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 class LayoutReader:
-    """What is in a layout."""
+    """What is in a layout: a `Content`."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: LayoutFiles) -> None:
         self._files = files
-        self._manifests = 0
         text = self._read("oci-layout", MANIFEST_BYTES_MAX)
-        version = decode_json(text, _LayoutFile, f"{files}/oci-layout").image_layout_version
+        version = decode_content(text, _LayoutFile, f"{files}/oci-layout").image_layout_version
         if version != "1.0.0":
             raise ContentInvalid(f"{files} is an image layout of version {version}; only 1.0.0 is supported")
 
@@ -116,6 +155,9 @@ class LayoutReader:
         entries = self.entries()
         if select is None:
             found = {entry.digest: entry for entry in entries}
+            # what is about an image is an entry too, and has no name
+            named = {entry.digest: entry for entry in entries if any(map(entry.annotations.get, _NAMES))}
+            found = named if len(named) == 1 else found
         elif isinstance(select, Digest):
             found = {entry.digest: entry for entry in entries if entry.digest == select}
         else:
@@ -132,81 +174,105 @@ class LayoutReader:
             raise UsageError(f"the image layout {self._files} has no image{wanted}", hint=f"it has {names}")
         raise UsageError(f"the image layout {self._files} has several images{wanted}", hint=f"name one: it has {names}")
 
-    def index(self, descriptor: Descriptor, depth: int = 1) -> Index:
-        """An index with everything in it, checked."""
-        raw = self.document(descriptor)
+    def root(self, select: Digest | str | None) -> BytesBlob:
+        """The manifest or index of an entry; raises as `select` does, and ContentInvalid."""
+        descriptor = self.select(select)
+        found = self.find(descriptor)
+        if found is None:
+            raise ContentInvalid(f"{self._files} has no {_name(descriptor.digest)}, which its index.json names")
+        if found.descriptor.media_type not in MANIFEST_TYPES | INDEX_TYPES:
+            kind = found.descriptor.media_type
+            raise ContentInvalid(f"{descriptor.digest} is {kind}, neither a manifest nor an index")
+        return found
+
+    def find(self, descriptor: Descriptor) -> BytesBlob | None:
+        """See `Content.find`; raises ContentInvalid."""
+        if not self._files.has(_name(descriptor.digest)):
+            return None
+        data = self._blob_bytes(descriptor, MANIFEST_BYTES_MAX)
+        media_type = kind_of(data, descriptor.media_type, str(descriptor.digest))
+        if media_type != descriptor.media_type and not is_generic(descriptor.media_type):
+            raise ContentInvalid(f"{descriptor.digest} is {media_type}, and not {descriptor.media_type}")
+        return BytesBlob(Descriptor(media_type, descriptor.digest, len(data)), data)
+
+    def find_index(self, digest: Digest) -> BytesBlob | None:
+        """An index that is known by its digest alone; None where it is not there. Raises ContentInvalid."""
+        name = _name(digest)
+        if not self._files.has(name):
+            return None
+        data = self._read(name, MANIFEST_BYTES_MAX)
+        descriptor = Descriptor(MediaType.OCI_INDEX, digest, len(data))
+        _compare(descriptor, Digest.of(data, digest.algorithm), len(data))
+        return BytesBlob(descriptor, data)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return str(self._files)
+
+    def config(self, descriptor: Descriptor) -> bytes:
+        """See `Content.config`; raises ContentInvalid."""
+        return self._blob_bytes(descriptor, CONFIG_BYTES_MAX)
+
+    def blob(self, descriptor: Descriptor) -> _LayoutBlob:
+        """See `Content.blob`; raises ContentInvalid for one that is not there, or has another size."""
+        blob = _LayoutBlob(descriptor, self._files)
+        with self._files.open(_name(descriptor.digest)) as stream:
+            size_bytes = stream.seek(0, os.SEEK_END)
+        if size_bytes != descriptor.size_bytes:
+            raise ContentInvalid(f"{descriptor.digest} has {size_bytes} bytes, not {descriptor.size_bytes}")
+        return blob
+
+    def index(self, root: BytesBlob, known: dict[Digest, Index] | None = None) -> Index:
+        """An index with everything in it, checked; `known` are indexes that were read before."""
+        known = {} if known is None else known
         children: list[Image] = []
         nested: list[Index] = []
-        for child in self._children(descriptor, raw, depth):
-            if child.media_type in INDEX_TYPES:
-                nested.append(self.index(child, depth + 1))
+        for child in decode_index(root.data, root.descriptor.media_type).manifests:
+            blob = self.find(child)
+            if blob is None:
+                raise not_there(child, root)
+            if blob.descriptor.media_type in INDEX_TYPES:
+                if child.digest not in known:
+                    known[child.digest] = self.index(blob, known)
+                nested.append(known[child.digest])
+            elif not names_manifest(blob.descriptor):
+                kind = blob.descriptor.media_type
+                raise ContentInvalid(f"{child.digest} is {kind}, neither a manifest nor an index")
             else:
-                children.append(self.image(child))
-        return Index(raw, tuple(children), tuple(nested))
+                children.append(self.image(blob))
+        return Index(root.data, tuple(children), tuple(nested), root.descriptor.digest.algorithm)
 
-    def leaves(self, descriptor: Descriptor, depth: int = 1) -> tuple[Descriptor, ...]:
-        """The manifests of images that a descriptor leads to."""
-        if descriptor.media_type not in INDEX_TYPES:
-            return (descriptor,)
-        found: list[Descriptor] = []
-        for child in self._children(descriptor, self.document(descriptor), depth):
-            found += self.leaves(child, depth + 1)
-        return tuple(found)
-
-    def _children(self, descriptor: Descriptor, raw: bytes, depth: int) -> tuple[Descriptor, ...]:
-        children = decode_index(raw, descriptor.media_type).manifests
-        self._manifests += len(children)
-        if depth > _DEPTH_MAX or self._manifests > _MANIFESTS_MAX:
-            raise ContentInvalid(f"index {descriptor.digest} is nested too deep, or has too many manifests")
-        return children
-
-    def platform(self, descriptor: Descriptor) -> Platform | None:
-        """The platform that a manifest is for, from its config where the index does not say; None: no image."""
-        if descriptor.platform is not None:
-            return descriptor.platform
-        manifest = decode_manifest(self.document(descriptor), descriptor.media_type)
-        if not is_image_config(manifest.config):
-            return None
-        return decode_config(self._blob_bytes(manifest.config, CONFIG_BYTES_MAX)).platform
-
-    def image(self, descriptor: Descriptor) -> Image:
+    def image(self, root: BytesBlob) -> Image:
         """An image, every blob of it checked."""
-        raw = self.document(descriptor)
+        raw, descriptor = root.data, root.descriptor
         manifest = decode_manifest(raw, descriptor.media_type)
-        raw_config = self._blob_bytes(manifest.config, CONFIG_BYTES_MAX)
+        raw_config = self.config(manifest.config)
         blobs = [self._checked(layer) for layer in manifest.layers]
-        if not is_image_config(manifest.config):
+        if not is_image(manifest):
             layers = tuple(Layer(blob, blob.descriptor.digest) for blob in blobs)
-            return Image(raw, raw_config, layers)
+            return Image(raw, raw_config, layers, descriptor.digest.algorithm)
         config = decode_config(raw_config)
         if len(config.diff_ids) != len(blobs):
             raise ContentInvalid(
-                f"image {descriptor.digest} has {len(blobs)} layers, and its config has {len(config.diff_ids)}"
+                f"image {descriptor.digest} has {count(len(blobs), 'layer')}, and its config has {len(config.diff_ids)}"
             )
         history = config.history if len(config.history) == len(blobs) else ("",) * len(blobs)
-        return Image(raw, raw_config, tuple(map(Layer, blobs, config.diff_ids, history)))
-
-    def document(self, descriptor: Descriptor) -> bytes:
-        """A manifest or index; raises ContentInvalid, also for a media type that is neither."""
-        if descriptor.media_type not in MANIFEST_TYPES | INDEX_TYPES:
-            raise ContentInvalid(f"{descriptor.digest} is {descriptor.media_type}, neither a manifest nor an index")
-        return self._blob_bytes(descriptor, MANIFEST_BYTES_MAX)
+        layers = tuple(map(Layer, blobs, config.diff_ids, history))
+        return Image(raw, raw_config, layers, descriptor.digest.algorithm)
 
     def _blob_bytes(self, descriptor: Descriptor, bytes_max: int) -> bytes:
         if descriptor.size_bytes > bytes_max:
             raise ContentInvalid(f"{descriptor.digest} has {descriptor.size_bytes} bytes; more than {bytes_max}")
         data = self._read(_name(descriptor.digest), descriptor.size_bytes)
-        _compare(descriptor, Digest.of(data), len(data))
+        _compare(descriptor, Digest.of(data, descriptor.digest.algorithm), len(data))
         return data
 
-    def _checked(self, descriptor: Descriptor) -> _CheckedBlob:
-        blob = _CheckedBlob(descriptor, self._files)
-        with blob.open() as stream:
-            size_bytes = stream.seek(0, os.SEEK_END)
-            stream.seek(0)
-            if size_bytes != descriptor.size_bytes:  # before hours are spent on hashing a file that cannot be right
-                raise ContentInvalid(f"{descriptor.digest} has {size_bytes} bytes, not {descriptor.size_bytes}")
-            _compare(descriptor, *Digest.of_stream(stream))
+    def _checked(self, descriptor: Descriptor) -> _LayoutBlob:
+        # its size before hours are spent on hashing a file that cannot be right
+        blob = self.blob(descriptor)
+        with self._files.open(_name(descriptor.digest)) as stream:
+            _compare(descriptor, *Digest.of_stream(stream, descriptor.digest.algorithm))
         return blob
 
     def _read(self, name: str, bytes_max: int) -> bytes:
@@ -218,7 +284,7 @@ class LayoutReader:
 
 
 def _name(digest: Digest) -> str:
-    return f"blobs/sha256/{digest.hex}"
+    return f"blobs/{digest.algorithm}/{digest.hex}"
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -19,3 +19,7 @@ class Platform:
     def __str__(self) -> str:
         """Docker's spelling: os/architecture[/variant]."""
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+UNKNOWN = Platform("unknown", "unknown")
+"""What is for no platform, such as an attestation, or does not say which (docs.docker.com, "Attestation storage")."""

@@ -16,6 +16,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _HOST = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _REPOSITORY_MAX = 255
 DOCKER_HUB = "docker.io"
 
@@ -32,14 +33,20 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Parse a reference, completing Docker Hub's short names; raises UsageError saying what is wrong."""
+        if (address := _SCHEME.match(text)) is not None:
+            # a name and a password before the host are no part of one
+            without = f"write it without {address[0]}: {re.sub('^[^/@]*@', '', text[address.end() :])}"
+            raise UsageError(f"{text!r} is not an image reference: it has none of an address's schemes", hint=without)
         rest, at, digest_text = text.partition("@")
         try:
             digest = Digest.parse(digest_text) if at else None
         except ContentInvalid as error:
             raise UsageError(f"{text!r} is not an image reference: {error.message}") from error
         first, slash, remainder = rest.partition("/")
-        if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
-            registry, path = first, remainder
+        if slash and (_is_host(first.lower()) or first != first.lower()):
+            # A host is the same in either case. One that its capitals alone tell from a namespace of Docker Hub's keeps
+            # them: what is printed must not mean another image.
+            registry, path = first.lower() if _is_host(first.lower()) else first, remainder
         else:
             registry, path = DOCKER_HUB, rest
         name, colon, tag = path.rpartition(":")
@@ -50,7 +57,9 @@ class Reference:
             if name and "/" not in name:
                 name = "library/" + name
         if not _HOST.fullmatch(registry):
-            raise UsageError(f"{text!r} is not an image reference: {registry!r} is not a host name")
+            scheme, colon, bare = text.partition("://")
+            hint = f"write it without {scheme}://, as {bare}" if colon else None
+            raise UsageError(f"{text!r} is not an image reference: {registry!r} is not a host name", hint=hint)
         if not _REPOSITORY.fullmatch(name) or len(name) > _REPOSITORY_MAX:
             hint = "repository names are lower case" if name != name.lower() else None
             raise UsageError(f"{text!r} is not an image reference: {name!r} is not a repository name", hint=hint)
@@ -77,6 +86,10 @@ class Reference:
             raise UsageError(f"{tag!r} is not a tag")
         return replace(self, tag=tag, digest=None)
 
+    def tagged_by(self, digest: Digest) -> Reference:
+        """The same repository under a tag that says what is there, for engines have no digests of their own."""
+        return self.with_tag(f"cargoship-{digest.hex[:12]}")
+
     def at(self, digest: Digest) -> Reference:
         """The same repository by digest alone."""
         return replace(self, tag=None, digest=digest)
@@ -86,6 +99,15 @@ class Reference:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return self.name + tag + digest
+
+
+def _is_host(first: str) -> bool:
+    return "." in first or ":" in first or first == "localhost"
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text can be a tag."""
+    return _TAG.fullmatch(text) is not None
 
 
 def tags_by_repository(references: Iterable[Reference]) -> dict[Reference, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """A content-addressed folder of blobs, and a memo of which inputs led to which blob.
 
     <root>/sha256/<hex>     blobs; a file here is whole, for it got its name when it was complete
+    <root>/sha512/<hex>     the same, for blobs of others that are named so
     <root>/memo/<hex>       one small JSON file for each remembered input
     <root>/tmp/             unfinished files
 
@@ -10,7 +11,6 @@ Several processes may use one store at once, and any of them may be killed at an
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from typing import Annotated, BinaryIO
 
 import msgspec
 
+from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ContentInvalid
 from cargoship.oci.descriptor import Descriptor, FileBlob
-from cargoship.oci.digest import Digest
-from cargoship.oci.files import writing
+from cargoship.oci.digest import ALGORITHMS, SHA256, Algorithm, Digest, Hashing
+from cargoship.oci.files import sweep, writing
 
 _CHUNK_BYTES = 1 << 20
 # A writer touches its unfinished file all the time; one that is older than this has lost its process.
 _SECOND_NS = 1_000_000_000
-_ABANDONED_NS = 3600 * _SECOND_NS
 _MEMO_BYTES_MAX = 4096
 
-_DigestText = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)]
+_DigestText = Annotated[str, msgspec.Meta(pattern="^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$", max_length=135)]
 
 
 class Memo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,24 +45,27 @@ class Memo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BlobWriter:
     """An unfinished blob: hashes what is written to it."""
 
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
+    def __init__(self, stream: BinaryIO, path: Path, algorithm: Algorithm) -> None:
         self._stream = stream
-        self._sha256 = hashlib.sha256()
+        self._hashing = Hashing(algorithm)
         self.path = path
-        self.size_bytes = 0
 
     def write(self, data: bytes, /) -> int:
         """Append; raises OutputError."""
         with writing(self.path):
             self._stream.write(data)
-        self._sha256.update(data)
-        self.size_bytes += len(data)
+        self._hashing.update(data)
         return len(data)
 
     @property
     def digest(self) -> Digest:
         """Digest of what was written so far."""
-        return Digest(self._sha256.hexdigest())
+        return self._hashing.digest
+
+    @property
+    def size_bytes(self) -> int:
+        """How much was written so far."""
+        return self._hashing.size_bytes
 
     @property
     def started_ns(self) -> int:
@@ -83,7 +86,7 @@ class BlobStore:
 
     def path(self, digest: Digest) -> Path:
         """Where the blob is, or would be."""
-        return self.root / "sha256" / digest.hex
+        return self.root / digest.algorithm / digest.hex
 
     def find(self, descriptor: Descriptor) -> FileBlob | None:
         """The blob, if the store has it with the right size; it counts as used now."""
@@ -99,7 +102,7 @@ class BlobStore:
         return FileBlob(descriptor, path)
 
     @contextlib.contextmanager
-    def writer(self) -> Iterator[BlobWriter]:
+    def writer(self, algorithm: Algorithm = SHA256) -> Iterator[BlobWriter]:
         """An unfinished blob for `commit`; it is removed when the block ends without one. Raises OutputError."""
         folder = self.root / "tmp"
         path = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
@@ -108,8 +111,8 @@ class BlobStore:
             stream = path.open("xb")
         try:
             with stream:
-                writer = BlobWriter(stream, path)
-                _sweep(folder, writer.started_ns)
+                writer = BlobWriter(stream, path, algorithm)
+                sweep(folder, writer.started_ns)
                 yield writer
         finally:
             with contextlib.suppress(OSError):
@@ -135,7 +138,7 @@ class BlobStore:
         """
         if (found := self.find(descriptor)) is not None:
             return found
-        with self.writer() as writer:
+        with self.writer(descriptor.digest.algorithm) as writer:
             while chunk := stream.read(_CHUNK_BYTES):
                 writer.write(chunk)
                 if writer.size_bytes > descriptor.size_bytes:
@@ -147,9 +150,9 @@ class BlobStore:
                 )
             return FileBlob(descriptor, self.commit(writer, descriptor.media_type).path)
 
-    def add_bytes(self, media_type: str, data: bytes) -> FileBlob:
+    def add_bytes(self, media_type: str, data: bytes, algorithm: Algorithm = SHA256) -> FileBlob:
         """Store a small blob; raises OutputError."""
-        with self.writer() as writer:
+        with self.writer(algorithm) as writer:
             writer.write(data)
             return self.commit(writer, media_type)
 
@@ -157,8 +160,8 @@ class BlobStore:
         """What an input led to, if that is known; a damaged memo is none."""
         try:
             with (self.root / "memo" / key).open("rb") as stream:
-                return msgspec.json.decode(stream.read(_MEMO_BYTES_MAX), type=Memo)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+                return decode_json(stream.read(_MEMO_BYTES_MAX), Memo)
+        except (OSError, Undecodable):
             return None
 
     def remember(self, key: str, memo: Memo) -> None:
@@ -176,20 +179,32 @@ class BlobStore:
             return 0
         freed_bytes = 0
         with self.writer() as clock, writing(self.root):
-            idle_since_ns = clock.started_ns - idle_s * _SECOND_NS
-            kept = set()
-            for file in _files(self.root / "sha256"):
-                status = file.stat()
-                if status.st_mtime_ns < idle_since_ns:
-                    freed_bytes += status.st_size
-                    Path(file.path).unlink(missing_ok=True)
+            for path in self.idle(clock.started_ns - idle_s * _SECOND_NS):
+                with contextlib.suppress(FileNotFoundError):  # another run prunes too
+                    size_bytes = path.stat().st_size
+                    path.unlink()
+                    freed_bytes += size_bytes if path.parent.name in ALGORITHMS else 0
+        return freed_bytes
+
+    def idle(self, since_ns: int) -> list[Path]:
+        """Blobs that nobody has made or found since then, nanoseconds since 1970, and memos that lead to none but them.
+
+        Raises OSError.
+        """
+        blobs: list[Path] = []
+        kept = set()
+        for file in (file for algorithm in ALGORITHMS for file in _files(self.root / algorithm)):
+            with contextlib.suppress(FileNotFoundError):
+                if file.stat().st_mtime_ns < since_ns:
+                    blobs.append(Path(file.path))
                 else:
                     kept.add(file.name)
-            for file in _files(self.root / "memo") if freed_bytes else ():
-                memo = self.recall(file.name)
-                if memo is None or memo.digest.removeprefix("sha256:") not in kept:
-                    Path(file.path).unlink(missing_ok=True)
-        return freed_bytes
+        memos = []
+        for file in _files(self.root / "memo") if blobs else ():
+            memo = self.recall(file.name)
+            if memo is None or memo.digest.partition(":")[2] not in kept:
+                memos.append(Path(file.path))
+        return [*blobs, *memos]
 
 
 def _files(folder: Path) -> list[os.DirEntry[str]]:
@@ -198,11 +213,3 @@ def _files(folder: Path) -> list[os.DirEntry[str]]:
             return [entry for entry in found if entry.is_file(follow_symlinks=False)]
     except FileNotFoundError:
         return []
-
-
-def _sweep(folder: Path, now_ns: int) -> None:
-    """Remove what killed processes left behind; `now_ns` is the time by the clock of the same file system."""
-    for file in _files(folder):
-        with contextlib.suppress(OSError):
-            if now_ns - file.stat(follow_symlinks=False).st_mtime_ns > _ABANDONED_NS:
-                Path(file.path).unlink()

@@ -6,7 +6,6 @@ An entry is ustar where it fits; a pax header comes before it only for a name or
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import tarfile
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from cargoship.errors import ContentInvalid, IncludeInvalid
-from cargoship.oci.digest import Digest
-from cargoship.oci.entry import Entry, EntryKind, file_status
+from cargoship.oci.digest import Algorithm, Digest, Hashing
+from cargoship.oci.entry import EntryKind, LayerEntry, file_status
 from cargoship.oci.files import Writer
 
-__all__ = ["Entry", "EntryKind", "arrange", "write_tar"]
+__all__ = ["EntryKind", "LayerEntry", "arrange", "write_tar"]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -29,14 +28,14 @@ _CHUNK_BYTES = 1 << 20
 _WELL_KNOWN = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
 
 
-def arrange(entries: Iterable[Entry], *, below: Iterable[Entry] = ()) -> tuple[Entry, ...]:
+def arrange(entries: Iterable[LayerEntry], *, below: Iterable[LayerEntry] = ()) -> tuple[LayerEntry, ...]:
     """Sort entries, add the parents that are missing, and drop repetitions.
 
     A missing parent belongs to root and has the mode 0755, unless `below` has it: folders of the layers below, which
     keep their owners and rights. Raises IncludeInvalid when one path is to be two different things, or lies below
     something that is no folder.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, LayerEntry] = {}
     for entry in entries:
         other = found.setdefault(entry.path, entry)
         if other is not entry and not _same(other, entry):
@@ -53,13 +52,13 @@ def arrange(entries: Iterable[Entry], *, below: Iterable[Entry] = ()) -> tuple[E
                 raise IncludeInvalid(f"/{path} cannot be in the image: /{parent} is a {above.kind.value} there")
             if above is not None:
                 break  # its own parents come with it
-            found[parent] = known.get(parent) or Entry.directory(parent, _WELL_KNOWN.get(parent, 0o755))
+            found[parent] = known.get(parent) or LayerEntry.directory(parent, _WELL_KNOWN.get(parent, 0o755))
             parent, _, _ = parent.rpartition("/")
     # Code points sort as UTF-8 bytes do, and a parent is a prefix of its children, so it comes first.
     return tuple(found[path] for path in sorted(found))
 
 
-def _same(one: Entry, other: Entry) -> bool:
+def _same(one: LayerEntry, other: LayerEntry) -> bool:
     if (one.kind, one.mode, one.link, one.uid, one.gid) != (other.kind, other.mode, other.link, other.uid, other.gid):
         return False
     if one.source == other.source:
@@ -67,12 +66,12 @@ def _same(one: Entry, other: Entry) -> bool:
     return one.size_bytes == other.size_bytes and _content_digest(one) == _content_digest(other)
 
 
-def _content_digest(entry: Entry) -> Digest:
+def _content_digest(entry: LayerEntry) -> Digest:
     with _content(entry) as (stream, _):
         return Digest.of_stream(stream)[0]
 
 
-def write_tar(entries: Iterable[Entry], out: Writer, *, epoch: int) -> None:
+def write_tar(entries: Iterable[LayerEntry], out: Writer, *, epoch: int) -> None:
     """Write an archive to `out`; `epoch` is every entry's time, in seconds.
 
     Files are read in pieces. Raises IncludeInvalid for entries that do not go together or cannot be read,
@@ -90,7 +89,7 @@ def write_tar(entries: Iterable[Entry], out: Writer, *, epoch: int) -> None:
 _TYPES = {EntryKind.FILE: tarfile.REGTYPE, EntryKind.DIRECTORY: tarfile.DIRTYPE, EntryKind.SYMLINK: tarfile.SYMTYPE}
 
 
-def _add(archive: tarfile.TarFile, entry: Entry, epoch: int, size_bytes: int, content: BinaryIO | None) -> None:
+def _add(archive: tarfile.TarFile, entry: LayerEntry, epoch: int, size_bytes: int, content: BinaryIO | None) -> None:
     info = tarfile.TarInfo(entry.path)
     info.type = _TYPES[entry.kind]
     info.mode = entry.mode
@@ -107,7 +106,7 @@ def _add(archive: tarfile.TarFile, entry: Entry, epoch: int, size_bytes: int, co
 
 
 @contextmanager
-def _content(entry: Entry) -> Iterator[tuple[BinaryIO, int]]:
+def _content(entry: LayerEntry) -> Iterator[tuple[BinaryIO, int]]:
     """The entry's content and size; when the block ends, the content is known to be what was promised."""
     source = entry.source
     match source:
@@ -129,9 +128,9 @@ def _content(entry: Entry) -> Iterator[tuple[BinaryIO, int]]:
                 raise ContentInvalid(f"{source} changed while it was read", hint="run the command again")
         case _:
             with source.open() as opened:
-                reader = _HashingReader(opened)
+                reader = _HashingReader(opened, source.descriptor.digest.algorithm)
                 yield cast("BinaryIO", reader), source.descriptor.size_bytes
-            if reader.sha256.hexdigest() != source.descriptor.digest.hex:
+            if reader.hashing.digest != source.descriptor.digest:
                 raise ContentInvalid(f"blob {source.descriptor.digest} has other contents than its digest says")
 
 
@@ -155,13 +154,13 @@ class _Whole:
 class _HashingReader:
     """Passes a stream on and hashes what was read."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, algorithm: Algorithm) -> None:
         self._stream = stream
-        self.sha256 = hashlib.sha256()
+        self.hashing = Hashing(algorithm)
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._stream.read(size)
-        self.sha256.update(data)
+        self.hashing.update(data)
         return data
 
 

@@ -14,7 +14,7 @@ from cargoship.oci.decompress import open_reader
 from cargoship.oci.layer import Layer
 
 
-def unpack(layers: Iterable[Layer], into: Path) -> None:
+def unpack_layers(layers: Iterable[Layer], into: Path) -> None:
     """Unpack layers, the lowest first, into a new folder.
 
     For layers that were made here: they hold files and folders alone, and delete nothing. Owners are set where this
@@ -24,7 +24,7 @@ def unpack(layers: Iterable[Layer], into: Path) -> None:
     into.mkdir(parents=True)
     folders: dict[Path, tarfile.TarInfo] = {}
     for layer in layers:
-        with layer.blob.open() as raw, open_reader(raw, layer.descriptor.media_type) as stream:
+        with layer.blob.open() as raw, open_reader(raw) as stream:
             try:
                 _unpack_one(stream, into, folders)
             except tarfile.TarError as error:

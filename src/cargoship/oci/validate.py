@@ -7,7 +7,7 @@ from cargoship.oci.config import decode_config
 from cargoship.oci.decompress import open_reader
 from cargoship.oci.descriptor import INDEX_TYPES, Descriptor
 from cargoship.oci.digest import Digest
-from cargoship.oci.image import Image, is_image_config
+from cargoship.oci.image import Image, is_image
 from cargoship.oci.index import Index
 from cargoship.oci.layer import Layer
 from cargoship.oci.manifest import decode_index, decode_manifest
@@ -19,7 +19,7 @@ def validate(index: Index) -> None:
     Digests, sizes and media types of index, manifests, configs and layers; the digests of the uncompressed layers;
     platforms; the number of layers in manifest, config and history. Layers are read in pieces.
     """
-    _equal("digest of the index", Digest.of(index.raw), index.digest)
+    _equal("digest of the index", Digest.of(index.raw, index.algorithm), index.digest)
     listed = decode_index(index.raw).manifests
     images = [entry for entry in listed if entry.media_type not in INDEX_TYPES]
     indexes = [entry for entry in listed if entry.media_type in INDEX_TYPES]
@@ -43,7 +43,7 @@ def _check_image(image: Image, entry: Descriptor) -> None:
         _equal("layer's size", found.size_bytes, descriptor.size_bytes)
         _equal("layer's media type", found.media_type, descriptor.media_type)
         _check_blob(layer)
-    if not is_image_config(manifest.config):
+    if not is_image(manifest):
         return
     config = decode_config(image.raw_config)
     _equal("number of layers in the config", len(config.diff_ids), len(image.layers))
@@ -62,19 +62,19 @@ def _check_image(image: Image, entry: Descriptor) -> None:
 
 def _check_bytes(what: str, data: bytes, descriptor: Descriptor) -> None:
     _equal(f"{what}'s size", len(data), descriptor.size_bytes)
-    _equal(f"{what}'s digest", Digest.of(data), descriptor.digest)
+    _equal(f"{what}'s digest", Digest.of(data, descriptor.digest.algorithm), descriptor.digest)
 
 
 def _check_blob(layer: Layer) -> None:
     with layer.blob.open() as stream:
-        digest, size_bytes = Digest.of_stream(stream)
+        digest, size_bytes = Digest.of_stream(stream, layer.descriptor.digest.algorithm)
     _equal("size of a layer's content", size_bytes, layer.descriptor.size_bytes)
     _equal("digest of a layer's content", digest, layer.descriptor.digest)
 
 
 def _check_diff_id(layer: Layer) -> None:
-    with layer.blob.open() as raw, open_reader(raw, layer.descriptor.media_type) as tar:
-        digest, _ = Digest.of_stream(tar)
+    with layer.blob.open() as raw, open_reader(raw) as tar:
+        digest, _ = Digest.of_stream(tar, layer.diff_id.algorithm)
     _equal("digest of a layer's uncompressed content", digest, layer.diff_id)
 
 

@@ -7,6 +7,7 @@ import sys
 if sys.version_info >= (3, 14):
     from compression.zstd import (
         CompressionParameter,
+        DecompressionParameter,
         ZstdCompressor,
         ZstdDecompressor,
         ZstdError,
@@ -14,6 +15,22 @@ if sys.version_info >= (3, 14):
         zstd_version,
     )
 else:
-    from backports.zstd import CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError, ZstdFile, zstd_version
+    from backports.zstd import (
+        CompressionParameter,
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdError,
+        ZstdFile,
+        zstd_version,
+    )
 
-__all__ = ["CompressionParameter", "ZstdCompressor", "ZstdDecompressor", "ZstdError", "ZstdFile", "zstd_version"]
+__all__ = [
+    "CompressionParameter",
+    "DecompressionParameter",
+    "ZstdCompressor",
+    "ZstdDecompressor",
+    "ZstdError",
+    "ZstdFile",
+    "zstd_version",
+]

@@ -5,13 +5,16 @@ Everything that can be refused without compiling is refused here. No file is rea
 
 from __future__ import annotations
 
-from cargoship.plan.choose import choose_packages
+from cargoship.plan.choose import Group, choose_packages, without_skipped
 from cargoship.plan.make import choose_epoch, make_plan
-from cargoship.plan.model import BIN_DIR, ImagePlan, Output, OutputKind, Plan, Selection
+from cargoship.plan.model import BIN_DIR, Cluster, ClusterTool, ImagePlan, Output, OutputKind, Plan, Selection
 from cargoship.plan.render import plan_to_json
 
 __all__ = [
     "BIN_DIR",
+    "Cluster",
+    "ClusterTool",
+    "Group",
     "ImagePlan",
     "Output",
     "OutputKind",
@@ -21,4 +24,5 @@ __all__ = [
     "choose_packages",
     "make_plan",
     "plan_to_json",
+    "without_skipped",
 ]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from cargoship.cargo.features import enabled_features
+from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.project import Binary, Package, Project
 from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.errors import BinaryUnknown, NothingToShip, PackageUnknown
 from cargoship.events import Note
 from cargoship.plan.model import Selection
 from cargoship.settings.model import Settings
+
+_PATTERN = frozenset("*?[")
 
 
 @dataclass(frozen=True)
@@ -29,20 +34,23 @@ class FeatureChoice:
 
 
 def choose_packages(project: Project, selection: Selection) -> tuple[Package, ...]:
-    """Return the packages to ship: those named, else the one asked for, else the workspace's default members.
+    """Return the packages to ship: those named, else those asked for, else the workspace's default members.
 
     Raises PackageUnknown, and NothingToShip where no package has a binary.
     """
-    if selection.packages:
-        chosen = tuple(dict.fromkeys(_package(project, name) for name in selection.packages))
-        for package in chosen:
-            if not package.bins:
-                raise NothingToShip(f"package {package.name} has no binary, it is a library")
+    left_out = {package for name in selection.exclude for package in _named(project, name)}
+    if selection.packages and not selection.workspace:
+        named = (package for name in selection.packages for package in _with_binaries(project, name))
+        chosen = tuple(package for package in dict.fromkeys(named) if package not in left_out)
+        if not chosen:
+            raise NothingToShip("every package that is named is excluded", hint="leave one of both out")
         return chosen
-    candidates = _unnamed(project)
-    with_bins = tuple(package for package in candidates if package.bins)
+    candidates = _unnamed(project, selection)
+    with_bins = tuple(package for package in candidates if package.bins and package not in left_out)
     if with_bins:
         return with_bins
+    if left_out.intersection(candidates):
+        raise NothingToShip("no package with a binary is left", hint=f"excluded: {listed(selection.exclude)}")
     others = [package.name for package in project.packages if package.bins]
     names = listed(package.name for package in candidates)
     raise NothingToShip(
@@ -53,16 +61,61 @@ def choose_packages(project: Project, selection: Selection) -> tuple[Package, ..
     )
 
 
-def _unnamed(project: Project) -> tuple[Package, ...]:
+def without_skipped(
+    packages: Sequence[Package], settings: Mapping[str, Settings], selection: Selection
+) -> tuple[Package, ...]:
+    """The packages whose settings do not say `skip`, and those that are named; raises NothingToShip for none."""
+    names = set(selection.packages)
+    kept = tuple(each for each in packages if each.name in names or not settings[each.name].skip)
+    if not kept:
+        raise NothingToShip(
+            f"the settings skip {listed(each.name for each in packages)}",
+            hint="choose with --package what is to be built all the same",
+        )
+    return kept
+
+
+def _unnamed(project: Project, selection: Selection) -> tuple[Package, ...]:
+    if selection.workspace:
+        return project.packages
+    if selection.also:
+        folders = [
+            (path.parent if path.name == MANIFEST else path).resolve() for path in (selection.path, *selection.also)
+        ]
+        found = [_at(project, folder) for folder in folders]
+        return tuple(dict.fromkeys(package for each in found for package in each))
     # In the workspace's own folder cargo builds the default members, which are its root package unless it says more
     if project.selected is None or project.folder.resolve() == project.root.resolve():
         return project.default_members or project.packages
     return (project.selected,)
 
 
-def _package(project: Project, name: str) -> Package:
-    found = next((package for package in project.packages if package.name == name), None)
-    if found is not None:
+def _at(project: Project, folder: Path) -> tuple[Package, ...]:
+    """The package in a folder, or below whose folder it is; the default members in the workspace's own."""
+    if folder == project.root.resolve():
+        return project.default_members or project.packages
+    above = [each for each in project.packages if folder.is_relative_to(each.root.resolve())]
+    if not above:
+        raise PackageUnknown(f"there is no package in {folder}", hint=f"the workspace is {project.root}")
+    return (max(above, key=lambda each: len(each.root.resolve().parts)),)
+
+
+def _with_binaries(project: Project, name: str) -> tuple[Package, ...]:
+    """The packages that a name or pattern means; of a pattern those that have a binary."""
+    found = _named(project, name)
+    with_bins = tuple(package for package in found if package.bins)
+    if not with_bins:
+        what = "has no binary, it is a library" if name == found[0].name else "means libraries alone"
+        raise NothingToShip(f"package {name} {what}")
+    return with_bins
+
+
+def _named(project: Project, name: str) -> tuple[Package, ...]:
+    """The packages that a name or pattern means; raises PackageUnknown."""
+    found = tuple(package for package in project.packages if package.name == name)
+    if not found and _PATTERN.intersection(name):
+        found = tuple(package for package in project.packages if fnmatch.fnmatchcase(package.name, name))
+    if found:
         return found
     known = [package.name for package in project.packages]
     raise PackageUnknown(
@@ -76,6 +129,15 @@ class Group:
 
     package: Package
     bins: tuple[Binary, ...]
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """The names of all packages that it is made of."""
+        return frozenset({self.package.name, *(binary.package for binary in self.bins)})
+
+
+Keep = Callable[[Group], bool]
+"""Says of an image whether it is built."""
 
 
 def choose_groups(

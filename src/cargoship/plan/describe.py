@@ -14,6 +14,7 @@ from cargoship.cargo.project import Package
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import UsageError
 from cargoship.oci.reference import Reference
+from cargoship.printable import without_user
 
 PREFIX = "org.opencontainers.image."
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -30,20 +31,33 @@ def rfc3339(epoch: int) -> str:
 
 
 def describe(name: str, package: Package, git: GitFacts | None, epoch: int) -> dict[str, str]:
-    """Return what is known of an image under its standard names; what is not known is left out."""
+    """Return what is known of an image under its standard names, and is the same from commit to commit.
+
+    What is not known is left out; a time is known where `epoch` (seconds since 1970) is not 0.
+    """
     known = {
-        "created": rfc3339(epoch),
+        "created": rfc3339(epoch) if epoch else None,
         "title": name,
         "version": package.version,
         "description": package.description,
         "authors": ", ".join(package.authors),
         "licenses": package.license,
-        "url": package.homepage,
-        "documentation": package.documentation,
-        "source": package.repository or (git.remote if git else None),
-        "revision": git.revision if git else None,
+        "url": _address(package.homepage),
+        "documentation": _address(package.documentation),
+        "source": _address(package.repository) or (git.remote if git else None),
     }
     return {PREFIX + key: " ".join(value.split()) for key, value in sorted(known.items()) if value}
+
+
+def _address(url: str | None) -> str | None:
+    return None if url is None else without_user(url)
+
+
+def provenance(git: GitFacts | None, epoch: int) -> dict[str, str]:
+    """Return what changes with every commit: which one it is, and its time (`epoch` instead, where that is not 0)."""
+    if git is None:
+        return {}
+    return {PREFIX + "created": rfc3339(epoch or git.commit_time), PREFIX + "revision": git.revision}
 
 
 def placeholders(name: str, package: Package, git: GitFacts | None) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
@@ -13,28 +14,34 @@ from cargoship.cargo.features import check_features, split_features
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Package, Project
 from cargoship.cargo.suggest import listed
-from cargoship.errors import PlatformUnknown, TreeNotClean, UsageError
+from cargoship.errors import NothingChanged, PlatformUnknown, TreeNotClean, UsageError
 from cargoship.events import Level, Note
-from cargoship.plan.choose import FeatureChoice, Group, choose_groups
-from cargoship.plan.describe import describe, placeholders, reference, rfc3339
+from cargoship.oci.compress import Codec
+from cargoship.plan.choose import FeatureChoice, Group, Keep, choose_groups
+from cargoship.plan.describe import describe, placeholders, provenance, reference, rfc3339
+from cargoship.plan.invocations import features_of, set_apart
 from cargoship.plan.model import ImagePlan, OutputKind, Plan, Selection
 from cargoship.plan.packages import check_packages, libc_of
 from cargoship.platforms import LibcFamily, row
+from cargoship.settings.attach import Attach
+from cargoship.settings.fields import FIELDS
 from cargoship.settings.model import Settings
+from cargoship.settings.sources import Origins
 
 _Value = TypeVar("_Value", bound=Hashable)
 _BUILT_IN = ("static", "scratch")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]*[^a-z0-9._-][^a-z0-9]*")
 
 
-def choose_epoch(env: Mapping[str, str], git: GitFacts | None) -> int:
-    """Return SOURCE_DATE_EPOCH, else the time of the commit, else 0; raises UsageError for a value that is no time.
+def choose_epoch(env: Mapping[str, str], git: GitFacts | None, settings: Settings) -> int:
+    """The time of all that is in the images: SOURCE_DATE_EPOCH, else 0, or the commit's where images tell of that.
 
-    Specification: https://reproducible-builds.org/specs/source-date-epoch/
+    In seconds since 1970; raises UsageError for a value that is no time. Specification:
+    https://reproducible-builds.org/specs/source-date-epoch/
     """
     text = env.get("SOURCE_DATE_EPOCH", "")
     if not text:
-        return git.commit_time if git else 0
+        return git.commit_time if git and settings.provenance_labels == "image" else 0
     if not (text.isascii() and text.isdigit()):
         raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}", hint="it must be a number of seconds since 1970")
     rfc3339(int(text))
@@ -50,11 +57,14 @@ def make_plan(
     git: GitFacts | None,
     epoch: int,
     notes: Sequence[Note] = (),
+    keep: Keep | None = None,
+    origins: Mapping[str, Origins] = {},
 ) -> Plan:
     """Decide everything.
 
     `packages` are those that `choose_packages` returned, `settings` has an entry for each by its name, `notes` are
-    passed on. Raises BinaryUnknown, FeatureUnknown, NothingToShip, PlatformUnknown and UsageError.
+    passed on, and `keep` says which images are wanted (None: all). Raises BinaryUnknown, FeatureUnknown, NothingToShip,
+    NothingChanged (`keep` wants none), PlatformUnknown and UsageError.
     """
     first = settings[packages[0].name]
     _check_shared(packages, settings)
@@ -63,8 +73,16 @@ def make_plan(
     choice = FeatureChoice(features, default_features, selection.all_features)
     groups, left_out = choose_groups(project, packages, settings, selection, choice)
     _check_clean(git, selection)
+    if keep is not None:
+        kept = tuple(group for group in groups if keep(group))
+        if not kept:
+            names = listed(group.bins[0].name for group in groups)
+            raise NothingChanged(f"nothing of {names} has changed since {selection.changed_since}")
+        groups = kept
     images = tuple(_image(group, settings, git, epoch, packages) for group in groups)
+    images = tuple(replace(each, origins=origins.get(each.package.name, {})) for each in images)
     _check_destinations(images, selection)
+    cargo, *further = _cargo(project, images, first, features, default_features=default_features, selection=selection)
     plan = Plan(
         root=project.root,
         target_dir=project.target_dir,
@@ -74,7 +92,15 @@ def make_plan(
         platforms=first.platforms,
         libc=libc_of(first),
         allocator=first.allocator,
-        cargo=_cargo(project, images, first, features, default_features=default_features, selection=selection),
+        auditable=first.auditable,
+        bills=first.sbom,
+        attest=Attach(first.attest),
+        provenance=first.provenance,
+        sign=first.sign,
+        signature_formats=first.signature_format,
+        source=git,
+        cargo=cargo,
+        further=tuple(further),
         epoch=epoch,
         created=rfc3339(epoch),
         revision=git.revision if git else None,
@@ -82,8 +108,11 @@ def make_plan(
         push=selection.push or selection.push_by_digest,
         push_by_digest=selection.push_by_digest,
         load=selection.load,
+        clusters=selection.clusters,
         cache=first.caches,
-        notes=(*notes, *left_out, *_remarks(images), *_remarks_of_git(git, selection)),
+        offline=selection.is_offline,
+        insist=bool(selection.locked) or selection.frozen,
+        notes=(*notes, *left_out, *_remarks(images, selection), *_remarks_of_git(git, selection)),
     )
     _check_floor(plan)
     if plan.allocator != "system" and plan.libc.family is not LibcFamily.MUSL:
@@ -97,21 +126,10 @@ def make_plan(
 
 def _check_shared(packages: Sequence[Package], settings: Mapping[str, Settings]) -> None:
     """Refuse packages that cannot be compiled in one invocation, for what holds for all of it differs."""
-    parts: dict[str, Callable[[Settings], object]] = {
-        "platforms": lambda each: frozenset(each.platforms),
-        "libc": lambda each: each.libc,
-        "allocator": lambda each: each.allocator,
-        "profile": lambda each: each.profile or "release",
-        "default-features": lambda each: each.default_features,
-        "debian-mirror": lambda each: each.debian_mirror,
-        "cache": lambda each: each.cache,
-        "cache-from": lambda each: each.cache_from,
-        "cache-to": lambda each: each.cache_to,
-        "cache-size": lambda each: each.cache_size,
-        "build-packages": lambda each: frozenset(each.build_packages),
-        "base": lambda each: each.debian if each.build_packages else None,
-    }
-    for key, part in parts.items():
+    parts: list[tuple[str, Callable[[Settings], object]]] = [(each.key, each.shared) for each in FIELDS]
+    # packages to compile with are those of one base; last, for their own difference says more
+    parts.append(("base", lambda each: each.debian if each.build_packages else None))
+    for key, part in parts:
         by_value: dict[object, list[str]] = {}
         for package in packages:
             by_value.setdefault(part(settings[package.name]), []).append(package.name)
@@ -149,21 +167,45 @@ def _image(
     name = own.name or _NOT_IN_NAMES.sub("-", group.bins[0].name.lower()).strip("-._")
     facts = placeholders(name, package, git)
     described = describe(name, package, git, epoch)
+    moment = provenance(git, epoch)
+    where = own.provenance_labels
+    described |= moment if where == "image" else {}
+    templates = [_template(each, own) for each in own.tags or (("",) if own.repository else ())]
     return ImagePlan(
         name=name,
         package=package,
         bins=group.bins,
         settings=own,
-        references=tuple(dict.fromkeys(named for each in own.tags if (named := reference(each, facts)) is not None)),
+        references=tuple(dict.fromkeys(named for each in templates if (named := reference(each, facts)) is not None)),
         labels={**described, **own.labels},
         annotations={**described, **own.annotations},
+        index_annotations={**described, **(moment if where == "index" else {}), **own.annotations},
     )
 
 
-def _remarks(images: Sequence[ImagePlan]) -> list[Note]:
+def _template(tag: str, settings: Settings) -> str:
+    """A tag with the repository before it, where it has none of its own."""
+    if tag and not tag.startswith(":"):
+        return tag
+    if settings.repository is None:
+        raise UsageError(f"tag {tag!r} is one of no repository", hint="set repository, or CARGOSHIP_REPO=ghcr.io/me")
+    name = settings.repository if "{name}" in settings.repository else settings.repository + "/{name}"
+    return name + tag
+
+
+def _remarks(images: Sequence[ImagePlan], selection: Selection) -> list[Note]:
+    remarks = []
     checked = [image.name for image in images if image.settings.healthcheck is not None]
-    text = f"only Docker reads the healthcheck of {listed(checked)}; the OCI format has none"
-    return [Note(text, Level.VERBOSE)] if checked else []
+    if checked:
+        text = f"only Docker reads the healthcheck of {listed(checked)}; the OCI format has none"
+        remarks.append(Note(text, Level.VERBOSE))
+    names = [reference.familiar for image in images for reference in image.references]
+    goes = selection.push or selection.push_by_digest or selection.load or selection.clusters or selection.outputs
+    # tags in the settings wait for a --push of their own; one that somebody has just typed is expected somewhere
+    if names and "tags" in selection.overrides and not goes:
+        text = f"nothing will be called {listed(names)}: the image goes into a folder alone; --push or --load names it"
+        remarks.append(Note(text, Level.WARNING))
+    return remarks
 
 
 def _check_clean(git: GitFacts | None, selection: Selection) -> None:
@@ -181,7 +223,9 @@ def _check_clean(git: GitFacts | None, selection: Selection) -> None:
 def _remarks_of_git(git: GitFacts | None, selection: Selection) -> list[Note]:
     if git is None or not git.dirty or not selection.push:
         return []
-    return [Note(f"the image is of a changed tree: {listed(git.changed)} differ from the commit", Level.WARNING)]
+    return [
+        Note(f"the image is of a changed tree, which differs from the commit in {listed(git.changed)}", Level.WARNING)
+    ]
 
 
 def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> None:
@@ -205,11 +249,13 @@ def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> No
             f"there is nowhere to push {listed(untagged)} to" + (": every tag is left out here" if optional else ""),
             hint="add a tag that is always there, such as REPOSITORY:{git.short}"
             if optional
-            else "add --tag REGISTRY/REPOSITORY:TAG, or tags to the settings",
+            else "add --tag REGISTRY/REPOSITORY:TAG, or set CARGOSHIP_REPO=REGISTRY/PREFIX for all images",
         )
     docker = [output for output in selection.outputs if output.kind is OutputKind.DOCKER_ARCHIVE]
-    if (docker or selection.load) and any(image.settings.compression == "zstd" for image in images):
-        what = str(docker[0]) if docker else "--load"
+    if (docker or selection.load or selection.clusters) and any(
+        image.settings.compression is Codec.ZSTD for image in images
+    ):
+        what = str(docker[0]) if docker else "--load" if selection.load else "--cluster"
         raise UsageError(
             f"{what} does not go with zstd: engines before Docker 23 cannot read it", hint="use --compression gzip"
         )
@@ -255,24 +301,30 @@ def _cargo(
     *,
     default_features: bool,
     selection: Selection,
-) -> CargoBuild:
+) -> list[CargoBuild]:
+    """One invocation for everything, or several where cargo would write two binaries to one file."""
     if selection.jobs is not None and selection.jobs < 1:
         raise UsageError(f"cannot build with {selection.jobs} jobs", hint="--jobs takes a number above 0")
-    binaries = list(dict.fromkeys(binary for image in images for binary in image.bins))
-    owners = {binary.package for binary in binaries}
-    return CargoBuild(
-        manifest=project.manifest,
-        cwd=project.folder,
-        # The version keeps a member apart from a published release of it that something depends on
-        packages=tuple(f"{package.name}@{package.version}" for package in project.packages if package.name in owners),
-        bins=tuple(sorted({binary.name for binary in binaries})),
-        targets=tuple(row(platform).triple(common.libc) for platform in common.platforms),
-        profile=selection.profile or common.profile or "release",
-        features=features,
-        all_features=selection.all_features,
-        no_default_features=not default_features,
-        locked=project.lock is not None if selection.locked is None else selection.locked,
-        offline=selection.offline,
-        frozen=selection.frozen,
-        jobs=selection.jobs,
-    )
+    wanted: dict[str, set[str]] = {}
+    for binary in (binary for image in images for binary in image.bins):
+        wanted.setdefault(binary.package, set()).add(binary.name)
+    together = [package for package in project.packages if package.name in wanted]
+    return [
+        CargoBuild(
+            manifest=project.manifest,
+            cwd=project.folder,
+            packages=tuple(project.specification(package) for package in packages),
+            names=tuple(package.name for package in packages),
+            bins=tuple(sorted(set().union(*(wanted[package.name] for package in packages)))),
+            targets=tuple(row(platform).triple(common.libc) for platform in common.platforms),
+            profile=selection.profile or common.profile or "release",
+            features=features_of(packages, features, project.packages),
+            all_features=selection.all_features,
+            no_default_features=not default_features,
+            locked=project.lock is not None if selection.locked is None else selection.locked,
+            offline=selection.offline,
+            frozen=selection.frozen,
+            jobs=selection.jobs,
+        )
+        for packages in set_apart(together, wanted)
+    ]

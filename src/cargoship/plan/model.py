@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cargoship.bom.formats import BillFormat
 from cargoship.cargo.command import CargoBuild
+from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Binary, Package
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import UsageError
 from cargoship.events import Note
+from cargoship.oci import target
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.platforms import Libc
+from cargoship.settings.attach import Attach
 from cargoship.settings.cache import CacheOptions
 from cargoship.settings.model import Settings
 
@@ -25,11 +29,11 @@ BIN_DIR = "/app"
 class OutputKind(enum.Enum):
     """The forms of a file or folder that an image can be written to."""
 
-    OCI = "oci"
+    OCI = target.LAYOUT
     """An OCI image layout, a folder; it can hold several images."""
-    OCI_ARCHIVE = "oci-archive"
+    OCI_ARCHIVE = target.OCI_ARCHIVE
     """The same as a tar file."""
-    DOCKER_ARCHIVE = "docker-archive"
+    DOCKER_ARCHIVE = target.DOCKER_ARCHIVE
     """A tar file for `docker load` and `podman load`."""
     ROOTFS = "rootfs"
     """The files as a container sees them, in a folder for each platform."""
@@ -47,6 +51,8 @@ class Output:
         """Parse `KIND:PATH`, with paths from `cwd`; raises UsageError."""
         known = [kind.value for kind in OutputKind]
         word, colon, path = text.partition(":")
+        if text.startswith("type=") or text in {"docker", "registry", "local", "tar"}:
+            raise UsageError(f"output {text!r} is in Buildx's words", hint=_buildx(text))
         if not colon or word not in known:
             meant = did_you_mean(word, known) if colon else ""
             raise UsageError(
@@ -71,13 +77,78 @@ class Output:
         return f"{self.kind.value}:{self.path}"
 
 
+class ClusterTool(enum.Enum):
+    """What runs clusters on this machine, by the name of its program."""
+
+    KIND = "kind"
+    MINIKUBE = "minikube"
+    K3D = "k3d"
+
+
+_CLUSTERS = {ClusterTool.KIND: "kind", ClusterTool.MINIKUBE: "minikube", ClusterTool.K3D: "k3s-default"}
+"""What each calls a cluster that nobody has named."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster on this machine."""
+
+    tool: ClusterTool
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Cluster:
+        """Parse `kind`, `kind:NAME` and so on; raises UsageError."""
+        word, colon, name = text.partition(":")
+        known = [tool.value for tool in ClusterTool]
+        if word not in known or (colon and not name) or name.startswith("-"):
+            raise UsageError(
+                f"{text!r} is no local cluster{did_you_mean(word, known)}",
+                hint="write kind, minikube or k3d, or kind:NAME",
+            )
+        tool = ClusterTool(word)
+        return cls(tool, name or _CLUSTERS[tool])
+
+    @property
+    def kubectl_context(self) -> str:
+        """What its tool calls it in kubectl's configuration."""
+        return self.name if self.tool is ClusterTool.MINIKUBE else f"{self.tool.value}-{self.name}"
+
+    def __str__(self) -> str:
+        """As it is written on the command line."""
+        return f"{self.tool.value}:{self.name}"
+
+
+def _buildx(text: str) -> str:
+    """What does here the work of an output of Buildx."""
+    fields = dict(part.partition("=")[::2] for part in text.split(","))
+    kind, place = fields.get("type", text), fields.get("dest", "")
+    words = {
+        "docker": f"-o docker-archive:{place}" if place else "--load",
+        "oci": f"-o oci-archive:{place or 'FILE'}",
+        "registry": "--push",
+        "image": "--push" if fields.get("push") == "true" else "-o oci:FOLDER",
+        "local": f"-o rootfs:{place or 'FOLDER'}",
+    }
+    return f"write {words.get(kind, '-o oci:FOLDER, oci-archive:FILE, docker-archive:FILE or rootfs:FOLDER')}"
+
+
 @dataclass(frozen=True)
 class Selection:
     """What is asked for on the command line or by a library user; empty or None: not said."""
 
     path: Path
     """Absolute: a folder, or a Cargo.toml."""
+    also: tuple[Path, ...] = ()
+    """Further folders of packages in the same workspace."""
     packages: tuple[str, ...] = ()
+    """Names, or patterns with `*`, `?` and `[...]`."""
+    workspace: bool = False
+    """All packages of the workspace."""
+    exclude: tuple[str, ...] = ()
+    """Packages to leave out, by name or pattern."""
+    changed_since: str | None = None
+    """Build only what a change since this commit, branch or tag may have changed."""
     bins: tuple[str, ...] = ()
     profile: str | None = None
     features: tuple[str, ...] = ()
@@ -94,9 +165,16 @@ class Selection:
     push_by_digest: bool = False
     """Push to the repositories of the tags, and let no tag name what is there."""
     load: bool = False
+    clusters: tuple[Cluster, ...] = ()
+    """Clusters of this machine whose nodes get the images."""
     outputs: tuple[Output, ...] = ()
     require_clean: bool = False
     """Refuse a tree that differs from its commit."""
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether only what is on this machine may be used."""
+        return self.offline or self.frozen
 
 
 @dataclass(frozen=True)
@@ -113,6 +191,11 @@ class ImagePlan:
     """What it is published as; each has a tag."""
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    """Of the manifests."""
+    index_annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the index."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where its settings come from, by their keys; what nobody has set is left out."""
 
     @property
     def entrypoint(self) -> tuple[str, ...]:
@@ -137,7 +220,22 @@ class Plan:
     """The time of everything in the images, in seconds since 1970."""
     created: str
     """`epoch` as RFC 3339."""
+    further: tuple[CargoBuild, ...] = ()
+    """Builds of their own for binaries with a name that another one has: cargo would put both into one file."""
     allocator: str = "system"
+    auditable: bool = True
+    """Whether programs carry the list of their crates."""
+    bills: tuple[BillFormat, ...] = ()
+    """The bills of materials that go with the images."""
+    attest: Attach = Attach.REFERRERS
+    """How they do, and what else is said about the images."""
+    provenance: bool = True
+    """Whether registries get the provenance of the images."""
+    sign: str | None = None
+    """Who signs what is pushed, as the setting says it."""
+    signature_formats: tuple[str, ...] = ("bundle",)
+    source: GitFacts | None = None
+    """What git knows of the commit, and whether files differ from it."""
     revision: str | None = None
     """The commit, with -dirty after it where files differ from it."""
     outputs: tuple[Output, ...] = ()
@@ -146,9 +244,28 @@ class Plan:
     push_by_digest: bool = False
     """Whether it goes there without a tag."""
     load: bool = False
+    clusters: tuple[Cluster, ...] = ()
     cache: CacheOptions = field(default_factory=CacheOptions)
     """Where compiled units are kept."""
+    offline: bool = False
+    """Whether only what is on this machine may be used: for cargo, for bases, for Debian's packages."""
+    insist: bool = False
+    """Whether lock files hold as they are: Debian's packages are those that cargoship.lock has, or none."""
     project: str = ""
     """A digest of what cargo says of the workspace, wherever that is."""
     notes: tuple[Note, ...] = ()
     """What a person should know: binaries left out, unknown variables."""
+
+    @property
+    def keeps_attestations(self) -> bool:
+        """Whether anything that the images go to can hold what is said about them."""
+        if self.attest is Attach.NONE:
+            return False
+        kinds = {output.kind for output in self.outputs}
+        alone = not (self.outputs or self.load or self.clusters)
+        return self.push or alone or bool(kinds & {OutputKind.OCI, OutputKind.OCI_ARCHIVE})
+
+    @property
+    def builds(self) -> tuple[CargoBuild, ...]:
+        """All invocations of cargo, in their order."""
+        return (self.cargo, *self.further)

@@ -1,4 +1,4 @@
-"""The plan as JSON, for `cargoship plan --json` and whoever reads it.
+"""The plan as JSON, for `cargoship plan --json` and anybody who reads it.
 
 The shape is kept stable: keys are only added. `version` would change with the meaning of one.
 """
@@ -18,10 +18,11 @@ _VERSION = 1
 def plan_to_json(plan: Plan) -> dict[str, Json]:
     """Return the plan as what JSON can hold; the keys are in a fixed order.
 
-    `version` 1; `root`, `target-dir`; `platforms`; `libc`; `allocator`; `created`, `epoch`; `revision` (null without
-    git); `cargo`: `directory`, `arguments`, `targets`; `images`: for each its `name`, `package`, `version`, `binaries`
-    (the first is the entrypoint), `references`, `base`, `compression` and `config`, `include`, `annotations`;
-    `destinations`: `push`, `push-by-digest` (then `push` is true too), `load`, `outputs`; `notes`.
+    `version` 1; `root`, `target-dir`; `platforms`; `libc`; `allocator`; `auditable`; `sbom`; `provenance`; `sign`,
+    `signature-format`; `created`, `epoch`; `revision` (null without git); `cargo`: `directory`, `arguments`, `targets`;
+    `images`: for each its `name`, `package`, `version`, `binaries` (the first is the entrypoint), `references`, `base`,
+    `compression` and `config`, `include`, `annotations`, `index-annotations`, `origins`: where its settings come from;
+    `destinations`: `push`, `push-by-digest` (then `push` is true too), `load`, `clusters`, `outputs`; `notes`.
     """
     return {
         "version": _VERSION,
@@ -30,6 +31,11 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
         "platforms": [str(platform) for platform in plan.platforms],
         "libc": str(plan.libc),
         "allocator": plan.allocator,
+        "auditable": plan.auditable,
+        "sbom": [bill.value for bill in plan.bills],
+        "provenance": plan.provenance,
+        "sign": plan.sign,
+        "signature-format": list(plan.signature_formats),
         "created": plan.created,
         "epoch": plan.epoch,
         "revision": plan.revision,
@@ -37,12 +43,14 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
             "directory": str(plan.cargo.cwd),
             "arguments": list(plan.cargo.arguments()),
             "targets": list(plan.cargo.targets),
+            "further": [list(build.arguments()) for build in plan.further],
         },
         "images": [_image(image) for image in plan.images],
         "destinations": {
             "push": plan.push,
             "push-by-digest": plan.push_by_digest,
             "load": plan.load,
+            "clusters": [str(cluster) for cluster in plan.clusters],
             "outputs": [str(output) for output in plan.outputs],
         },
         "notes": [note.text for note in plan.notes],
@@ -75,6 +83,8 @@ def _image(image: ImagePlan) -> dict[str, Json]:
         },
         "include": [_include(include) for include in settings.include],
         "annotations": _texts(image.annotations),
+        "index-annotations": _texts(image.index_annotations),
+        "origins": _texts(image.origins),
     }
 
 

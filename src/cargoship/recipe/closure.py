@@ -7,13 +7,13 @@ from pathlib import Path
 
 from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.errors import BinaryUnknown
-from cargoship.recipe.document import Table, table
-from cargoship.recipe.gather import Local, Sources, dependency_tables, path_dependencies
-from cargoship.recipe.lock import Lock, reachable
-from cargoship.recipe.model import Manifest
+from cargoship.recipe.document import Table, as_table
+from cargoship.recipe.gather import Local, WorkspaceSources, dependency_tables, path_dependencies
+from cargoship.recipe.lock import CargoLock, reachable
+from cargoship.recipe.model import CargoManifest
 
 
-def find_member(sources: Sources, manifests: Mapping[Path, Manifest], name: str) -> Local:
+def find_member(sources: WorkspaceSources, manifests: Mapping[Path, CargoManifest], name: str) -> Local:
     """The member that is a package of this name, or that has a binary of this name; raises BinaryUnknown."""
     members = [local for local in sources.locals.values() if local.member and local.name is not None]
     programs = {
@@ -30,7 +30,7 @@ def find_member(sources: Sources, manifests: Mapping[Path, Manifest], name: str)
     return found
 
 
-def closure_of(start: Local, sources: Sources, lock: Lock | None) -> frozenset[Path]:
+def closure_of(start: Local, sources: WorkspaceSources, lock: CargoLock | None) -> frozenset[Path]:
     """The folders of the local packages that `start` needs, itself included.
 
     Where there is a lock file, a crate that stands in for another ([patch]) counts only if something needs it.
@@ -52,13 +52,13 @@ def closure_of(start: Local, sources: Sources, lock: Lock | None) -> frozenset[P
     return frozenset(found)
 
 
-def support_of(folders: frozenset[Path], sources: Sources) -> frozenset[Path]:
+def support_of(folders: frozenset[Path], sources: WorkspaceSources) -> frozenset[Path]:
     """The folders of the workspaces that these packages inherit from, and that of the root."""
     roots = {sources.locals[folder].workspace for folder in folders} - {None}
     return frozenset({sources.root, *(root for root in roots if root is not None)})
 
 
-def inherited_keys(folders: frozenset[Path], sources: Sources, root: Path) -> frozenset[str]:
+def inherited_keys(folders: frozenset[Path], sources: WorkspaceSources, root: Path) -> frozenset[str]:
     """The keys of [workspace.dependencies] of `root` that these packages refer to."""
     return frozenset(
         key
@@ -66,11 +66,11 @@ def inherited_keys(folders: frozenset[Path], sources: Sources, root: Path) -> fr
         if sources.locals[folder].workspace == root
         for _, dependencies in dependency_tables(sources.locals[folder].manifest)
         for key, entry in dependencies.items()
-        if table(entry).get("workspace") is True
+        if as_table(entry).get("workspace") is True
     )
 
 
-def _inherited(local: Local, sources: Sources) -> Table:
+def _inherited(local: Local, sources: WorkspaceSources) -> Table:
     if local.workspace is None:
         return {}
-    return table(table(sources.locals[local.workspace].manifest.get("workspace")).get("dependencies"))
+    return as_table(as_table(sources.locals[local.workspace].manifest.get("workspace")).get("dependencies"))

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import shutil
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from cargoship.cargo.command import MESSAGE_FORMAT
+from cargoship.cargo.command import MESSAGE_FORMAT, option_with
 from cargoship.cargo.failure import failure_of
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project, load_project
-from cargoship.cargo.watch import Watched, watch
+from cargoship.cargo.watch import Watched, watch_cargo
+from cargoship.clock import phase
 from cargoship.errors import UsageError
-from cargoship.events import Emit, Level, Note, PhaseEnded, PhaseStarted
+from cargoship.events import Emit, Level, Note, count
 from cargoship.oci.files import writing
 from cargoship.process import Command, Runner
 from cargoship.recipe.dummies import Dummies, remove_dummies
 from cargoship.recipe.model import Recipe
 from cargoship.recipe.placing import OUTSIDE
-from cargoship.recipe.skeleton import check_free, files_of, write_files
+from cargoship.recipe.skeleton import check_free, skeleton_files, write_files
 
 
-class Through(enum.Enum):
+class Subcommand(enum.Enum):
     """What compiles: the subcommand of cargo, or nothing."""
 
     BUILD = "build"
@@ -40,7 +42,7 @@ class Through(enum.Enum):
 class Cooking:
     """How to cook: cargo-chef's options, under its names, and `force`."""
 
-    through: Through = Through.BUILD
+    subcommand: Subcommand = Subcommand.BUILD
     profile: str = "dev"
     targets: tuple[str, ...] = ()
     target_dir: Path | None = None
@@ -86,16 +88,16 @@ class Cooking:
             "--timings": self.timings,
         }
         return (
-            self.through.value,
+            self.subcommand.value,
             "--message-format",
             MESSAGE_FORMAT,
-            *(() if self.profile == "dev" else ("--profile", self.profile)),
-            *(word for target in self.targets for word in ("--target", target)),
-            *(() if self.target_dir is None else ("--target-dir", str(self.target_dir))),
-            *(() if self.manifest_path is None else ("--manifest-path", str(self.manifest_path))),
-            *(("--features", ",".join(self.features)) if self.features else ()),
-            *(word for package in self.packages for word in ("--package", package)),
-            *(word for name in self.bins for word in ("--bin", name)),
+            *(() if self.profile == "dev" else option_with("--profile", self.profile)),
+            *(word for target in self.targets for word in option_with("--target", target)),
+            *(() if self.target_dir is None else option_with("--target-dir", str(self.target_dir))),
+            *(() if self.manifest_path is None else option_with("--manifest-path", str(self.manifest_path))),
+            *(option_with("--features", ",".join(self.features)) if self.features else ()),
+            *(word for package in self.packages for word in option_with("--package", package)),
+            *(word for name in self.bins for word in option_with("--bin", name)),
             *(word for name in self.unstable for word in ("-Z", name)),
             *(() if self.jobs is None else ("--jobs", str(self.jobs))),
             *(flag for flag, given in flags.items() if given),
@@ -103,7 +105,7 @@ class Cooking:
 
 
 @dataclass(frozen=True)
-class Stove:
+class CookPrograms:
     """The programs that cook, and what they see: `program` is cargo, or cargo-zigbuild."""
 
     cargo: Path
@@ -111,16 +113,10 @@ class Stove:
     env: Mapping[str, str] = field(repr=False)
 
 
-class Around(Protocol):
-    """What is done before and after a compilation; for a cache, of which recipes know nothing."""
-
-    def before(self, command: Command, project: Project) -> None:
-        """`command` will be run in `project`."""
-        ...
-
-    def after(self, done: Watched) -> None:
-        """It has ended; everything is still as it left it."""
-        ...
+Compile = Callable[[], Watched]
+"""Runs cargo, and keeps what it has made."""
+Around = Callable[[Command, Project], AbstractContextManager[Compile]]
+"""What is done before and after a compilation; for a cache, of which recipes know nothing."""
 
 
 def write_skeleton(recipe: Recipe, cooking: Cooking, root: Path, *, emit: Emit) -> None:
@@ -131,11 +127,11 @@ def write_skeleton(recipe: Recipe, cooking: Cooking, root: Path, *, emit: Emit) 
     manifest = root / (cooking.manifest_path or MANIFEST)
     if not manifest.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"--manifest-path {cooking.manifest_path} is outside of the folder that is cooked in")
-    files = files_of(recipe, no_std=cooking.no_std)
+    files = skeleton_files(recipe, no_std=cooking.no_std)
     if not cooking.force:
         check_free(root, files)
     write_files(root, files)
-    emit(Note(f"{len(files)} files written to {root}", Level.VERBOSE))
+    emit(Note(f"{count(len(files), 'file')} written to {root}", Level.VERBOSE))
 
 
 def compile_dependencies(
@@ -143,7 +139,7 @@ def compile_dependencies(
     cooking: Cooking,
     root: Path,
     *,
-    stove: Stove,
+    programs: CookPrograms,
     runner: Runner,
     emit: Emit,
     around: Around | None = None,
@@ -153,29 +149,35 @@ def compile_dependencies(
     Raises ManifestInvalid with cargo's words, OutputError, and what a failed compile means. Dummies are removed after a
     failure too.
     """
-    env = {**stove.env, **PROGRESS_ENV}
+    env = {**programs.env, **PROGRESS_ENV}
     if cooking.target_dir is not None:
         env["CARGO_TARGET_DIR"] = str(root / cooking.target_dir)
     manifest = root / (cooking.manifest_path or MANIFEST)
-    project = load_project(runner, stove.cargo, manifest, env=env, offline=cooking.offline or cooking.frozen)
+    project = load_project(runner, programs.cargo, manifest, env=env, offline=cooking.offline or cooking.frozen)
     roots = [project.target_dir, *([] if project.build_dir is None else [project.build_dir])]
-    started = time.monotonic()
-    emit(PhaseStarted("cook", f"{len(recipe.skeleton.manifests)} manifests"))
-    command = Command((str(stove.program), *cooking.arguments()), cwd=root, env=env)
-    if around is not None:
-        around.before(command, project)
-    emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
+    cooking = replace(cooking, packages=tuple(_specification(name, project) for name in cooking.packages))
+    command = Command((str(programs.program), *cooking.arguments()), cwd=root, env=env)
+    alone = partial(watch_cargo, runner, command, emit)
     done: Watched | None = None
-    try:
-        done = watch(runner, command, emit)
-        if around is not None:
-            around.after(done)
-    finally:
-        removed = remove_dummies(Dummies.of(recipe, done), roots, cooking.profile)
-        emit(Note(f"{removed} files and folders of dummies removed", Level.VERBOSE))
-        with writing(root / OUTSIDE):
-            if (root / OUTSIDE).is_dir():
-                shutil.rmtree(root / OUTSIDE)
-    if done.code != 0:
-        raise failure_of(done.code, done.stderr)
-    emit(PhaseEnded("cook", time.monotonic() - started, done.summary))
+    with phase(emit, "cook", f"{len(recipe.skeleton.manifests)} manifests") as say:
+        try:
+            with nullcontext(alone) if around is None else around(command, project) as run:
+                emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
+                done = run()
+        finally:
+            removed = remove_dummies(Dummies.of(recipe, done), roots, cooking.profile)
+            emit(Note(f"{removed} files and folders of dummies removed", Level.VERBOSE))
+            with writing(root / OUTSIDE):
+                if (root / OUTSIDE).is_dir():
+                    shutil.rmtree(root / OUTSIDE)
+                    with contextlib.suppress(OSError):
+                        # where a person has something of his own, it stays
+                        (root / OUTSIDE).parent.rmdir()
+        if done.code != 0:
+            raise failure_of(done.code, done.stderr)
+        say(done.summary)
+
+
+def _specification(name: str, project: Project) -> str:
+    """For a member its own; whatever else --package takes is cargo's to read."""
+    return next((project.specification(member) for member in project.packages if member.name == name), name)

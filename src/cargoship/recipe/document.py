@@ -12,16 +12,18 @@ from typing import Any
 import tomli
 import tomli_w
 
+from cargoship.decoding import Undecodable, decode_toml
 from cargoship.errors import ManifestInvalid
+from cargoship.reading import read_utf8
 
 Table = dict[str, Any]
 """A TOML table as it is read: whatever a project's author wrote."""
 
 
-def read_text(path: Path) -> str | None:
+def read_optional(path: Path) -> str | None:
     """Return a file's text, None where there is none; raises ManifestInvalid."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_utf8(path)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -31,8 +33,8 @@ def read_text(path: Path) -> str | None:
 def parse(text: str, path: Path) -> Table:
     """Parse a document; raises ManifestInvalid with the line."""
     try:
-        return tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
+        return decode_toml(text, loads=tomli.loads)
+    except Undecodable as error:
         raise ManifestInvalid(f"cannot read {path}: {error}") from error
 
 
@@ -49,16 +51,16 @@ def _sorted(value: Any) -> Any:  # noqa: ANN401 - whatever TOML holds
     return value
 
 
-def table(value: object) -> Table:
+def as_table(value: object) -> Table:
     """A table where there should be one; an empty one where something else stands, which is cargo's to refuse."""
     return value if isinstance(value, dict) else {}
 
 
 def tables(value: object) -> list[Table]:
-    """An array of tables likewise."""
+    """An array of tables, in the same way."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def texts(value: object) -> list[str]:
-    """An array of strings likewise."""
+def as_texts(value: object) -> list[str]:
+    """An array of strings, in the same way."""
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

@@ -1,7 +1,7 @@
 """Remove from cargo's build directory everything that a skeleton's dummies became.
 
 Without a package's fingerprint cargo compiles it, whatever the times of its sources say; and so fingerprints go first.
-Which unit is a dummy's is told by its hash: cargo names a unit's fingerprint after its package, and its files after the
+A dummy's unit is known by its hash: cargo names a unit's fingerprint after its package, and its files after the
 same hash, so that a test called `serde` does not take the crate serde with it. Three layouts are known:
 
     v1          PROFILE/.fingerprint/PACKAGE-HASH, PROFILE/build/PACKAGE-HASH, PROFILE/deps/*-HASH.*, PROFILE/examples
@@ -23,7 +23,7 @@ from cargoship.cargo.messages import is_local
 from cargoship.cargo.watch import Watched
 from cargoship.errors import OutputError
 from cargoship.oci.files import writing
-from cargoship.recipe.document import parse, table
+from cargoship.recipe.document import as_table, parse
 from cargoship.recipe.model import Lib, Recipe
 
 _UNIT = re.compile(r"(?P<name>.+)-(?P<hash>[0-9a-f]{16})")
@@ -46,7 +46,7 @@ class Dummies:
     def of(cls, recipe: Recipe, done: Watched | None) -> Dummies:
         """What the dummies of a recipe are called; `done` is the run of cargo, where it came to one."""
         documents = (parse(each.contents, Path(each.relative_path)) for each in recipe.skeleton.manifests)
-        packages = {table(each.get("package")).get("name") for each in documents}
+        packages = {as_table(each.get("package")).get("name") for each in documents}
         stems: set[str] = set()
         for manifest in recipe.skeleton.manifests:
             for target in manifest.targets:

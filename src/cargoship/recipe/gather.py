@@ -15,8 +15,10 @@ from typing import Literal
 
 from cargoship.cargo.manifest import MANIFEST, find_manifest
 from cargoship.errors import ManifestInvalid, ManifestNotFound
-from cargoship.recipe.document import Table, parse, read_text, table, texts
-from cargoship.recipe.listing import Listing, list_package
+from cargoship.reading import is_file
+from cargoship.recipe.configuration import named_files, read_config
+from cargoship.recipe.document import Table, as_table, as_texts, parse, read_optional
+from cargoship.recipe.listing import FolderListing, list_package
 
 DEPENDENCIES = ("dependencies", "dev-dependencies", "build-dependencies", "dev_dependencies", "build_dependencies")
 """The tables of dependencies, cargo's older spellings included."""
@@ -29,7 +31,7 @@ class Local:
     folder: Path
     """Absolute, without `..`."""
     manifest: Table = field(hash=False)
-    listing: Listing
+    listing: FolderListing
     member: bool
     """Whether cargo counts it to the workspace; a path dependency may be outside."""
     workspace: Path | None
@@ -38,7 +40,7 @@ class Local:
     @property
     def package(self) -> Table:
         """Its [package]; empty for a virtual manifest."""
-        return table(self.manifest.get("package", self.manifest.get("project")))
+        return as_table(self.manifest.get("package", self.manifest.get("project")))
 
     @property
     def name(self) -> str | None:
@@ -48,7 +50,7 @@ class Local:
 
 
 @dataclass(frozen=True)
-class Sources:
+class WorkspaceSources:
     """A workspace's local facts."""
 
     root: Path
@@ -61,10 +63,12 @@ class Sources:
     toolchain: tuple[Literal["Bare", "Toml"], str] | None = None
     """rust-toolchain or rust-toolchain.toml, and its text."""
     config: Table | None = field(default=None, hash=False)
-    """cargo's configuration in the root."""
+    """cargo's configuration in the root, with what it includes."""
+    named: dict[str, str] = field(default_factory=dict, hash=False)
+    """Texts of files that it names, by their paths below the root."""
 
 
-def gather(path: Path) -> Sources:
+def gather_workspace(path: Path) -> WorkspaceSources:
     """Read the workspace that `path` (a folder in it, or a Cargo.toml) belongs to.
 
     Raises ManifestNotFound and ManifestInvalid.
@@ -72,17 +76,18 @@ def gather(path: Path) -> Sources:
     manifests: dict[Path, Table] = {}
     start = find_manifest(path).parent
     root = _root_of(start, manifests) or start
-    config = _config(root)
+    config = read_config(root)
     stand_ins = _stand_ins(root, _load(root, manifests), config)
     walk = _Walk(root, manifests)
     walk.members()
     walk.others(stand_ins)
     toolchain: tuple[Literal["Bare", "Toml"], str] | None = None
-    if (bare := read_text(root / "rust-toolchain")) is not None:
+    if (bare := read_optional(root / "rust-toolchain")) is not None:
         toolchain = ("Bare", bare)
-    elif (toml := read_text(root / "rust-toolchain.toml")) is not None:
+    elif (toml := read_optional(root / "rust-toolchain.toml")) is not None:
         toolchain = ("Toml", toml)
-    return Sources(root, walk.found, frozenset(stand_ins), read_text(root / "Cargo.lock"), toolchain, config)
+    lock = read_optional(root / "Cargo.lock")
+    return WorkspaceSources(root, walk.found, frozenset(stand_ins), lock, toolchain, config, named_files(root, config))
 
 
 def path_dependencies(local: Local, inherited: Table, *, development: bool) -> Iterator[Path]:
@@ -92,45 +97,42 @@ def path_dependencies(local: Local, inherited: Table, *, development: bool) -> I
     """
     for _, dependencies in dependency_tables(local.manifest, development=development):
         for name, dependency in dependencies.items():
-            entry, start = table(dependency), local.folder
+            entry, start = as_table(dependency), local.folder
             if entry.get("workspace") is True and local.workspace is not None:
-                entry, start = table(inherited.get(name)), local.workspace
+                entry, start = as_table(inherited.get(name)), local.workspace
             if isinstance(to := entry.get("path"), str):
-                yield normal(start / to)
+                yield normalized_path(start / to)
 
 
 def dependency_tables(manifest: Table, *, development: bool = True) -> Iterator[tuple[str, Table]]:
     """Every table of dependencies of a package, those of targets included, with its key."""
-    for holder in (manifest, *map(table, table(manifest.get("target")).values())):
+    for holder in (manifest, *map(as_table, as_table(manifest.get("target")).values())):
         for key in DEPENDENCIES:
             if key in holder and (development or not key.startswith("dev")):
-                yield key, table(holder[key])
+                yield key, as_table(holder[key])
 
 
 def patch_tables(manifest: Table) -> Iterator[Table]:
     """The tables of [patch] and [replace]."""
-    yield from map(table, table(manifest.get("patch")).values())
-    yield table(manifest.get("replace"))
+    yield from map(as_table, as_table(manifest.get("patch")).values())
+    yield as_table(manifest.get("replace"))
 
 
 def _stand_ins(root: Path, manifest: Table, config: Table | None) -> list[Path]:
     entries = [
-        table(entry).get("path")
+        as_table(entry).get("path")
         for document in (manifest, config or {})
         for patches in patch_tables(document)
         for entry in patches.values()
     ]
-    return [normal(root / path) for path in (*entries, *texts((config or {}).get("paths"))) if isinstance(path, str)]
+    return [
+        normalized_path(root / path)
+        for path in (*entries, *as_texts((config or {}).get("paths")))
+        if isinstance(path, str)
+    ]
 
 
-def _config(root: Path) -> Table | None:
-    for path in (root / ".cargo" / "config", root / ".cargo" / "config.toml"):
-        if path.is_file() and (text := read_text(path)) is not None:
-            return parse(text, path)
-    return None
-
-
-def normal(path: Path) -> Path:
+def normalized_path(path: Path) -> Path:
     """The same path without `.` and `..`, links as they are: cargo does it so."""
     return Path(os.path.normpath(path))
 
@@ -139,7 +141,7 @@ def _load(folder: Path, manifests: dict[Path, Table]) -> Table:
     found = manifests.get(folder)
     if found is None:
         path = folder / MANIFEST
-        text = read_text(path)
+        text = read_optional(path)
         if text is None:
             raise ManifestNotFound(f"there is no {path}, which the workspace refers to")
         found = manifests[folder] = parse(text, path)
@@ -151,21 +153,21 @@ def _root_of(folder: Path, manifests: dict[Path, Table]) -> Path | None:
     own = _load(folder, manifests)
     if "workspace" in own:
         return folder
-    if isinstance(pointer := table(own.get("package")).get("workspace"), str):
-        return normal(folder / pointer)
+    if isinstance(pointer := as_table(own.get("package")).get("workspace"), str):
+        return normalized_path(folder / pointer)
     for above in folder.parents:
-        if above in manifests or (above / MANIFEST).is_file():
+        if above in manifests or is_file(above / MANIFEST):
             candidate = _load(above, manifests)
-            if isinstance(pointer := table(candidate.get("package")).get("workspace"), str):
-                return normal(above / pointer)
-            if "workspace" in candidate and not _is_excluded(above, table(candidate["workspace"]), folder):
+            if isinstance(pointer := as_table(candidate.get("package")).get("workspace"), str):
+                return normalized_path(above / pointer)
+            if "workspace" in candidate and not _is_excluded(above, as_table(candidate["workspace"]), folder):
                 return above
     return None
 
 
 def _is_excluded(root: Path, workspace: Table, folder: Path) -> bool:
     def holds(key: str) -> bool:
-        return any(folder.is_relative_to(normal(root / each)) for each in texts(workspace.get(key)))
+        return any(folder.is_relative_to(normalized_path(root / each)) for each in as_texts(workspace.get(key)))
 
     return holds("exclude") and not holds("members")
 
@@ -177,9 +179,9 @@ def expand(root: Path, patterns: list[str]) -> list[Path]:
         if glob.has_magic(pattern):
             # Path.glob leaves out hidden folders below `**`, and cargo does not
             matches = glob.glob(f"{glob.escape(str(root))}/{pattern}", recursive=True, include_hidden=True)  # noqa: PTH207
-            found += [normal(Path(each)) for each in sorted(matches) if Path(each, MANIFEST).is_file()]
+            found += [normalized_path(Path(each)) for each in sorted(matches) if is_file(Path(each, MANIFEST))]
         else:
-            found.append(normal(root / pattern))
+            found.append(normalized_path(root / pattern))
     return found
 
 
@@ -199,7 +201,7 @@ class _Walk:
         if self._workspace is None:
             self._add(self._root, member=True)
             return
-        listed = expand(self._root, texts(table(self._workspace).get("members")))
+        listed = expand(self._root, as_texts(as_table(self._workspace).get("members")))
         pending = [*((folder, False) for folder in listed), (self._root, False)]
         while pending:
             folder, is_dependency = pending.pop()
@@ -225,7 +227,7 @@ class _Walk:
         outside = is_dependency and not folder.is_relative_to(self._root)
         if outside and self._root_for(folder) != self._root:
             return False
-        return not _is_excluded(self._root, table(self._workspace), folder)
+        return not _is_excluded(self._root, as_table(self._workspace), folder)
 
     def _root_for(self, folder: Path) -> Path | None:
         if folder not in self._roots:
@@ -241,7 +243,7 @@ class _Walk:
         is_package = "package" in manifest or "project" in manifest
         if not is_package and folder != self._root and "workspace" not in manifest:
             raise ManifestInvalid(f"{folder / MANIFEST} has no [package]")
-        listing = list_package(folder) if is_package else Listing()
+        listing = list_package(folder) if is_package else FolderListing()
         local = self.found[folder] = Local(folder, manifest, listing, member, workspace)
         return local
 
@@ -254,12 +256,12 @@ class _Walk:
     def _follow(self, local: Local) -> Iterator[Path]:
         inherited: Table = {}
         if local.workspace is not None:
-            inherited = table(table(_load(local.workspace, self._manifests).get("workspace")).get("dependencies"))
+            inherited = as_table(as_table(_load(local.workspace, self._manifests).get("workspace")).get("dependencies"))
         # what the tests of a foreign package need is nobody's business here, and may not even be there
         yield from path_dependencies(local, inherited, development=local.member)
 
 
 def _inherits(manifest: Table) -> bool:
-    values = list(table(manifest.get("package", manifest.get("project"))).values())
+    values = list(as_table(manifest.get("package", manifest.get("project"))).values())
     values += [entry for _, entries in dependency_tables(manifest) for entry in entries.values()]
     return any(isinstance(each, dict) and each.get("workspace") is True for each in values)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Listing:
+class FolderListing:
     """What is there. Targets are pairs of name and path, relative to the package's folder, sorted."""
 
     src: frozenset[str] = frozenset()
@@ -23,7 +23,7 @@ class Listing:
     """Whether there is a build.rs."""
 
 
-def list_package(folder: Path) -> Listing:
+def list_package(folder: Path) -> FolderListing:
     """Look at a package's folder; what cannot be read is not there, as for cargo."""
     names = _names(folder)
     src = _names(folder / "src") if "src" in names else frozenset()
@@ -32,7 +32,7 @@ def list_package(folder: Path) -> Listing:
     def targets(name: str) -> tuple[tuple[str, str], ...]:
         return _targets(folder, name) if name in names else ()
 
-    return Listing(
+    return FolderListing(
         src=src,
         bin_names=bin_names,
         bins=_targets(folder, "src/bin") if bin_names else (),

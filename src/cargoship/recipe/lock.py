@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cargoship.recipe.document import canonical, parse, tables, texts
+from cargoship.recipe.document import as_texts, canonical, parse, tables
 
 MASKED = "0.0.1"
 """The version that every local package has in a recipe; cargo-chef's."""
@@ -20,13 +20,14 @@ MASKED = "0.0.1"
 _ENTRY = re.compile(
     r'\[\[package\]\]\nname = "(?P<name>[^"\\\n]*)"\nversion = "(?P<version>[^"\\\n]*)"\n'
     r'(?:source = "(?P<source>[^"\\\n]*)"\n)?(?:checksum = "(?P<checksum>[^"\\\n]*)"\n)?'
-    r"(?:dependencies = \[\n(?P<dependencies>(?: \"[^\"\\\n]*\",\n)*)\]\n)?\n?"
+    r"(?:dependencies = \[\n(?P<dependencies>(?: \"[^\"\\\n]*\",\n)*)\]\n)?"
+    r'(?:replace = "(?P<replace>[^"\\\n]*)"\n)?\n?'
 )
 _HEAD = re.compile(r"(?:#[^\n]*\n)*(?:version = (?P<version>\d+)\n)?\n?")
 
 
 @dataclass(frozen=True)
-class Entry:
+class LockedPackage:
     """A package in the lock file."""
 
     name: str
@@ -35,6 +36,8 @@ class Entry:
     checksum: str | None = None
     dependencies: tuple[str, ...] = ()
     """Each a name, with a version and a source where the name alone could be two."""
+    replace: str | None = None
+    """The package that [replace] has put in its place, written like a dependency."""
 
     @property
     def is_local(self) -> bool:
@@ -43,11 +46,11 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Lock:
+class CargoLock:
     """A lock file; `rest` has what only old or unusual ones hold."""
 
     version: int | None
-    entries: tuple[Entry, ...]
+    entries: tuple[LockedPackage, ...]
     rest: tuple[tuple[str, Any], ...] = ()
 
     def text(self) -> str:
@@ -59,7 +62,7 @@ class Lock:
         return "\n".join(parts)
 
 
-def read_lock(text: str, path: Path) -> Lock:
+def parse_cargo_lock(text: str, path: Path) -> CargoLock:
     """Read a lock file; raises ManifestInvalid."""
     head = _HEAD.match(text)
     position = head.end() if head is not None else 0
@@ -67,30 +70,35 @@ def read_lock(text: str, path: Path) -> Lock:
     while match := _ENTRY.match(text, position):
         listed = match["dependencies"] or ""
         dependencies = tuple(line[2:-2] for line in listed.splitlines())
-        entries.append(Entry(match["name"], match["version"], match["source"], match["checksum"], dependencies))
+        entries.append(
+            LockedPackage(
+                match["name"], match["version"], match["source"], match["checksum"], dependencies, match["replace"]
+            )
+        )
         position = match.end()
     if head is not None and position == len(text):
-        return Lock(None if head["version"] is None else int(head["version"]), tuple(entries))
+        return CargoLock(None if head["version"] is None else int(head["version"]), tuple(entries))
     return _read_any(text, path)
 
 
-def _read_any(text: str, path: Path) -> Lock:
+def _read_any(text: str, path: Path) -> CargoLock:
     document = parse(text, path)
     version = document.pop("version", None)
     entries = tuple(
-        Entry(
+        LockedPackage(
             str(each.get("name", "")),
             str(each.get("version", "")),
             each.get("source"),
             each.get("checksum"),
-            tuple(texts(each.get("dependencies"))),
+            tuple(as_texts(each.get("dependencies"))),
+            each.get("replace"),
         )
         for each in tables(document.pop("package", None))
     )
-    return Lock(version if isinstance(version, int) else None, entries, tuple(sorted(document.items())))
+    return CargoLock(version if isinstance(version, int) else None, entries, tuple(sorted(document.items())))
 
 
-def mask(lock: Lock, *, keep: Collection[str]) -> Lock:
+def mask(lock: CargoLock, *, keep: Collection[str]) -> CargoLock:
     """Give every local package the version MASKED, but those whose names are to keep theirs."""
     masked = {(each.name, each.version) for each in lock.entries if each.is_local and each.name not in keep}
     if not masked:
@@ -105,6 +113,7 @@ def mask(lock: Lock, *, keep: Collection[str]) -> Lock:
             entry,
             version=MASKED if entry.is_local and (entry.name, entry.version) in masked else entry.version,
             dependencies=tuple(reference(each) for each in entry.dependencies),
+            replace=None if entry.replace is None else reference(entry.replace),
         )
         for entry in lock.entries
     )
@@ -112,31 +121,32 @@ def mask(lock: Lock, *, keep: Collection[str]) -> Lock:
     return replace(lock, entries=tuple(sorted(entries, key=lambda each: (each.name, each.version, each.source or ""))))
 
 
-def ambiguous(lock: Lock) -> frozenset[str]:
+def ambiguous(lock: CargoLock) -> frozenset[str]:
     """Names that several local packages share: their versions are what tells them apart."""
     local = [entry.name for entry in lock.entries if entry.is_local]
     return frozenset(name for name in local if local.count(name) > 1) if len(set(local)) < len(local) else frozenset()
 
 
-def reachable(lock: Lock, starts: Iterable[str]) -> Lock:
+def reachable(lock: CargoLock, starts: Iterable[str]) -> CargoLock:
     """Keep what the local packages of these names need, directly or not."""
-    by_name: dict[str, list[Entry]] = {}
+    by_name: dict[str, list[LockedPackage]] = {}
     for entry in lock.entries:
         by_name.setdefault(entry.name, []).append(entry)
     pending = [entry for name in starts for entry in by_name.get(name, ()) if entry.is_local]
-    found: set[Entry] = set()
+    found: set[LockedPackage] = set()
     while pending:
         entry = pending.pop()
         if entry not in found:
             found.add(entry)
-            pending += (each for text in entry.dependencies for each in _meant(text, by_name))
+            needed = (*entry.dependencies, *([] if entry.replace is None else [entry.replace]))
+            pending += (each for text in needed for each in _meant(text, by_name))
     rest = tuple((key, value) for key, value in lock.rest if key != "patch")
-    return Lock(lock.version, tuple(entry for entry in lock.entries if entry in found), rest)
+    return CargoLock(lock.version, tuple(entry for entry in lock.entries if entry in found), rest)
 
 
-def standing_on_local(lock: Lock) -> tuple[str, ...]:
+def standing_on_local(lock: CargoLock) -> tuple[str, ...]:
     """Names of foreign packages that need a local one ([patch] makes it so): a dummy will not do for them."""
-    by_name: dict[str, list[Entry]] = {}
+    by_name: dict[str, list[LockedPackage]] = {}
     for entry in lock.entries:
         by_name.setdefault(entry.name, []).append(entry)
     return tuple(
@@ -146,7 +156,7 @@ def standing_on_local(lock: Lock) -> tuple[str, ...]:
     )
 
 
-def _meant(text: str, by_name: dict[str, list[Entry]]) -> list[Entry]:
+def _meant(text: str, by_name: dict[str, list[LockedPackage]]) -> list[LockedPackage]:
     name, _, rest = text.partition(" ")
     version, _, source = rest.partition(" ")
     return [
@@ -156,7 +166,7 @@ def _meant(text: str, by_name: dict[str, list[Entry]]) -> list[Entry]:
     ]
 
 
-def _written(entry: Entry) -> str:
+def _written(entry: LockedPackage) -> str:
     lines = ["[[package]]", f'name = "{entry.name}"', f'version = "{entry.version}"']
     if entry.source is not None:
         lines.append(f'source = "{entry.source}"')
@@ -164,4 +174,6 @@ def _written(entry: Entry) -> str:
         lines.append(f'checksum = "{entry.checksum}"')
     if entry.dependencies:
         lines += ["dependencies = [", *(f' "{each}",' for each in entry.dependencies), "]"]
+    if entry.replace is not None:
+        lines.append(f'replace = "{entry.replace}"')
     return "\n".join(lines) + "\n"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from cargoship.recipe.document import Table, table
-from cargoship.recipe.gather import DEPENDENCIES, normal
+from cargoship.recipe.document import Table, as_table
+from cargoship.recipe.gather import DEPENDENCIES, normalized_path
 from cargoship.recipe.lock import MASKED
 from cargoship.recipe.placing import Placing
 
@@ -38,11 +38,13 @@ def without_words(manifest: Table) -> Table:
     if "project" in made:
         made["package"] = made.pop("project")
     if "package" in made:
-        made["package"] = _plain(table(made["package"]))
+        made["package"] = _plain(as_table(made["package"]))
     if "workspace" in made:
-        workspace = {key: value for key, value in table(made["workspace"]).items() if key not in {*_LINTS, "metadata"}}
+        workspace = {
+            key: value for key, value in as_table(made["workspace"]).items() if key not in {*_LINTS, "metadata"}
+        }
         if "package" in workspace:
-            workspace["package"] = _plain(table(workspace["package"]))
+            workspace["package"] = _plain(as_table(workspace["package"]))
         made["workspace"] = workspace
     return made
 
@@ -67,9 +69,11 @@ def map_dependencies(holder: Table, change: Callable[[Any], Any]) -> Table:
     made = dict(holder)
     for key in DEPENDENCIES:
         if key in made:
-            made[key] = {name: change(entry) for name, entry in table(made[key]).items()}
+            made[key] = {name: change(entry) for name, entry in as_table(made[key]).items()}
     if "target" in made:
-        made["target"] = {name: map_dependencies(table(each), change) for name, each in table(made["target"]).items()}
+        made["target"] = {
+            name: map_dependencies(as_table(each), change) for name, each in as_table(made["target"]).items()
+        }
     return made
 
 
@@ -77,7 +81,7 @@ def rewritten(entry: Any, *, start: Path, placing: Placing, keep: Collection[Pat
     """A dependency of the manifest in `start`, as it is in the recipe: path as placed, version masked if local."""
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
         return entry
-    folder = normal(start / entry["path"])
+    folder = normalized_path(start / entry["path"])
     made = {**entry, "path": placing.between(start, folder)}
     if "version" in made and folder not in keep:
         made["version"] = MASKED

@@ -13,12 +13,16 @@ from typing import Literal
 
 import msgspec
 
+from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import RecipeInvalid
+from cargoship.reading import read_file
 
 VERSION = 1
 SIZE_MAX_BYTES = 32 * 1024 * 1024
 """A workspace of 300 packages and 700 dependencies has a recipe of half a megabyte."""
 MANIFEST = "Cargo.toml"
+_OWN = frozenset({"Cargo.lock", ".cargo", ".git", "rust-toolchain"})
+_TAKEN = ("Cargo.lock", "rust-toolchain", "rust-toolchain.toml", ".cargo/config", ".cargo/config.toml")
 
 
 class LibFacts(msgspec.Struct, frozen=True, order=True):
@@ -39,7 +43,7 @@ Kind = Word | Lib
 _ORDER: tuple[Word, ...] = ("Bin", "Test", "Bench", "Example", "BuildScript")
 
 
-class Target(msgspec.Struct, frozen=True):
+class CargoTarget(msgspec.Struct, frozen=True):
     """A thing that cargo builds; `path` is that of its root source file, relative to the manifest's folder."""
 
     path: str
@@ -52,19 +56,19 @@ class Target(msgspec.Struct, frozen=True):
         return (self.path, 0 if isinstance(self.kind, Lib) else 1 + _ORDER.index(self.kind), self.name)
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class CargoManifest(msgspec.Struct, frozen=True):
     """A Cargo.toml: where (relative to the root), its masked text, its targets."""
 
     relative_path: str
     contents: str
-    targets: tuple[Target, ...] = ()
+    targets: tuple[CargoTarget, ...] = ()
 
     @property
     def folder(self) -> str:
         """Its folder, relative to the root; empty for the root itself."""
         return posixpath.dirname(self.relative_path)
 
-    def source(self, target: Target) -> str:
+    def source(self, target: CargoTarget) -> str:
         """The path of a target's root source file, relative to the root."""
         return posixpath.normpath(posixpath.join(self.folder, target.path))
 
@@ -72,12 +76,14 @@ class Manifest(msgspec.Struct, frozen=True):
 class Skeleton(msgspec.Struct, frozen=True):
     """Everything that cargo needs to compile the dependencies."""
 
-    manifests: tuple[Manifest, ...]
+    manifests: tuple[CargoManifest, ...]
     config_file: str | None = None
     """The text of .cargo/config.toml."""
     lock_file: str | None = None
     rust_toolchain_file: tuple[Literal["Bare", "Toml"], str] | None = None
     """`Bare` is the file rust-toolchain, `Toml` is rust-toolchain.toml."""
+    files: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """Texts of files that cargo's configuration names, by their paths; cargo-chef knows nothing of them."""
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -96,7 +102,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         if path.stat().st_size > SIZE_MAX_BYTES:
             raise RecipeInvalid(f"{path} is larger than {SIZE_MAX_BYTES // 1024 // 1024} MiB: no recipe is")
-        data = path.read_bytes()
+        data = read_file(path, SIZE_MAX_BYTES)
     except FileNotFoundError as error:
         raise RecipeInvalid(
             f"there is no recipe at {path}",
@@ -111,11 +117,11 @@ def parse_recipe(data: bytes, *, name: str = "the recipe") -> Recipe:
     """Decode and check; raises RecipeInvalid."""
     hint = "make it anew with `cargoship recipe prepare`"
     try:
-        said = msgspec.json.decode(data, type=_Version).version
+        said = decode_json(data, _Version).version
         if said not in (None, VERSION):
             raise RecipeInvalid(f"{name} has version {said}, of which this cargoship knows nothing", hint=hint)
-        recipe = msgspec.json.decode(data, type=Recipe)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        recipe = decode_json(data, Recipe)
+    except Undecodable as error:
         raise RecipeInvalid(f"{name} is no recipe: {error}", hint=hint) from error
     _check(recipe.skeleton, name)
     return recipe
@@ -139,11 +145,20 @@ def _check(skeleton: Skeleton, name: str) -> None:
         seen.add(path)
         for place, target in enumerate(manifest.targets):
             _confined(target.path, manifest.source(target), f"{where}.targets[{place}].path")
+    _check_files(skeleton, seen, name)
     for manifest in skeleton.manifests:
         for target in manifest.targets:
             source = manifest.source(target)
-            if source in seen or source.partition("/")[0] in {"Cargo.lock", ".cargo", ".git", "rust-toolchain"}:
+            if source in seen or source.partition("/")[0] in _OWN:
                 raise RecipeInvalid(f"{name}: the target {target.name!r} would overwrite {source}")
+
+
+def _check_files(skeleton: Skeleton, manifests: set[str], name: str) -> None:
+    taken = {*manifests, *_TAKEN}
+    for given in skeleton.files or {}:
+        path = _confined(given, given, f"{name}, $.skeleton.files")
+        if path in taken or path.partition("/")[0] == ".git":
+            raise RecipeInvalid(f"{name}: a file that cargo's configuration names would overwrite {path}")
 
 
 def _confined(given: str, path: str, where: str) -> str:

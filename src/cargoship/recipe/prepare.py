@@ -1,36 +1,38 @@
-"""From a workspace's files to its recipe. `make_recipe` is pure: `gather` has read everything."""
+"""From a workspace's files to its recipe. `make_recipe` is pure: `gather_workspace` has read everything."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import tomli
 
+from cargoship.decoding import Undecodable, decode_toml
 from cargoship.recipe import closure
 from cargoship.recipe.document import canonical, parse
-from cargoship.recipe.gather import Sources, gather
-from cargoship.recipe.lock import mask, reachable, read_lock, standing_on_local
+from cargoship.recipe.gather import WorkspaceSources, gather_workspace
+from cargoship.recipe.lock import mask, parse_cargo_lock, reachable, standing_on_local
 from cargoship.recipe.manifest import Making, Only
 from cargoship.recipe.model import Recipe, Skeleton
 
 
-def prepare(path: Path, *, member: str | None = None) -> Recipe:
+def prepare_recipe(path: Path, *, member: str | None = None) -> Recipe:
     """Read the workspace around `path` and make its recipe; `member` as for `make_recipe`.
 
     Raises ManifestNotFound, ManifestInvalid, BinaryUnknown.
     """
-    return make_recipe(gather(path), member=member)
+    return make_recipe(gather_workspace(path), member=member)
 
 
-def make_recipe(sources: Sources, *, member: str | None = None) -> Recipe:
+def make_recipe(sources: WorkspaceSources, *, member: str | None = None) -> Recipe:
     """The recipe of a workspace, or of what one of its packages or binaries needs.
 
     Its bytes change when dependencies, features, profiles, targets, the toolchain file or cargo's configuration change,
     and do not when versions of local packages, code, comments, formatting or descriptions do. Raises BinaryUnknown for
     an unknown `member`, ManifestInvalid for what cargo would refuse too.
     """
-    lock = None if sources.lock is None else read_lock(sources.lock, sources.root / "Cargo.lock")
+    lock = None if sources.lock is None else parse_cargo_lock(sources.lock, sources.root / "Cargo.lock")
     making = Making.of(sources, lock)
     manifests = {folder: making.manifest(local) for folder, local in sources.locals.items()}
     if member is not None:
@@ -48,24 +50,25 @@ def make_recipe(sources: Sources, *, member: str | None = None) -> Recipe:
             config_file=None if sources.config is None else canonical(sources.config),
             lock_file=None if lock is None else mask(lock, keep=making.kept_names).text(),
             rust_toolchain_file=_toolchain(sources),
+            files=sources.named or msgspec.UNSET,
         )
     )
 
 
-def doubts(sources: Sources) -> tuple[str, ...]:
+def doubts(sources: WorkspaceSources) -> tuple[str, ...]:
     """Sentences about what will not be cooked as it will be built; raises ManifestInvalid."""
     if sources.lock is None:
         return (f"{sources.root} has no Cargo.lock: what is cooked may not be what is built later",)
     if not sources.stand_ins:
         return ()  # nothing foreign knows of a local crate
-    lock = read_lock(sources.lock, sources.root / "Cargo.lock")
+    lock = parse_cargo_lock(sources.lock, sources.root / "Cargo.lock")
     return tuple(
         f"{name} needs a local crate, of which a recipe has only a dummy: it cannot be cooked"
         for name in standing_on_local(lock)
     )
 
 
-def _toolchain(sources: Sources) -> tuple[Literal["Bare", "Toml"], str] | None:
+def _toolchain(sources: WorkspaceSources) -> tuple[Literal["Bare", "Toml"], str] | None:
     if sources.toolchain is None:
         return None
     kind, text = sources.toolchain
@@ -73,6 +76,6 @@ def _toolchain(sources: Sources) -> tuple[Literal["Bare", "Toml"], str] | None:
         return kind, canonical(parse(text, sources.root / "rust-toolchain.toml"))
     # the older file holds the name of a channel, or a document as well
     try:
-        return kind, canonical(tomli.loads(text))
-    except tomli.TOMLDecodeError:
+        return kind, canonical(decode_toml(text, loads=tomli.loads))
+    except Undecodable:
         return kind, text.strip() + "\n"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
 from cargoship.errors import ManifestInvalid, RecipeInvalid, WouldOverwrite
 from cargoship.oci.files import write_atomically, writing
+from cargoship.reading import is_file, is_there, read_utf8
 from cargoship.recipe.document import Table, canonical, parse, tables
-from cargoship.recipe.model import MANIFEST, Lib, Manifest, Recipe, Target
+from cargoship.recipe.model import MANIFEST, CargoManifest, CargoTarget, Lib, Recipe
 
 HEADER = "# Written by `cargoship recipe cook` from a recipe; the project's own file takes its place.\n"
 TOOLCHAIN_FILES = {"Bare": "rust-toolchain", "Toml": "rust-toolchain.toml"}
@@ -30,7 +32,7 @@ _DUMMIES = frozenset(text.strip() for text in (_MAIN, _EMPTY, _NO_STD_LIB, _NO_S
 _STALE_MARK = {"rust": {"unused_labels": {"level": "allow", "priority": -77}}}
 
 
-def files_of(recipe: Recipe, *, no_std: bool = False) -> dict[str, str]:
+def skeleton_files(recipe: Recipe, *, no_std: bool = False) -> dict[str, str]:
     """Every file by its path relative to the root; raises RecipeInvalid for a manifest that is no TOML."""
     skeleton = recipe.skeleton
     files: dict[str, str] = {}
@@ -45,6 +47,7 @@ def files_of(recipe: Recipe, *, no_std: bool = False) -> dict[str, str]:
         files["Cargo.lock"] = skeleton.lock_file
     if skeleton.config_file is not None:
         files[".cargo/config.toml"] = skeleton.config_file
+    files |= skeleton.files or {}
     if skeleton.rust_toolchain_file is not None:
         kind, text = skeleton.rust_toolchain_file
         files[TOOLCHAIN_FILES[kind]] = text
@@ -73,16 +76,19 @@ def write_files(root: Path, files: Mapping[str, str]) -> None:
         if not target.parent.resolve().is_relative_to(inside):
             raise RecipeInvalid(f"{target.parent} is a link that leads out of {root}")
         write_atomically(target, text.encode())
+        if text.startswith("#!"):
+            with writing(target):
+                target.chmod(0o755)
 
 
-def _parsed(manifest: Manifest) -> Table:
+def _parsed(manifest: CargoManifest) -> Table:
     try:
         return parse(manifest.contents, Path(manifest.relative_path))
     except ManifestInvalid as error:
         raise RecipeInvalid(f"the recipe's manifest {manifest.relative_path} is no TOML: {error.message}") from error
 
 
-def _dummy(target: Target, manifest: Table, *, no_std: bool) -> str:
+def _dummy(target: CargoTarget, manifest: Table, *, no_std: bool) -> str:
     match target.kind:
         case Lib(facts=facts):
             return _NO_STD_LIB if no_std and not facts.is_proc_macro else _EMPTY
@@ -97,18 +103,18 @@ def _dummy(target: Target, manifest: Table, *, no_std: bool) -> str:
             return _EMPTY if has_harness else _MAIN
 
 
-def _has_harness(target: Target, manifest: Table) -> bool:
+def _has_harness(target: CargoTarget, manifest: Table) -> bool:
     written = tables(manifest.get("test" if target.kind == "Test" else "bench"))
     return next((each.get("harness", True) is not False for each in written if each.get("name") == target.name), True)
 
 
 def _may_take(path: Path, text: str, *, cooked_before: bool) -> bool:
-    if not path.is_symlink() and not path.exists():
+    if not is_there(path) and not os.path.islink(path):  # noqa: PTH114 - takes what no file can be called
         return True
-    if not path.is_file():
+    if not is_file(path):
         return False
     try:
-        there = path.read_text(encoding="utf-8")
+        there = read_utf8(path)
     except (OSError, UnicodeDecodeError):
         return False
     if there == text or there.startswith(HEADER):

@@ -1,4 +1,4 @@
-"""A package's targets, those that cargo infers included. Pure: the files are in a `Listing`.
+"""A package's targets, those that cargo infers included. Pure: the files are in a `FolderListing`.
 
 Rules: https://doc.rust-lang.org/cargo/reference/cargo-targets.html#target-auto-discovery, and for what the page does
 not tell, cargo's behaviour; the tests ask cargo.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from cargoship.errors import ManifestInvalid
-from cargoship.recipe.document import Table, table, tables
-from cargoship.recipe.listing import Listing
-from cargoship.recipe.model import Lib, LibFacts, Target, Word
+from cargoship.recipe.document import Table, as_table, as_texts, tables
+from cargoship.recipe.listing import FolderListing
+from cargoship.recipe.model import CargoTarget, Lib, LibFacts, Word
 
 LISTS: dict[str, Word] = {"bin": "Bin", "example": "Example", "test": "Test", "bench": "Bench"}
 """The arrays of tables in a manifest, and what they hold."""
@@ -19,12 +19,12 @@ LISTS: dict[str, Word] = {"bin": "Bin", "example": "Example", "test": "Test", "b
 _OLD_KEYS = {"proc-macro": "proc_macro", "crate-type": "crate_type"}
 
 
-def explicit(manifest: Table, listing: Listing, *, edition: str) -> Table:
+def explicit(manifest: Table, listing: FolderListing, *, edition: str) -> Table:
     """Return the manifest with every target written out: name and path of each, inferred ones included.
 
     `edition` is the package's, inherited or not. Raises ManifestInvalid for a target without a file.
     """
-    package = table(manifest.get("package"))
+    package = as_table(manifest.get("package"))
     name = str(package.get("name", ""))
     made = dict(manifest)
     lib = _library(manifest, name, listing, edition)
@@ -42,19 +42,19 @@ def explicit(manifest: Table, listing: Listing, *, edition: str) -> Table:
     return made
 
 
-def targets_of(manifest: Table) -> tuple[Target, ...]:
+def targets_of(manifest: Table) -> tuple[CargoTarget, ...]:
     """The targets of a manifest that has them written out, in a recipe's order."""
     found = []
     if "lib" in manifest:
-        lib = table(manifest["lib"])
+        lib = as_table(manifest["lib"])
         is_proc_macro = bool(_either(lib, "proc-macro")) or _either(lib, "crate-type") == ["proc-macro"]
-        found.append(Target(lib["path"], Lib(LibFacts(is_proc_macro)), lib["name"]))
+        found.append(CargoTarget(lib["path"], Lib(LibFacts(is_proc_macro)), lib["name"]))
     for key, kind in LISTS.items():
-        found += [Target(each["path"], kind, each["name"]) for each in tables(manifest.get(key))]
-    scripts = table(manifest.get("package")).get("build")
-    for script in [scripts] if isinstance(scripts, str) else scripts if isinstance(scripts, list) else []:
-        stem = str(script).rpartition("/")[2].rpartition(".")
-        found.append(Target(script, "BuildScript", f"build-script-{stem[0] or stem[2]}"))
+        found += [CargoTarget(each["path"], kind, each["name"]) for each in tables(manifest.get(key))]
+    scripts = as_table(manifest.get("package")).get("build")
+    for script in [scripts] if isinstance(scripts, str) else as_texts(scripts):
+        stem = script.rpartition("/")[2].rpartition(".")
+        found.append(CargoTarget(script, "BuildScript", f"build-script-{stem[0] or stem[2]}"))
     return tuple(sorted(found, key=lambda target: target.order))
 
 
@@ -62,12 +62,12 @@ def _either(values: Table, key: str) -> Any:  # noqa: ANN401 - whatever stands t
     return values.get(key, values.get(_OLD_KEYS[key]))
 
 
-def _library(manifest: Table, package: str, listing: Listing, edition: str) -> Table | None:
+def _library(manifest: Table, package: str, listing: FolderListing, edition: str) -> Table | None:
     written = manifest.get("lib")
     there = "lib.rs" in listing.src
-    if written is None and (not there or table(manifest.get("package")).get("autolib") is False):
+    if written is None and (not there or as_table(manifest.get("package")).get("autolib") is False):
         return None
-    lib = dict(table(written))
+    lib = dict(as_table(written))
     lib.setdefault("name", package.replace("-", "_"))
     if "path" not in lib:
         legacy = f"{lib['name']}.rs"
@@ -77,17 +77,24 @@ def _library(manifest: Table, package: str, listing: Listing, edition: str) -> T
             lib["path"] = f"src/{legacy}"
         else:
             raise ManifestInvalid(f"package {package!r} has a [lib], but neither a src/lib.rs nor lib.path")
-    return lib
+    return _checked(lib, "[lib]")
 
 
-def _targets(key: str, manifest: Table, listing: Listing, edition: str, *, has_lib: bool) -> list[Table]:
-    package = table(manifest.get("package"))
+def _checked(target: Table, what: str) -> Table:
+    for key in ("name", "path"):
+        if not isinstance(target[key], str):
+            raise ManifestInvalid(f"{what} has a {key} that is no text: {target[key]!r}")
+    return target
+
+
+def _targets(key: str, manifest: Table, listing: FolderListing, edition: str, *, has_lib: bool) -> list[Table]:
+    package = as_table(manifest.get("package"))
     inferred = _inferred(key, str(package.get("name", "")), listing)
     automatic = package.get({"bin": "autobins", "bench": "autobenches"}.get(key, f"auto{key}s"))
     written = tables(manifest.get(key))
-    names = {each.get("name") for each in written}
-    paths = {each.get("path") for each in written}
     found = [_with_path(each, key, inferred, listing, edition, has_lib=has_lib) for each in written]
+    names = {each["name"] for each in written}
+    paths = {each.get("path") for each in written}
     if automatic is None:
         automatic = key not in manifest or edition != "2015"
     if automatic:
@@ -96,7 +103,7 @@ def _targets(key: str, manifest: Table, listing: Listing, edition: str, *, has_l
     return sorted(found, key=lambda each: (str(each.get("path")), str(each.get("name"))))
 
 
-def _inferred(key: str, package: str, listing: Listing) -> list[tuple[str, str]]:
+def _inferred(key: str, package: str, listing: FolderListing) -> list[tuple[str, str]]:
     match key:
         case "bin":
             main = [(package, "src/main.rs")] if "main.rs" in listing.src else []
@@ -110,13 +117,13 @@ def _inferred(key: str, package: str, listing: Listing) -> list[tuple[str, str]]
 
 
 def _with_path(
-    written: Table, key: str, inferred: list[tuple[str, str]], listing: Listing, edition: str, *, has_lib: bool
+    written: Table, key: str, inferred: list[tuple[str, str]], listing: FolderListing, edition: str, *, has_lib: bool
 ) -> Table:
     name = written.get("name")
     if not isinstance(name, str):
         raise ManifestInvalid(f"a [[{key}]] has no name")
     if "path" in written:
-        return written
+        return _checked(written, f"[[{key}]]")
     candidates = [path for known, path in inferred if known == name]
     if len(candidates) == 1:
         return {**written, "path": candidates[0]}
@@ -128,7 +135,7 @@ def _with_path(
     return {**written, "path": legacy}
 
 
-def _legacy(key: str, name: str, listing: Listing, *, has_lib: bool) -> str | None:
+def _legacy(key: str, name: str, listing: FolderListing, *, has_lib: bool) -> str | None:
     """Where cargo still looks for targets of the 2015 edition."""
     if key == "bench":
         return "src/bench.rs" if name == "bench" and "bench.rs" in listing.src else None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.client import RegistryClient
 from cargoship.registry.connect import connect, insecure_hosts, warm
-from cargoship.registry.pull import RemoteImage, RemoteIndex, fetch_index
+from cargoship.registry.options import Access
+from cargoship.registry.pull import FoundImage, RemoteIndex, fetch_index
 from cargoship.registry.push import Published, push_index
 
 __all__ = [
     "Access",
+    "FoundImage",
     "Published",
     "RegistryClient",
-    "RemoteImage",
     "RemoteIndex",
     "connect",
     "fetch_index",

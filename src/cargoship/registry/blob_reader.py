@@ -6,19 +6,20 @@ distribution-spec, "Pulling blobs"; ranges are those of RFC 9110 section 14.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from cargoship.errors import CargoshipError, ContentInvalid, RegistryError
+from cargoship.http.encoding import is_packed, unpacking
+from cargoship.http.exchange import ConnectionBroken, Response
+from cargoship.http.retry import Transient, with_retries
 from cargoship.oci.descriptor import Descriptor
-from cargoship.registry.challenge import Scope
-from cargoship.registry.exchange import ConnectionBroken
-from cargoship.registry.retry import Transient, persist
-from cargoship.registry.session import Session
-from cargoship.registry.wire import Ask
+from cargoship.oci.digest import Hashing
+from cargoship.registry.auth.challenge import Scope
+from cargoship.registry.http_client import NamedRequest
+from cargoship.registry.session import RegistrySession
 
 _OK = 200
 _PARTIAL = 206
@@ -27,11 +28,11 @@ _BUFFER_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Source:
+class BlobSource:
     """A place where a content is read: what is asked there, and what that takes."""
 
-    session: Session
-    ask: Ask
+    session: RegistrySession
+    ask: NamedRequest
     scopes: tuple[Scope, ...]
 
 
@@ -43,7 +44,9 @@ def _nobody(registry: str, error: CargoshipError) -> None:
     """Nobody listens."""
 
 
-def open_stream(sources: Sequence[Source], descriptor: Descriptor, *, passed_over: PassedOver = _nobody) -> BinaryIO:
+def open_stream(
+    sources: Sequence[BlobSource], descriptor: Descriptor, *, passed_over: PassedOver = _nobody
+) -> BinaryIO:
     """A content, to be read once from start to end; nothing is sent before the first read.
 
     Where the first source fails the next one goes on, at the same place of the content. Reading raises RegistryError's
@@ -54,14 +57,13 @@ def open_stream(sources: Sequence[Source], descriptor: Descriptor, *, passed_ove
 
 
 class _Arriving(io.RawIOBase):
-    def __init__(self, sources: Sequence[Source], descriptor: Descriptor, passed_over: PassedOver) -> None:
+    def __init__(self, sources: Sequence[BlobSource], descriptor: Descriptor, passed_over: PassedOver) -> None:
         super().__init__()
         self._source, *self._others = sources
         self._passed_over = passed_over
         self._given = False
         self._descriptor = descriptor
-        self._sha256 = hashlib.sha256()
-        self._position_bytes = 0
+        self._hashing = Hashing(descriptor.digest.algorithm)
         self._piece = memoryview(b"")
         self._chunks: Iterator[bytes] | None = None
         self._connection = contextlib.ExitStack()
@@ -91,7 +93,7 @@ class _Arriving(io.RawIOBase):
         while True:
             session = self._source.session
             try:
-                return persist(self._next, budget=session.budget, patience=session.patience)
+                return with_retries(self._next, budget=session.budget, retry_policy=session.retry_policy)
             except RegistryError as error:
                 if not self._others:
                     raise
@@ -100,7 +102,7 @@ class _Arriving(io.RawIOBase):
                 # what was handed on cannot be called back
                 if not self._others or self._given:
                     raise
-                self._sha256, self._position_bytes, self._ended = hashlib.sha256(), 0, False
+                self._hashing, self._ended = Hashing(self._descriptor.digest.algorithm), False
                 self._move(error)
 
     def _move(self, error: CargoshipError) -> None:
@@ -119,21 +121,20 @@ class _Arriving(io.RawIOBase):
             self._chunks = None
             self._connection.close()
             raise self._source.session.broken(broken, self._source.ask) from broken
-        self._sha256.update(piece)
-        self._position_bytes += len(piece)
+        self._hashing.update(piece)
+        here = self._hashing.size_bytes
         promised, registry = self._descriptor, self._source.session.registry
-        if not piece and self._position_bytes < promised.size_bytes:
+        if not piece and here < promised.size_bytes:
             # where nobody says how long an answer is, one that was cut looks whole: the size of the blob tells
             self._chunks = None
             self._connection.close()
-            had = f"{self._position_bytes} of {promised.size_bytes} bytes"
+            had = f"{here} of {promised.size_bytes} bytes"
             raise Transient(ContentInvalid(f"{registry} gave {had} of {promised.digest} for {self._source.ask.what}"))
         self._ended = not piece
-        wrong = self._position_bytes > promised.size_bytes
+        wrong = here > promised.size_bytes
         # known with the last piece, not after it: nobody gets all of a content that is not the right one
-        if self._ended or self._position_bytes == promised.size_bytes:
-            found = (self._position_bytes, self._sha256.hexdigest())
-            wrong = wrong or found != (promised.size_bytes, promised.digest.hex)
+        if self._ended or here == promised.size_bytes:
+            wrong = wrong or (here, self._hashing.digest) != (promised.size_bytes, promised.digest)
         if wrong:
             raise ContentInvalid(f"{registry} gave other content than {promised.digest} for {self._source.ask.what}")
         return piece
@@ -142,7 +143,7 @@ class _Arriving(io.RawIOBase):
         return (_OK, _PARTIAL, _NOT_SATISFIABLE) if start and self._ranges else (_OK, _PARTIAL)
 
     def _connect(self) -> Iterator[bytes]:
-        session, ask, start = self._source.session, self._source.ask, self._position_bytes
+        session, ask, start = self._source.session, self._source.ask, self._hashing.size_bytes
         if start and self._ranges:
             same = {} if self._version is None else {"If-Range": self._version}
             ask = replace(ask, headers={**ask.headers, "Range": f"bytes={start}-", **same})
@@ -152,15 +153,28 @@ class _Arriving(io.RawIOBase):
             self._connection.close()
             self._ranges = False
             return self._connect()
+        if packed := self._is_packed(response, start):
+            # a range would be one of what is on the wire
+            self._ranges = False
+            if response.status == _PARTIAL:
+                self._connection.close()
+                return self._connect()
         version = response.headers.get("etag", "")
         self._version = version if version.startswith('"') else None
-        self._chunks = response.chunks()
+        self._chunks = unpacking(response.chunks(), what=ask.what) if packed else response.chunks()
         if response.status == _PARTIAL:
             if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
                 raise ContentInvalid(f"{session.registry} gave other bytes than were asked for: {ask.what}")
         elif start:
             self._chunks = _without(self._chunks, start)
         return self._chunks
+
+    def _is_packed(self, response: Response, start: int) -> bool:
+        """Whether a content was compressed for its way; storages say so of layers that are compressed themselves."""
+        if not is_packed(response.headers):
+            return False
+        left_bytes = self._descriptor.size_bytes - (start if response.status == _PARTIAL else 0)
+        return response.headers.get("content-length") != str(left_bytes)
 
 
 def _without(chunks: Iterator[bytes], count_bytes: int) -> Iterator[bytes]:

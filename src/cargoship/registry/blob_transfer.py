@@ -10,23 +10,26 @@ from collections.abc import Iterator
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
-from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
+from cargoship.errors import ContentInvalid, Forbidden, RegistryError, RegistryRefused
+from cargoship.http.exchange import Response
+from cargoship.http.retry import Transient, with_retries
 from cargoship.oci.descriptor import Blob
-from cargoship.registry.challenge import Scope
-from cargoship.registry.exchange import Response
-from cargoship.registry.retry import Transient, persist
-from cargoship.registry.session import Session
-from cargoship.registry.wire import Ask
+from cargoship.oci.digest import contradicts
+from cargoship.registry.addresses import AddressRefused
+from cargoship.registry.auth.challenge import Scope
+from cargoship.registry.http_client import NamedRequest
+from cargoship.registry.session import RegistrySession
 
-_DONE = frozenset({200, 201, 204})
-_TAKEN = frozenset({200, 201, 202, 204})
+_TAKEN = range(200, 300)
 _UNKNOWN = 404
 _OUT_OF_ORDER = 416
+_PATIENCE_WANTED = frozenset({408, 429, 503})
+_FIRST_TRIES = 3
 _PIECE_BYTES = 256 * 1024
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 
 
-class Lost(Exception):
+class UploadLost(Exception):
     """This upload cannot be finished: `error` says why. A new one may, in one piece where `whole` is set."""
 
     def __init__(self, error: RegistryError, *, whole: bool) -> None:
@@ -35,7 +38,7 @@ class Lost(Exception):
         self.whole = whole
 
 
-class Sending:
+class BlobTransfer:
     """One upload session at `location`; `chunk_bytes` is the size of its first piece, None: in one piece.
 
     `least_bytes` is the smallest piece that the registry takes.
@@ -43,7 +46,7 @@ class Sending:
 
     def __init__(
         self,
-        session: Session,
+        session: RegistrySession,
         scopes: tuple[Scope, ...],
         blob: Blob,
         *,
@@ -72,13 +75,26 @@ class Sending:
         size_bytes = self._blob.descriptor.size_bytes
         while self._chunk_bytes is not None and size_bytes - self._offset > self._chunk_bytes:
             self._chunk_bytes = self._persist_chunk(self._chunk_bytes)
-        persist(self._finish, budget=self._session.budget, patience=self._session.patience)
+        with_retries(self._finish, budget=self._session.budget, retry_policy=self._session.retry_policy)
 
     def _persist_chunk(self, chunk_bytes: int) -> int:
         """Send a piece; how large the next one is to be."""
         budget, before = self._session.budget, self._offset
         began = budget.clock()
-        persist(lambda: self._chunk(chunk_bytes), budget=budget, patience=self._session.patience)
+        failed = 0
+
+        def attempt() -> None:
+            nonlocal failed
+            try:
+                self._chunk(chunk_bytes)
+            except Transient as failure:
+                # a registry that has never taken a chunk may take none: there is another way to be tried before long
+                failed += failure.status not in _PATIENCE_WANTED
+                if failed >= _FIRST_TRIES and not self._session.takes_chunks:
+                    raise UploadLost(_error_of(failure), whole=True) from failure
+                raise
+
+        with_retries(attempt, budget=budget, retry_policy=self._session.retry_policy)
         grown = self._session.chunks.after(max(self._offset - before, 0), budget.clock() - began)
         return max(grown, self._least_bytes)
 
@@ -94,10 +110,10 @@ class Sending:
             reached = end if reached is None else self._bounded(reached, end)
             if reached <= self._offset:
                 # believed for ever it would be sent for ever
-                raise Lost(RegistryError(f"{self._session.registry} takes nothing of {self._what}"), whole=True)
+                raise UploadLost(RegistryError(f"{self._session.registry} takes nothing of {self._what}"), whole=True)
             self._offset = reached
             self._location = self._followed(response)
-            self._certain = True
+            self._certain = self._session.takes_chunks = True
 
     def _finish(self) -> None:
         self._make_certain()
@@ -106,10 +122,10 @@ class Sending:
         joint = "&" if urlsplit(self._location).query else "?"
         url = f"{self._location}{joint}digest={quote(str(digest), safe='')}"
         with self._send("PUT", url, self._blob.descriptor.size_bytes) as response:
-            if response.status not in _DONE:
+            if response.status not in _TAKEN:
                 raise self._lost(response, whole=False)
             said = response.headers.get("docker-content-digest")
-        if said is not None and said != str(digest):
+        if contradicts(said, digest):
             raise ContentInvalid(f"{self._session.registry} stored {said} for {self._what}")
 
     def _send(self, method: str, url: str, end: int) -> Response:
@@ -118,57 +134,70 @@ class Sending:
         # a last request that only names the digest has no range: there is none for no bytes
         if end > start and (method == "PATCH" or start):
             headers["Content-Range"] = f"{start}-{end - 1}"
-        ask = Ask(method, url, self._what, headers, lambda: pieces(self._blob, start, end), end - start)
-        ok = (*(_TAKEN if method == "PATCH" else _DONE), _UNKNOWN, _OUT_OF_ORDER)
+        ask = NamedRequest(method, url, self._what, headers, lambda: pieces(self._blob, start, end), end - start)
+        ok = (*_TAKEN, _UNKNOWN, _OUT_OF_ORDER)
         self._certain = False
         try:
             response = self._session.once(ask, self._scopes, ok=ok)
-        except RegistryRefused as error:
+        except AddressRefused:
+            raise
+        except (Forbidden, RegistryRefused) as error:
             # a registry that does not go on from where it was may still take the whole
-            if start or method == "PATCH":
-                raise Lost(error, whole=True) from error
+            chunk = method == "PATCH" or start > 0
+            if chunk and not (isinstance(error, Forbidden) and self._session.takes_chunks):
+                raise UploadLost(error, whole=True) from error
             raise
         if response.status == _OUT_OF_ORDER:
             self._put_right(response, ask)
         return response
 
-    def _put_right(self, response: Response, ask: Ask) -> None:
+    def _put_right(self, response: Response, ask: NamedRequest) -> None:
         """416: the registry has another count of what it got, and says which."""
         reached, before = _reached(response), self._offset
         error = self._session.refused(response, ask)
         if reached is None or reached == before:
-            raise Lost(error, whole=True)
+            raise UploadLost(error, whole=True)
         self._offset = self._bounded(reached, self._blob.descriptor.size_bytes)
         self._location = self._followed(response)
-        self._certain = True
+        self._certain = self._session.takes_chunks = True
         raise Transient(error, wait_s=0.0)
 
     def _make_certain(self) -> None:
         """Ask how much has arrived, after trouble."""
         if self._certain:
             return
-        ask = Ask("GET", self._location, f"how far {self._what} is")
+        ask = NamedRequest("GET", self._location, f"how far {self._what} is")
         try:
             with self._session.once(ask, self._scopes, ok=_TAKEN) as response:
                 reached, location = _reached(response), self._followed(response)
         except RegistryRefused as error:
-            raise Lost(error, whole=False) from error
+            raise UploadLost(error, whole=False) from error
         if reached is None or reached > self._blob.descriptor.size_bytes:
             silent = RegistryError(f"{self._session.registry} does not say how far {self._what} is")
-            raise Lost(silent, whole=False)
+            raise UploadLost(silent, whole=False)
         self._offset, self._location, self._certain = reached, location, True
 
-    def _lost(self, response: Response, *, whole: bool) -> Lost:
-        return Lost(self._session.refused(response, Ask("PUT", self._location, self._what)), whole=whole)
+    def _lost(self, response: Response, *, whole: bool) -> UploadLost:
+        return UploadLost(self._session.refused(response, NamedRequest("PUT", self._location, self._what)), whole=whole)
 
     def _bounded(self, reached: int, most: int) -> int:
         if reached > most:
-            raise Lost(RegistryError(f"{self._session.registry} counts more bytes than {self._what} has"), whole=True)
+            raise UploadLost(
+                RegistryError(f"{self._session.registry} counts more bytes than {self._what} has"), whole=True
+            )
         return reached
 
     def _followed(self, response: Response) -> str:
         location = response.headers.get("location")
-        return self._location if location is None else self._session.resolve(location, asked=self._location)
+        return (
+            self._location
+            if location is None
+            else self._session.follow(location, asked=self._location, what=self._what, sends=True)
+        )
+
+
+def _error_of(failure: Transient) -> RegistryError:
+    return failure.error if isinstance(failure.error, RegistryError) else RegistryError(failure.error.message)
 
 
 def _reached(response: Response) -> int | None:

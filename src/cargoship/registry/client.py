@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import enum
+import functools
 import json
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Required, Self, TypedDict
+from typing import BinaryIO, Self
 
-from cargoship.errors import ContentInvalid, RegistryError
-from cargoship.events import Emit, ignore
+from cargoship.errors import ContentInvalid, Forbidden, RegistryError, RegistryRefused
+from cargoship.events import Level, Note
+from cargoship.http.budget import Budget
+from cargoship.http.links import next_page
+from cargoship.http.retry import Transient, with_retries
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Blob, BytesBlob, Descriptor
-from cargoship.oci.digest import Digest
+from cargoship.oci.digest import SHA256, Algorithm, Digest, is_of_another_kind
 from cargoship.oci.files import atomic_file
-from cargoship.oci.manifest import MANIFEST_BYTES_MAX
-from cargoship.registry.budget import Budget
-from cargoship.registry.challenge import Scope
-from cargoship.registry.chunks import Chunks
-from cargoship.registry.credentials import Credentials
-from cargoship.registry.exchange import Transport
-from cargoship.registry.links import next_page
-from cargoship.registry.retry import Patience
-from cargoship.registry.session import Session
-from cargoship.registry.stream import Source, open_stream
+from cargoship.oci.manifest import MANIFEST_BYTES_MAX, kind_of
+from cargoship.oci.reference import is_tag
+from cargoship.registry.addresses import AddressRefused
+from cargoship.registry.auth.challenge import Scope
+from cargoship.registry.blob_reader import BlobSource, open_stream
+from cargoship.registry.http_client import NamedRequest
+from cargoship.registry.options import Access, ClientOptions
+from cargoship.registry.session import RegistrySession
 from cargoship.registry.upload import BlobOutcome, Upload
-from cargoship.registry.wire import Ask
 
 _OK = 200
 _CREATED = 201
@@ -34,75 +35,38 @@ _ACCEPTED = 202
 _PARTIAL = 206
 _NO_CONTENT = 204
 _NOT_FOUND = 404
-_KNOWN_TYPES = INDEX_TYPES | MANIFEST_TYPES
-_ACCEPT = ", ".join(sorted(_KNOWN_TYPES))
+_SERVER_ERROR = 500
+_ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
 _TAGS_BYTES = 8 << 20
 _PAGES_MAX = 10_000
+_TAGS_MAX = 1_000_000
+_WARNING = Level.WARNING
 _COPY_BYTES = 1 << 20
 
 
-class Access(enum.Enum):
-    """What a client asks for; a token for PUSH also reads, so that a push needs a single one."""
+class _Head(enum.Enum):
+    """What a registry may say to HEAD besides a digest."""
 
-    PULL = "pull"
-    PUSH = "push"
-
-
-class ClientParts(TypedDict, total=False):
-    """What a client is made of; see `RegistryClient`."""
-
-    credentials: Required[Credentials]
-    transport: Required[Transport]
-    emit: Emit
-    access: Access
-    insecure: Collection[str]
-    budget: Budget | None
-    patience: Patience | None
-    chunks: Chunks | None
-    secure: bool
+    ABSENT = "it is not there"
+    NO_ANSWER = "nothing"
 
 
 class RegistryClient:
     """Reads and writes one registry; safe to share between threads; a context that closes its connections.
 
-    `registry` is host[:port], `docker.io` for Docker Hub. Plain http is spoken to loopback addresses and to the
-    hosts in `insecure`, unless they turn out to speak TLS; `secure` says that a loopback one does. `budget` bounds
-    the time that all requests together may take, `chunks` is how large blobs are cut for their upload. The methods
-    raise RegistryError's family, and ContentInvalid for bytes that are not what was promised.
+    `registry` is host[:port], `docker.io` for Docker Hub. The methods raise RegistryError's family, and ContentInvalid
+    for bytes that are not what was promised.
     """
 
-    def __init__(
-        self,
-        registry: str,
-        *,
-        credentials: Credentials,
-        transport: Transport,
-        emit: Emit = ignore,
-        access: Access = Access.PULL,
-        insecure: Collection[str] = (),
-        budget: Budget | None = None,
-        patience: Patience | None = None,
-        chunks: Chunks | None = None,
-        secure: bool = False,
-    ) -> None:
+    def __init__(self, registry: str, options: ClientOptions) -> None:
         self.registry = registry
-        self.emit = emit
-        self._access = access
-        self._transport = transport
-        self._session = Session(
-            registry,
-            credentials=credentials,
-            transport=transport,
-            emit=emit,
-            insecure=insecure,
-            budget=budget,
-            patience=patience,
-            chunks=chunks,
-            secure=secure,
-        )
+        self.emit = options.emit
+        self._access = options.access
+        self._transport = options.transport
+        self._session = RegistrySession(registry, options)
 
     @property
-    def session(self) -> Session:
+    def session(self) -> RegistrySession:
         """Requests to the registry, for what this class has no method for."""
         return self._session
 
@@ -123,33 +87,89 @@ class RegistryClient:
         """See `close`."""
         self.close()
 
-    def find_manifest(self, repository: str, reference: Digest | str) -> Digest | None:
-        """The digest that a tag (or digest) stands for, without fetching the manifest where possible; None: absent."""
+    def find_manifest(
+        self, repository: str, reference: Digest | str, *, surely: bool = False, algorithm: Algorithm | None = None
+    ) -> Digest | None:
+        """The digest that a tag (or digest) stands for, without fetching the manifest where possible; None: absent.
+
+        It is by `algorithm` where that is given, else as `manifest` has it.
+        Some registries do not answer this question, and some say no to it (Nexus): the manifest is fetched where there
+        is no answer, and with `surely` before it is said to be absent.
+        """
+        retried = functools.partial(with_retries, budget=self.budget, retry_policy=self._session.retry_policy)
+        wanted = reference.algorithm if isinstance(reference, Digest) else algorithm
+        head = retried(lambda: self._head(repository, reference, surely=surely))
+        if head is _Head.ABSENT:
+            return None
+        if isinstance(head, Digest) and head.algorithm == (wanted or SHA256):
+            return head
+        try:
+            found = self._read_manifest(repository, reference, ok=(_OK, _NOT_FOUND))
+        except RegistryRefused:
+            # what does not know an algorithm has nothing that is named by it
+            if not isinstance(reference, Digest) or reference.algorithm == SHA256:
+                raise
+            return None
+        if found is None:
+            return None
+        return found.descriptor.digest if wanted is None else Digest.of(found.data, wanted)
+
+    def _head(self, repository: str, reference: Digest | str, *, surely: bool) -> Digest | _Head:
+        """What HEAD says of a manifest."""
         ask = self._manifest_ask("HEAD", repository, reference)
-        with self._session.send(ask, self._scopes(repository), ok=(_OK, _NOT_FOUND)) as response:
-            if response.status == _NOT_FOUND:
-                return None
-            said = response.headers.get("docker-content-digest")
-        if said is not None:
-            return _digest_of(said, self.registry)
-        return self.manifest(repository, reference).descriptor.digest
+        try:
+            ok = (_OK,) if surely else (_OK, _NOT_FOUND)
+            with self._session.once(ask, self._scopes(repository), ok=ok) as response:
+                if response.status == _NOT_FOUND:
+                    return _Head.ABSENT
+                said = response.headers.get("docker-content-digest", "")
+        except AddressRefused:
+            raise
+        except (Forbidden, RegistryRefused):
+            return _Head.NO_ANSWER
+        except Transient as failure:
+            if failure.status == _SERVER_ERROR:
+                return _Head.NO_ANSWER
+            raise
+        return _digest_of(said, self.registry) or _Head.NO_ANSWER
 
     def manifest(self, repository: str, reference: Digest | str) -> BytesBlob:
-        """A manifest or index, verified against its digest or against what the registry says it is."""
+        """A manifest or index, verified against its digest or against what the registry says it is.
+
+        What a tag stands for is named by sha256, unless the registry names it by another algorithm and does not know it
+        by that.
+        """
+        found = self._read_manifest(repository, reference, ok=(_OK,))
+        if found is None:
+            mark = "@" if isinstance(reference, Digest) else ":"
+            raise RegistryError(f"{self.registry} has no {repository}{mark}{reference}")
+        return found
+
+    def _read_manifest(self, repository: str, reference: Digest | str, *, ok: Collection[int]) -> BytesBlob | None:
         ask = self._manifest_ask("GET", repository, reference)
-        response, data = self._session.content(ask, self._scopes(repository), limit_bytes=MANIFEST_BYTES_MAX)
-        said = response.headers.get("docker-content-digest")
-        actual = Digest.of(data)
-        expected = reference if isinstance(reference, Digest) else _digest_of(said, self.registry) if said else actual
+        response, data = self._session.content(ask, self._scopes(repository), limit_bytes=MANIFEST_BYTES_MAX, ok=ok)
+        if response.status == _NOT_FOUND:
+            return None
+        said = _digest_of(response.headers.get("docker-content-digest", ""), self.registry)
+        expected = reference if isinstance(reference, Digest) else said or Digest.of(data)
+        actual = Digest.of(data, expected.algorithm)
         if actual != expected:
             raise ContentInvalid(f"{self.registry} gave {actual} for {repository} {reference}, which is {expected}")
-        media_type = _media_type(response.headers.get("content-type", ""), data, f"{repository} {reference}")
+        if not isinstance(reference, Digest) and actual.algorithm != SHA256:
+            usual = Digest.of(data)
+            actual = usual if self.find_manifest(repository, usual) is not None else actual
+        media_type = kind_of(data, response.headers.get("content-type", ""), f"{repository} {reference}")
         return BytesBlob(Descriptor(media_type, actual, len(data)), data)
 
     def check_login(self) -> None:
         """Return if the registry answers this user, which is all that can be asked without a repository."""
-        with self._session.send(Ask("GET", "/v2/", "a sign that it is a registry"), (), ok=(_OK,)):
-            pass
+        ask = NamedRequest("GET", "/v2/", "the login")
+        with self._session.send(ask, (), ok=(_OK, _NOT_FOUND)) as response:
+            if response.status == _NOT_FOUND:
+                raise RegistryRefused(
+                    f"{self.registry} has no registry at /v2/ (HTTP 404)",
+                    hint="check the host's name and its port: something else answers there",
+                )
 
     def put_manifest(self, repository: str, reference: Digest | str, manifest: BytesBlob) -> Digest | None:
         """Store a manifest or index by its digest, or move a tag to it.
@@ -159,7 +179,7 @@ class RegistryClient:
         """
         what = f"the push of {repository}{'@' if isinstance(reference, Digest) else ':'}{reference}"
         data = manifest.data
-        ask = Ask(
+        ask = NamedRequest(
             "PUT",
             f"/v2/{repository}/manifests/{reference}",
             what,
@@ -169,11 +189,11 @@ class RegistryClient:
         )
         ok = (_OK, _CREATED, _ACCEPTED, _NO_CONTENT)
         with self._session.send(ask, (Scope.push(repository),), ok=ok) as response:
-            said = response.headers.get("docker-content-digest")
+            said = _digest_of(response.headers.get("docker-content-digest", ""), self.registry)
             subject = response.headers.get("oci-subject")
-        if said is not None and said != str(manifest.descriptor.digest):
+        if said is not None and not said.names(data):
             raise ContentInvalid(f"{self.registry} stored {said} for {what} of {manifest.descriptor.digest}")
-        return None if subject is None else _digest_of(subject, self.registry)
+        return _digest_of(subject or "", self.registry)
 
     def delete_manifest(self, repository: str, reference: Digest | str) -> bool:
         """Delete a manifest, or a tag alone; False where there was none. Many registries refuse, some for tags only.
@@ -185,7 +205,7 @@ class RegistryClient:
 
     def delete_blob(self, repository: str, digest: Digest) -> bool:
         """Delete a blob; False where there was none. Manifests that need it are not looked for."""
-        return self._delete(repository, f"blobs/{digest}", f"the blob sha256:{digest.short} of {repository}")
+        return self._delete(repository, f"blobs/{digest}", f"the blob {digest.brief} of {repository}")
 
     def upload(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> BlobOutcome:
         """Make the repository have a blob: not at all where it exists, by mounting where that works, else sent."""
@@ -200,8 +220,13 @@ class RegistryClient:
         if descriptor.size_bytes > limit_bytes:
             raise ContentInvalid(f"{descriptor.digest} has {descriptor.size_bytes} bytes; the limit is {limit_bytes}")
         ask = self._blob_ask(repository, descriptor.digest)
-        _, data = self._session.content(ask, self._scopes(repository), limit_bytes=descriptor.size_bytes)
-        if len(data) != descriptor.size_bytes or Digest.of(data) != descriptor.digest:
+
+        def right(data: bytes) -> bool:
+            return len(data) == descriptor.size_bytes and descriptor.digest.names(data)
+
+        limit_bytes = descriptor.size_bytes
+        _, data = self._session.content(ask, self._scopes(repository), limit_bytes=limit_bytes, right=right)
+        if not right(data):
             raise ContentInvalid(f"{self.registry} gave other content than {descriptor.digest} for {repository}")
         return data
 
@@ -209,9 +234,9 @@ class RegistryClient:
         """A blob of any size as it arrives; see `open_stream`."""
         return open_stream([self.blob_source(repository, descriptor.digest)], descriptor)
 
-    def blob_source(self, repository: str, digest: Digest) -> Source:
+    def blob_source(self, repository: str, digest: Digest) -> BlobSource:
         """Where a blob is read."""
-        return Source(self._session, self._blob_ask(repository, digest), self._scopes(repository))
+        return BlobSource(self._session, self._blob_ask(repository, digest), self._scopes(repository))
 
     def blob_range(self, repository: str, descriptor: Descriptor, offset_bytes: int, length_bytes: int) -> bytes:
         """A part of a blob, in memory. Not verified, for the digest is that of the whole.
@@ -241,26 +266,34 @@ class RegistryClient:
         Some registries do not know a repository without a tag, and answer 404 for both.
         """
         url = f"/v2/{repository}/tags/list"
+        seen: set[str] = {self._session.base + url}
+        count = 0
         for _ in range(_PAGES_MAX):
-            ask = Ask("GET", url, f"the tags of {repository}")
+            ask = NamedRequest("GET", url, f"the tags of {repository}")
             response, data = self._session.content(
                 ask, self._scopes(repository), limit_bytes=_TAGS_BYTES, ok=(_OK, _NOT_FOUND)
             )
             if response.status == _NOT_FOUND:
                 return
-            try:
-                page = json.loads(data)["tags"] or []
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise ContentInvalid(f"{self.registry} gave no list of tags for {repository}") from error
-            yield from (tag for tag in page if isinstance(tag, str))
+            page = _tags_in(data)
+            if page is None:
+                raise ContentInvalid(f"{self.registry} gave no list of tags for {repository}")
+            yield from page
+            count += len(page)
             following = next_page(response.headers.get("link", ""))
             if following is None:
                 return
-            url = self._session.resolve(following, asked=url)
+            url = self._session.follow(following, asked=url, what=ask.what, sends=False)
+            if url in seen:
+                self.emit(Note(f"{self.registry} leads {ask.what} back to where it was: some may be missing", _WARNING))
+                return
+            seen.add(url)
+            if count > _TAGS_MAX:
+                break
         raise RegistryError(f"{self.registry} gives the tags of {repository} in too many pages")
 
     def _delete(self, repository: str, path: str, what: str) -> bool:
-        ask = Ask("DELETE", f"/v2/{repository}/{path}", f"the deletion of {what}")
+        ask = NamedRequest("DELETE", f"/v2/{repository}/{path}", f"the deletion of {what}")
         ok = (_OK, _ACCEPTED, _NO_CONTENT, _NOT_FOUND)
         with self._session.send(ask, (Scope.delete(repository),), ok=ok) as response:
             return response.status != _NOT_FOUND
@@ -268,33 +301,29 @@ class RegistryClient:
     def _scopes(self, repository: str) -> tuple[Scope, ...]:
         return (Scope.push(repository) if self._access is Access.PUSH else Scope.pull(repository),)
 
-    def _manifest_ask(self, method: str, repository: str, reference: Digest | str) -> Ask:
+    def _manifest_ask(self, method: str, repository: str, reference: Digest | str) -> NamedRequest:
         joint = "@" if isinstance(reference, Digest) else ":"
         url = f"/v2/{repository}/manifests/{reference}"
-        return Ask(method, url, f"{repository}{joint}{reference}", {"Accept": _ACCEPT})
+        return NamedRequest(method, url, f"{repository}{joint}{reference}", {"Accept": _ACCEPT})
 
-    def _blob_ask(self, repository: str, digest: Digest) -> Ask:
-        return Ask("GET", f"/v2/{repository}/blobs/{digest}", f"the blob sha256:{digest.short} of {repository}")
+    def _blob_ask(self, repository: str, digest: Digest) -> NamedRequest:
+        return NamedRequest("GET", f"/v2/{repository}/blobs/{digest}", f"the blob {digest.brief} of {repository}")
 
 
-def _digest_of(text: str, registry: str) -> Digest:
+def _tags_in(data: bytes) -> list[str] | None:
+    """The tags of a page, those alone that are some; None for what is no page."""
+    try:
+        page = json.loads(data)["tags"] or []
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return [tag for tag in page if isinstance(tag, str) and is_tag(tag)] if isinstance(page, list) else None
+
+
+def _digest_of(text: str, registry: str) -> Digest | None:
+    """A digest in a header; None where there is none, or one by an algorithm that is not known here."""
+    if not text or is_of_another_kind(text):
+        return None
     try:
         return Digest.parse(text)
     except ContentInvalid as error:
-        raise ContentInvalid(f"{registry} names content by {text!r}, which is not a sha256 digest") from error
-
-
-def _media_type(header: str, data: bytes, what: str) -> str:
-    """The type of a manifest: header and content must not contradict (image-spec's guard against confusion)."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ContentInvalid(f"{what} is not a manifest: it is not JSON") from error
-    if not isinstance(document, dict):
-        raise ContentInvalid(f"{what} is not a manifest")
-    sent, inside = header.partition(";")[0].strip().lower(), document.get("mediaType")
-    if not isinstance(inside, str):
-        return sent
-    if sent in _KNOWN_TYPES and sent != inside:
-        raise ContentInvalid(f"{what} was sent as {sent} but says that it is {inside}")
-    return inside
+        raise ContentInvalid(f"{registry} names content by {text!r}, which is no digest") from error

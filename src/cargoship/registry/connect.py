@@ -5,21 +5,24 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from cargoship.events import Emit
+from cargoship.http.budget import DEFAULT_TOTAL_S, Budget
+from cargoship.http.certificates import certificates_of
+from cargoship.http.exchange import Transport
+from cargoship.http.metered import Meter, Metered
+from cargoship.http.retry import RetryPolicy
 from cargoship.process import Runner
-from cargoship.registry.budget import DEFAULT_TOTAL_S, Budget
-from cargoship.registry.certificates import certificates_of
-from cargoship.registry.client import Access, ClientParts, RegistryClient
-from cargoship.registry.credentials import ConfigFiles, Credentials
-from cargoship.registry.exchange import Transport
-from cargoship.registry.mirror_files import read_mirrors
-from cargoship.registry.mirrored import MirroredClient
-from cargoship.registry.retry import Patience
+from cargoship.registry.auth.credentials import ConfigFiles, Credentials
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.mirrors.client import MirroredClient
+from cargoship.registry.mirrors.files import read_mirrors
+from cargoship.registry.options import Access, ClientOptions
 from cargoship.version import __version__
 
 _INSECURE = "CARGOSHIP_INSECURE_REGISTRIES"
-_MIRROR_PATIENCE = Patience(tries=2, connection_tries=1, asked_longest_s=2.0)
+_MIRROR_PATIENCE = RetryPolicy(tries=2, connection_tries=1, asked_longest_s=2.0)
 _MIRROR_WAITS_S = (5.0, 20.0)
 """Seconds for a connection to a mirror, and for the next piece of what it gives: the registry is there too."""
 
@@ -47,39 +50,40 @@ def connect(
     own = credentials or ConfigFiles(env, runner, emit, user_id=user_id())
     plain = settings.plain | (insecure_hosts(env) if insecure is None else frozenset(insecure))
 
-    def parts(host: str, budget: Budget, waits_s: tuple[float, float] | None = None) -> ClientParts:
-        return {
-            "credentials": own,
-            "transport": open_transport(env, waits_s),
-            "emit": emit,
-            "access": access,
-            "insecure": plain,
-            "budget": budget,
+    def options(host: str, budget: Budget, waits_s: tuple[float, float] | None = None) -> ClientOptions:
+        return ClientOptions(
+            credentials=own,
+            transport=open_transport(env, waits_s, meter=Meter(emit, "registry")),
+            emit=emit,
+            access=access,
+            insecure=plain,
+            budget=budget,
             # who keeps certificates for a host does not mean plain http
-            "secure": certificates_of(host, env) is not None,
-        }
+            secure=certificates_of(host, env) is not None,
+        )
 
     def open_mirror(host: str, budget: Budget) -> RegistryClient:
-        made = parts(host, budget, _MIRROR_WAITS_S)
-        made["patience"] = _MIRROR_PATIENCE
-        return RegistryClient(host, **made)
+        return RegistryClient(host, replace(options(host, budget, _MIRROR_WAITS_S), retry_policy=_MIRROR_PATIENCE))
 
-    made = parts(registry, Budget(total_s))
+    made = options(registry, Budget(total_s))
     # what is written goes to the registry, and who writes wants to know what is there
     if access is Access.PULL and settings.mirrors.concern(registry):
-        return MirroredClient(registry, mirrors=settings.mirrors, open_mirror=open_mirror, **made)
-    return RegistryClient(registry, **made)
+        return MirroredClient(registry, made, mirrors=settings.mirrors, open_mirror=open_mirror)
+    return RegistryClient(registry, made)
 
 
-def open_transport(env: Mapping[str, str], waits_s: tuple[float, float] | None = None) -> Transport:
+def open_transport(
+    env: Mapping[str, str], waits_s: tuple[float, float] | None = None, *, meter: Meter | None = None
+) -> Transport:
     """Real connections, which `env` gives proxies and certificates.
 
-    `waits_s` are the seconds for a connection, and for the next piece of a transfer.
+    `waits_s` are the seconds for a connection, and for the next piece of a transfer. `meter` hears what travels.
     """
-    from cargoship.registry.transport import HttpTransport, Timeouts  # noqa: PLC0415 - loads httpx2, see its docstring
+    from cargoship.http.transport import HttpTransport, Timeouts  # noqa: PLC0415 - loads httpx2, see its docstring
 
     timeouts = None if waits_s is None else Timeouts(*waits_s)
-    return HttpTransport(env=env, timeouts=timeouts, agent=f"cargoship/{__version__}")
+    transport = HttpTransport(env=env, timeouts=timeouts, agent=f"cargoship/{__version__}")
+    return transport if meter is None else Metered(transport, meter)
 
 
 def user_id() -> int | None:
@@ -89,11 +93,11 @@ def user_id() -> int | None:
 
 def warm() -> None:
     """Import what `connect` needs, about 0.1 s; made to be called in a thread beside other work."""
-    importlib.import_module("cargoship.registry.transport")
+    importlib.import_module("cargoship.http.transport")
     # httpx2 loads this half of itself at the first connection only
     importlib.import_module("httpcore2")
 
 
 def insecure_hosts(env: Mapping[str, str]) -> frozenset[str]:
     """The hosts (host or host:port, separated by commas or spaces) that CARGOSHIP_INSECURE_REGISTRIES names."""
-    return frozenset(env.get(_INSECURE, "").replace(",", " ").split())
+    return frozenset(env.get(_INSECURE, "").lower().replace(",", " ").split())

@@ -1,64 +1,67 @@
-"""Copying between registries: the same bytes under another name, streamed through or mounted."""
+"""Copying into a registry: the same bytes under another name, streamed through or mounted."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cargoship.errors import UsageError
 from cargoship.events import Emit
+from cargoship.oci.descriptor import BytesBlob
+from cargoship.oci.entries import narrowed
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.registry.attached import Attached
-from cargoship.registry.client import Access, RegistryClient
-from cargoship.registry.entries import narrowed
-from cargoship.registry.known import BlobMemory
+from cargoship.oci.tree import read_tree
+from cargoship.registry.attachments import Attached
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.mount_sources import MountSources
+from cargoship.registry.options import Access
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_tree
-from cargoship.registry.remote import RemoteContent
-from cargoship.registry.tree import read_tree
+from cargoship.registry.source import ImageSource
 
 OpenClient = Callable[[str, Access], RegistryClient]
 """Makes a client of a registry; who calls it closes the client."""
 
 
 def copy_image(
-    source: Reference,
+    source: ImageSource,
     target: Reference,
     *,
     platforms: Sequence[Platform] = (),
     referrers: bool = False,
     open_client: OpenClient,
     emit: Emit,
-    known: BlobMemory,
+    mount_sources: MountSources,
     jobs: int = DEFAULT_JOBS,
 ) -> Published:
     """Let `target` be what `source` is: an index with all that is in it, or what is for `platforms` alone (`narrowed`).
 
     Every digest stays, but that of an index from which something is left out. A blob that the target's registry has is
-    not read, one in another repository of it is mounted, anything else goes from one connection to the other without a
+    not read, one in another repository of it is mounted, anything else goes from where it is to the registry without a
     file between. With `referrers` the signatures, SBOMs and attestations that are about any of it come along, and are
     there before a tag names it. A target without a tag is `latest`, one with a digest has to be of that digest and gets
     no tag but its own. Raises PlatformUnknown, UsageError, RegistryError's family, ContentInvalid.
     """
-    with contextlib.ExitStack() as opened:
-        reader = opened.enter_context(open_client(source.registry, Access.PULL))
-        writer = opened.enter_context(open_client(target.registry, Access.PUSH))
-        root = reader.manifest(source.repository, source.digest or source.tag or "latest")
-        if platforms:
-            root = narrowed(RemoteContent(reader, source.repository), root, platforms, what=source.familiar)
-        if target.digest not in {None, root.descriptor.digest}:
-            raise UsageError(f"{source.familiar} is {root.descriptor.digest}, not what {target.familiar} says")
-        tags = [target.tag] if target.tag else [] if target.digest else ["latest"]
-        tree = read_tree(reader, source.repository, root)
-        push = functools.partial(push_tree, writer, reference=target, emit=emit, jobs=jobs, known=known)
-        if not referrers or source.name == target.name:
+    root = chosen_root(source, platforms)
+    if target.digest not in {None, root.descriptor.digest}:
+        raise UsageError(f"{source.said} is {root.descriptor.digest}, not what {target.familiar} says")
+    tags = [target.tag] if target.tag else [] if target.digest else ["latest"]
+    with open_client(target.registry, Access.PUSH) as writer:
+        tree = read_tree(source.content, root, source.each)
+        push = functools.partial(push_tree, writer, reference=target, emit=emit, jobs=jobs, mount_sources=mount_sources)
+        here = source.reference is not None and source.reference.name == target.name
+        if not referrers or here or source.about is None:
             return push(tree, tags=tags)
         copied = push(tree, tags=())
-        attached = Attached(reader, source.repository, writer, target.repository, push, emit)
-        more = attached.copy(blob.descriptor.digest for blob in tree.manifests)
+        attached = Attached(source, writer, target.repository, push, emit)
+        more = attached.copy(blob.descriptor.digest for blob in tree.manifests())
         return replace(_sum([copied, *more]), tags=push(tree, tags=tags).tags if tags else (), referrers=len(more))
+
+
+def chosen_root(source: ImageSource, platforms: Sequence[Platform]) -> BytesBlob:
+    """What of a source is meant: all of it, or what is for some platforms alone; raises as `narrowed` does."""
+    return narrowed(source.content, source.root, platforms, what=source.said) if platforms else source.root
 
 
 def _sum(parts: Sequence[Published]) -> Published:

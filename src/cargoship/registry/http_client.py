@@ -6,28 +6,33 @@ address only, never to another origin that a redirect names.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import urljoin, urlsplit
+from typing import Self
+from urllib.parse import urlsplit
 
-from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused, RegistryUnreachable
-from cargoship.registry.budget import Budget
-from cargoship.registry.endpoint import is_plain, origin, shown
-from cargoship.registry.exchange import ConnectionBroken, Evidence, Request, Response, Transport, read_all
+from cargoship.errors import ContentInvalid, RegistryError, RegistryUnreachable
+from cargoship.http.budget import Budget
+from cargoship.http.encoding import unpacked
+from cargoship.http.endpoint import origin, shown
+from cargoship.http.exchange import ConnectionBroken, Evidence, Request, Response, Transport
+from cargoship.http.retry import RetryPolicy, Transient
+from cargoship.http.throttle import Throttle
+from cargoship.registry.addresses import AddressRefused, absolute, objection, unsafe_hint
 from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal
-from cargoship.registry.retry import Patience, Transient
-from cargoship.registry.throttle import Throttle
 
 _REDIRECTS_MAX = 5
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD = frozenset({307, 308})
+_WORDS_S = 10.0
 _READS = frozenset({"GET", "HEAD"})
 
 Body = Callable[[], Iterable[bytes]]
 
 
 @dataclass(frozen=True)
-class Ask:
+class NamedRequest:
     """A request, and in words what is asked of whom, as in `the upload of ...`."""
 
     method: str
@@ -37,30 +42,62 @@ class Ask:
     body: Body | None = field(default=None, repr=False)
     body_bytes: int = 0
     timeout_s: float | None = None
+    secret: bool = False
+    """Whether the body is nobody's business but that of the origin that is asked."""
+
+
+class _Arriving:
+    """A response that is given up when there is no time left, however slowly its pieces come."""
+
+    def __init__(self, response: Response, budget: Budget) -> None:
+        self._response = response
+        self._budget = budget
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    def chunks(self) -> Iterator[bytes]:
+        """See `Response.chunks`; also raises as `Budget.check`."""
+        for piece in self._response.chunks():
+            self._budget.check()
+            yield piece
+
+    def __enter__(self) -> Self:
+        """The response itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """See `Response.__exit__`."""
+        self._response.__exit__(*exc)
 
 
 @dataclass(frozen=True)
-class Answer:
+class FinalResponse:
     """A response, and whether it came from the origin that was asked rather than from where that redirected to."""
 
     response: Response
     own: bool
 
 
-class Wire:
+class HttpClient:
     """Sends to one registry and to where it redirects; shared by threads."""
 
     def __init__(
-        self, registry: str, *, transport: Transport, budget: Budget, patience: Patience, insecure: Collection[str]
+        self,
+        registry: str,
+        *,
+        transport: Transport,
+        budget: Budget,
+        retry_policy: RetryPolicy,
+        insecure: Collection[str],
     ) -> None:
         self.registry = registry
         self.budget = budget
-        self.patience = patience
+        self.retry_policy = retry_policy
         self._transport = transport
         self._insecure = insecure
         self._throttles: dict[tuple[str, str, int], Throttle] = {}
 
-    def send(self, ask: Ask, *, authorization: str | None) -> Answer:
+    def send(self, ask: NamedRequest, *, authorization: str | None) -> FinalResponse:
         """Send, and follow redirects; raises Transient without an answer, RegistryError for an endless chase."""
         headers = dict(ask.headers)
         if authorization is not None:
@@ -78,20 +115,30 @@ class Wire:
             target = response.headers.get("location")
             follow = request.method in _READS or response.status in _SAME_METHOD
             if response.status not in _REDIRECT or target is None or not follow:
-                return Answer(response, origin(request.url) == origin(ask.url))
+                arriving = _Arriving(response, self.budget)
+                if target is not None and request.url != ask.url:
+                    # where an upload goes on is said in relation to where it was begun
+                    arriving.headers = {**response.headers, "location": absolute(request.url, target) or target}
+                return FinalResponse(arriving, origin(request.url) == origin(ask.url))
             with response:
                 request = self._redirected(request, target, ask)
-        raise RegistryRefused(f"{self.registry} redirects too often on {ask.what}")
+        raise AddressRefused(f"{self.registry} redirects too often on {ask.what}")
 
     def refusal(self, response: Response) -> Refusal:
         """Read an error answer and close it."""
-        with response:
-            try:
-                return Refusal.parse(response.status, read_all(response, limit_bytes=ERROR_BODY_BYTES, what="error"))
-            except (ConnectionBroken, ContentInvalid):
-                return Refusal(response.status)
+        until = self.budget.clock() + _WORDS_S
+        body = b""
+        with response, contextlib.suppress(ConnectionBroken):
+            for piece in response.chunks():
+                body += piece
+                if len(body) > ERROR_BODY_BYTES:
+                    return Refusal(response.status)
+                # what somebody has to say for very long is not waited for
+                if self.budget.clock() > until:
+                    break
+        return Refusal.parse(response.status, _words(response.headers, body))
 
-    def broken(self, broken: ConnectionBroken, ask: Ask, url: str | None = None) -> Transient | RegistryError:
+    def broken(self, broken: ConnectionBroken, ask: NamedRequest, url: str | None = None) -> Transient | RegistryError:
         """What to raise when no answer came, or one that ended too early; `url` is where a redirect led."""
         url = url or ask.url
         host = urlsplit(url).netloc.rpartition("@")[2]
@@ -110,17 +157,21 @@ class Wire:
                 "if the registry has a certificate authority of its own, name its file in SSL_CERT_FILE or put it into "
                 f"/etc/docker/certs.d/{self.registry}/ca.crt"
             )
+        if broken.evidence is Evidence.PROXY:
+            return "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the hosts without a proxy in NO_PROXY"
+        if broken.evidence is Evidence.TRUST:
+            return "SSL_CERT_FILE and SSL_CERT_DIR stand in for the usual authorities: mend them, or unset them"
         return f"check that {shown(url)} is right and answers, and that a proxy, if one is needed, is set"
 
-    def _redirected(self, request: Request, target: str, ask: Ask) -> Request:
-        url = urljoin(request.url, target)
-        before, after = urlsplit(request.url), urlsplit(url)
-        if after.scheme not in {"http", "https"} or not after.hostname:
-            raise RegistryRefused(f"{self.registry} redirects {ask.what} to something that is no web address")
-        if before.scheme == "https" and after.scheme == "http" and not is_plain(after.netloc, self._insecure):
-            raise RegistryRefused(f"{self.registry} redirects {ask.what} from https to plain http at {after.netloc}")
+    def _redirected(self, request: Request, target: str, ask: NamedRequest) -> Request:
+        url = absolute(request.url, target) or ""
+        against = objection(request.url, url, self._insecure, sends=request.body is not None)
+        if against is not None:
+            raise AddressRefused(f"{self.registry} redirects {ask.what} {against}", hint=unsafe_hint(url))
         headers = dict(request.headers)
         if origin(url) != origin(request.url):
+            if ask.secret:
+                raise AddressRefused(f"{self.registry} redirects {ask.what}, with credentials, to {shown(url)}")
             headers.pop("Authorization", None)
         return replace(request, url=url, headers=headers)
 
@@ -135,3 +186,10 @@ class Wire:
                 yield piece
 
         return pieces
+
+
+def _words(headers: Mapping[str, str], body: bytes) -> bytes:
+    try:
+        return unpacked(headers, body, limit_bytes=ERROR_BODY_BYTES, what="error")
+    except ContentInvalid:
+        return b""

@@ -1,48 +1,75 @@
-"""One index from images and indexes that are already in registries: what several jobs pushed by digest."""
+"""One index from images and indexes that exist already: what several jobs pushed by digest, or left in layouts."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from cargoship.errors import UsageError
 from cargoship.events import Emit
+from cargoship.oci.content import IndexEntry
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, MediaType
 from cargoship.oci.digest import Digest
+from cargoship.oci.entries import entries_of, runs_on
 from cargoship.oci.manifest import decode_index, decode_manifest, encode_json
 from cargoship.oci.reference import Reference, tags_by_repository
-from cargoship.registry.client import Access, RegistryClient
+from cargoship.oci.referrer import Referrer
+from cargoship.oci.tree import ManifestTree, read_tree
+from cargoship.registry.attachments import referrers_of
 from cargoship.registry.copy import OpenClient
-from cargoship.registry.entries import Entry, entries_of
-from cargoship.registry.known import BlobMemory
+from cargoship.registry.mount_sources import MountSources
+from cargoship.registry.options import Access
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_tree
-from cargoship.registry.remote import RemoteContent
-from cargoship.registry.tree import Tree, read_tree
+from cargoship.registry.source import ImageSource
+from cargoship.registry.testimony import Witness
 
 
 @dataclass(frozen=True)
-class Part:
-    """What is merged: an image or index in a registry, and the entries that an index of it alone would have."""
+class MergeSource:
+    """What is merged: an image or index, and the entries that an index of it alone would have."""
 
-    reference: Reference
-    root: BytesBlob
-    entries: tuple[Entry, ...]
+    source: ImageSource
+    entries: tuple[IndexEntry, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """What it is, for messages."""
+        reference, digest = self.source.reference, self.source.root.descriptor.digest
+        return self.source.said if reference is None else str(reference.at(digest))
+
+
+class Describe(Protocol):
+    """Says what an index is made of."""
+
+    def __call__(self, root: BytesBlob, about: Sequence[Referrer], /) -> Sequence[Referrer]:
+        """What is said about the index, out of what is said `about` its images."""
+        ...
+
+
+def nothing(root: BytesBlob, about: Sequence[Referrer], /) -> Sequence[Referrer]:
+    """The `Describe` that is silent."""
+    del root, about
+    return ()
 
 
 def merge_images(
-    parts: Sequence[Reference],
+    parts: Sequence[ImageSource],
     names: Sequence[Reference],
     *,
     open_client: OpenClient,
     emit: Emit,
-    known: BlobMemory,
+    mount_sources: MountSources,
+    describe: Describe = nothing,
+    speak: Callable[[BytesBlob, Sequence[Referrer]], Witness] | None = None,
     jobs: int = DEFAULT_JOBS,
 ) -> tuple[Published, ...]:
     """Let every one of `names` be an index of all `parts`; what a name's repository lacks is copied or mounted.
 
+    What is said about the images of the parts comes along, and `describe` says something of the index itself. `speak`
+    gives a witness of the index and of that.
     One result for each repository that is named. Raises UsageError for two images of one platform, RegistryError's
     family, ContentInvalid.
     """
@@ -50,50 +77,56 @@ def merge_images(
         if name.digest is not None:
             raise UsageError(f"{name} has a digest", hint="a digest is the result of a merge; name a tag")
     with contextlib.ExitStack() as opened:
-        clients: dict[tuple[str, Access], RegistryClient] = {}
-
-        def client(registry: str, access: Access) -> RegistryClient:
-            if (registry, access) not in clients:
-                clients[registry, access] = opened.enter_context(open_client(registry, access))
-            return clients[registry, access]
-
-        found = [_read(client(each.registry, Access.PULL), each) for each in parts]
+        found = [_read(each) for each in parts]
         root = merged(found)
+        said = [referrers_of(each.source, [entry.descriptor.digest for entry in each.entries]) for each in found]
+        own = describe(root, [one for each in said for one in each])
+        witness = None if speak is None else speak(root, own)
         published = []
         for repository, tags in tags_by_repository(names).items():
+            far = [each.reference is None or each.reference.name != repository.name for each in parts]
             trees = [
-                read_tree(client(part.reference.registry, Access.PULL), part.reference.repository, part.root)
-                for part in found
-                if part.reference.name != repository.name
+                read_tree(each.content, each.root, each.each) for each, is_far in zip(parts, far, strict=True) if is_far
             ]
-            writer = client(repository.registry, Access.PUSH)
+            about = [one for each, is_far in zip(said, far, strict=True) if is_far for one in each]
+            writer = opened.enter_context(open_client(repository.registry, Access.PUSH))
             whole = _below(root, trees)
             published.append(
-                push_tree(writer, whole, reference=repository, tags=tags, emit=emit, jobs=jobs, known=known)
+                push_tree(
+                    writer,
+                    whole,
+                    reference=repository,
+                    tags=tags,
+                    emit=emit,
+                    jobs=jobs,
+                    mount_sources=mount_sources,
+                    about=(*about, *own),
+                    witness=witness,
+                )
             )
     return tuple(published)
 
 
-def merged(parts: Sequence[Part]) -> BytesBlob:
+def merged(parts: Sequence[MergeSource]) -> BytesBlob:
     """The index of all parts, in the order of the platforms' names. Pure.
 
     What several parts have is there once; annotations are those that every part has. Raises UsageError.
     """
-    entries: dict[Digest, Entry] = {}
-    owners: dict[tuple[object, ...], tuple[Entry, Part]] = {}
+    entries: dict[Digest, IndexEntry] = {}
+    owners: dict[tuple[object, ...], tuple[IndexEntry, MergeSource]] = {}
     for part in parts:
         for entry in part.entries:
-            other, owner = owners.get(entry.runs_on or (), (entry, part))
+            other, owner = owners.get(runs_on(entry) or (), (entry, part))
             if other.descriptor.digest != entry.descriptor.digest:
-                names = " and ".join(dict.fromkeys(str(each.reference) for each in (owner, part)))
+                names = " and ".join(dict.fromkeys(each.said for each in (owner, part)))
                 raise UsageError(
                     f"two images are for {entry.descriptor.platform}: {other.descriptor.digest} and "
                     f"{entry.descriptor.digest}, in {names}",
                     hint="an index has one image for each platform: leave one of them out",
                 )
             entries.setdefault(entry.descriptor.digest, entry)
-            if entry.runs_on is not None:
-                owners[entry.runs_on] = (entry, part)
+            if (wanted := runs_on(entry)) is not None:
+                owners[wanted] = (entry, part)
     if not entries:
         raise UsageError("there is no image to merge")
     ordered = sorted(entries.values(), key=lambda entry: (str(entry.descriptor.platform), entry.descriptor.digest))
@@ -111,28 +144,26 @@ def merged(parts: Sequence[Part]) -> BytesBlob:
     return BytesBlob.of(media_type, encode_json(document))
 
 
-def _read(client: RegistryClient, reference: Reference) -> Part:
-    root = client.manifest(reference.repository, reference.digest or reference.tag or "latest")
-    content = RemoteContent(client, reference.repository)
+def _read(source: ImageSource) -> MergeSource:
+    root = source.root
     if root.descriptor.media_type in INDEX_TYPES:
         annotations = decode_index(root.data, root.descriptor.media_type).annotations
     else:
         annotations = decode_manifest(root.data, root.descriptor.media_type).annotations
-    entries = tuple(entries_of(content, root))
-    return Part(reference.at(root.descriptor.digest), root, entries, annotations)
+    return MergeSource(source, tuple(entries_of(source.content, root)), annotations)
 
 
-def _below(root: BytesBlob, trees: Sequence[Tree]) -> Tree:
+def _below(root: BytesBlob, trees: Sequence[ManifestTree]) -> ManifestTree:
     """The new index over everything that has to come from elsewhere."""
     manifests = {
         blob.descriptor.digest: blob
         for tree in trees
-        for blob in tree.manifests
+        for blob in tree.manifests()
         if blob.descriptor.media_type not in INDEX_TYPES
     }
     layers = {blob.descriptor.digest: blob for tree in trees for blob in tree.layers}
     configs = {blob.descriptor.digest: blob for tree in trees for blob in tree.configs}
-    return Tree(
+    return ManifestTree(
         root,
         (tuple(manifests.values()),),
         tuple(blob for digest, blob in layers.items() if digest not in configs),

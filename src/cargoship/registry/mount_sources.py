@@ -17,6 +17,7 @@ from typing import Protocol
 
 import msgspec
 
+from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import OutputError
 from cargoship.oci.digest import Digest
 from cargoship.oci.files import write_atomically
@@ -26,7 +27,7 @@ _REPOSITORIES_MAX = 4
 _BYTES_MAX = 8 << 20
 
 
-class BlobMemory(Protocol):
+class MountSources(Protocol):
     """Remembers which repositories of a registry have which blobs."""
 
     def source(self, registry: str, repository: str, digest: Digest) -> str | None:
@@ -38,15 +39,15 @@ class BlobMemory(Protocol):
         ...
 
 
-class NothingKnown:
+class NoMountSources:
     """No memory at all."""
 
     def source(self, registry: str, repository: str, digest: Digest) -> str | None:  # noqa: ARG002 - the protocol's
-        """See `BlobMemory.source`."""
+        """See `MountSources.source`."""
         return None
 
     def remember(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
-        """See `BlobMemory.remember`."""
+        """See `MountSources.remember`."""
 
 
 class _File(msgspec.Struct):
@@ -55,7 +56,7 @@ class _File(msgspec.Struct):
     """By hexadecimal digest, the one that was seen last at the end; the last repository at the end too."""
 
 
-class KnownBlobs:
+class RememberedMountSources:
     """A memory in the files of `folder`; shared by threads and, with luck, by processes: the last writer wins."""
 
     def __init__(self, folder: Path) -> None:
@@ -63,13 +64,13 @@ class KnownBlobs:
         self._lock = threading.Lock()
 
     def source(self, registry: str, repository: str, digest: Digest) -> str | None:
-        """See `BlobMemory.source`: the repository that was seen with it last."""
+        """See `MountSources.source`: the repository that was seen with it last."""
         with self._lock:
             found = self._read(registry).blobs.get(digest.hex, [])
         return next((name for name in reversed(found) if name != repository), None)
 
     def remember(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
-        """See `BlobMemory.remember`."""
+        """See `MountSources.remember`."""
         with self._lock:
             file = self._read(registry)
             new = [each.hex for each in digests if repository not in file.blobs.get(each.hex, [])]
@@ -89,7 +90,7 @@ class KnownBlobs:
     def _read(self, registry: str) -> _File:
         try:
             with self._path(registry).open("rb") as stream:
-                file = msgspec.json.decode(stream.read(_BYTES_MAX), type=_File)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                file = decode_json(stream.read(_BYTES_MAX), _File)
+        except (OSError, Undecodable):
             return _File(registry, {})
         return file if file.registry == registry else _File(registry, {})

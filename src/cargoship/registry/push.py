@@ -10,18 +10,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cargoship.errors import Forbidden, RegistryError, Unauthorized
-from cargoship.events import BlobPushed, Emit, Level, Note
+from cargoship.errors import RegistryError, RegistryRefused
+from cargoship.events import BlobPushed, BlobQueued, Emit, Level, Note
+from cargoship.http.parallel import each
 from cargoship.oci.descriptor import Blob, BytesBlob
-from cargoship.oci.digest import Digest
+from cargoship.oci.digest import SHA256, Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
+from cargoship.oci.referrer import Referrer
+from cargoship.oci.tree import ManifestTree, tree_of
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.known import BlobMemory, NothingKnown
-from cargoship.registry.parallel import each
+from cargoship.registry.mount_sources import MountSources, NoMountSources
 from cargoship.registry.referrers import attach, subject_of
 from cargoship.registry.remote import RemoteBlob
-from cargoship.registry.tree import Tree, tree_of
+from cargoship.registry.testimony import (
+    NothingPresent,
+    RegistryPresent,
+    Testimony,
+    Witness,
+    push_about,
+    push_tagged,
+)
 from cargoship.registry.upload import BlobOutcome
 
 DEFAULT_JOBS = 4
@@ -40,30 +49,27 @@ class Published:
     pushed_bytes: int = 0
     referrers: int = 0
     """Manifests that came along because they are about something in it."""
+    changed: bool = True
+    """Whether the repository did not have this image before, or a tag named another one."""
 
 
 @dataclass(frozen=True)
-class Giver:
+class BlobUploader:
     """Makes a repository have blobs, each by the cheapest way: it has it, it is mounted, it is sent."""
 
     client: RegistryClient
     repository: str
-    known: BlobMemory = field(default_factory=NothingKnown)
+    mount_sources: MountSources = field(default_factory=NoMountSources)
 
-    def give(self, blob: Blob) -> BlobOutcome:
+    def upload(self, blob: Blob) -> BlobOutcome:
         """See `RegistryClient.upload`; a blob from another repository of the registry is mounted from there."""
-        source = self._source(blob)
-        if source is not None:
-            # a token for two repositories may be refused where one for each would be given
-            with contextlib.suppress(Unauthorized, Forbidden):
-                return self.client.upload(self.repository, blob, mount_from=source)
-        return self.client.upload(self.repository, blob)
+        return self.client.upload(self.repository, blob, mount_from=self._source(blob))
 
     def _source(self, blob: Blob) -> str | None:
         registry = self.client.registry
         if isinstance(blob, RemoteBlob) and blob.registry == registry and blob.repository != self.repository:
             return blob.repository
-        return self.known.source(registry, self.repository, blob.descriptor.digest)
+        return self.mount_sources.source(registry, self.repository, blob.descriptor.digest)
 
 
 def push_index(
@@ -74,93 +80,179 @@ def push_index(
     tags: Sequence[str],
     emit: Emit,
     jobs: int = DEFAULT_JOBS,
-    known: BlobMemory | None = None,
+    mount_sources: MountSources | None = None,
     done: Mapping[Digest, BlobOutcome] | None = None,
+    about: Sequence[Referrer] = (),
+    witness: Witness | None = None,
 ) -> Published:
     """`push_tree` of an index that is at hand."""
     tree = tree_of(index)
-    return push_tree(client, tree, reference=reference, tags=tags, emit=emit, jobs=jobs, known=known, done=done)
+    return push_tree(
+        client,
+        tree,
+        reference=reference,
+        tags=tags,
+        emit=emit,
+        jobs=jobs,
+        mount_sources=mount_sources,
+        done=done,
+        about=about,
+        witness=witness,
+    )
 
 
 def push_tree(
     client: RegistryClient,
-    tree: Tree,
+    tree: ManifestTree,
     *,
     reference: Reference,
     tags: Sequence[str],
     emit: Emit,
     jobs: int = DEFAULT_JOBS,
-    known: BlobMemory | None = None,
+    mount_sources: MountSources | None = None,
     done: Mapping[Digest, BlobOutcome] | None = None,
+    about: Sequence[Referrer] = (),
+    witness: Witness | None = None,
 ) -> Published:
     """Push to the repository of `reference`, and let `tags` name the tree's root.
 
-    `jobs` blobs travel at a time. `known` says where blobs can be mounted from, and learns what the repository has.
-    `done` are blobs that the same run has already seen to. Tags that already name this root cost one request each,
-    and when all do, that is all that happens. Raises RegistryError's family and ContentInvalid.
+    `jobs` blobs travel at a time. `mount_sources` says where blobs can be mounted from, and learns what the repository
+    has. `done` are blobs that the same run has already seen to. What is said `about` the tree is there before a tag is.
+    Tags that already name this root cost one request each, and so does what is there already. Raises RegistryError's
+    family and ContentInvalid.
     """
     repository = reference.repository
     digest = tree.root.descriptor.digest
     tags = tuple(dict.fromkeys(tags))
     names: tuple[Digest | str, ...] = tags or (digest,)
-    present = {name for name in names if client.find_manifest(repository, name) == digest}
+    named = {name: client.find_manifest(repository, name, algorithm=digest.algorithm) for name in names}
+    present = {name for name, found in named.items() if found == digest}
+    moved = any(found not in {None, digest} for found in named.values())
     outcomes = dict(done or {})
+    root = tree.root
     # a name for this root proves that it is there, with all that is in it; without one its digest is asked for
-    if present or (tags and client.find_manifest(repository, digest) is not None):
-        outcomes = {blob.descriptor.digest: BlobOutcome.EXISTS for blob in tree.blobs} | outcomes
-        emit(Note(f"{reference.at(digest)} is already there", Level.VERBOSE))
+    there = bool(present) or (bool(tags) and client.find_manifest(repository, digest) is not None)
+    said = Testimony()
+    if witness is not None:
+        said = witness.testify(reference, RegistryPresent(client, repository) if there else NothingPresent())
+    if there:
+        outcomes = {blob.descriptor.digest: BlobOutcome.EXISTS for blob in tree.blobs()} | outcomes
+        root = _as_it_is_there(client, root, repository)
+        emit(Note(f"{reference.at(root.descriptor.digest)} is already there", Level.VERBOSE))
     else:
-        giver = Giver(client, repository, known or NothingKnown())
-        _push_blobs(giver, tree, outcomes, emit, jobs)
-        giver.known.remember(client.registry, repository, [blob.descriptor.digest for blob in tree.layers])
+        uploader = BlobUploader(client, repository, mount_sources or NoMountSources())
+        _push_blobs(uploader, tree, outcomes, emit, jobs)
+        uploader.mount_sources.remember(client.registry, repository, [blob.descriptor.digest for blob in tree.layers])
         _push_manifests(client, tree, repository, jobs)
+        root = _push_root(client, root, reference, emit)
+    push_about(client, repository, (*about, *said.referrers), jobs)
+    push_tagged(client, repository, said)
     for tag in tags:
         if tag not in present:
-            _tag(client, tree.root, repository, tag)
-    return _published(reference.at(digest), tags, tree, outcomes)
+            _tag(client, root, repository, tag)
+    return _published(reference.at(root.descriptor.digest), tags, tree, outcomes, changed=moved or not there)
 
 
-def _push_blobs(giver: Giver, tree: Tree, outcomes: dict[Digest, BlobOutcome], emit: Emit, jobs: int) -> None:
+def _push_blobs(
+    uploader: BlobUploader, tree: ManifestTree, outcomes: dict[Digest, BlobOutcome], emit: Emit, jobs: int
+) -> None:
     """Blobs that have no outcome yet get one."""
 
-    def give(blob: Blob) -> tuple[Blob, BlobOutcome]:
-        return blob, giver.give(blob)
+    def upload(blob: Blob) -> tuple[Blob, BlobOutcome]:
+        return blob, uploader.upload(blob)
 
     # the largest first: the last thing to finish should not be the one that takes longest
     layers = sorted(tree.layers, key=lambda blob: (-blob.descriptor.size_bytes, blob.descriptor.digest))
+    for blob in (*layers, *tree.configs):
+        if blob.descriptor.digest not in outcomes:
+            emit(BlobQueued(str(blob.descriptor.digest), blob.descriptor.size_bytes))
     for group in (layers, tree.configs):
         left = [blob for blob in group if blob.descriptor.digest not in outcomes]
         # closed at once when anything in the loop fails, so that no thread goes on
-        with contextlib.closing(each(give, left, jobs=jobs, budget=giver.client.budget)) as results:
+        with contextlib.closing(each(upload, left, jobs=jobs, budget=uploader.client.budget)) as results:
             for blob, outcome in results:
                 outcomes[blob.descriptor.digest] = outcome
                 emit(BlobPushed(str(blob.descriptor.digest), blob.descriptor.size_bytes, outcome.value))
 
 
-def _push_manifests(client: RegistryClient, tree: Tree, repository: str, jobs: int) -> None:
-    def put(manifest: BytesBlob) -> None:
-        if subject_of(manifest) is None:
-            client.put_manifest(repository, manifest.descriptor.digest, manifest)
-        else:
-            attach(client, repository, manifest)
+def _push_manifests(client: RegistryClient, tree: ManifestTree, repository: str, jobs: int) -> None:
+    """All but the root."""
 
-    for wave in (*tree.waves, (tree.root,)):
+    def put(manifest: BytesBlob) -> None:
+        try:
+            _put(client, repository, manifest)
+        except RegistryRefused as error:
+            algorithm = manifest.descriptor.digest.algorithm
+            if algorithm == SHA256:
+                raise
+            hint = f"{client.registry} may take no manifests by {algorithm}, and an index names this one so"
+            raise RegistryRefused(error.message, hint=hint) from error
+
+    for wave in tree.waves:
         list(each(put, wave, jobs=jobs, budget=client.budget))
 
 
+def _push_root(client: RegistryClient, root: BytesBlob, reference: Reference, emit: Emit) -> BytesBlob:
+    """Push what is on top, which nothing names: as the registry takes it, but for the digest that is asked for.
+
+    Most registries take manifests by sha256 alone (distribution/distribution#4420).
+    """
+    try:
+        _put(client, reference.repository, root)
+    except RegistryRefused:
+        if root.descriptor.digest.algorithm == SHA256 or reference.digest is not None:
+            raise
+        usual = _usual(root)
+        _put(client, reference.repository, usual)
+        emit(
+            Note(
+                f"{client.registry} takes no manifest as {root.descriptor.digest.brief}...: "
+                f"{reference.repository} has it as {usual.descriptor.digest}",
+                Level.WARNING,
+            )
+        )
+        return usual
+    return root
+
+
+def _put(client: RegistryClient, repository: str, manifest: BytesBlob) -> None:
+    if subject_of(manifest) is None:
+        client.put_manifest(repository, manifest.descriptor.digest, manifest)
+    else:
+        attach(client, repository, manifest)
+
+
+def _as_it_is_there(client: RegistryClient, root: BytesBlob, repository: str) -> BytesBlob:
+    """A root that a tag names, by a digest under which the registry has it."""
+    digest = root.descriptor.digest
+    present = digest.algorithm == SHA256 or client.find_manifest(repository, digest) is not None
+    return root if present else _usual(root)
+
+
+def _usual(manifest: BytesBlob) -> BytesBlob:
+    """The same manifest by the algorithm that every registry knows."""
+    return BytesBlob.of(manifest.descriptor.media_type, manifest.data)
+
+
 def _published(
-    reference: Reference, tags: tuple[str, ...], tree: Tree, outcomes: Mapping[Digest, BlobOutcome]
+    reference: Reference,
+    tags: tuple[str, ...],
+    tree: ManifestTree,
+    outcomes: Mapping[Digest, BlobOutcome],
+    *,
+    changed: bool,
 ) -> Published:
-    found = [(outcomes[blob.descriptor.digest], blob.descriptor.size_bytes) for blob in tree.blobs]
+    found = [(outcomes[blob.descriptor.digest], blob.descriptor.size_bytes) for blob in tree.blobs()]
     counts = Counter(outcome for outcome, _ in found)
     return Published(
         reference,
-        tree.root.descriptor.digest,
+        reference.digest or tree.root.descriptor.digest,
         tags,
         pushed=counts[BlobOutcome.PUSHED],
         mounted=counts[BlobOutcome.MOUNTED],
         skipped=counts[BlobOutcome.EXISTS],
         pushed_bytes=sum(size_bytes for outcome, size_bytes in found if outcome is BlobOutcome.PUSHED),
+        changed=changed,
     )
 
 
@@ -176,6 +268,7 @@ def _tag(client: RegistryClient, root: BytesBlob, repository: str, tag: str) -> 
 
 def _names(client: RegistryClient, root: BytesBlob, repository: str, tag: str) -> bool:
     try:
-        return client.find_manifest(repository, tag) == root.descriptor.digest
+        digest = root.descriptor.digest
+        return client.find_manifest(repository, tag, algorithm=digest.algorithm) == digest
     except RegistryError:
         return False

@@ -9,29 +9,28 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
 from cargoship.errors import ContentInvalid, RegistryError
+from cargoship.http.links import next_page
+from cargoship.http.retry import CONTENTION
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX, IndexManifest, decode_index, encode_index
-from cargoship.registry.challenge import Scope
+from cargoship.registry.auth.challenge import Scope
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.links import next_page
-from cargoship.registry.wire import Ask
+from cargoship.registry.http_client import NamedRequest
 
 _OK = 200
 _NO_SUCH_API = frozenset({400, 404, 405, 501})
 _PAGES_MAX = 1_000
-_TRIES = 40
+_REFERENCE_MAX = 64
 _LOOKS = 2
 """How often in a row an entry has to be seen before it counts as being there for good."""
-_FIRST_WAIT_S = 0.05
-_LONGEST_WAIT_S = 2.0
-_writing = threading.Lock()
-"""Writers of one process take turns; only other machines are left to quarrel with."""
+_LOCKS = tuple(threading.Lock() for _ in range(64))
+"""Writers of one process take turns at a list; only other machines are left to quarrel with."""
 
 
 def list_referrers(
@@ -55,17 +54,25 @@ def attach(client: RegistryClient, repository: str, manifest: BytesBlob) -> None
     takes: a writer that read the list before ours was there has written by then, and ours is added again. Raises
     RegistryError's family, ContentInvalid (also for a manifest without a subject).
     """
-    subject, entry = _described(manifest)
-    noted = client.put_manifest(repository, manifest.descriptor.digest, manifest)
-    if noted != subject:
-        _keep(client, repository, subject, entry, wanted=True)
+    attach_all(client, repository, [manifest])
+
+
+def attach_all(client: RegistryClient, repository: str, manifests: Sequence[BytesBlob]) -> None:
+    """`attach` for several with the same subject, whose list is changed once."""
+    unlisted: dict[Digest, list[Descriptor]] = {}
+    for manifest in manifests:
+        subject, entry = _described(manifest)
+        if client.put_manifest(repository, manifest.descriptor.digest, manifest) != subject:
+            unlisted.setdefault(subject, []).append(entry)
+    for subject, entries in unlisted.items():
+        _keep(client, repository, subject, entries, wanted=True)
 
 
 def enlist(client: RegistryClient, repository: str, manifest: BytesBlob) -> None:
     """See to it that a manifest that is there already is listed among its subject's referrers; raises as `attach`."""
     subject, entry = _described(manifest)
     if _from_api(client, repository, subject, None) is None:
-        _keep(client, repository, subject, entry, wanted=True)
+        _keep(client, repository, subject, [entry], wanted=True)
 
 
 def detach(client: RegistryClient, repository: str, digest: Digest) -> bool:
@@ -78,13 +85,13 @@ def detach(client: RegistryClient, repository: str, digest: Digest) -> bool:
         subject, entry = _described(manifest)
         # only where the list is a tag's: the API's is made from what is there
         if client.find_manifest(repository, fallback_tag(subject)) is not None:
-            _keep(client, repository, subject, entry, wanted=False)
+            _keep(client, repository, subject, [entry], wanted=False)
     return deleted
 
 
 def fallback_tag(subject: Digest) -> str:
-    """The tag of the list of referrers, for registries that keep none."""
-    return f"sha256-{subject.hex}"
+    """The tag of the list of referrers, for registries that keep none (distribution-spec, "Referrers Tag Schema")."""
+    return f"{subject.algorithm}-{subject.hex[:_REFERENCE_MAX]}"
 
 
 def _from_api(
@@ -95,8 +102,11 @@ def _from_api(
     if artifact_type is not None:
         url += f"?artifactType={quote(artifact_type, safe='')}"
     found: list[Descriptor] = []
+    seen: set[str] = set()
     for page in range(_PAGES_MAX):
-        ask = Ask("GET", url, f"what refers to sha256:{subject.short} in {repository}", {"Accept": MediaType.OCI_INDEX})
+        ask = NamedRequest(
+            "GET", url, f"what refers to {subject.brief} in {repository}", {"Accept": MediaType.OCI_INDEX}
+        )
         response, data = client.session.content(
             ask,
             (Scope.pull(repository),),
@@ -111,7 +121,10 @@ def _from_api(
         following = next_page(response.headers.get("link", ""))
         if following is None:
             return found
-        url = client.session.resolve(following, asked=url)
+        url = client.session.follow(following, asked=url, what=ask.what, sends=False)
+        if url in seen:
+            break
+        seen.add(url)
     raise RegistryError(f"{client.registry} gives what refers to {subject} in too many pages")
 
 
@@ -122,17 +135,21 @@ def _from_tag(client: RegistryClient, repository: str, subject: Digest) -> tuple
     return decode_index(listed.data, listed.descriptor.media_type).manifests
 
 
-def _keep(client: RegistryClient, repository: str, subject: Digest, entry: Descriptor, *, wanted: bool) -> None:
-    """Make the tag's list have an entry, or not have it; see `attach`."""
+def _keep(
+    client: RegistryClient, repository: str, subject: Digest, changed: Sequence[Descriptor], *, wanted: bool
+) -> None:
+    """Make the tag's list have entries, or not have them; see `attach`."""
+    digests = {entry.digest for entry in changed}
 
     def right(entries: tuple[Descriptor, ...]) -> bool:
-        return any(known.digest == entry.digest for known in entries) is wanted
+        there = digests & {known.digest for known in entries}
+        return there == digests if wanted else not there
 
     def mended(entries: tuple[Descriptor, ...]) -> tuple[Descriptor, ...]:
-        others = tuple(known for known in entries if known.digest != entry.digest)
-        return (*others, entry) if wanted else others
+        others = tuple(known for known in entries if known.digest not in digests)
+        return (*others, *changed) if wanted else others
 
-    with _writing:
+    with _LOCKS[int(subject.hex[:8], 16) % len(_LOCKS)]:
         for wait_s in _waits(client, right, mended, repository, subject):
             client.budget.sleep(wait_s)
 
@@ -147,8 +164,8 @@ def _waits(
     """Seconds to wait between looks; ends when the list has been right often enough."""
     budget = client.budget
     seen = written = 0
-    slowest_s = _FIRST_WAIT_S
-    for _ in range(_TRIES):
+    slowest_s = CONTENTION.first_s
+    for _ in range(CONTENTION.tries):
         began = budget.clock()
         entries = _from_tag(client, repository, subject)
         if right(entries):
@@ -164,28 +181,36 @@ def _waits(
             client.put_manifest(repository, fallback_tag(subject), blob)
         slowest_s = max(slowest_s, budget.clock() - began)
         # those who collided should not meet again
-        yield min(slowest_s * (2.0 + 2.0 * budget.jitter()), _LONGEST_WAIT_S)
+        yield min(slowest_s * (2.0 + 2.0 * budget.jitter()), CONTENTION.longest_s)
     raise RegistryError(
         f"{client.registry}: the list of what refers to {subject} in {repository} is changed by others all the time",
         hint="try again when fewer runs attach things to this image",
     )
 
 
+def as_listed(manifest: BytesBlob) -> BytesBlob:
+    """A manifest with what lists of referrers say of it: its kind and its annotations; raises ContentInvalid."""
+    return replace(manifest, descriptor=_entry(manifest))
+
+
 def _described(manifest: BytesBlob) -> tuple[Digest, Descriptor]:
     """The subject of a manifest, and how lists of referrers describe it (distribution-spec, "Pushing Manifests")."""
-    document = _document(manifest)
     subject = subject_of(manifest)
     if subject is None:
         raise ContentInvalid(f"{manifest.descriptor.digest} has no subject: it refers to nothing")
+    return subject, _entry(manifest)
+
+
+def _entry(manifest: BytesBlob) -> Descriptor:
+    document = _document(manifest)
     config = document.get("config")
     kind = document.get("artifactType") or (config.get("mediaType") if isinstance(config, Mapping) else None)
     annotations = document.get("annotations")
-    entry = replace(
+    return replace(
         manifest.descriptor,
         artifact_type=kind if isinstance(kind, str) else None,
         annotations=dict(annotations) if isinstance(annotations, Mapping) else {},
     )
-    return subject, entry
 
 
 def subject_of(manifest: BytesBlob) -> Digest | None:

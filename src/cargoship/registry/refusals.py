@@ -126,6 +126,7 @@ _HINTS_BY_WORD = (
 )
 _HINTS_BY_STATUS = {
     404: "check the repository's name; some registries want it to be created before the first push",
+    407: "a proxy wants to know who asks: put a user and a password into its address, as http://USER:PASSWORD@HOST",
     413: "a blob is larger than the registry, or a proxy before it, allows",
     429: "the registry's rate limit is used up: wait, or log in for a higher one",
 }

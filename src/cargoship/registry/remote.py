@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+from cargoship.errors import RegistryRefused
+from cargoship.http.parallel import each
 from cargoship.oci.config import CONFIG_BYTES_MAX
 from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.registry.client import RegistryClient
+
+T = TypeVar("T")
+R = TypeVar("R")
+_JOBS = 4
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,24 @@ class RemoteContent:
     client: RegistryClient
     repository: str
 
-    def manifest(self, descriptor: Descriptor) -> BytesBlob:
-        """A manifest or index, verified; raises RegistryError's family, ContentInvalid."""
-        return self.client.manifest(self.repository, descriptor.digest)
+    def find(self, descriptor: Descriptor) -> BytesBlob | None:
+        """See `Content.find`; raises RegistryError's family, ContentInvalid."""
+        try:
+            return self.client.manifest(self.repository, descriptor.digest)
+        except RegistryRefused:
+            # asked only now, so that what is there costs one request
+            if self.client.find_manifest(self.repository, descriptor.digest) is None:
+                return None
+            raise
 
     def config(self, descriptor: Descriptor) -> bytes:
-        """An image's config, verified; raises likewise."""
+        """See `Content.config`; raises RegistryError's family, ContentInvalid."""
         return self.client.blob_bytes(self.repository, descriptor, limit_bytes=CONFIG_BYTES_MAX)
+
+    def blob(self, descriptor: Descriptor) -> RemoteBlob:
+        """See `Content.blob`."""
+        return RemoteBlob.of(self.client, self.repository, descriptor)
+
+    def each(self, work: Callable[[T], R], items: Sequence[T], /) -> Iterable[R]:
+        """The `Each` of a registry: a few requests at the same time."""
+        return each(work, items, jobs=_JOBS, budget=self.client.budget)

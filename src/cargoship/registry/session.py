@@ -2,92 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from urllib.parse import urljoin, urlsplit
 
 from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
-from cargoship.events import Emit, Level, Note
-from cargoship.registry.auth import Authenticator
-from cargoship.registry.budget import Budget
-from cargoship.registry.challenge import Scope
-from cargoship.registry.chunks import STANDARD, Chunks, takes_chunks
-from cargoship.registry.credentials import Credentials
-from cargoship.registry.endpoint import base_url, is_plain, origin
-from cargoship.registry.exchange import ConnectionBroken, Evidence, ReadResponse, Response, Transport, read_all
+from cargoship.events import Level, Note
+from cargoship.http.encoding import is_packed, unpacked
+from cargoship.http.endpoint import origin
+from cargoship.http.exchange import ConnectionBroken, Evidence, ReadResponse, Response, read_all
+from cargoship.http.retry import Transient, is_transient, retry_after_s, with_retries
+from cargoship.registry.addresses import NO_ADDRESS, AddressRefused, absolute, base_url, objection, unsafe_hint
+from cargoship.registry.auth.authorization import Authenticator
+from cargoship.registry.auth.challenge import Scope
+from cargoship.registry.chunks import takes_chunks
+from cargoship.registry.http_client import FinalResponse, HttpClient, NamedRequest
+from cargoship.registry.options import ClientOptions
+from cargoship.registry.reauthorization import Reauthorizer, speaks_of_rights
 from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal, refused, warnings
-from cargoship.registry.retry import Patience, Transient, is_transient, persist, retry_after_s
-from cargoship.registry.wire import Answer, Ask, Wire
 
-_UNAUTHORIZED = 401
 _OK = 200
 _BAD_REQUEST = 400
-_ANSWERS_MAX = 2
-"""Once for the challenge, and once for a token that had ended when it arrived."""
+_SERVER_ERROR = 500
+_ANSWERS_MAX = 3
+"""Once for the challenge, once for a token that had ended when it arrived, once for a password instead of a token."""
 _TOKEN_BYTES = 1 << 20
-_LACKING = "insufficient_scope"
+_PACKED_MORE_BYTES = 4096
 _WARNINGS_MAX = 10
 _PROBE_S = 2.0
 """A plain server may wait for the end of a line that a TLS handshake never sends."""
 
 
-class Session:
+class RegistrySession:
     """One registry, as one user sees it; shared by threads.
 
     A registry that may be plain is asked so first: nothing secret is in a request before a challenge was answered.
-    When it turns out to speak TLS, it is spoken to in TLS from then on; never the other way round. `secure` says that
-    it is known to speak TLS. `chunks` is how large blobs are cut.
+    When it turns out to speak TLS, it is spoken to in TLS from then on; never the other way round.
     """
 
-    def __init__(
-        self,
-        registry: str,
-        *,
-        credentials: Credentials,
-        transport: Transport,
-        emit: Emit,
-        insecure: Collection[str] = (),
-        budget: Budget | None = None,
-        patience: Patience | None = None,
-        chunks: Chunks | None = None,
-        secure: bool = False,
-    ) -> None:
+    def __init__(self, registry: str, options: ClientOptions) -> None:
+        insecure = options.insecure
         self.registry = registry
-        self.base = base_url(registry, insecure=insecure, secure=secure)
-        self.chunks = chunks or STANDARD
+        self.base = base_url(registry, insecure=insecure, secure=options.secure)
+        self.chunks = options.chunks
         self.whole_uploads = not takes_chunks(registry)
         """Whether this registry takes blobs in one piece only."""
+        self.takes_chunks = False
+        """Whether it has taken one so far."""
+        self.answers_heads = True
+        """Whether it says whether it has a blob when it is asked by HEAD."""
         self.automatic_mounts = True
         """Whether it may be asked to find a blob in other repositories by itself."""
         self._doubtful = self.base.startswith("http:")
-        self.budget = budget or Budget()
+        self.budget = options.budget
         # mirrors are asked on behalf of the first
         self.budget.whom = self.budget.whom or registry
-        self.patience = patience or Patience()
-        self._wire = Wire(registry, transport=transport, budget=self.budget, patience=self.patience, insecure=insecure)
-        self._emit = emit
+        self.retry_policy = options.retry_policy
+        self._wire = HttpClient(
+            registry, transport=options.transport, budget=self.budget, retry_policy=self.retry_policy, insecure=insecure
+        )
+        self._insecure = insecure
+        self._emit = options.emit
         self._warned: set[str] = set()
         self._auth = Authenticator(
             registry,
-            plain=is_plain(registry, insecure),
-            credentials=credentials,
+            address=lambda: self.base,
+            credentials=options.credentials,
             fetch=self._fetch_token,
             budget=self.budget,
-            emit=emit,
+            emit=options.emit,
             insecure=insecure,
         )
+        self._door = Reauthorizer(registry, self._auth, self._wire, lambda: self.base)
 
-    def send(self, ask: Ask, scopes: Iterable[Scope], *, ok: Collection[int]) -> Response:
+    def send(self, ask: NamedRequest, scopes: Iterable[Scope], *, ok: Collection[int]) -> Response:
         """Send until there is an answer with one of the statuses in `ok`; the caller closes it.
 
         For requests that may be repeated. Raises RegistryError's family.
         """
-        return persist(lambda: self.once(ask, scopes, ok=ok), budget=self.budget, patience=self.patience)
+        return with_retries(lambda: self.once(ask, scopes, ok=ok), budget=self.budget, retry_policy=self.retry_policy)
 
-    def once(self, ask: Ask, scopes: Iterable[Scope], *, ok: Collection[int]) -> Response:
+    def once(self, ask: NamedRequest, scopes: Iterable[Scope], *, ok: Collection[int]) -> Response:
         """As `send`, but a failure that may pass is raised as Transient: the caller decides what to repeat."""
         scopes = tuple(scopes)
-        ask = replace(ask, url=self.resolve(ask.url))
+        ask = replace(ask, url=self._address_of(ask.url))
         # an upload may continue at another origin: what convinces the registry is none of that one's business
         own = origin(ask.url) == origin(self.base)
         header = self._auth.header(scopes) if own else None
@@ -95,49 +92,67 @@ class Session:
             ask, answer = self._send_first(ask)
         else:
             answer = self._wire.send(ask, authorization=header)
-        for number in range(_ANSWERS_MAX):
-            challenge = answer.response.headers.get("www-authenticate", "")
-            # a token that was given for less than was asked for is not bettered by another one
-            lacking = _LACKING in challenge
-            hopeless = number > 0 and lacking
-            if answer.response.status != _UNAUTHORIZED or not own or not answer.own or hopeless:
+        answer = replace(answer, own=own and answer.own)
+        tried = {header}
+        for _ in range(_ANSWERS_MAX):
+            header = self._door.better(answer, ask, scopes, header, ok=ok, fresh=len(tried) > 1)
+            if header is None or header in tried:
                 break
-            refusal = self._wire.refusal(answer.response)
-            header = self._auth.answer(challenge, scopes, rejected=header)
-            if header is None:
-                raise self._error(refusal, ask, lacking=lacking)
+            tried.add(header)
+            answer.response.__exit__()
             answer = self._wire.send(ask, authorization=header)
-        return self._judge(replace(answer, own=own and answer.own), ask, ok)
+        return self._judge(answer, ask, ok)
 
     def content(
-        self, ask: Ask, scopes: Iterable[Scope], *, limit_bytes: int, ok: Collection[int] = (_OK,)
+        self,
+        ask: NamedRequest,
+        scopes: Iterable[Scope],
+        *,
+        limit_bytes: int,
+        ok: Collection[int] = (_OK,),
+        right: Callable[[bytes], bool] | None = None,
     ) -> tuple[Response, bytes]:
-        """A whole small answer; raises ContentInvalid past `limit_bytes`, RegistryError's family."""
+        """A whole small answer, without a compression that was not asked for.
+
+        What is `right` as it came is left so. Raises ContentInvalid past `limit_bytes`, RegistryError's family.
+        """
 
         def attempt() -> tuple[Response, bytes]:
             with self.once(ask, scopes, ok=ok) as response:
                 try:
-                    return response, read_all(response, limit_bytes=limit_bytes, what=ask.what)
+                    # a small content is larger when it is compressed
+                    more_bytes = _PACKED_MORE_BYTES if is_packed(response.headers) else 0
+                    data = read_all(response, limit_bytes=limit_bytes + more_bytes, what=ask.what)
                 except ConnectionBroken as broken:
                     raise self.broken(broken, ask) from broken
+            if right is None or not right(data):
+                data = unpacked(response.headers, data, limit_bytes=limit_bytes, what=ask.what)
+            return response, data
 
-        return persist(attempt, budget=self.budget, patience=self.patience)
+        return with_retries(attempt, budget=self.budget, retry_policy=self.retry_policy)
 
-    def broken(self, broken: ConnectionBroken, ask: Ask) -> Transient | RegistryError:
+    def broken(self, broken: ConnectionBroken, ask: NamedRequest) -> Transient | RegistryError:
         """What to raise for an answer that ended too early."""
         return self._wire.broken(broken, ask)
 
-    def resolve(self, location: str, *, asked: str = "/") -> str:
-        """An address that the registry gave, absolute or relative to what was `asked` (RFC 9110 section 10.2.2).
+    def follow(self, given: str, *, asked: str, what: str, sends: bool) -> str:
+        """Where an address leads that was given in an answer to a request for `asked`, as in `addresses.py`.
 
-        Some leave the first slash out. A registry behind a proxy that ends TLS often gives its own address with http:
-        that is taken as meant.
+        `what` is what goes on there; `sends` says that a blob is sent there. Raises RegistryRefused for an address that
+        is none, or that is not safe.
         """
-        rooted = f"/{location}" if location.startswith("v2/") else location
-        url = urljoin(urljoin(self.base + "/", asked), rooted)
-        base, parts = urlsplit(self.base), urlsplit(url)
-        if base.scheme == "https" and parts.scheme == "http" and parts.netloc == base.netloc:
-            return parts._replace(scheme="https").geturl()
+        before = self._address_of(asked)
+        url = absolute(before, given) or ""
+        against = objection(before, url, self._insecure, sends=sends)
+        if against is not None:
+            raise AddressRefused(f"{self.registry} leads {what} {against}", hint=unsafe_hint(url))
+        return url
+
+    def _address_of(self, asked: str) -> str:
+        """A path of this registry, or an address that `follow` gave, as a whole address."""
+        url = absolute(self.base + "/", asked)
+        if url is None:
+            raise AddressRefused(f"{self.registry} leads to {NO_ADDRESS}")
         return url
 
     @property
@@ -145,11 +160,11 @@ class Session:
         """Where the credentials came from that the registry asked for; None when it asked for none."""
         return self._auth.source
 
-    def refused(self, response: Response, ask: Ask) -> RegistryError:
+    def refused(self, response: Response, ask: NamedRequest) -> RegistryError:
         """The error for an answer that was let through as possible, and is a refusal after all; closes it."""
         return self._error(self._wire.refusal(response), ask)
 
-    def _send_first(self, ask: Ask) -> tuple[Ask, Answer]:
+    def _send_first(self, ask: NamedRequest) -> tuple[NamedRequest, FinalResponse]:
         """Send the first request to a registry that may be plain, in TLS where plain http is not understood."""
         try:
             answer = self._wire.send(ask, authorization=None)
@@ -163,7 +178,7 @@ class Session:
             if not wants_tls or not self._speaks_tls():
                 self._doubtful = False
                 return ask, answer
-        ask = replace(ask, url=self.resolve(ask.url))
+        ask = replace(ask, url=self._address_of(ask.url))
         return ask, self._wire.send(ask, authorization=None)
 
     def _speaks_tls(self) -> bool:
@@ -171,17 +186,21 @@ class Session:
         if not self._doubtful:
             return self.base.startswith("https:")
         self._doubtful = False
-        ask = Ask("GET", f"https://{self.registry}/v2/", f"whether {self.registry} speaks TLS", timeout_s=_PROBE_S)
+        ask = NamedRequest("GET", f"https://{self.registry}/v2/", "a handshake in TLS", timeout_s=_PROBE_S)
         try:
             self._wire.send(ask, authorization=None).response.__exit__()
         except (Transient, RegistryError) as error:
             broken = error.__cause__
-            if not isinstance(broken, ConnectionBroken) or broken.evidence is not Evidence.TLS:
+            evidence = broken.evidence if isinstance(broken, ConnectionBroken) else None
+            if evidence is Evidence.TRUST:
+                # whether it does cannot be found out, and that is what is to be told
+                raise
+            if evidence is not Evidence.TLS:
                 return False
         self.base = f"https://{self.registry}"
         return True
 
-    def _judge(self, answer: Answer, ask: Ask, ok: Collection[int]) -> Response:
+    def _judge(self, answer: FinalResponse, ask: NamedRequest, ok: Collection[int]) -> Response:
         response = answer.response
         if answer.own and "warning" in response.headers:
             self._pass_on(response.headers["warning"])
@@ -189,7 +208,7 @@ class Session:
             return response
         refusal = self._wire.refusal(response)
         if answer.own:
-            error = self._error(refusal, ask, lacking=_LACKING in response.headers.get("www-authenticate", ""))
+            error = self._error(refusal, ask, lacking=speaks_of_rights(response))
         else:
             error = RegistryRefused(f"the storage that {self.registry} redirects to refused {ask.what}: {refusal}")
         if is_transient(response.status):
@@ -204,26 +223,33 @@ class Session:
                 self._warned.add(safe)
                 self._emit(Note(f"{self.registry} warns: {safe}", Level.WARNING))
 
-    def _error(self, refusal: Refusal, ask: Ask, *, lacking: bool = False) -> RegistryError:
+    def _error(self, refusal: Refusal, ask: NamedRequest, *, lacking: bool = False) -> RegistryError:
         safe = Refusal(refusal.status, self._auth.redact(refusal.code), self._auth.redact(refusal.message))
         source = self._auth.source
         return refused(safe, registry=self.registry, asked=ask.what, credentials=source, lacking=lacking)
 
-    def _fetch_token(self, ask: Ask, authorization: str | None) -> bytes:
+    def _fetch_token(self, ask: NamedRequest, authorization: str | None, *, insist: bool) -> bytes:
         """Ask a token server: as persistently as the registry, and without the registry's own authentication."""
 
         def attempt() -> bytes:
-            response = self._judge(self._wire.send(ask, authorization=authorization), ask, (_OK,))
+            answer = self._wire.send(ask, authorization=authorization)
+            try:
+                response = self._judge(answer, ask, (_OK,))
+            except Transient as failure:
+                if failure.status == _SERVER_ERROR and not insist:
+                    raise failure.error from failure
+                raise
             with response:
                 try:
-                    return read_all(response, limit_bytes=_TOKEN_BYTES, what=ask.what)
+                    data = read_all(response, limit_bytes=_TOKEN_BYTES, what=ask.what)
+                    return unpacked(response.headers, data, limit_bytes=_TOKEN_BYTES, what=ask.what)
                 except ConnectionBroken as broken:
                     raise self.broken(broken, ask) from broken
 
-        return persist(attempt, budget=self.budget, patience=self.patience)
+        return with_retries(attempt, budget=self.budget, retry_policy=self.retry_policy)
 
 
-def _wanting_tls(answer: Answer, ask: Ask) -> tuple[Answer, bool]:
+def _wanting_tls(answer: FinalResponse, ask: NamedRequest) -> tuple[FinalResponse, bool]:
     """Whether a server may be saying that it wants TLS, as Go's, nginx and Apache do in words; HEAD has no words."""
     if answer.response.status != _BAD_REQUEST:
         return answer, False

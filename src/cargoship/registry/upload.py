@@ -6,23 +6,26 @@ import contextlib
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from cargoship.errors import RegistryError, RegistryRefused
+from cargoship.errors import Forbidden, RegistryError, RegistryRefused, RegistryUnreachable
+from cargoship.http.retry import Transient, with_retries
 from cargoship.oci.descriptor import Blob, Descriptor
-from cargoship.registry.challenge import Scope
-from cargoship.registry.retry import Transient, persist
-from cargoship.registry.sending import Lost, Sending
-from cargoship.registry.session import Session
-from cargoship.registry.wire import Ask
+from cargoship.oci.digest import SHA256
+from cargoship.registry.addresses import AddressRefused
+from cargoship.registry.auth.challenge import Scope
+from cargoship.registry.blob_transfer import BlobTransfer, UploadLost
+from cargoship.registry.http_client import NamedRequest
+from cargoship.registry.session import RegistrySession
 
 _OK = 200
 _CREATED = 201
-_ACCEPTED = 202
-_NO_CONTENT = 204
 _NOT_FOUND = 404
+_LIMITED = 429
 _SERVER_ERROR = 500
+_GOOD = range(200, 300)
+"""What begins and ends an upload: registries do not agree on which."""
 
 
 class BlobOutcome(enum.StrEnum):
@@ -45,7 +48,7 @@ class _Started:
 class Upload:
     """A blob on its way to `repository`; `mount_from` names a repository of the same registry that may have it."""
 
-    session: Session
+    session: RegistrySession
     repository: str
     blob: Blob
     mount_from: str | None = None
@@ -56,17 +59,19 @@ class Upload:
         An upload goes on from where it was cut, as far as the registry allows; else there is a new one, after a look
         at whether the blob arrived all the same.
         """
-        return persist(self._attempt, budget=self.session.budget, patience=self.session.patience)
+        return with_retries(self._attempt, budget=self.session.budget, retry_policy=self.session.retry_policy)
 
     def probe(self) -> None:
         """Find out whether an upload would be let in, by starting one and giving it up; raises as `run` does."""
-        started = persist(lambda: self._post({}), budget=self.session.budget, patience=self.session.patience)
+        started = with_retries(
+            lambda: self._post({}), budget=self.session.budget, retry_policy=self.session.retry_policy
+        )
         if started is None:
             return
         # what is not given up ends by itself after some time, and some registries cannot give up
         with contextlib.suppress(RegistryError, Transient):
-            ask = Ask("DELETE", started.location, f"the end of an unused upload to {self.repository}")
-            with self.session.once(ask, self._scopes, ok=(_OK, _ACCEPTED, _NO_CONTENT)):
+            ask = NamedRequest("DELETE", started.location, f"the end of an unused upload to {self.repository}")
+            with self.session.once(ask, self._scopes, ok=_GOOD):
                 pass
 
     @property
@@ -74,13 +79,18 @@ class Upload:
         return self.blob.descriptor
 
     @property
+    def _named(self) -> Mapping[str, str]:
+        """What a registry is told that has to hash by another algorithm than its own ("digest-algorithm")."""
+        algorithm = self._descriptor.digest.algorithm
+        return {} if algorithm == SHA256 else {"digest-algorithm": algorithm}
+
+    @property
     def _what(self) -> str:
-        return f"the upload of sha256:{self._descriptor.digest.short} to {self.repository}"
+        return f"the upload of {self._descriptor.digest.brief} to {self.repository}"
 
     @property
     def _scopes(self) -> tuple[Scope, ...]:
-        source = (Scope.pull(self.mount_from),) if self.mount_from else ()
-        return (Scope.push(self.repository), *source)
+        return (Scope.push(self.repository),)
 
     def _attempt(self) -> BlobOutcome:
         if self._exists():
@@ -88,7 +98,7 @@ class Upload:
         started = self._start()
         if started is None:
             return BlobOutcome.MOUNTED
-        sending = Sending(
+        sending = BlobTransfer(
             self.session,
             self._scopes,
             self.blob,
@@ -99,7 +109,7 @@ class Upload:
         )
         try:
             sending.run()
-        except Lost as lost:
+        except UploadLost as lost:
             if lost.whole:
                 self.session.whole_uploads = True
             raise Transient(lost.error) from lost.__cause__
@@ -117,11 +127,29 @@ class Upload:
         return max(chunks.chunk_bytes, started.chunk_bytes_min)
 
     def _exists(self) -> bool:
+        """Whether the blob is there; what a registry does not say is taken for no, and then it is sent."""
         digest = self._descriptor.digest
-        what = f"whether {self.repository} has sha256:{digest.short}"
-        ask = Ask("HEAD", f"/v2/{self.repository}/blobs/{digest}", what)
-        with self.session.once(ask, (Scope.push(self.repository),), ok=(_OK, _NOT_FOUND)) as response:
-            return response.status == _OK
+        what = f"whether {self.repository} has {digest.brief}"
+        ask = NamedRequest("HEAD", f"/v2/{self.repository}/blobs/{digest}", what)
+        if self.session.answers_heads:
+            try:
+                with self.session.once(ask, self._scopes, ok=(_OK, _NOT_FOUND)) as response:
+                    return response.status == _OK
+            except AddressRefused:
+                raise
+            except (Forbidden, RegistryRefused):
+                pass
+            except Transient as failure:
+                if failure.status != _SERVER_ERROR:
+                    raise
+        # some do not answer this question, or send it to a storage that takes it for a forgery: it is asked by GET,
+        # of whose answer nothing is read
+        try:
+            with self.session.once(replace(ask, method="GET"), self._scopes, ok=(_OK, _NOT_FOUND)) as response:
+                self.session.answers_heads = False
+                return response.status == _OK
+        except (Forbidden, RegistryRefused):
+            return False
 
     def _start(self) -> _Started | None:
         """Begin an upload; None when the blob was mounted.
@@ -130,37 +158,41 @@ class Upload:
         blob from another repository"): it mounts the blob, or begins an upload as if nothing had been said.
         """
         digest = str(self._descriptor.digest)
-        if self.mount_from:
-            return self._post({"mount": digest, "from": self.mount_from})
-        if not self.session.automatic_mounts:
-            return self._post({})
+        if not self.mount_from and not self.session.automatic_mounts:
+            return self._post(self._named)
+        query = {"mount": digest, **({"from": self.mount_from} if self.mount_from else {}), **self._named}
         try:
-            started = self._post({"mount": digest})
+            started = self._post(query)
             # what nobody has named a source for is looked at before it is believed
-            if started is not None or self._exists():
+            if started is not None or self.mount_from or self._exists():
                 return started
-        except RegistryRefused:
+        except (AddressRefused, RegistryUnreachable):
+            raise
+        except RegistryError:
+            # a mount is a favour, and refused in many ways: for the other repository, for the question, by a proxy
             pass
         except Transient as failure:
-            # a limit that is reached, or a registry that is down, is no answer to the question
-            if failure.status != _SERVER_ERROR:
+            # a limit that is reached, or a registry that is gone, is no answer to the question
+            if failure.status in {None, _LIMITED}:
                 raise
+        started = self._post(self._named)
         # some know mounts from a named repository alone
-        started = self._post({})
-        self.session.automatic_mounts = False
+        self.session.automatic_mounts = self.session.automatic_mounts and self.mount_from is not None
         return started
 
     def _post(self, query: Mapping[str, str]) -> _Started | None:
         url = f"/v2/{self.repository}/blobs/uploads/" + (f"?{urlencode(query)}" if query else "")
-        ask = Ask("POST", url, self._what)
-        with self.session.once(ask, self._scopes, ok=(_CREATED, _ACCEPTED)) as response:
-            if response.status == _CREATED and query:
+        ask = NamedRequest("POST", url, self._what)
+        source = (Scope.pull(query["from"]),) if "from" in query else ()
+        with self.session.once(ask, (*self._scopes, *source), ok=_GOOD) as response:
+            if response.status == _CREATED and "mount" in query:
                 return None
             location = response.headers.get("location")
             chunk_bytes_min = _least(response.headers)
         if location is None:
             raise RegistryError(f"{self.session.registry} started {self._what} but did not say where to send it")
-        return _Started(self.session.resolve(location, asked=url), chunk_bytes_min)
+        where = self.session.follow(location, asked=url, what=self._what, sends=True)
+        return _Started(where, chunk_bytes_min)
 
 
 def _least(headers: Mapping[str, str]) -> int:

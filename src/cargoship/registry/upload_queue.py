@@ -1,7 +1,6 @@
 """Blobs on their way to a repository before there is an image that names them: beside a compile, beside other layers.
 
-A blob that nothing names yet harms nobody: registries remove it some day. Manifests and tags are none of this module's
-business.
+A blob that nothing names yet harms nobody: registries remove it some day. This module sends no manifests and no tags.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from cargoship.errors import CargoshipError, ContentInvalid, Forbidden, Unauthorized
-from cargoship.events import BlobPushed, Emit
+from cargoship.errors import CargoshipError, ContentInvalid, Forbidden, Stopped, Unauthorized
+from cargoship.events import BlobPushed, BlobQueued, Emit
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.digest import Digest
-from cargoship.registry.budget import Stopped
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.known import BlobMemory
-from cargoship.registry.push import DEFAULT_JOBS, Giver
+from cargoship.registry.mount_sources import MountSources
+from cargoship.registry.push import DEFAULT_JOBS, BlobUploader
 from cargoship.registry.upload import BlobOutcome
 
 _FINAL = (Unauthorized, Forbidden, ContentInvalid)
@@ -26,7 +24,7 @@ _FINAL = (Unauthorized, Forbidden, ContentInvalid)
 _FAREWELL_S = 0.5
 
 
-class Turns:
+class BlobLocks:
     """Lets the repositories of a registry get a blob one after the other: the second can mount it from the first."""
 
     def __init__(self) -> None:
@@ -39,11 +37,11 @@ class Turns:
             return self._turns.setdefault((registry, digest), threading.Lock())
 
 
-class EarlyUploads:
+class UploadQueue:
     """Uploads to one repository, at most `jobs` at a time, in threads that do not outlive `close` by much.
 
-    `open_client` makes the client when there is something to send. `turns` is shared by the uploads of a run. Safe to
-    share between threads.
+    `open_client` makes the client when there is something to send. `blob_locks` is shared by the uploads of a run. Safe
+    to share between threads.
     """
 
     def __init__(
@@ -51,15 +49,15 @@ class EarlyUploads:
         repository: str,
         *,
         open_client: Callable[[], RegistryClient],
-        known: BlobMemory,
-        turns: Turns,
+        mount_sources: MountSources,
+        blob_locks: BlobLocks,
         emit: Emit,
         jobs: int = DEFAULT_JOBS,
     ) -> None:
         self._repository = repository
         self._open_client = open_client
-        self._known = known
-        self._turns = turns
+        self._known = mount_sources
+        self._turns = blob_locks
         self._emit = emit
         self._jobs = jobs
         self._opening = threading.Lock()
@@ -82,6 +80,7 @@ class EarlyUploads:
                 if blob.descriptor.digest not in self._seen:
                     self._seen.add(blob.descriptor.digest)
                     self._waiting.append(blob)
+                    self._emit(BlobQueued(str(blob.descriptor.digest), blob.descriptor.size_bytes))
             idle = self._jobs - self._working
             for _ in range(min(idle, len(self._waiting))):
                 self._working += 1
@@ -134,7 +133,7 @@ class EarlyUploads:
     def _give(self, blob: Blob) -> None:
         client, digest = self._opened(), blob.descriptor.digest
         with self._turns.of(client.registry, digest):
-            outcome = Giver(client, self._repository, self._known).give(blob)
+            outcome = BlobUploader(client, self._repository, self._known).upload(blob)
             self._known.remember(client.registry, self._repository, [digest])
         with self._changed:
             self._outcomes[digest] = outcome

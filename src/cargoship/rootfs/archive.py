@@ -1,20 +1,20 @@
 """Going through a layer's archive once, in bounded memory and time, with both of its digests checked.
 
-Layers come from anybody. tarfile trusts the sizes in headers; it reads here through a stream that does not.
+Layers come from anybody: no size that a header gives is trusted.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, Self, cast
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.decompress import open_reader
-from cargoship.oci.descriptor import Blob
+from cargoship.oci.descriptor import Blob, Descriptor
+from cargoship.oci.digest import Algorithm, Digest, Hashing
+from cargoship.rootfs.headers import BLOCK_BYTES, Header, HeaderInvalid, headers
 
 _PIECE_BYTES = 1 << 20
 _ENTRIES_MAX = 2_000_000
@@ -23,85 +23,97 @@ _NAMES_BYTES_MAX = 256 << 20
 # deflate makes 1032 bytes of one at most; zstd and its like may claim what they want
 _SWELLING_MAX = 1100
 _SMALL_BYTES = 64 << 20
+_USUAL_BYTES = 512
+_ODD_STARTS = ("", "/", ".")
 
 
-class Archive:
-    """The entries of a layer, one after the other; after the last one `diff_id` is known.
+class LayerArchive:
+    """The entries of a layer, one after the other; after the last one its diff_id is known, by `algorithm` if any.
 
     A context. Iterating raises ContentInvalid for what is no archive, or has other bytes than its descriptor says.
     """
 
-    def __init__(self, blob: Blob) -> None:
+    def __init__(self, blob: Blob, algorithm: Algorithm | None = None) -> None:
         self._blob = blob
+        self._algorithm = algorithm
         self._open = contextlib.ExitStack()
         self._name = str(blob.descriptor.digest)
+        self._left = 0
 
     def __enter__(self) -> Self:
         """Itself, opened."""
         descriptor = self._blob.descriptor
         raw = self._open.enter_context(self._blob.open())
-        self._packed = _Hashing(raw, descriptor.size_bytes)
-        tar = self._open.enter_context(open_reader(cast("BinaryIO", self._packed), descriptor.media_type))
-        self._tar = _Forward(tar, self._name, max(_SMALL_BYTES, descriptor.size_bytes * _SWELLING_MAX))
+        self._packed = _Packed(raw, descriptor)
+        tar = self._open.enter_context(open_reader(cast("BinaryIO", self._packed)))
+        bytes_max = max(_SMALL_BYTES, descriptor.size_bytes * _SWELLING_MAX)
+        self._tar = _Forward(tar, self._name, bytes_max, self._algorithm)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Close the layer."""
         self._open.__exit__(kind, error, trace)  # type: ignore[arg-type]  # what was given is given on
 
-    def entries(self) -> Iterator[tuple[tarfile.TarInfo, str]]:
-        """Each entry with its path: relative and normal, empty for the root itself."""
-        names_bytes = 0
-        for count, member in enumerate(self._members()):
-            names_bytes += len(member.name) + len(member.linkname)
-            if count >= _ENTRIES_MAX or names_bytes > _NAMES_BYTES_MAX:
-                raise self._damaged("it has more entries than any root file system")
-            member.linkname = _printable(member.linkname)
-            yield member, self._path(_printable(member.name))
+    def entries(self, *, only: str | None = None) -> Iterator[tuple[Header, str]]:
+        """Each entry with its path: relative and normal, empty for the root itself.
 
-    def pieces(self, member: tarfile.TarInfo) -> Iterator[bytes]:
+        Where `only` one path is of interest, others may be left out.
+        """
+        wanted = None if only is None or not only.isascii() else only.rpartition("/")[2].encode()
+        names_bytes = 0
+        tar = self._tar
+        with self._in_words():
+            for count, member in enumerate(headers(tar.read, tar.skip, only=wanted)):
+                names_bytes += len(member.name) + len(member.linkname)
+                if count >= _ENTRIES_MAX or names_bytes > _NAMES_BYTES_MAX:
+                    raise self._damaged("it has more entries than any root file system")
+                if not member.name.isascii() or not member.linkname.isascii():
+                    member.name, member.linkname = _printable(member.name), _printable(member.linkname)
+                if member.size < 0:
+                    raise self._damaged("an entry of it cannot be read")
+                self._left = member.size
+                yield member, self._path(member.name)
+                if member.size:
+                    tar.skip(self._left + -member.size % BLOCK_BYTES)
+                    self._left = 0
+
+    def pieces(self, member: Header) -> Iterator[bytes]:
         """The content of the entry that was yielded last; nothing for what is no plain file."""
-        left = member.size if member.isreg() and not member.issparse() else 0
-        while left > 0:
-            with self._in_words():
-                piece = self._tar.read(min(left, _PIECE_BYTES))
+        while self._left > 0 and member.is_file:
+            piece = self._tar.read(min(self._left, _PIECE_BYTES))
             if not piece:
                 raise self._damaged("it ends within a file")
-            left -= len(piece)
+            self._left -= len(piece)
             yield piece
 
-    def content(self, member: tarfile.TarInfo, bytes_max: int) -> bytes | None:
+    def content(self, member: Header, bytes_max: int) -> bytes | None:
         """The content of the entry that was yielded last; None for what is no plain file, or larger."""
-        if not member.isreg() or member.issparse() or member.size > bytes_max:
+        if not member.is_file or member.size > bytes_max:
             return None
         return b"".join(self.pieces(member))
 
-    def finish(self) -> str:
+    def finish(self) -> Digest | None:
         """Read what comes after the last entry, check the blob's digest, and return the diff_id."""
         with self._in_words():
-            if any(self._tar.last) or not self._tar.only_zeros():
+            if not self._tar.ends():
                 raise self._damaged("an entry of it cannot be read")
         # padding, or a signature, may follow the compressed data
         self._packed.drain()
         descriptor = self._blob.descriptor
-        if (self._packed.hex, self._packed.size_bytes) != (descriptor.digest.hex, descriptor.size_bytes):
+        packed = self._packed.hashing
+        if (packed.digest, packed.size_bytes) != (descriptor.digest, descriptor.size_bytes):
             raise ContentInvalid(f"layer {self._name} has other contents than its digest says")
-        return f"sha256:{self._tar.hex}"
-
-    def _members(self) -> Iterator[tarfile.TarInfo]:
-        with self._in_words():
-            archive = tarfile.open(fileobj=cast("BinaryIO", self._tar), mode="r:", encoding="utf-8")  # noqa: SIM115
-            while True:
-                member = archive.next()
-                if member is None:
-                    return
-                archive.members.clear()  # type: ignore[attr-defined]  # of which it would keep all
-                yield member
+        return None if self._tar.hashing is None else self._tar.hashing.digest
 
     def _path(self, name: str) -> str:
-        parts = [part for part in name.split("/") if part not in {"", "."}]
-        path = "/".join(parts)
-        if ".." in parts:
+        if (
+            len(name) < _USUAL_BYTES
+            and name[:1] not in _ODD_STARTS
+            and not ("/." in name or "//" in name or "\0" in name)
+        ):
+            return name.removesuffix("/")
+        path = entry_path(name)
+        if path is None:
             raise self._damaged(f"its entry {name[:200]!r} leads out of the root")
         if len(path) > _PATH_BYTES_MAX or "\0" in path:
             raise self._damaged(f"its entry {name[:200]!r} is no path")
@@ -111,9 +123,8 @@ class Archive:
     def _in_words(self) -> Iterator[None]:
         try:
             yield
-        # ValueError and its kin: numbers in headers that are none; RecursionError: headers about headers about ...
-        except (tarfile.TarError, ValueError, OverflowError, LookupError, TypeError, RecursionError) as error:
-            raise self._damaged("an entry of it cannot be read") from error
+        except HeaderInvalid as error:
+            raise self._damaged(error.message) from error
         except EOFError as error:
             raise self._damaged("it ends too early") from error
 
@@ -121,29 +132,42 @@ class Archive:
         return ContentInvalid(f"layer {self._name} is damaged: {why}")
 
 
+def entry_path(name: str) -> str | None:
+    """A name as a relative path without `.` and `..`; None for one that leads above the root."""
+    if ".." not in name:
+        return "/".join(part for part in name.split("/") if part and part != ".")
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part and part != ".":
+            parts.append(part)
+    return "/".join(parts)
+
+
 def _printable(name: str) -> str:
     """A name that is not UTF-8 in a form that can be shown and kept."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-class _Hashing(io.RawIOBase):
+class _Packed(io.RawIOBase):
     """The compressed bytes, hashed while they are read, and no more of them than were promised."""
 
-    def __init__(self, stream: BinaryIO, promised_bytes: int) -> None:
+    def __init__(self, stream: BinaryIO, promised: Descriptor) -> None:
         super().__init__()
         self._stream = stream
-        self._sha256 = hashlib.sha256()
-        self._promised_bytes = promised_bytes
-        self.size_bytes = 0
+        self._promised_bytes = promised.size_bytes
+        self.hashing = Hashing(promised.digest.algorithm)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # io passes nothing else
         data = self._stream.read(min(len(buffer), _PIECE_BYTES))
-        self._sha256.update(data)
-        self.size_bytes += len(data)
-        if self.size_bytes > self._promised_bytes:
+        self.hashing.update(data)
+        if self.hashing.size_bytes > self._promised_bytes:
             raise ContentInvalid("a layer has more bytes than its descriptor says")
         buffer[: len(data)] = data
         return len(data)
@@ -152,66 +176,61 @@ class _Hashing(io.RawIOBase):
         while self.read(_PIECE_BYTES):
             pass
 
-    @property
-    def hex(self) -> str:
-        return self._sha256.hexdigest()
 
+class _Forward:
+    """What is in a layer, forward alone, hashed; no more of it than its compressed size gives reason to expect."""
 
-class _Forward(io.RawIOBase):
-    """What tarfile reads: forward alone, in pieces that are never larger than a header has reason to be."""
-
-    def __init__(self, stream: BinaryIO, name: str, bytes_max: int) -> None:
-        super().__init__()
+    def __init__(self, stream: BinaryIO, name: str, bytes_max: int, algorithm: Algorithm | None) -> None:
         self._stream = stream
         self._name = name
         self._left = bytes_max
-        self._position = 0
-        self._sha256 = hashlib.sha256()
-        self.last = b""
-        """What was read last: after the end of the archive, its closing block."""
+        self.hashing = None if algorithm is None else Hashing(algorithm)
+        self._piece = b""
+        self._at = 0
 
-    def read(self, size: int = -1, /) -> bytes:
-        if not 0 <= size <= _PIECE_BYTES:
-            raise tarfile.ReadError(f"a header of {size} bytes")
-        pieces = []
-        while size:
-            piece = self._stream.read(size)
-            if not piece:
-                break
-            pieces.append(piece)
-            size -= len(piece)
-        self.last = data = b"".join(pieces)
-        self._sha256.update(data)
-        self._position += len(data)
-        self._left -= len(data)
+    def read(self, size: int) -> bytes:
+        """So many bytes, fewer only at the end."""
+        end = self._at + size
+        if end <= len(self._piece):
+            data = self._piece[self._at : end]
+            self._at = end
+            return data
+        pieces = [self._piece[self._at :]]
+        size -= len(pieces[0])
+        self._at = len(self._piece)
+        while size and self._more():
+            data = self._piece[:size]
+            self._at = len(data)
+            size -= len(data)
+            pieces.append(data)
+        return b"".join(pieces)
+
+    def skip(self, size: int) -> None:
+        """Pass over so many bytes; raises HeaderInvalid where there are fewer."""
+        self._at += size
+        while self._at > len(self._piece):
+            beyond = self._at - len(self._piece)
+            if not self._more():
+                raise HeaderInvalid("it ends within a file")
+            self._at = beyond
+
+    def ends(self) -> bool:
+        """Read to the end; whether the archive is over: nothing follows, or a second block of zeros and whatever."""
+        over = not self.read(BLOCK_BYTES).strip(b"\0")
+        while over and self._more():
+            pass
+        return over
+
+    def _more(self) -> bool:
+        """Take the next piece; False at the end."""
+        self._piece = self._stream.read(_PIECE_BYTES)
+        self._at = 0
+        if self.hashing is not None:
+            self.hashing.update(self._piece)
+        self._left -= len(self._piece)
         if self._left < 0:
             raise ContentInvalid(
                 f"layer {self._name} holds far more than its compressed size gives reason to expect",
                 hint="it looks as if it were made to fill disks",
             )
-        return data
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if whence != io.SEEK_SET or offset < self._position:
-            raise tarfile.ReadError("an entry that begins before the one before it")
-        while self._position < offset:
-            if not self.read(min(offset - self._position, _PIECE_BYTES)):
-                raise tarfile.ReadError("it ends within a file")
-        return self._position
-
-    def only_zeros(self) -> bool:
-        """Read to the end; whether there was nothing but zeros."""
-        while data := self.read(_PIECE_BYTES):
-            if data.count(0) != len(data):
-                return False
-        return True
-
-    @property
-    def hex(self) -> str:
-        return self._sha256.hexdigest()
+        return bool(self._piece)

@@ -30,7 +30,7 @@ _DECODER = msgspec.msgpack.Decoder(LayerFacts)
 
 
 @dataclass(frozen=True)
-class LayerBook:
+class LayerCache:
     """The folder of kept facts; it is made when something is put into it."""
 
     folder: Path
@@ -58,7 +58,7 @@ class LayerBook:
     def _facts(self, layer: Layer) -> LayerFacts:
         facts = self._recall(layer)
         if facts is None:
-            facts = self._read[self._path(layer).name] = scan_layer(layer.blob)
+            facts = self._read[self._path(layer).name] = scan_layer(layer.blob, layer.diff_id.algorithm)
             # a full disk costs the next run some time, and this one nothing
             with contextlib.suppress(OutputError):
                 write_atomically(self._path(layer), msgspec.msgpack.encode(facts))
@@ -69,13 +69,16 @@ class LayerBook:
 
     def _recall(self, layer: Layer) -> LayerFacts | None:
         path = self._path(layer)
-        if path.name in self._read:
-            return self._read[path.name]
+        known = self._read.get(path.name)
+        if known is not None and known.is_named_as(layer.diff_id):
+            return known
         try:
             with path.open("rb") as stream:
                 facts = _DECODER.decode(stream.read(_FACTS_BYTES_MAX))
             os.utime(path)
-        except (OSError, msgspec.MsgspecError, ValueError):
+        except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        if not facts.is_named_as(layer.diff_id):
             return None
         self._read[path.name] = facts
         return facts

@@ -6,13 +6,19 @@ import io
 import re
 import tarfile
 import tempfile
+from collections.abc import Sequence
+
+import msgspec
 
 from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import is_elf, read_elf_stream
 from cargoship.errors import CannotStart
 from cargoship.oci.descriptor import Blob
-from cargoship.rootfs.archive import Archive
-from cargoship.rootfs.item import Item, ItemKind, LayerFacts
+from cargoship.oci.digest import SHA256, Algorithm
+from cargoship.rootfs.archive import LayerArchive, entry_path
+from cargoship.rootfs.headers import Header
+from cargoship.rootfs.item import Files, Item, ItemKind, LayerFacts
+from cargoship.rootfs.tree import FileTree
 
 _OPAQUE = ".wh..wh..opq"
 _GONE = ".wh."
@@ -33,22 +39,130 @@ _KINDS = {
     tarfile.FIFOTYPE: ItemKind.OTHER,
 }
 
+_TAKEN = {tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *_KINDS}
+_FAULTS_MAX = 4
+_TOGETHER_MAX = 4096
+_NAME_BYTES_MAX = 255
+"""NAME_MAX of Linux."""
+_ID_MAX = (1 << 32) - 1
 
-def scan_layer(blob: Blob) -> LayerFacts:
-    """Read a layer to its end; raises ContentInvalid, and what opening and reading the blob raises."""
-    items = []
-    with Archive(blob) as archive:
+
+def scan_layer(blob: Blob, algorithm: Algorithm = SHA256) -> LayerFacts:
+    """Read a layer to its end, and name it by `algorithm`; raises ContentInvalid, and what reading the blob raises."""
+    items = _Items()
+    faults = _Faults()
+    with LayerArchive(blob, algorithm) as archive:
         for member, path in archive.entries():
+            faults.look(member, path)
             if path:
-                items.append(_item(archive, member, path))
-        return LayerFacts(archive.finish(), tuple(items))
+                folder, _, name = path.rpartition("/")
+                if _is_plain(member, path, name):
+                    items.add_file(folder, name, member)
+                else:
+                    items.add(_item(archive, member, path))
+        found = items.all()
+        return LayerFacts(str(archive.finish()), found, faults.found(found))
+
+
+class _Items:
+    """Items in order, with plain files put together."""
+
+    def __init__(self) -> None:
+        self._items: list[Item | Files] = []
+        self._folder = ""
+        self._rights = (0, 0, 0)
+        self._files: list[tuple[str, int]] = []
+
+    def add(self, item: Item) -> None:
+        self._finish()
+        self._items.append(item)
+
+    def add_file(self, folder: str, name: str, member: Header) -> None:
+        rights = (member.mode & 0o7777, member.uid, member.gid)
+        if folder != self._folder or rights != self._rights or len(self._files) >= _TOGETHER_MAX:
+            self._finish()
+            self._folder, self._rights = folder, rights
+        self._files.append((name, member.size))
+
+    def all(self) -> tuple[Item | Files, ...]:
+        self._finish()
+        return tuple(self._items)
+
+    def _finish(self) -> None:
+        if self._files:
+            self._items.append(Files.of(self._folder, self._rights, self._files))
+            self._files.clear()
+
+
+def _is_plain(member: Header, path: str, name: str) -> bool:
+    """Whether nothing of a file counts but that it is there."""
+    return (
+        member.type == tarfile.REGTYPE
+        and ".so" not in name
+        and not name.startswith(_GONE)
+        and not path.startswith("etc/")
+        and 0 <= member.uid <= _ID_MAX
+        and 0 <= member.gid <= _ID_MAX
+    )
+
+
+class _Faults:
+    """What engines refuse in a good archive (moby and containers/storage, pkg/archive; vbatts/tar-split)."""
+
+    def __init__(self) -> None:
+        # by their hashes, for a million names are much: of two different ones these are not the same
+        self._seen: set[int] = set()
+        self._folders: set[str] = set()
+        self._links: list[tuple[str, str]] = []
+        self._found: list[str] = []
+
+    def look(self, member: Header, path: str) -> None:
+        # as tar-split has it: what an entry is called, not what it is
+        name, seen = hash(f"/{path}" if member.name[:1] == "/" else path), self._seen
+        if name in seen:
+            self._add(f"has /{path} twice")
+        seen.add(name)
+        if len(member.name) > _NAME_BYTES_MAX and any(
+            len(part.encode("utf-8", "replace")) > _NAME_BYTES_MAX for part in path.split("/")
+        ):
+            self._add(f"has /{path[:60]}..., a name that no file system takes")
+        if member.type == tarfile.REGTYPE:
+            return
+        if member.type == tarfile.DIRTYPE:
+            self._folders.add(path)
+        elif member.type == tarfile.LNKTYPE:
+            target = entry_path(member.linkname) or ""
+            if target in self._folders or not target:
+                self._add(f"has the hard link /{path} to the folder /{target}")
+            elif not self._has(target) and not self._has(f"/{target}"):
+                self._links.append((path, target))
+        elif member.type not in _TAKEN:
+            self._add(f"has /{path}, which is of the type {member.type.decode('latin-1')!r}")
+
+    def _has(self, name: str) -> bool:
+        return hash(name) in self._seen
+
+    def found(self, items: Sequence[Item | Files]) -> tuple[str, ...]:
+        """All of it; links may go through links of the same layer."""
+        if self._links:
+            own = FileTree()
+            own.add(items, 0)
+            for path, target in self._links[:_FAULTS_MAX]:
+                there = own.find(target, follow=False)
+                if self._has(target) or there is None or there.node.is_folder:
+                    self._add(f"has the hard link /{path} to /{target}, which is not in the layer before it")
+        return tuple(self._found)
+
+    def _add(self, fault: str) -> None:
+        if len(self._found) < _FAULTS_MAX:
+            self._found.append(fault)
 
 
 def read_from_layer(blob: Blob, path: str, bytes_max: int) -> bytes | None:
-    """The content of one file of a layer, None if it is larger; the last entry of a path counts. Raises likewise."""
+    """The content of one file of a layer, None if it is larger; the last entry of a path counts. Raises the same."""
     content = None
-    with Archive(blob) as archive:
-        for member, found in archive.entries():
+    with LayerArchive(blob) as archive:
+        for member, found in archive.entries(only=path):
             if found == path:
                 content = archive.content(member, bytes_max)
         archive.finish()
@@ -56,10 +170,10 @@ def read_from_layer(blob: Blob, path: str, bytes_max: int) -> bytes | None:
 
 
 def elf_in_layer(blob: Blob, path: str) -> ElfFacts | None:
-    """The facts of one program of a layer; None for what is no ELF file. Raises likewise."""
+    """The facts of one program of a layer; None for what is no ELF file. Raises the same."""
     facts = None
-    with Archive(blob) as archive:
-        for member, found in archive.entries():
+    with LayerArchive(blob) as archive:
+        for member, found in archive.entries(only=path):
             if found == path:
                 facts = _elf(archive, member, path)
         archive.finish()
@@ -76,7 +190,8 @@ def is_kept(path: str) -> bool:
     return _KEPT.fullmatch(path) is not None
 
 
-def _item(archive: Archive, member: tarfile.TarInfo, path: str) -> Item:
+def place_of(member: Header, path: str) -> Item:
+    """What an entry of an archive does, by its header alone."""
     folder, _, name = path.rpartition("/")
     if name == _OPAQUE:
         return Item(folder, ItemKind.EMPTIED)
@@ -88,17 +203,24 @@ def _item(archive: Archive, member: tarfile.TarInfo, path: str) -> Item:
     kind = _KINDS.get(member.type, ItemKind.FILE)
     link = member.linkname if kind is ItemKind.LINK else ""
     if kind is ItemKind.SAME:
-        link = "/".join(part for part in member.linkname.split("/") if part not in {"", "."})
-    plain = kind is ItemKind.FILE
-    return Item(
-        path, kind, member.mode & 0o7777, max(member.uid, 0), max(member.gid, 0), max(member.size, 0) if plain else 0,
-        link,
-        elf=_elf(archive, member, path) if plain and is_library(path) else None,
-        content=archive.content(member, _KEPT_BYTES_MAX) if plain and is_kept(path) else None,
-    )  # fmt: skip
+        link = entry_path(member.linkname) or ""
+    uid, gid = (min(max(each, 0), _ID_MAX) for each in (member.uid, member.gid))
+    size_bytes = max(member.size, 0) if kind is ItemKind.FILE else 0
+    return Item(path, kind, member.mode & 0o7777, uid, gid, size_bytes, link)
 
 
-def _elf(archive: Archive, member: tarfile.TarInfo, path: str) -> ElfFacts | None:
+def _item(archive: LayerArchive, member: Header, path: str) -> Item:
+    place = place_of(member, path)
+    if place.kind is not ItemKind.FILE:
+        return place
+    if is_library(path):
+        return msgspec.structs.replace(place, elf=_elf(archive, member, path))
+    if is_kept(path):
+        return msgspec.structs.replace(place, content=archive.content(member, _KEPT_BYTES_MAX))
+    return place
+
+
+def _elf(archive: LayerArchive, member: Header, path: str) -> ElfFacts | None:
     """Facts need a file that can be sought in: in memory, or for the few large ones on the disk."""
     if not member.size or member.size > _LIBRARY_BYTES_MAX:
         return None

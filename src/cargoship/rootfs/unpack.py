@@ -1,7 +1,7 @@
 """A root file system unpacked into a folder, so that something can be run in it.
 
-Layers come from anybody. Nothing that they say about places is followed on this machine: where things go is told by the
-tree, whose paths have no links in them, and links are made when everything else is there.
+Layers come from anybody. Nothing that they say about places is followed on this machine: where things go is known by
+the tree, whose paths have no links in them, and links are made when everything else is there.
 """
 
 from __future__ import annotations
@@ -9,44 +9,51 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cargoship.errors import OutputError
 from cargoship.oci.files import writing
 from cargoship.oci.layer import Layer
-from cargoship.oci.tar import Entry
-from cargoship.rootfs.archive import Archive
+from cargoship.oci.tar import LayerEntry
+from cargoship.rootfs.archive import LayerArchive
 from cargoship.rootfs.item import ItemKind
-from cargoship.rootfs.tree import Node, Tree
+from cargoship.rootfs.tree import FileNode, FileTree
 from cargoship.rootfs.view import RootFs
+from cargoship.scratch import scratch
 
 _PIECE_BYTES = 1 << 20
 _SPARE_BYTES = 256 << 20
 
+Owner = Callable[[int, int], tuple[int, int] | None]
+"""Whom a file of a user and a group in the image belongs to here; None for the one who unpacks it."""
+
 
 @contextlib.contextmanager
-def unpacked(root: RootFs, folder: Path) -> Iterator[None]:
-    """Unpack into a new folder, which is removed at the end; raises as `unpack` does."""
-    try:
-        unpack(root, folder)
-        yield
-    finally:
-        remove(folder)
+def private(prefix: str, near: Path | None = None) -> Iterator[Path]:
+    """A new folder to unpack into, in `near` or among temporary files, that is removed at the end.
+
+    Nobody else may enter it: a set-user-ID program of an image may be the caller's own file here. Raises OutputError.
+    """
+    with contextlib.ExitStack() as held:
+        with writing(near or Path(tempfile.gettempdir())):
+            folder = held.enter_context(scratch(prefix, near))
+        yield folder
 
 
-def unpack(root: RootFs, folder: Path) -> None:
-    """Unpack into a new folder. Devices are left out; owners are set if this is root.
+def unpack_root(root: RootFs, folder: Path, owner: Owner) -> None:
+    """Unpack into a new folder. Devices are left out.
 
     Raises OutputError where the folder cannot be written or the disk is too small, ContentInvalid for damaged layers,
     and what opening their blobs raises.
     """
     with writing(folder):
         folder.mkdir(parents=True)
-        _unpack(root, folder)
+        _unpack(root, folder, owner)
 
 
-def _unpack(root: RootFs, folder: Path) -> None:
+def _unpack(root: RootFs, folder: Path, owner: Owner) -> None:
     nodes = dict(_walk(root.tree))
     size_bytes = sum(node.size_bytes for node in nodes.values() if node.is_file)
     free_bytes = shutil.disk_usage(folder).free
@@ -70,10 +77,11 @@ def _unpack(root: RootFs, folder: Path) -> None:
             (folder / path).symlink_to(node.link)
     # the innermost first: a folder that must not be written to is closed when all is in it
     for path in sorted(nodes, reverse=True):
-        _settle(folder / path, nodes[path])
+        _settle(folder / path, nodes[path], owner)
+    _settle_root(folder, owner)
 
 
-def _walk(tree: Tree) -> Iterator[tuple[str, Node]]:
+def _walk(tree: FileTree) -> Iterator[tuple[str, FileNode]]:
     """Everything by its path, folders before what is in them."""
     pending = [("", tree.root)]
     while pending:
@@ -89,10 +97,10 @@ def _walk(tree: Tree) -> Iterator[tuple[str, Node]]:
 def _files_of(layer: Layer, index: int, wanted: Mapping[tuple[int, str], list[str]], folder: Path) -> None:
     if not any(number == index for number, _ in wanted):
         return
-    with Archive(layer.blob) as archive:
+    with LayerArchive(layer.blob) as archive:
         for member, path in archive.entries():
             places = wanted.get((index, path))
-            if places is None or not member.isreg():
+            if places is None or not member.is_file:
                 continue
             first, *others = (folder / place for place in places)
             first.unlink(missing_ok=True)
@@ -105,7 +113,9 @@ def _files_of(layer: Layer, index: int, wanted: Mapping[tuple[int, str], list[st
         archive.finish()
 
 
-def _own_files(own: Mapping[str, Entry], index: int, wanted: Mapping[tuple[int, str], list[str]], folder: Path) -> None:
+def _own_files(
+    own: Mapping[str, LayerEntry], index: int, wanted: Mapping[tuple[int, str], list[str]], folder: Path
+) -> None:
     for (number, path), places in wanted.items():
         entry = own.get(path) if number == index else None
         for place in places if entry is not None else ():
@@ -118,24 +128,19 @@ def _own_files(own: Mapping[str, Entry], index: int, wanted: Mapping[tuple[int, 
                     pass
 
 
-def _settle(path: Path, node: Node) -> None:
+def _settle_root(folder: Path, owner: Owner) -> None:
+    owned = owner(0, 0)
+    if owned is not None:
+        os.chown(folder, *owned)
+    folder.chmod(0o755)
+
+
+def _settle(path: Path, node: FileNode, owner: Owner) -> None:
     if not os.path.lexists(path):
         return  # a device, or a file that its layer has under another name
-    if os.geteuid() == 0:
-        os.chown(path, node.uid, node.gid, follow_symlinks=False)
+    owned = owner(node.uid, node.gid)
+    if owned is not None:
+        os.chown(path, *owned, follow_symlinks=False)
     if node.kind is not ItemKind.LINK:
         # after the owner, whose change takes the set-user-id bit away
         path.chmod(node.mode & 0o7777)
-
-
-def remove(folder: Path) -> None:
-    """Remove what was unpacked, folders included that must not be written to; whatever cannot be removed stays."""
-    for place, names, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            Path(place).chmod(0o700)
-        for name in names:
-            path = Path(place, name)
-            if not path.is_symlink():
-                with contextlib.suppress(OSError):
-                    path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)

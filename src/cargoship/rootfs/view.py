@@ -10,11 +10,11 @@ from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import is_elf, read_elf
 from cargoship.errors import CannotStart
 from cargoship.oci.layer import Layer
-from cargoship.oci.tar import Entry, EntryKind, arrange
-from cargoship.rootfs.book import LayerBook
+from cargoship.oci.tar import EntryKind, LayerEntry, arrange
 from cargoship.rootfs.item import Item, ItemKind, LayerFacts
+from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.scan import elf_in_layer, is_kept, is_library, read_from_layer
-from cargoship.rootfs.tree import Found, Tree
+from cargoship.rootfs.tree import FileTree, ResolvedPath
 
 _KINDS = {EntryKind.FILE: ItemKind.FILE, EntryKind.DIRECTORY: ItemKind.FOLDER, EntryKind.SYMLINK: ItemKind.LINK}
 _CONTENT_BYTES_MAX = 8 << 20
@@ -30,22 +30,24 @@ class RootFs:
     ContentInvalid, and what opening its blob raises.
     """
 
-    tree: Tree
+    tree: FileTree
     layers: tuple[Layer, ...] = ()
-    own: Mapping[str, Entry] = field(default_factory=dict)
+    own: Mapping[str, LayerEntry] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    """Why engines will not unpack some of the layers, each a sentence."""
 
-    def find(self, path: str) -> Found | None:
+    def find(self, path: str) -> ResolvedPath | None:
         """What a path leads to."""
         return self.tree.find(path)
 
-    def content(self, found: Found) -> bytes:
+    def content(self, found: ResolvedPath) -> bytes:
         """A small file; what is larger than such files are is taken for empty."""
         node = found.node
         if node.content is not None:
             return node.content
         return self._read(found, _CONTENT_BYTES_MAX)
 
-    def elf(self, found: Found) -> ElfFacts | None:
+    def elf(self, found: ResolvedPath) -> ElfFacts | None:
         """The facts of a program or library; None for what is no valid ELF file."""
         node = found.node
         if node.elf is None and node.is_file:
@@ -56,14 +58,14 @@ class RootFs:
                 node.elf = elf_in_layer(self.layers[node.layer].blob, node.path)
         return node.elf
 
-    def start(self, found: Found) -> bytes:
+    def start(self, found: ResolvedPath) -> bytes:
         """The beginning of a program, for what is asked of scripts."""
         node = found.node
         if node.content is not None:
             return node.content[:_START_BYTES]
         return self._read(found, _SCRIPT_BYTES_MAX)[:_START_BYTES]
 
-    def _read(self, found: Found, bytes_max: int) -> bytes:
+    def _read(self, found: ResolvedPath, bytes_max: int) -> bytes:
         node = found.node
         if not node.is_file:
             return b""
@@ -73,30 +75,35 @@ class RootFs:
         return read_from_layer(self.layers[node.layer].blob, node.path, bytes_max) or b""
 
 
-def view_of(layers: Sequence[Layer], book: LayerBook, entries: Iterable[Entry] = ()) -> RootFs:
-    """The root file system of layers with entries over them; raises as `LayerBook.facts` does."""
+def view_of(layers: Sequence[Layer], book: LayerCache, entries: Iterable[LayerEntry] = ()) -> RootFs:
+    """The root file system of layers with entries over them; raises as `LayerCache.facts` does."""
     return _view(tuple(layers), book.facts(layers), tuple(entries))
 
 
-def known_view_of(layers: Sequence[Layer], book: LayerBook, entries: Iterable[Entry] = ()) -> RootFs | None:
+def known_view_of(layers: Sequence[Layer], book: LayerCache, entries: Iterable[LayerEntry] = ()) -> RootFs | None:
     """The same where the layers have been read before, else None."""
     facts = book.known(layers)
     return None if facts is None else _view(tuple(layers), facts, tuple(entries))
 
 
-def view_of_entries(entries: Iterable[Entry]) -> RootFs:
+def view_of_entries(entries: Iterable[LayerEntry]) -> RootFs:
     """What entries make on their own, whatever they are going to stand on."""
     return _view((), (), tuple(entries))
 
 
-def _view(layers: tuple[Layer, ...], facts: tuple[LayerFacts, ...], entries: tuple[Entry, ...]) -> RootFs:
-    tree = Tree(facts)
+def _view(layers: tuple[Layer, ...], facts: tuple[LayerFacts, ...], entries: tuple[LayerEntry, ...]) -> RootFs:
+    tree = FileTree(facts)
     arranged = arrange(entries)
     tree.add((_item(entry) for entry in arranged), len(layers))
-    return RootFs(tree, layers, {entry.path: entry for entry in arranged})
+    faults = tuple(
+        f"layer {layer.descriptor.digest} {fault}"
+        for layer, each in zip(layers, facts, strict=True)
+        for fault in each.faults
+    )
+    return RootFs(tree, layers, {entry.path: entry for entry in arranged}, faults)
 
 
-def _item(entry: Entry) -> Item:
+def _item(entry: LayerEntry) -> Item:
     kept = entry.kind is EntryKind.FILE and is_kept(entry.path)
     return Item(
         entry.path, _KINDS[entry.kind], entry.mode, entry.uid, entry.gid, link=entry.link or "",
@@ -104,7 +111,7 @@ def _item(entry: Entry) -> Item:
     )  # fmt: skip
 
 
-def _bytes(entry: Entry, bytes_max: int) -> bytes:
+def _bytes(entry: LayerEntry, bytes_max: int) -> bytes:
     match entry.source:
         case bytes():
             return entry.source[:bytes_max]
@@ -118,7 +125,7 @@ def _bytes(entry: Entry, bytes_max: int) -> bytes:
                 return stream.read(bytes_max)
 
 
-def _facts(entry: Entry) -> ElfFacts | None:
+def _facts(entry: LayerEntry) -> ElfFacts | None:
     if not isinstance(entry.source, Path) or not is_elf(_bytes(entry, 4)):
         return None
     try:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cargoship.settings.reference import reference_page
+from cargoship.settings.reference import settings_page
 from cargoship.settings.schema import schema_text
 
 
 def write(checkout: Path) -> None:
     """Write both files into a checkout of the project."""
-    (checkout / "docs" / "settings.md").write_text(reference_page(), encoding="utf-8")
+    (checkout / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
     (checkout / "src" / "cargoship" / "settings" / "schema.json").write_text(schema_text(), encoding="utf-8")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cargoship.errors import UsageError
@@ -73,6 +74,15 @@ class CacheOptions:
     read: tuple[StoreSpec, ...] = ()
     written: tuple[StoreSpec, ...] = ()
     bytes_max: int = 10 << 30
+
+    @classmethod
+    def parse(cls, read: Iterable[str], written: Iterable[str], bytes_max: str, *, enabled: bool) -> CacheOptions:
+        """From what settings hold; raises UsageError."""
+        return cls(enabled, _stores(read), _stores(written), size_of(bytes_max))
+
+
+def _stores(texts: Iterable[str]) -> tuple[StoreSpec, ...]:
+    return tuple(StoreSpec.parse(text) for text in texts)
 
 
 def size_of(text: str) -> int:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cargoship.cargo.suggest import did_you_mean
+from cargoship.oci.compress import Codec
 from cargoship.oci.platform import Platform
-from cargoship.platforms import Libc, row
+from cargoship.platforms import TABLE, Libc, row
 from cargoship.settings import values
 from cargoship.settings.kinds import (
     WORDS,
-    Kind,
     Schema,
+    ValueType,
     Wrong,
-    checked,
+    apply_check,
+    choice,
     expected,
     from_json,
     list_from_text,
-    read_text,
+    take_text,
     text,
     texts,
 )
@@ -30,6 +33,8 @@ def _platform(value: str) -> Platform:
 
 
 def _platforms(value: object) -> object:
+    if isinstance(value, list | tuple) and list(value) == ["all"]:
+        return tuple(each.platform for each in TABLE)
     found = _PLATFORM_LIST.parse(value)
     if not found:
         raise Wrong("must name at least one platform")
@@ -60,7 +65,7 @@ def _member(value: Mapping[str, object], key: str, check: Callable[[str], Any]) 
     if key not in value:
         return None
     try:
-        return checked(check, read_text(value[key], "text"))
+        return apply_check(check, take_text(value[key], "text"))
     except Wrong as error:
         raise Wrong(error.what, f".{key}", error.hint) from error
 
@@ -75,11 +80,11 @@ def _include(value: object) -> Include:
     if isinstance(value, str):
         value = _include_text(value)
     part = _members(value, 'a table, or text such as "from -> to"', ("from", "to"), ("mode", "owner"))
-    uid, gid = _member(part, "owner", values.owner) or (0, 0)
+    uid, gid = _member(part, "owner", values.parse_owner) or (0, 0)
     return Include(
         source=_member(part, "from", _pattern),
-        to=_member(part, "to", values.container_path),
-        mode=_member(part, "mode", values.mode),
+        to=_member(part, "to", values.parse_container_path),
+        mode=_member(part, "mode", values.parse_mode),
         uid=uid,
         gid=gid,
     )
@@ -111,7 +116,7 @@ def _healthcheck(value: object) -> Healthcheck:
         raise Wrong("must be a number above 0", ".retries")
     if not isinstance(command, tuple) or not command:
         raise Wrong("must not be empty", ".command")
-    interval, timeout, start_period = (_member(part, key, values.duration_ns) for key in times)
+    interval, timeout, start_period = (_member(part, key, values.parse_duration_ns) for key in times)
     return Healthcheck(command, interval, timeout, start_period, retries)
 
 
@@ -155,7 +160,10 @@ _HEALTHCHECK_SCHEMA: Schema = {
 }
 
 LIBC = text(Libc.parse, "a C library")
+
+_CODECS = choice(*(codec.value for codec in Codec))
+CODEC = replace(_CODECS, parse=lambda value: Codec(str(_CODECS.parse(value))))
 _PLATFORM_LIST = texts(_platform, "platforms")
-PLATFORMS = Kind("list of platforms", {**_PLATFORM_LIST.schema, "minItems": 1}, _platforms, list_from_text)
-INCLUDES = Kind("list of files", _INCLUDE_SCHEMA, _includes, list_from_text)
-HEALTHCHECK = Kind("list of words or table", _HEALTHCHECK_SCHEMA, _healthcheck, from_json)
+PLATFORMS = ValueType("list of platforms", {**_PLATFORM_LIST.schema, "minItems": 1}, _platforms, list_from_text)
+INCLUDES = ValueType("list of files", _INCLUDE_SCHEMA, _includes, list_from_text)
+HEALTHCHECK = ValueType("list of words or table", _HEALTHCHECK_SCHEMA, _healthcheck, from_json)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cargoship.errors import IncludeInvalid
+from cargoship.reading import is_folder, is_there
 from cargoship.settings.values import Include
 
 _MAGIC = frozenset("*?[")
@@ -80,9 +81,9 @@ class _Search:
     def files(self, include: Include) -> Iterator[IncludedFile]:
         fixed, pattern = _split(include.source)
         start = self.inside(self.package_root / fixed, include)
-        if start.is_dir():
+        if is_folder(start):
             yield from self.below(start, pattern or "**", include)
-        elif start.exists() and not pattern:
+        elif is_there(start) and not pattern:
             name = PurePosixPath(include.source).name if include.to.endswith("/") else ""
             yield _file(include, start, include.to + name)
 
@@ -92,7 +93,7 @@ class _Search:
             if ".git" in relative.parts or (self.target_dir is not None and path.is_relative_to(self.target_dir)):
                 continue
             real = self.inside(path, include)
-            if not real.is_dir():
+            if not is_folder(real):
                 yield _file(include, real, f"{include.to.rstrip('/')}/{relative.as_posix()}")
             elif path.is_symlink() and "**" in pattern:
                 raise IncludeInvalid(
@@ -139,6 +140,6 @@ def _file(include: Include, source: Path, path: str) -> IncludedFile:
         raise IncludeInvalid(f"include {include.source!r}: {source} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
         raise IncludeInvalid(f"include {include.source!r}: {source} is neither a file nor a folder")
-    # Other bits depend on the umask of whoever checked the project out
+    # Other bits depend on the umask of the user who checked the project out
     usual = _EXECUTABLE if status.st_mode & stat.S_IXUSR else _PLAIN
     return IncludedFile(source, path, usual if include.mode is None else include.mode, include.uid, include.gid)

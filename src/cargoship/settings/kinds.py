@@ -28,7 +28,7 @@ class Wrong(Exception):
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueType:
     """A form: its name for people, its schema, and how to read it."""
 
     title: str
@@ -44,7 +44,7 @@ def expected(title: str, value: object) -> Wrong:
     return Wrong(f"expected {title}, got {_NAMES.get(type(value), type(value).__name__)}")
 
 
-def checked(check: Callable[[str], Any], text: str, path: str = "") -> Any:  # noqa: ANN401
+def apply_check(check: Callable[[str], Any], text: str, path: str = "") -> Any:  # noqa: ANN401
     """Apply a check of `values` or of another package, and say where it failed."""
     try:
         return check(text)
@@ -58,7 +58,7 @@ def _same(value: str) -> str:
     return value
 
 
-def read_text(value: object, title: str, *, numbers: bool = False) -> str:
+def take_text(value: object, title: str, *, numbers: bool = False) -> str:
     """Take text, or a number where one may be written without quotes."""
     if isinstance(value, str):
         if "\0" in value:
@@ -69,16 +69,16 @@ def read_text(value: object, title: str, *, numbers: bool = False) -> str:
     raise expected(title, value)
 
 
-def text(check: Callable[[str], Any] = _same, title: str = "text", *, numbers: bool = False) -> Kind:
+def text(check: Callable[[str], Any] = _same, title: str = "text", *, numbers: bool = False) -> ValueType:
     """Text that `check` accepts and may change."""
 
     def parse(value: object) -> object:
-        return checked(check, read_text(value, title, numbers=numbers))
+        return apply_check(check, take_text(value, title, numbers=numbers))
 
-    return Kind(title, {"type": ["string", "integer"] if numbers else "string"}, parse, _same)
+    return ValueType(title, {"type": ["string", "integer"] if numbers else "string"}, parse, _same)
 
 
-def choice(*options: str) -> Kind:
+def choice(*options: str) -> ValueType:
     """One word of several."""
 
     def check(value: str) -> str:
@@ -86,12 +86,14 @@ def choice(*options: str) -> Kind:
             raise Wrong(f"{value!r} is not one of {', '.join(options)}{did_you_mean(value, options)}")
         return value
 
-    return Kind(" or ".join(options), {"enum": list(options)}, lambda value: check(read_text(value, "text")), _same)
+    return ValueType(
+        " or ".join(options), {"enum": list(options)}, lambda value: check(take_text(value, "text")), _same
+    )
 
 
 def texts(
     check: Callable[[str], Any] = _same, title: str = "texts", *, numbers: bool = False, unique: bool = True
-) -> Kind:
+) -> ValueType:
     """A list of texts; in an environment variable separated by commas, or a JSON list."""
     item: Schema = {"type": ["string", "integer"] if numbers else "string"}
 
@@ -102,17 +104,17 @@ def texts(
         for index, part in enumerate(value):
             path = f"[{index}]"
             try:
-                one = checked(check, read_text(part, "text", numbers=numbers))
+                one = apply_check(check, take_text(part, "text", numbers=numbers))
             except Wrong as error:
                 raise Wrong(error.what, path, error.hint) from error
             if not unique or one not in found:
                 found.append(one)
         return tuple(found)
 
-    return Kind(f"list of {title}", {"type": "array", "items": item}, parse, list_from_text)
+    return ValueType(f"list of {title}", {"type": "array", "items": item}, parse, list_from_text)
 
 
-def table(check: Callable[[str], Any] = _same) -> Kind:
+def table(check: Callable[[str], Any] = _same) -> ValueType:
     """A table from text to text; in an environment variable KEY=VALUE lines, or a JSON object."""
 
     def parse(value: object) -> object:
@@ -123,19 +125,19 @@ def table(check: Callable[[str], Any] = _same) -> Kind:
             path = "." + key if key.replace("-", "").replace("_", "").isalnum() else f'."{key}"'
             if not key or "\0" in key:
                 raise Wrong("has an empty or broken key")
-            checked(check, key, path)
+            apply_check(check, key, path)
             if isinstance(part, bool):
                 found[key] = "true" if part else "false"
                 continue
             try:
-                found[key] = read_text(part, "text", numbers=True)
+                found[key] = take_text(part, "text", numbers=True)
             except Wrong as error:
                 raise Wrong(error.what, path, error.hint) from error
         return found
 
     scalar = {"type": ["string", "integer", "boolean"]}
     schema: Schema = {"type": "object", "additionalProperties": scalar}
-    return Kind("table of texts", schema, parse, _map_from_text)
+    return ValueType("table of texts", schema, parse, _map_from_text)
 
 
 def from_json(value: str) -> object:
@@ -182,4 +184,4 @@ def _flag_from_text(value: str) -> object:
 TEXT = text()
 TEXTS = texts()
 WORDS = texts(title="words", unique=False)
-FLAG = Kind("true or false", {"type": "boolean"}, _flag, _flag_from_text)
+FLAG = ValueType("true or false", {"type": "boolean"}, _flag, _flag_from_text)

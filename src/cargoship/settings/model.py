@@ -1,138 +1,44 @@
 """The settings of an image: every field once, with its kind, its default, an example and its documentation.
 
-The parsing, the names of the environment variables, the JSON schema and docs/settings.md all follow from this
-table. Nothing is read here: `sources` says where values come from.
+Parsing, variables, the JSON schema and docs/settings.md follow from it. `sources` says where values come from.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from cargoship.debian.suites import SCHEME, DebianSpec, known
-from cargoship.oci.platform import Platform
-from cargoship.platforms import DEFAULT_PLATFORMS, Libc, LibcFamily
+from cargoship.bom.formats import BillFormat
+from cargoship.debian.suites import DebianSpec
+from cargoship.oci.compress import Codec
 from cargoship.settings import compound, kinds, values
-from cargoship.settings.cache import DEFAULT_SIZE, CacheOptions, StoreSpec, size_of
-from cargoship.settings.kinds import Kind
+from cargoship.settings.attach import Attach
+from cargoship.settings.attesting import AttestSettings
+from cargoship.settings.base import BaseSpec, parse_base_spec
+from cargoship.settings.cache import DEFAULT_SIZE, CacheOptions
+from cargoship.settings.spec import BUILD, CACHE, DESCRIPTION, FILES, IMAGE, RUN, SettingScope, setting
 from cargoship.settings.values import Healthcheck, Include
 
-ENV_PREFIX = "CARGOSHIP_"
-
 
 @dataclass(frozen=True)
-class Spec:
-    """What is known of one setting beside its type."""
-
-    kind: Kind
-    doc: str
-    example: str
-    """A value as it is written in Cargo.toml."""
-    shown_default: str
-    """The default in words or TOML, for people."""
-    group: str
-
-
-def _setting(kind: Kind, default: object, *, doc: str, example: str, shown: str, group: str) -> Any:  # noqa: ANN401
-    spec = Spec(kind, doc, example, shown, group)
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata={"spec": spec})
-    return field(default=default, metadata={"spec": spec})
-
-
-_BUILD = "What is built"
-_IMAGE = "The image"
-_RUN = "How it runs"
-_FILES = "Files"
-_DESCRIPTION = "Description"
-_CACHE = "The cache of compiled units"
-
-
-@dataclass(frozen=True)
-class Settings:
+class Settings(AttestSettings):
     """Everything that can be said about an image, with defaults for what was not said."""
 
-    platforms: tuple[Platform, ...] = _setting(
-        compound.PLATFORMS,
-        DEFAULT_PLATFORMS,
-        group=_BUILD,
-        shown='["linux/amd64", "linux/arm64"]',
-        example='["linux/amd64", "linux/arm64", "linux/arm/v7"]',
-        doc="The platforms that the image is for. All of them are compiled in one invocation of cargo. Known: "
-        "linux/amd64, linux/arm64, linux/arm/v7, linux/386, linux/riscv64, linux/ppc64le, linux/s390x.",
-    )
-    libc: Libc = _setting(  # noqa: RUF009 - dataclasses.field under another name
-        compound.LIBC,
-        Libc(LibcFamily.MUSL),
-        group=_BUILD,
-        shown='"musl"',
-        example='"gnu:2.17"',
-        doc="The C library: `musl` makes static programs that start on any base; `gnu` makes programs for a base with "
-        "glibc, and `gnu:2.17` names the lowest version of glibc that they must start on.",
-    )
-    allocator: str = _setting(
-        kinds.choice("system", "mimalloc"),
-        "system",
-        group=_BUILD,
-        shown='"system"',
-        example='"mimalloc"',
-        doc="The memory allocator of static musl programs. `system` is musl's own, which is slow where many threads "
-        "allocate; `mimalloc` is linked in without a change of the code. See [platforms.md](platforms.md).",
-    )
-    profile: str | None = _setting(
-        kinds.TEXT,
+    name: str | None = setting(
+        kinds.text(values.parse_image_name, "an image's name"),
         None,
-        group=_BUILD,
-        shown='"release"',
-        example='"dist"',
-        doc="The Cargo profile to build with.",
-    )
-    features: tuple[str, ...] = _setting(
-        kinds.TEXTS,
-        (),
-        group=_BUILD,
-        shown="[]",
-        example='["postgres"]',
-        doc="Cargo features to turn on, as `feature` or `package/feature`.",
-    )
-    default_features: bool = _setting(
-        kinds.FLAG,
-        default=True,
-        group=_BUILD,
-        shown="true",
-        example="false",
-        doc="Whether the package's default features are on.",
-    )
-    bins: tuple[str, ...] = _setting(
-        kinds.TEXTS,
-        (),
-        group=_BUILD,
-        shown="the package's `default-run` if it has one, else every binary",
-        example='["server", "worker"]',
-        doc="The binaries that become images, one image each.",
-    )
-    bundle: tuple[str, ...] = _setting(
-        kinds.TEXTS,
-        (),
-        group=_BUILD,
-        shown="[]",
-        example='["server", "migrate"]',
-        doc="Binaries that share one image. The first is its entrypoint and gives it its name.",
-    )
-    name: str | None = _setting(
-        kinds.text(values.image_name, "an image's name"),
-        None,
-        group=_IMAGE,
+        group=IMAGE,
+        scope=SettingScope.IMAGE,
         shown="the binary's name",
         example='"shop"',
         doc="The name of the image: `{name}` in tags, its title, and the folder it is written to.",
     )
-    tags: tuple[str, ...] = _setting(
+    tags: tuple[str, ...] = setting(
         kinds.TEXTS,
         (),
-        group=_IMAGE,
+        group=IMAGE,
+        scope=SettingScope.IMAGE,
         shown="[]",
         example='["ghcr.io/me/{name}:{version}", "ghcr.io/me/{name}:{latest}"]',
         doc="Full references to publish under. Placeholders: `{name}` the image, `{package}` and `{version}` from "
@@ -142,10 +48,22 @@ class Settings:
         "where nothing is known for a placeholder with a question mark, such as `{git.tag?}`. Without a tag after "
         "the repository it is `latest`.",
     )
-    base: str = _setting(
-        kinds.text(values.base, "a base"),
+    repository: str | None = setting(
+        kinds.text(values.repository, "a repository"),
+        None,
+        personal=True,
+        group=IMAGE,
+        scope=SettingScope.IMAGE,
+        shown="none",
+        example='"ghcr.io/me"',
+        doc="Where images are pushed to that have no tags: `ghcr.io/me` means `ghcr.io/me/{name}:latest`. A tag that "
+        "begins with a colon, such as `:{version}`, is one there. `CARGOSHIP_REPO` means the same.",
+    )
+    base: str = setting(
+        kinds.text(values.parse_base, "a base"),
         "static",
-        group=_IMAGE,
+        group=IMAGE,
+        scope=SettingScope.IMAGE,
         shown='"static"',
         example='"debian:12-slim"',
         doc="What the image stands on: `static` (built in: CA certificates, time zones, users, /tmp), `scratch` "
@@ -154,132 +72,156 @@ class Settings:
         "image layout. The last two take a `:tag` or `@digest` after them; with a digest the base stays the same, and "
         "`cargoship base pin` writes it. Layers that the registry of the image has, or can mount, are not downloaded.",
     )
-    packages: tuple[str, ...] = _setting(
-        kinds.texts(values.debian_package, "Debian packages"),
+    packages: tuple[str, ...] = setting(
+        kinds.texts(values.parse_debian_package, "Debian packages"),
         (),
-        group=_IMAGE,
+        group=IMAGE,
+        scope=SettingScope.IMAGE,
         shown="[]",
         example='["libpq5", "ca-certificates"]',
         doc="Debian packages that are in the image, with all that they depend on, on a base such as `deb:bookworm`. "
         "`NAME=VERSION` asks for a version. See [debian.md](debian.md).",
     )
-    build_packages: tuple[str, ...] = _setting(
-        kinds.texts(values.debian_package, "Debian packages"),
+    build_packages: tuple[str, ...] = setting(
+        kinds.texts(values.parse_debian_package, "Debian packages"),
         (),
-        group=_BUILD,
+        group=BUILD,
+        scope=SettingScope.BUILD_IN_ANY_ORDER,
         shown="[]",
         example='["libpq-dev"]',
         doc="Debian packages with headers and libraries that crates are compiled against, for every platform, of the "
-        "same release as the base. What programs then need of them at run time gets into the image by itself. "
-        "See [debian.md](debian.md).",
+        "base's release. What programs need of them at run time is put into the image. See [debian.md](debian.md).",
     )
-    debian_mirror: str = _setting(
-        kinds.text(values.mirror, "an address"),
+    debian_mirror: str = setting(
+        kinds.text(values.parse_mirror, "an address"),
         "https://deb.debian.org",
-        group=_IMAGE,
+        personal=True,
+        group=IMAGE,
+        scope=SettingScope.BUILD,
         shown='"https://deb.debian.org"',
         example='"http://mirror.example.com"',
         doc="Where Debian's packages are fetched from: the folder that has `debian` and `debian-security` in it. "
         "Whatever it is, Debian's own signatures are checked.",
     )
-    compression: str = _setting(
-        kinds.choice("gzip", "zstd", "none"),
-        "gzip",
-        group=_IMAGE,
+    compression: Codec = setting(  # noqa: RUF009 - dataclasses.field under another name
+        compound.CODEC,
+        Codec.GZIP,
+        group=IMAGE,
+        scope=SettingScope.IMAGE,
         shown='"gzip"',
         example='"zstd"',
         doc="How layers are compressed. Engines before Docker 23 cannot read `zstd`.",
     )
-    entrypoint: tuple[str, ...] = _setting(
+    keep_blobs: bool = setting(
+        kinds.FLAG,
+        default=False,
+        group=IMAGE,
+        scope=SettingScope.IMAGE,
+        shown="false",
+        example="true",
+        doc="Whether a layout (`-o oci:DIR`) that is written again keeps the layers of images that nothing in it names "
+        "any more. Without it those go that cargoship itself has put there.",
+    )
+    entrypoint: tuple[str, ...] = setting(
         kinds.WORDS,
         (),
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown="the binary",
         example='["/app/server", "--config", "/etc/server.toml"]',
         doc="The program and its fixed arguments.",
     )
-    args: tuple[str, ...] = _setting(
+    args: tuple[str, ...] = setting(
         kinds.WORDS,
         (),
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown="[]",
         example='["serve"]',
         doc="Arguments that come after the entrypoint, which `docker run IMAGE ...` replaces.",
     )
-    env: Mapping[str, str] = _setting(
-        kinds.table(values.variable),
+    env: Mapping[str, str] = setting(
+        kinds.table(values.parse_variable),
         {},
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown="{}",
         example='{ RUST_LOG = "info" }',
         doc="Environment variables. They are added to those of the base; PATH is always there.",
     )
-    expose: tuple[str, ...] = _setting(
-        kinds.texts(values.port, "ports", numbers=True),
+    expose: tuple[str, ...] = setting(
+        kinds.texts(values.parse_port, "ports", numbers=True),
         (),
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown="[]",
         example='[8080, "53/udp"]',
         doc="Ports that the program listens on, with `/udp` or `/sctp` for what is not TCP.",
     )
-    user: str = _setting(
-        kinds.text(values.user, "a user"),
+    user: str = setting(
+        kinds.text(values.parse_user, "a user"),
         "nonroot",
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown='"nonroot"',
         example='"65532:65532"',
         doc="Who the program runs as: a name or number, with `:group` after it if wanted. A name must exist in the "
-        "base, but for `nonroot`: it is written as 65532:65532, which any base takes and which Kubernetes' "
-        "`runAsNonRoot` accepts.",
+        "base, but for `nonroot`: it becomes 65532:65532, which any base takes, and Kubernetes' `runAsNonRoot` too.",
     )
-    workdir: str = _setting(
-        kinds.text(values.folder, "a folder"),
+    workdir: str = setting(
+        kinds.text(values.parse_folder, "a folder"),
         "/app",
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown='"/app"',
         example='"/data"',
         doc="The folder that the program starts in.",
     )
-    volumes: tuple[str, ...] = _setting(
-        kinds.texts(values.folder, "folders"),
+    volumes: tuple[str, ...] = setting(
+        kinds.texts(values.parse_folder, "folders"),
         (),
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown="[]",
         example='["/data"]',
         doc="Folders that hold data which outlives a container.",
     )
-    stop_signal: str | None = _setting(
-        kinds.text(values.signal, "a signal", numbers=True),
+    stop_signal: str | None = setting(
+        kinds.text(values.parse_signal, "a signal", numbers=True),
         None,
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown="the engine's, SIGTERM",
         example='"SIGINT"',
         doc="The signal that asks the program to stop.",
     )
-    healthcheck: Healthcheck | None = _setting(  # noqa: RUF009
+    healthcheck: Healthcheck | None = setting(  # noqa: RUF009
         compound.HEALTHCHECK,
         None,
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown="none",
         example='{ command = ["/app/server", "--health"], interval = "30s" }',
         doc="A command that tells whether the program works, as a list of words, or a table with `command` and any of "
         '`interval`, `timeout`, `start-period` (such as "30s") and `retries`. Only Docker reads it: the OCI format '
         "has no such field, and Kubernetes uses probes of its own.",
     )
-    smoke: tuple[str, ...] = _setting(
+    smoke: tuple[str, ...] = setting(
         kinds.WORDS,
         (),
-        group=_RUN,
+        group=RUN,
+        scope=SettingScope.IMAGE,
         shown="[]",
         example='["--version"]',
         doc="Arguments for a smoke run: before anything is published, the entrypoint is started once with them on "
         "every platform, in the image's own files, without a network and within limits of time and memory. Another "
         "exit code than 0 refuses the image. A foreign processor takes QEMU; what cannot be run is said.",
     )
-    include: tuple[Include, ...] = _setting(
+    include: tuple[Include, ...] = setting(
         compound.INCLUDES,
         (),
-        group=_FILES,
+        group=FILES,
+        scope=SettingScope.IMAGE,
         shown="[]",
         example='["templates/** -> /app/templates/", { from = "run.sh", to = "/app/run.sh", mode = "0755" }]',
         doc='Files of the project that go into the image, as `"from -> to"` or a table with `from`, `to`, `mode` '
@@ -288,53 +230,105 @@ class Settings:
         "`from` is a glob. What lies below the fixed part of a glob keeps its sub-folders. Without `mode` a file has "
         "0644, or 0755 if its owner may execute it; without `owner` it is root's.",
     )
-    labels: Mapping[str, str] = _setting(
+    labels: Mapping[str, str] = setting(
         kinds.table(),
         {},
-        group=_DESCRIPTION,
+        group=DESCRIPTION,
+        scope=SettingScope.IMAGE,
         shown="`org.opencontainers.image.*` from Cargo.toml and git",
         example='{ "com.example.team" = "shop" }',
         doc="Labels of the image. They are added to those that come from Cargo.toml and git, and win over them.",
     )
-    annotations: Mapping[str, str] = _setting(
+    annotations: Mapping[str, str] = setting(
         kinds.table(),
         {},
-        group=_DESCRIPTION,
+        group=DESCRIPTION,
+        scope=SettingScope.IMAGE,
         shown="`org.opencontainers.image.*` from Cargo.toml and git",
         example='{ "org.opencontainers.image.vendor" = "Example" }',
         doc="Annotations of the manifests and the index, in the same way.",
     )
+    provenance_labels: str = setting(
+        kinds.choice("none", "index", "image"),
+        "none",
+        group=DESCRIPTION,
+        scope=SettingScope.BUILD,
+        shown='"none"',
+        example='"index"',
+        doc="Where `org.opencontainers.image.revision` and `.created` are written, which each commit changes. `none`: "
+        "nowhere, so that the same content has the same digest, and what deploys digests restarts nothing for a change "
+        "of the README. `index`: in annotations of the index alone, whose digest then changes with every commit. "
+        "`image`: in labels and annotations of all, and files have the commit's time. See [digests.md](digests.md).",
+    )
 
-    cache: bool = _setting(
+    auditable: bool = setting(
         kinds.FLAG,
         default=True,
-        group=_CACHE,
+        group=DESCRIPTION,
+        scope=SettingScope.BUILD,
+        shown="true",
+        example="false",
+        doc="Whether programs carry the list of their crates, which `cargo audit bin`, Trivy and others read (cargo-"
+        "auditable's section `.dep-v0`, a few kilobytes). See [sbom.md](sbom.md).",
+    )
+    sbom: tuple[BillFormat, ...] = setting(
+        kinds.texts(values.parse_bill, "kinds of bills"),
+        default=(BillFormat.CYCLONEDX,),
+        group=DESCRIPTION,
+        scope=SettingScope.BUILD,
+        shown='["cyclonedx"]',
+        example='["cyclonedx-1.5", "spdx"]',
+        doc="Bills of materials that are attached to images: `cyclonedx` (1.6), `cyclonedx-1.5`, "
+        "`cyclonedx-1.7`, `spdx` (2.3); `[]` for none. See [sbom.md](sbom.md).",
+    )
+    attest: str = setting(
+        kinds.choice(*Attach),
+        Attach.REFERRERS.value,
+        group=DESCRIPTION,
+        scope=SettingScope.BUILD,
+        shown='"referrers"',
+        example='"index"',
+        doc="How what is said about images goes with them. `referrers`: as manifests that refer to them, in "
+        "registries, layouts (`oci:`) and OCI archives; a layout has one entry for each image all the same, which is "
+        "what most tools want. `entries`: the same, but in layouts and archives each is an entry, as oras reads them. "
+        "`index`: as BuildKit does it, inside the index, whose digest changes with it. `both`: `referrers` and "
+        "`index`. `none`: not at all. See [sbom.md](sbom.md).",
+    )
+
+    cache: bool = setting(
+        kinds.FLAG,
+        default=True,
+        group=CACHE,
+        scope=SettingScope.BUILD,
         shown="true",
         example="false",
         doc="Whether compiled units are restored from caches and kept in them. See [unit-cache.md](unit-cache.md).",
     )
-    cache_from: tuple[str, ...] = _setting(
-        kinds.texts(values.cache, "caches"),
+    cache_from: tuple[str, ...] = setting(
+        kinds.texts(values.parse_store, "caches"),
         (),
-        group=_CACHE,
+        group=CACHE,
+        scope=SettingScope.BUILD,
         shown="[]",
         example='["registry:ghcr.io/me/app:cache"]',
         doc="Caches that are read, beside the folder of this machine: `registry:HOST/REPOSITORY:TAG`, "
         "`s3://BUCKET/PREFIX` (with the extra `s3`), or `dir:PATH` in place of that folder.",
     )
-    cache_to: tuple[str, ...] = _setting(
-        kinds.texts(values.cache, "caches"),
+    cache_to: tuple[str, ...] = setting(
+        kinds.texts(values.parse_store, "caches"),
         (),
-        group=_CACHE,
+        group=CACHE,
+        scope=SettingScope.BUILD,
         shown="[]",
         example='["registry:ghcr.io/me/app:cache"]',
         doc="Caches that are read and written, in the same form. A CI job for a pull request from a fork reads them "
         "and writes none, but for one with `?trusted=true` at its end.",
     )
-    cache_size: str = _setting(
-        kinds.text(values.size, "a size", numbers=True),
+    cache_size: str = setting(
+        kinds.text(values.parse_size, "a size", numbers=True),
         DEFAULT_SIZE,
-        group=_CACHE,
+        group=CACHE,
+        scope=SettingScope.BUILD,
         shown='"10GiB"',
         example='"4GB"',
         doc="How large the folder of this machine may become. What was not used for longest goes first.",
@@ -343,46 +337,14 @@ class Settings:
     @property
     def caches(self) -> CacheOptions:
         """Where compiled units are kept."""
-        return CacheOptions(
-            enabled=self.cache,
-            read=tuple(StoreSpec.parse(text) for text in self.cache_from),
-            written=tuple(StoreSpec.parse(text) for text in self.cache_to),
-            bytes_max=size_of(self.cache_size),
-        )
+        return CacheOptions.parse(self.cache_from, self.cache_to, self.cache_size, enabled=self.cache)
+
+    @functools.cached_property
+    def base_spec(self) -> BaseSpec:
+        """What `base` means beside the other settings: with packages, debian:bookworm is no image in a registry."""
+        return parse_base_spec(self.base, packages=bool(self.packages or self.build_packages))
 
     @property
     def debian(self) -> DebianSpec | None:
-        """The base, if it is made of Debian packages: with these, debian:bookworm is no image in a registry."""
-        scheme, _, name = self.base.removeprefix("docker.io/library/").partition(":")
-        if self.base.startswith(SCHEME) or (
-            (self.packages or self.build_packages) and scheme == "debian" and known(name) is not None
-        ):
-            return DebianSpec.parse(SCHEME + name)
-        return None
-
-
-@dataclass(frozen=True)
-class Field:
-    """One setting: its names and what is known of it."""
-
-    attribute: str
-    key: str
-    spec: Spec
-    default: object
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return ENV_PREFIX + self.attribute.upper()
-
-
-FIELDS: tuple[Field, ...] = tuple(
-    Field(
-        each.name,
-        each.name.replace("_", "-"),
-        each.metadata["spec"],
-        {} if each.default is dataclasses.MISSING else each.default,
-    )
-    for each in dataclasses.fields(Settings)
-)
-BY_KEY: Mapping[str, Field] = {each.key: each for each in FIELDS}
+        """The base, if it is made of Debian packages."""
+        return self.base_spec if isinstance(self.base_spec, DebianSpec) else None

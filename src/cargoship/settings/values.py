@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from cargoship.bom.formats import BillFormat
 from cargoship.debian.relations import parse_request
-from cargoship.debian.suites import SCHEME, DebianSpec
+from cargoship.debian.suites import DebianSpec
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.reference import Reference
+from cargoship.settings.base import parse_base_spec
 from cargoship.settings.cache import StoreSpec, size_of
 
 _USER_PART = re.compile(r"[0-9]+|[a-z_][a-z0-9_-]*\$?", re.IGNORECASE)
@@ -95,7 +97,7 @@ class Healthcheck:
         return fields | {name: number for name, number in numbers.items() if number is not None}
 
 
-def user(text: str) -> str:
+def parse_user(text: str) -> str:
     """Check `name`, `uid`, `name:group` or `uid:gid`."""
     parts = text.split(":")
     if len(parts) > 2 or not all(_USER_PART.fullmatch(part) for part in parts):  # noqa: PLR2004 - user and group
@@ -106,7 +108,7 @@ def user(text: str) -> str:
     return text
 
 
-def port(text: str) -> str:
+def parse_port(text: str) -> str:
     """Check `8080` or `53/udp`; the answer always names the protocol, and ranges are not allowed."""
     number, slash, protocol = text.partition("/")
     if not (number.isascii() and number.isdigit() and 0 < int(number) <= _PORT_MAX):
@@ -116,7 +118,7 @@ def port(text: str) -> str:
     return f"{int(number)}/{protocol or 'tcp'}"
 
 
-def signal(text: str) -> str:
+def parse_signal(text: str) -> str:
     """Check a Linux signal: `SIGTERM`, `TERM` or a number; names come back with SIG before them."""
     if text.isascii() and text.isdigit():
         if 0 < int(text) <= _SIGNAL_MAX:
@@ -128,14 +130,14 @@ def signal(text: str) -> str:
     raise ValueError(f"{text!r} is not a signal that Linux has, such as SIGTERM or SIGINT")
 
 
-def variable(text: str) -> str:
+def parse_variable(text: str) -> str:
     """Check the name of an environment variable."""
     if not _VARIABLE.fullmatch(text):
         raise ValueError(f"{text!r} is not a name for an environment variable")
     return text
 
 
-def container_path(text: str) -> str:
+def parse_container_path(text: str) -> str:
     """Check an absolute path inside the image; a trailing slash is kept, for it means a folder."""
     if not text.startswith("/"):
         raise ValueError(f"{text!r} must be an absolute path, starting with /")
@@ -147,12 +149,12 @@ def container_path(text: str) -> str:
     return clean + "/" if text.endswith("/") and clean != "/" else clean
 
 
-def folder(text: str) -> str:
+def parse_folder(text: str) -> str:
     """Check an absolute path inside the image that is a folder in any case."""
-    return container_path(text).rstrip("/") or "/"
+    return parse_container_path(text).rstrip("/") or "/"
 
 
-def mode(value: object) -> int:
+def parse_mode(value: object) -> int:
     """Check a file mode in octal digits: "0644", "755"."""
     text = value if isinstance(value, str) else ""
     digits = text.removeprefix("0o")
@@ -161,7 +163,7 @@ def mode(value: object) -> int:
     return int(digits, 8)
 
 
-def owner(text: str) -> tuple[int, int]:
+def parse_owner(text: str) -> tuple[int, int]:
     """Check `uid`, `uid:gid`, `root` or `nonroot`."""
     known = {"root": (0, 0), "nonroot": (65532, 65532)}
     if text in known:
@@ -173,7 +175,7 @@ def owner(text: str) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[1])
 
 
-def duration_ns(text: str) -> int:
+def parse_duration_ns(text: str) -> int:
     """Check a length of time such as `30s`, `1m30s` or `500ms`."""
     match = _DURATION.fullmatch(text)
     if match is None or not text:
@@ -184,35 +186,33 @@ def duration_ns(text: str) -> int:
     return (int(hours) * 3600 + int(minutes) * 60 + int(whole)) * 10**9 + nanos + int(millis) * 10**6
 
 
-def base(text: str) -> str:
-    """Check a base: `static`, `scratch`, `deb:RELEASE`, `oci:FOLDER[:tag or @digest]`, or a reference in a registry."""
-    if text.startswith(SCHEME):
-        return str(DebianSpec.parse(text))
-    if text in {"static", "scratch"} or (text.startswith("oci:") and len(text) > len("oci:")):
-        return text
-    # a bare word would be an image of Docker Hub, and is rather a mistyped name of what is built in
-    if not re.search("[:/@]", text):
-        known = '"static", "scratch", "deb:bookworm", "oci:FOLDER", or an image with its tag, such as "debian:12"'
-        raise ValueError(f"{text!r} is not a base: use {known}")
-    try:
-        Reference.parse(text)
-    except UsageError as error:
-        raise ValueError(error.message) from error
-    return text
+def parse_base(text: str) -> str:
+    """Check a base, see `settings.base`; a release of Debian comes back by its code name."""
+    spec = parse_base_spec(text)
+    return str(spec) if isinstance(spec, DebianSpec) else text
 
 
-def cache(text: str) -> str:
+def parse_store(text: str) -> str:
     """Check where units are kept: `dir:PATH`, `registry:HOST/REPOSITORY:TAG`, `s3://BUCKET/PREFIX`."""
     return str(StoreSpec.parse(text))
 
 
-def size(text: str) -> str:
+def parse_bill(text: str) -> BillFormat:
+    """Check the format of a bill of materials: `cyclonedx`, `spdx`."""
+    try:
+        return BillFormat(text)
+    except ValueError:
+        formats = [each.value for each in BillFormat]
+        raise ValueError(f"{text!r} is not one of {', '.join(formats)}") from None
+
+
+def parse_size(text: str) -> str:
     """Check a number of bytes, such as `10GiB`."""
     size_of(text)
     return text
 
 
-def debian_package(text: str) -> str:
+def parse_debian_package(text: str) -> str:
     """Check what is asked of Debian: `libpq5`, or `libpq5=15.13-0+deb12u1`."""
     try:
         parse_request(text)
@@ -221,14 +221,26 @@ def debian_package(text: str) -> str:
     return text
 
 
-def mirror(text: str) -> str:
+def parse_mirror(text: str) -> str:
     """Check the address of a mirror of Debian."""
     if not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", text):
         raise ValueError(f"{text!r} is not the address of a mirror, such as https://deb.debian.org")
     return text.rstrip("/")
 
 
-def image_name(text: str) -> str:
+def repository(text: str) -> str:
+    """Check a registry with the beginning of a repository, such as `ghcr.io/me`."""
+    plain = text.rstrip("/")
+    try:
+        found = Reference.parse(plain.replace("{name}", "name"))
+    except UsageError as error:
+        raise ValueError(error.message) from error
+    if found.tag or found.digest:
+        raise ValueError(f"{text!r} has a tag or digest, and is the beginning of a name")
+    return plain
+
+
+def parse_image_name(text: str) -> str:
     """Check the name of an image, as it appears in a repository."""
     if not re.fullmatch(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", text):
         raise ValueError(f"{text!r} is not a name for an image: lower-case letters, digits, and . _ - between them")

@@ -14,7 +14,8 @@ from __future__ import annotations
 from cargoship.testing.auth import BasicAuth, TokenAuth
 from cargoship.testing.exchange import Call, Fault
 from cargoship.testing.holdings import Mounts
+from cargoship.testing.quirks import QUIRKS
 from cargoship.testing.registry import InMemoryRegistry
 from cargoship.testing.transport import InMemoryTransport
 
-__all__ = ["BasicAuth", "Call", "Fault", "InMemoryRegistry", "InMemoryTransport", "Mounts", "TokenAuth"]
+__all__ = ["QUIRKS", "BasicAuth", "Call", "Fault", "InMemoryRegistry", "InMemoryTransport", "Mounts", "TokenAuth"]

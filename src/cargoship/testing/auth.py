@@ -41,7 +41,7 @@ class BasicAuth:
         """See `Auth.serve`: there is no token server."""
         return None
 
-    def refuse(self, call: Call, scope: str | None, base: str) -> Reply | None:  # noqa: ARG002 - likewise
+    def refuse(self, call: Call, scope: str | None, base: str) -> Reply | None:  # noqa: ARG002 - the same
         """See `Auth.refuse`."""
         if _login(call.headers) == (self.username, self.password):
             return None

@@ -5,7 +5,6 @@ No network and no authentication: a `Call` goes in, a `Reply` comes out.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -13,15 +12,15 @@ from urllib.parse import urlencode
 
 from cargoship.testing import uploads
 from cargoship.testing.exchange import Call, Reply
-from cargoship.testing.holdings import DIGEST, Holdings, Repository
-from cargoship.testing.referrers import list_referrers, subject_of
+from cargoship.testing.holdings import DIGEST, DIGEST_PATTERN, Holdings, Repository, digest_of
+from cargoship.testing.referrers import answer_referrers, subject_in
 
 _NAME = r"(?P<name>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
 _MANIFEST_BYTES = 4 << 20
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
-class Contents(Holdings):
+class ContentApi(Holdings):
     """The answers of a registry to requests about what it holds."""
 
     def answer(self, call: Call) -> Reply:
@@ -67,7 +66,7 @@ class Contents(Holdings):
         repository.blobs.discard(reference)
         return Reply(202)
 
-    def read_manifest(self, call: Call, name: str, reference: str) -> Reply:  # noqa: ARG002 - likewise
+    def read_manifest(self, call: Call, name: str, reference: str) -> Reply:  # noqa: ARG002 - the same
         """GET or HEAD of a manifest."""
         repository = self.repositories.get(name, Repository())
         digest = repository.tags.get(reference, reference)
@@ -82,7 +81,7 @@ class Contents(Holdings):
         repository = self.repository(name)
         if repository is None:
             return self.no_repository(name)
-        digest = "sha256:" + hashlib.sha256(call.body).hexdigest()
+        digest = digest_of(call.body, reference if DIGEST.fullmatch(reference) else self.algorithm)
         refusal = self._refusal(call.body, digest, reference, repository)
         if refusal is not None:
             return refusal
@@ -90,7 +89,7 @@ class Contents(Holdings):
             repository.tags[reference] = digest
         repository.manifests[digest] = (call.headers.get("content-type", ""), call.body)
         reply = self.created(f"/v2/{name}/manifests/{digest}", digest)
-        subject = subject_of(call.body)
+        subject = subject_in(call.body)
         if subject is None or not self.referrers:
             return reply
         return Reply(reply.status, {**reply.headers, "OCI-Subject": subject})
@@ -105,7 +104,7 @@ class Contents(Holdings):
             return Reply.error(400, "TAG_INVALID", f"the tag {reference} is immutable")
         return _missing(body, repository)
 
-    def delete_manifest(self, call: Call, name: str, reference: str) -> Reply:  # noqa: ARG002 - likewise
+    def delete_manifest(self, call: Call, name: str, reference: str) -> Reply:  # noqa: ARG002 - the same
         """DELETE of a tag, or of a manifest with its tags."""
         repository = self.repositories.get(name, Repository())
         if repository.tags.pop(reference, None) is None and repository.manifests.pop(reference, None) is None:
@@ -146,29 +145,29 @@ def _missing(body: bytes, repository: Repository) -> Reply | None:
 
 _Handler = Callable[..., Reply]
 _ROUTES: tuple[tuple[str, Mapping[str, _Handler]], ...] = (
-    (rf"/v2/{_NAME}/tags/list", {"GET": Contents.list_tags}),
-    (rf"/v2/{_NAME}/referrers/(?P<reference>sha256:[0-9a-f]{{64}})", {"GET": list_referrers}),
-    (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": uploads.start}),
+    (rf"/v2/{_NAME}/tags/list", {"GET": ContentApi.list_tags}),
+    (rf"/v2/{_NAME}/referrers/(?P<reference>{DIGEST_PATTERN})", {"GET": answer_referrers}),
+    (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": uploads.start_upload}),
     (
         rf"/v2/{_NAME}/blobs/uploads/(?P<upload>[0-9a-f]+)",
         {
-            "PATCH": uploads.go_on,
-            "PUT": uploads.finish,
-            "GET": uploads.status,
-            "DELETE": uploads.cancel,
+            "PATCH": uploads.append_chunk,
+            "PUT": uploads.finish_upload,
+            "GET": uploads.upload_status,
+            "DELETE": uploads.cancel_upload,
         },
     ),
     (
-        rf"/v2/{_NAME}/blobs/(?P<reference>sha256:[0-9a-f]{{64}})",
-        {"GET": Contents.read_blob, "HEAD": Contents.read_blob, "DELETE": Contents.delete_blob},
+        rf"/v2/{_NAME}/blobs/(?P<reference>{DIGEST_PATTERN})",
+        {"GET": ContentApi.read_blob, "HEAD": ContentApi.read_blob, "DELETE": ContentApi.delete_blob},
     ),
     (
         rf"/v2/{_NAME}/manifests/(?P<reference>[A-Za-z0-9_][A-Za-z0-9_.:-]*)",
         {
-            "GET": Contents.read_manifest,
-            "HEAD": Contents.read_manifest,
-            "PUT": Contents.write_manifest,
-            "DELETE": Contents.delete_manifest,
+            "GET": ContentApi.read_manifest,
+            "HEAD": ContentApi.read_manifest,
+            "PUT": ContentApi.write_manifest,
+            "DELETE": ContentApi.delete_manifest,
         },
     ),
 )

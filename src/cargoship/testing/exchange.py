@@ -37,7 +37,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. Content-Length is added; `body` is left out for HEAD, whose length it still gives."""
+    """An answer. Content-Length is added; `body` is left out for HEAD, whose length it still gives.
+
+    The lines of a header's text are headers of their own.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)

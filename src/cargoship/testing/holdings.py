@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 from cargoship.testing.exchange import Reply
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST_PATTERN = r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+DIGEST = re.compile(DIGEST_PATTERN)
+
+
+def digest_of(data: bytes, like: str) -> str:
+    """The digest of a content by an algorithm, or by the one of another digest."""
+    algorithm = like.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
 class Mounts(enum.Enum):
@@ -43,7 +50,8 @@ class Holdings:
     `mounts` is what happens when nobody says where a blob is to be mounted from. `chunks` False refuses uploads in
     pieces; `chunk_bytes_min` is the smallest piece but the last that is taken; `keeps_partial` keeps what arrived of a
     piece whose connection was cut. `referrers` has the referrers API (distribution-spec 1.1), and `referrers_page` is
-    how many it gives at a time. `location` makes an upload's address from its path (absolute ones, say).
+    how many it gives at a time. `algorithm` (sha256, sha512) names what is pushed under a tag. `location` makes an
+    upload's address from its path (absolute ones, say).
     """
 
     immutable_tags: bool = False
@@ -54,6 +62,7 @@ class Holdings:
     chunk_bytes_min: int | None = None
     keeps_partial: bool = True
     referrers: bool = True
+    algorithm: str = "sha256"
     referrers_page: int | None = None
     location: Callable[[str], str] = lambda path: path
     blobs: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -71,7 +80,7 @@ class Holdings:
 
     def store(self, repository: Repository, name: str, digest: str, data: bytes) -> Reply:
         """Keep a blob that has this digest."""
-        if digest != "sha256:" + hashlib.sha256(data).hexdigest():
+        if DIGEST.fullmatch(digest) is None or digest != digest_of(data, digest):
             return Reply.error(400, "DIGEST_INVALID", "the digest is not that of the content")
         self.blobs[digest] = data
         repository.blobs.add(digest)

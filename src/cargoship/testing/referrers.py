@@ -11,13 +11,13 @@ from cargoship.testing.holdings import Holdings, Repository
 _INDEX = "application/vnd.oci.image.index.v1+json"
 
 
-def subject_of(body: bytes) -> str | None:
+def subject_in(body: bytes) -> str | None:
     """The digest of what a manifest says that it is about."""
     subject = json.loads(body).get("subject")
     return subject.get("digest") if isinstance(subject, dict) else None
 
 
-def list_referrers(holdings: Holdings, call: Call, name: str, reference: str) -> Reply:
+def answer_referrers(holdings: Holdings, call: Call, name: str, reference: str) -> Reply:
     """GET: the manifests that are about another, as an index; `artifactType` chooses among them."""
     if not holdings.referrers:
         return Reply.error(404, "UNSUPPORTED", "no such endpoint")
@@ -26,7 +26,7 @@ def list_referrers(holdings: Holdings, call: Call, name: str, reference: str) ->
     found = [
         _descriptor(digest, *manifest)
         for digest, manifest in sorted(repository.manifests.items())
-        if digest > call.query.get("last", "") and subject_of(manifest[1]) == reference
+        if digest > call.query.get("last", "") and subject_in(manifest[1]) == reference
     ]
     found = [entry for entry in found if wanted in {None, entry.get("artifactType")}]
     headers = {"Content-Type": _INDEX}

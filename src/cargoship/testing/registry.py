@@ -1,4 +1,4 @@
-"""The in-memory registry: `Contents` behind a real HTTP server on a thread, with authentication and faults."""
+"""The in-memory registry: `ContentApi` behind a real HTTP server on a thread, with authentication and faults."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from cargoship.testing.auth import Auth
-from cargoship.testing.contents import Contents
+from cargoship.testing.content_api import ContentApi
 from cargoship.testing.exchange import Call, Fault, Reply
+from cargoship.testing.quirks import QUIRKS, Answer, Quirk
 from cargoship.testing.server import Server
 from cargoship.testing.uploads import keep_partial
 
@@ -27,6 +28,7 @@ class InMemoryRegistry:
     `auth` is who may do what (None: everybody everything), `redirect_blobs` sends readers of blobs to a second
     address with a signed query, as registries over object stores do. `contents` is what it holds and how it
     answers in detail; `faults` is a list that may be changed at any time; `calls` is what was asked so far.
+    `quirks` are names out of `QUIRKS`: what some registries do that others do not; raises KeyError for others.
     `address` (https://ghcr.io) is where it is for an `InMemoryTransport`, which needs no port and no start. `sleep` is
     how it waits.
     """
@@ -36,16 +38,18 @@ class InMemoryRegistry:
         *,
         auth: Auth | None = None,
         faults: Iterable[Fault] = (),
-        contents: Contents | None = None,
+        contents: ContentApi | None = None,
         redirect_blobs: bool = False,
+        quirks: Iterable[str] = (),
         tls: ssl.SSLContext | None = None,
         address: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.auth = auth
         self.faults = list(faults)
-        self.contents = contents or Contents()
+        self.contents = contents or ContentApi()
         self.redirect_blobs = redirect_blobs
+        self._quirks = [QUIRKS[name] for name in quirks]
         self.calls: list[Call] = []
         self._address = address
         self._sleep = sleep
@@ -102,7 +106,7 @@ class InMemoryRegistry:
             if fault is not None and fault.status is not None:
                 reply = Reply(fault.status, fault.headers, fault.body)
             else:
-                reply = self._work(call)
+                reply = self._answer(call)
             unheard = fault is not None and fault.cut_response is not None
             self.calls.append(replace(call, status=0 if unheard else reply.status))
         return reply
@@ -114,6 +118,16 @@ class InMemoryRegistry:
             if self.auth is None or self.auth.refuse(call, _scope(call), self.url) is None:
                 keep_partial(self.contents, call)
 
+    def _answer(self, call: Call) -> Reply:
+        """What the registry says, as its quirks let it."""
+        answer: Answer = self._work
+        for quirk in self._quirks:
+            answer = self._between(quirk, answer)
+        return answer(call)
+
+    def _between(self, quirk: Quirk, answer: Answer) -> Answer:
+        return lambda call: quirk(self, call, answer)
+
     def _work(self, call: Call) -> Reply:
         if call.server == "storage":
             return self._read_storage(call)
@@ -122,7 +136,7 @@ class InMemoryRegistry:
             if reply is not None:
                 return reply
         reply = self.contents.answer(call)
-        if self.redirect_blobs and call.method == "GET" and "/blobs/sha256:" in call.path and reply.status < 300:  # noqa: PLR2004
+        if self.redirect_blobs and call.method == "GET" and "/blobs/sha" in call.path and reply.status < 300:  # noqa: PLR2004
             return Reply(307, {"Location": f"{self.storage_url}{call.path}?signature={self._signature}"})
         return reply
 

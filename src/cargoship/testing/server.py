@@ -138,7 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = reply.body if fault is None else fault.spoiled(reply.body)
         self.send_response(reply.status)
         for name, value in reply.headers.items():
-            self.send_header(name, value)
+            for line in value.split("\n"):
+                self.send_header(name, line)
         if "Content-Length" not in reply.headers:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Self
 from urllib.parse import urlsplit
 
-from cargoship.registry.exchange import ConnectionBroken, Evidence, Request
+from cargoship.http.exchange import ConnectionBroken, Evidence, Request
 from cargoship.testing.exchange import Call, Fault, Reply
 from cargoship.testing.registry import InMemoryRegistry
 
@@ -83,7 +83,7 @@ class _Response:
 
     def __init__(self, reply: Reply, fault: Fault | None, wait: Callable[[float], None], *, with_body: bool) -> None:
         self.status = reply.status
-        self.headers = {name.lower(): value for name, value in reply.headers.items()}
+        self.headers = {name.lower(): value.replace("\n", ", ") for name, value in reply.headers.items()}
         self.headers.setdefault("content-length", str(len(reply.body)))
         self._whole = reply.body if with_body else b""
         self._fault = fault

@@ -12,7 +12,7 @@ from cargoship.testing.holdings import Holdings, Mounts, Repository
 _CONTENT_RANGE = re.compile(r"(\d+)-(\d+)")
 
 
-def start(holdings: Holdings, call: Call, name: str) -> Reply:
+def start_upload(holdings: Holdings, call: Call, name: str) -> Reply:
     """POST: a mount, a whole blob, or the start of an upload."""
     repository = holdings.repository(name)
     if repository is None:
@@ -37,7 +37,7 @@ def start(holdings: Holdings, call: Call, name: str) -> Reply:
     return Reply(202, {**reply.headers, "OCI-Chunk-Min-Length": str(holdings.chunk_bytes_min)})
 
 
-def go_on(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:
+def append_chunk(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:
     """PATCH: the next piece."""
     buffer = _buffer(holdings, name, upload)
     if buffer is None:
@@ -52,7 +52,7 @@ def go_on(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:
     return _progress(holdings, 202, name, upload, len(buffer))
 
 
-def finish(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:
+def finish_upload(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:
     """PUT: the last piece, or all of it, with the digest."""
     buffer = _buffer(holdings, name, upload)
     if buffer is None or call.query.get("state") != _state(upload):
@@ -65,13 +65,13 @@ def finish(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:
     return reply
 
 
-def status(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:  # noqa: ARG001 - every handler's signature
+def upload_status(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:  # noqa: ARG001 - every handler's signature
     """GET: how much of an upload has arrived."""
     buffer = _buffer(holdings, name, upload)
     return _unknown() if buffer is None else _progress(holdings, 204, name, upload, len(buffer))
 
 
-def cancel(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:  # noqa: ARG001 - every handler's signature
+def cancel_upload(holdings: Holdings, call: Call, name: str, upload: str) -> Reply:  # noqa: ARG001 - every handler's signature
     """DELETE: give an upload up."""
     if _buffer(holdings, name, upload) is None:
         return _unknown()

@@ -7,7 +7,6 @@ it is one file, compiled so that it takes the place of malloc and its kin; the u
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -15,11 +14,14 @@ from pathlib import Path
 
 import msgspec
 
+from cargoship.cargo.above import check_owners
 from cargoship.errors import SysrootBuildFailed
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.digest import Digest
-from cargoship.platforms import Row
+from cargoship.oci.files import atomic_folder
+from cargoship.platforms import PlatformSpec
 from cargoship.process import Command, Runner
+from cargoship.programs import without_secrets
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.zig import Zig
@@ -58,7 +60,7 @@ def choice_environment(allocator: str) -> dict[str, str]:
 
 
 def mimalloc_environment(
-    targets: Sequence[tuple[str, Row]],
+    targets: Sequence[tuple[str, PlatformSpec]],
     *,
     rust: Rust,
     zig: Zig,
@@ -80,14 +82,11 @@ def mimalloc_environment(
         root.mkdir(parents=True, exist_ok=True)
         names = ", ".join(triple for triple, _ in lacking)
         emit(Note(f"making mimalloc for {names} (once, kept in the cache)", Level.VERBOSE))
-        with tempfile.TemporaryDirectory(dir=root, prefix=".making-") as scratch:
+        with tempfile.TemporaryDirectory(dir=root, prefix=".sources-") as scratch:
             source = _fetch(Path(scratch), rust, runner, env, cwd, offline=offline)
             for triple, row in lacking:
-                made = Path(scratch, triple)
-                made.mkdir()
-                _compile(source, made / "mimalloc.o", row, zig, runner, env)
-                with contextlib.suppress(OSError):  # another run was quicker
-                    made.rename(folders[triple])
+                with atomic_folder(folders[triple]) as made:
+                    _compile(source, made / "mimalloc.o", row, zig, runner, env)
     mark_used(*folders.values())
     return {"CARGOSHIP_ALLOCATORS": str(_prefix(zig, cache_dir))}
 
@@ -112,6 +111,7 @@ def _lock() -> str:
 
 def _fetch(scratch: Path, rust: Rust, runner: Runner, env: Mapping[str, str], cwd: Path, *, offline: bool) -> Path:
     """The folder of mimalloc's own sources, from cargo."""
+    check_owners(scratch, env)
     (scratch / "Cargo.toml").write_text(_MANIFEST)
     (scratch / "Cargo.lock").write_text(_lock())
     (scratch / "lib.rs").touch()
@@ -133,10 +133,11 @@ def _fetch(scratch: Path, rust: Rust, runner: Runner, env: Mapping[str, str], cw
     return chosen.parent.parent
 
 
-def _compile(source: Path, output: Path, row: Row, zig: Zig, runner: Runner, env: Mapping[str, str]) -> None:
+def _compile(source: Path, output: Path, row: PlatformSpec, zig: Zig, runner: Runner, env: Mapping[str, str]) -> None:
     argv = [str(zig.path), "cc", "-target", row.zig_musl, *([f"-mcpu={row.zig_cpu}"] if row.zig_cpu else []), *_FLAGS]
     argv += ["-I", str(source / "include"), "-c", str(source / "src" / "static.c"), "-o", str(output)]
-    done = runner.run(Command(tuple(argv), cwd=source, env={**env, "SOURCE_DATE_EPOCH": "0", "LC_ALL": "C"}))
+    clean = {**without_secrets(env), "SOURCE_DATE_EPOCH": "0", "LC_ALL": "C"}
+    done = runner.run(Command(tuple(argv), cwd=source, env=clean))
     if done.code != 0 or not output.exists():
         raise SysrootBuildFailed(
             f"mimalloc could not be compiled for {row.platform}",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cargoship.errors import ToolMissing
-from cargoship.platforms import LibcFamily, Row
+from cargoship.platforms import LibcFamily, PlatformSpec
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
 from cargoship.toolchain.locate import Wanted, ways_out
@@ -16,7 +15,7 @@ from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
 
 
 @dataclass(frozen=True)
-class Finding:
+class Prerequisite:
     """One thing that a build needs: what was found, or what is missing and the command that mends it."""
 
     subject: str
@@ -37,7 +36,7 @@ class Finding:
 class Diagnosis:
     """Everything that was looked at."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Prerequisite, ...]
 
     @property
     def ok(self) -> bool:
@@ -52,8 +51,8 @@ def diagnose(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Diagn
     rusts, failure = _all_toolchains(runner, env, wanted)
     findings = [_rust(rusts, failure), zig_finding]
     if wanted.libc.family is LibcFamily.GNU:
-        findings.append(_zigbuild(env))
-    findings.append(_host_compiler(env))
+        findings.append(_zigbuild(runner, env))
+    findings.append(_host_compiler(runner, env))
     if rusts and zig is not None:
         best = min(rusts, key=lambda rust: len(_lacking(rust, zig, wanted)))
         findings += [_target(triple, row, best, zig, wanted) for triple, row in pairs]
@@ -69,40 +68,40 @@ def _all_toolchains(runner: Runner, env: Mapping[str, str], wanted: Wanted) -> t
     return found, None
 
 
-def _rust(rusts: list[Rust], failure: ToolMissing | None) -> Finding:
+def _rust(rusts: list[Rust], failure: ToolMissing | None) -> Prerequisite:
     if not rusts:
         message, hint = (failure.message, failure.hint or "") if failure else ("no Rust toolchain was found", "")
-        return Finding("rust", None, message, hint=hint)
+        return Prerequisite("rust", None, message, hint=hint)
     shown = "; ".join(f"{rust.release} ({rust.rustc}{', rustup' if rust.rustup else ''})" for rust in rusts)
-    return Finding("rust", shown)
+    return Prerequisite("rust", shown)
 
 
-def _zig(runner: Runner, env: Mapping[str, str]) -> tuple[Zig | None, Finding]:
+def _zig(runner: Runner, env: Mapping[str, str]) -> tuple[Zig | None, Prerequisite]:
     try:
         zig = find_zig(runner, env)
     except ToolMissing as error:
-        return None, Finding("zig", None, error.message, hint=error.hint or "")
-    return zig, Finding("zig", f"{zig.version} ({zig.path})")
+        return None, Prerequisite("zig", None, error.message, hint=error.hint or "")
+    return zig, Prerequisite("zig", f"{zig.version} ({zig.path})")
 
 
-def _zigbuild(env: Mapping[str, str]) -> Finding:
+def _zigbuild(runner: Runner, env: Mapping[str, str]) -> Prerequisite:
     try:
-        return Finding("cargo-zigbuild", str(find_zigbuild(env)))
+        return Prerequisite("cargo-zigbuild", str(find_zigbuild(runner, env)))
     except ToolMissing as error:
-        return Finding("cargo-zigbuild", None, error.message, hint=error.hint or "")
+        return Prerequisite("cargo-zigbuild", None, error.message, hint=error.hint or "")
 
 
-def _host_compiler(env: Mapping[str, str]) -> Finding:
-    found = shutil.which("cc", path=env.get("PATH"))
+def _host_compiler(runner: Runner, env: Mapping[str, str]) -> Prerequisite:
+    found = runner.programs.find("cc", env)
     if found is not None:
-        return Finding("C compiler of this machine", found)
-    apt = shutil.which("apt-get", path=env.get("PATH"))
+        return Prerequisite("C compiler of this machine", str(found))
+    apt = runner.programs.find("apt-get", env)
     packages = ("gcc", "libc6-dev")
-    return Finding(
+    return Prerequisite(
         "C compiler of this machine",
         None,
         "cc is not on PATH: build scripts and procedural macros are linked with it",
-        mend=Command((apt, "install", "-y", *packages), env=env) if apt else None,
+        mend=Command((str(apt), "install", "-y", *packages), env=env) if apt else None,
         hint=f"install {' and '.join(packages)}, or what the system calls them",
     )
 
@@ -111,24 +110,24 @@ def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[str]:
     return [triple for triple, row in wanted.pairs if not _has(triple, row, rust, zig, wanted)]
 
 
-def _has(triple: str, row: Row, rust: Rust, zig: Zig, wanted: Wanted) -> bool:
+def _has(triple: str, row: PlatformSpec, rust: Rust, zig: Zig, wanted: Wanted) -> bool:
     library = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, row, wanted.libc)
     return rust.has_std(triple) or library.is_built
 
 
-def _target(triple: str, row: Row, rust: Rust, zig: Zig, wanted: Wanted) -> Finding:
+def _target(triple: str, row: PlatformSpec, rust: Rust, zig: Zig, wanted: Wanted) -> Prerequisite:
     subject = f"{row.platform} ({triple})"
     library = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, row, wanted.libc)
     if rust.has_std(triple):
-        return Finding(subject, f"standard library of Rust {rust.release}, installed")
+        return Prerequisite(subject, f"standard library of Rust {rust.release}, installed")
     made_from = "" if library.musl is None else f", {library.musl.name}"
     if library.is_built:
-        return Finding(subject, f"standard library built from source ({library.folder}{made_from})")
+        return Prerequisite(subject, f"standard library built from source ({library.folder}{made_from})")
     mend = None
     if rust.rustup is not None:
         argv = (str(rust.rustup), "target", "add", "--toolchain", rust.sysroot.name, triple)
         mend = Command(argv, cwd=wanted.cwd)
     if rust.sources is not None:
         how = f"the first build makes it from {rust.sources} (a minute or two, once{made_from})"
-        return Finding(subject, f"standard library not built yet: {how}", mend=mend)
-    return Finding(subject, None, "no standard library", mend=mend, hint=ways_out([triple]))
+        return Prerequisite(subject, f"standard library not built yet: {how}", mend=mend)
+    return Prerequisite(subject, None, "no standard library", mend=mend, hint=ways_out([triple]))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from cargoship.debian.sysroot import Sysroot
 from cargoship.errors import OutputError, ToolMissing
 from cargoship.oci.digest import Digest
+from cargoship.oci.files import replace_link, replacing
+from cargoship.programs import ProgramFinder
 
 _BINDGEN = "BINDGEN_EXTRA_CLANG_ARGS"
 # Compilers, archiver: cargo-zigbuild's, which it sets for cargo and what cargo starts.
@@ -72,7 +73,7 @@ def library_environment(sysroots: Mapping[str, Sysroot], env: Mapping[str, str],
 
 
 def _has_pkg_config(env: Mapping[str, str]) -> bool:
-    return bool(env.get("PKG_CONFIG")) or shutil.which("pkg-config", path=env.get("PATH")) is not None
+    return bool(env.get("PKG_CONFIG")) or ProgramFinder().find("pkg-config", env) is not None
 
 
 def _own_pkg_config() -> Path:
@@ -108,10 +109,8 @@ def _cmake(sysroots: Mapping[str, Sysroot], made: dict[str, str], cache_dir: Pat
 def _written(folder: Path, triple: str, text: str) -> Path:
     path = folder / f"{triple}-{Digest.of(text.encode()).short}.cmake"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}-{os.getpid()}")
-        temporary.write_text(text)
-        temporary.replace(path)
+        with replacing(path) as stream:
+            stream.write(text.encode())
     except OSError as error:
         raise _output_error(path, error) from error
     return path
@@ -126,9 +125,7 @@ def _links(sysroots: Mapping[str, Sysroot], cache_dir: Path) -> Path:
         for triple, target in places:
             link = folder / triple
             if not link.is_symlink():
-                temporary = folder / f".{triple}-{os.getpid()}"
-                temporary.symlink_to(target)
-                temporary.replace(link)
+                replace_link(link, target)
     except OSError as error:
         raise _output_error(folder, error) from error
     return folder

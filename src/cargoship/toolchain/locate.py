@@ -7,15 +7,15 @@ standard library's sources, where they are installed. Otherwise an error with th
 from __future__ import annotations
 
 import enum
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cargoship.clock import phase
 from cargoship.errors import StandardLibraryMissing, ToolMissing
-from cargoship.events import Emit, Level, Note, PhaseEnded, PhaseStarted
+from cargoship.events import Emit, Level, Note
 from cargoship.oci.platform import Platform
-from cargoship.platforms import Libc, LibcFamily, Row, row
+from cargoship.platforms import Libc, LibcFamily, PlatformSpec, row
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
 from cargoship.toolchain.rust import Rust, toolchains
@@ -33,12 +33,12 @@ class Way(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Target:
+class CompileTarget:
     """One target of the build."""
 
     platform: Platform
     triple: str
-    row: Row
+    row: PlatformSpec
     std: Path
     """Its standard library, as rustc's lib/rustlib/<triple>."""
     built_here: bool
@@ -52,7 +52,7 @@ class Toolchain:
     zig: Zig
     libc: Libc
     way: Way
-    targets: tuple[Target, ...]
+    targets: tuple[CompileTarget, ...]
     sysroot: Path
     """What rustc gets for `shimmed` targets; else its own."""
     zigbuild: Path | None
@@ -75,7 +75,7 @@ class Wanted:
     offline: bool = False
 
     @property
-    def pairs(self) -> tuple[tuple[str, Row], ...]:
+    def pairs(self) -> tuple[tuple[str, PlatformSpec], ...]:
         """Triple and table row of each platform; raises PlatformUnknown."""
         rows = [row(platform) for platform in self.platforms]
         return tuple((entry.triple(self.libc), entry) for entry in rows)
@@ -89,14 +89,14 @@ class Foreseen:
     zig: Zig
     libc: Libc
     way: Way
-    pairs: tuple[tuple[str, Row], ...]
+    pairs: tuple[tuple[str, PlatformSpec], ...]
     installed: Mapping[str, Path]
     """By triple: standard libraries that came with Rust."""
     built: Mapping[str, Path]
     """By triple: those that are built here, or would be. A folder's name stands for all that they are made from."""
 
 
-def foresee(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Foreseen | None:
+def foresee_toolchain(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Foreseen | None:
     """Look for the toolchain that `locate` would choose; None where that depends on what can be added.
 
     Raises ToolMissing, PlatformUnknown.
@@ -122,9 +122,7 @@ def _foreseen(rust: Rust, zig: Zig, wanted: Wanted) -> Foreseen:
         else:
             made = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc)
             built[triple] = made.folder
-    complete = all((folder / "lib" / "self-contained" / "crt1.o").exists() for folder in installed.values())
-    way = Way.ZIGBUILD if wanted.libc.family is LibcFamily.GNU or not complete else Way.DIRECT
-    return Foreseen(rust, zig, wanted.libc, way, wanted.pairs, installed, built)
+    return Foreseen(rust, zig, wanted.libc, _way(installed, wanted.libc)[0], wanted.pairs, installed, built)
 
 
 def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, str], emit: Emit) -> Toolchain:
@@ -134,24 +132,22 @@ def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, 
     candidates: list[Rust] = []
     for rust in toolchains(runner, env, wanted.cwd):
         if not _lacking(rust, zig, wanted):
-            return _assembled(rust, zig, wanted, env)
+            return _assembled(rust, zig, wanted, runner, env)
         candidates.append(rust)
     for rust in candidates:
         if rust.rustup is not None and _add_targets(rust, [triple for triple, _ in pairs], wanted, runner, env, emit):
-            return _assembled(rust, zig, wanted, env)
+            return _assembled(rust, zig, wanted, runner, env)
     for rust in candidates:
         if rust.sources is not None:
             lacking = _lacking(rust, zig, wanted)
             names = ", ".join(library.triple for library in lacking)
             where = f"once, it is kept in {wanted.cache_dir}"
-            emit(PhaseStarted("sysroot", f"the standard library of Rust {rust.release} for {names}; {where}"))
-            started = time.monotonic()
-            sysroot.build(
-                lacking,
-                rust=rust, zig=zig, runner=runner, stream=stream, env=env, offline=wanted.offline,
-            )  # fmt: skip
-            emit(PhaseEnded("sysroot", time.monotonic() - started))
-            return _assembled(rust, zig, wanted, env)
+            with phase(emit, "sysroot", f"the standard library of Rust {rust.release} for {names}; {where}"):
+                sysroot.build_library(
+                    lacking,
+                    rust=rust, zig=zig, runner=runner, stream=stream, env=env, offline=wanted.offline,
+                )  # fmt: skip
+            return _assembled(rust, zig, wanted, runner, env)
     raise _nothing_found(candidates, zig, wanted)
 
 
@@ -164,28 +160,35 @@ def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[StandardLibrary]:
     return [library for library in libraries if not library.is_built]
 
 
-def _assembled(rust: Rust, zig: Zig, wanted: Wanted, env: Mapping[str, str]) -> Toolchain:
+def _assembled(rust: Rust, zig: Zig, wanted: Wanted, runner: Runner, env: Mapping[str, str]) -> Toolchain:
     targets = []
     for platform, (triple, entry) in zip(wanted.platforms, wanted.pairs, strict=True):
         if rust.has_std(triple):
-            targets.append(Target(platform, triple, entry, rust.sysroot / "lib" / "rustlib" / triple, built_here=False))
+            targets.append(
+                CompileTarget(platform, triple, entry, rust.sysroot / "lib" / "rustlib" / triple, built_here=False)
+            )
         else:
             library = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc)
-            targets.append(Target(platform, triple, entry, library.folder, built_here=True))
+            targets.append(CompileTarget(platform, triple, entry, library.folder, built_here=True))
     own = rust.sysroot
     if any(target.built_here for target in targets):
         own = sysroot.compose(wanted.cache_dir, {target.triple: target.std for target in targets})
-    way, why = _way(targets, wanted.libc)
-    zigbuild = find_zigbuild(env) if way is Way.ZIGBUILD else None
+    way, why = _way({each.triple: each.std for each in targets if not each.built_here}, wanted.libc)
+    zigbuild = find_zigbuild(runner, env) if way is Way.ZIGBUILD else None
     return Toolchain(rust, zig, wanted.libc, way, tuple(targets), own, zigbuild, why)
 
 
-def _way(targets: Sequence[Target], libc: Libc) -> tuple[Way, str]:
+def _way(installed: Mapping[str, Path], libc: Libc) -> tuple[Way, str]:
+    """How to link, and why not directly; `installed` are the standard libraries that came with Rust, by triple.
+
+    Those that are built here have start files in any case. What is foreseen and what is found must be linked in the
+    same way: the key of a build says which.
+    """
     if libc.family is LibcFamily.GNU:
         return Way.ZIGBUILD, "glibc with a version floor"
-    for target in targets:
-        if not (target.std / "lib" / "self-contained" / "crt1.o").exists():
-            return Way.ZIGBUILD, f"the standard library for {target.triple} brings no start files"
+    for triple, folder in installed.items():
+        if not (folder / "lib" / "self-contained" / "crt1.o").exists():
+            return Way.ZIGBUILD, f"the standard library for {triple} brings no start files"
     return Way.DIRECT, ""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cargoship.oci.digest import Digest
-from cargoship.platforms import TABLE, Libc, LibcFamily, Row
+from cargoship.platforms import TABLE, Libc, LibcFamily, PlatformSpec
 from cargoship.toolchain.locate import Toolchain, Way
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.wrappers import wrapper_identity, write_zig
@@ -52,7 +52,7 @@ def zigbuild_runtime(zig: Zig, targets: Sequence[str], env: Mapping[str, str], *
     return Runtime(_zigbuild_root(zig, env, cache_dir), zig.lib, made_by)
 
 
-def zig_target(row: Row, libc: Libc) -> str:
+def zig_target(row: PlatformSpec, libc: Libc) -> str:
     """Zig's name for a platform with a C library, as cargo-zigbuild gives it."""
     if libc.family is LibcFamily.MUSL:
         return row.zig_musl

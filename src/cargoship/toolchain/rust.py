@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cargoship.cargo.above import check_owners
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Runner
 
@@ -69,15 +69,18 @@ def has_std(sysroot: Path, triple: str) -> bool:
 def toolchains(runner: Runner, env: Mapping[str, str], cwd: Path) -> Iterator[Rust]:
     """Every Rust toolchain there is, in order of preference; raises ToolMissing where there is none.
 
+    Raises ForeignFile where rustup would obey a stranger in `cwd`.
+
     CARGO and RUSTC in the environment decide alone. Else what PATH has first: rustup's proxies answer as `cwd`'s
     rust-toolchain.toml wants. Others further on PATH follow (a distribution's Rust behind rustup's proxies, say),
     unless the project pins its toolchain.
     """
+    check_owners(cwd, env)
     named = env.get("RUSTC")
     if named:
-        yield _ask(runner, env, cwd, _which(named, env), env.get("CARGO"))
+        yield _ask(runner, env, cwd, _which(runner, named, env), env.get("CARGO"))
         return
-    found = list(_on_path("rustc", env))
+    found = list(runner.programs.search("rustc", env))
     if not found:
         raise ToolMissing("rustc was not found on PATH", hint=_HINT)
     seen: set[Path] = set()
@@ -114,11 +117,11 @@ def _ask(runner: Runner, env: Mapping[str, str], cwd: Path, rustc: Path, cargo: 
         raise ToolMissing(f"{real} does not work", hint=_HINT, details=version.error_text.strip() or None)
     beside = sysroot / "bin" / "cargo"
     if cargo:
-        program = _which(cargo, env)
+        program = _which(runner, cargo, env)
     elif beside.exists():
         program = beside
     else:
-        program = next(_on_path("cargo", env), None) or _missing_cargo(real)
+        program = runner.programs.find("cargo", env) or _missing_cargo(real)
     proxy = rustc.parent / "rustup"
     is_rustups = sysroot.parent.name == "toolchains" and proxy.exists()
     return Rust(program, real, sysroot, version.text, proxy if is_rustups else None)
@@ -128,20 +131,12 @@ def _missing_cargo(rustc: Path) -> Path:
     raise ToolMissing(f"{rustc} has no cargo beside it, and none is on PATH", hint=_HINT)
 
 
-def _which(program: str, env: Mapping[str, str]) -> Path:
-    found = shutil.which(program, path=env.get("PATH"))
-    if found is None:
+def _which(runner: Runner, program: str, env: Mapping[str, str]) -> Path:
+    """A program that the environment names, by a path (from where cargoship runs) or by its name."""
+    found = Path(program).absolute() if "/" in program else runner.programs.find(program, env)
+    if found is None or not os.access(found, os.X_OK) or not found.is_file():
         raise ToolMissing(f"{program} is named in the environment, but is not a program", hint=_HINT)
-    return Path(found)
-
-
-def _on_path(name: str, env: Mapping[str, str]) -> Iterator[Path]:
-    seen = set()
-    for folder in env.get("PATH", "").split(os.pathsep):
-        path = Path(folder) / name
-        if folder and path not in seen and path.is_file() and os.access(path, os.X_OK):
-            seen.add(path)
-            yield path
+    return found
 
 
 def _is_pinned(cwd: Path) -> bool:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from cargoship.errors import SysrootBuildFailed
 from cargoship.oci.digest import Digest
-from cargoship.platforms import Row
+from cargoship.platforms import PlatformSpec
 from cargoship.process import Command, Runner
+from cargoship.programs import without_secrets
 from cargoship.toolchain.zig import Zig
 
 _FROM_MUSL = ("crt1.o", "rcrt1.o", "Scrt1.o", "crti.o", "crtn.o")
@@ -36,7 +37,7 @@ _UNWINDER = (
 
 
 @dataclass(frozen=True)
-class Musl:
+class MuslSource:
     """Where the C library of a target comes from."""
 
     folder: Path | None
@@ -56,20 +57,21 @@ class Musl:
             return str(Digest.of_stream(library)[0])
 
 
-def find_musl(row: Row, *, root: Path = Path("/usr/lib")) -> Musl:
+def find_musl(row: PlatformSpec, *, root: Path = Path("/usr/lib")) -> MuslSource:
     """Musl of a target: the distribution's where musl-dev for it is installed (Debian's multiarch folders)."""
-    architecture, _, rest = row.zig_musl.partition("-")
-    folder = root / f"{'i386' if architecture == 'x86' else architecture}-{rest}"
+    folder = root / row.debian_musl
     complete = all((folder / name).exists() for name in (*_FROM_MUSL, "libc.a"))
-    return Musl(folder if complete else None)
+    return MuslSource(folder if complete else None)
 
 
-def make_start_files(runner: Runner, zig: Zig, row: Row, musl: Musl, into: Path, *, env: Mapping[str, str]) -> None:
+def make_start_files(
+    runner: Runner, zig: Zig, row: PlatformSpec, musl: MuslSource, into: Path, *, env: Mapping[str, str]
+) -> None:
     """Fill the folder `into` for one target; raises SysrootBuildFailed, OSError."""
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
         work = Path(scratch)
-        maker = _Maker(runner, zig, row, work, dict(env))
+        maker = _Maker(runner, zig, row, work, without_secrets(env))
         nothing = work / "nothing.c"
         nothing.write_text("")
         maker.compile(nothing, into / _EMPTY[0])
@@ -89,7 +91,7 @@ class _Maker:
 
     runner: Runner
     zig: Zig
-    row: Row
+    row: PlatformSpec
     work: Path
     env: dict[str, str]
 

@@ -17,15 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
+from cargoship.cargo.above import check_owners
 from cargoship.errors import OutputError, StandardLibraryMissing, SysrootBuildFailed
+from cargoship.locks import locked
 from cargoship.oci.digest import Digest
-from cargoship.platforms import Libc, LibcFamily, Row
+from cargoship.oci.files import atomic_folder, replace_link, sweep
+from cargoship.platforms import Libc, LibcFamily, PlatformSpec
 from cargoship.process import Command, Runner
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.rust import Rust
-from cargoship.toolchain.startfiles import Musl, find_musl, make_start_files
+from cargoship.toolchain.startfiles import MuslSource, find_musl, make_start_files
 from cargoship.toolchain.zig import Zig
 
 FORMAT = "2"
@@ -37,7 +38,6 @@ shift
 case " $* " in *" --crate-name panic_abort "*) set -- "$@" -C panic=abort ;; esac
 exec "$rustc" "$@"
 """
-_MAKING = ".making-"
 _MANIFEST = """[package]
 name = "standard-library"
 version = "0.0.0"
@@ -61,8 +61,8 @@ class StandardLibrary:
     """Where the standard library of one target is, or will be once it is built."""
 
     triple: str
-    row: Row
-    musl: Musl | None
+    row: PlatformSpec
+    musl: MuslSource | None
     """Where a built one takes its C library from; None for glibc, which Zig stands in for at link time."""
     folder: Path
     """As rustc's own lib/rustlib/<triple>."""
@@ -73,7 +73,9 @@ class StandardLibrary:
         return any((self.folder / "lib").glob("libstd-*.rlib"))
 
 
-def standard_library(cache_dir: Path, rust: Rust, zig: Zig, triple: str, row: Row, libc: Libc) -> StandardLibrary:
+def standard_library(
+    cache_dir: Path, rust: Rust, zig: Zig, triple: str, row: PlatformSpec, libc: Libc
+) -> StandardLibrary:
     """The place in the cache for a target's standard library; it is named for all that it is made from."""
     musl = find_musl(row) if libc.family is LibcFamily.MUSL else None
     sources = rust.sources.resolve() if rust.sources else None
@@ -82,7 +84,7 @@ def standard_library(cache_dir: Path, rust: Rust, zig: Zig, triple: str, row: Ro
     return StandardLibrary(triple, row, musl, cache_dir / "std" / f"{rust.release}-{triple}-{key.short}")
 
 
-def build(
+def build_library(
     libraries: Sequence[StandardLibrary],
     *,
     rust: Rust,
@@ -99,23 +101,22 @@ def build(
     root = libraries[0].folder.parent
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".lock"):
+        with locked(root / ".lock"):
             wanted = [library for library in libraries if not library.is_built]
             if not wanted:
                 return
-            for left in root.glob(f"{_MAKING}*"):  # by a run that was killed: this one holds the lock
-                shutil.rmtree(left, ignore_errors=True)
-            with tempfile.TemporaryDirectory(prefix=_MAKING, dir=root) as scratch:
+            with tempfile.TemporaryDirectory(prefix=".cargo-", dir=root) as scratch:
                 work = Path(scratch)
+                # this run holds the lock: all others have ended
+                sweep(root, work.stat().st_mtime_ns, pattern=".cargo-*", age_s=0.0)
                 _compile(work, [library.triple for library in wanted], rust, stream, env, offline=offline)
 
                 def finish(library: StandardLibrary) -> None:
-                    made = work / "done" / library.triple
-                    _collect(work / "target" / library.triple / "release" / "deps", made / "lib")
-                    if library.musl is not None:
-                        into = made / "lib" / "self-contained"
-                        make_start_files(runner, zig, library.row, library.musl, into, env=env)
-                    made.rename(library.folder)
+                    with atomic_folder(library.folder) as made:
+                        _collect(work / "target" / library.triple / "release" / "deps", made / "lib")
+                        if library.musl is not None:
+                            into = made / "lib" / "self-contained"
+                            make_start_files(runner, zig, library.row, library.musl, into, env=env)
 
                 # Zig compiles a C library one file after the other
                 with ThreadPoolExecutor(len(wanted)) as workers:
@@ -134,12 +135,8 @@ def compose(cache_dir: Path, folders: Mapping[str, Path]) -> Path:
     try:
         for triple, folder in folders.items():
             place = sysroot / "lib" / "rustlib" / triple
-            if place.is_symlink():
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary = place.with_name(f".{triple}-{os.getpid()}")
-            temporary.symlink_to(folder)
-            temporary.replace(place)
+            if not place.is_symlink():
+                replace_link(place, folder)
     except OSError as error:
         raise OutputError(
             f"cannot write {sysroot}: {os.strerror(error.errno or 0)}",
@@ -155,6 +152,7 @@ def _compile(
     sources = rust.sources
     if sources is None:
         raise StandardLibraryMissing(f"the sources of Rust {rust.release}'s standard library are not installed")
+    check_owners(work, env)
     (work / "Cargo.toml").write_text(_MANIFEST)
     (work / "lib.rs").write_text("#![no_std]\n")
     wrapper = work / "rustc-wrapper"

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
 from cargoship.errors import OutputError
 from cargoship.oci.digest import Digest
-from cargoship.platforms import Row
+from cargoship.oci.files import atomic_folder
+from cargoship.platforms import PlatformSpec
 from cargoship.toolchain.marks import mark_used
 
 RUSTC = "cargoship-rustc"
@@ -37,13 +37,6 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 """
-_ARM_OR_X86 = {"arm", "386"}
-# Zig's header folders, <first>-linux-musl and <second>-linux-any, where they are not named for the architecture
-_HEADERS = {
-    "x86_64": ("x86_64", "x86"),
-    "powerpc64le": ("powerpc64", "powerpc"),
-    "riscv64": ("riscv64", "riscv"),
-}
 
 
 def linker(triple: str) -> str:
@@ -65,10 +58,9 @@ def compiler_environment(triple: str) -> dict[str, str]:
     }
 
 
-def bindgen_arguments(row: Row, zig_lib: Path) -> str:
+def bindgen_arguments(row: PlatformSpec, zig_lib: Path) -> str:
     """The clang arguments that show bindgen the C headers that Zig compiles with, in Zig's own order."""
-    architecture = row.zig_musl.partition("-")[0]
-    headers, family = _HEADERS.get(architecture, (architecture, architecture))
+    headers, family = row.zig_headers
     include = zig_lib / "libc" / "include"
     folders = [
         zig_lib / "include",
@@ -86,7 +78,7 @@ def cmake_toolchain(triple: str) -> str:
     return f"{triple}.cmake"
 
 
-def write_wrappers(cache_dir: Path, rows: Sequence[tuple[str, Row]], *, identity: str) -> Path:
+def write_wrappers(cache_dir: Path, rows: Sequence[tuple[str, PlatformSpec]], *, identity: str) -> Path:
     """Write the wrappers for (triple, row) pairs and return their folder.
 
     The folder's name holds `identity` (what the toolchain is): cargo remembers what a rustc at a path said of
@@ -112,21 +104,12 @@ def _written(cache_dir: Path, files: Mapping[str, str], identity: str) -> Path:
         mark_used(folder)
         return folder
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-        making.chmod(0o755)
-        for name, text in files.items():
-            path = making / name
-            path.write_text(text)
-            path.chmod(0o755)
-        try:
-            making.rename(folder)
-        except OSError:  # another run was quicker, with the same bytes
-            if not folder.is_dir():
-                raise
-            for path in making.iterdir():
-                path.unlink()
-            making.rmdir()
+        # another run may be quicker, with the same bytes
+        with atomic_folder(folder) as making:
+            for name, text in files.items():
+                path = making / name
+                path.write_text(text)
+                path.chmod(0o755)
     except OSError as error:
         raise OutputError(
             f"cannot write compiler wrappers below {cache_dir}: {os.strerror(error.errno or 0)}",
@@ -140,16 +123,16 @@ def driver() -> Path:
     return Path(str(resources.files("cargoship.toolchain") / "scripts" / "driver.py"))
 
 
-def wrapper_identity(triple: str, row: Row) -> str:
+def wrapper_identity(triple: str, row: PlatformSpec) -> str:
     """Text that changes when what the wrappers of a target, or the program that links for them, do changes."""
     texts = sorted({**_files([(triple, row)]), driver().name: driver().read_text()}.items())
     return Digest.of("\0".join(f"{name}\0{text}" for name, text in texts).encode()).short
 
 
-def _files(rows: Sequence[tuple[str, Row]]) -> dict[str, str]:
+def _files(rows: Sequence[tuple[str, PlatformSpec]]) -> dict[str, str]:
     files = {RUSTC: _script({}, "rustc")}
     for triple, row in rows:
-        values = {"triple": triple, "zig_target": row.zig_musl, "zig_cpu": row.zig_cpu or "", "march": _march(row)}
+        values = {"triple": triple, "zig_target": row.zig_musl, "zig_cpu": row.zig_cpu or "", "march": row.march.value}
         for language in ("cc", "c++"):
             files[f"cargoship-{triple}-{language}"] = _script({**values, "language": language}, "cc")
         files[linker(triple)] = _script(values, "runtime", "ld")
@@ -157,14 +140,6 @@ def _files(rows: Sequence[tuple[str, Row]]) -> dict[str, str]:
         files[f"cargoship-{triple}-ranlib"] = _script({}, "ranlib")
         files[cmake_toolchain(triple)] = _CMAKE.format(triple=triple, processor=triple.partition("-")[0])
     return files
-
-
-def _march(row: Row) -> str:
-    """How the compiler wrapper treats -march, whose values Zig does not share with GCC and clang."""
-    architecture = row.platform.architecture
-    if architecture in _ARM_OR_X86:
-        return "drop"
-    return {"arm64": "aarch64", "riscv64": "riscv"}.get(architecture, "keep")
 
 
 def _script(values: Mapping[str, str], *bodies: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Runner
+from cargoship.programs import without_secrets
 
 _HINT = "pip install ziglang (cargoship depends on it), or name a zig program with CARGOSHIP_ZIG"
 
@@ -37,28 +37,28 @@ def find_zig(runner: Runner, env: Mapping[str, str]) -> Zig:
         if path.exists() and (folder / "lib").is_dir():
             # pip has recorded the version: a process start saved
             return Zig(path, folder / "lib", importlib.metadata.version("ziglang"))
-    on_path = shutil.which("zig", path=env.get("PATH"))
+    on_path = runner.programs.find("zig", env)
     if on_path is None:
         raise ToolMissing("zig was not found: it compiles the C code and links the programs", hint=_HINT)
-    return _ask(runner, Path(on_path), env)
+    return _ask(runner, on_path, env)
 
 
-def find_zigbuild(env: Mapping[str, str]) -> Path:
+def find_zigbuild(runner: Runner, env: Mapping[str, str]) -> Path:
     """cargo-zigbuild, beside this Python or on PATH; raises ToolMissing."""
     beside = Path(sys.executable).parent / "cargo-zigbuild"
     if beside.exists():
         return beside
-    found = shutil.which("cargo-zigbuild", path=env.get("PATH"))
+    found = runner.programs.find("cargo-zigbuild", env)
     if found is None:
         raise ToolMissing(
             "cargo-zigbuild was not found: it links programs for glibc",
             hint="pip install cargo-zigbuild (cargoship depends on it)",
         )
-    return Path(found)
+    return found
 
 
 def _ask(runner: Runner, path: Path, env: Mapping[str, str]) -> Zig:
-    version = runner.run(Command((str(path), "version"), env=env), timeout_s=60)
+    version = runner.run(Command((str(path), "version"), env=without_secrets(env)), timeout_s=60)
     if version.code != 0:
         raise ToolMissing(f"{path} is not a working zig", hint=_HINT, details=version.error_text.strip() or None)
     real = path.resolve()

@@ -1,17 +1,24 @@
-"""A build as the cache sees it: one invocation of cargo, where it writes, and what compiles."""
+"""A build as the cache sees it: one invocation of cargo, where it writes, what compiles, and what is known of it."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cargoship.cargo.messages import Artifact
+from cargoship.cargo.unit_graph import UnitGraph
+from cargoship.locks import Busy, locked
 from cargoship.process import Command
-from cargoship.unitcache.surroundings import Compilers
+from cargoship.toolchain.runtime import Runtime
+from cargoship.unitcache.builds import BuildKey, programs_of
+from cargoship.unitcache.keys.environment import Compilers
+from cargoship.unitcache.keys.key import BuildEnvironment
+from cargoship.unitcache.libraries import Libraries
+from cargoship.unitcache.watching.library import Watcher
 
 _TAG = "CACHEDIR.TAG"
 # https://bford.info/cachedir/
@@ -22,23 +29,51 @@ _MARGIN_NS = 20_000_000
 
 
 @dataclass(frozen=True)
-class Build:
-    """What is about to be built."""
+class Workspace:
+    """Where a build is: the workspace's folder, cargo's folder for what is between, and the lock file."""
+
+    root: Path
+    build_dir: Path
+    lock: Path | None = None
+    target_dir: Path | None = None
+    """Cargo's folder for what it has made, where that is another one."""
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A build that could not be had as a whole, and why, for people."""
+
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BuildInputs:
+    """All that the cache has to know of a build before cargo starts. The first four are needed; the others help."""
 
     command: Command
     """cargo, exactly as it will be run."""
     env: Mapping[str, str] = field(repr=False)
     """The environment as the user has set it; `command` has what cargoship adds."""
-    root: Path
-    """The workspace's folder."""
-    build_dir: Path
-    """Where cargo keeps what is between."""
-    lock: Path | None
+    workspace: Workspace
     compilers: Compilers
-
-
-class Busy(Exception):
-    """Another cargo works in the build directory."""
+    surroundings: BuildEnvironment | None = None
+    """What `find_environment` says of these compilers; None: it is asked."""
+    graph: Callable[[], UnitGraph] | None = None
+    """Gives what cargo has said that it will compile; None: it is asked."""
+    build_key: BuildKey | None = None
+    """The key of the build as a whole; None: its programs are not kept as those of one build."""
+    missed: Missed | None = None
+    """Why it could not be had as a whole; None: nobody has looked."""
+    libraries: Libraries = field(default_factory=dict)
+    """Standard libraries and allocators that were built here, or came from the cache."""
+    runtime: Runtime | None = None
+    """What Zig compiles of itself for this build."""
+    programs: Callable[[Iterable[Artifact]], Mapping[str, Path]] = programs_of
+    """What of the build's programs is kept by which name."""
+    watcher: Watcher | None = None
+    """What sees what units read; None: what they may read is taken in its place."""
+    local: bool = True
+    """Whether units of local packages are kept too."""
 
 
 def prepare_folder(build_dir: Path) -> int:
@@ -56,8 +91,11 @@ def prepare_folder(build_dir: Path) -> int:
 
 
 @contextlib.contextmanager
-def locked(build_dir: Path, profiles: Iterable[str]) -> Iterator[None]:
-    """Keep cargo out of the folders of profiles, in its own way; raises Busy instead of waiting, OSError."""
+def locked_profiles(build_dir: Path, profiles: Iterable[str], *, timeout_s: float | None = 0) -> Iterator[None]:
+    """Keep cargo out of the folders of profiles, in its own way.
+
+    Raises Busy after `timeout_s` seconds (None: never), OSError.
+    """
     with contextlib.ExitStack() as held:
         for profile in sorted(set(profiles)):
             folder = build_dir / profile
@@ -66,9 +104,8 @@ def locked(build_dir: Path, profiles: Iterable[str]) -> Iterator[None]:
                 path = folder / name
                 if name != _LOCKS[0] and not path.exists():
                     continue
-                stream = held.enter_context(path.open("ab"))
                 try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
+                    held.enter_context(locked(path, timeout_s=timeout_s))
+                except Busy as error:
                     raise Busy(str(folder)) from error
         yield

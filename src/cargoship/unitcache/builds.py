@@ -18,10 +18,11 @@ import msgspec
 
 from cargoship.cargo.messages import Artifact
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.capture import Capture
-from cargoship.unitcache.index import Entry, Index, PlanEntry
-from cargoship.unitcache.key import FORMAT, Surroundings, differing
-from cargoship.unitcache.local import NEVER, Contents
+from cargoship.reading import read_file
+from cargoship.unitcache.builddir.capture import Capture
+from cargoship.unitcache.keys.file_digests import NEVER, FileDigests
+from cargoship.unitcache.keys.key import FORMAT, BuildEnvironment, differing
+from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
 
 PROJECT = "what cargo says of the workspace"
 PACKAGES = "local packages"
@@ -29,14 +30,17 @@ LOCK = "Cargo.lock"
 LOCKED = "locked packages"
 MANIFEST = "Cargo.toml of the workspace"
 WORDS = "options"
+SOURCES = "sources of crates in cargo's configuration"
 _LOCKED = re.compile(r'^\[\[package\]\]\nname = "([^"\n]*)"\nversion = "([^"\n]*)"\n(source = )?', re.MULTILINE)
 _BETWEEN = frozenset({"deps", "build", "examples", ".fingerprint", "incremental"})
 PROGRAM = "program"
 """The only file of an entry that holds nothing but a program."""
+RECORD = "record"
+"""The output of a build that is no program, and its only file: what whoever builds wants to know of them later."""
 
 
 @dataclass(frozen=True)
-class Question:
+class BuildKey:
     """The key of a whole build; `parts` explain it."""
 
     key: Digest
@@ -44,7 +48,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Asked:
+class BuildRequest:
     """What is to be built, beside the toolchain: a build's own words, and the workspace as it is now."""
 
     words: tuple[str, ...]
@@ -56,13 +60,13 @@ class Asked:
     """Of its root."""
 
 
-def asked_of(root: Path, words: Iterable[str], project: str) -> Asked:
+def build_request(root: Path, words: Iterable[str], project: str) -> BuildRequest:
     """What is asked for in the workspace at `root`; raises OSError where it has no lock file."""
-    lock, manifest = ((root / name).read_bytes() for name in ("Cargo.lock", "Cargo.toml"))
-    return Asked(tuple(words), project, lock, manifest)
+    lock, manifest = (read_file(root / name) for name in ("Cargo.lock", "Cargo.toml"))
+    return BuildRequest(tuple(words), project, lock, manifest)
 
 
-def question_of(around: Surroundings, asked: Asked, *, built: Mapping[str, str] | None = None) -> Question:
+def build_key_of(around: BuildEnvironment, asked: BuildRequest, *, built: Mapping[str, str] | None = None) -> BuildKey:
     """The key of a build.
 
     `around` is what a toolchain is that may still have to be completed; `built` names, by triple, the standard
@@ -82,44 +86,58 @@ def question_of(around: Surroundings, asked: Asked, *, built: Mapping[str, str] 
         # the digest has it all; this is for people
         LOCKED: "\n".join(sorted(f"{name} {version}" for name, version, _ in packages)),
     }
+    if not any(word.partition("=")[0] == "--target" for word in asked.words):
+        parts["targets"] = around.targets
+    if b"native" in asked.manifest:
+        parts["processor"] = around.processor
+    if around.sources:
+        parts[SOURCES] = around.sources
     for triple in sorted(around.settings):
         parts[f"settings {triple}"] = around.settings[triple]
         parts[f"environment {triple}"] = around.environment[triple]
         parts[f"tools {triple}"] = around.tools.get(triple, "")
         parts[f"standard library {triple}"] = (built or {}).get(triple) or around.libraries.get(triple, "")
-    return Question(Digest.of(msgspec.json.encode(parts, order="deterministic")), parts)
+    return BuildKey(Digest.of(msgspec.json.encode(parts, order="deterministic")), parts)
 
 
-def plans_of(index: Index, question: Question) -> list[PlanEntry]:
+def records_of(index: UnitIndex, build_key: BuildKey) -> list[BuildRecord]:
     """Builds that were made with this very key, each with sources of its own; the newest first."""
-    alike = [plan for plan in index.plans.values() if plan.parts == question.parts]
+    alike = [plan for plan in index.plans.values() if plan.parts == build_key.parts]
     return sorted(alike, key=lambda plan: plan.saved_at, reverse=True)
 
 
-def nearest_plan(index: Index, question: Question) -> PlanEntry | None:
+def nearest_build(index: UnitIndex, build_key: BuildKey) -> BuildRecord | None:
     """The build of these packages that has most in common with the wanted one, the newest of several."""
-    own = question.parts[PACKAGES]
+    own = build_key.parts[PACKAGES]
     alike = [plan for plan in index.plans.values() if plan.parts.get(PACKAGES) == own]
-    return min(alike, key=lambda plan: (len(differing(question.parts, plan.parts)), -plan.saved_at), default=None)
+    return min(alike, key=lambda plan: (len(differing(build_key.parts, plan.parts)), -plan.saved_at), default=None)
 
 
-def may_serve(plan: PlanEntry, question: Question) -> bool:
+def may_serve(plan: BuildRecord, build_key: BuildKey) -> bool:
     """Whether units of one build are likely to be those of another: the code or its dependencies differ, no more."""
     changing = {PROJECT, MANIFEST, LOCK, LOCKED}
-    return changing.issuperset(differing(question.parts, plan.parts))
+    return changing.issuperset(differing(build_key.parts, plan.parts))
 
 
-def find(
-    index: Index, question: Question, contents: Contents, wanted: Sequence[str] | None = None
-) -> Mapping[str, Entry] | None:
-    """The entries that hold the programs `wanted`, or all there were, by name, if all is as it was."""
-    plan = next((plan for plan in plans_of(index, question) if contents.holds(plan.inputs)), None)
+@dataclass(frozen=True)
+class FoundBuild:
+    """A build that was made before with everything as it is now, and the entries that hold its programs, by name."""
+
+    plan: BuildRecord
+    programs: Mapping[str, UnitEntry]
+
+
+def find_build(
+    index: UnitIndex, build_key: BuildKey, contents: FileDigests, wanted: Sequence[str] | None = None
+) -> FoundBuild | None:
+    """The build that has the programs `wanted`, or all there were, if all is as it was."""
+    plan = next((plan for plan in records_of(index, build_key) if contents.holds(plan.inputs)), None)
     if plan is None:
         return None
     wanted = tuple(plan.outputs) if wanted is None else wanted
     found = {name: index.entries.get(plan.outputs[name]) for name in wanted if name in plan.outputs}
     there = {name: entry for name, entry in found.items() if entry is not None and contents.holds(entry.inputs)}
-    return there if there and len(there) == len(wanted) else None
+    return FoundBuild(plan, there) if there and len(there) == len(wanted) else None
 
 
 def program_in(folder: Path) -> Path | None:
@@ -132,17 +150,17 @@ def program_in(folder: Path) -> Path | None:
     return found[0] if len(found) == 1 else None
 
 
-def plan_of(
-    question: Question | None, capture: Capture, programs: Mapping[str, Digest], *, now_s: int, name: bytes
-) -> PlanEntry:
+def build_record(
+    build_key: BuildKey | None, capture: Capture, programs: Mapping[str, Digest], *, now_s: int, name: bytes
+) -> BuildRecord:
     """What is remembered of a build; where it cannot be had as a whole, only which units it needs."""
     units = tuple(sorted({unit.key for unit in capture.units.values()}))
-    parts = {} if question is None else question.parts
-    if question is None or capture.inputs is None:
-        return PlanEntry(Digest.of(b"units\0" + name), units, {}, {NEVER: Digest.of(b"")}, now_s, parts)
+    parts = {} if build_key is None else build_key.parts
+    if build_key is None or capture.inputs is None:
+        return BuildRecord(Digest.of(b"units\0" + name), units, {}, {NEVER: Digest.of(b"")}, now_s, parts)
     inputs = sorted((path, digest.hex) for path, digest in capture.inputs.items())
-    key = Digest.of(msgspec.json.encode((question.key.hex, inputs)))
-    return PlanEntry(key, units, programs, capture.inputs, now_s, parts)
+    key = Digest.of(msgspec.json.encode((build_key.key.hex, inputs)))
+    return BuildRecord(key, units, programs, capture.inputs, now_s, parts)
 
 
 def programs_of(units: Iterable[Artifact]) -> dict[str, Path]:

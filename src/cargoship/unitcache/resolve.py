@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from cargoship.cargo.unit_graph import UnitGraph
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import Entry
-from cargoship.unitcache.key import Lock, Surroundings, identity_of, parts_of
-from cargoship.unitcache.local import Contents
+from cargoship.unitcache.keys.file_digests import FileDigests
+from cargoship.unitcache.keys.key import BuildEnvironment, LockedSources, identity_of, parts_of
+from cargoship.unitcache.packs.index import UnitEntry
 
 _GROUP = ("package", "target", "platform", "mode")
 
@@ -23,7 +23,7 @@ _GROUP = ("package", "target", "platform", "mode")
 class Resolution:
     """What is in the cache, and what is not."""
 
-    hits: Mapping[int, Entry]
+    hits: Mapping[int, UnitEntry]
     """By place in the graph."""
     parts: Mapping[int, Mapping[str, str]]
     """Of every unit that could have a key: all units that it depends on are hits."""
@@ -32,19 +32,19 @@ class Resolution:
 class Entries:
     """Entries of an index, found by what they are made of."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._groups: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+    def __init__(self, entries: Iterable[UnitEntry]) -> None:
+        self._groups: dict[tuple[str, ...], list[UnitEntry]] = defaultdict(list)
         for entry in entries:
             self._groups[_group(entry.parts)].append(entry)
 
-    def of(self, parts: Mapping[str, str], contents: Contents) -> Entry | None:
+    def of(self, parts: Mapping[str, str], contents: FileDigests) -> UnitEntry | None:
         """An entry with exactly these parts, whose inputs are as they are in this workspace."""
         for entry in self._groups.get(_group(parts), ()):
             if dict(entry.parts) == parts and contents.holds(entry.inputs):
                 return entry
         return None
 
-    def alike(self, parts: Mapping[str, str]) -> list[Entry]:
+    def alike(self, parts: Mapping[str, str]) -> list[UnitEntry]:
         """Entries of the same unit, whatever else differs."""
         wanted = _group(parts)[1:]
         package = parts.get("package", "").rpartition("@")[0]
@@ -57,18 +57,18 @@ class Entries:
         ]
 
 
-def resolve(
+def resolve_units(
     graph: UnitGraph,
     entries: Entries,
     *,
-    lock: Lock,
-    around: Surroundings,
-    contents: Contents,
+    lock: LockedSources,
+    around: BuildEnvironment,
+    contents: FileDigests,
     present: Mapping[str, Digest] | None = None,
 ) -> Resolution:
     """Look every unit up. `present` has, by places of fingerprints, what units that lie there already really hold."""
     identities: dict[int, Digest] = {}
-    hits: dict[int, Entry] = {}
+    hits: dict[int, UnitEntry] = {}
     wanted: dict[int, Mapping[str, str]] = {}
     for index in graph.in_order():
         parts = parts_of(graph, index, lock=lock, around=around, identities=identities)

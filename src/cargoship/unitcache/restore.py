@@ -13,22 +13,27 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from cargoship.cargo.config import cargo_home
 from cargoship.cargo.unit_graph import UnitGraph, ask_unit_graph
 from cargoship.errors import CacheUnavailable
-from cargoship.events import Emit, Level, Note
+from cargoship.events import Emit, Level, Note, count
+from cargoship.locks import Busy
 from cargoship.oci.digest import Digest
 from cargoship.process import Runner
-from cargoship.unitcache.build import Build, Busy, locked, prepare_folder
-from cargoship.unitcache.capture import output_of
-from cargoship.unitcache.folders import BuildDir
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.inputs import all_of, changing_packages, files_beside
-from cargoship.unitcache.key import Lock, Surroundings
-from cargoship.unitcache.local import Contents
-from cargoship.unitcache.resolve import Entries, Resolution, resolve
-from cargoship.unitcache.store import Store
-from cargoship.unitcache.surroundings import cargo_home, look_around, read_lock, with_manifests
-from cargoship.unitcache.unpacking import restore as unpack
+from cargoship.unitcache.build import BuildInputs, locked_profiles, prepare_folder
+from cargoship.unitcache.builddir.history import UnitOrigin, make_stale, stamp_of, write_history
+from cargoship.unitcache.builddir.inputs import all_of, changing_packages
+from cargoship.unitcache.builddir.layout import BuildDir, said_at
+from cargoship.unitcache.builddir.outputs import output_of
+from cargoship.unitcache.builddir.provenance import CurrentUnits, noted, stale
+from cargoship.unitcache.builddir.reading import reading_units
+from cargoship.unitcache.keys.environment import find_environment, locked_sources, with_manifests
+from cargoship.unitcache.keys.file_digests import FileDigests
+from cargoship.unitcache.keys.key import BuildEnvironment, LockedSources
+from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
+from cargoship.unitcache.resolve import Entries, Resolution, resolve_units
+from cargoship.unitcache.stores.store import Store
+from cargoship.unitcache.unpacking import unpack_units
 
 _ATTEMPTS = 3
 
@@ -37,17 +42,28 @@ _ATTEMPTS = 3
 class Restored:
     """What was found for a build, and what a save afterwards needs to know."""
 
+    build: BuildInputs
     graph: UnitGraph
-    index: Index
-    lock: Lock
-    around: Surroundings
-    contents: Contents
+    index: UnitIndex
+    lock: LockedSources
+    around: BuildEnvironment
+    contents: FileDigests
     resolution: Resolution
     stamp_ns: int
     """The time that restored files have."""
-    placed: Mapping[str, Entry] = field(default_factory=dict)
+    placed: Mapping[str, UnitEntry] = field(default_factory=dict)
     """What was put there, by the place of its fingerprint."""
+    damaged: frozenset[Digest] = frozenset()
+    """Units that the store has promised, and whose bytes are not what it promised: they are to be kept anew."""
     seconds: float = 0.0
+
+    strangers: frozenset[int] = frozenset()
+    """Units that lay in the build directory, and that are compiled anew for nobody knows what they were made of."""
+
+    @property
+    def wanted(self) -> CurrentUnits:
+        """Its units, and what decides what they are made of."""
+        return CurrentUnits(self.graph, self.lock, self.around, self.contents)
 
     @property
     def size(self) -> int:
@@ -56,69 +72,112 @@ class Restored:
 
 
 def restore(
-    build: Build,
+    build: BuildInputs,
     store: Store,
     *,
     runner: Runner,
     emit: Emit,
-    index: Callable[[], Index] | None = None,
-    graph: Callable[[], UnitGraph] | None = None,
-    around: Surroundings | None = None,
+    index: Callable[[], UnitIndex],
     ready: Callable[[], None] = lambda: None,
 ) -> Restored:
     """Fill the build directory with what the store has of a build's units.
 
-    `index` gives what the store holds and `graph` what cargo will compile, where somebody has asked already, and
-    `around` what `look_around` has said; after `ready` the store knows which packs are on their way.
+    `index` gives what the store holds; after `ready` the store knows which packs are on their way.
 
     Raises ToolchainError when cargo does not tell its units, OSError when the build directory cannot be written, and
-    what reading the project raises: the build itself will say the same. A store that fails is a note and an empty one.
+    what reading the project raises: the build itself will say the same. A store that fails is a note, as one that has
+    nothing.
     """
     started = time.monotonic()
-    with ThreadPoolExecutor(3) as beside:
-        loaded = beside.submit(partial(_loaded, store, emit) if index is None else index)
-        asked = beside.submit(partial(ask_unit_graph, runner, build.command) if graph is None else graph)
-        around = around or look_around(build.compilers, build.root, build.command, runner=runner, env=build.env)
+    where = build.workspace
+    with ThreadPoolExecutor(2) as beside:
+        loaded = beside.submit(index)
+        asked = beside.submit(build.graph or partial(ask_unit_graph, runner, build.command))
+        around = build.surroundings or find_environment(
+            build.compilers, where.root, build.command, runner=runner, env=build.env
+        )
         units = asked.result()
         known = Restored(
+            build=build,
             graph=units,
             index=loaded.result(),
-            lock=read_lock(build.lock, units, cargo_home(build.env)),
+            lock=locked_sources(where.lock, units, cargo_home(build.env)),
             around=with_manifests(around, units),
-            contents=Contents(build.root, build.build_dir, build.env),
+            contents=FileDigests(where.root, where.build_dir, build.env, where.target_dir),
             resolution=Resolution({}, {}),
             # before any file is compared
-            stamp_ns=prepare_folder(build.build_dir),
+            stamp_ns=prepare_folder(where.build_dir),
         )
+    if build.watcher is None and build.local:
+        _say_what_is_unseen(units, emit)
     known.contents.remember(
-        name
-        for package in changing_packages(known.graph, known.lock)
-        for name in (*files_beside(package, known.contents), *all_of(package, known.contents))
+        name for package in changing_packages(known.graph, known.lock) for name in all_of(package, known.contents)
     )
     entries = Entries(known.index.entries.values())
-    resolution, absent = _wanted(known, entries, build.build_dir)
-    placed: dict[str, Entry] = {}
+    _forget_what_is_stale(known.wanted, noted(where.build_dir), where.build_dir, emit)
+    resolution, absent = _wanted(known, entries, where.build_dir, emit)
+    placed: dict[str, UnitEntry] = {}
+    damaged: frozenset[Digest] = frozenset()
     try:
         if absent:
             ready()
-            with locked(build.build_dir, map(_profile_of, absent)):
-                placed = _fetched(known, absent, store, build.build_dir, emit)
+            with locked_profiles(where.build_dir, map(_profile_of, absent)):
+                placed, damaged = _fetched(known, absent, store, where.build_dir, emit)
+                write_history(where.build_dir, _history_of(known, resolution, placed))
     except Busy as busy:
         emit(Note(f"the unit cache is not used: another cargo works in {busy}"))
     except CacheUnavailable as error:
         emit(Note(f"nothing comes from the unit cache: {error.message}", Level.WARNING))
-    return replace(known, resolution=resolution, placed=placed, seconds=time.monotonic() - started)
+    return replace(known, resolution=resolution, placed=placed, damaged=damaged, seconds=time.monotonic() - started)
+
+
+def _say_what_is_unseen(graph: UnitGraph, emit: Emit) -> None:
+    unseen = len(reading_units(graph))
+    if unseen:
+        made = f"{count(unseen, 'unit')} of local packages {'is' if unseen == 1 else 'are'} compiled in every build"
+        why = "what build scripts and procedural macros read cannot be seen on this machine"
+        emit(Note(f"{why}: {made}, and no build comes back as a whole", Level.WARNING))
+
+
+def _forget_what_is_stale(wanted: CurrentUnits, known: Mapping[str, UnitOrigin], build_dir: Path, emit: Emit) -> None:
+    """Let cargo make anew what an earlier run is known to have made of something else, whatever the times say."""
+    try:
+        forget_units(build_dir, stale(wanted, known))
+    except (Busy, OSError) as error:
+        emit(Note(f"cargo alone says what is stale: {error}", Level.VERBOSE))
+
+
+def forget_units(build_dir: Path, units: Mapping[str, str], *, timeout_s: float | None = 0) -> None:
+    """Let cargo make units anew, which are given as `stale` does; raises as `locked_profiles` does."""
+    with locked_profiles(build_dir, map(_profile_of, units), timeout_s=timeout_s):
+        for place, said in units.items():
+            make_stale(build_dir, place, said)
 
 
 def _fetched(
-    known: Restored, absent: Mapping[str, Entry], store: Store, build_dir: Path, emit: Emit
-) -> dict[str, Entry]:
-    """Put units into their places; what fails is compiled, and told in one line."""
-    done = unpack(store, known.index, absent.values(), build_dir, stamp_ns=known.stamp_ns)
+    known: Restored, absent: Mapping[str, UnitEntry], store: Store, build_dir: Path, emit: Emit
+) -> tuple[dict[str, UnitEntry], frozenset[Digest]]:
+    """Put units into their places: which ones, and which are damaged. What fails is compiled, and said in one line."""
+    done = unpack_units(store, known.index, absent.values(), build_dir, stamp_ns=known.stamp_ns)
     if done.failed:
         why = next(iter(done.failed.values()))
-        emit(Note(f"{len(done.failed)} units cannot be had from the unit cache {store.name}: {why}", Level.WARNING))
-    return {place: entry for place, entry in absent.items() if entry.key in done.keys}
+        failed = count(len(done.failed), "unit")
+        emit(Note(f"{failed} cannot be had from the unit cache {store.name}: {why}", Level.WARNING))
+    return {place: entry for place, entry in absent.items() if entry.key in done.keys}, done.damaged
+
+
+def _history_of(known: Restored, resolution: Resolution, placed: Mapping[str, UnitEntry]) -> dict[str, UnitOrigin]:
+    """Where units come from that were put into their places: a run that is killed has made them known."""
+    found = {}
+    for index, entry in resolution.hits.items():
+        if entry.place in placed:
+            stamp_ns = stamp_of(known.contents.build_dir, entry.place) or 0
+            found[entry.place] = known.wanted.made(
+                known.graph.units[index],
+                key=entry.key.hex, inputs=entry.inputs, output=entry.output.hex, stamp_ns=stamp_ns,
+                said=said_at(entry.place),
+            )  # fmt: skip
+    return found
 
 
 def _profile_of(place: str) -> str:
@@ -126,19 +185,11 @@ def _profile_of(place: str) -> str:
     return place.partition("/.fingerprint/")[0].partition("/build/")[0]
 
 
-def _loaded(store: Store, emit: Emit) -> Index:
-    try:
-        return store.load()
-    except CacheUnavailable as error:
-        emit(Note(f"the unit cache {store.name} cannot be read: {error.message}", Level.WARNING))
-        return Index()
-
-
-def _wanted(known: Restored, entries: Entries, build_dir: Path) -> tuple[Resolution, dict[str, Entry]]:
+def _wanted(known: Restored, entries: Entries, build_dir: Path, emit: Emit) -> tuple[Resolution, dict[str, UnitEntry]]:
     """What is in the cache, and those of it that the build directory lacks, by place."""
 
-    def look(present: Mapping[str, Digest] | None) -> tuple[Resolution, dict[str, Entry]]:
-        found = resolve(
+    def look(present: Mapping[str, Digest] | None) -> tuple[Resolution, dict[str, UnitEntry]]:
+        found = resolve_units(
             known.graph, entries,
             lock=known.lock, around=known.around, contents=known.contents, present=present,
         )  # fmt: skip
@@ -146,6 +197,15 @@ def _wanted(known: Restored, entries: Entries, build_dir: Path) -> tuple[Resolut
         return found, {entry.place: entry for entry in found.hits.values() if not there[entry.place]}
 
     resolution, absent = look(None)
+    runs = {entry.place for index, entry in resolution.hits.items() if known.graph.units[index].runs}
+    unknown = {entry.place for entry in resolution.hits.values()} - absent.keys() - noted(build_dir).keys()
+    if unknown:
+        # what the cache has in their place is known
+        try:
+            forget_units(build_dir, {place: said_at(place) if place in runs else "" for place in unknown})
+        except (Busy, OSError) as error:
+            emit(Note(f"cargo alone says what is stale: {error}", Level.VERBOSE))
+        resolution, absent = look(None)
     lying = {entry.place: index for index, entry in resolution.hits.items() if entry.place not in absent}
     if not absent or not lying:
         return resolution, absent

@@ -8,15 +8,15 @@ Zig remains the judge: it looks at its manifests as it does at those that it has
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cargoship.locks import Busy, locked
 from cargoship.oci.digest import Digest
+from cargoship.oci.files import replacing
+from cargoship.scratch import scratch
 from cargoship.toolchain.runtime import Runtime
 from cargoship.toolchain.zigcache import (
     MANIFEST_BYTES_MAX,
@@ -27,11 +27,11 @@ from cargoship.toolchain.zigcache import (
     portable,
     settled,
 )
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.key import FORMAT
-from cargoship.unitcache.pack import UnitFile
-from cargoship.unitcache.store import Store
-from cargoship.unitcache.unpacking import restore as unpack
+from cargoship.unitcache.keys.key import FORMAT
+from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
+from cargoship.unitcache.packs.pack import UnitFile
+from cargoship.unitcache.stores.store import Store
+from cargoship.unitcache.unpacking import unpack_units
 
 LIBRARY = ":zig library"
 """In the place of a path: the files of Zig's library that an entry was made from."""
@@ -43,12 +43,15 @@ _BYTES_MAX = 512 << 20
 _ENTRIES_MAX = 16
 """Of one target. Zig compiles some parts again where it lies in another folder; not each of them can be kept."""
 
+Tell = Callable[[str], None]
+"""Is given a line on what is not used, or not kept, and why."""
+
 
 @dataclass(frozen=True)
 class Addition:
     """What an entry would have to hold: what has been made for a target since the last one."""
 
-    entry: Entry
+    entry: UnitEntry
     """All that is known before it is packed."""
     folder: Path
     files: tuple[UnitFile, ...]
@@ -76,7 +79,7 @@ class _Library:
         return Digest(sha.hexdigest())
 
 
-def bring(runtime: Runtime, store: Store, index: Index) -> list[str]:
+def restore_runtime(runtime: Runtime, store: Store, index: UnitIndex, *, tell: Tell) -> list[str]:
     """Put what the store has for these targets where Zig looks for it; which ones. Raises CacheUnavailable, OSError."""
     library = _Library(runtime.library)
     brought = []
@@ -87,18 +90,23 @@ def bring(runtime: Runtime, store: Store, index: Index) -> list[str]:
             if entry.key in there:
                 continue
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".bringing-", dir=folder) as scratch:
-                come = Path(scratch)
-                done = unpack(store, index, [entry], come, stamp_ns=0)
-                found = tuple(_files_of(come)) if entry.key in done.keys else ()
-                if found and _is_for(entry, come, found, library):
-                    _put(found, come, folder, runtime.library)
-                    _write_mark(folder, entry.key, frozenset(file.name for file in found))
-                    brought.append(target)
+            with scratch(".bringing-", folder) as come:
+                done = unpack_units(store, index, [entry], come, stamp_ns=0)
+                if entry.key not in done.keys:
+                    tell(f"{entry.name} is not used: {done.failed.get(entry.key, 'it is not in the cache')}")
+                    continue
+                found = tuple(_files_of(come))
+                unfit = _unfit(entry, come, found, library)
+                if unfit:
+                    tell(f"{entry.name} is not used: {unfit}")
+                    continue
+                _put(found, come, folder, runtime.library)
+                _write_mark(folder, entry.key, frozenset(file.name for file in found))
+                brought.append(target)
     return list(dict.fromkeys(brought))
 
 
-def kept(runtime: Runtime | None, index: Index) -> frozenset[Digest]:
+def kept(runtime: Runtime | None, index: UnitIndex) -> frozenset[Digest]:
     """The keys of the entries for these targets: what a build needs that is like the last one."""
     return frozenset(
         entry.key
@@ -107,7 +115,7 @@ def kept(runtime: Runtime | None, index: Index) -> frozenset[Digest]:
     )
 
 
-def additions(runtime: Runtime | None, index: Index) -> list[Addition]:
+def additions(runtime: Runtime | None, index: UnitIndex, *, tell: Tell) -> list[Addition]:
     """What was made for these targets and is in no entry. Raises OSError."""
     if runtime is None:
         return []
@@ -115,7 +123,11 @@ def additions(runtime: Runtime | None, index: Index) -> list[Addition]:
     found = []
     for target, made_by in runtime.targets.items():
         folder = runtime.root / target
-        if _is_busy(folder) or len(_entries(index, target, made_by)) >= _ENTRIES_MAX:
+        if len(_entries(index, target, made_by)) >= _ENTRIES_MAX:
+            tell(f"what Zig has made for {target} is not kept: the cache has {_ENTRIES_MAX} parts of it")
+            continue
+        if _is_busy(folder):
+            tell(f"what Zig has made for {target} is not kept: another Zig is at work there")
             continue
         held = {name for key, names in _marks(folder).items() if key in index.entries for name in names}
         files: dict[str, UnitFile] = {}
@@ -128,11 +140,12 @@ def additions(runtime: Runtime | None, index: Index) -> list[Addition]:
             continue
         size = sum(_size(file) for file in files.values())
         if size > _BYTES_MAX:
+            tell(f"what Zig has made for {target} is not kept: {size} bytes are more than {_BYTES_MAX}")
             continue
         parts = {"format": FORMAT, _PART: made_by, _TARGET: target}
         key = Digest.of("\0".join(["zig runtime", *parts.values(), *sorted(files)]).encode())
         nothing = Digest.of(b"")
-        entry = Entry(
+        entry = UnitEntry(
             key, nothing, 0, 0, nothing, 0,
             name=f"runtime of {made_by.partition(' by ')[0]} for {target}", parts=parts,
             inputs={LIBRARY: library.digest(read)},
@@ -141,7 +154,7 @@ def additions(runtime: Runtime | None, index: Index) -> list[Addition]:
     return found
 
 
-def _entries(index: Index, target: str, made_by: str) -> list[Entry]:
+def _entries(index: UnitIndex, target: str, made_by: str) -> list[UnitEntry]:
     return [
         entry
         for entry in index.entries.values()
@@ -186,15 +199,17 @@ def _files_of(folder: Path) -> Iterator[_Found]:
             yield _Found(f"{name} {Digest.of(data).short}", UnitFile(name, data), read)
 
 
-def _is_for(entry: Entry, come: Path, found: Iterable[_Found], library: _Library) -> bool:
-    """Whether what has come was made from files that Zig's library has here too, and every manifest can be read."""
+def _unfit(entry: UnitEntry, come: Path, found: Iterable[_Found], library: _Library) -> str:
+    """Why what has come cannot be used; nothing where it was made from files that Zig's library has here too."""
     readable = {file.file.path for file in found if isinstance(file.file.source, bytes)}
-    if readable != {f"{MANIFESTS}/{path.name}" for path in _manifests(come)}:
-        return False
+    there = {f"{MANIFESTS}/{path.name}" for path in _manifests(come)}
+    if readable != there:
+        return f"{len(there - readable)} of its {len(there)} manifests cannot be read"
     try:
-        return library.digest(name for file in found for name in file.sources) == entry.inputs.get(LIBRARY)
-    except (ValueError, OSError):
-        return False
+        same = library.digest(name for file in found for name in file.sources) == entry.inputs.get(LIBRARY)
+    except (ValueError, OSError) as error:
+        return f"it was made from a file that Zig's library does not have: {error}"
+    return "" if same else "it was made from another content of Zig's library"
 
 
 def _put(found: Iterable[_Found], come: Path, folder: Path, library: Path) -> None:
@@ -222,11 +237,11 @@ def _put(found: Iterable[_Found], come: Path, folder: Path, library: Path) -> No
 def _is_busy(folder: Path) -> bool:
     """Whether a Zig compiles for this target now: it holds the lock of a manifest that it is to write."""
     for path in _manifests(folder):
-        with path.open("rb") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+        try:
+            with locked(path, shared=True, timeout_s=0):
+                pass
+        except Busy:
+            return True
     return False
 
 
@@ -256,7 +271,5 @@ def _marks(folder: Path) -> Mapping[Digest, frozenset[str]]:
 
 def _write_mark(folder: Path, key: Digest, names: frozenset[str]) -> None:
     place = folder / _KEPT
-    place.mkdir(exist_ok=True)
-    making = place / f".{key.hex}-{os.getpid()}"
-    making.write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
-    making.replace(place / key.hex)
+    with replacing(place / key.hex) as stream:
+        stream.write("".join(f"{name}\n" for name in sorted(names)).encode())

@@ -5,28 +5,31 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
+from cargoship.cargo.watch import Watched
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.digest import Digest
-from cargoship.toolchain.runtime import Runtime
-from cargoship.unitcache.capture import Capture, CapturedUnit, capture
-from cargoship.unitcache.explain import Whole, account, write_record
-from cargoship.unitcache.index import Entry
-from cargoship.unitcache.libraries import Libraries, described, files_of
-from cargoship.unitcache.pack import Pack, UnitFile, entry_at
-from cargoship.unitcache.packing import pack_writer
-from cargoship.unitcache.planned import LOCK, PROGRAM, Question, plan_of, programs_of
+from cargoship.reading import read_file
+from cargoship.unitcache.builddir.capture import Capture, CapturedUnit, capture
+from cargoship.unitcache.builddir.history import write_history
+from cargoship.unitcache.builds import LOCK, PROGRAM, RECORD, BuildKey, build_record
+from cargoship.unitcache.explain.account import WholeBuild, account, write_record
+from cargoship.unitcache.libraries import Libraries, described, libraries_at, library_files
+from cargoship.unitcache.packs.index import UnitEntry
+from cargoship.unitcache.packs.pack import Pack, UnitFile, entry_at
+from cargoship.unitcache.packs.packing import pack_writer
 from cargoship.unitcache.restore import Restored
 from cargoship.unitcache.runtimes import additions, kept
-from cargoship.unitcache.store import Store
+from cargoship.unitcache.stores.store import Store
+from cargoship.unitcache.watching.reads import Reads
 
 
 @dataclass(frozen=True)
-class Kept:
+class SaveResult:
     """What came of a save."""
 
     capture: Capture
@@ -40,81 +43,102 @@ class Kept:
 
 def save(
     restored: Restored,
-    messages: Sequence[Artifact | BuildScriptRun],
+    done: Watched,
     store: Store,
     *,
     scratch: Path,
     emit: Emit,
-    programs: Callable[[Iterable[Artifact]], Mapping[str, Path]] = programs_of,
-    question: Question | None = None,
-    whole: Whole | None = None,
-    local: bool = True,
-    libraries: Libraries | None = None,
-    runtime: Runtime | None = None,
-) -> Kept:
+    check: Callable[[], None] = lambda: None,
+    reads: Reads | None = None,
+    record: bytes | None = None,
+) -> SaveResult:
     """Keep every unit of a build that the store lacks, and the build as a whole. Raises CacheUnavailable, OSError.
 
-    `programs` names the programs of the build, `question` is the key of the whole, where it has one, and `whole` what
-    became of that.
+    `done` is what cargo has said; packs are made in `scratch`. `check` is called between units, and ends the save by
+    what it raises: nothing was sent then. `reads` is what was seen to be read, if somebody watched. `record` is kept
+    with the programs.
     """
     started = time.monotonic()
-    contents = restored.contents
-    made = capture(
-        restored.graph, messages,
-        lock=restored.lock, around=restored.around, contents=contents,
-        placed=restored.placed, stamp_ns=restored.stamp_ns,
-    )  # fmt: skip
-    write_record(contents.build_dir, account(restored, made, whole))
+    build, contents = restored.build, restored.contents
+    runtime, build_key = build.runtime, build.build_key
+    watching = [] if build.watcher is None else [build.watcher.library.parent]
+    libraries = {**build.libraries, **libraries_at(folder for folder in watching if folder.is_dir())}
+    whole = None if build.missed is None else WholeBuild(came=False, because=build.missed.because)
+    made = note(restored, done.messages, reads=reads)
+    write_record(contents.build_dir, account(restored, made, whole, failed=done.code != 0))
     for index, why in made.refused.items():
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
-    wanted = [unit for unit in made.units.values() if local or "manifest" not in unit.parts]
+    wanted = [unit for unit in made.units.values() if build.local or "manifest" not in unit.parts]
     new = {unit.key: unit for unit in wanted if _is_new(unit, restored)}
-    if question is not None and not _is_as_asked(question, contents.root):
-        question = None
+    if build_key is not None and not _is_as_asked(build_key, contents.root):
+        build_key = None
     loose = _loose(
-        programs(each for each in messages if isinstance(each, Artifact)), made, question, contents.build_dir
+        build.programs(each for each in done.messages if isinstance(each, Artifact)),
+        made,
+        build_key,
+        contents.build_dir,
     )
-    outputs = {name: key for name, (key, _) in loose.items()}
-    plan = plan_of(question, made, outputs, now_s=restored.stamp_ns // 10**9, name=str(contents.root).encode())
-    built = {
-        key: folder
-        for key, folder in (libraries or {}).items()
-        if key not in restored.index.entries and folder.is_dir()
-    }
-    added = additions(runtime, restored.index)
-    beside = {*(libraries or {}), *(each.entry.key for each in added), *kept(runtime, restored.index)}
+    outputs, files = _outputs(loose, record)
+    alone = {key: file for key, file in files.items() if key not in restored.index.entries}
+    plan = build_record(build_key, made, outputs, now_s=restored.stamp_ns // 10**9, name=str(contents.root).encode())
+    built = {key: folder for key, folder in libraries.items() if key not in restored.index.entries and folder.is_dir()}
+    added = additions(runtime, restored.index, tell=lambda text: emit(Note(text, Level.VERBOSE)))
+    beside = {*libraries, *(each.entry.key for each in added), *kept(runtime, restored.index)}
     plan = replace(plan, units=tuple(sorted({*plan.units, *beside})))
-    alone = [(key, path) for key, path in loose.values() if path is not None and key not in restored.index.entries]
-    known = plan.key in restored.index.plans
+    known = plan.key in restored.index.plans and not store.lacks(plan)
     if not store.writable or (known and not (new or alone or built or added)):
-        return Kept(made, seconds=time.monotonic() - started)
+        return SaveResult(made, seconds=time.monotonic() - started)
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="save-", dir=scratch) as work, pack_writer(Path(work)) as writer:
         for unit in new.values():
-            writer.add(unit.key, [UnitFile(path, contents.build_dir / path) for path in unit.files])
-        for key, path in alone:
-            writer.add(key, [UnitFile(PROGRAM, path)])
+            check()
+            writer.add(unit.key, _files_of(unit, contents.build_dir, Path(work)))
+        for key, file in alone.items():
+            writer.add(key, [file])
         for key, folder in built.items():
-            writer.add(key, files_of(folder))
+            writer.add(key, library_files(folder))
         for addition in added:
             writer.add(addition.entry.key, addition.files)
+        check()
         packs = writer.close()
         for key, why in writer.refused.items():
             emit(Note(f"not kept: {new[key].name if key in new else key}: {why}", Level.VERBOSE))
         known_entries = {each.entry.key: each.entry for each in added}
-        entries = _entries(packs, new, built, known_entries)
+        entries = _entries(packs, new, built, known_entries, {key: file.path for key, file in alone.items()})
+        check()
         saved = store.save(packs, lambda index: index.with_entries(entries).with_plan(plan))
         for addition in added:
             addition.mark()
     units = sum(entry.key in new for entry in entries)
-    return Kept(made, units, saved.packs, saved.size, time.monotonic() - started)
+    return SaveResult(made, units, saved.packs, saved.size, time.monotonic() - started)
+
+
+def note(restored: Restored, messages: Sequence[Artifact | BuildScriptRun], *, reads: Reads | None) -> Capture:
+    """Take stock, and leave in the build directory what its units were made of; raises OSError."""
+    made = capture(
+        restored.graph, messages,
+        lock=restored.lock, around=restored.around, contents=restored.contents,
+        placed=restored.placed, stamp_ns=restored.stamp_ns, known=restored.index.entries,
+        reads=reads,
+    )  # fmt: skip
+    write_history(restored.contents.build_dir, made.made)
+    return made
+
+
+def _files_of(unit: CapturedUnit, build_dir: Path, work: Path) -> list[UnitFile]:
+    """A unit's files, with those that are packed otherwise than they are written to `work`; raises OSError."""
+    places = {}
+    for number, (path, content) in enumerate(unit.rewritten.items()):
+        places[path] = work / f"{unit.key.hex}-{number}"
+        places[path].write_bytes(content)
+    return [UnitFile(path, places.get(path, build_dir / path)) for path in unit.files]
 
 
 def _loose(
-    programs: Mapping[str, Path], made: Capture, question: Question | None, build_dir: Path
+    programs: Mapping[str, Path], made: Capture, build_key: BuildKey | None, build_dir: Path
 ) -> dict[str, tuple[Digest, Path | None]]:
     """The key of the entry that holds each program: its unit's, or with its path that of one for the program alone."""
-    if question is None or made.inputs is None:
+    if build_key is None or made.inputs is None:
         return {}
     owners = {}
     for unit in made.units.values():
@@ -132,18 +156,30 @@ def _loose(
     return found
 
 
-def _is_as_asked(question: Question, root: Path) -> bool:
+def _outputs(
+    loose: Mapping[str, tuple[Digest, Path | None]], record: bytes | None
+) -> tuple[dict[str, Digest], dict[Digest, UnitFile]]:
+    """The outputs of a build by their names, and the files of those that no unit has."""
+    outputs = {name: key for name, (key, _) in loose.items()}
+    files = {key: UnitFile(PROGRAM, path) for key, path in loose.values() if path is not None}
+    if outputs and record is not None:
+        outputs[RECORD] = Digest.of(f"{RECORD} {Digest.of(record)}".encode())
+        files[outputs[RECORD]] = UnitFile(RECORD, record)
+    return outputs, files
+
+
+def _is_as_asked(build_key: BuildKey, root: Path) -> bool:
     """Whether the lock file is still the one of the key: cargo writes another where the manifests want more."""
     try:
-        return Digest.of((root / "Cargo.lock").read_bytes()).hex == question.parts[LOCK]
+        return Digest.of(read_file(root / "Cargo.lock")).hex == build_key.parts[LOCK]
     except OSError:
         return False
 
 
 def _is_new(unit: CapturedUnit, restored: Restored) -> bool:
-    """Whether the store lacks a unit, or holds something else under its key, or what cargo did not take."""
+    """Whether the store lacks a unit, or holds something else under its key, or a damaged one, or one not taken."""
     entry = restored.index.entries.get(unit.key)
-    if entry is None or entry.output != unit.output:
+    if entry is None or entry.output != unit.output or unit.key in restored.damaged:
         return True
     placed = restored.placed.get(unit.place)
     return placed is not None and placed.key == unit.key and not unit.left
@@ -153,13 +189,20 @@ def _entries(
     packs: Sequence[Pack],
     units: Mapping[Digest, CapturedUnit],
     built: Libraries,
-    known: Mapping[Digest, Entry],
-) -> list[Entry]:
+    known: Mapping[Digest, UnitEntry],
+    alone: Mapping[Digest, str],
+) -> list[UnitEntry]:
     found = []
     for placed in (each for pack in packs for each in pack.placed):
         unit = units.get(placed.key)
-        entry = Entry(
-            key=placed.key, pack=placed.pack, offset=0, length=0, frame=placed.frame, unpacked=0, name=PROGRAM
+        entry = UnitEntry(
+            key=placed.key,
+            pack=placed.pack,
+            offset=0,
+            length=0,
+            frame=placed.frame,
+            unpacked=0,
+            name=alone.get(placed.key, ""),
         )
         if placed.key in built:
             entry = described(entry, built[placed.key])

@@ -14,68 +14,70 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cargoship.errors import CacheUnavailable, CargoshipError, ContentInvalid
+from cargoship.http.budget import Budget
+from cargoship.http.parallel import each
 from cargoship.oci.digest import Digest
-from cargoship.oci.zstd import ZstdDecompressor, ZstdError
-from cargoship.registry.budget import Budget
-from cargoship.registry.parallel import each
-from cargoship.unitcache.frame import FRAME_BYTES_MAX, UNIT_BYTES_MAX, Row, head_end, read_head
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.placing import Site, site
-from cargoship.unitcache.room import Room
-from cargoship.unitcache.store import Source, Store
+from cargoship.oci.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+from cargoship.unitcache.builddir.unit_writer import BuildDirWriter, site
+from cargoship.unitcache.packs.frame import FRAME_BYTES_MAX, UNIT_BYTES_MAX, WINDOW_LOG, FileRecord, head_end, read_head
+from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
+from cargoship.unitcache.packs.memory import MemoryLimit
+from cargoship.unitcache.stores.store import PackSource, Store
 
 _JOBS = 4
 _PIECE_BYTES = 256 * 1024
 """Units are unpacked in pieces. Larger ones would each be new memory, which the kernel clears page by page: that cost
 more than all the rest of a restore."""
 _MEMORY_BYTES = 160 << 20
-_WINDOW_BYTES = 128 << 20
 _IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
 """What only the one unit has to do with whose file cannot be written."""
 
 
 @dataclass(frozen=True)
-class Restored:
+class UnpackResult:
     """What a restore came to."""
 
     keys: frozenset[Digest] = frozenset()
     """Units that are in their places."""
     failed: Mapping[Digest, str] = field(default_factory=dict)
     """Units that are not, and why: their packs are gone, or are not what the index promised."""
+    damaged: frozenset[Digest] = frozenset()
+    """Those of them that are not what the index promised: nobody can have them any more."""
     unpacked: int = 0
     """Bytes of all files."""
     read: int = 0
     """Bytes of all frames."""
 
 
-def restore(
+def unpack_units(
     store: Store,
-    index: Index,
-    wanted: Iterable[Entry],
+    index: UnitIndex,
+    wanted: Iterable[UnitEntry],
     into: Path,
     *,
     stamp_ns: int,
     keep: bool = False,
     jobs: int = _JOBS,
-) -> Restored:
+) -> UnpackResult:
     """Put units into the build directory `into`; every file gets the modification time `stamp_ns`.
 
     With `keep`, files that exist already stay as they are. `index` is where the entries are from. A unit that cannot be
     restored is no error, but a build directory that cannot be written is: CacheUnavailable.
     """
-    packs: dict[Digest, list[Entry]] = defaultdict(list)
+    packs: dict[Digest, list[UnitEntry]] = defaultdict(list)
     failed: dict[Digest, str] = {}
     for entry in wanted:
         if entry.pack not in index.packs:
             failed[entry.key] = "its pack is gone"
         else:
             packs[entry.pack].append(entry)
+    gone = frozenset(failed)
     if not packs:
-        return Restored(failed=failed)
+        return UnpackResult(failed=failed, damaged=gone)
     try:
         budget = Budget()
         with site(into, stamp_ns=stamp_ns, keep=keep) as place:
-            work = _Work(store, place, Room(_MEMORY_BYTES), budget)
+            work = _Work(store, place, MemoryLimit(_MEMORY_BYTES), budget)
             # the largest first, so that none is left over at the end
             ordered = sorted(packs.items(), key=lambda item: -sum(entry.unpacked for entry in item[1]))
             tasks = [(pack, index.packs[pack].size, entries) for pack, entries in ordered]
@@ -86,9 +88,10 @@ def restore(
         raise CacheUnavailable(f"cannot write {into}: {error.strerror or error}") from error
     for result in results:
         failed |= result.failed
-    return Restored(
+    return UnpackResult(
         frozenset().union(*(result.keys for result in results)),
         failed,
+        gone.union(*(result.damaged for result in results)),
         sum(result.unpacked for result in results),
         sum(result.read for result in results),
     )
@@ -97,14 +100,14 @@ def restore(
 @dataclass(frozen=True)
 class _Work:
     store: Store
-    place: Site
-    room: Room
+    place: BuildDirWriter
+    room: MemoryLimit
     budget: Budget
 
-    def pack(self, task: tuple[Digest, int, Sequence[Entry]]) -> Restored:
+    def pack(self, task: tuple[Digest, int, Sequence[UnitEntry]]) -> UnpackResult:
         """The units of one pack, of which the size is known."""
         pack, size, entries = task
-        keys, failed, unpacked, read = set(), {}, 0, 0
+        keys, failed, damaged, unpacked, read = set(), {}, set(), 0, 0
         ordered = sorted(entries, key=lambda entry: entry.offset)
         try:
             with self.store.open_pack(pack, size, ordered) as source:
@@ -114,6 +117,7 @@ class _Work:
                         unpacked += self._unit(source, entry, size)
                     except ContentInvalid as error:
                         failed[entry.key] = error.message
+                        damaged.add(entry.key)
                     except OSError as error:
                         if error.errno not in _IN_THE_WAY:
                             raise
@@ -124,25 +128,25 @@ class _Work:
         except CargoshipError as error:
             # what was not read yet
             failed |= {each.key: error.message for each in ordered if each.key not in keys and each.key not in failed}
-        return Restored(frozenset(keys), failed, unpacked, read)
+        return UnpackResult(frozenset(keys), failed, frozenset(damaged), unpacked, read)
 
-    def _unit(self, source: Source, entry: Entry, size: int) -> int:
+    def _unit(self, source: PackSource, entry: UnitEntry, size: int) -> int:
         check_bounds(entry, size)
-        memory = _PIECE_BYTES + min(entry.unpacked, _WINDOW_BYTES)
+        memory = _PIECE_BYTES + min(entry.unpacked, 1 << WINDOW_LOG)
         with self.room.taken(entry.length + memory):
-            content = Unpacked(checked(source, entry), entry.unpacked)
+            content = FrameReader(verified_frame(source, entry), entry.unpacked)
             rows = content.rows()
             return self.place.place(rows, content.read)
 
 
-def check_bounds(entry: Entry, size: int) -> None:
+def check_bounds(entry: UnitEntry, size: int) -> None:
     """Raise ContentInvalid for an entry that cannot be in a pack of `size` bytes, or is too large for any use."""
     inside = entry.offset >= 0 and 0 < entry.length <= FRAME_BYTES_MAX and entry.offset + entry.length <= size
     if not inside or not 0 < entry.unpacked <= UNIT_BYTES_MAX:
         raise ContentInvalid(f"the index places {entry.name or entry.key} outside of its pack")
 
 
-def checked(source: Source, entry: Entry) -> bytes:
+def verified_frame(source: PackSource, entry: UnitEntry) -> bytes:
     """The bytes of a frame, which are what the index promised; raises ContentInvalid."""
     data = source.frame(entry)
     if Digest.of(data) != entry.frame:
@@ -150,17 +154,17 @@ def checked(source: Source, entry: Entry) -> bytes:
     return data
 
 
-class Unpacked:
+class FrameReader:
     """The content of a frame, from its start, as it is asked for; raises ContentInvalid for what is none."""
 
     def __init__(self, data: bytes, unpacked: int) -> None:
         self._data = data
         self._size = unpacked
-        self._decompressor = ZstdDecompressor()
+        self._decompressor = ZstdDecompressor(options={DecompressionParameter.window_log_max: WINDOW_LOG})
         self._piece = memoryview(b"")
         self._come = 0
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[FileRecord, ...]:
         """The unit's files; afterwards `read` gives their content. Everything about them is checked."""
         start = self._next()
         while (end := head_end(start)) is None or end > len(start):

@@ -18,12 +18,15 @@ from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import write_tar
 from cargoship.oci.validate import validate
+from cargoship.settings.base import parse_base_spec
 from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP, small_index
 
 
 def base_of(spec: str, tmp_path: Path, platform: Platform = AMD64) -> Base:
     store = BlobStore(tmp_path / "store")
-    return resolve_base(spec, platform, root=tmp_path, store=store, compression=GZIP, epoch=EPOCH, remote=nowhere)
+    return resolve_base(
+        parse_base_spec(spec), platform, root=tmp_path, store=store, compression=GZIP, epoch=EPOCH, remote=nowhere
+    )
 
 
 def nowhere(reference: Reference, platform: Platform) -> Base:
@@ -95,12 +98,16 @@ def test_layers_in_dockers_words_get_oci_names(tmp_path: Path) -> None:
         base_of("oci:odd", tmp_path)
 
 
+@pytest.mark.parametrize(("text", "says"), [("", "is not a base"), ("oci:", "not an image reference")])
+def test_what_names_no_base(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse_base_spec(text)
+
+
 @pytest.mark.parametrize(
     ("spec", "platform", "error", "says"),
     [
         ("debian:12", AMD64, RegistryUnreachable, "docker.io/library/debian:12 for linux/amd64"),
-        ("", AMD64, UsageError, "not an image reference"),
-        ("oci:", AMD64, UsageError, "no image layout"),
         ("oci:nowhere", AMD64, UsageError, "nowhere"),
         ("oci:base:2", AMD64, UsageError, "docker.io/library/base:1"),
         ("oci:base@sha256:12", AMD64, UsageError, "sha256:12"),

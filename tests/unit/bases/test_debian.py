@@ -10,8 +10,8 @@ import pytest
 
 from cargoship.bases.base import Base
 from cargoship.bases.debian import DebianBases
-from cargoship.bases.packed import Made, Workshop
-from cargoship.debian.lock import Order, Parts
+from cargoship.bases.debian_layers import DebianLayerBuilder, DebianLayers
+from cargoship.debian.lock import PackageRequest, ResolvedPackages
 from cargoship.debian.suites import DebianSpec
 from cargoship.debian.sysroot import Sysroot
 from cargoship.errors import CargoshipError, ContentInvalid, LockOutdated, MirrorUnreachable, PackageUnresolved
@@ -23,6 +23,7 @@ from cargoship.oci.index import index_of
 from cargoship.oci.layer import Layer
 from cargoship.oci.platform import Platform
 from cargoship.oci.validate import validate
+from cargoship.settings.model import Settings
 from support.debian_archive import Archive, Content, minimal
 from support.elf_files import needing
 from support.images import AMD64, ARM64, CREATED, GZIP
@@ -69,12 +70,12 @@ def make(archive: Archive, tmp_path: Path, sysroots: dict[Platform, Sysroot]) ->
     ) -> Base:
         (tmp_path / root).mkdir(exist_ok=True)
         with DebianBases(
-            places=archive.places(tmp_path), open_transport=archive.transport, cache=tmp_path / cache,
+            config=archive.places(tmp_path), open_transport=archive.transport, cache=tmp_path / cache,
             insist=insist, offline=offline, emit=ignore,
         ) as bases:  # fmt: skip
             base = bases.find(
-                SPEC, platform,
-                packages=packages, build_packages=build, root=tmp_path / root, compression=compression,
+                Settings(base=str(SPEC), packages=packages, build_packages=build), platform,
+                root=tmp_path / root, compression=compression,
             )  # fmt: skip
             if seen is not None and base.unfinished is not None:
                 base.unfinished.when_made(seen)
@@ -269,13 +270,15 @@ def test_what_is_likely_to_be_needed_is_made_beside_the_compile(
     make: Make, monkeypatch: pytest.MonkeyPatch, needs: tuple[str, ...], times: int
 ) -> None:
     made: list[tuple[str, ...]] = []
-    really = Workshop.make
+    really = DebianLayerBuilder.make
 
-    def counting(self: Workshop, order: Order, parts: Parts, compression: Compression) -> Made:
+    def counting(
+        self: DebianLayerBuilder, order: PackageRequest, parts: ResolvedPackages, compression: Compression
+    ) -> DebianLayers:
         made.append(order.packages)
         return really(self, order, parts, compression)
 
-    monkeypatch.setattr(Workshop, "make", counting)
+    monkeypatch.setattr(DebianLayerBuilder, "make", counting)
     make(build=("libpq-dev",), needs=needs)
     assert made[0] == ("libpq5",)
     assert len(made) == times

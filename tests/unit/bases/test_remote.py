@@ -239,7 +239,7 @@ def test_layers_in_dockers_words_get_oci_names(tmp_path: Path, registry: InMemor
 @pytest.mark.parametrize(
     ("method", "path", "fault", "error"),
     [
-        ("HEAD", "/manifests/12", {"status": 404}, RegistryRefused),
+        ("HEAD|GET", "/manifests/12", {"status": 404, "times": 2}, RegistryRefused),
         ("HEAD", "/manifests/12", {"cut_response": 0, "times": None}, RegistryUnreachable),
         ("GET", "/manifests/", {"corrupt": True}, ContentInvalid),
         ("GET", "/blobs/", {"corrupt": True}, ContentInvalid),

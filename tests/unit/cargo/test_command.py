@@ -35,6 +35,17 @@ def test_arguments(given: dict[str, Any], expected: tuple[str, ...]) -> None:
 
 
 def test_variants() -> None:
-    assert PLAIN.with_targets("t").with_config("a=1").with_config("b=2").arguments("zigbuild") == (
-        "zigbuild", *HEAD[1:], "--release", "--target", "t", "--config", "a=1", "--config", "b=2",
+    assert PLAIN.with_targets("t").arguments("zigbuild") == (
+        "zigbuild", *HEAD[1:], "--release", "--target", "t",
     )  # fmt: skip
+
+
+def test_a_value_that_looks_like_an_option_stays_a_value() -> None:
+    evil = "--config=build.rustc-wrapper='/tmp/evil'"
+    build = replace(PLAIN, bins=("app", evil), packages=("-p",), features=("--all", "x"), profile="-v")
+    words = build.arguments()
+    assert [word for word in words if word.startswith("-")] == [
+        "--manifest-path", "--message-format", "--profile=-v", "--package=-p", "--bin", f"--bin={evil}",
+        "--features=--all,x",
+    ]  # fmt: skip
+    assert words[words.index("--bin") + 1] == "app"

@@ -10,7 +10,13 @@ import pytest
 from cargoship.cargo.git import GitFacts, read_git_facts, web_address
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Completed, Sink
+from cargoship.programs import ProgramFinder
 
+ELSEWHERE = {"GIT_DIR": "/w/.git"}
+"""Says where the repository is, for there is no such folder."""
+CHANGED = "1 .M S.M. 160000 160000 160000 0 0 a\x001 D. N... 100644 0 0 0 0 b c\0"
+UP = "local\0remote.up.url\nhttps://h.org/a\0"
+_ASKED = {"rev-parse", "log", "status", "config", "ls-files"}
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -20,16 +26,18 @@ class ScriptedGit:
 
     answers: Mapping[str, str]
     missing: bool = False
-    asked: list[tuple[str, ...]] = field(default_factory=list)
+    asked: list[Command] = field(default_factory=list)
+    programs: ProgramFinder = field(default_factory=ProgramFinder)
 
     def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
         del stdin, timeout_s
         if self.missing:
             raise ToolMissing("cannot run git")
-        self.asked.append(command.argv)
-        word = next((word for word in command.argv if word in {"log", "status", "config"}), "")
-        if word in self.answers:
-            return Completed(0, self.answers[word].encode(), b"")
+        self.asked.append(command)
+        answers = {"rev-parse": "/w", "ls-files": "", "config": "", **self.answers} if self.answers else {}
+        word = next((word for word in command.argv if word in _ASKED), "")
+        if word in answers:
+            return Completed(0, answers[word].encode(), b"")
         return Completed(128, b"", b"fatal: not a git repository")
 
     def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
@@ -37,7 +45,7 @@ class ScriptedGit:
 
 
 def check(answers: Mapping[str, str], expected: GitFacts | None, *, missing: bool = False) -> None:
-    assert read_git_facts(ScriptedGit(answers, missing), Path("/w"), env={}) == expected
+    assert read_git_facts(ScriptedGit(answers, missing), Path("/w"), env=ELSEWHERE) == expected
 
 
 def test_no_git() -> None:
@@ -53,12 +61,13 @@ def test_no_repository_or_no_commit() -> None:
     [
         ("", "", "", GitFacts(SHA, 7)),
         ("HEAD -> refs/heads/main, refs/remotes/origin/main", "", "", GitFacts(SHA, 7, branch="main")),
-        ("HEAD -> refs/heads/fix/it, tag: refs/tags/v2, tag: refs/tags/v1", " M a\0D  b c\0", "",
+        ("HEAD -> refs/heads/fix/it, tag: refs/tags/v2, tag: refs/tags/v1", CHANGED, "",
          GitFacts(SHA, 7, branch="fix/it", tag="v1", changed=("a", "b c"))),
-        ("HEAD, tag: refs/tags/v1", "", "remote.up.url https://h.org/a\nremote.origin.url git@h.org:me/x.git\n",
+        ("HEAD, tag: refs/tags/v1", "",
+         UP + "local\0remote.origin.url\ngit@h.org:me/x.git\0",
          GitFacts(SHA, 7, tag="v1", remote="https://h.org/me/x")),
-        ("", "", "remote.up.url https://u:secret@h.org/a.git\n", GitFacts(SHA, 7, remote="https://h.org/a")),
-        ("", "", "remote.a.url https://h.org/a\nremote.b.url https://h.org/b\n", GitFacts(SHA, 7)),
+        ("", "", "local\0remote.up.url\nhttps://u:secret@h.org/a.git\0", GitFacts(SHA, 7, remote="https://h.org/a")),
+        ("", "", "local\0remote.a.url\nhttps://h.org/a\0local\0remote.b.url\nhttps://h.org/b\0", GitFacts(SHA, 7)),
     ],
 )  # fmt: skip
 def test_facts(refs: str, status: str, config: str, expected: GitFacts) -> None:
@@ -84,9 +93,24 @@ def test_facts(refs: str, status: str, config: str, expected: GitFacts) -> None:
     ],
 )  # fmt: skip
 def test_what_ci_knows(refs: str, env: Mapping[str, str], branch: str | None, tag: str | None) -> None:
-    facts = read_git_facts(ScriptedGit({"log": f"{SHA}\n7\n{refs}\n", "status": ""}), Path("/w"), env=env)
+    facts = read_git_facts(
+        ScriptedGit({"log": f"{SHA}\n7\n{refs}\n", "status": ""}), Path("/w"), env={**ELSEWHERE, **env}
+    )
     assert facts is not None
     assert (facts.branch, facts.tag) == (branch, tag)
+
+
+def test_git_gets_no_secret() -> None:
+    secret = "hunter2-canary"
+    names = ("GITHUB_TOKEN", "CI_REGISTRY_PASSWORD", "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY", "CARGOSHIP_ENV")
+    programs = dict.fromkeys(("GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_ASKPASS"), secret)
+    git = ScriptedGit({"log": f"{SHA}\n7\n\n", "status": ""})
+    read_git_facts(git, Path("/w"), env={**ELSEWHERE, **dict.fromkeys(names, secret), **programs, "HOME": "/h"})
+    assert git.asked
+    for command in git.asked:
+        assert secret not in f"{command.argv} {command.env}"
+        assert command.env is not None
+        assert (command.env["HOME"], command.env["GIT_DIR"]) == ("/h", "/w/.git")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +146,9 @@ def test_revision() -> None:
         ("file:///srv/x", None),
         ("C:/x", None),
         ("https://[bad/x", None),
+        ("ssh://git@[2001:db8::1]:22/x", "https://[2001:db8::1]/x"),
+        ("https://example.com/\x1b]0;title\x07", None),
+        ("https://example.com/\u202egpj", None),
         ("", None),
     ],
 )

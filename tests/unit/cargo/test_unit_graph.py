@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cargoship.cargo.unit_graph import ask_unit_graph, decode, question
-from cargoship.errors import ToolchainError
+from cargoship.cargo.unit_graph import ask_unit_graph, decode_unit_graph, question
+from cargoship.errors import ToolchainError, UnitsUntold
 from cargoship.process import Command
 from support.scripted import ScriptedRunner, said
 
@@ -31,7 +31,7 @@ def graph(*units: dict[str, Any], version: int = 1) -> bytes:
 
 
 def test_units_come_after_what_they_depend_on() -> None:
-    made = decode(graph(unit("app", 1, 3), unit("mid", 2), unit("base"), unit("other", 2)))
+    made = decode_unit_graph(graph(unit("app", 1, 3), unit("mid", 2), unit("base"), unit("other", 2)))
     order = list(made.in_order())
     assert sorted(order) == [0, 1, 2, 3]
     for index in order:
@@ -41,7 +41,7 @@ def test_units_come_after_what_they_depend_on() -> None:
 def test_a_chain_of_thousands_is_no_recursion() -> None:
     count = 5000
     units = [unit(f"u{number}", *([number + 1] if number + 1 < count else [])) for number in range(count)]
-    assert next(decode(graph(*units)).in_order()) == count - 1
+    assert next(decode_unit_graph(graph(*units)).in_order()) == count - 1
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_a_chain_of_thousands_is_no_recursion() -> None:
 )
 def test_what_is_no_graph_is_refused(answer: bytes) -> None:
     with pytest.raises(ToolchainError):
-        decode(answer)
+        decode_unit_graph(answer)
 
 
 def test_a_circle_is_refused() -> None:
     with pytest.raises(ToolchainError, match="circle"):
-        list(decode(graph(unit("a", 1), unit("b", 0))).in_order())
+        list(decode_unit_graph(graph(unit("a", 1), unit("b", 0))).in_order())
 
 
 def test_fields_of_newer_cargos_are_passed_over() -> None:
-    assert decode(graph({**unit("app"), "new": {"thing": 1}})).units[0].package == "app"
+    assert decode_unit_graph(graph({**unit("app"), "new": {"thing": 1}})).units[0].package == "app"
 
 
 def test_what_belongs_to_a_program_stays_behind_the_dashes() -> None:
@@ -96,6 +96,36 @@ def test_cargo_s_own_words_come_with_the_error() -> None:
     with pytest.raises(ToolchainError) as caught:
         ask_unit_graph(runner, Command(("cargo", "build"), Path("/w"), {}))
     assert caught.value.details == "error: no such thing"
+
+
+@pytest.mark.parametrize(
+    ("words", "off"),
+    [
+        (("--config", "unstable.bindeps=true"), ["unstable.bindeps=false"]),
+        (("--config=unstable.bindeps=true", "--config", "unstable.bindeps=false"), []),
+        (("--config", "build.jobs=2"), []),
+        (("--config", "no toml ["), []),
+        (("--", "--config", "unstable.bindeps=true"), []),
+        (("--config",), []),
+    ],
+)
+def test_what_options_turn_on_is_turned_off_for_the_question(words: tuple[str, ...], off: list[str]) -> None:
+    runner = ScriptedRunner({("-V",): said("cargo 1.96.0"), ("--unit-graph",): said(graph(unit("app")).decode())})
+    ask_unit_graph(runner, Command(("cargo", "build", *words), Path("/w"), {}))
+    asked = list(runner.commands[-1].argv)
+    assert [word for word in asked[asked.index("--unit-graph") :] if word.endswith("=false")] == off
+
+
+def test_a_switch_of_a_kind_that_cargo_does_not_know_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """[unstable] build-std = true fails the question alone: a stable cargo builds as if it was not there."""
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text("[unstable]\nbuild-std = true\n")
+    runner = ScriptedRunner(
+        {("-V",): said("cargo 1.96.0"), ("--unit-graph",): said(code=101, stderr="expected a list")}
+    )
+    with pytest.raises(UnitsUntold, match=r"in \[unstable\]") as caught:
+        ask_unit_graph(runner, Command(("cargo", "build"), tmp_path, {"HOME": str(tmp_path)}))
+    assert caught.value.details == "expected a list"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cargoship.checks.glibc import check_glibc
-from cargoship.checks.program import Place
+from cargoship.checks.program import ProgramContext
 from cargoship.platforms import row
 from support.roots import glibc, root
 
@@ -24,5 +24,5 @@ from support.roots import glibc, root
     ],
 )
 def test_the_floor_of_a_base(has: str, floor: tuple[int, int], fits: bool) -> None:  # noqa: FBT001
-    found = list(check_glibc(root(*glibc(version=has)), Place(row("amd64").platform, {}), floor, base="it"))
+    found = list(check_glibc(root(*glibc(version=has)), ProgramContext(row("amd64").platform, {}), floor, base="it"))
     assert (found == []) is fits

@@ -14,7 +14,7 @@ from cargoship.errors import CannotStart
 from cargoship.events import Level, Note
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.platform import Platform
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.platforms import row
 from cargoship.rootfs.item import Item
 from support.roots import elf, facts, folder, glibc, link, root, text
@@ -76,6 +76,7 @@ def test_an_image_without_users_says_so() -> None:
         ([text("app/app", "#!/bin/sh\n", 0o755)], {}, "is a script for /bin/sh, which its image does not have"),
         ([text("app/app", "#!/bin/sh -e\n", 0o755), elf("bin/sh", facts())], {}, None),
         ([text("app/app", "#!/bin/env python3\n", 0o755), elf("bin/env", facts())], {}, "is a script for python3"),
+        ([text("app/app", '#!/bin/env "python3\n', 0o755), elf("bin/env", facts())], {}, 'is a script for "python3'),
         ([text("app/app", "#! /app/app\n", 0o755)], {}, "whose interpreters never end"),
         ([text("app/app", "echo\n", 0o755)], {}, "is not a Linux program"),
         ([text("app/app", "", 0o755)], {}, "is not a Linux program"),
@@ -117,15 +118,19 @@ def test_a_health_check_that_cannot_run_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        (Entry.file("usr/bin/tool", b""), None),
-        (Entry.file("etc/passwd", b""), None),
-        (Entry.file("bin/tool", b""), "/bin would be a folder, and is a link to usr/bin in the base | put it below"),
-        (Entry.directory("var/run"), "/var/run would be a folder, and is a link to /run in the base"),
-        (Entry.file("usr/bin", b""), "/usr/bin would be a file, and is a folder in the base"),
-        (Entry.file("etc/passwd/x", b""), "/etc/passwd would be a folder, and is a file in the base"),
+        (LayerEntry.file("usr/bin/tool", b""), None),
+        (LayerEntry.file("etc/passwd", b""), None),
+        (
+            LayerEntry.file("bin/tool", b""),
+            "/bin would be a folder, and is a link to usr/bin in the base | put it below",
+        ),
+        (LayerEntry.file("bin", b""), "/bin would be a file, and is a link to usr/bin in the base"),
+        (LayerEntry.directory("var/run"), "/var/run would be a folder, and is a link to /run in the base"),
+        (LayerEntry.file("usr/bin", b""), "/usr/bin would be a file, and is a folder in the base"),
+        (LayerEntry.file("etc/passwd/x", b""), "/etc/passwd would be a folder, and is a file in the base"),
     ],
 )  # fmt: skip
-def test_files_and_bases(entry: Entry, says: str | None) -> None:
+def test_files_and_bases(entry: LayerEntry, says: str | None) -> None:
     base = root(folder("usr/bin"), link("bin", "usr/bin"), link("var/run", "/run"), PASSWD, folder("run"),
                 elf("usr/bin/tool", facts()))  # fmt: skip
     found = [f"{each.text} | {each.hint}" for each in check_files([entry], base, said="the image")]
@@ -135,7 +140,7 @@ def test_files_and_bases(entry: Entry, says: str | None) -> None:
 
 def test_folders_of_a_base_keep_their_rights() -> None:
     base = root(folder("var/mail", 0o2775, 0, 8), folder("tmp", 0o1777), link("bin", "usr/bin"))
-    entries = [Entry.file("var/mail/x/y", b""), Entry.file("tmp/a", b""), Entry.file("bin/a", b"")]
+    entries = [LayerEntry.file("var/mail/x/y", b""), LayerEntry.file("tmp/a", b""), LayerEntry.file("bin/a", b"")]
     kept = {each.path: (each.mode, each.gid) for each in folders_of(base, entries)}
     assert kept == {"var/mail": (0o2775, 8), "var": (0o755, 0), "tmp": (0o1777, 0)}
 

@@ -8,7 +8,7 @@ import pytest
 
 from cargoship.checks.finding import Severity
 from cargoship.checks.loaders import parse_cache
-from cargoship.checks.program import Place, check_program
+from cargoship.checks.program import ProgramContext, check_program
 from cargoship.elf.facts import ElfFacts
 from cargoship.oci.platform import Platform
 from cargoship.rootfs.item import Item, ItemKind
@@ -23,7 +23,7 @@ def problems(*items: Item, env: dict[str, str] | None = None, variant: str | Non
     made = root(*items)
     found = made.find("/app/app")
     assert found is not None
-    place = Place(Platform("linux", "amd64", variant), env or {})
+    place = ProgramContext(Platform("linux", "amd64", variant), env or {})
     found_errors = [each for each in check_program(found, made, place) if each.severity is Severity.ERROR]
     return [f"{each.text} | {each.hint}" for each in found_errors]
 

@@ -9,7 +9,7 @@ import pytest
 from cargoship.ci.settings import has_settings, with_settings
 from cargoship.ci.workflow import Matrix
 from cargoship.errors import CargoshipError, SettingsInvalid, UsageError
-from cargoship.settings.model import BY_KEY
+from cargoship.settings.fields import BY_KEY
 
 PACKAGE = '[package]\nname = "app" # me\nversion = "1.0.0"\n'
 

@@ -73,8 +73,16 @@ def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.Co
             "error: no such command 'buidl'; did you mean build?",
             "hint: see 'cargoship --help'",
         ]),
+        ("refuse", ("base",), 2, [
+            "error: cargoship base needs one of its commands: pin",
+            "hint: see 'cargoship base --help'",
+        ]),
+        ("refuse", ("recipe",), 2, [
+            "error: cargoship recipe needs one of its commands: cook, prepare",
+            "hint: see 'cargoship recipe --help'",
+        ]),
         ("refuse", ("build", "--pusch"), 2, [
-            "error: no such option '--pusch'. Did you mean '--push'?",
+            "error: no such option '--pusch'. (Did you mean one of: '--push', '--user'?)",
             "hint: see 'cargoship build --help'",
         ]),
         ("refuse", ("build", "-j0"), 2, [
@@ -102,7 +110,7 @@ def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.Co
             "error: missing option '-t' / '--tag'", "hint: see 'cargoship merge --help'",
         ]),
         ("refuse", ("merge", "-t", "a/b:1"), 2, [
-            "error: missing argument 'REFERENCE...'", "hint: see 'cargoship merge --help'",
+            "error: missing argument 'IMAGE...'", "hint: see 'cargoship merge --help'",
         ]),
         ("show-colours", ("plan",), 51, ["error: never"]),
         ("show-colours", ("plan", "--color", "always"), 51, ["\x1b[1;31merror\x1b[0m: always"]),

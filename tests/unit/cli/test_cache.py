@@ -10,7 +10,7 @@ import pytest
 
 from cargoship.cli.main import main
 from cargoship.cli.session import World
-from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.stores.directory import DirectoryStore
 from support.units import adding, key_of, packed, unit_files
 
 

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 
 from cargoship.cli.failures import Failure
 from cargoship.cli.job_summary import Observer, job_summary
+from cargoship.cli.main import main
 from cargoship.cli.render import Talk, make_renderer
 from cargoship.cli.render.hosted import GitlabRenderer
 from cargoship.cli.render.paint import Paint
 from cargoship.cli.render.plain import PlainRenderer
-from cargoship.events import CompileProgress, PhaseEnded, PhaseStarted, ToolOutput, UnitFinished, UnitsRestored
+from cargoship.cli.session import World
+from cargoship.errors import CompileFailed, RegistryRefused
+from cargoship.events import (
+    CompileProgress,
+    Level,
+    Note,
+    PhaseEnded,
+    PhaseStarted,
+    ToolOutput,
+    UnitFinished,
+    UnitsRestored,
+)
+from cargoship.pipeline import BuildResult, Context
+from cargoship.plan import Selection
 from support import results
+from support.obedient import Recorder
 
 RUSTC = """\
 \x1b[1m\x1b[33mwarning\x1b[0m\x1b[1m: unused variable: `x`, 100%\x1b[0m
@@ -50,12 +66,55 @@ def test_github_gets_groups_and_annotations(tmp_path: Path) -> None:
     commands = [line for line in lines if line.startswith("::")]
     assert commands == [
         "::group::Compiling 2 targets",
-        "::warning file=app/src/main.rs,line=2,col=9::unused variable: `x`, 100%25",
-        "::error file=/elsewhere/dep.rs,line=10,col=1,title=E0308::mismatched types",
         "::endgroup::",
+        "::error file=/elsewhere/dep.rs,line=10,col=1,title=E0308::mismatched types",
+        "::warning file=app/src/main.rs,line=2,col=9::unused variable: `x`, 100%25",
         "::error title=cargoship::that: failed%0Abadly%0Ado something",
     ]
     assert "error: that: failed" in lines
+    # rustc's words are in one piece
+    start = next(index for index, line in enumerate(lines) if "unused variable" in line)
+    assert lines[start : start + 7] == re.sub(r"\x1b\[[0-9]+m", "", RUSTC).splitlines()
+
+
+def test_a_failure_in_a_group_is_not_folded_away() -> None:
+    stderr = io.StringIO()
+    renderer = make_renderer(
+        Talk(progress="auto"), stderr, Paint(enabled=False), {"GITHUB_ACTIONS": "true"}, lambda: 0.0
+    )
+    renderer.emit(PhaseStarted("compile", "1 target"))
+    for line in RUSTC.splitlines():
+        renderer.emit(ToolOutput(line))
+    renderer.fail(Failure("it does not compile", 101))
+    renderer.close(failed=True)
+    lines = stderr.getvalue().splitlines()
+    end = lines.index("::endgroup::")
+    assert end < next(index for index, line in enumerate(lines) if line.startswith("::error file="))
+    assert end < lines.index("error: it does not compile") < lines.index("::error title=cargoship::it does not compile")
+
+
+@pytest.mark.parametrize("fails", ["compile", "base"])
+def test_a_build_that_fails_tells_why_in_the_jobs_summary(tmp_path: Path, fails: str) -> None:
+    class Failing(Recorder):
+        def build(self, selection: Selection, context: Context) -> BuildResult:
+            del selection
+            if fails == "base":
+                raise RegistryRefused("h.io has no image a:1", hint="check ```the``` name")
+            for line in RUSTC.splitlines():
+                context.emit(ToolOutput(line))
+            raise CompileFailed("app does not compile")
+
+    summary = tmp_path / "summary.md"
+    env = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
+    world = World(env, tmp_path, io.StringIO(), io.StringIO(), pipeline=Failing())
+    assert main(["build"], world) != 0
+    text = summary.read_text()
+    if fails == "base":
+        assert "````text\nerror: h.io has no image a:1\nhint: check ```the``` name\n````\n" in text
+    else:
+        assert "```text\nerror: app does not compile\n```\n" in text
+        assert "| `/elsewhere/dep.rs:10` | mismatched types |" in text
+        assert "unused variable" not in text
 
 
 @pytest.mark.parametrize(
@@ -96,3 +155,25 @@ def test_a_jobs_summary(tmp_path: Path) -> None:
     assert "1 unit compiled, 2 fresh; 2 of 3 were in the cache, which spares 1m 01s of compiling. Took 12s: " in text
     assert "| ring | 9.5s |\n| serde | 2.0s |\n" in text
     assert "| app |" not in text
+
+
+@pytest.mark.parametrize("progress", ["auto", "plain"])
+@pytest.mark.parametrize("verbosity", [-1, 0])
+@pytest.mark.parametrize(
+    "line",
+    ["::add-mask::x", "  ::error file=a,line=1::no", "\t::stop-commands::t", "##[group]x", "::save-state name=a::b"],
+)
+def test_github_obeys_no_tool_and_no_stranger(line: str, progress: str, verbosity: int) -> None:
+    stderr = io.StringIO()
+    talk = Talk(verbosity, progress)
+    renderer = make_renderer(talk, stderr, Paint(enabled=False), {"GITHUB_ACTIONS": "true"}, lambda: 0.0)
+    renderer.emit(ToolOutput(line))
+    renderer.emit(Note(f"said\n{line}", Level.WARNING))
+    renderer.close(failed=True)
+    make_renderer(talk, stderr, Paint(enabled=False), {"GITHUB_ACTIONS": "true"}, lambda: 0.0).fail(
+        Failure(f"no:\n{line}", 1, line, line)
+    )
+    written = stderr.getvalue()
+    assert line.strip() in written
+    obeyed = [each for each in written.splitlines() if each.strip().startswith(("::", "##["))]
+    assert all(each.startswith("::error title=cargoship::no:%0A") for each in obeyed)

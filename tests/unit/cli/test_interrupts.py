@@ -60,6 +60,21 @@ def test_it_is_raised_once() -> None:
         time.sleep(0.05)
 
 
+def test_a_second_one_ends_what_the_first_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended the process at once, and left a container that `run` was waiting for."""
+    monkeypatch.setattr("cargoship.cli.interrupts._PATIENCE_S", 0.0)
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    with Interrupts():
+        for _ in range(2):
+            with pytest.raises(Interrupt):
+                _and_wait(signal.raise_signal, signal.SIGINT)
+        assert ended == []
+        with pytest.raises(Interrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert ended == [130]
+
+
 def test_what_else_is_lost_in_a_finalizer_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[sys.UnraisableHookArgs] = []
     monkeypatch.setattr(sys, "unraisablehook", told.append)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import cargoship
 from cargoship import pipeline
-from cargoship.errors import BinaryUnknown, ManifestNotFound, UsageError
+from cargoship.errors import BinaryUnknown, KeywordInvalid, ManifestNotFound, UsageError
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.plan import Output, OutputKind, Selection
@@ -18,9 +21,11 @@ from support import results
 
 PAGE = Path(__file__).parents[3] / "docs" / "library.md"
 EXPORTS = {
-    "BuildResult", "BuiltImage", "CargoshipError", "Diagnosis", "Digest", "Event", "Examination", "Inspection",
-    "Options", "PinnedBase", "Plan", "Platform", "Published", "Reference", "Surroundings", "__version__", "build",
-    "copy", "doctor", "inspect", "merge", "pack", "pin_base", "plan_build", "verify",
+    "BuildResult", "BuiltImage", "CargoshipError", "Comparison", "Diagnosis", "Digest", "Event", "Examination",
+    "FoundBill", "Inspection", "LicenseSurvey", "Options", "PinnedBase", "Plan", "Platform", "Published", "Reference",
+    "SignatureReport",
+    "Surroundings", "__version__", "build", "copy", "diff", "doctor", "inspect", "licenses", "merge", "pack",
+    "pin_base", "plan_build", "sbom", "verify", "verify_signatures",
 }  # fmt: skip
 
 
@@ -85,6 +90,57 @@ def test_errors_are_raised_not_printed(tmp_path: Path, capsys: pytest.CaptureFix
         cargoship.pack(tmp_path, binaries={"linux/amd46": []})
     assert 'did you mean "linux/amd64"' in caught.value.message
     assert capsys.readouterr() == ("", "")
+
+
+CALLS: dict[str, Callable[..., object]] = {
+    "build": cargoship.build,
+    "pack": partial(cargoship.pack, binaries={}),
+    "plan_build": cargoship.plan_build,
+    "inspect": partial(cargoship.inspect, "web"),
+    "sbom": partial(cargoship.sbom, "web"),
+    "licenses": cargoship.licenses,
+    "verify": partial(cargoship.verify, "web"),
+    "verify_signatures": partial(cargoship.verify_signatures, "web"),
+    "diff": partial(cargoship.diff, "web", "web"),
+    "copy": partial(cargoship.copy, "web", "oci:there"),
+    "merge": partial(cargoship.merge, ["localhost:1/a"], tags=["localhost:1/b"]),
+    "pin_base": cargoship.pin_base,
+    "doctor": cargoship.doctor,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_misspelled_keyword_is_refused_by_every_call(name: str) -> None:
+    assert set(CALLS) == {each for each in EXPORTS if inspect.isfunction(getattr(cargoship, each))}
+    with pytest.raises(UsageError, match=f"cargoship.{name} has no keyword 'cwwd'; did you mean \"cwd\"") as caught:
+        CALLS[name](cwwd="/")
+    assert isinstance(caught.value, TypeError), "as Python's own calls raise it"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"platform": "linux/arm64"}, 'did you mean "platforms"'),
+        ({"tag": "x"}, 'did you mean "tags"'),
+        ({"output": "oci:x"}, 'did you mean "outputs"'),
+        ({"expose": [80]}, 'settings={"expose": ...}'),
+        ({"build_packages": []}, 'settings={"build-packages": ...}'),
+        ({"platforms": "linux/arm64"}, "['linux/arm64']"),
+        ({"tags": "ghcr.io/me/web"}, "['ghcr.io/me/web']"),
+    ],
+)
+def test_options_that_would_be_passed_over_say_what_is_meant(wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(KeywordInvalid) as caught:
+        CALLS["build"](".", **wrong)
+    assert words in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_pack_takes_its_platforms_from_the_binaries_alone(tmp_path: Path) -> None:
+    with pytest.raises(KeywordInvalid) as caught:
+        cargoship.pack(tmp_path, binaries={"linux/amd64": ["a"]}, platforms=["linux/arm64"])
+    assert caught.value.hint == "the platforms are the keys of binaries"
+    with pytest.raises(KeywordInvalid, match="binaries\\['linux/amd64'\\] is the text 'out/server'"):
+        cargoship.pack(tmp_path, binaries={"linux/amd64": "out/server"})
 
 
 def test_the_page_holds_working_python() -> None:

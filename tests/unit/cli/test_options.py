@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from cargoship.cli.main import main
+from cargoship.cli.main import cargo_ship, main
+from cargoship.cli.render import Talk
 from cargoship.cli.session import World
+from cargoship.cli.strangers import STRANGE_COMMANDS, STRANGE_OPTIONS
 from cargoship.oci.platform import Platform
 from cargoship.pipeline import Context
-from cargoship.plan import Output, OutputKind, Selection
+from cargoship.plan import Cluster, ClusterTool, Output, OutputKind, Selection
 from support.obedient import Recorder
 
 HERE = Path("/somewhere")
@@ -48,6 +50,17 @@ def asked(*argv: str, cwd: Path = HERE) -> Recorder:
         (("--no-locked",), {"locked": False}),
         (("--offline", "--frozen", "-j4"), {"offline": True, "frozen": True, "jobs": 4}),
         (("--push", "--load"), {"push": True, "load": True}),
+        (("--workspace", "--exclude", "x-*"), {"workspace": True, "exclude": ("x-*",)}),
+        (("a", "b/c"), {"path": HERE / "a", "also": (HERE / "b/c",)}),
+        (("--changed-since", "main"), {"changed_since": "main"}),
+        (("--manifest-path", "a/Cargo.toml", "--release"), {"path": HERE / "a/Cargo.toml"}),
+        (("--label", "a=b=c", "--label", "d="), {"overrides": {"labels": {"a": "b=c", "d": ""}}}),
+        (("--annotation", "a=b", "--user", "root"), {"overrides": {"annotations": {"a": "b"}, "user": "root"}}),
+        (("-e", "A=1", "--env=B=2", "--set", "env.A=0"), {"overrides": {"env": {"A": "1", "B": "2"}}}),
+        (("--set", "stop_signal=INT", "--set", "env.X=1"), {"overrides": {"stop-signal": "INT", "env": {"X": "1"}}}),
+        (("--set", "user=a", "--set", "tags=a/b"), {"overrides": {"user": "a", "tags": "a/b"}}),
+        (("--set", "user=a", "--user", "b"), {"overrides": {"user": "b"}}),
+        (("--cluster", "kind"), {"clusters": (Cluster(ClusterTool.KIND, "kind"),)}),
         (("--push-by-digest",), {"push_by_digest": True}),
         (
             ("-o", "oci:out", "--output", "docker-archive:/x.tar"),
@@ -99,6 +112,8 @@ def test_an_image_is_inspected_by_its_name() -> None:
     assert (recorder.command, recorder.target) == ("inspect", "ghcr.io/me/app:1")
     assert asked("inspect", "--elf", "a/b").command == "inspect_programs"
     assert asked("verify", "a/b").command == "verify"
+    judged = asked("verify", "--key", "k.pub", "--require", "sbom", "a/b")
+    assert (judged.command, judged.names) == ("verify_signatures", ("k.pub", "sbom"))
 
 
 def test_images_are_copied_and_merged_by_their_names() -> None:
@@ -111,3 +126,74 @@ def test_images_are_copied_and_merged_by_their_names() -> None:
     pinned = asked("base", "pin", "sub", "-p", "a")
     assert (pinned.command, pinned.selection.packages) == ("base pin", ("a",))
     assert (recorder.command, recorder.names) == ("merge", ("a/b:1", "a/b:2", "a/b@sha256:1", "a/b@sha256:2"))
+
+
+def refused(*argv: str, env: dict[str, str] | None = None) -> str:
+    stderr = io.StringIO()
+    assert main(argv, World(env or {}, HERE, io.StringIO(), stderr, pipeline=Recorder())) == 2
+    return stderr.getvalue()
+
+
+@pytest.mark.parametrize("option", STRANGE_OPTIONS)
+def test_another_tools_option_gets_a_hint_or_works(option: str) -> None:
+    assert f"hint: {STRANGE_OPTIONS[option]}\n" in refused("build", option)
+
+
+@pytest.mark.parametrize("command", STRANGE_COMMANDS)
+def test_another_tools_command_gets_a_hint(command: str) -> None:
+    assert STRANGE_COMMANDS[command] in refused(command)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("--label", "a"), "--label 'a' is not KEY=VALUE"),
+        (("--set", "user"), "--set 'user' is not KEY=VALUE"),
+        (("--manifest-path", "Cargo.toml", "app"), "name the project both"),
+        (("--cluster", "knid"), 'did you mean "kind"'),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(argv: tuple[str, ...], words: str) -> None:
+    assert words in refused("build", *argv)
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "expected"),
+    [
+        (("build",), {}, (0, "auto", "auto")),
+        (("-q", "build"), {}, (-1, "auto", "auto")),
+        (("build", "-q"), {}, (-1, "auto", "auto")),
+        (("-v", "build", "-v"), {}, (2, "auto", "auto")),
+        (("-vv", "--color", "always", "build"), {}, (2, "auto", "always")),
+        (("--color", "always", "--progress=json", "build", "--color", "never"), {}, (0, "json", "never")),
+        (("build",), {"CARGOSHIP_PROGRESS": "plain", "CARGOSHIP_COLOR": "always"}, (0, "plain", "always")),
+        (("build", "--progress=json"), {"CARGOSHIP_PROGRESS": "plain"}, (0, "json", "auto")),
+        (("-q", "base", "pin"), {}, (-1, "auto", "auto")),
+    ],
+)
+def test_how_it_talks_is_said_before_or_after_the_command(
+    argv: tuple[str, ...], env: dict[str, str], expected: tuple[int, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Talk] = []
+    monkeypatch.setattr("cargoship.cli.session.CliSession.talk", lambda _, talk: told.append(talk))
+    main(argv, World(env, HERE, io.StringIO(), io.StringIO(), pipeline=Recorder()))
+    assert [(each.verbosity, each.progress, each.colour) for each in told] == [expected]
+
+
+def test_a_variable_that_says_nothing_is_refused() -> None:
+    assert "CARGOSHIP_PROGRESS is 'fancy'" in refused("build", env={"CARGOSHIP_PROGRESS": "fancy"})
+
+
+@pytest.mark.parametrize("argv", [("ship", "version"), ("version",), ("ship", "--version")])
+def test_cargo_ship(argv: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["cargo-ship", *argv])
+    assert cargo_ship() == 0
+    assert capsys.readouterr().out.startswith("cargoship ")
+
+
+def test_help_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, shown in ((("help",), "cargoship"), (("help", "build"), "--push"), (("help", "base", "pin"), "digest")):
+        assert main(words, World({}, HERE, io.StringIO(), io.StringIO())) == 0
+        assert shown in capsys.readouterr().out
+    assert "no such command 'biuld'" in refused("help", "biuld")
+    assert "has no commands of its own" in refused("help", "build", "x")

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from cargoship.oci.archive import write_archive
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.pipeline import BuildResult, Context
+from cargoship.pipeline import BuildResult, BuiltImage, Context
 from cargoship.plan import Output, OutputKind, Plan, Selection
 from support import results
 from support.obedient import Recorder
@@ -74,20 +74,57 @@ def test_standard_output_is_one_reference_for_each_image_and_repository(tmp_path
     ]
 
 
-def test_an_image_without_a_repository_goes_by_its_own_name(tmp_path: Path) -> None:
-    built = results.result(results.plan(tmp_path, "web", load=True))
+@pytest.mark.parametrize(("references", "name"), [((), "web:latest"), (("ghcr.io/me/{name}:1",), "ghcr.io/me/web:1")])
+def test_what_is_loaded_goes_by_its_name_in_the_engine(references: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web", references=references, load=True))
     ended = run(built, cwd=tmp_path)
-    assert (ended.code, ended.stdout) == (0, f"web@{built.images[0].index.digest}\n")
+    assert (ended.code, ended.stdout) == (0, f"{name}\n")
+    assert f"      Loaded {name}\n" in ended.stderr
+
+
+@pytest.mark.parametrize("references", [(), ("ghcr.io/me/{name}:1",)])
+def test_a_name_that_exists_nowhere_is_not_printed_and_not_recorded(
+    references: tuple[str, ...], tmp_path: Path
+) -> None:
+    built = results.result(results.plan(tmp_path, "web", references=references))
+    ended = run(built, "build", "--metadata-file=m.json", "--image-refs=refs", cwd=tmp_path)
+    written = f"oci:{tmp_path}/target/cargoship/web@{built.images[0].index.digest}\n"
+    assert ended.stdout == written
+    assert (tmp_path / "refs").read_text() == written.replace("\n", "\tchanged\n")
+    assert "     Written OCI layout target/cargoship/web\n" in ended.stderr
+    assert "Published" not in ended.stderr
+    document = json.loads((tmp_path / "m.json").read_text())
+    assert document["images"][0]["reference"] + "\n" == written
+    assert document["image.name"] == "web"
+    assert "ghcr.io" not in (tmp_path / "m.json").read_text()
+
+
+@pytest.mark.parametrize("kind", OutputKind)
+def test_what_was_written_goes_by_its_file(kind: OutputKind, tmp_path: Path) -> None:
+    output = Output(kind, tmp_path / "out")
+    built = results.result(results.plan(tmp_path, "web", outputs=(output,)))
+    digest = "" if kind is OutputKind.ROOTFS else f"@{built.images[0].index.digest}"
+    if kind is OutputKind.OCI:
+        write_layout(output.path, built.images[0].index, names=())
+    else:
+        write_archive(output.path, built.images[0].index, names=(), native=Platform("linux", "amd64"))
+    ended = run(built, cwd=tmp_path)
+    assert ended.stdout == f"{output}{digest}\n"
+    if kind is not OutputKind.ROOTFS:
+        # what is printed is what the other verbs take
+        shown = main(["inspect", ended.stdout.strip()], World({}, tmp_path, io.StringIO(), io.StringIO()))
+        assert shown == 0
 
 
 def test_the_summary_says_what_was_made_and_where_it_went(tmp_path: Path) -> None:
     built = results.result(results.plan(tmp_path, "web", references=("ghcr.io/me/{name}:1",), push=True))
     size_bytes = [image.size_bytes for image in built.images[0].index.children]
     assert run(built, cwd=tmp_path).stderr.splitlines() == [
-        f"       Image web {built.images[0].index.digest}",
+        f"       Image web sha256:{built.images[0].index.digest.short}",
         f"             linux/amd64  {words.size(size_bytes[0]):>8}  1 layer",
         f"             linux/arm64  {words.size(size_bytes[1]):>8}  1 layer",
-        "      Pushed ghcr.io/me/web (1): 3 blobs pushed (1.0 kB), 1 mounted, 2 already there",
+        "      Pushed ghcr.io/me/web (1)",
+        "             3 blobs pushed (1.0 kB), 1 mounted, 2 already there",
         "    Finished 1 image in 12s",
     ]
     assert run(built, "build", "-q", cwd=tmp_path).stderr == ""
@@ -98,7 +135,7 @@ def test_records_are_whole_and_have_buildx_names(tmp_path: Path) -> None:
     built = results.result(results.plan(tmp_path, "web", references=names, push=True))
     ended = run(built, "build", "--metadata-file", "m.json", "--image-refs=refs", cwd=tmp_path)
     assert ended.code == 0
-    assert (tmp_path / "refs").read_text() == ended.stdout
+    assert (tmp_path / "refs").read_text() == ended.stdout.replace("\n", "\tchanged\n")
     document = json.loads((tmp_path / "m.json").read_text())
     digest = str(built.images[0].index.digest)
     assert document["containerimage.digest"] == digest
@@ -122,8 +159,21 @@ def test_several_images_have_no_digest_at_the_top(tmp_path: Path) -> None:
     built = results.result(results.plan(tmp_path, "one", "two"))
     run(built, "build", "--metadata-file", "m.json", cwd=tmp_path)
     document = json.loads((tmp_path / "m.json").read_text())
-    assert set(document) == {"images", "seconds"}
+    assert set(document) == {"images", "revision", "seconds", "source"}
     assert [image["name"] for image in document["images"]] == ["one", "two"]
+
+
+def test_the_records_say_which_images_have_changed(tmp_path: Path) -> None:
+    """With `{git.short}` in the tag every image had a new name, and nobody knew which of twelve to roll out."""
+    built = results.result(results.plan(tmp_path, "one", "two", references=("ghcr.io/me/{name}:1",), push=True))
+    one, two = built.images
+    same = replace(two, changed=False, delta_bytes=0, published=(replace(two.published[0], changed=False),))
+    run(replace(built, images=(one, same)), "build", "--metadata-file=m.json", "--image-refs=refs", cwd=tmp_path)
+    assert (tmp_path / "refs").read_text() == f"{one.reference}\tchanged\n{two.reference}\tunchanged\n"
+    told = json.loads((tmp_path / "m.json").read_text())["images"]
+    assert [(each["name"], each["changed"], each["delta_bytes"]) for each in told] == [
+        ("one", True, None), ("two", False, 0),
+    ]  # fmt: skip
 
 
 def test_a_record_can_go_to_a_device_which_stays_one(tmp_path: Path) -> None:
@@ -144,61 +194,92 @@ def test_the_last_json_line_is_the_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize("references", [(), ("ghcr.io/me/{name}:1", "ghcr.io/me/{name}:latest")])
 def test_the_commands_that_take_an_image_on(kind: OutputKind, references: tuple[str, ...], tmp_path: Path) -> None:
     output = Output(kind, tmp_path / "out put")
-    built = results.result(results.plan(tmp_path, "web", references=references), outputs=(output,))
+    built = results.result(results.plan(tmp_path, "web", references=references, outputs=(output,)))
     image, names = built.images[0], built.plan.images[0].references
     if kind is OutputKind.OCI:
         write_layout(output.path, image.index, names=names)
     else:
         write_archive(output.path, image.index, names=names, native=Platform("linux", "amd64"))
     local, remote, tag = ("ghcr.io/me/web:1", "ghcr.io/me/web:1", ":1") if names else ("web:latest", None, "")
-    remote = remote or "registry.example.com/web:latest"
-    from_skopeo = [
-        f"docker:   skopeo copy {kind.value}:'out put'{tag} docker-archive:web.tar:{local} && docker load -i web.tar",
-        f"podman:   skopeo copy {kind.value}:'out put'{tag} containers-storage:{local}",
-        f"registry: skopeo copy --all {kind.value}:'out put'{tag} docker://{remote}",
+    remote = remote or "registry.example.com/web"
+    made = f"cargoship copy {kind.value}:'out put'{tag} docker-archive:web.tar:{local}"
+    copied = [
+        f"docker:   {made} && docker load -i web.tar",
+        f"podman:   {made} && podman load -i web.tar",
+        f"copy:     cargoship copy {kind.value}:'out put'{tag} {remote}",
     ]
     directly = [
         "docker:   docker load -i 'out put'",
         "podman:   podman load -i 'out put'",
-        f"registry: skopeo copy --all oci-archive:'out put'{tag} docker://{remote}",
+        f"copy:     cargoship copy docker-archive:'out put'{tag} {remote}",
     ]
     shown = [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-4:]
-    title = "web is in out put; take it from there with one of"
-    assert shown == [title, *(directly if kind is OutputKind.DOCKER_ARCHIVE else from_skopeo)]
+    title = "web is in out put; go on with one of"
+    assert shown == [title, *(directly if kind is OutputKind.DOCKER_ARCHIVE else copied)]
 
 
 def test_files_are_taken_on_by_a_dockerfile(tmp_path: Path) -> None:
-    built = results.result(results.plan(tmp_path, "web"), outputs=(Output(OutputKind.ROOTFS, tmp_path / "out put"),))
+    built = results.result(results.plan(tmp_path, "web", outputs=(Output(OutputKind.ROOTFS, tmp_path / "out put"),)))
     assert run(built, cwd=tmp_path).stderr.splitlines()[-2:] == [
-        "web is in out put; take it from there with one of",
+        "web is in out put; go on with one of",
         "  Dockerfile: COPY 'out put'/$TARGETPLATFORM/ /",
     ]
 
 
-def test_a_layout_of_our_own_is_loaded_as_it_is(tmp_path: Path) -> None:
-    built = results.result(
-        results.plan(tmp_path, "web"), outputs=(Output(OutputKind.OCI, tmp_path / "target" / "cargoship" / "web"),)
-    )
+def test_what_to_do_with_a_layout_of_our_own_is_said_in_our_own_verbs(tmp_path: Path) -> None:
+    built = results.result(results.plan(tmp_path, "web"))
     names = (Reference.parse("web:latest"),)
     OwnLayoutDestination(built.images[0].outputs[0].path, names, Platform("linux", "amd64"), ignore).publish(
         built.images[0].index
     )
-    assert [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-4:] == [
-        "web is in target/cargoship/web; take it from there with one of",
-        "docker:   tar -C target/cargoship/web -c . | docker load",
-        "podman:   tar -C target/cargoship/web -c . | podman load",
-        "registry: skopeo copy --all oci:target/cargoship/web docker://registry.example.com/web:latest",
+    told = [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-5:]
+    assert told == [
+        "web is in target/cargoship/web; go on with one of",
+        "run:      cargoship run",
+        "load:     cargoship build --load",
+        "push:     cargoship build --push -t registry.example.com/web",
+        "copy:     cargoship copy oci:target/cargoship/web registry.example.com/web",
     ]
+    assert max(map(len, told)) <= 80
+    elsewhere = run(built, cwd=tmp_path.parent).stderr
+    assert f"cargoship run --project {tmp_path.name}\n" in elsewhere
+    assert f"cargoship build --load {tmp_path.name}\n" in elsewhere
+
+
+def test_many_images_are_a_table_and_one_line_of_advice(tmp_path: Path) -> None:
+    """Twelve images were 36 lines, and 48 lines of advice."""
+    names = [f"service-{number}" for number in range(12)]
+    built = results.result(results.plan(tmp_path, *names))
+    images = [replace(each, changed=number < 2, delta_bytes=(None, 2048, 0)[min(number, 2)], seconds=0.25)
+              for number, each in enumerate(built.images)]  # fmt: skip
+    told = run(replace(built, images=tuple(images)), cwd=tmp_path).stderr.splitlines()
+    assert [line.split() for line in told[:4]] == [
+        ["image", "changed", "size", "delta", "seconds"],
+        ["service-0", "changed", *_size(images[0]), "new", "0.2"],
+        ["service-1", "changed", *_size(images[1]), "+2.0", "kB", "0.2"],
+        ["service-2", "unchanged", *_size(images[2]), "0", "0.2"],
+    ]
+    advice = "publish them with: cargoship build -t registry.example.com/{name} --push, "
+    advice += "or one of them with: cargoship copy oci:FOLDER REF"
+    assert told[13:] == [
+        "     Written to target/cargoship: 2 changed, 10 unchanged",
+        "    Finished 12 images in 12s",
+        advice,
+    ]
+
+
+def _size(image: BuiltImage) -> list[str]:
+    return words.size(sum(each.size_bytes for each in image.index.children)).split()
 
 
 def test_an_entry_is_told_from_others_in_the_same_layout(tmp_path: Path) -> None:
     output = Output(OutputKind.OCI, tmp_path / "out")
-    built = results.result(results.plan(tmp_path, "one", "two", references=("ghcr.io/me/{name}:1",)), outputs=(output,))
+    built = results.result(results.plan(tmp_path, "one", "two", references=("ghcr.io/me/{name}:1",), outputs=(output,)))
     for image, planned in zip(built.images, built.plan.images, strict=True):
         write_layout(output.path, image.index, names=planned.references)
     stderr = run(built, cwd=tmp_path).stderr
-    assert "skopeo copy oci:out:1 containers-storage:ghcr.io/me/one:1\n" in stderr
-    assert "skopeo copy oci:out:ghcr.io/me/two:1 containers-storage:ghcr.io/me/two:1\n" in stderr
+    assert "cargoship copy oci:out:1 ghcr.io/me/one:1\n" in stderr
+    assert "cargoship copy oci:out:ghcr.io/me/two:1 ghcr.io/me/two:1\n" in stderr
 
 
 def test_nothing_more_is_said_of_what_has_been_pushed_or_loaded(tmp_path: Path) -> None:

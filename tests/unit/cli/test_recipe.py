@@ -80,7 +80,7 @@ ERRORS: dict[str, tuple[Callable[[Path], Path | None], int, str]] = {
     "no recipe": (lambda _: None, 22, "there is no recipe"),
     "a platform that is none": (lambda _: None, 17, "amiga"),
     "sources in the way": (lambda folder: folder / "src" / "main.rs", 23, "would be overwritten"),
-    "no cargo": (lambda _: None, 30, "cannot run cargo"),
+    "no cargo": (lambda _: None, 30, "rustc was not found on PATH"),
 }
 
 

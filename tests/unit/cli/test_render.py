@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterable
 
 import pytest
 
-from cargoship.cli.failures import Failure
+from cargoship.cli.failures import Failure, explain_error
 from cargoship.cli.render import Talk, make_renderer, words
 from cargoship.cli.render.jsonlines import JsonRenderer
 from cargoship.cli.render.paint import Paint, wants_colour, without_escapes
 from cargoship.cli.render.plain import PlainRenderer
 from cargoship.cli.render.quiet import QuietRenderer
+from cargoship.errors import CargoshipError
 from cargoship.events import (
     BlobPushed,
     CompileProgress,
@@ -212,3 +214,37 @@ def test_durations(seconds: float, text: str) -> None:
 )
 def test_whether_to_colour(choice: str, env: dict[str, str], *, terminal: bool, colour: bool) -> None:
     assert wants_colour(choice, env, terminal=terminal) is colour
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot ask https://me:s3cr3t-word@mirror.example/x",
+        "HTTP://s3cr3t-word@h.example: no",
+        "docker.io=socks5h://u:s3cr3t-word@[::1]:1080/",
+    ],
+)
+def test_no_password_of_an_address_is_shown(text: str) -> None:
+    stream = io.StringIO()
+    failure = explain_error(CargoshipError(text, hint=text, details=text))
+    for renderer in (PlainRenderer(stream, Paint(enabled=False), 2, Clock()), JsonRenderer(stream, 2, Clock())):
+        renderer.emit(Note(text, Level.WARNING))
+        renderer.emit(Note(text, Level.DEBUG))
+        renderer.fail(failure)
+    assert "s3cr3t-word" not in stream.getvalue()
+    assert "...@" in stream.getvalue()
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "\x1b]0;title\x07", "\x9b2J", "\u202eabc", "\r", "\x7f", "\x08"])
+def test_a_terminal_obeys_nobody_but_us(text: str) -> None:
+    stream = io.StringIO()
+    events: list[Event] = [
+        Note(text, Level.WARNING), Note(text, Level.DEBUG), ToolOutput(text), Written(text, text),
+        PhaseEnded("compile", 1.0, text), UnitFinished(text, text, fresh=False),
+    ]  # fmt: skip
+    for renderer in (PlainRenderer(stream, Paint(enabled=True), 2, Clock()), JsonRenderer(stream, 2, Clock())):
+        for event in events:
+            renderer.emit(event)
+        renderer.fail(explain_error(CargoshipError(text, hint=text, details=text)))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert all(line.isprintable() for line in shown.split("\n")), shown

@@ -8,20 +8,21 @@ from pathlib import Path
 
 from cargoship.cli.main import main
 from cargoship.cli.session import World
-from cargoship.examination import Examination, ImagePrograms, inspect_programs, verify
-from cargoship.inspection import Inspection, inspect_path
+from cargoship.images.copying import inspect
+from cargoship.images.inspection import Inspection
+from cargoship.images.verification import Examination, ImagePrograms, inspect_programs, verify
 from cargoship.oci.layout import write_layout
 from cargoship.pipeline import Context, Diagnosis
 from cargoship.plan import Selection
 from cargoship.process import Command
-from cargoship.toolchain.diagnose import Finding
+from cargoship.toolchain.diagnose import Prerequisite
 from support import results
 from support.obedient import Recorder
 
 MISSING = Diagnosis(
     (
-        Finding("rust", "1.96.0 (/usr/bin/rustc)"),
-        Finding("linux/arm64", None, "no standard library", Command(("rustup", "target", "add", "x y")), "or so"),
+        Prerequisite("rust", "1.96.0 (/usr/bin/rustc)"),
+        Prerequisite("linux/arm64", None, "no standard library", Command(("rustup", "target", "add", "x y")), "or so"),
     )
 )
 
@@ -34,9 +35,8 @@ class Looker(Recorder):
         self._diagnosis = diagnosis
 
     def inspect(self, target: str, context: Context) -> Inspection:
-        del target, context
-        assert self._image is not None
-        return inspect_path(self._image)
+        del target
+        return inspect(str(self._image), context)
 
     def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
         del target

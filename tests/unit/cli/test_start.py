@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import pytest
 
 from cargoship.testing import InMemoryRegistry
+from support.programs import unmeasured
 
 SCRIPT = """
 import sys
@@ -26,14 +26,16 @@ OURS = {
     "cargoship.cli.render",
     "cargoship.cli.render.paint",
     "cargoship.cli.session",
+    "cargoship.cli.streams",
     "cargoship.errors",
+    "cargoship.printable",
     "cargoship.version",
 }
 
 
 def loaded(*argv: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *argv], env=dict(os.environ), capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT, *argv], env=unmeasured(), capture_output=True, text=True, check=True
     )
     return set(done.stderr.split())
 
@@ -59,7 +61,7 @@ def test_a_copy_loads_what_it_copies_with_and_nothing_that_builds() -> None:
         script = SCRIPT.replace("code = main(", "code = 0 * main(")
         done = subprocess.run(
             [sys.executable, "-c", script, "copy", f"{registry.host}/a:1", f"{registry.host}/b:1"],
-            env=dict(os.environ), capture_output=True, text=True, check=True,
+            env=unmeasured(), capture_output=True, text=True, check=True,
         )  # fmt: skip
     modules = set(done.stderr.split())
     assert {"cargoship.registry.copy", "httpx2"} <= modules

@@ -10,10 +10,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cargoship.debian.deb import Deb, Kind, Member, Slice
-from cargoship.debian.package import Package
+from cargoship.debian.deb import Deb, Member, MemberKind, Slice
+from cargoship.debian.package import DebianPackage
 from cargoship.debian.sysroot import write_tree
-from cargoship.debian.tree import Tree
+from cargoship.debian.tree import PackageTree
 from cargoship.errors import CargoshipError
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.digest import Digest
@@ -32,23 +32,23 @@ _TARGETS = st.builds(
 _SIZE = CONTENT.stat().st_size
 _SLICE = Slice(Descriptor("", Digest.of(CONTENT.read_bytes()), _SIZE), CONTENT, 0)
 _MEMBERS = st.one_of(
-    st.builds(lambda path: Member(path, Kind.FILE, 0o644, content=_SLICE), _PATHS | _WANTED),
-    st.builds(lambda path: Member(path, Kind.FOLDER, 0o755), _PATHS | _WANTED),
-    st.builds(lambda path, link: Member(path, Kind.LINK, 0o777, link=link), _PATHS | _WANTED, _TARGETS),
-    st.builds(lambda path, link: Member(path, Kind.SAME, 0o644, link=link), _PATHS | _WANTED, _PATHS | _WANTED),
+    st.builds(lambda path: Member(path, MemberKind.FILE, 0o644, content=_SLICE), _PATHS | _WANTED),
+    st.builds(lambda path: Member(path, MemberKind.FOLDER, 0o755), _PATHS | _WANTED),
+    st.builds(lambda path, link: Member(path, MemberKind.LINK, 0o777, link=link), _PATHS | _WANTED, _TARGETS),
+    st.builds(lambda path, link: Member(path, MemberKind.SAME, 0o644, link=link), _PATHS | _WANTED, _PATHS | _WANTED),
 )
 
 
-def package(name: str) -> tuple[Package, bytes]:
+def package(name: str) -> tuple[DebianPackage, bytes]:
     text = f"Package: {name}\nVersion: 1\nArchitecture: amd64\nReplaces: one, two\n"
-    made = Package(name, "1", "amd64", "debian", "20260711T221637Z", f"pool/{name}.deb", 1, Digest("0" * 64))
+    made = DebianPackage(name, "1", "amd64", "debian", "20260711T221637Z", f"pool/{name}.deb", 1, Digest("0" * 64))
     return made, text.encode()
 
 
 @settings(max_examples=300)
 @given(st.lists(_MEMBERS, max_size=8), st.lists(_MEMBERS, max_size=8))
 def test_nothing_leads_out(one: list[Member], two: list[Member]) -> None:
-    tree = Tree()
+    tree = PackageTree()
     try:
         for name, members in (("one", one), ("two", two)):
             made, control = package(name)

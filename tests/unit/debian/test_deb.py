@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cargoship.debian import deb as module
-from cargoship.debian.deb import Deb, Kind, read_deb
+from cargoship.debian.deb import Deb, MemberKind, read_deb
 from cargoship.debian.unpack import decompressed
 from cargoship.errors import ContentInvalid
 from support.debian_archive import Content, ar, compressed, deb, tar
@@ -43,10 +43,10 @@ def test_what_a_package_holds(tmp_path: Path, suffix: str) -> None:
     found = read(deb(FIELDS, files, suffix=suffix), tmp_path)
     assert found.control["control"].startswith(b"Package: a\nVersion: 1\n")
     assert [(each.path, each.kind, each.link) for each in found.members] == [
-        ("usr", Kind.FOLDER, ""),
-        ("usr/a", Kind.FILE, ""),
-        ("usr/b", Kind.LINK, "a"),
-        ("usr/c", Kind.SAME, "usr/a"),
+        ("usr", MemberKind.FOLDER, ""),
+        ("usr/a", MemberKind.FILE, ""),
+        ("usr/b", MemberKind.LINK, "a"),
+        ("usr/c", MemberKind.SAME, "usr/a"),
     ]
     content = found.members[1].content
     assert content is not None
@@ -62,7 +62,7 @@ def test_no_path_leaves_the_root(tmp_path: Path, name: str) -> None:
         with contextlib.suppress(ContentInvalid):
             found = read(deb(FIELDS, {"x": info}), tmp_path)
             for each in found.members:
-                parts = each.path.split("/") + (each.link.split("/") if each.kind is Kind.SAME else [])
+                parts = each.path.split("/") + (each.link.split("/") if each.kind is MemberKind.SAME else [])
                 assert ".." not in parts
                 assert not each.path.startswith("/")
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cargoship.debian.index import Index
+from cargoship.debian.index import PackageIndex
 from cargoship.debian.relations import parse_request
-from cargoship.debian.resolve import resolve
-from cargoship.debian.suites import Source
+from cargoship.debian.resolve import resolve_packages
+from cargoship.debian.suites import SuiteSource
 from cargoship.errors import ContentInvalid, PackageUnresolved
 
-MAIN = Source("debian", "bookworm")
-SECURITY = Source("debian-security", "bookworm-security")
+MAIN = SuiteSource("debian", "bookworm")
+SECURITY = SuiteSource("debian-security", "bookworm-security")
 SNAPSHOT = "20260711T221637Z"
 
 
@@ -27,15 +27,15 @@ def paragraph(text: str) -> str:
     )  # fmt: skip
 
 
-def index_of(*packages: str, security: tuple[str, ...] = ()) -> Index:
-    index = Index("amd64")
+def index_of(*packages: str, security: tuple[str, ...] = ()) -> PackageIndex:
+    index = PackageIndex("amd64")
     index.add("\n".join(map(paragraph, packages)).encode(), source=MAIN, snapshot=SNAPSHOT)
     index.add("\n".join(map(paragraph, security)).encode(), source=SECURITY, snapshot=SNAPSHOT)
     return index
 
 
-def chosen(index: Index, *names: str) -> list[str]:
-    return [f"{each.name} {each.version}" for each in resolve(index, [parse_request(name) for name in names])]
+def chosen(index: PackageIndex, *names: str) -> list[str]:
+    return [f"{each.name} {each.version}" for each in resolve_packages(index, [parse_request(name) for name in names])]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_is_chosen(packages: list[str], asked: list[str], expected: list[st
 def test_the_newest_of_all_suites() -> None:
     index = index_of("a 1-1", "b 2", security=("a 1-1+deb12u1", "b 1"))
     assert chosen(index, "a", "b") == ["a 1-1+deb12u1", "b 2"]
-    (found,) = resolve(index, [parse_request("a")])
+    (found,) = resolve_packages(index, [parse_request("a")])
     assert (found.archive, found.snapshot) == ("debian-security", SNAPSHOT)
 
 
@@ -102,10 +102,10 @@ def test_a_package_may_conflict_with_what_it_provides_itself() -> None:
 
 def test_what_was_chosen_before_stays() -> None:
     index = index_of("a 1; Depends: b", "a 2; Depends: b", "b 1")
-    before = resolve(index, [parse_request("a=1")])
+    before = resolve_packages(index, [parse_request("a=1")])
     assert [each.version for each in before] == ["1", "1"]
-    assert resolve(index, [parse_request("a")], given=before) == before
-    assert [each.name for each in resolve(index, [parse_request("b")], given=before)] == ["b"]
+    assert resolve_packages(index, [parse_request("a")], given=before) == before
+    assert [each.name for each in resolve_packages(index, [parse_request("b")], given=before)] == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_was_chosen_before_stays() -> None:
 )
 def test_damaged_indexes(damage: str) -> None:
     def read() -> None:
-        index = Index("amd64")
+        index = PackageIndex("amd64")
         index.add(damage.encode(), source=MAIN, snapshot=SNAPSHOT)
         index.candidates("a")
 
@@ -137,9 +137,9 @@ _TOKENS = st.sampled_from(
 
 @given(st.lists(_TOKENS | st.binary(max_size=20), max_size=30).map(b"".join))
 def test_no_index_breaks_the_search(data: bytes) -> None:
-    index = Index("amd64")
+    index = PackageIndex("amd64")
     try:
         index.add(data, source=MAIN, snapshot=SNAPSHOT)
-        resolve(index, [parse_request("aa")])
+        resolve_packages(index, [parse_request("aa")])
     except (ContentInvalid, PackageUnresolved):
         pass

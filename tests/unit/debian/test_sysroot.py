@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.debian.deb import read_deb
-from cargoship.debian.package import Package
+from cargoship.debian.package import DebianPackage
 from cargoship.debian.sysroot import Sysroot, find_sysroot, make_sysroot
 from cargoship.oci.digest import Digest
 from support.debian_archive import Content, deb
@@ -19,7 +19,7 @@ MULTIARCH = "x86_64-linux-gnu"
 
 def made(folder: Path, files: Mapping[str, Content], *, name: str = "libpq-dev") -> Sysroot:
     (folder / "a.deb").write_bytes(deb({"Package": name, "Version": "1", "Architecture": "amd64"}, files))
-    package = Package(name, "1", "amd64", "debian", "20260711T221637Z", f"pool/{name}.deb", 1, Digest("0" * 64))
+    package = DebianPackage(name, "1", "amd64", "debian", "20260711T221637Z", f"pool/{name}.deb", 1, Digest("0" * 64))
     debs = {package: read_deb(folder / "a.deb", scratch=folder / "scratch", what=name)}
     return make_sysroot(folder / "sysroots", "x", MULTIARCH, [package], debs)
 

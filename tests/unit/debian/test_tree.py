@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from cargoship.debian.deb import read_deb
-from cargoship.debian.package import Package
-from cargoship.debian.tree import Tree
+from cargoship.debian.package import DebianPackage
+from cargoship.debian.tree import PackageTree
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
-from cargoship.oci.entry import Entry
+from cargoship.oci.entry import LayerEntry
 from cargoship.oci.tar import arrange
 from support.debian_archive import Content, deb
 
@@ -25,15 +25,17 @@ def build(tmp_path: Path) -> _Builder:
 class _Builder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.tree = Tree()
+        self.tree = PackageTree()
 
     def add(self, name: str, files: Mapping[str, Content], **fields: str) -> None:
         path = self.folder / f"{name}.deb"
         path.write_bytes(deb({"Package": name, "Version": "1", "Architecture": "amd64", **fields}, files))
-        package = Package(name, "1", "amd64", "debian", "20260711T221637Z", f"pool/{name}.deb", 1, Digest("0" * 64))
+        package = DebianPackage(
+            name, "1", "amd64", "debian", "20260711T221637Z", f"pool/{name}.deb", 1, Digest("0" * 64)
+        )
         self.tree.add(package, read_deb(path, scratch=self.folder / name, what=str(package)))
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, LayerEntry]:
         return {each.path: each for each in arrange(self.tree.entries())}
 
 

@@ -7,7 +7,6 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
@@ -91,6 +90,8 @@ def test_a_build_becomes_an_image(place: Workplace, case: tuple[str, str]) -> No
 def test_what_comes_out_is_what_compose_takes(place: Workplace, case: tuple[str, str]) -> None:
     name = "compose.json" if case[0].startswith("{") else "compose.yaml"
     (document,) = place.resolve((name, case[0].encode())).documents
+    import jsonschema  # noqa: PLC0415 - seconds
+
     found = files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
     jsonschema.Draft7Validator(json.loads(found.read_text(encoding="utf-8"))).validate(yaml.safe_load(document.data))
 

@@ -8,21 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from cargoship import sandbox
 from cargoship.context import Context
-from cargoship.deploy.launch import Host, Wishes, bare_command, check_alone, container_command, selection_for
+from cargoship.deploy import launch
+from cargoship.deploy.launch import Host, LaunchOptions, bare_command, check_alone, container_command, selection_for
 from cargoship.destinations import Engine
 from cargoship.destinations.layout import LayoutDestination
-from cargoship.errors import ToolMissing, UsageError
-from cargoship.events import ignore
+from cargoship.errors import CannotStart, ToolMissing, UsageError
+from cargoship.events import Event, ignore
 from cargoship.oci.image import make_image
 from cargoship.oci.index import index_of
 from cargoship.oci.layer import BlobStore, build_layer
 from cargoship.oci.platform import Platform
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.pipeline import BuildResult
 from cargoship.plan import Output, OutputKind, Selection
-from cargoship.rootfs.unpack import remove
+from cargoship.sandbox import emulators
+from cargoship.sandbox.inside.spec import SandboxSpec, unwrapped
+from cargoship.sandbox.start import EMULATOR
+from cargoship.scratch import remove
 from support import results
 from support.images import AMD64, ARM64, GZIP
 from support.scripted import ScriptedRunner
@@ -30,14 +33,14 @@ from support.scripted import ScriptedRunner
 ENGINE, BARE = Host(Engine.PODMAN, AMD64), Host(None, AMD64)
 
 
-def built(folder: Path, platform: Platform, *more: Entry, **config: object) -> BuildResult:
+def built(folder: Path, platform: Platform, *more: LayerEntry, **config: object) -> BuildResult:
     """What a build for one platform gives, with more in the image's config, and a layer more; written as for a run."""
     made = results.plan(folder, "app", references=("h.io/me/{name}:1",))
     result = results.result(made)
     image = results.image(folder / "blobs", "app", platform)
     settings = replace(image.config, **config)  # type: ignore[arg-type]
     above = build_layer(
-        more or [Entry.file("etc/motd", b"hello")],
+        more or [LayerEntry.file("etc/motd", b"hello")],
         store=BlobStore(folder / "blobs"), compression=GZIP, epoch=0, created_by="more",
     )  # fmt: skip
     changed = make_image(
@@ -54,99 +57,122 @@ def context(folder: Path, path: str = "/usr/bin:/bin") -> Context:
 
 def test_the_engine_gets_ports_on_the_loopback_and_secrets_by_name(tmp_path: Path) -> None:
     result = built(tmp_path, ARM64, exposed_ports=("8080/tcp", "53/udp"))
-    wishes = Wishes(("--x", "y z"), ("A=b=c", "SECRET"), "mine", tty=True, name="n")
-    command = container_command(result, ENGINE, wishes, context(tmp_path))
+    wishes = LaunchOptions(("--x", "y z"), ("A=b=c", "SECRET"), "mine", tty=True, name="n")
+    command = container_command(result, Host(Engine.DOCKER, AMD64), wishes, context(tmp_path))
     assert " ".join(command.argv) == (
-        "podman run --rm --platform linux/arm64 --name n -i -t --network mine -p 127.0.0.1:53:53/udp "
+        "docker run --rm --init --platform linux/arm64 --name n -i -t --network mine -p 127.0.0.1:53:53/udp "
         "-p 127.0.0.1:8080:8080/tcp -e A -e SECRET h.io/me/app:1 --x y z"
     )
     assert command.env is not None
     assert (command.env["A"], command.env["SECRET"]) == ("b=c", "s3cret")
-    alone = container_command(result, ENGINE, Wishes(network="host"), context(tmp_path))
+    alone = container_command(result, ENGINE, LaunchOptions(network="host"), context(tmp_path))
     assert "-p" not in alone.argv
 
 
-PASSWD = Entry.file("etc/passwd", b"root:x:0:0::/:\nweb:x:12:34:::\n")
+def test_podman_gets_a_first_process_where_it_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = built(tmp_path, AMD64)
+    told: list[Event] = []
+
+    def words(env: dict[str, str]) -> tuple[str, ...]:
+        context = Context(env=env, cwd=tmp_path, runner=ScriptedRunner({}), emit=told.append)
+        return container_command(result, ENGINE, LaunchOptions(), context).argv[2:5]
+
+    monkeypatch.setattr(launch, "PODMANS_INITS", (tmp_path / "podman" / "catatonit",))
+    path = {"PATH": str(tmp_path / "bin")}
+    assert words(path) == ("--rm", "--platform", "linux/amd64")
+    assert "may take no notice of Ctrl-C" in str(told)
+    assert words({**path, "CONTAINER_HOST": "ssh://h"}) == ("--rm", "--init", "--platform")
+    init = tmp_path / "bin" / "catatonit"
+    init.parent.mkdir()
+    init.touch(mode=0o755)
+    assert words(path) == ("--rm", "--init", f"--init-path={init}")
+    (tmp_path / "podman").mkdir()
+    (tmp_path / "podman" / "catatonit").touch()
+    assert words(path) == ("--rm", "--init", "--platform")
 
 
-@pytest.mark.parametrize(("root", "user"), [(True, "--setgid 34 --setuid 12"), (False, "--map-user=12 --map-group=34")])
+PASSWD = LayerEntry.file("etc/passwd", b"root:x:0:0::/:\nweb:x:12:34:::\n")
+
+
+@pytest.mark.parametrize("root", [True, False])
 def test_the_images_own_files_have_its_user_and_environment(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     root: bool,  # noqa: FBT001 - data
-    user: str,
 ) -> None:
-    result = built(tmp_path, AMD64, PASSWD, user="web", working_dir="/data", env={"B": "1"}, cmd=("serve",))
+    result = built(tmp_path, AMD64, PASSWD, user="web", working_dir="/data", env={"LD_PRELOAD": "1"}, cmd=("serve",))
+    owned: dict[str, tuple[int, int]] = {}
     monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
-    monkeypatch.setattr(os, "chown", lambda *_, **__: None)
-    command = bare_command(result, tmp_path, Wishes(env=("C=2",)), context(tmp_path))
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid, **_: owned.update({Path(path).name: (uid, gid)}))
+    command = bare_command(result, tmp_path, LaunchOptions(env=("C=2",)), context(tmp_path))
     files = tmp_path / "files"
-    words = " ".join(command.argv)
-    assert f"{user} --root={files} --wd=/data /app/app serve" in words
-    assert ("--map-root-user" in words) is not root
-    assert command.env == {"PATH": "/usr/bin:/bin", "B": "1", "C": "2"}
+    spec = SandboxSpec.parse(command.argv[-1])
+    assert (spec.root, spec.argv, spec.workdir) == (str(files), ("/app/app", "serve"), "/data")
+    assert (spec.uid, spec.gid, spec.own_network) == (12, 34, False)
+    assert command.env is not None
+    # nothing that a program of this machine would obey, and nothing of this machine
+    assert unwrapped(command.env) == {"PATH": "/usr/bin:/bin", "LD_PRELOAD": "1", "C": "2"}
+    assert all(name.startswith("CARGOSHIP_") for name in command.env)
+    if root:
+        ((inside, first, count),) = spec.uid_map
+        assert (inside, count) == (0, 65536)
+        assert first > 1_000_000_000
+        assert owned["passwd"] == owned["files"] == (first, spec.gid_map[0][1])
+    else:
+        assert (spec.uid_map, owned) == ((), {})
     assert (files / "app" / "app").read_bytes() == b"app for linux/amd64"
-    assert (files / "data").is_dir()
     remove(files)
-    again = bare_command(result, tmp_path, Wishes(("x",)), context(tmp_path))
-    assert again.argv[-2:] == ("/app/app", "x")
+    again = bare_command(result, tmp_path, LaunchOptions(("x",), network="none"), context(tmp_path))
+    spec = SandboxSpec.parse(again.argv[-1])
+    assert (spec.argv, spec.own_network) == (("/app/app", "x"), True)
 
 
 def test_a_user_that_the_image_does_not_know(tmp_path: Path) -> None:
     result = built(tmp_path, AMD64, PASSWD, user="nobody")
     with pytest.raises(UsageError, match="does not know its user nobody"):
-        bare_command(result, tmp_path, Wishes(), context(tmp_path))
+        bare_command(result, tmp_path, LaunchOptions(), context(tmp_path))
     assert not (tmp_path / "files").exists()
+
+
+@pytest.mark.parametrize("given", [{"cmd": ("a\0b",)}, {"env": {"A": "a\0b"}}])
+def test_what_no_process_can_have(tmp_path: Path, given: dict[str, object]) -> None:
+    result = built(tmp_path, AMD64, user="0", **given)
+    with pytest.raises(CannotStart, match="NUL"):
+        bare_command(result, tmp_path, LaunchOptions(), context(tmp_path))
 
 
 def test_another_processor_needs_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # as where the kernel knows of no QEMU of its own
-    monkeypatch.setattr(sandbox, "_BINFMT", tmp_path / "binfmt")
+    monkeypatch.setattr(emulators, "BINFMT", tmp_path / "binfmt")
     result = built(tmp_path, ARM64, user="0")
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("unshare", "setpriv", "mount", "sh"):
-        (folder / name).symlink_to("/usr/bin/env")
     with pytest.raises(ToolMissing, match="qemu-aarch64-static is not installed"):
-        bare_command(result, tmp_path, Wishes(), context(tmp_path, str(folder)))
+        bare_command(result, tmp_path, LaunchOptions(), context(tmp_path, str(folder)))
     (folder / "qemu-aarch64-static").write_text("emulator")
     (folder / "qemu-aarch64-static").chmod(0o755)
-    command = bare_command(result, tmp_path, Wishes(), context(tmp_path, str(folder)))
-    emulator, program = command.argv[-2:]
+    command = bare_command(result, tmp_path, LaunchOptions(), context(tmp_path, str(folder)))
+    emulator, program = SandboxSpec.parse(command.argv[-1]).argv
     assert program == "/app/app"
     assert (tmp_path / "files" / emulator.lstrip("/")).read_text() == "emulator"
 
 
-def test_links_of_the_image_are_not_followed_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where QEMU and devices go, a base may have links that lead out of it."""
-    monkeypatch.setattr(sandbox, "_BINFMT", tmp_path / "binfmt")
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_what_the_image_has_in_qemus_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A base may have a link there that leads out of it, or a folder."""
+    monkeypatch.setattr(emulators, "BINFMT", tmp_path / "binfmt")
     theirs = tmp_path / "theirs"
     theirs.write_text("mine")
-    links = (Entry.symlink(sandbox._EMULATOR, str(theirs)), Entry.symlink("dev/null", str(theirs)))
-    result = built(tmp_path, ARM64, *links, user="0")
+    entry = LayerEntry.symlink(EMULATOR, str(theirs)) if kind == "link" else LayerEntry.file(f"{EMULATOR}/x", b"x")
+    result = built(tmp_path, ARM64, entry, user="0")
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("unshare", "setpriv", "mount", "sh", "qemu-aarch64-static"):
-        (folder / name).write_text("emulator")
-        (folder / name).chmod(0o755)
-    bare_command(result, tmp_path, Wishes(), context(tmp_path, str(folder)))
+    (folder / "qemu-aarch64-static").write_text("emulator")
+    (folder / "qemu-aarch64-static").chmod(0o755)
+    bare_command(result, tmp_path, LaunchOptions(), context(tmp_path, str(folder)))
     assert theirs.read_text() == "mine"
     files = tmp_path / "files"
-    assert (files / sandbox._EMULATOR).read_text() == "emulator"
-    assert not (files / "dev" / "null").is_symlink()
-
-
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_LIBRARY_PATH", "GCONV_PATH"])
-def test_what_this_machines_programs_would_obey_is_refused(tmp_path: Path, name: str) -> None:
-    result = built(tmp_path, AMD64, user="0", env={"A": "1", name: "/lib/evil.so"})
-    with pytest.raises(UsageError, match=f"would obey the image's {name}"):
-        bare_command(result, tmp_path, Wishes(), context(tmp_path))
-    assert not (tmp_path / "files").exists()
-
-
-def test_what_starts_it_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ToolMissing, match=r"setpriv, unshare, mount, sh is missing"):
-        bare_command(built(tmp_path, AMD64), tmp_path, Wishes(), context(tmp_path, str(tmp_path)))
+    assert (files / EMULATOR).read_text() == "emulator"
 
 
 def test_what_is_built_for_it(tmp_path: Path) -> None:

@@ -105,8 +105,9 @@ BROKEN = {
     "a tab": (b"a:\n\tb: 1\n", "a.yaml:2:1: this is no YAML"),
     "control characters": (b"a: 1\nb: x\x01\n", "a.yaml:2:5: this is no YAML"),
     "latin 1": (b"a: 1\nb: \xe9\n", "a.yaml:2: this is no UTF-8"),
-    "brackets without end": (b"[" * 100_000, "a.yaml:"),
-    "JSON": (b'{\n "a": 1,\n}', "a.json:3:1: this is no JSON: "),
+    "brackets without end": (b"[" * 100_000, "a.yaml:1:1001: this is nested too deeply: "),
+    "lists in lists": (b"- " * 5000 + b"x\n", "a.yaml:1:1999: this is nested too deeply: "),
+    "JSON": (b'{\n "a": 1,\n "b" 2\n}', "a.json:3:6: this is no JSON: "),
     "JSON without end": (b"[" * 100_000, "a.json: this is no JSON that anybody could use"),
 }
 
@@ -128,7 +129,7 @@ def test_anchors_that_multiply_cost_nothing(tmp_path: Path) -> None:
 
 
 def test_deep_nesting_is_no_matter(tmp_path: Path) -> None:
-    text = "- " * 5000 + "cargoship://app\n"
+    text = "- " * 900 + "cargoship://app\n"
     (document,) = Workplace(tmp_path, ONE).resolve(("a.yaml", text.encode())).documents
     assert b"@sha256:" in document.data
 

@@ -17,6 +17,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.process import Command, Completed, Sink
+from cargoship.programs import ProgramFinder
 from support.images import AMD64, ARM64, GZIP, small_index
 from support.pushing import Told
 
@@ -32,6 +33,7 @@ class ScriptedEngine:
 
     def __init__(self, engines: Mapping[str, Completed], load: Completed | None = None) -> None:
         self.engines = engines
+        self.programs = ProgramFinder()
         self.load = load or Completed(0, b"Loaded", b"")
         self.loaded: list[tuple[str, dict[str, bytes]]] = []
         self.tagged: list[tuple[str, ...]] = []
@@ -43,7 +45,7 @@ class ScriptedEngine:
             self.tagged.append(command.argv[2:])
             return self.load
         if command.argv[0] not in self.engines:
-            raise ToolMissing(f"cannot run {command.argv[0]}")
+            raise ToolMissing(f"{command.argv[0]} is not on PATH")
         return self.engines[command.argv[0]]
 
     def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cargoship.dockerfile import Builder, choose_builder
+from cargoship.dockerfile import BuilderImage, choose_builder
 from cargoship.errors import CargoshipError, ManifestInvalid, UsageError
 
 TOML = "rust-toolchain.toml"
@@ -15,7 +15,7 @@ def choose(
     toolchain: tuple[str, str] | None = None,
     installed: str | None = "1.96.0",
     alpine: bool = False,
-) -> Builder:
+) -> BuilderImage:
     return choose_builder(image=image, rust=rust, toolchain=toolchain, installed=lambda: installed, alpine=alpine)
 
 
@@ -25,28 +25,34 @@ def channel(name: str) -> tuple[str, str]:
 
 DEBIAN, FILE = "rust:{}-slim-bookworm", {"toolchain_file": TOML}
 CHOSEN = {
-    "the Rust here": (choose(), Builder(DEBIAN.format("1.96.0"))),
-    "the one asked for": (choose(rust="1.90"), Builder(DEBIAN.format("1.90"))),
-    "Alpine": (choose(alpine=True), Builder("rust:1.96.0-alpine")),
-    "another image": (choose(image="me/rust:1", installed=None), Builder("me/rust:1")),
-    "another image, and a file": (choose(image="me/rust:1", toolchain=channel("1.80")), Builder("me/rust:1", TOML)),
-    "the file's version": (choose(toolchain=channel("1.88.0"), installed=None), Builder(DEBIAN.format("1.88.0"), TOML)),
+    "the Rust here": (choose(), BuilderImage(DEBIAN.format("1.96.0"))),
+    "the one asked for": (choose(rust="1.90"), BuilderImage(DEBIAN.format("1.90"))),
+    "Alpine": (choose(alpine=True), BuilderImage("rust:1.96.0-alpine")),
+    "another image": (choose(image="me/rust:1", installed=None), BuilderImage("me/rust:1")),
+    "another image, and a file": (
+        choose(image="me/rust:1", toolchain=channel("1.80")),
+        BuilderImage("me/rust:1", TOML),
+    ),
+    "the file's version": (
+        choose(toolchain=channel("1.88.0"), installed=None),
+        BuilderImage(DEBIAN.format("1.88.0"), TOML),
+    ),
     "its host does not matter": (
         choose(toolchain=channel("1.88.0-x86_64-unknown-linux-gnu")),
-        Builder(DEBIAN.format("1.88.0"), TOML),
+        BuilderImage(DEBIAN.format("1.88.0"), TOML),
     ),
     "a bare file": (
         choose(toolchain=("rust-toolchain", "1.88\n")),
-        Builder(DEBIAN.format("1.88"), "rust-toolchain"),
+        BuilderImage(DEBIAN.format("1.88"), "rust-toolchain"),
     ),
-    "stable is pinned": (choose(toolchain=channel("stable")), Builder(DEBIAN.format("1.96.0"), channel="1.96.0")),
+    "stable is pinned": (choose(toolchain=channel("stable")), BuilderImage(DEBIAN.format("1.96.0"), channel="1.96.0")),
     "no channel is stable": (
         choose(toolchain=(TOML, "[toolchain]\ncomponents = []\n")),
-        Builder(DEBIAN.format("1.96.0"), channel="1.96.0"),
+        BuilderImage(DEBIAN.format("1.96.0"), channel="1.96.0"),
     ),
     "a day's": (
         choose(toolchain=channel("nightly-2026-01-31"), rust="1.96.0"),
-        Builder(DEBIAN.format("1.96.0"), TOML),
+        BuilderImage(DEBIAN.format("1.96.0"), TOML),
     ),
 }
 

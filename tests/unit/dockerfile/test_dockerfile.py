@@ -12,7 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Binary, Package, Project
-from cargoship.dockerfile import Builder, Variant, Wishes, dockerfile, dockerignore, is_ours, recorded
+from cargoship.dockerfile import BuilderImage, DockerfileOptions, Variant, dockerfile, dockerignore, is_ours, recorded
 from cargoship.errors import UsageError
 from cargoship.plan import Plan, Selection, choose_packages, make_plan
 from cargoship.settings.model import Settings
@@ -20,8 +20,8 @@ from cargoship.settings.sources import load_settings
 
 ROOT = Path("/w")
 GIT = GitFacts("0123456789abcdef0123456789abcdef01234567", 86400, branch="main", remote="https://git.example.com/w")
-WISHES = Wishes(
-    builder=Builder("rust:1.96.0-slim-bookworm"),
+WISHES = DockerfileOptions(
+    builder=BuilderImage("rust:1.96.0-slim-bookworm"),
     requirements=("cargoship==1.2.3", "ziglang==0.17.1"),
     version="1.2.3",
     arguments=("--rust", "1.96.0"),
@@ -74,7 +74,7 @@ PLANS = {
         plan("web", overrides={"platforms": ("linux/amd64", "linux/arm/v7")}, no_default_features=True, locked=False),
         replace(
             WISHES,
-            builder=Builder("registry.example.com/rust:1", toolchain_file="rust-toolchain.toml"),
+            builder=BuilderImage("registry.example.com/rust:1", toolchain_file="rust-toolchain.toml"),
             wheel="dist/cargoship-1.2.3-py3-none-any.whl",
             apt=("cmake", "libpq-dev"),
             file="docker/Dockerfile.web",
@@ -82,7 +82,7 @@ PLANS = {
     ),
     "Alpine, and a channel that is pinned": (
         plan("web"),
-        replace(WISHES, builder=Builder("rust:1.96.0-alpine", channel="1.96.0"), apk=("cmake",)),
+        replace(WISHES, builder=BuilderImage("rust:1.96.0-alpine", channel="1.96.0"), apk=("cmake",)),
     ),
 }  # fmt: skip
 
@@ -159,7 +159,7 @@ REFUSED = {
     "bases of two kinds": (TWO_BASES, WISHES, "a, b stand on bases of different kinds"),
     "no package": (plan("web"), replace(WISHES, apt=("a; rm -rf /",)), "is not the name of a package"),
     "an option as a package": (plan("web"), replace(WISHES, apt=("--yes",)), "is not the name of a package"),
-    "no image": (plan("web"), replace(WISHES, builder=Builder("rust:1\nRUN evil")), "--builder has a line break"),
+    "no image": (plan("web"), replace(WISHES, builder=BuilderImage("rust:1\nRUN evil")), "--builder has a line break"),
 }
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cargoship.registry.links import next_page
+from cargoship.http.links import next_page
 
 _URLS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="<>"), min_size=1)
 
@@ -19,7 +19,10 @@ _URLS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_ch
         ('<a>; title="a \\"quoted\\" thing"; rel=NEXT', "a"),
         ('<a>; rel="nextish"', None),
         ("<a>; rel=prev; rel=next", None),
+        ('/v2/r/tags/list?n=2&last=b; rel="next"', "/v2/r/tags/list?n=2&last=b"),
         ("<a>", None),
+        ("<a>; rel", None),
+        ("<a>; rel; rel=next", None),
         ("", None),
         ("no link", None),
         ("<a", None),

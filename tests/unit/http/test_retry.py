@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from cargoship.errors import RegistryRefused, RegistryUnreachable
-from cargoship.registry.budget import Budget, Stopped
-from cargoship.registry.retry import Patience, Transient, persist, retry_after_s
+from cargoship.errors import RegistryRefused, RegistryUnreachable, Stopped
+from cargoship.http.budget import Budget
+from cargoship.http.retry import RetryPolicy, Transient, retry_after_s, with_retries
 
 
 class Clock:
@@ -28,7 +28,7 @@ def _failing(times: int, failure: Transient) -> list[Transient]:
     return [failure] * times
 
 
-def _run(failures: list[Transient], clock: Clock, patience: Patience, total_s: float = 1000.0) -> str:
+def _run(failures: list[Transient], clock: Clock, retry_policy: RetryPolicy, total_s: float = 1000.0) -> str:
     left = list(failures)
 
     def attempt() -> str:
@@ -36,10 +36,10 @@ def _run(failures: list[Transient], clock: Clock, patience: Patience, total_s: f
             raise left.pop()
         return "done"
 
-    return persist(attempt, budget=clock.budget(total_s), patience=patience)
+    return with_retries(attempt, budget=clock.budget(total_s), retry_policy=retry_policy)
 
 
-_PATIENCE = Patience(tries=4, connection_tries=3, first_s=1.0, factor=2.0, longest_s=3.0, asked_longest_s=100.0)
+_PATIENCE = RetryPolicy(tries=4, connection_tries=3, first_s=1.0, factor=2.0, longest_s=3.0, asked_longest_s=100.0)
 _REFUSED = RegistryRefused("503")
 _DOWN = RegistryUnreachable("down")
 

@@ -15,7 +15,7 @@ from cargoship.oci.config import ImageConfig
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from cargoship.testing import InMemoryRegistry
 from support.attested import attested_index
 from support.elf_files import elf_file
@@ -35,7 +35,7 @@ def run(folder: Path, *argv: str) -> tuple[int, str, str]:
 def index_with(folder: Path, *, arm: bytes, config: ImageConfig | None = None) -> Index:
     """Two platforms: a good one, and one whose program is `arm`."""
     images = [
-        small_image(folder / "blobs", platform, entries=[Entry.file("usr/bin/app", content, 0o755)], config=config)
+        small_image(folder / "blobs", platform, entries=[LayerEntry.file("usr/bin/app", content, 0o755)], config=config)
         for platform, content in ((AMD64, elf_file("EM_X86_64")), (ARM64, arm))
     ]
     return index_of(images, annotations={})

@@ -17,11 +17,11 @@ from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.layer import BlobStore, Layer, build_layer
 from cargoship.oci.store import Memo
-from cargoship.oci.tar import Entry
+from cargoship.oci.tar import LayerEntry
 from support.images import GZIP, files_below
 
 
-def layer_of(store: Path, *entries: Entry, compression: Compression = GZIP, epoch: int = 0) -> Layer:
+def layer_of(store: Path, *entries: LayerEntry, compression: Compression = GZIP, epoch: int = 0) -> Layer:
     return build_layer(entries, store=BlobStore(store), compression=compression, epoch=epoch, created_by="test")
 
 
@@ -38,7 +38,7 @@ def memos(store: Path) -> list[Path]:
 
 @pytest.mark.parametrize("codec", Codec)
 def test_a_layer_is_what_it_says(tmp_path: Path, codec: Codec) -> None:
-    layer = layer_of(tmp_path, Entry.file("a/b", b"x" * 5000), compression=Compression.of(codec))
+    layer = layer_of(tmp_path, LayerEntry.file("a/b", b"x" * 5000), compression=Compression.of(codec))
     with layer.blob.open() as stream:
         assert Digest.of_stream(stream) == (layer.descriptor.digest, layer.descriptor.size_bytes)
     assert (layer.diff_id == layer.descriptor.digest) is (codec is Codec.NONE)
@@ -53,24 +53,24 @@ def test_two_folders_give_the_same_bytes(tmp_path: Path) -> None:
         (source / "app").write_bytes(b"app" * 999)
         os.utime(source / "app", (len(layers), 5))
         (source / "app").chmod(0o600 + len(layers))
-        layers.append(layer_of(tmp_path / f"store-{name}", Entry.file("app", source / "app", 0o755)))
+        layers.append(layer_of(tmp_path / f"store-{name}", LayerEntry.file("app", source / "app", 0o755)))
     assert layers[0].descriptor == layers[1].descriptor
     assert layers[0].diff_id == layers[1].diff_id
 
 
 def test_an_unchanged_input_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = old_file(tmp_path / "app", b"app")
-    first = layer_of(tmp_path / "store", Entry.file("app", source))
+    first = layer_of(tmp_path / "store", LayerEntry.file("app", source))
     assert len(memos(tmp_path / "store")) == 1
     monkeypatch.setattr("cargoship.oci.layer.write_tar", lambda *_: pytest.fail("it was written again"))
-    assert layer_of(tmp_path / "store", Entry.file("app", source)).descriptor == first.descriptor
+    assert layer_of(tmp_path / "store", LayerEntry.file("app", source)).descriptor == first.descriptor
 
 
 @pytest.mark.parametrize("change", ["content", "touch", "replaced", "mode", "epoch", "compression", "path"])
 def test_a_changed_input_is_another_memo(tmp_path: Path, change: str) -> None:
     source = old_file(tmp_path / "app", b"app")
-    layer_of(tmp_path / "store", Entry.file("app", source))
-    entry, epoch, compression = Entry.file("app", source), 0, GZIP
+    layer_of(tmp_path / "store", LayerEntry.file("app", source))
+    entry, epoch, compression = LayerEntry.file("app", source), 0, GZIP
     match change:
         case "content":
             status = source.stat()
@@ -81,13 +81,13 @@ def test_a_changed_input_is_another_memo(tmp_path: Path, change: str) -> None:
         case "replaced":
             old_file(tmp_path / "other", b"new").replace(source)
         case "mode":
-            entry = Entry.file("app", source, 0o755)
+            entry = LayerEntry.file("app", source, 0o755)
         case "epoch":
             epoch = 1
         case "compression":
             compression = Compression.parse("gzip:1")
         case _:
-            entry = Entry.file("elsewhere", source)
+            entry = LayerEntry.file("elsewhere", source)
     time.sleep(0.05)
     layer = layer_of(tmp_path / "store", entry, epoch=epoch, compression=compression)
     fresh = layer_of(tmp_path / "fresh", entry, epoch=epoch, compression=compression)
@@ -99,14 +99,14 @@ def test_a_file_written_just_now_is_not_remembered(tmp_path: Path) -> None:
     source = tmp_path / "app"
     source.write_bytes(b"app")
     os.utime(source, ns=(1, time.time_ns() + 10**12))  # the clock is wrong: no later change would show for sure
-    layer_of(tmp_path / "store", Entry.file("app", source))
+    layer_of(tmp_path / "store", LayerEntry.file("app", source))
     assert not memos(tmp_path / "store")
 
 
 @pytest.mark.parametrize("damage", ["gone", "short", "no json", "wrong json", "huge", "folder"])
 def test_a_damaged_store_costs_time_alone(tmp_path: Path, damage: str) -> None:
     source = old_file(tmp_path / "app", b"app")
-    first = layer_of(tmp_path / "store", Entry.file("app", source))
+    first = layer_of(tmp_path / "store", LayerEntry.file("app", source))
     (memo,) = memos(tmp_path / "store")
     blob = BlobStore(tmp_path / "store").path(first.descriptor.digest)
     match damage:
@@ -124,7 +124,7 @@ def test_a_damaged_store_costs_time_alone(tmp_path: Path, damage: str) -> None:
             memo.unlink()
             memo.mkdir()
             (memo / "x").touch()
-    again = layer_of(tmp_path / "store", Entry.file("app", source))
+    again = layer_of(tmp_path / "store", LayerEntry.file("app", source))
     assert again.descriptor == first.descriptor
     assert blob.stat().st_size == first.descriptor.size_bytes
 
@@ -136,7 +136,7 @@ def test_nothing_is_left_behind_by_an_error(tmp_path: Path) -> None:
 
     source = Boom(old_file(tmp_path / "app", b"app"))
     with pytest.raises(KeyboardInterrupt):
-        layer_of(tmp_path / "store", Entry.file("app", source))
+        layer_of(tmp_path / "store", LayerEntry.file("app", source))
     assert files_below(tmp_path / "store") == {}
 
 
@@ -147,7 +147,7 @@ def test_a_store_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OutputError, match=os.strerror(code)) as caught:
-        layer_of(tmp_path / "store", Entry.file("app", b"app"))
+        layer_of(tmp_path / "store", LayerEntry.file("app", b"app"))
     assert str(tmp_path / "store") in caught.value.message
     assert caught.value.hint
     assert files_below(tmp_path / "store") == {}
@@ -161,7 +161,9 @@ def test_a_full_disk(tmp_path: Path) -> None:
     try:
         for codec in Codec:
             with pytest.raises(OutputError, match="too large"):
-                layer_of(tmp_path / "store", Entry.file("big", tmp_path / "big"), compression=Compression.of(codec))
+                layer_of(
+                    tmp_path / "store", LayerEntry.file("big", tmp_path / "big"), compression=Compression.of(codec)
+                )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert files_below(tmp_path / "store") == {}
@@ -170,7 +172,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 def test_a_store_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file"):
-        layer_of(tmp_path / "file" / "store", Entry.file("app", b"app"))
+        layer_of(tmp_path / "file" / "store", LayerEntry.file("app", b"app"))
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
@@ -178,13 +180,13 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     for name, age_s in (("old", 7200), ("young", 60)):
         (tmp_path / "tmp" / name).touch()
         os.utime(tmp_path / "tmp" / name, (time.time() - age_s,) * 2)
-    layer_of(tmp_path, Entry.file("app", b"app"))
+    layer_of(tmp_path, LayerEntry.file("app", b"app"))
     assert [path.name for path in (tmp_path / "tmp").iterdir()] == ["young"]
 
 
 def _build(store: Path, source: Path) -> None:
     for number in range(20):
-        layer_of(store, Entry.file("app", source), Entry.file("n", str(number).encode()))
+        layer_of(store, LayerEntry.file("app", source), LayerEntry.file("n", str(number).encode()))
 
 
 def test_several_processes_share_a_store(tmp_path: Path) -> None:
@@ -204,8 +206,8 @@ def test_several_processes_share_a_store(tmp_path: Path) -> None:
 
 def test_prune_removes_what_has_not_been_used_for_long(tmp_path: Path) -> None:
     source = old_file(tmp_path / "app", b"app")
-    kept = layer_of(tmp_path / "store", Entry.file("app", source))
-    gone = layer_of(tmp_path / "store", Entry.file("other", source))
+    kept = layer_of(tmp_path / "store", LayerEntry.file("app", source))
+    gone = layer_of(tmp_path / "store", LayerEntry.file("other", source))
     store = BlobStore(tmp_path / "store")
     for layer in (kept, gone):
         os.utime(store.path(layer.descriptor.digest), (1, 1))

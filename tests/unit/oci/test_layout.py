@@ -178,7 +178,7 @@ def test_indexes_inside_indexes(tmp_path: Path) -> None:
     validate(read_layout(tmp_path / "again"))
     nest(layout, outer, len(found.raw), 4)
     for read in (read_layout, lambda root: read_image(root, platform=AMD64)):
-        with pytest.raises(ContentInvalid, match="deep"):
+        with pytest.raises(ContentInvalid, match="more in it than is accepted"):
             read(layout)
 
 
@@ -346,7 +346,7 @@ def test_too_many_manifests(tmp_path: Path) -> None:
     digest = Digest.of(raw)
     (layout / "blobs/sha256" / digest.hex).write_bytes(raw)
     edit(layout / "index.json", lambda document: document["manifests"][0].update(digest=str(digest), size=len(raw)))
-    with pytest.raises(ContentInvalid, match="too many"):
+    with pytest.raises(ContentInvalid, match="more in it than is accepted"):
         read_layout(layout)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cargoship.errors import ContentInvalid
+from cargoship.oci.config import decode_config
 from cargoship.oci.descriptor import Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import (
@@ -88,3 +90,21 @@ def test_any_bytes_are_a_manifest_or_refused(raw: bytes) -> None:
         decode_manifest(raw)
     with contextlib.suppress(ContentInvalid):
         decode_index(raw)
+
+
+_ROOT = {"mediaType": MediaType.OCI_CONFIG, "digest": "sha256:" + "0" * 64, "size": 1}
+
+
+@pytest.mark.parametrize("more", [{}, {"layers": None}, {"layers": [], "manifests": None}, {"subject": None}])
+def test_null_in_a_manifest_is_as_good_as_nothing(more: dict[str, object]) -> None:
+    raw = json.dumps({"schemaVersion": 2, "config": _ROOT, **more}).encode()
+    assert decode_manifest(raw, MediaType.OCI_MANIFEST).layers == ()
+    index = json.dumps({"schemaVersion": 2, "manifests": None, "layers": None}).encode()
+    assert decode_index(index, MediaType.OCI_INDEX).manifests == ()
+
+
+def test_null_in_lists_of_a_config_is_as_good_as_nothing() -> None:
+    """Go's programs read it as an empty text."""
+    run = {"Env": [None, "A=1"], "Cmd": [None, "x"], "Entrypoint": None}
+    found = decode_config(json.dumps({"config": run, "rootfs": {"type": None, "diff_ids": None}}).encode())
+    assert (dict(found.run.env), found.run.cmd, found.run.entrypoint) == ({"A": "1"}, ("", "x"), ())

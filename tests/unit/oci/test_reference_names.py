@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,3 +63,32 @@ def test_any_bytes_are_a_manifest_or_refused(raw: bytes) -> None:
     for decode in (decode_manifest, decode_index):
         with contextlib.suppress(ContentInvalid):
             decode(raw)
+
+
+@pytest.mark.parametrize("scheme", ["docker://", "https://", "HTTP://", "oci-archive://"])
+def test_an_address_is_no_reference_and_the_hint_says_what_is(scheme: str) -> None:
+    with pytest.raises(UsageError, match="it has none of an address's schemes") as raised:
+        Reference.parse(f"{scheme}ghcr.io/me/app:1")
+    assert raised.value.hint == f"write it without {scheme}: ghcr.io/me/app:1"
+
+
+def test_a_host_is_the_same_in_either_case() -> None:
+    assert str(Reference.parse("Registry.Example:5000/me/app:V1")) == "registry.example:5000/me/app:V1"
+    assert Reference.parse("GHCR.io/me/app") == Reference.parse("ghcr.io/me/app")
+
+
+@pytest.mark.parametrize(("kind", "digits"), [("sha384", 96), ("blake3", 64)])
+def test_a_digest_that_cannot_be_checked_here_is_called_by_its_algorithm(kind: str, digits: int) -> None:
+    words = f"is a digest by {kind}: cargoship checks content by sha256 and sha512 alone"
+    with pytest.raises(UsageError, match=words):
+        Reference.parse(f"ghcr.io/me/app@{kind}:{'0' * digits}")
+    with pytest.raises(ContentInvalid, match=words):
+        Digest.parse(f"{kind}:{'0' * digits}")
+
+
+def test_what_is_printed_is_what_was_meant() -> None:
+    """A host that its capitals alone tell from a namespace of Docker Hub's: `nas/app` would be another image."""
+    found = Reference.parse("NAS/me/app:1")
+    assert str(found) == "NAS/me/app:1"
+    assert Reference.parse(str(found)) == found
+    assert found.registry != Reference.parse("nas/me/app:1").registry

@@ -13,12 +13,12 @@ from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.layer import BlobStore, Layer, build_layer
-from cargoship.oci.tar import Entry
-from cargoship.oci.unpack import unpack
+from cargoship.oci.tar import LayerEntry
+from cargoship.oci.unpack import unpack_layers
 from support.images import EPOCH, files_below
 
 
-def layer(store: Path, *entries: Entry, codec: Codec = Codec.GZIP) -> Layer:
+def layer(store: Path, *entries: LayerEntry, codec: Codec = Codec.GZIP) -> Layer:
     return build_layer(
         entries, store=BlobStore(store), compression=Compression.of(codec), epoch=EPOCH, created_by="test"
     )
@@ -37,14 +37,14 @@ def raw(*members: tarfile.TarInfo) -> Layer:
 def test_files_have_their_rights_times_and_owners(tmp_path: Path, codec: Codec) -> None:
     one = layer(
         tmp_path / "blobs",
-        Entry.file("app/run", b"program", 0o755),
-        Entry.directory("closed", 0o555, 1000, 1001),
-        Entry.file("closed/file", b"in it", 0o4600, 1000, 1001),
-        Entry.directory("tmp", 0o1777),
+        LayerEntry.file("app/run", b"program", 0o755),
+        LayerEntry.directory("closed", 0o555, 1000, 1001),
+        LayerEntry.file("closed/file", b"in it", 0o4600, 1000, 1001),
+        LayerEntry.directory("tmp", 0o1777),
         codec=codec,
     )
-    two = layer(tmp_path / "blobs", Entry.file("app/run", b"newer", 0o700), codec=codec)
-    unpack([one, two], tmp_path / "root")
+    two = layer(tmp_path / "blobs", LayerEntry.file("app/run", b"newer", 0o700), codec=codec)
+    unpack_layers([one, two], tmp_path / "root")
     assert files_below(tmp_path / "root") == {"app/run": b"newer", "closed/file": b"in it"}
     modes = {
         path.relative_to(tmp_path / "root").as_posix(): stat.S_IMODE(path.stat().st_mode)
@@ -78,11 +78,11 @@ REFUSED = {
 def test_what_was_not_made_here_is_refused(tmp_path: Path, name: str) -> None:
     info, words = REFUSED[name]
     with pytest.raises(ContentInvalid, match=words):
-        unpack([raw(member("first"), info)], tmp_path / "root")
+        unpack_layers([raw(member("first"), info)], tmp_path / "root")
     assert not (tmp_path / "evil").exists()
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     data = b"not a tar archive" * 100
     with pytest.raises(ContentInvalid, match="no tar archive"):
-        unpack([Layer(BytesBlob.of(MediaType.OCI_LAYER, data), Digest.of(data))], tmp_path / "root")
+        unpack_layers([Layer(BytesBlob.of(MediaType.OCI_LAYER, data), Digest.of(data))], tmp_path / "root")

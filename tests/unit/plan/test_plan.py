@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,9 +21,23 @@ from cargoship.errors import (
     TreeNotClean,
     UsageError,
 )
-from cargoship.plan import Output, OutputKind, Plan, Selection, choose_epoch, choose_packages, make_plan, plan_to_json
-from cargoship.platforms import Libc
+from cargoship.plan import (
+    Cluster,
+    Output,
+    OutputKind,
+    Plan,
+    Selection,
+    choose_epoch,
+    choose_packages,
+    make_plan,
+    plan_to_json,
+    without_skipped,
+)
+from cargoship.platforms import TABLE, Libc
+from cargoship.settings.fields import BY_KEY, FIELDS
+from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_settings
+from cargoship.settings.spec import SettingScope
 
 ROOT = Path("/w")
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -66,7 +81,8 @@ class Workspace:
         )
         packages = choose_packages(project, self.selection)
         settings, notes = load_settings(project, packages, env={}, overrides=self.selection.overrides)
-        epoch = choose_epoch({}, self.git)
+        packages = without_skipped(packages, settings, self.selection)
+        epoch = choose_epoch({}, self.git, settings[packages[0].name])
         return make_plan(project, packages, settings, self.selection, git=self.git, epoch=epoch, notes=notes)
 
 
@@ -122,7 +138,7 @@ def with_settings(workspace: Workspace, **by_package: Mapping[str, object]) -> W
     ("workspace", "images", "arguments"),
     [
         (ONE, {"app": ["app"]}, f"--release --package app@1.2.3 --bin app {MUSL} --locked"),
-        (replace(ONE, lock=False), {"app": ["app"]}, f"--release --package app@1.2.3 --bin app {MUSL}"),
+        (replace(ONE, lock=False), {"app": ["app"]}, f"--release --package path+file:///w/app#1.2.3 --bin app {MUSL}"),
         (ONE.asked(locked=False, jobs=2), {"app": ["app"]}, f"--release --package app@1.2.3 --bin app {MUSL} --jobs 2"),
         (ONE.asked(frozen=True), {"app": ["app"]}, f"--release --package app@1.2.3 --bin app {MUSL} --frozen"),
         (ONE.asked(profile="dist", features=("pg,tls",), no_default_features=True), {"app": ["app"]},
@@ -174,6 +190,9 @@ def test_what_is_left_out_is_said() -> None:
     check(RUN, images={"server": ["server"]}, notes=["package app ships server, its default-run, and not worker"])
 
 
+SOMEWHERE: dict[str, object] = {"outputs": (Output(OutputKind.OCI, Path("/out")),)}
+
+
 @pytest.mark.parametrize(
     ("tags", "references"),
     [
@@ -184,12 +203,20 @@ def test_what_is_left_out_is_said() -> None:
     ],
 )
 def test_tags(tags: tuple[str, ...], references: tuple[str, ...]) -> None:
-    check(ONE.flags(tags=tags), images={"app": ["app"]}, references=references)
+    check(ONE.flags(tags=tags).asked(**SOMEWHERE), images={"app": ["app"]}, references=references)
     check(
-        with_settings(ONE, app={"tags": ["h.io/other"]}).flags(tags=tags),
+        with_settings(ONE, app={"tags": ["h.io/other"]}).flags(tags=tags).asked(**SOMEWHERE),
         images={"app": ["app"]},
         references=references,
     )
+
+
+@pytest.mark.parametrize("goes", [{}, SOMEWHERE, {"push": True}, {"push_by_digest": True}, {"load": True}])
+def test_a_tag_that_names_nothing_is_told(goes: dict[str, object]) -> None:
+    typed = ONE.flags(tags=("ghcr.io/me/web:1",), compression="gzip").asked(**goes)
+    told = "nothing will be called ghcr.io/me/web:1: the image goes into a folder alone; --push or --load names it"
+    check(typed, images={"app": ["app"]}, notes=[] if goes else [told])
+    check(with_settings(ONE, app={"tags": ["h.io/a"]}), images={"app": ["app"]}, notes=[])
 
 
 RELEASE = replace(GIT, tag="v1.0", branch=None)
@@ -208,13 +235,17 @@ CHANGED = replace(RELEASE, changed=("src/main.rs",))
     ],
 )  # fmt: skip
 def test_tags_that_depend_on_git(git: GitFacts | None, tags: tuple[str, ...], references: tuple[str, ...]) -> None:
-    check(replace(ONE, git=git).flags(tags=tags), images={"app": ["app"]}, references=references)
+    check(replace(ONE, git=git).flags(tags=tags).asked(**SOMEWHERE), images={"app": ["app"]}, references=references)
 
 
 def test_a_changed_tree_is_told_where_it_is_published() -> None:
     changed = replace(ONE, git=CHANGED).flags(tags=("h.io/a",))
-    check(changed, images={"app": ["app"]})
-    check(changed.asked(push=True), images={"app": ["app"]}, notes=["changed tree: src/main.rs"])
+    check(changed.asked(**SOMEWHERE), images={"app": ["app"]})
+    check(
+        changed.asked(push=True),
+        images={"app": ["app"]},
+        notes=["a changed tree, which differs from the commit in src/main.rs"],
+    )
 
 
 OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARCHIVE
@@ -281,6 +312,20 @@ def test_refused(workspace: Workspace, family: type[CargoshipError], word: str, 
     refuse(workspace, family, word, hint)
 
 
+@pytest.mark.parametrize(
+    "key", [each.key for each in FIELDS if each.spec.scope in {SettingScope.BUILD, SettingScope.BUILD_IN_ANY_ORDER}]
+)
+def test_what_holds_for_the_build_is_the_same_for_all_packages(key: str) -> None:
+    """Whatever setting is for the build, also one that is added: its own example beside its default."""
+    example = tomllib.loads(f"value = {BY_KEY[key].spec.example}")["value"]
+    refuse(with_settings(TWO, api={key: example}), UsageError, f"different {key}", f"set {key} in [workspace.metadata")
+
+
+def test_the_order_of_platforms_is_no_difference() -> None:
+    swapped = {"platforms": ["linux/arm64", "linux/amd64"]}
+    check(with_settings(TWO, api=swapped), images={"api": ["api"], "work": ["work"]})
+
+
 def test_what_engines_do_not_read_is_said() -> None:
     check(
         ONE.flags(healthcheck=["/app/app"]), images={"app": ["app"]}, notes=["only Docker reads the healthcheck of app"]
@@ -293,14 +338,13 @@ def test_labels_and_annotations() -> None:
         documentation="https://d", metadata_cargoship={
             "labels": {"org.opencontainers.image.title": "Mine", "k": "v"}, "annotations": {"n": "1"}},
     )  # fmt: skip
-    image = Workspace((told,), git=replace(GIT, changed=("a",))).plan().images[0]
+    changed = Workspace((told,), git=replace(GIT, changed=("a",)))
+    image = changed.plan().images[0]
     standard = {
         "authors": "A <a@x>, B",
-        "created": "1970-01-02T00:00:00Z",
         "description": "Two lines",
         "documentation": "https://d",
         "licenses": "MIT",
-        "revision": SHA + "-dirty",
         "source": "https://git.example.com/me/w",
         "title": "app",
         "url": "https://h",
@@ -308,7 +352,18 @@ def test_labels_and_annotations() -> None:
     }
     named = {f"org.opencontainers.image.{key}": value for key, value in standard.items()}
     assert image.labels == {**named, "org.opencontainers.image.title": "Mine", "k": "v"}
-    assert image.annotations == {**named, "n": "1"}
+    assert image.annotations == image.index_annotations == {**named, "n": "1"}
+    commit = {"org.opencontainers.image.created": "1970-01-02T00:00:00Z",
+              "org.opencontainers.image.revision": SHA + "-dirty"}  # fmt: skip
+    on_index = changed.flags(**{"provenance-labels": "index"}).plan().images[0]
+    assert (on_index.labels, on_index.annotations) == (image.labels, image.annotations)
+    assert on_index.index_annotations == {**image.annotations, **commit}
+    everywhere = changed.flags(**{"provenance-labels": "image"}).plan()
+    assert everywhere.images[0].labels == {**image.labels, **commit}
+    assert everywhere.images[0].annotations == {**image.annotations, **commit}
+    assert everywhere.created == "1970-01-02T00:00:00Z"
+    untold = replace(changed, git=None).flags(**{"provenance-labels": "image"}).plan().images[0]
+    assert not any(key.endswith(("created", "revision")) for key in untold.labels)
 
 
 def test_source_is_the_manifests_first() -> None:
@@ -321,13 +376,34 @@ def test_source_is_the_manifests_first() -> None:
     [({}, None, 0), ({}, GIT, 86400), ({"SOURCE_DATE_EPOCH": "7"}, GIT, 7), ({"SOURCE_DATE_EPOCH": ""}, GIT, 86400)],
 )
 def test_epoch(env: Mapping[str, str], git: GitFacts | None, expected: int) -> None:
-    assert choose_epoch(env, git) == expected
+    assert choose_epoch(env, git, Settings(provenance_labels="image")) == expected
+    for where in ("none", "index"):
+        assert choose_epoch(env, git, Settings(provenance_labels=where)) == int(env.get("SOURCE_DATE_EPOCH") or 0)
+
+
+@pytest.mark.parametrize("where", ["none", "index", "image"])
+def test_what_is_of_the_code_is_the_same_from_commit_to_commit(where: str) -> None:
+    """Every commit, one of a README too, gave every image another digest."""
+    one, other = (
+        replace(ONE, git=git).flags(**{"provenance-labels": where}).plan()
+        for git in (
+            GIT,
+            replace(GIT, sha="f" * 40, commit_time=9 * 86400, tag=None, branch="main", changed=("README",)),
+        )
+    )
+    ours, theirs = one.images[0], other.images[0]
+    same_images = (ours.labels, ours.annotations, one.epoch) == (theirs.labels, theirs.annotations, other.epoch)
+    same_index = ours.index_annotations == theirs.index_annotations
+    assert (same_images, same_index) == (where != "image", where == "none")
+    # what links a package to its repository is where GHCR reads it: on each image and on the index
+    for told in (ours.labels, ours.annotations, ours.index_annotations):
+        assert told["org.opencontainers.image.source"] == GIT.remote
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.5", "9" * 30, "253402300800"])
 def test_epoch_that_is_no_time(text: str) -> None:
     with pytest.raises(UsageError):
-        choose_epoch({"SOURCE_DATE_EPOCH": text}, None)
+        choose_epoch({"SOURCE_DATE_EPOCH": text}, None, Settings())
 
 
 @pytest.mark.parametrize(
@@ -353,7 +429,8 @@ def test_output_that_is_none(text: str) -> None:
 def test_json_has_a_fixed_shape() -> None:
     shown = plan_to_json(ONE.flags(tags=("h.io/{name}",), include=("a -> /a",), env={"B": "1", "A": "2"}).plan())
     assert list(shown) == [
-        "version", "root", "target-dir", "platforms", "libc", "allocator", "created", "epoch", "revision", "cargo",
+        "version", "root", "target-dir", "platforms", "libc", "allocator", "auditable", "sbom", "provenance",
+        "sign", "signature-format", "created", "epoch", "revision", "cargo",
         "images", "destinations", "notes",
     ]  # fmt: skip
     images = shown["images"]
@@ -362,7 +439,7 @@ def test_json_has_a_fixed_shape() -> None:
     assert isinstance(image, dict)
     config = image["config"]
     assert isinstance(config, dict)
-    assert config.pop("labels") == image.pop("annotations")
+    assert config.pop("labels") == image.pop("annotations") == image.pop("index-annotations")
     assert image == {
         "name": "app",
         "package": "app",
@@ -378,6 +455,7 @@ def test_json_has_a_fixed_shape() -> None:
             "expose": [], "volumes": [], "stop-signal": None, "healthcheck": None,
         },
         "include": [{"from": "a", "to": "/a", "mode": None, "owner": "0:0"}],
+        "origins": {},
     }  # fmt: skip
 
 
@@ -389,3 +467,139 @@ def test_the_floor_is_that_of_the_libraries_that_are_linked() -> None:
     )
     own = {"base": "deb:bookworm", "build-packages": "x-dev", "libc": "gnu:2.17"}
     assert ONE.asked(overrides=own).plan().libc == Libc.parse("gnu:2.17")
+
+
+TWICE = (package("a", "a", "migrate", features={"x": ()}), package("b", "b", "migrate", features={"y": ()}))
+
+
+@pytest.mark.parametrize(
+    ("bins", "builds"),
+    [
+        ({"a": ("a",), "b": ("b",)}, [("ab", "a b")]),
+        ({"a": ("migrate",), "b": ("b",)}, [("a", "migrate"), ("b", "b")]),
+        ({"a": ("a", "migrate"), "b": ("migrate",)}, [("a", "a migrate"), ("b", "migrate")]),
+    ],
+)
+def test_two_binaries_of_one_name_are_not_built_into_one_file(
+    bins: Mapping[str, Sequence[str]], builds: Sequence[tuple[str, str]]
+) -> None:
+    named = tuple(
+        replace(each, metadata_cargoship={"bins": list(bins[each.name]), "bundle": list(bins[each.name])})
+        if len(bins[each.name]) > 1
+        else replace(each, metadata_cargoship={"bins": list(bins[each.name]), "name": f"image-{each.name}"})
+        for each in TWICE
+    )
+    plan = Workspace(named).asked(features=("a/x,b/y",)).plan()
+    assert [(build.packages, build.bins, build.features) for build in plan.builds] == [
+        (
+            tuple(f"{name}@1.2.3" for name in names),
+            tuple(chosen.split()),
+            tuple({"a": "a/x", "b": "b/y"}[name] for name in names),
+        )
+        for names, chosen in builds
+    ]
+
+
+def test_a_member_that_another_source_has_too_is_named_by_its_id() -> None:
+    project = Project(
+        root=ROOT, folder=ROOT, target_dir=ROOT / "target", packages=TWICE, default_members=TWICE, selected=None,
+        lock=ROOT / "Cargo.lock", ambiguous=frozenset({"a@1.2.3"}),
+    )  # fmt: skip
+    selection = Selection(ROOT, bins=("a", "b"))
+    settings, _ = load_settings(project, TWICE, env={}, overrides={})
+    plan = make_plan(project, TWICE, settings, selection, git=None, epoch=0)
+    assert plan.cargo.packages == ("path+file:///w/a#1.2.3", "b@1.2.3")
+
+
+SERVICES = Workspace(
+    (
+        package("core"),
+        package("svc-api", "svc-api"),
+        package("svc-mail", "svc-mail"),
+        package("xtask", "xtask", metadata_cargoship={"skip": True}),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, ["svc-api", "svc-mail"]),
+        ({"workspace": True}, ["svc-api", "svc-mail"]),
+        ({"workspace": True, "exclude": ("svc-mail",)}, ["svc-api"]),
+        ({"exclude": ("svc-[a-f]*",)}, ["svc-mail"]),
+        ({"packages": ("svc-*",)}, ["svc-api", "svc-mail"]),
+        ({"packages": ("*",)}, ["svc-api", "svc-mail"]),
+        ({"packages": ("svc-*",), "exclude": ("*-api",)}, ["svc-mail"]),
+        ({"packages": ("xtask",)}, ["xtask"]),
+        ({"packages": ("svc-api", "xtask")}, ["svc-api", "xtask"]),
+        ({"path": ROOT / "svc-api", "also": (ROOT / "svc-mail",)}, ["svc-api", "svc-mail"]),
+        ({"path": ROOT / "svc-api" / "src", "also": (ROOT / "svc-api",)}, ["svc-api"]),
+    ],
+)
+def test_which_packages_of_a_workspace(asked: dict[str, Any], expected: list[str]) -> None:
+    check(SERVICES.asked(**asked), images={name: [name] for name in expected})
+
+
+def test_packages_that_are_not_there_or_are_all_left_out() -> None:
+    refuse(SERVICES.asked(packages=("srv-*",)), PackageUnknown, "'srv-*'", "svc-api")
+    refuse(SERVICES.asked(exclude=("svc-mial",)), PackageUnknown, "svc-mail")
+    refuse(SERVICES.asked(exclude=("*",)), NothingToShip, "no package with a binary is left")
+    refuse(SERVICES.asked(packages=("svc-api",), exclude=("svc-*",)), NothingToShip, "excluded")
+    refuse(SERVICES.asked(packages=("cor*",)), NothingToShip, "libraries alone")
+    refuse(SERVICES.asked(path=ROOT, also=(Path("/elsewhere"),)), PackageUnknown, "/elsewhere")
+    alone = Workspace((package("xtask", "xtask", metadata_cargoship={"skip": True}),))
+    refuse(alone, NothingToShip, "skip xtask", "--package")
+
+
+@pytest.mark.parametrize(
+    ("repository", "tags", "expected"),
+    [
+        ("ghcr.io/me", (), "ghcr.io/me/app:latest"),
+        ("ghcr.io/me/", (":{version}",), "ghcr.io/me/app:1.2.3"),
+        ("ghcr.io/me/x-{name}", (":2",), "ghcr.io/me/x-app:2"),
+        ("ghcr.io/me", ("quay.io/me/{name}:1",), "quay.io/me/app:1"),
+    ],
+)
+def test_a_repository_is_where_tags_need_not_be(repository: str, tags: Sequence[str], expected: str) -> None:
+    check(ONE.flags(repository=repository, tags=tags).asked(push=True), images={"app": ["app"]}, references=[expected])
+
+
+def test_a_tag_of_no_repository_is_refused() -> None:
+    refuse(ONE.flags(tags=(":1",)), UsageError, "':1'", "CARGOSHIP_REPO")
+    refuse(ONE.flags(repository="ghcr.io/me:1"), UsageError, "repository")
+    refuse(ONE.flags(repository="ghcr.io/ME"), UsageError, "repository")
+
+
+def test_all_platforms() -> None:
+    assert len(ONE.flags(platforms="all").plan().platforms) == len(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("type=docker", "write --load"),
+        ("type=oci,dest=a.tar", "write -o oci-archive:a.tar"),
+        ("type=registry", "write --push"),
+        ("type=image,push=true", "write --push"),
+        ("type=local,dest=out", "write -o rootfs:out"),
+    ],
+)
+def test_an_output_in_buildxs_words_is_translated(text: str, hint: str) -> None:
+    with pytest.raises(UsageError, match="in Buildx's words") as refused:
+        Output.parse(text, cwd=ROOT)
+    assert refused.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("kind", "kind:kind"), ("kind:dev", "kind:dev"), ("minikube", "minikube:minikube"), ("k3d", "k3d:k3s-default")],
+)
+def test_a_cluster(text: str, expected: str) -> None:
+    assert str(Cluster.parse(text)) == expected
+
+
+@pytest.mark.parametrize("text", ["", "knid", "kind:", "kind:-x", "docker"])
+def test_what_is_no_cluster(text: str) -> None:
+    with pytest.raises(UsageError, match="no local cluster"):
+        Cluster.parse(text)

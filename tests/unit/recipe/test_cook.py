@@ -11,22 +11,22 @@ import pytest
 from cargoship.errors import CompileFailed, OutputError, UsageError
 from cargoship.events import ignore
 from cargoship.process import Command, Completed
-from cargoship.recipe.cook import Cooking, Stove, Through, compile_dependencies, write_skeleton
+from cargoship.recipe.cook import Cooking, CookPrograms, Subcommand, compile_dependencies, write_skeleton
 from cargoship.recipe.dummies import Dummies, profile_folder, remove_dummies
-from cargoship.recipe.model import Lib, Manifest, Recipe, Skeleton, Target
+from cargoship.recipe.model import CargoManifest, CargoTarget, Lib, Recipe, Skeleton
 from support.scripted import ScriptedRunner, said
 
 RECIPE = Recipe(
     Skeleton(
         (
-            Manifest(
+            CargoManifest(
                 "Cargo.toml",
                 '[package]\nname = "my-app"\nversion = "0.0.1"\n',
                 (
-                    Target("src/lib.rs", Lib(), "my_app"),
-                    Target("src/main.rs", "Bin", "my-app"),
-                    Target("examples/shown.rs", "Example", "shown"),
-                    Target("tests/itoa.rs", "Test", "itoa"),
+                    CargoTarget("src/lib.rs", Lib(), "my_app"),
+                    CargoTarget("src/main.rs", "Bin", "my-app"),
+                    CargoTarget("examples/shown.rs", "Example", "shown"),
+                    CargoTarget("tests/itoa.rs", "Test", "itoa"),
                 ),
             ),
         )
@@ -35,9 +35,12 @@ RECIPE = Recipe(
 OPTIONS: dict[str, tuple[Cooking, tuple[str, ...]]] = {
     "nothing": (Cooking(), ("build", "--message-format", "json-render-diagnostics")),
     "release": (Cooking(profile="release"), ("--profile", "release")),
-    "check": (Cooking(through=Through.CHECK), ("check",)),
-    "clippy": (Cooking(through=Through.CLIPPY), ("clippy",)),
-    "zigbuild": (Cooking(through=Through.ZIGBUILD, targets=("a", "b")), ("zigbuild", "--target", "a", "--target", "b")),
+    "check": (Cooking(subcommand=Subcommand.CHECK), ("check",)),
+    "clippy": (Cooking(subcommand=Subcommand.CLIPPY), ("clippy",)),
+    "zigbuild": (
+        Cooking(subcommand=Subcommand.ZIGBUILD, targets=("a", "b")),
+        ("zigbuild", "--target", "a", "--target", "b"),
+    ),
     "features": (
         Cooking(features=("a", "b/c"), no_default_features=True, all_features=True),
         ("--features", "a,b/c", "--no-default-features", "--all-features"),
@@ -63,6 +66,12 @@ def test_cargos_command_line(cooking: Cooking, words: tuple[str, ...]) -> None:
     arguments = list(cooking.arguments())
     positions = [arguments.index(word) for word in words]
     assert len(set(positions)) == len(set(words))
+
+
+def test_a_name_that_looks_like_an_option_stays_a_name() -> None:
+    words = Cooking(bins=("--config=x",), packages=("-Z",), targets=("-v",), features=("-q",)).arguments()
+    assert {"--bin=--config=x", "--package=-Z", "--target=-v", "--features=-q"} <= set(words)
+    assert not {"--config=x", "-Z", "-v", "-q"} & set(words)
 
 
 def test_profiles_that_share_a_folder() -> None:
@@ -161,8 +170,8 @@ def kitchen(root: Path, build: Callable[[Command], Completed]) -> ScriptedRunner
 
 def cook(root: Path, runner: ScriptedRunner, cooking: Cooking) -> None:
     write_skeleton(RECIPE, cooking, root, emit=ignore)
-    stove = Stove(Path("cargo"), Path("cargo"), {})
-    compile_dependencies(RECIPE, cooking, root, stove=stove, runner=runner, emit=ignore)
+    programs = CookPrograms(Path("cargo"), Path("cargo"), {})
+    compile_dependencies(RECIPE, cooking, root, programs=programs, runner=runner, emit=ignore)
 
 
 def test_dummies_go_after_a_failure_too(tmp_path: Path) -> None:

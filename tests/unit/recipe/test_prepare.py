@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +10,12 @@ import pytest
 import tomli
 
 from cargoship.errors import BinaryUnknown, CargoshipError, ManifestInvalid, ManifestNotFound
-from cargoship.recipe.gather import gather
-from cargoship.recipe.model import Recipe
-from cargoship.recipe.prepare import doubts, prepare
+from cargoship.recipe.gather import gather_workspace
+from cargoship.recipe.lock import parse_cargo_lock, reachable
+from cargoship.recipe.model import Recipe, parse_recipe
+from cargoship.recipe.prepare import doubts, prepare_recipe
+from cargoship.recipe.skeleton import skeleton_files, write_files
+from support.counting import counted
 
 Files = dict[str, str]
 
@@ -196,8 +199,8 @@ DIFFERENT = {
 
 
 def check(tmp_path: Path, change: Callable[[Files], Files], *, same: bool) -> None:
-    before = prepare(write(tmp_path / "before", WORKSPACE)).to_json()
-    after = prepare(write(tmp_path / "after", change(WORKSPACE))).to_json()
+    before = prepare_recipe(write(tmp_path / "before", WORKSPACE)).to_json()
+    after = prepare_recipe(write(tmp_path / "after", change(WORKSPACE))).to_json()
     assert (before == after) is same
 
 
@@ -217,7 +220,7 @@ def contents(recipe: Recipe, place: str) -> dict[str, object]:
 
 
 def test_no_version_of_a_local_package_is_left(tmp_path: Path) -> None:
-    recipe = prepare(write(tmp_path, WORKSPACE))
+    recipe = prepare_recipe(write(tmp_path, WORKSPACE))
     assert b"1.2.3" not in recipe.to_json()
     locked = tomli.loads(recipe.skeleton.lock_file or "")["package"]
     assert [each["version"] for each in locked if each["name"] == "core-lib"] == ["0.0.1", "0.9.0"]
@@ -227,7 +230,7 @@ def test_no_version_of_a_local_package_is_left(tmp_path: Path) -> None:
 
 def test_any_folder_of_the_workspace_will_do(tmp_path: Path) -> None:
     root = write(tmp_path, WORKSPACE)
-    assert prepare(root / "crates" / "app" / "src") == prepare(root)
+    assert prepare_recipe(root / "crates" / "app" / "src") == prepare_recipe(root)
 
 
 def test_a_package_without_a_version_has_one_in_the_lock_file(tmp_path: Path) -> None:
@@ -236,7 +239,7 @@ def test_a_package_without_a_version_has_one_in_the_lock_file(tmp_path: Path) ->
         "src/lib.rs": "",
         "Cargo.lock": 'version = 4\n\n[[package]]\nname = "app"\nversion = "0.0.0"\n',
     }
-    recipe = prepare(write(tmp_path, files))
+    recipe = prepare_recipe(write(tmp_path, files))
     assert contents(recipe, "Cargo.toml")["package"] == {"name": "app", "version": "0.0.1"}
     assert 'version = "0.0.1"' in (recipe.skeleton.lock_file or "")
 
@@ -249,7 +252,7 @@ def test_what_stands_in_for_a_registrys_crate_keeps_its_version(tmp_path: Path) 
         "itoa/src/lib.rs": "",
         "Cargo.lock": 'version = 4\n\n[[package]]\nname = "itoa"\nversion = "1.0.99"\n',
     }
-    recipe = prepare(write(tmp_path, files))
+    recipe = prepare_recipe(write(tmp_path, files))
     assert contents(recipe, "itoa/Cargo.toml")["package"] == {"name": "itoa", "version": "1.0.99"}
     assert 'version = "1.0.99"' in (recipe.skeleton.lock_file or "")
 
@@ -264,7 +267,7 @@ def test_a_crate_from_outside_is_placed_inside(tmp_path: Path) -> None:
         "near/src/lib.rs": "",
     }
     write(tmp_path, files)
-    recipe = prepare(tmp_path / "here")
+    recipe = prepare_recipe(tmp_path / "here")
     assert [each.relative_path for each in recipe.skeleton.manifests] == [
         ".cargoship/outside/near/Cargo.toml",
         "Cargo.toml",
@@ -277,14 +280,16 @@ def test_a_crate_from_outside_is_placed_inside(tmp_path: Path) -> None:
 
 
 def test_a_dependency_that_stands_on_a_local_crate_is_doubted(tmp_path: Path) -> None:
-    assert doubts(gather(write(tmp_path / "well", WORKSPACE))) == ()
+    assert doubts(gather_workspace(write(tmp_path / "well", WORKSPACE))) == ()
     patched = add("Cargo.toml", '[patch.crates-io]\nspare = { path = "crates/spare" }\n')(WORKSPACE)
     patched = replace("Cargo.lock", '"aa"\ndependencies = [\n "itoa"', '"aa"\ndependencies = [\n "spare"')(patched)
-    assert [each.partition(" ")[0] for each in doubts(gather(write(tmp_path / "patched", patched)))] == ["core-lib"]
+    assert [each.partition(" ")[0] for each in doubts(gather_workspace(write(tmp_path / "patched", patched)))] == [
+        "core-lib"
+    ]
 
 
 def test_only_what_a_package_needs(tmp_path: Path) -> None:
-    recipe = prepare(write(tmp_path, WORKSPACE), member="app")
+    recipe = prepare_recipe(write(tmp_path, WORKSPACE), member="app")
     assert [each.relative_path for each in recipe.skeleton.manifests] == [
         "Cargo.toml",
         "crates/app/Cargo.toml",
@@ -304,14 +309,14 @@ def test_only_what_a_package_needs(tmp_path: Path) -> None:
 
 
 def test_what_others_need_does_not_show(tmp_path: Path) -> None:
-    before = prepare(write(tmp_path / "before", WORKSPACE), member="app")
+    before = prepare_recipe(write(tmp_path / "before", WORKSPACE), member="app")
     changed = replace("crates/spare/Cargo.toml", "[dependencies]\n", '[dependencies]\nlog = "0.4"\n')
-    assert prepare(write(tmp_path / "after", changed(WORKSPACE)), member="app") == before
+    assert prepare_recipe(write(tmp_path / "after", changed(WORKSPACE)), member="app") == before
 
 
 def test_a_binary_stands_for_its_package(tmp_path: Path) -> None:
     root = write(tmp_path, WORKSPACE)
-    assert prepare(root, member="spare-tool") == prepare(root, member="spare")
+    assert prepare_recipe(root, member="spare-tool") == prepare_recipe(root, member="spare")
 
 
 def test_a_root_package_that_is_not_needed_leaves_its_workspace(tmp_path: Path) -> None:
@@ -324,7 +329,7 @@ def test_a_root_package_that_is_not_needed_leaves_its_workspace(tmp_path: Path) 
         "tool/Cargo.toml": '[package]\nname = "tool"\n',
         "tool/src/main.rs": "",
     }
-    recipe = prepare(write(tmp_path, files), member="tool")
+    recipe = prepare_recipe(write(tmp_path, files), member="tool")
     assert contents(recipe, "Cargo.toml") == {
         "profile": {"dev": {"debug": 0}},
         # a virtual workspace would fall back to the first resolver
@@ -351,12 +356,12 @@ REFUSED: dict[str, tuple[Files, str | None, type[CargoshipError], str]] = {
 def test_refused(tmp_path: Path, files: Files, member: str | None, error: type[CargoshipError], words: str) -> None:
     root = write(tmp_path, files)
     with pytest.raises(error) as raised:
-        prepare(root, member=member)
+        prepare_recipe(root, member=member)
     assert words in raised.value.message
 
 
-def test_three_hundred_packages_take_a_moment(tmp_path: Path) -> None:
-    names = [f"member-{number:03}" for number in range(300)]
+def large_workspace(folder: Path, count: int) -> Path:
+    names = [f"member-{number:03}" for number in range(count)]
     listed = "".join(f'{name} = {{ path = "crates/{name}", version = "1.0" }}\n' for name in names)
     files = {"Cargo.toml": f'[workspace]\nmembers = ["crates/*"]\n[workspace.dependencies]\n{listed}'}
     entries = [f'[[package]]\nname = "{name}"\nversion = "1.0.0"\ndependencies = [\n "log",\n]\n' for name in names]
@@ -371,12 +376,71 @@ def test_three_hundred_packages_take_a_moment(tmp_path: Path) -> None:
         )
         for place in ("src/lib.rs", "src/main.rs", "tests/a.rs", "build.rs"):
             files[f"crates/{name}/{place}"] = ""
-    root = write(tmp_path, files)
-    taken = []
-    recipe = prepare(root)
-    for _ in range(3):
-        started = time.process_time()
-        prepare(root)
-        taken.append(time.process_time() - started)
-    assert len(recipe.skeleton.manifests) == 301
-    assert min(taken) < 0.3
+    return write(folder, files)
+
+
+def test_twice_as_many_packages_are_twice_the_work_and_no_more(tmp_path: Path) -> None:
+    calls = {}
+    for count in (100, 200, 400):
+        root = large_workspace(tmp_path / str(count), count)
+        with counted() as work:
+            recipe = prepare_recipe(root)
+        assert len(recipe.skeleton.manifests) == count + 1
+        ours = {path: times for path, times in work.opened.items() if path.startswith(str(root))}
+        assert len([path for path in ours if path.endswith("Cargo.toml")]) == count + 1
+        assert set(ours.values()) == {1}, "each file is read once"
+        calls[count] = work.calls
+    assert calls[400] - calls[200] < 2.1 * (calls[200] - calls[100])
+
+
+CONFIGURED = 'include = ["more.toml", { path = "none.toml", optional = true }]\n[build]\njobs = 2\n'
+
+
+def configured(tmp_path: Path, more: str, files: Files) -> Recipe:
+    return prepare_recipe(
+        write(tmp_path, {**WORKSPACE, ".cargo/config.toml": CONFIGURED, ".cargo/more.toml": more, **files})
+    )
+
+
+def test_what_cargos_configuration_includes_is_in_the_recipe(tmp_path: Path) -> None:
+    recipe = configured(tmp_path, '[build]\njobs = 3\nrustflags = ["--cfg=x"]\n', {})
+    assert tomli.loads(recipe.skeleton.config_file or "") == {"build": {"jobs": 2, "rustflags": ["--cfg=x"]}}
+
+
+def test_files_that_cargos_configuration_names_go_along(tmp_path: Path) -> None:
+    more = (
+        '[build]\nrustc-wrapper = "./tools/wrap.sh"\nrustflags = ["-C", "link-arg=-Tlink.x"]\n'
+        "[target.'cfg(unix)']\nlinker = \".cargo/ld.sh\"\n"
+    )
+    files = {"tools/wrap.sh": "#!/bin/sh\n", "link.x": "SECTIONS\n", ".cargo/ld.sh": "#!/bin/sh\n", "other.sh": ""}
+    recipe = configured(tmp_path / "from", more, files)
+    assert recipe.skeleton.files == {path: text for path, text in files.items() if path != "other.sh"}
+    write_files(tmp_path / "to", skeleton_files(parse_recipe(recipe.to_json())))
+    assert (tmp_path / "to/link.x").read_text() == "SECTIONS\n"
+    for script in (".cargo/ld.sh", "tools/wrap.sh"):
+        assert os.access(tmp_path / "to" / script, os.X_OK)
+    assert not os.access(tmp_path / "to/link.x", os.X_OK)
+
+
+def test_a_program_that_no_recipe_can_hold_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"tools/ld": ""})
+    (tmp_path / "tools/ld").write_bytes(b"\x7fELF\xff\xff")
+    with pytest.raises(ManifestInvalid, match=r"the program tools/ld"):
+        configured(tmp_path, "[target.'cfg(unix)']\nlinker = \"tools/ld\"\n", {})
+
+
+def test_an_included_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestInvalid, match=r"missing\.toml"):
+        configured(tmp_path, 'include = "missing.toml"\n', {})
+
+
+def test_what_replaces_a_package_stays_in_the_lock_file(tmp_path: Path) -> None:
+    lock = (
+        'version = 4\n\n[[package]]\nname = "app"\nversion = "1.2.3"\n'
+        'dependencies = [\n "itoa 1.0.15 (registry+x)",\n]\n\n'
+        '[[package]]\nname = "itoa"\nversion = "1.0.15"\n\n'
+        '[[package]]\nname = "itoa"\nversion = "1.0.15"\nsource = "registry+x"\nreplace = "itoa 1.0.15"\n'
+    )
+    read = parse_cargo_lock(lock, tmp_path)
+    assert read.text() == lock
+    assert [entry.source for entry in reachable(read, ["app"]).entries] == [None, None, "registry+x"]

@@ -42,6 +42,10 @@ def with_more(*manifests: Mapping[str, object]) -> dict[str, Any]:
     return {"skeleton": {**CHEFS["skeleton"], "manifests": [*CHEFS["skeleton"]["manifests"], *manifests]}}
 
 
+def with_files(path: str) -> dict[str, Any]:
+    return {**CHEFS, "skeleton": {**CHEFS["skeleton"], "files": {path: "#!/bin/sh"}}}
+
+
 def target(path: str) -> dict[str, Any]:
     return changed(targets=[{"path": path, "kind": "Bin", "name": "x"}])
 
@@ -74,6 +78,10 @@ REFUSED: dict[str, tuple[object, str]] = {
     "target over a manifest": (target("Cargo.toml"), "would overwrite Cargo.toml"),
     "target over the lock file": (target("Cargo.lock"), "would overwrite Cargo.lock"),
     "target over git's hooks": (target(".git/hooks/post-checkout"), "would overwrite .git"),
+    "a named file above": (with_files("../x.sh"), "leaves the folder"),
+    "a named file over a manifest": (with_files("Cargo.toml"), "would overwrite Cargo.toml"),
+    "a named file over git's hooks": (with_files(".git/hooks/post-checkout"), "would overwrite .git"),
+    "a named file over the configuration": (with_files("./.cargo/config.toml"), "would overwrite .cargo"),
     "target over the configuration": (target("./.cargo/config.toml"), "would overwrite .cargo"),
 }
 

@@ -8,8 +8,8 @@ import pytest
 import tomli
 
 from cargoship.errors import RecipeInvalid, WouldOverwrite
-from cargoship.recipe.model import Kind, Lib, LibFacts, Manifest, Recipe, Skeleton, Target
-from cargoship.recipe.skeleton import HEADER, check_free, files_of, write_files
+from cargoship.recipe.model import CargoManifest, CargoTarget, Kind, Lib, LibFacts, Recipe, Skeleton
+from cargoship.recipe.skeleton import HEADER, check_free, skeleton_files, write_files
 
 MANIFEST = """
 [package]
@@ -35,14 +35,16 @@ KINDS: dict[str, Kind] = {
 
 def recipe(contents: str = MANIFEST, kinds: dict[str, Kind] | None = None) -> Recipe:
     targets = (KINDS if kinds is None else kinds).items()
-    manifest = Manifest("Cargo.toml", contents, tuple(Target(path, kind, Path(path).stem) for path, kind in targets))
+    manifest = CargoManifest(
+        "Cargo.toml", contents, tuple(CargoTarget(path, kind, Path(path).stem) for path, kind in targets)
+    )
     return Recipe(
         Skeleton((manifest,), config_file="[net]\n", lock_file="version = 4\n", rust_toolchain_file=("Bare", "1.90\n"))
     )
 
 
 def test_every_target_has_a_dummy_of_its_kind() -> None:
-    files = files_of(recipe())
+    files = skeleton_files(recipe())
     empty = {path for path in KINDS if not files[path].strip()}
     assert empty == {"src/lib.rs", "tests/harnessed.rs", "benches/slow.rs"}
     assert {files[path].strip() for path in KINDS if path not in empty} == {"fn main() {}"}
@@ -50,7 +52,7 @@ def test_every_target_has_a_dummy_of_its_kind() -> None:
 
 
 def test_without_the_standard_library() -> None:
-    files = files_of(recipe(kinds={**KINDS, "macros.rs": Lib(LibFacts(is_proc_macro=True))}), no_std=True)
+    files = skeleton_files(recipe(kinds={**KINDS, "macros.rs": Lib(LibFacts(is_proc_macro=True))}), no_std=True)
     plain = {path for path in files if path.endswith(".rs") and "#![no_std]" not in files[path]}
     # these run on the host
     assert plain == {"build.rs", "macros.rs"}
@@ -60,25 +62,25 @@ def test_without_the_standard_library() -> None:
 
 
 def test_a_dummys_manifest_is_told_from_the_real_one() -> None:
-    made = tomli.loads(files_of(recipe())["Cargo.toml"])
+    made = tomli.loads(skeleton_files(recipe())["Cargo.toml"])
     assert "lints" in made
     # but lints that somebody else's recipe has are left alone
-    assert tomli.loads(files_of(recipe(MANIFEST + "[lints.rust]\n"))["Cargo.toml"])["lints"] == {"rust": {}}
+    assert tomli.loads(skeleton_files(recipe(MANIFEST + "[lints.rust]\n"))["Cargo.toml"])["lints"] == {"rust": {}}
 
 
 def test_a_manifest_that_is_no_toml() -> None:
     with pytest.raises(RecipeInvalid, match=r"Cargo\.toml is no TOML"):
-        files_of(recipe("[package"))
+        skeleton_files(recipe("[package"))
 
 
 def test_cooking_twice_is_cooking_once(tmp_path: Path) -> None:
-    files = files_of(recipe())
+    files = skeleton_files(recipe())
     for changed in (
         recipe(),
         recipe(MANIFEST + "[features]\na = []\n"),
         recipe(kinds={**KINDS, "src/bin/more.rs": "Bin"}),
     ):
-        files = files_of(changed)
+        files = skeleton_files(changed)
         check_free(tmp_path, files)
         write_files(tmp_path, files)
     assert (tmp_path / "Cargo.toml").read_text().startswith(HEADER)
@@ -104,13 +106,13 @@ def test_what_is_somebodys_is_not_overwritten(tmp_path: Path, place: str, text: 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(WouldOverwrite) as raised:
-        check_free(tmp_path, files_of(recipe()))
+        check_free(tmp_path, skeleton_files(recipe()))
     assert str(path) in raised.value.message
     assert "--force" in (raised.value.hint or "")
 
 
 def test_sources_over_dummies_are_somebodys_again(tmp_path: Path) -> None:
-    files = files_of(recipe())
+    files = skeleton_files(recipe())
     write_files(tmp_path, files)
     (tmp_path / "src" / "main.rs").write_text('fn main() { println!("mine"); }\n')
     with pytest.raises(WouldOverwrite):
@@ -124,8 +126,8 @@ def test_a_link_and_a_folder_are_not_written_through(tmp_path: Path) -> None:
     root.mkdir()
     (root / "src").symlink_to(outside)
     with pytest.raises(RecipeInvalid, match="leads out of"):
-        write_files(root, files_of(recipe()))
+        write_files(root, skeleton_files(recipe()))
     assert list(outside.iterdir()) == []
     (root / "Cargo.lock").mkdir()
     with pytest.raises(WouldOverwrite):
-        check_free(root, files_of(recipe()))
+        check_free(root, skeleton_files(recipe()))

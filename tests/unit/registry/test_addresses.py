@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from cargoship.http.endpoint import origin, shown
+from cargoship.http.proxies import proxy_for
+from cargoship.registry.addresses import base_url
 from cargoship.registry.connect import insecure_hosts
-from cargoship.registry.endpoint import base_url, origin, shown
-from cargoship.registry.proxies import proxy_for
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,21 @@ def test_an_address_is_shown_without_what_may_be_secret() -> None:
         ("aghcr.io", {"https_proxy": "http://p", "no_proxy": ".ghcr.io"}, "http://p"),
         ("ghcr.io", {"https_proxy": "http://p", "NO_PROXY": "*"}, None),
         ("ghcr.io", {"https_proxy": "http://p", "no_proxy": "ghcr.io:8443"}, "http://p"),
+        ("ghcr.io", {"https_proxy": "http://p", "no_proxy": "ghcr.io:443"}, None),
+        ("ghcr.io", {"https_proxy": "http://p", "no_proxy": "a.example  ghcr.io,b"}, None),
+        ("ghcr.io", {"https_proxy": "http://p", "no_proxy": "*.ghcr.io"}, None),
+        ("GHCR.io", {"https_proxy": "http://p", "no_proxy": "Ghcr.IO."}, None),
+        ("a.b.c", {"https_proxy": "http://p", "no_proxy": "*.c,d"}, None),
+        ("192.168.7.8", {"https_proxy": "http://p", "no_proxy": "192.168.0.0/16"}, None),
+        ("192.169.7.8", {"https_proxy": "http://p", "no_proxy": "192.168.0.0/16"}, "http://p"),
+        ("192.168.7.8", {"https_proxy": "http://p", "no_proxy": "192.168.7.8"}, None),
+        ("192.168.7.8", {"https_proxy": "http://p", "no_proxy": "168.7.8"}, "http://p"),
+        ("[fd00::1]", {"https_proxy": "http://p", "no_proxy": "[fd00::1]"}, None),
+        ("fd00::1", {"https_proxy": "http://p", "no_proxy": "FD00:0::1"}, None),
+        ("fd00::1", {"https_proxy": "http://p", "no_proxy": "fd00::/8"}, None),
+        ("[fd00::1]", {"https_proxy": "http://p", "no_proxy": "[fd00::1]:443"}, None),
+        ("[fd00::1]", {"https_proxy": "http://p", "no_proxy": "[fd00::1]:80"}, "http://p"),
+        ("fd00::1", {"https_proxy": "http://p", "no_proxy": "10.0.0.0/8, ,:,/"}, "http://p"),
         ("localhost", {"https_proxy": "http://p"}, None),
         ("127.0.0.1", {"all_proxy": "http://p"}, None),
     ],

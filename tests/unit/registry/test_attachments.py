@@ -12,29 +12,30 @@ from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
-from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.client import RegistryClient
 from cargoship.registry.copy import copy_image
-from cargoship.registry.known import NothingKnown
+from cargoship.registry.mount_sources import NoMountSources
+from cargoship.registry.options import Access
 from cargoship.registry.push import Published
 from cargoship.registry.referrers import attach, fallback_tag, list_referrers
 from cargoship.testing import Fault, InMemoryRegistry
-from cargoship.testing.contents import Contents
+from cargoship.testing.content_api import ContentApi
 from support.attested import attested_index
 from support.images import AMD64, ARM64
-from support.pushing import REPOSITORY, Told, client_of, push
+from support.pushing import REPOSITORY, Told, client_of, opened, push
 
 TARGET = "copied/app"
 
 
 @pytest.fixture(params=[True, False], ids=["api", "tag"])
 def source(request: pytest.FixtureRequest) -> Iterator[InMemoryRegistry]:
-    with InMemoryRegistry(contents=Contents(referrers=request.param)) as registry:
+    with InMemoryRegistry(contents=ContentApi(referrers=request.param)) as registry:
         yield registry
 
 
 @pytest.fixture(params=[True, False], ids=["to-api", "to-tag"])
 def target(request: pytest.FixtureRequest) -> Iterator[InMemoryRegistry]:
-    with InMemoryRegistry(contents=Contents(referrers=request.param)) as registry:
+    with InMemoryRegistry(contents=ContentApi(referrers=request.param)) as registry:
         yield registry
 
 
@@ -83,14 +84,15 @@ def copied(
     def opener(registry: str, access: Access) -> RegistryClient:
         return client_of(registry, access=access)
 
-    return copy_image(
-        Reference(source.host, REPOSITORY, "1"),
-        Reference(target.host, TARGET, "1"),
-        referrers=referrers,
-        open_client=opener,
-        emit=told or Told(),
-        known=NothingKnown(),
-    )
+    with opened(Reference(source.host, REPOSITORY, "1"), told=told) as (image,):
+        return copy_image(
+            image,
+            Reference(target.host, TARGET, "1"),
+            referrers=referrers,
+            open_client=opener,
+            emit=told or Told(),
+            mount_sources=NoMountSources(),
+        )
 
 
 def listed(registry: InMemoryRegistry, about: Digest) -> set[Digest]:
@@ -114,7 +116,7 @@ def test_what_is_attached_comes_along(source: InMemoryRegistry, target: InMemory
     tags = target.tags(TARGET)
     for kind, manifest in tagged.items():
         assert tags[f"{fallback_tag(image.descriptor.digest)}.{kind}"] == str(manifest.descriptor.digest)
-    # whoever checks signatures when the tag moves finds them
+    # anybody who checks signatures when the tag moves finds them
     assert [call.path.rpartition("/")[2] for call in target.calls if call.method == "PUT"][-1] == "1"
     target.calls.clear()
     again = copied(source, target)
@@ -160,7 +162,7 @@ def test_a_signature_that_is_replaced_is_told(index: Index) -> None:
 
 
 def test_an_entry_of_what_is_gone_is_passed_over(index: Index) -> None:
-    with InMemoryRegistry(contents=Contents(referrers=False)) as source, InMemoryRegistry() as target:
+    with InMemoryRegistry(contents=ContentApi(referrers=False)) as source, InMemoryRegistry() as target:
         with client_of(source.host) as client:
             push(client, index, "1")
             gone = signed(client, b"gone", index.blob)

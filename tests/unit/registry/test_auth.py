@@ -4,8 +4,9 @@ import pytest
 
 from cargoship.errors import CargoshipError, Forbidden, RegistryError, Unauthorized
 from cargoship.oci.index import Index
-from cargoship.registry.client import Access
-from cargoship.registry.credentials import Credential, FixedCredentials, IdentityToken, Login, RegistryToken
+from cargoship.registry.auth.credentials import FixedCredentials
+from cargoship.registry.auth.entries import Credential, IdentityToken, Login, RegistryToken
+from cargoship.registry.options import Access
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, TokenAuth
 from support.pushing import REPOSITORY, Told, client_of, push
 

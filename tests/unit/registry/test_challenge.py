@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cargoship.registry.challenge import Challenge, Scope, covers, merge_scopes, parse_challenges, parse_scopes
+from cargoship.registry.auth.challenge import Challenge, Scope, covers, merge_scopes, parse_challenges, parse_scopes
 
 _CASES = {
     'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push"': (
@@ -26,6 +26,19 @@ _CASES = {
         Challenge("bearer", {"realm": "https://t", "service": "s"}),
     ),
     "Basic": (Challenge("basic"),),
+    'Negotiate YIIab+/c==, Bearer realm="https://t"': (
+        Challenge("negotiate"),
+        Challenge("bearer", {"realm": "https://t"}),
+    ),
+    "Bearer realm=https://t:8443/token?a=b,service=s": (
+        Challenge("bearer", {"realm": "https://t:8443/token?a=b", "service": "s"}),
+    ),
+    'Bearer realm="https://t" service="s"': (Challenge("bearer", {"realm": "https://t", "service": "s"}),),
+    '@@@, Bearer realm="a", Bearer realm="b"': (
+        Challenge("bearer", {"realm": "a"}),
+        Challenge("bearer", {"realm": "b"}),
+    ),
+    'Bearer realm="never ends': (Challenge("bearer", {"realm": "never ends"}),),
     "": (),
     "=,=": (),
 }

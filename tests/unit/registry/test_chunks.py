@@ -11,11 +11,12 @@ import pytest
 
 from cargoship.errors import CargoshipError, ContentInvalid, Forbidden, RegistryRefused
 from cargoship.oci.descriptor import BytesBlob, Descriptor
+from cargoship.registry.auth.credentials import FixedCredentials
+from cargoship.registry.auth.entries import Login
 from cargoship.registry.chunks import Chunks, takes_chunks
-from cargoship.registry.credentials import FixedCredentials, Login
 from cargoship.registry.upload import BlobOutcome
 from cargoship.testing import Call, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
-from cargoship.testing.contents import Contents
+from cargoship.testing.content_api import ContentApi
 from support.pushing import REPOSITORY, client_of
 from support.virtual import VirtualBudget
 
@@ -33,7 +34,7 @@ def _upload(registry: InMemoryRegistry, blob: BytesBlob = _BLOB, **options: obje
 
 
 def _registry(*faults: Fault, **contents: object) -> InMemoryRegistry:
-    held = Contents(**contents)  # type: ignore[arg-type]
+    held = ContentApi(**contents)  # type: ignore[arg-type]
     return InMemoryRegistry(address=_ADDRESS, contents=held, faults=[replace(fault) for fault in faults])
 
 

@@ -10,14 +10,15 @@ from cargoship.errors import ContentInvalid, PlatformUnknown, RegistryRefused, R
 from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.registry.client import Access, RegistryClient
+from cargoship.registry.client import RegistryClient
 from cargoship.registry.copy import copy_image
-from cargoship.registry.known import KnownBlobs, NothingKnown
+from cargoship.registry.mount_sources import NoMountSources, RememberedMountSources
+from cargoship.registry.options import Access
 from cargoship.registry.push import Published
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, digests_of, nested_index
 from support.images import AMD64, ARM64, ARMV7
-from support.pushing import REPOSITORY, Told, client_of, push
+from support.pushing import REPOSITORY, Told, client_of, opened, push
 
 MIRROR = "mirror/app"
 
@@ -44,17 +45,18 @@ def copied(
     platforms: tuple[Platform, ...] = (),
     referrers: bool = False,
     told: Told | None = None,
-    known: KnownBlobs | None = None,
+    mount_sources: RememberedMountSources | None = None,
 ) -> Published:
-    return copy_image(
-        source,
-        target,
-        platforms=platforms,
-        referrers=referrers,
-        open_client=opener,
-        emit=told or Told(),
-        known=known or NothingKnown(),
-    )
+    with opened(source) as (image,):
+        return copy_image(
+            image,
+            target,
+            platforms=platforms,
+            referrers=referrers,
+            open_client=opener,
+            emit=told or Told(),
+            mount_sources=mount_sources or NoMountSources(),
+        )
 
 
 def stored(registry: InMemoryRegistry, repository: str) -> set[str]:
@@ -130,10 +132,10 @@ def test_what_a_registry_is_known_to_have_is_mounted(
     attested: Index, registry: InMemoryRegistry, other: InMemoryRegistry, tmp_path: Path
 ) -> None:
     source = pushed(registry, attested)
-    known = KnownBlobs(tmp_path / "known")
-    copied(source, Reference(other.host, "a", "1"), known=known)
+    mount_sources = RememberedMountSources(tmp_path / "known")
+    copied(source, Reference(other.host, "a", "1"), mount_sources=mount_sources)
     registry.calls.clear()
-    published = copied(source, Reference(other.host, "b", "1"), known=known)
+    published = copied(source, Reference(other.host, "b", "1"), mount_sources=mount_sources)
     assert (published.mounted, published.pushed) == (5, 4)
     assert len([call for call in registry.calls if call.method == "GET" and "/blobs/" in call.path]) == 4
 
@@ -178,10 +180,18 @@ def test_trouble_that_passes_on_either_side_does_not_stop_a_copy(
     assert other.tags(MIRROR) == {"2": str(attested.digest)}
 
 
-@pytest.mark.parametrize("media_type", ["application/vnd.docker.distribution.manifest.v1+prettyjws", "text/plain"])
-def test_what_is_no_image_is_refused(registry: InMemoryRegistry, other: InMemoryRegistry, media_type: str) -> None:
+@pytest.mark.parametrize(
+    ("media_type", "words"),
+    [
+        ("application/vnd.docker.distribution.manifest.v1+prettyjws", "is an image of Docker's schema 1"),
+        ("text/plain", "no image"),
+    ],
+)
+def test_what_is_no_image_is_refused(
+    registry: InMemoryRegistry, other: InMemoryRegistry, media_type: str, words: str
+) -> None:
     registry.faults.append(Fault("GET", "/manifests/", status=200, headers={"Content-Type": media_type}, body=b"{}"))
-    with pytest.raises(ContentInvalid, match="no image"):
+    with pytest.raises(ContentInvalid, match=words):
         copied(Reference(registry.host, REPOSITORY, "1"), Reference(other.host, MIRROR, "1"))
 
 

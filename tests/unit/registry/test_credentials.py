@@ -9,7 +9,8 @@ import pytest
 
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Completed, SystemRunner
-from cargoship.registry.credentials import ConfigFiles, Credential, IdentityToken, Login, RegistryToken
+from cargoship.registry.auth.credentials import ConfigFiles
+from cargoship.registry.auth.entries import Credential, IdentityToken, Login, RegistryToken
 from support.pushing import Told
 
 _HUB = "https://index.docker.io/v1/"
@@ -27,7 +28,7 @@ class ScriptedRunner(SystemRunner):
         assert timeout_s is not None
         self.asked.append((command.argv[0], stdin or b""))
         if command.argv[0] not in self.helpers:
-            raise ToolMissing(f"cannot run {command.argv[0]}")
+            raise ToolMissing(f"{command.argv[0]} is not on PATH")
         return self.helpers[command.argv[0]]
 
 
@@ -58,7 +59,24 @@ _LOGIN = Login("u", _SECRET)
         ({"auths": {"ghcr.io": {"registrytoken": "t"}}}, "ghcr.io", RegistryToken("t")),
         ({"auths": {"ghcr.io": {"username": "u", "password": _SECRET}}}, "ghcr.io", _LOGIN),
         ({"auths": {"ghcr.io": {}}}, "ghcr.io", None),
-        ({"auths": {"ghcr.io": {"auth": "%%%"}}}, "ghcr.io", None),
+        ({"auths": {"ghcr.io": {"auth": _auth()["auth"].rstrip("=")}}}, "ghcr.io", _LOGIN),
+        ({"auths": {"ghcr.io": {"auth": _auth()["auth"] + "\n"}}}, "ghcr.io", _LOGIN),
+        ({"auths": {"ghcr.io": {"auth": "dTo_Pz8-Pj4"}}}, "ghcr.io", Login("u", "???>>>")),
+        ({"auths": {"ghcr.io": _auth(password="")}}, "ghcr.io", Login("u", "")),
+        ({"auths": {"ghcr.io": _auth("<token>", "i")}}, "ghcr.io", IdentityToken("i")),
+        ({"auths": {"ghcr.io": _auth() | {"username": "x", "password": "y"}}}, "ghcr.io", _LOGIN),
+        ({"auths": {"GHCR.io": _auth()}}, "ghcr.io", _LOGIN),
+        ({"auths": {"HTTPS://ghcr.io/": _auth()}}, "ghcr.io", _LOGIN),
+        ({"auths": {"http://ghcr.io/v1/": _auth()}}, "ghcr.io", _LOGIN),
+        ({"auths": {"https://ghcr.io/some/api": _auth()}}, "ghcr.io", _LOGIN),
+        ({"auths": {"https://ghcr.io/x": _auth("a"), "ghcr.io": _auth()}}, "ghcr.io", _LOGIN),
+        ({"auths": None}, "ghcr.io", None),
+        ({"auths": {"ghcr.io": None}}, "ghcr.io", None),
+        ({"credsStore": "desk", "credHelpers": {"ghcr.io": ""}, "auths": {"ghcr.io": _auth()}}, "ghcr.io", _LOGIN),
+        ({"credsStore": "desk", "credHelpers": {"ghcr.io": ""}}, "ghcr.io", None),
+        ({"credsStore": "desk", "credHelpers": {"ghcr.io": "none"}}, "ghcr.io", None),
+        ({"credsStore": "desk", "credHelpers": {"GHCR.io": "gcr"}}, "ghcr.io", IdentityToken("t")),
+        ({"credHelpers": None, "credsStore": None, "auths": {"ghcr.io": _auth()}}, "ghcr.io", _LOGIN),
         ({"auths": []}, "ghcr.io", None),
         ({"credsStore": "desk"}, "ghcr.io", Login("store", "x")),
         ({"credsStore": "desk", "auths": {"ghcr.io": {}}}, "ghcr.io", Login("store", "x")),
@@ -166,6 +184,58 @@ def test_a_broken_file_is_told_without_its_content(tmp_path: Path, text: str) ->
     assert _SECRET not in told.notes[0]
 
 
+@pytest.mark.parametrize("auth", ["%%%", "dTpw*", "bm8gY29sb24=", "OnBhc3N3b3Jk", "//79", "dQ"])
+def test_a_credential_that_says_nothing_is_told(tmp_path: Path, auth: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"ghcr.io": {"auth": auth}}}))
+    told = Told()
+    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), told)
+    assert files.find("ghcr.io") is None
+    assert files.find("ghcr.io", "me/app") is None
+    path = tmp_path / "config.json"
+    assert told.notes == [f"what {path} has for ghcr.io is not used: its `auth` is not base64 of USER:PASSWORD"]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "{}", '{"auths": {}}'])
+def test_an_empty_file_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    told = Told()
+    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), told).find("ghcr.io") is None
+    assert told.notes == []
+
+
+def test_dockers_variable_comes_before_its_file(tmp_path: Path) -> None:
+    """docker/cli#6171; GitLab hands credentials to its jobs by it."""
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"ghcr.io": _auth("file"), "quay.io": _auth("file")}}))
+    said = json.dumps({"auths": {"ghcr.io": _auth("said")}, "credsStore": "desk"})
+    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), Told())
+    found, other = files.find("ghcr.io"), files.find("quay.io")
+    assert found is not None
+    assert (found.credential, found.source) == (Login("said", _SECRET), "DOCKER_AUTH_CONFIG")
+    assert other is not None
+    assert other.credential == Login("file", _SECRET)
+    alone = ConfigFiles({"DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), Told()).find("ghcr.io")
+    assert alone == found
+
+
+@pytest.mark.parametrize("said", ["[]", f'{{"auths": "{_SECRET}', "x"])
+def test_a_variable_that_is_no_configuration_is_told_once(said: str) -> None:
+    told = Told()
+    files = ConfigFiles({"DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), told)
+    assert files.find("ghcr.io") is None
+    assert files.find("quay.io") is None
+    assert told.notes == ["DOCKER_AUTH_CONFIG is not a JSON object: its credentials are not used"]
+
+
+def test_a_file_where_docker_wants_a_folder_is_read_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "docker.json"
+    path.write_text(json.dumps({"auths": {"ghcr.io": _auth()}}))
+    told = Told()
+    found = ConfigFiles({"DOCKER_CONFIG": str(path)}, ScriptedRunner({}), told).find("ghcr.io")
+    assert found is not None
+    assert found.credential == _LOGIN
+    assert told.notes == [f"DOCKER_CONFIG names the file {path}, and docker wants the folder of a config.json"]
+
+
 def test_the_files_are_asked_in_order(tmp_path: Path) -> None:
     env = {
         "REGISTRY_AUTH_FILE": str(tmp_path / "registry-auth.json"),
@@ -173,7 +243,12 @@ def test_the_files_are_asked_in_order(tmp_path: Path) -> None:
         "HOME": str(tmp_path),
         "XDG_RUNTIME_DIR": str(tmp_path / "run"),
     }
-    paths = [tmp_path / "registry-auth.json", tmp_path / "docker/config.json", tmp_path / "run/containers/auth.json"]
+    paths = [
+        tmp_path / "registry-auth.json",
+        tmp_path / "docker/config.json",
+        tmp_path / "run/containers/auth.json",
+        tmp_path / ".config/containers/auth.json",
+    ]
     files = ConfigFiles(env, SystemRunner(), Told())
     assert list(files.files()) == paths
     for path in reversed(paths):
@@ -187,7 +262,8 @@ def test_the_files_are_asked_in_order(tmp_path: Path) -> None:
 
 def test_home_and_run_stand_in_for_what_is_not_named(tmp_path: Path) -> None:
     files = ConfigFiles({"HOME": str(tmp_path)}, SystemRunner(), Told(), user_id=1000).files()
-    assert files == (tmp_path / ".docker/config.json", Path("/run/containers/1000/auth.json"))
+    own = tmp_path / ".config/containers/auth.json"
+    assert files == (tmp_path / ".docker/config.json", Path("/run/containers/1000/auth.json"), own)
 
 
 @pytest.mark.parametrize("credential", [_LOGIN, IdentityToken(_SECRET), RegistryToken(_SECRET)])

@@ -17,13 +17,14 @@ from cargoship.errors import CargoshipError, Forbidden, RegistryRefused, Unautho
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import Command, Completed, SystemRunner
-from cargoship.registry.chunks import Chunks
-from cargoship.registry.client import Access, RegistryClient
-from cargoship.registry.credentials import ConfigFiles
+from cargoship.registry.auth.credentials import ConfigFiles
+from cargoship.registry.chunks import STANDARD, Chunks
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.options import Access, ClientOptions
 from cargoship.registry.pull import fetch_index
 from cargoship.registry.push import push_index
 from cargoship.testing import BasicAuth, Call, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
-from cargoship.testing.contents import Contents
+from cargoship.testing.content_api import ContentApi
 from cargoship.testing.exchange import Reply
 from cargoship.testing.holdings import Repository
 from support.images import ARM64, small_index
@@ -58,16 +59,16 @@ def _client(
     chunks: Chunks | None = None,
 ) -> RegistryClient:
     (folder / "config.json").write_text(json.dumps(config))
-    return RegistryClient(
-        host,
+    options = ClientOptions(
         credentials=ConfigFiles({"DOCKER_CONFIG": str(folder)}, _Helpers(helpers or {}), Told()),
         transport=InMemoryTransport(registry, registries=dict.fromkeys(also, registry)),
         emit=Told(),
         access=access,
         budget=VirtualBudget(600.0),
-        patience=HASTE,
-        chunks=chunks,
+        retry_policy=HASTE,
+        chunks=chunks or STANDARD,
     )
+    return RegistryClient(host, options)
 
 
 def _push(client: RegistryClient, index: Index, name: str) -> None:
@@ -87,7 +88,7 @@ _ECR_HELPERS = {("ecr-login", _ECR): ("AWS", _SECRET)}
 
 
 def _ecr(**contents: object) -> InMemoryRegistry:
-    held = Contents(create_first=True, repositories={"me/app": Repository()}, **contents)  # type: ignore[arg-type]
+    held = ContentApi(create_first=True, repositories={"me/app": Repository()}, **contents)  # type: ignore[arg-type]
     return InMemoryRegistry(address=f"https://{_ECR}", auth=BasicAuth("AWS", _SECRET), contents=held)
 
 
@@ -171,7 +172,7 @@ _GAR = "europe-docker.pkg.dev"
 def test_google_takes_its_users_and_no_chunks(username: str, index: Index, tmp_path: Path) -> None:
     secret = json.dumps({"type": "service_account", "private_key": "-----BEGIN\n:é"})
     auth = TokenAuth(username, secret, service=_GAR, realm=f"https://{_GAR}/v2/token")
-    registry = InMemoryRegistry(address=f"https://{_GAR}", auth=auth, contents=Contents(chunks=False))
+    registry = InMemoryRegistry(address=f"https://{_GAR}", auth=auth, contents=ContentApi(chunks=False))
     registry.auth = _TokenPath(auth, "/v2/token")
     chunks = Chunks(whole_bytes=1, chunk_bytes=1)
     with _client(registry, _GAR, _auths(_GAR, username, secret), tmp_path, chunks=chunks) as client:

@@ -9,10 +9,12 @@ from typing import Self
 import pytest
 
 from cargoship.errors import RegistryError, RegistryRefused
+from cargoship.http.exchange import ConnectionBroken, Request
 from cargoship.oci.descriptor import BytesBlob
-from cargoship.registry.client import Access, RegistryClient
-from cargoship.registry.credentials import FixedCredentials, Login
-from cargoship.registry.exchange import ConnectionBroken, Request
+from cargoship.registry.auth.credentials import FixedCredentials
+from cargoship.registry.auth.entries import Login
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.options import Access, ClientOptions
 from cargoship.registry.upload import BlobOutcome
 from support.pushing import HASTE, REPOSITORY, Told
 
@@ -61,9 +63,8 @@ class Script:
 
 
 def _client(script: Script) -> RegistryClient:
-    return RegistryClient(
-        _REGISTRY, credentials=_LOGIN, transport=script, emit=Told(), access=Access.PUSH, patience=HASTE
-    )
+    options = ClientOptions(credentials=_LOGIN, transport=script, emit=Told(), access=Access.PUSH, retry_policy=HASTE)
+    return RegistryClient(_REGISTRY, options)
 
 
 def test_credentials_are_not_sent_to_a_token_server_in_clear_text() -> None:

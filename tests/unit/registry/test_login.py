@@ -15,10 +15,11 @@ from cargoship.cli.main import main
 from cargoship.cli.session import World
 from cargoship.errors import CargoshipError, OutputError, ToolMissing, Unauthorized, UsageError
 from cargoship.process import Command, Completed, SystemRunner
-from cargoship.registry.credentials import ConfigFiles, Login
-from cargoship.registry.keeping import Keeper
-from cargoship.registry.login import log_in, log_out, registry_name
-from cargoship.testing import BasicAuth, InMemoryRegistry, TokenAuth
+from cargoship.registry.auth.credential_store import CredentialStore
+from cargoship.registry.auth.credentials import ConfigFiles
+from cargoship.registry.auth.entries import Login
+from cargoship.registry.auth.login import log_in, log_out, registry_name
+from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, TokenAuth
 from support.pushing import Told
 
 _SECRET = "s3cr3t-word"
@@ -36,7 +37,7 @@ class Helper(SystemRunner):
     def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
         assert timeout_s is not None
         if command.argv[0] != "docker-credential-desk":
-            raise ToolMissing(f"cannot run {command.argv[0]}")
+            raise ToolMissing(f"{command.argv[0]} is not on PATH")
         self.told += [command.argv[1:], stdin or b""]
         return self.answer
 
@@ -113,7 +114,7 @@ def test_only_what_belongs_to_the_registry_changes(
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(before))
     runner = Helper()
-    kept = Keeper({"DOCKER_CONFIG": str(tmp_path)}, runner).keep(registry, _LOGIN)
+    kept = CredentialStore({"DOCKER_CONFIG": str(tmp_path)}, runner).keep(registry, _LOGIN)
     assert _config(tmp_path) == after
     helped = "desk" in str(before) and registry == "ghcr.io"
     assert kept.plain is not helped
@@ -174,7 +175,7 @@ def test_what_cannot_be_kept_is_told_and_nothing_changes(
 ) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(kind) as raised:
-        Keeper({"DOCKER_CONFIG": str(tmp_path)}, Helper(answer)).keep("ghcr.io", _LOGIN)
+        CredentialStore({"DOCKER_CONFIG": str(tmp_path)}, Helper(answer)).keep("ghcr.io", _LOGIN)
     assert _SECRET not in raised.value.message + (raised.value.hint or "") + repr(raised.value)
     assert (tmp_path / "config.json").read_text() == text
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
@@ -184,20 +185,20 @@ def test_a_linked_file_is_replaced_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/there.json").write_text("{}")
     (tmp_path / "config.json").symlink_to("real/there.json")
-    Keeper({"DOCKER_CONFIG": str(tmp_path)}, SystemRunner()).keep("ghcr.io", _LOGIN)
+    CredentialStore({"DOCKER_CONFIG": str(tmp_path)}, SystemRunner()).keep("ghcr.io", _LOGIN)
     assert (tmp_path / "config.json").is_symlink()
     assert "ghcr.io" in (tmp_path / "real/there.json").read_text()
 
 
 def test_the_first_place_is_written_to(tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path)}
-    assert Keeper(env, SystemRunner()).path == tmp_path / ".docker/config.json"
+    assert CredentialStore(env, SystemRunner()).path == tmp_path / ".docker/config.json"
     env["DOCKER_CONFIG"] = str(tmp_path / "d")
-    assert Keeper(env, SystemRunner()).path == tmp_path / "d/config.json"
+    assert CredentialStore(env, SystemRunner()).path == tmp_path / "d/config.json"
     env["REGISTRY_AUTH_FILE"] = str(tmp_path / "auth.json")
-    assert Keeper(env, SystemRunner()).path == tmp_path / "auth.json"
+    assert CredentialStore(env, SystemRunner()).path == tmp_path / "auth.json"
     with pytest.raises(UsageError):
-        _ = Keeper({}, SystemRunner()).path
+        _ = CredentialStore({}, SystemRunner()).path
 
 
 @pytest.mark.parametrize(
@@ -267,4 +268,28 @@ def test_nobody_is_asked_where_nobody_is(arguments: tuple[str, ...], stdin: str,
     code, out, err = _run(*arguments, stdin=stdin, env={"DOCKER_CONFIG": str(tmp_path)})
     assert (code, out) == (2, "")
     assert _SECRET not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "\n", '{"auths": null}', '{"auths": null, "credsStore": ""}'])
+def test_a_configuration_that_says_nothing_is_added_to(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    CredentialStore({"DOCKER_CONFIG": str(tmp_path)}, SystemRunner()).keep("ghcr.io", _LOGIN)
+    assert _config(tmp_path)["auths"] == {"ghcr.io": _entry()}
+    assert log_out("ghcr.io", env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner())
+
+
+def test_nothing_is_kept_beside_a_file_that_should_be_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text("{}")
+    with pytest.raises(OutputError, match="is a file, and not the folder"):
+        CredentialStore({"DOCKER_CONFIG": str(tmp_path / "docker")}, SystemRunner()).keep("ghcr.io", _LOGIN)
+
+
+def test_a_server_that_is_no_registry_is_called_so(tmp_path: Path) -> None:
+    with InMemoryRegistry(faults=[Fault("GET", "^/v2/$", status=404, times=None)]) as registry:
+        with pytest.raises(CargoshipError) as raised:
+            log_in(registry.host, _LOGIN, env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner(), emit=Told())
+        assert raised.value.message == f"{registry.host} has no registry at /v2/ (HTTP 404)"
+    assert "its port" in (raised.value.hint or "")
     assert list(tmp_path.iterdir()) == []

@@ -11,15 +11,16 @@ from cargoship.errors import ContentInvalid, RegistryRefused, UsageError
 from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.reference import Reference
-from cargoship.oci.tar import Entry
-from cargoship.registry.client import Access, RegistryClient
-from cargoship.registry.known import NothingKnown
+from cargoship.oci.tar import LayerEntry
+from cargoship.registry.client import RegistryClient
 from cargoship.registry.merge import merge_images
+from cargoship.registry.mount_sources import NoMountSources
+from cargoship.registry.options import Access
 from cargoship.registry.push import Published
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import ATTESTATION, attested_index, digests_of, nested_index
 from support.images import AMD64, ARM64, ARMV7, small_image
-from support.pushing import REPOSITORY, Told, client_of, push
+from support.pushing import REPOSITORY, Told, client_of, opened, push
 
 
 @pytest.fixture
@@ -49,7 +50,8 @@ def by_digest(registry: InMemoryRegistry, index: Index, repository: str = REPOSI
 
 
 def merged(parts: Sequence[Reference], *names: Reference) -> tuple[Published, ...]:
-    return merge_images(parts, names, open_client=opener, emit=Told(), known=NothingKnown())
+    with opened(*parts) as sources:
+        return merge_images(sources, names, open_client=opener, emit=Told(), mount_sources=NoMountSources())
 
 
 def document(registry: InMemoryRegistry, repository: str, digest: object) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def test_docker_manifests_make_a_docker_list(registry: InMemoryRegistry, tmp_pat
 def test_two_images_for_one_platform_are_refused(
     amd64: Index, arm64: Index, registry: InMemoryRegistry, tmp_path: Path
 ) -> None:
-    images = index_of([small_image(tmp_path / "d", ARM64, entries=[Entry.file("other", b"")])], annotations={})
+    images = index_of([small_image(tmp_path / "d", ARM64, entries=[LayerEntry.file("other", b"")])], annotations={})
     parts = [by_digest(registry, each) for each in (amd64, arm64, images)]
     with pytest.raises(UsageError, match="two images are for linux/arm64") as raised:
         merged(parts, Reference(registry.host, REPOSITORY, "1"))

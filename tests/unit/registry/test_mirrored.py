@@ -16,7 +16,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
 from cargoship.registry import Access, RegistryClient, connect, fetch_index
-from cargoship.registry.mirrored import MirroredClient
+from cargoship.registry.mirrors.client import MirroredClient
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry
 from support.images import small_index
 from support.pushing import REPOSITORY, Told, client_of, push

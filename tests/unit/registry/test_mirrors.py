@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.errors import RegistryRefused, UsageError
-from cargoship.registry.mirror_files import RegistrySettings, read_mirrors
+from cargoship.registry.mirrors.files import RegistrySettings, read_mirrors
 from support.pushing import Told
 
 _CONF = """

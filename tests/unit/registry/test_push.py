@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from cargoship.errors import ContentInvalid, Forbidden, RegistryRefused, RegistryUnreachable
+from cargoship.http.budget import Budget
 from cargoship.oci.descriptor import Descriptor, FileBlob
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import Layer
 from cargoship.oci.reference import Reference
-from cargoship.registry.budget import Budget
 from cargoship.registry.push import Published, push_index
 from cargoship.registry.upload import BlobOutcome
 from cargoship.testing import Call, Fault, InMemoryRegistry
-from cargoship.testing.contents import Contents
+from cargoship.testing.content_api import ContentApi
 from cargoship.testing.holdings import Mounts
-from support.images import ARM64, small_image, small_index
+from support.images import AMD64, ARM64, small_image, small_index
 from support.pushing import REPOSITORY, Told, client_of, push
 
 
@@ -65,6 +65,19 @@ def test_without_tags_a_push_is_known_by_its_digest(index: Index, registry: InMe
         registry.calls.clear()
         push(client, index)
     assert [call.method for call in registry.calls] == ["HEAD"]
+
+
+def test_a_push_says_whether_the_image_was_there_before(
+    tmp_path: Path, index: Index, registry: InMemoryRegistry
+) -> None:
+    other = small_index(tmp_path / "other", (AMD64,))
+    with client_of(registry.host) as client:
+        assert push(client, index, "1").changed
+        assert not push(client, index, "1").changed
+        assert not push(client, index, "2").changed, "another name for what is there"
+        assert not push(client, index).changed, "by its digest"
+        assert push(client, other, "1").changed
+        assert push(client, index, "1").changed, "the tag names another one again"
 
 
 def test_a_push_of_the_same_costs_one_request_a_tag(index: Index, registry: InMemoryRegistry) -> None:
@@ -135,7 +148,7 @@ def test_a_mount_that_does_not_work_is_an_upload(index: Index, registry: InMemor
 def test_a_registry_may_find_blobs_elsewhere_by_itself(
     mounts: Mounts, fault: Fault | None, tried: int | None, index: Index, *, mounted: bool
 ) -> None:
-    with InMemoryRegistry(contents=Contents(mounts=mounts)) as registry, client_of(registry.host) as client:
+    with InMemoryRegistry(contents=ContentApi(mounts=mounts)) as registry, client_of(registry.host) as client:
         push(client, index, "1", repository="me/other")
         assert client.session.automatic_mounts is (mounts is not Mounts.STRICT)
         client.session.automatic_mounts = True
@@ -163,7 +176,7 @@ def test_a_registry_may_find_blobs_elsewhere_by_itself(
     ],
 )
 def test_an_uploads_address_is_followed_as_it_is(location: object, index: Index) -> None:
-    with InMemoryRegistry(contents=Contents(location=location)) as registry:  # type: ignore[arg-type]
+    with InMemoryRegistry(contents=ContentApi(location=location)) as registry:  # type: ignore[arg-type]
         with client_of(registry.host) as client:
             push(client, index, "1")
         assert registry.tags(REPOSITORY)
@@ -191,7 +204,7 @@ def _entry(index: Index) -> bytes:
 
 
 def test_a_moved_tag_that_the_registry_refuses_is_told(index: Index, tmp_path: Path) -> None:
-    with InMemoryRegistry(contents=Contents(immutable_tags=True)) as registry, client_of(registry.host) as client:
+    with InMemoryRegistry(contents=ContentApi(immutable_tags=True)) as registry, client_of(registry.host) as client:
         old = small_index(tmp_path, [ARM64])
         push(client, old, "1")
         with pytest.raises(RegistryRefused, match="the tag 1 is immutable") as raised:

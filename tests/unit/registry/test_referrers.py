@@ -12,12 +12,12 @@ from cargoship.events import ignore
 from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.reference import Reference
+from cargoship.oci.tree import ManifestTree
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.push import push_tree
 from cargoship.registry.referrers import attach, detach, fallback_tag, list_referrers
-from cargoship.registry.tree import Tree
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
-from cargoship.testing.contents import Contents
+from cargoship.testing.content_api import ContentApi
 from support.pushing import REPOSITORY, client_of
 
 _SUBJECT = BytesBlob.of(MediaType.OCI_MANIFEST, b'{"schemaVersion":2,"layers":[]}')
@@ -39,7 +39,7 @@ def _artifact(name: str, kind: str = "application/x-sbom", subject: BytesBlob | 
 
 
 def _registry(*, api: bool, **options: object) -> InMemoryRegistry:
-    contents = Contents(referrers=api, **options)  # type: ignore[arg-type]
+    contents = ContentApi(referrers=api, **options)  # type: ignore[arg-type]
     return InMemoryRegistry(address="https://registry.example", contents=contents)
 
 
@@ -79,7 +79,7 @@ def test_what_is_pushed_as_an_image_is_listed_too(*, api: bool) -> None:
     root = BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps({**document, "config": config}).encode())
     with _client(registry) as client:
         reference = Reference(registry.host, REPOSITORY)
-        push_tree(client, Tree(root, (), (), (empty,)), reference=reference, tags=["note"], emit=ignore)
+        push_tree(client, ManifestTree(root, (), (), (empty,)), reference=reference, tags=["note"], emit=ignore)
         (found,) = list_referrers(client, REPOSITORY, _DIGEST)
         assert found.digest == root.descriptor.digest
 
@@ -157,8 +157,8 @@ def test_writers_on_other_machines_do_not_lose_each_others_entries(
 
         def __exit__(self, *exc: object) -> None: ...
 
-    # other machines know nothing of this process's lock
-    monkeypatch.setattr("cargoship.registry.referrers._writing", NoTurns())
+    # other machines know nothing of this process's locks
+    monkeypatch.setattr("cargoship.registry.referrers._LOCKS", (NoTurns(),))
     registry = _registry(api=False)
     _client(registry).close()
     artifacts = [_artifact(str(number)) for number in range(writers)]

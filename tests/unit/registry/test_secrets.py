@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from cargoship.errors import CargoshipError
+from cargoship.http.exchange import Request
 from cargoship.oci.index import Index
-from cargoship.registry.credentials import Credential, FixedCredentials, IdentityToken, Login, RegistryToken
-from cargoship.registry.exchange import Request
-from cargoship.registry.wire import Ask
+from cargoship.registry.auth.credentials import FixedCredentials
+from cargoship.registry.auth.entries import Credential, IdentityToken, Login, RegistryToken
+from cargoship.registry.http_client import NamedRequest
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, TokenAuth
 from support.pushing import REPOSITORY, Told, client_of, push
 
@@ -105,4 +106,23 @@ def test_a_registrys_warnings_are_told_once_and_without_secrets(index: Index) ->
 def test_a_request_does_not_show_where_signatures_live() -> None:
     headers = {"Authorization": _SECRET}
     assert _SECRET not in repr(Request("GET", f"https://h/?sig={_SECRET}", headers))
-    assert _SECRET not in repr(Ask("GET", f"https://h/?sig={_SECRET}", "a blob", headers))
+    assert _SECRET not in repr(NamedRequest("GET", f"https://h/?sig={_SECRET}", "a blob", headers))
+
+
+@pytest.mark.parametrize(
+    ("password", "words", "told"),
+    [
+        ("a", "a bad password: a", "its words are not shown, for they may have a secret in them"),
+        ("a", "unauthorized", "unauthorized"),
+        ("ab", "the password is 'ab'", "its words are not shown, for they may have a secret in them"),
+        ("abcd", "the password is abcd", "the password is ***"),
+    ],
+)
+def test_a_short_password_is_not_starred_out_of_words(password: str, words: str, told: str) -> None:
+    body = f'{{"errors":[{{"code":"DENIED","message":"{words}"}}]}}'.encode()
+    faults = [Fault("GET", "/manifests/", status=400, body=body, skip=1, times=None)]
+    with InMemoryRegistry(auth=BasicAuth("u", password), faults=faults) as registry:
+        credentials = FixedCredentials(registry.host, Login("u", password))
+        with client_of(registry.host, credentials=credentials) as client, pytest.raises(CargoshipError) as raised:
+            client.manifest(REPOSITORY, "1")
+    assert raised.value.message.endswith(f"DENIED: {told} (HTTP 400)")

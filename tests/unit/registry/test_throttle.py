@@ -8,9 +8,9 @@ import time
 import pytest
 
 from cargoship.errors import RegistryUnreachable
+from cargoship.http.budget import Budget
+from cargoship.http.throttle import Throttle
 from cargoship.oci.index import Index
-from cargoship.registry.budget import Budget
-from cargoship.registry.throttle import Throttle
 from cargoship.testing import Fault, InMemoryRegistry
 from support.pushing import client_of, push
 from support.virtual import VirtualBudget

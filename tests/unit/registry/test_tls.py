@@ -12,11 +12,11 @@ import trustme
 
 from cargoship.errors import RegistryUnreachable
 from cargoship.events import ignore
+from cargoship.http.certificates import certificates_of
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
 from cargoship.registry import Access, connect, push_index
-from cargoship.registry.certificates import certificates_of
 from cargoship.registry.client import RegistryClient
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
 from support.pushing import REPOSITORY, client_of, push

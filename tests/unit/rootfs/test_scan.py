@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import tarfile
-import time
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +19,11 @@ from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.layer import Layer
-from cargoship.rootfs.book import LayerBook
 from cargoship.rootfs.item import ItemKind, LayerFacts
+from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.scan import read_from_layer, scan_layer
 from cargoship.rootfs.view import view_of
+from support.counting import counted
 from support.elf_files import elf_file
 
 Member = tuple[tarfile.TarInfo, bytes]
@@ -79,7 +80,7 @@ SMALL = archive(
 def test_what_a_layer_holds(packed: bool) -> None:  # noqa: FBT001 - a table
     facts = scan_layer(blob(SMALL, packed=packed))
     assert facts.diff_id == str(Digest.of(SMALL))
-    items = {item.path: item for item in facts.items}
+    items = {item.path: item for item in facts.single_items()}
     assert items["etc/passwd"].content == b"root:x:0:0::/:\n"
     assert items["etc/ld.so.cache"].content == b"glibc-ld.so.cache1.1"
     library = items["usr/lib/liba.so.1"]
@@ -114,9 +115,9 @@ def header(**fields: object) -> bytes:
         (blob(SMALL, size=10), "more bytes than its descriptor says"),
         (blob(SMALL, size=1 << 20), "other contents than its digest says"),
         (blob(SMALL, digest="sha256:" + "0" * 64), "other contents than its digest says"),
-        (BytesBlob.of(MediaType.OCI_LAYER_GZIP, b"no gzip"), "damaged: it ends too early"),
+        (BytesBlob.of(MediaType.OCI_LAYER_GZIP, b"no gzip"), "damaged"),
         (BytesBlob.of(MediaType.OCI_LAYER_GZIP, gzip.compress(SMALL)[:-40]), "cannot be decompressed|damaged"),
-        (BytesBlob.of(MediaType.OCI_LAYER_ZSTD, b"no zstd"), "cannot be decompressed"),
+        (BytesBlob.of(MediaType.OCI_LAYER_ZSTD, b"no zstd"), "damaged"),
         # a header about a header about a header: tarfile goes down by one call for each
         (blob(b"".join(header(type=tarfile.GNUTYPE_LONGNAME, size=1) + bytes(512) for _ in range(5000))), "damaged"),
         # names of gigabytes, which tarfile would read whole
@@ -137,23 +138,19 @@ def test_a_layer_that_swells_is_given_up() -> None:
         for _ in range(512):
             compressor.write(bytes(1 << 20))
     swollen = BytesBlob.of(MediaType.OCI_LAYER_ZSTD, out.getvalue())
-    started = time.process_time()
     with pytest.raises(ContentInvalid, match="far more than its compressed size"):
         scan_layer(swollen)
-    assert time.process_time() - started < 20
 
 
 def bounded(tar: bytes) -> None:
-    started = time.process_time()
     tracemalloc.start()
     try:
-        scan_layer(blob(tar, packed=False))
-    except ContentInvalid:
-        pass
+        with counted() as work, contextlib.suppress(ContentInvalid):
+            scan_layer(blob(tar, packed=False))
     finally:
         _, peak_bytes = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert time.process_time() - started < 20
+    assert work.calls < 100_000 + len(tar)
     assert peak_bytes < 32 << 20
 
 
@@ -196,7 +193,7 @@ def test_any_bytes_are_no_layer_or_one(data: bytes) -> None:
 def test_any_names_make_a_root_that_stays_inside(names: Sequence[tuple[str, bytes, str]]) -> None:
     tar = archive(*(member(name, kind=kind, linkname=target) for name, kind, target in names))
     try:
-        root = view_of([layer(tar)], LayerBook(Path("/proc/nowhere")))
+        root = view_of([layer(tar)], LayerCache(Path("/proc/nowhere")))
     except ContentInvalid:
         return
     for name, _, target in names:
@@ -217,21 +214,21 @@ def test_layers_are_read_once(tmp_path: Path) -> None:
             return io.BytesIO(made.blob.open().read())
 
     counted = Layer(Counted(), made.diff_id)
-    first = LayerBook(tmp_path).facts([counted])
-    assert LayerBook(tmp_path).facts([counted]) == first == LayerBook(tmp_path).known([counted])
+    first = LayerCache(tmp_path).facts([counted])
+    assert LayerCache(tmp_path).facts([counted]) == first == LayerCache(tmp_path).known([counted])
     assert len(opened) == 1
     (kept,) = tmp_path.iterdir()
     for damage in (b"", b"\x00", kept.read_bytes()[:-3], b"\xdd\xff\xff\xff\xff"):
         kept.write_bytes(damage)
-        assert LayerBook(tmp_path).known([counted]) is None
-        assert LayerBook(tmp_path).facts([counted]) == first
+        assert LayerCache(tmp_path).known([counted]) is None
+        assert LayerCache(tmp_path).facts([counted]) == first
 
 
 def test_a_layer_that_is_not_what_its_config_says(tmp_path: Path) -> None:
     other = Layer(layer(SMALL).blob, Digest.of(b"other"))
     for _ in range(2):
         with pytest.raises(ContentInvalid, match="not the one that its image's config names"):
-            LayerBook(tmp_path).facts([other])
+            LayerCache(tmp_path).facts([other])
 
 
 def test_facts_keep_nothing_of_names_that_are_not_utf8() -> None:
@@ -241,4 +238,4 @@ def test_facts_keep_nothing_of_names_that_are_not_utf8() -> None:
     tar[148:156] = f"{total:06o}\0 ".encode()
     facts = scan_layer(blob(bytes(tar)))
     assert isinstance(facts, LayerFacts)
-    assert facts.items[0].path == "\\xff\\xfeA"
+    assert next(facts.single_items()).path == "\\xff\\xfeA"

@@ -1,4 +1,4 @@
-"""Layers laid over each other, and paths followed inside: what containerd and a kernel make of the same."""
+"""Layers laid over each other, and paths followed inside: what Docker, podman and a kernel make of the same."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ def same(path: str, of: str) -> Item:
         ([[text("a", "")], [text("a", "new"), gone("a")]], ["/a"]),
         ([[text("d/a", "")], [text("d", "")]], ["/d"]),
         ([[text("d", "")], [folder("d"), text("d/a", "")]], ["/d/a"]),
-        # a folder that no entry is for follows the link that is there; one with an entry takes its place
-        ([[folder("usr/bin"), link("bin", "usr/bin")], [text("bin/a", "")]], ["/bin", "/usr/bin/a"]),
+        # a folder takes the place of a lower layer's link, named or not; a link of its own layer is followed
+        ([[folder("usr/bin"), link("bin", "usr/bin")], [text("bin/a", "")]], ["/bin/a"]),
+        ([[folder("usr/bin"), link("bin", "usr/bin"), text("bin/a", "")]], ["/bin", "/usr/bin/a"]),
         ([[text("usr/sh", ""), link("bin", "usr")], [folder("bin"), text("bin/a", "")]], ["/bin/a", "/usr/sh"]),
-        ([[link("bin", "usr/bin")], [text("bin/a", "")]], ["/bin", "/usr/bin/a"]),
+        ([[link("bin", "usr/bin")], [text("bin/a", "")]], ["/bin/a"]),
         ([[text("a", ""), same("b", "a")], [gone("a")]], ["/b"]),
         ([[text("a", "")], [same("d/b", "a")]], ["/a", "/d/b"]),
         ([[same("b", "nowhere")]], []),

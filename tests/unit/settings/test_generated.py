@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from cargoship.settings.__main__ import write
-from cargoship.settings.model import BY_KEY, FIELDS
-from cargoship.settings.reference import reference_page
+from cargoship.settings.fields import BY_KEY, FIELDS
+from cargoship.settings.reference import settings_page
 from cargoship.settings.schema import json_schema, schema_text
 
 CHECKOUT = Path(__file__).parents[3]
@@ -42,7 +43,9 @@ def test_shown_default_is_the_default(key: str) -> None:
 
 
 def test_every_setting_is_described() -> None:
-    page = reference_page()
+    page = settings_page()
+    headings = re.findall(r"^## .*$", page, re.MULTILINE)
+    assert len(headings) == len(set(headings)), "no heading stands twice"
     properties = json_schema()["properties"]
     for field in FIELDS:
         assert f"### `{field.key}`" in page

@@ -12,8 +12,9 @@ from cargoship.errors import CargoshipError, PlatformUnknown, SettingsInvalid, U
 from cargoship.events import Level
 from cargoship.oci.platform import Platform
 from cargoship.platforms import Libc, LibcFamily
-from cargoship.settings.model import BY_KEY, FIELDS, Settings
-from cargoship.settings.sources import load_settings
+from cargoship.settings.fields import BY_KEY, FIELDS
+from cargoship.settings.model import Settings
+from cargoship.settings.sources import load_origins, load_settings
 from cargoship.settings.values import Healthcheck, Include
 
 ARM64 = Platform("linux", "arm64")
@@ -234,3 +235,64 @@ def test_unknown_key() -> None:
 def test_names() -> None:
     assert all(field.key == field.key.lower() and "_" not in field.key for field in FIELDS)
     assert BY_KEY["stop-signal"].variable == "CARGOSHIP_STOP_SIGNAL"
+
+
+def personal(folder: Path, text: str) -> dict[str, str]:
+    (folder / "cargoship").mkdir(exist_ok=True)
+    (folder / "cargoship" / "config.toml").write_text(text)
+    return {"HOME": "/nonexistent", "XDG_CONFIG_HOME": str(folder)}
+
+
+def test_a_users_own_file_is_the_weakest_source(tmp_path: Path) -> None:
+    env = personal(tmp_path, 'repository = "ghcr.io/me"\ncache-size = "1GB"\n')
+    check({"repository": "ghcr.io/me", "cache_size": "1GB"}, env=env)
+    check({"repository": "ghcr.io/shop", "cache_size": "1GB"}, env=env, workspace={"repository": "ghcr.io/shop"})
+    check({}, env={**env, "CARGOSHIP_CONFIG": ""})
+    other = tmp_path / "other.toml"
+    other.write_text("cache = false\n")
+    check({"cache": False}, env={**env, "CARGOSHIP_CONFIG": str(other)})
+    (tmp_path / ".config").mkdir()
+    home = personal(tmp_path / ".config", "cache = false\n") and {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "relative"}
+    check({"cache": False}, env=home)
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=[field.key for field in FIELDS])
+def test_a_users_own_file_changes_no_image_unseen(field: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    env = personal(tmp_path, f"{field.key} = {field.spec.example}\n")
+    if field.spec.personal:
+        load(env=env)
+    else:
+        refuse(f"config.toml: {field.key} would change the images", env=env, hint=field.variable)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("[", "is no TOML"), ("repo = 1", "repo is not a setting"), ("cache = 1", "cache: ")]
+)
+def test_a_users_own_file_that_is_wrong_is_named(text: str, word: str, tmp_path: Path) -> None:
+    refuse(f"{tmp_path}/cargoship/config.toml", env=personal(tmp_path, text))
+    refuse(word, env=personal(tmp_path, text))
+
+
+def test_a_users_own_file_that_is_named_and_not_there(tmp_path: Path) -> None:
+    refuse("which is not there", env={"CARGOSHIP_CONFIG": str(tmp_path / "no.toml")})
+
+
+def test_the_short_name_of_the_repository() -> None:
+    check({"repository": "ghcr.io/me"}, env={"CARGOSHIP_REPO": "ghcr.io/me"})
+
+
+def test_every_value_says_where_it_comes_from(tmp_path: Path) -> None:
+    env = personal(tmp_path, 'repository = "ghcr.io/me"\n') | {"CARGOSHIP_USER": "root", "CARGOSHIP_ENV": "B=2"}
+    whole = project({"workdir": "/w", "env": {"A": "1"}}, {"expose": [1], "user": "nobody"})
+    found = load_origins(whole, whole.packages, env=env, overrides={"tags": ("a/b",), "stop-signal": "INT"})
+    assert found["app"] == {
+        "repository": f"{tmp_path}/cargoship/config.toml",
+        "workdir": "Cargo.toml (workspace)",
+        "env": "Cargo.toml (workspace), CARGOSHIP_ENV",
+        "expose": "app/Cargo.toml (package)",
+        "user": "CARGOSHIP_USER",
+        "tags": "--tag",
+        "stop-signal": "--set",
+    }
+    short = load_origins(whole, whole.packages, env={"CARGOSHIP_REPO": "a.io/b"}, overrides={})
+    assert short["app"]["repository"] == "CARGOSHIP_REPO"

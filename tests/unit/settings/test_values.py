@@ -10,8 +10,9 @@ from cargoship.settings import values
 from cargoship.settings.values import Healthcheck
 
 CHECKS: tuple[Callable[[str], object], ...] = (
-    values.user, values.port, values.signal, values.variable, values.container_path, values.folder, values.mode,
-    values.owner, values.duration_ns, values.base, values.image_name,
+    values.parse_user, values.parse_port, values.parse_signal, values.parse_variable, values.parse_container_path,
+    values.parse_folder, values.parse_mode, values.parse_owner, values.parse_duration_ns, values.parse_base,
+    values.parse_image_name,
 )  # fmt: skip
 
 
@@ -26,13 +27,13 @@ def test_any_text_is_taken_or_refused(check: Callable[[str], object], text: str)
 @given(st.from_regex(r"/[a-z./]{0,20}", fullmatch=True))
 def test_paths_come_back_clean(text: str) -> None:
     try:
-        path = values.container_path(text)
+        path = values.parse_container_path(text)
     except ValueError:
         return
     assert path.startswith("/")
     assert "//" not in path
     assert not {".", ".."} & set(path.split("/"))
-    assert values.container_path(path) == path
+    assert values.parse_container_path(path) == path
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_paths_come_back_clean(text: str) -> None:
     [("30s", 30), ("1h2m3s", 3723), ("2m", 120), ("1h", 3600), ("0s", 0)],
 )
 def test_duration(text: str, expected: int) -> None:
-    assert values.duration_ns(text) == expected * 10**9
+    assert values.parse_duration_ns(text) == expected * 10**9
 
 
 def test_docker_healthcheck() -> None:

@@ -8,10 +8,10 @@ import ssl
 import pytest
 import trustme
 
-from cargoship.registry.exchange import ConnectionBroken, Request, read_all
-from cargoship.registry.transport import HttpTransport
+from cargoship.http.exchange import ConnectionBroken, Request, read_all
+from cargoship.http.transport import HttpTransport
 from cargoship.testing import Call, Fault, InMemoryRegistry, TokenAuth
-from cargoship.testing.contents import Contents
+from cargoship.testing.content_api import ContentApi
 
 
 def _ask(
@@ -33,7 +33,7 @@ def _ask(
 
 
 def test_pages_of_tags_follow_each_other() -> None:
-    contents = Contents()
+    contents = ContentApi()
     for tag in ("c", "a", "b"):
         contents.answer(Call("PUT", f"/v2/r/manifests/{tag}", body=b"{}"))
     first = contents.answer(Call("GET", "/v2/r/tags/list", {"n": "2"}))
@@ -45,7 +45,7 @@ def test_pages_of_tags_follow_each_other() -> None:
 
 
 def test_a_piece_out_of_order_is_refused() -> None:
-    contents = Contents()
+    contents = ContentApi()
     location = contents.answer(Call("POST", "/v2/r/blobs/uploads/")).headers["Location"].partition("?")[0]
     assert contents.answer(Call("PATCH", location, headers={"content-range": "0-1"}, body=b"ab")).status == 202
     assert contents.answer(Call("PATCH", location, headers={"content-range": "5-6"}, body=b"cd")).status == 416
@@ -56,7 +56,7 @@ def test_a_piece_out_of_order_is_refused() -> None:
     [("GET", "/v2/", 200), ("GET", "/", 404), ("PATCH", "/v2/r/tags/list", 405), ("GET", "/v2/UP/tags/list", 404)],
 )
 def test_other_requests_are_answered_too(method: str, path: str, status: int) -> None:
-    assert Contents().answer(Call(method, path)).status == status
+    assert ContentApi().answer(Call(method, path)).status == status
 
 
 def test_calls_are_recorded() -> None:

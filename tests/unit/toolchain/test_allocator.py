@@ -12,6 +12,7 @@ from cargoship.errors import SysrootBuildFailed
 from cargoship.events import ignore
 from cargoship.platforms import row
 from cargoship.process import Command, Completed
+from cargoship.programs import ProgramFinder
 from cargoship.toolchain.allocator import choice_environment, mimalloc_environment
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.wrappers import RUSTC, write_wrappers
@@ -21,11 +22,12 @@ AMD64 = row("linux/amd64")
 TRIPLE = "x86_64-unknown-linux-musl"
 
 
-class Programs:
+class Compilers:
     """A cargo and a Zig that do what they are told; `crate` None: cargo has no crate."""
 
     def __init__(self, crate: Path | None, *, zig_fails: bool = False) -> None:
         self.crate = crate
+        self.programs = ProgramFinder()
         self.zig_fails = zig_fails
         self.argvs: list[tuple[str, ...]] = []
 
@@ -46,7 +48,7 @@ class Programs:
         raise AssertionError
 
 
-def make(tmp_path: Path, programs: Programs, *, offline: bool = False) -> dict[str, str]:
+def make(tmp_path: Path, programs: Compilers, *, offline: bool = False) -> dict[str, str]:
     rust = Rust(Path("cargo"), Path("rustc"), tmp_path, "rustc 1.96.0")
     zig = Zig(Path("zig"), tmp_path, "0.17.1")
     return mimalloc_environment(
@@ -63,7 +65,7 @@ def crate(tmp_path: Path) -> Path:
 
 
 def test_it_is_made_once(tmp_path: Path) -> None:
-    programs = Programs(crate(tmp_path))
+    programs = Compilers(crate(tmp_path))
     said = make(tmp_path, programs, offline=True)
     made = Path(f"{said['CARGOSHIP_ALLOCATORS']}-{TRIPLE}")
     assert (made / "mimalloc.o").read_bytes() == b"object"
@@ -77,7 +79,7 @@ def test_it_is_made_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("fails", "says"), [("cargo", "cargo has no crate libmimalloc-sys"), ("zig", "linux/amd64")])
 def test_what_cannot_be_made_is_said(tmp_path: Path, fails: str, says: str) -> None:
-    programs = Programs(None if fails == "cargo" else crate(tmp_path), zig_fails=fails == "zig")
+    programs = Compilers(None if fails == "cargo" else crate(tmp_path), zig_fails=fails == "zig")
     with pytest.raises(SysrootBuildFailed, match=says) as caught:
         make(tmp_path, programs)
     assert "allocator" in (caught.value.hint or "")

@@ -7,83 +7,13 @@ from pathlib import Path
 import pytest
 
 from cargoship.errors import StandardLibraryMissing, ToolMissing
-from cargoship.events import Event
 from cargoship.platforms import Libc, row
 from cargoship.process import Command, Completed
 from cargoship.toolchain.diagnose import diagnose
-from cargoship.toolchain.locate import Toolchain, Wanted, Way, locate
+from cargoship.toolchain.locate import Way, foresee_toolchain
 from cargoship.toolchain.sysroot import standard_library
-from support.scripted import Answer, ScriptedRunner, said
-
-_TRIPLES = {"amd64": "x86_64-unknown-linux-musl", "arm64": "aarch64-unknown-linux-musl"}
-
-
-class Machine:
-    """A machine with Rust installations that a test describes, all in one folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.project = root / "project"
-        self.project.mkdir()
-        self.cache = root / "cache"
-        self.answers: dict[tuple[str, ...], Answer] = {}
-        self.path: list[Path] = []
-        self.events: list[Event] = []
-        self.streamed: list[Command] = []
-
-    def rust(
-        self, name: str, *, std: tuple[str, ...] = (), self_contained: bool = True, sources: bool = False,
-        rustup: Answer | None = None,
-    ) -> Path:  # fmt: skip
-        """Install a toolchain and put it at the end of PATH; the folder of its sysroot."""
-        sysroot = self.root / ("toolchains" if rustup else "distributions") / name
-        self._program(sysroot / "bin" / "rustc")
-        self._program(sysroot / "bin" / "cargo")
-        for triple in std:
-            self.add_std(sysroot / "lib" / "rustlib" / triple, self_contained=self_contained)
-        if sources:
-            library = sysroot / "lib" / "rustlib" / "src" / "rust" / "library" / "std"
-            library.mkdir(parents=True)
-            (library / "Cargo.toml").touch()
-        if rustup:
-            proxies = self.root / "proxies" / name
-            self._program(proxies / "rustc")
-            self._program(proxies / "rustup")
-            self.answers[f"{name}/rustup", "add"] = rustup
-            self.answers[f"{proxies.name}/rustc", "sysroot"] = said(f"{sysroot}\n")
-            self.path.append(proxies)
-        else:
-            self.path.append(sysroot / "bin")
-        self.answers[f"{name}/bin/rustc", "sysroot"] = said(f"{sysroot}\n")
-        version = f"rustc 1.99.0\nrelease: 1.99.0\nhost: x86_64-unknown-linux-gnu\ncommit-hash: {name}\n"
-        self.answers[f"{name}/bin/rustc", "-vV"] = said(version)
-        return sysroot
-
-    def add_std(self, folder: Path, *, self_contained: bool = True) -> None:
-        (folder / "lib" / "self-contained").mkdir(parents=True)
-        (folder / "lib" / "libstd-0123.rlib").touch()
-        if self_contained:
-            (folder / "lib" / "self-contained" / "crt1.o").touch()
-
-    def wanted(self, *platforms: str, libc: str = "musl") -> Wanted:
-        chosen = tuple(row(name).platform for name in platforms or ("amd64", "arm64"))
-        return Wanted(chosen, Libc.parse(libc), self.project, self.cache)
-
-    def locate(self, wanted: Wanted | None = None, **env: str) -> Toolchain:
-        def stream(command: Command) -> int:
-            self.streamed.append(command)
-            return 101
-
-        environment = {"PATH": ":".join(map(str, self.path)), **env}
-        return locate(
-            wanted or self.wanted(),
-            runner=ScriptedRunner(self.answers), stream=stream, env=environment, emit=self.events.append,
-        )  # fmt: skip
-
-    def _program(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("#!/bin/sh\n")
-        path.chmod(0o755)
+from support.installations import MUSL_TRIPLES, Machine
+from support.scripted import ScriptedRunner, said
 
 
 @pytest.fixture
@@ -92,7 +22,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_installed_targets_are_used_as_they_are(machine: Machine) -> None:
-    sysroot = machine.rust("stable", std=tuple(_TRIPLES.values()))
+    sysroot = machine.rust("stable", std=tuple(MUSL_TRIPLES.values()))
     toolchain = machine.locate()
     assert toolchain.way is Way.DIRECT
     assert (toolchain.sysroot, toolchain.shimmed) == (sysroot, ())
@@ -101,8 +31,22 @@ def test_installed_targets_are_used_as_they_are(machine: Machine) -> None:
 
 def test_a_toolchain_further_on_path_that_has_the_targets_is_preferred_to_downloads(machine: Machine) -> None:
     machine.rust("stable", rustup=said(code=1))
-    distribution = machine.rust("usr", std=tuple(_TRIPLES.values()))
+    distribution = machine.rust("usr", std=tuple(MUSL_TRIPLES.values()))
     assert machine.locate().rust.sysroot == distribution
+
+
+@pytest.mark.parametrize("libc", ["musl", "gnu"])
+@pytest.mark.parametrize("self_contained", [True, False])
+def test_what_is_foreseen_is_linked_as_what_is_found(machine: Machine, libc: str, *, self_contained: bool) -> None:
+    """The key of a build says how it is linked: it is known before the toolchain is complete."""
+    triples = [row(name).triple(Libc.parse(libc)) for name in ("amd64", "arm64")]
+    machine.rust("usr", std=tuple(triples), self_contained=self_contained)
+    wanted = machine.wanted(libc=libc)
+    path = ":".join(map(str, machine.path))
+    foreseen = foresee_toolchain(wanted, runner=ScriptedRunner(machine.answers), env={"PATH": path})
+    assert foreseen is not None
+    assert foreseen.way is machine.locate(wanted).way
+    assert foreseen.way is (Way.DIRECT if libc == "musl" and self_contained else Way.ZIGBUILD)
 
 
 def test_rustup_adds_what_is_missing(machine: Machine) -> None:
@@ -124,7 +68,7 @@ def test_without_downloads_the_sources_of_another_toolchain_are_built(machine: M
         machine.locate()
     (command,) = machine.streamed
     assert "-Zbuild-std=std,panic_abort,panic_unwind" in command.argv
-    assert [word for word in command.argv if word in _TRIPLES.values()] == list(_TRIPLES.values())
+    assert [word for word in command.argv if word in MUSL_TRIPLES.values()] == list(MUSL_TRIPLES.values())
     assert command.env is not None
     assert command.env["RUSTC_BOOTSTRAP"] == "1"
     assert not list((machine.cache / "std").glob(".making-*")), "nothing half-made stays"
@@ -140,18 +84,18 @@ def test_the_users_flags_do_not_reach_the_standard_library(machine: Machine) -> 
 
 
 def test_what_was_built_earlier_serves_beside_what_is_installed(machine: Machine) -> None:
-    machine.rust("stable", std=(_TRIPLES["amd64"],), rustup=said(code=1))
+    machine.rust("stable", std=(MUSL_TRIPLES["amd64"],), rustup=said(code=1))
     with pytest.raises(StandardLibraryMissing):
         machine.locate()
     toolchain = machine.locate(machine.wanted("amd64"))
     arm64 = row("arm64")
     library = standard_library(
-        machine.cache, toolchain.rust, toolchain.zig, _TRIPLES["arm64"], arm64, Libc.parse("musl")
+        machine.cache, toolchain.rust, toolchain.zig, MUSL_TRIPLES["arm64"], arm64, Libc.parse("musl")
     )
     machine.add_std(library.folder)
     both = machine.locate()
-    assert both.shimmed == tuple(_TRIPLES.values())
-    for triple in _TRIPLES.values():
+    assert both.shimmed == tuple(MUSL_TRIPLES.values())
+    for triple in MUSL_TRIPLES.values():
         assert list((both.sysroot / "lib" / "rustlib" / triple / "lib").glob("libstd-*.rlib"))
 
 
@@ -172,15 +116,15 @@ def test_no_rust_at_all_is_one_clear_error(machine: Machine) -> None:
 
 def test_a_pinned_toolchain_is_the_only_one(machine: Machine) -> None:
     machine.rust("stable", rustup=said(code=1))
-    machine.rust("usr", std=tuple(_TRIPLES.values()))
+    machine.rust("usr", std=tuple(MUSL_TRIPLES.values()))
     (machine.project / "rust-toolchain.toml").write_text('[toolchain]\nchannel = "stable"\n')
     with pytest.raises(StandardLibraryMissing):
         machine.locate()
 
 
 def test_the_environments_own_choice_is_the_only_one(machine: Machine) -> None:
-    machine.rust("stable", std=tuple(_TRIPLES.values()))
-    other = machine.rust("usr", std=(_TRIPLES["amd64"], _TRIPLES["arm64"]))
+    machine.rust("stable", std=tuple(MUSL_TRIPLES.values()))
+    other = machine.rust("usr", std=(MUSL_TRIPLES["amd64"], MUSL_TRIPLES["arm64"]))
     assert machine.locate(RUSTC=str(other / "bin" / "rustc")).rust.sysroot == other
 
 
@@ -188,7 +132,7 @@ def test_the_environments_own_choice_is_the_only_one(machine: Machine) -> None:
 def test_what_cannot_be_linked_directly_goes_through_zigbuild(
     machine: Machine, libc: str, *, self_contained: bool
 ) -> None:
-    triples = (*_TRIPLES.values(), "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
+    triples = (*MUSL_TRIPLES.values(), "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
     machine.rust("stable", std=triples, self_contained=self_contained)
     toolchain = machine.locate(machine.wanted(libc=libc))
     assert toolchain.way is Way.ZIGBUILD
@@ -199,7 +143,7 @@ def test_what_cannot_be_linked_directly_goes_through_zigbuild(
 @pytest.mark.parametrize(
     ("std", "sources", "ok", "words"),
     [
-        (tuple(_TRIPLES.values()), False, True, "installed"),
+        (tuple(MUSL_TRIPLES.values()), False, True, "installed"),
         ((), True, True, "the first build makes it"),
         ((), False, False, "no standard library"),
     ],

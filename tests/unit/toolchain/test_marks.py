@@ -9,7 +9,7 @@ from cargoship.oci.platform import Platform
 from cargoship.platforms import row
 from cargoship.toolchain.sysroot import compose
 from cargoship.toolchain.wrappers import write_wrappers
-from cargoship.unitcache.machine import remove_unused
+from cargoship.unitcache.care.cache_folder import remove_unused
 
 TRIPLE = "x86_64-unknown-linux-musl"
 

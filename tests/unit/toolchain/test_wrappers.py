@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.errors import OutputError
 from cargoship.platforms import row
 from cargoship.toolchain.wrappers import RUSTC, bindgen_arguments, driver, linker, wrapper_identity, write_wrappers
 
@@ -167,6 +168,21 @@ def test_another_toolchain_has_wrappers_at_another_path(tmp_path: Path) -> None:
     assert one == again
     assert one != other
     assert not list(tmp_path.rglob(".making-*"))
+
+
+def test_wrappers_that_cannot_be_written_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that they were made in stayed there, once for every run."""
+    whole = Path.write_text
+
+    def full(path: Path, text: str) -> int:
+        if path.name == RUSTC:
+            raise OSError(28, "No space left on device")
+        return whole(path, text)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutputError, match="compiler wrappers"):
+        write_wrappers(tmp_path, [("x86_64-unknown-linux-musl", _AMD64)], identity="1.95")
+    assert not list((tmp_path / "wrappers").iterdir())
 
 
 def test_bindgen_sees_the_headers_that_zig_has() -> None:

@@ -13,26 +13,26 @@ import pytest
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
-from cargoship.unitcache import machine
-from cargoship.unitcache.collection import Rules, collect, garbage
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.index import Index, PlanEntry
-from cargoship.unitcache.pack import Pack
-from cargoship.unitcache.store import Saved
-from cargoship.unitcache.transfer import export, import_file
-from cargoship.unitcache.unpacking import restore
-from cargoship.unitcache.verification import mend, verify
+from cargoship.unitcache.care import cache_folder
+from cargoship.unitcache.care.archive import export, import_file
+from cargoship.unitcache.care.collection import Rules, collect, garbage
+from cargoship.unitcache.care.integrity import check_store, mend
+from cargoship.unitcache.packs.index import BuildRecord, UnitIndex
+from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.stores.store import Saved
+from cargoship.unitcache.unpacking import unpack_units
 from support.units import adding, key_of, packed, tree, unit_files
 
 HUGE = 1 << 40
 LETTERS = "abcdefghij"
 
 
-def plan(name: str, units: str, saved_at: int) -> PlanEntry:
-    return PlanEntry(key_of(name), tuple(key_of(unit) for unit in units), saved_at=saved_at)
+def plan(name: str, units: str, saved_at: int) -> BuildRecord:
+    return BuildRecord(key_of(name), tuple(key_of(unit) for unit in units), saved_at=saved_at)
 
 
-def filled(root: Path, groups: tuple[str, ...] = (LETTERS,), plans: tuple[PlanEntry, ...] = ()) -> DirectoryStore:
+def filled(root: Path, groups: tuple[str, ...] = (LETTERS,), plans: tuple[BuildRecord, ...] = ()) -> DirectoryStore:
     """Units of one letter, each group in a pack of its own."""
     store = DirectoryStore(root / "store")
     for number, group in enumerate(groups):
@@ -42,7 +42,7 @@ def filled(root: Path, groups: tuple[str, ...] = (LETTERS,), plans: tuple[PlanEn
         for pack in packs:
             os.utime(store.pack_path(pack.digest), ns=(used_ns, used_ns))
 
-    def with_plans(index: Index) -> Index:
+    def with_plans(index: UnitIndex) -> UnitIndex:
         for each in plans:
             index = index.with_plan(each)
         return index
@@ -52,7 +52,7 @@ def filled(root: Path, groups: tuple[str, ...] = (LETTERS,), plans: tuple[PlanEn
     return store
 
 
-def names_in(index: Index) -> str:
+def names_in(index: UnitIndex) -> str:
     return "".join(sorted(entry.name for entry in index.entries.values()))
 
 
@@ -63,8 +63,8 @@ def files_in(store: DirectoryStore) -> int:
 def assert_whole(store: DirectoryStore, tmp_path: Path, names: str) -> None:
     index = store.load()
     assert names_in(index) == names
-    assert not verify(store, index).damaged
-    done = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    assert not check_store(store, index).damaged
+    done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
     assert done.keys == {key_of(name) for name in names}
     assert tree(tmp_path / "target") == {
         path: data for name in names for path, data in unit_files(name, 20_000).items()
@@ -130,7 +130,7 @@ def test_what_others_save_meanwhile_stays(tmp_path: Path) -> None:
     store = filled(tmp_path, plans=(plan("new", "ab", 1),))
 
     class Meanwhile(DirectoryStore):
-        def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+        def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
             # between the look at the index and its change, somebody uses what is garbage, and adds more
             others = packed(tmp_path / "others", {"z": unit_files("z", 20_000)})
             add = adding(others, ["z"])
@@ -150,7 +150,7 @@ def test_a_damaged_unit_is_found_and_forgotten(tmp_path: Path) -> None:
     data[entry.offset + 9] ^= 1
     path.write_bytes(data)
 
-    found = verify(store, index)
+    found = check_store(store, index)
     assert set(found.damaged) == {entry.key}
     assert found.units == 9
 
@@ -162,7 +162,7 @@ def test_a_missing_pack_is_damage(tmp_path: Path) -> None:
     store = filled(tmp_path, groups=("abc", "def"))
     index = store.load()
     store.pack_path(index.entries[key_of("a")].pack).unlink()
-    found = verify(store, index)
+    found = check_store(store, index)
     assert {index.entries[key].name for key in found.damaged} == set("abc")
     mend(store, found.damaged, index)
     assert_whole(store, tmp_path, "def")
@@ -213,7 +213,7 @@ def test_a_hostile_export_adds_nothing(tmp_path: Path, change: Callable[[str, by
     other = DirectoryStore(tmp_path / "other")
     with pytest.raises(ContentInvalid, match="is no export of a cache"):
         import_file(other, bad, scratch=tmp_path / "scratch")
-    assert other.load() == Index()
+    assert other.load() == UnitIndex()
     assert not (tmp_path / "scratch").exists() or list((tmp_path / "scratch").iterdir()) == []
 
 
@@ -248,12 +248,12 @@ def test_what_was_not_used_for_long_goes(tmp_path: Path) -> None:
             os.utime(tmp_path / name, (1, 1))
     (tmp_path / "std/.lock").touch()
     os.utime(tmp_path / "std/.lock", (1, 1))
-    freed = machine.remove_unused(tmp_path, days=30)
+    freed = cache_folder.remove_unused(tmp_path, days=30)
     left = {path.parent.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("deep")}
     assert left == {"std/new", "sysroots/new", "bases/old"}
     assert (tmp_path / "std/.lock").exists(), "a lock that is taken away is held by nobody"
     assert freed >= 20_000
-    shown = {folder.name: folder.size for folder in machine.folders(tmp_path, leave_out="units")}
+    shown = {folder.name: folder.size for folder in cache_folder.cache_folders(tmp_path, leave_out="units")}
     assert shown["std"] >= 10_000
     assert set(shown) == {"std", "wrappers", "sysroots", "bases"}
 
@@ -263,5 +263,5 @@ def test_the_units_of_an_index_keep_their_places(tmp_path: Path) -> None:
     index = store.load()
     entry = index.entries[key_of("a")]
     moved = replace(entry, pack=Digest.of(b"elsewhere"))
-    assert index.merged(Index({moved.key: moved}, {}, {})).entries[entry.key] == entry
-    assert Index({moved.key: moved}, {}, {}).merged(index).entries[entry.key] == entry
+    assert index.merged(UnitIndex({moved.key: moved}, {}, {})).entries[entry.key] == entry
+    assert UnitIndex({moved.key: moved}, {}, {}).merged(index).entries[entry.key] == entry

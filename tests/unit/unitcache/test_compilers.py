@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cargoship.toolchain.rust import Rust
-from cargoship.unitcache.compilers import plain_compilers
+from cargoship.unitcache.keys.compilers import plain_compilers
 
 
 def test_a_lowest_glibc_counts_for_its_target_alone(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.unitcache.configuration import (
-    configuration_files,
+from cargoship.unitcache.keys.configuration import (
     environment_told,
     manifest_digest,
+    names_told_otherwise,
     settings_told,
 )
+from cargoship.unitcache.keys.named import NamedFiles, processor
 
 TRIPLE = "aarch64-unknown-linux-musl"
 
@@ -131,11 +132,73 @@ def test_what_is_inherited_counts() -> None:
     assert manifest_digest(b'[package]\nname = "a"\n', one) == manifest_digest(b'[package]\nname = "a"\n', two)
 
 
-def test_configuration_is_looked_for_as_cargo_does(tmp_path: Path) -> None:
-    for place in ("home/config.toml", "a/b/.cargo/config.toml", "a/.cargo/config", "a/.cargo/config.toml"):
-        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / place).write_text("")
-    found = [path for path in configuration_files(tmp_path / "a" / "b", tmp_path / "home") if tmp_path in path.parents]
-    assert [str(path.relative_to(tmp_path)) for path in found] == [
-        "a/b/.cargo/config.toml", "a/.cargo/config", "home/config.toml",
-    ]  # fmt: skip
+def test_files_and_programs_that_settings_name_count_by_content(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    named = NamedFiles((tmp_path,), str(tmp_path / "bin"))
+
+    def told(config: str = "", **env: str) -> str:
+        around = settings_told(TRIPLE, files=[config.encode()], options=(), env=env, named=named)
+        return around + environment_told(TRIPLE, env, named)
+
+    def change(path: str, text: str) -> None:
+        (tmp_path / path).write_text(text)
+        (tmp_path / path).chmod(0o755)
+
+    for path, config, env in (
+        ("link.x", "", {"RUSTFLAGS": "-C link-arg=-Tlink.x"}),
+        ("ld.sh", f'[target.{TRIPLE}]\nlinker = "./ld.sh"', {}),
+        ("bin/wrap", '[build]\nrustc-wrapper = "wrap"', {}),
+        ("bin/my-clang", "", {"CC": "ccache my-clang"}),
+    ):
+        change(path, "one")
+        one = told(config, **env)
+        change(path, "two")
+        assert told(config, **env) != one, path
+        (tmp_path / path).unlink()
+        assert told(config, **env) != one, path
+
+
+@pytest.mark.parametrize(
+    ("flags", "native"),
+    [
+        ({"RUSTFLAGS": "-C target-cpu=native"}, True),
+        ({"RUSTFLAGS": "-Ctarget-cpu=native"}, True),
+        ({"CARGO_ENCODED_RUSTFLAGS": "-C\x1ftarget-cpu=native"}, True),
+        ({"CFLAGS": "-O2 -march=native"}, True),
+        ({"CXXFLAGS": "-mtune=native"}, True),
+        ({"RUSTFLAGS": "-C target-cpu=x86-64-v3"}, False),
+        ({"RUSTFLAGS": "--cfg native"}, False),
+    ],
+)
+def test_native_counts_as_what_it_means_here(flags: Mapping[str, str], *, native: bool) -> None:
+    def told(processor: str) -> str:
+        around = settings_told(TRIPLE, files=[], options=(), env=flags, processor=processor)
+        return around + environment_told(TRIPLE, flags, processor=processor)
+
+    assert (told("one") != told("two")) is native
+
+
+def test_native_in_configuration_counts_too() -> None:
+    config = b'[target.\'cfg(unix)\']\nrustflags = ["-C", "target-cpu=native"]'
+    one, two = (settings_told(TRIPLE, files=[config], options=(), env={}, processor=each) for each in ("a", "b"))
+    assert one != two
+    assert processor()
+
+
+def test_what_differs_is_named_by_key_and_file() -> None:
+    def told(*files: str, places: tuple[str, ...]) -> str:
+        return settings_told(TRIPLE, files=[each.encode() for each in files], options=(), env={}, places=places)
+
+    places = (".cargo/config.toml", ".cargo/flags.toml", "")
+    same = (
+        "include = ['flags.toml']",
+        "[build]\nrustflags = ['-g']\n[env]\nWHO = 'one'",
+        "[profile.release]\nlto = true",
+    )
+    edited = (same[0], "[env.WHO]\nvalue = 'two'\nforce = true", "[profile.release]\nlto = false")
+    assert names_told_otherwise(told(*same, places=places), told(*edited, places=places)) == (
+        "build.rustflags in .cargo/flags.toml",
+        "env.WHO in .cargo/flags.toml",
+        "profile.release.lto in cargo's configuration files",
+    )
+    assert told(*same, places=places) != told(*same, places=(places[0], places[2], places[1])), "which counts more"

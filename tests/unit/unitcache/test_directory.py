@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from cargoship.errors import CacheUnavailable
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.index import Index
-from cargoship.unitcache.unpacking import restore
-from cargoship.unitcache.verification import verify
+from cargoship.unitcache.care.integrity import check_store
+from cargoship.unitcache.packs.index import UnitIndex
+from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.unpacking import unpack_units
 from support.units import adding, key_of, packed, tree, unit_files
 
 TESTS = Path(__file__).parents[2]
 SAVER = """
 import sys
 from pathlib import Path
-from cargoship.unitcache.directory import DirectoryStore
+from cargoship.unitcache.stores.directory import DirectoryStore
 from support.units import adding, packed, unit_files
 root, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 store = DirectoryStore(root)
@@ -37,12 +37,12 @@ for number in range(start, start + count):
 RESTORER = """
 import sys
 from pathlib import Path
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.unpacking import restore
+from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.unpacking import unpack_units
 store = DirectoryStore(Path(sys.argv[1]))
 index = store.load()
 print("begun", flush=True)
-restore(store, index, index.entries.values(), Path(sys.argv[2]), stamp_ns=10**18)
+unpack_units(store, index, index.entries.values(), Path(sys.argv[2]), stamp_ns=10**18)
 """
 
 
@@ -51,15 +51,16 @@ def start(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True, env=env)
 
 
-def names_in(index: Index) -> set[str]:
+def names_in(index: UnitIndex) -> set[str]:
     return {entry.name for entry in index.entries.values()}
 
 
-def save(store: DirectoryStore, scratch: Path, names: list[str], size: int = 1000) -> Index:
+def save(store: DirectoryStore, scratch: Path, names: list[str], size: int = 1000) -> UnitIndex:
     packs = packed(scratch, {name: unit_files(name, size) for name in names})
     return store.save(packs, adding(packs, names)).index
 
 
+@pytest.mark.thorough
 def test_processes_that_save_at_once_lose_nothing(tmp_path: Path) -> None:
     processes = [start(SAVER, str(tmp_path / "store"), str(number * 100), "8") for number in range(3)]
     for process in processes:
@@ -68,9 +69,10 @@ def test_processes_that_save_at_once_lose_nothing(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
     index = store.load()
     assert names_in(index) == {f"crate{number * 100 + each}" for number in range(3) for each in range(8)}
-    assert not verify(store, index).damaged
+    assert not check_store(store, index).damaged
 
 
+@pytest.mark.thorough
 def test_a_save_that_is_killed_leaves_what_was_saved(tmp_path: Path) -> None:
     chance = random.Random(5)  # noqa: S311 - no secret
     saved: set[str] = set()
@@ -89,10 +91,11 @@ def test_a_save_that_is_killed_leaves_what_was_saved(tmp_path: Path) -> None:
     index = store.load()
     assert names_in(index) >= {"last", *saved}
     assert saved
-    assert not verify(store, index).damaged
+    assert not check_store(store, index).damaged
     assert {path.name for path in (store.root / "1/packs").iterdir()} == {pack.hex for pack in index.packs}
 
 
+@pytest.mark.thorough
 def test_a_restore_that_is_killed_is_done_again(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
     names = [f"crate{number}" for number in range(40)]
@@ -117,7 +120,7 @@ def test_a_restore_that_is_killed_is_done_again(tmp_path: Path) -> None:
             if f"release/.fingerprint/{name}-0123456789abcdef/lib-{name}" in left:
                 fingerprints += 1
                 assert unit_files(name, 500_000).items() <= left.items(), "a fingerprint says that its unit is whole"
-    done = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
     assert done.keys == index.entries.keys()
     assert {path: data for path, data in tree(tmp_path / "target").items() if not path.startswith(".cargo")} == whole
     assert fingerprints, "not all were killed before they did anything"
@@ -140,7 +143,7 @@ def test_what_killed_runs_left_is_swept(tmp_path: Path) -> None:
     staging.mkdir(parents=True)
     os.utime(staging, (1, 1))
     index = store.load()
-    restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
     assert not (tmp_path / "target/.cargoship").exists()
 
 
@@ -153,7 +156,7 @@ def test_a_store_stays_below_its_size(tmp_path: Path) -> None:
         # one of the first is used all the time
         index = store.load()
         if (entry := index.entries.get(key_of("crate0"))) is not None:
-            restore(store, index, [entry], tmp_path / "target", stamp_ns=1)
+            unpack_units(store, index, [entry], tmp_path / "target", stamp_ns=1)
     on_disk = sum(path.stat().st_size for path in (store.root / "1/packs").iterdir())
     assert on_disk == store.load().size <= 200_000
     assert {"crate0", "crate11"} <= names_in(store.load())
@@ -165,7 +168,7 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: bytes) -> None:
     store = DirectoryStore(tmp_path / "store")
     save(store, tmp_path / "scratch", ["a"])
     (store.root / "1/index").write_bytes(damage)
-    assert store.load() == Index()
+    assert store.load() == UnitIndex()
     save(store, tmp_path / "scratch", ["b"])
     assert names_in(store.load()) == {"b"}
 
@@ -182,7 +185,7 @@ def test_a_pack_from_another_file_system_is_copied(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Path, "replace", refuse)
     store.save(packs, adding(packs, ["a"]))
-    assert not verify(store, store.load()).damaged
+    assert not check_store(store, store.load()).damaged
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import ZstdCompressor
-from cargoship.unitcache.index import PLANS_MAX, PLANS_OF_A_BUILD_MAX, Entry, Index, PackInfo, PlanEntry
-from cargoship.unitcache.wire import read_index, write_index
+from cargoship.unitcache.packs.index import PLANS_MAX, PLANS_OF_A_BUILD_MAX, BuildRecord, PackInfo, UnitEntry, UnitIndex
+from cargoship.unitcache.packs.index_format import decode_unit_index, encode_unit_index
 
 digests = st.integers(0, 30).map(lambda number: Digest.of(b"%d" % number))
 texts = st.text(max_size=8)
@@ -24,9 +24,9 @@ SIZE = 10_000
 
 
 @st.composite
-def entries(draw: st.DrawFn) -> Entry:
+def entries(draw: st.DrawFn) -> UnitEntry:
     offset = draw(st.integers(0, SIZE - 100))
-    return Entry(
+    return UnitEntry(
         key=draw(digests),
         pack=draw(digests),
         offset=offset,
@@ -43,11 +43,11 @@ def entries(draw: st.DrawFn) -> Entry:
 
 
 @st.composite
-def indexes(draw: st.DrawFn) -> Index:
-    index = Index().with_packs({pack: PackInfo(SIZE, 1) for pack in draw(st.sets(digests, max_size=10))})
+def indexes(draw: st.DrawFn) -> UnitIndex:
+    index = UnitIndex().with_packs({pack: PackInfo(SIZE, 1) for pack in draw(st.sets(digests, max_size=10))})
     index = index.with_entries(entry for entry in draw(st.lists(entries(), max_size=10)) if entry.pack in index.packs)
     for number, key in enumerate(draw(st.lists(digests, max_size=4, unique=True))):
-        plan = PlanEntry(
+        plan = BuildRecord(
             key, tuple(draw(st.lists(digests, max_size=3))), draw(tables), draw(tables), number, draw(parts)
         )
         index = index.with_plan(plan)
@@ -55,14 +55,14 @@ def indexes(draw: st.DrawFn) -> Index:
 
 
 @given(indexes())
-def test_an_index_is_read_as_it_was_written(index: Index) -> None:
-    data = write_index(index)
-    assert read_index(data) == index
-    assert write_index(read_index(data)) == data
+def test_an_index_is_read_as_it_was_written(index: UnitIndex) -> None:
+    data = encode_unit_index(index)
+    assert decode_unit_index(data) == index
+    assert encode_unit_index(decode_unit_index(data)) == data
 
 
 @given(indexes(), indexes(), indexes())
-def test_merging_loses_nothing(one: Index, two: Index, three: Index) -> None:
+def test_merging_loses_nothing(one: UnitIndex, two: UnitIndex, three: UnitIndex) -> None:
     both = one.merged(two)
     assert both.entries.keys() == one.entries.keys() | two.entries.keys()
     assert both.packs.keys() == one.packs.keys() | two.packs.keys()
@@ -77,35 +77,35 @@ def test_merging_loses_nothing(one: Index, two: Index, three: Index) -> None:
 @given(st.binary(max_size=200))
 def test_rubbish_is_refused(data: bytes) -> None:
     with pytest.raises(ContentInvalid):
-        read_index(data)
+        decode_unit_index(data)
     packed = ZstdCompressor().compress(data, ZstdCompressor.FLUSH_FRAME)
     with pytest.raises(ContentInvalid):
-        read_index(packed)
+        decode_unit_index(packed)
 
 
 def test_plans_are_bounded() -> None:
-    index = Index()
+    index = UnitIndex()
     for number in range(PLANS_MAX + 10):
-        index = index.with_plan(PlanEntry(Digest.of(b"%d" % number), (), saved_at=number))
+        index = index.with_plan(BuildRecord(Digest.of(b"%d" % number), (), saved_at=number))
     assert len(index.plans) == PLANS_MAX
     assert min(plan.saved_at for plan in index.plans.values()) == 10
 
 
 def test_one_build_does_not_push_out_the_others() -> None:
     """However many branches are built of one project."""
-    other = PlanEntry(Digest.of(b"other"), (), parts={"options": "--release"})
-    index = Index().with_plan(other)
+    other = BuildRecord(Digest.of(b"other"), (), parts={"options": "--release"})
+    index = UnitIndex().with_plan(other)
     for number in range(1, PLANS_MAX + 10):
-        index = index.with_plan(PlanEntry(Digest.of(b"%d" % number), (), saved_at=number, parts={"options": ""}))
+        index = index.with_plan(BuildRecord(Digest.of(b"%d" % number), (), saved_at=number, parts={"options": ""}))
     own = [plan.saved_at for plan in index.plans.values() if plan != other]
     assert other in index.plans.values()
     assert own == list(range(PLANS_MAX + 10 - PLANS_OF_A_BUILD_MAX, PLANS_MAX + 10))
-    assert Index().with_plan(other).merged(index) == index
+    assert UnitIndex().with_plan(other).merged(index) == index
 
 
 def test_entries_of_unknown_packs_are_not_written() -> None:
-    entry = Entry(Digest.of(b"k"), Digest.of(b"p"), 0, 1, Digest.of(b"f"), 1)
-    assert read_index(write_index(Index().with_entries([entry]))) == Index()
+    entry = UnitEntry(Digest.of(b"k"), Digest.of(b"p"), 0, 1, Digest.of(b"f"), 1)
+    assert decode_unit_index(encode_unit_index(UnitIndex().with_entries([entry]))) == UnitIndex()
 
 
 def sample() -> dict[str, Any]:
@@ -123,7 +123,7 @@ def as_bytes(document: object) -> bytes:
 
 
 def test_the_sample_is_an_index() -> None:
-    assert len(read_index(as_bytes(sample())).entries) == 1
+    assert len(decode_unit_index(as_bytes(sample())).entries) == 1
 
 
 @pytest.mark.parametrize(
@@ -145,6 +145,7 @@ def test_the_sample_is_an_index() -> None:
         lambda it: it["entries"].append(it["entries"][0]),
         lambda it: it["packs"].append(it["packs"][0]),
         lambda it: it["packs"][0].append(1),
+        lambda it: (it["packs"][0].__setitem__(1, 1 << 40), it["entries"][0].update(length=1 << 40)),
         lambda it: it["plans"].append(it["plans"][0]),
         lambda it: it.update(plans=it["plans"] * (PLANS_MAX + 1)),
         lambda it: it.update(format="1"),
@@ -154,21 +155,21 @@ def test_a_hostile_index_is_refused(spoil: Callable[[dict[str, Any]], object]) -
     document = sample()
     spoil(document)
     with pytest.raises(ContentInvalid):
-        read_index(as_bytes(document))
+        decode_unit_index(as_bytes(document))
 
 
 def test_another_format_is_an_empty_cache() -> None:
-    assert read_index(as_bytes({"format": 2, "whatever": [{}]})) == Index()
+    assert decode_unit_index(as_bytes({"format": 2, "whatever": [{}]})) == UnitIndex()
 
 
 def test_bombs_are_refused() -> None:
     with pytest.raises(ContentInvalid, match="the limit is"):
-        read_index(bytes((64 << 20) + 1))
+        decode_unit_index(bytes((64 << 20) + 1))
     bomb = ZstdCompressor().compress(bytes((512 << 20) + 1), ZstdCompressor.FLUSH_FRAME)
     with pytest.raises(ContentInvalid, match="too large"):
-        read_index(bomb)
+        decode_unit_index(bomb)
     with pytest.raises(ContentInvalid, match="cut off"):
-        read_index(write_index(Index())[:-3])
+        decode_unit_index(encode_unit_index(UnitIndex())[:-3])
     deep = ZstdCompressor().compress(b'{"format":1,"packs":' + b"[" * 100_000, ZstdCompressor.FLUSH_FRAME)
     with pytest.raises(ContentInvalid):
-        read_index(deep)
+        decode_unit_index(deep)

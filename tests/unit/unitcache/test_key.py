@@ -10,16 +10,16 @@ import pytest
 
 from cargoship.cargo.unit_graph import Dependency, Unit, UnitGraph
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.key import (
-    Lock,
-    Surroundings,
+from cargoship.unitcache.keys.key import (
+    BuildEnvironment,
+    LockedSources,
     base_of,
     differing,
     identity_of,
     is_pinned,
     key_of,
     name_of,
-    nearest,
+    nearest_parts,
     parts_of,
 )
 
@@ -27,7 +27,7 @@ TRIPLE = "aarch64-unknown-linux-musl"
 HOST = "x86_64-unknown-linux-gnu"
 SERDE = "registry+https://github.com/rust-lang/crates.io-index#serde@1.0.203"
 PROFILE: Mapping[str, Any] = {"name": "release", "opt_level": "3", "lto": "false", "debuginfo": 0, "panic": "unwind"}
-AROUND = Surroundings(
+AROUND = BuildEnvironment(
     root="/w",
     rustc="rustc 1.96.0",
     cargo="cargo 1.96.0",
@@ -39,7 +39,7 @@ AROUND = Surroundings(
     environment={TRIPLE: "e", HOST: "f"},
     manifests={"path+file:///w/app#0.1.0": "m"},
 )
-LOCK = Lock({SERDE: "abc"}, "/home/me/.cargo")
+LOCK = LockedSources({SERDE: "abc"}, "/home/me/.cargo")
 DEPENDENCY = Digest.of(b"dependency")
 
 LIB = Unit(
@@ -69,7 +69,7 @@ OTHER = replace(LIB, name="serde_derive", dependencies=())
 
 
 def parts(
-    unit: Unit, around: Surroundings = AROUND, lock: Lock = LOCK, dependency: Digest = DEPENDENCY
+    unit: Unit, around: BuildEnvironment = AROUND, lock: LockedSources = LOCK, dependency: Digest = DEPENDENCY
 ) -> dict[str, str]:
     made = parts_of(UnitGraph((unit, OTHER), (0,)), 0, lock=lock, around=around, identities={1: dependency})
     assert made is not None
@@ -106,6 +106,10 @@ def unit_with(**changes: Any) -> Callable[[Unit], Unit]:  # noqa: ANN401 - as da
         (profile(strip={"resolved": {"Named": "symbols"}}), "profile"),
         (profile(codegen_units=1), "profile"),
         (profile(overflow_checks=True), "profile"),
+        # -Ztrim-paths, and what cargos to come may add
+        (profile(trim_paths=["object", "diagnostics"]), "profile"),
+        (profile(hint_mostly_unused=True), "profile"),
+        (profile(something_new={"of": ["a", "kind"]}), "profile"),
     ],
 )
 def test_what_the_unit_is_enters(change: Callable[[Unit], Unit], part: str) -> None:
@@ -135,7 +139,7 @@ def test_what_is_around_the_unit_enters(unit: Unit, changes: dict[str, Any], par
 
 
 def test_the_checksum_and_the_content_of_dependencies_enter() -> None:
-    assert differing(parts(LIB, lock=Lock({SERDE: "def"}, LOCK.home)), parts(LIB)) == ("checksum",)
+    assert differing(parts(LIB, lock=LockedSources({SERDE: "def"}, LOCK.home)), parts(LIB)) == ("checksum",)
     assert differing(parts(LIB, dependency=Digest.of(b"2")), parts(LIB)) == ("dependency serde_derive serde",)
 
 
@@ -208,8 +212,8 @@ def test_inputs_and_output_make_other_digests() -> None:
 
 def test_only_what_the_lock_file_pins_cannot_change() -> None:
     assert is_pinned(LIB, LOCK)
-    assert not is_pinned(LIB, Lock({}))
-    assert not is_pinned(APP, Lock({APP.package_id: "abc"}, LOCK.home))
+    assert not is_pinned(LIB, LockedSources({}))
+    assert not is_pinned(APP, LockedSources({APP.package_id: "abc"}, LOCK.home))
     # vendored: people patch such sources
     assert not is_pinned(replace(LIB, source="/w/vendor/serde/src/lib.rs"), LOCK)
 
@@ -217,7 +221,7 @@ def test_only_what_the_lock_file_pins_cannot_change() -> None:
 def test_a_miss_is_told_by_the_nearest() -> None:
     far = {**parts(LIB), "rustc": "rustc 1.80.0", "features": "none"}
     near = {**parts(LIB), "features": "none"}
-    found = nearest(parts(LIB), [far, near])
+    found = nearest_parts(parts(LIB), [far, near])
     assert found == near
     assert differing(parts(LIB), near) == ("features",)
 

@@ -8,20 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.unpacking import restore
-from cargoship.unitcache.verification import verify
+from cargoship.unitcache.care.integrity import check_store
+from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.unpacking import unpack_units
 from support.programs import REPOSITORY
 from support.units import adding, packed, tree, unit_files
+
+pytestmark = pytest.mark.thorough
 
 # Python tells of each step before it happens. A process for each place to die at: this one forks them before it has
 # a thread.
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.tiered import Tiered
-from cargoship.unitcache.unpacking import restore
+from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.stores.tiered import Tiered
+from cargoship.unitcache.unpacking import unpack_units
 from support.units import adding, packed, unit_files
 
 STEPS = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.utime", "os.link", "os.truncate"}
@@ -42,14 +44,14 @@ def work(what, place, store):
     elif what == "fetch":
         tiered = Tiered(DirectoryStore(place / "store"), (store,), print)
         index = tiered.load()
-        tiered.bring(index, index.entries.values())
+        tiered.prefetch(index, index.entries.values())
         for pack, info in index.packs.items():
             with tiered.open_pack(pack, info.size, ()):
                 pass
         tiered.close()
     else:
         index = store.load()
-        restore(store, index, index.entries.values(), place / "target", stamp_ns=1, jobs=1)
+        unpack_units(store, index, index.entries.values(), place / "target", stamp_ns=1, jobs=1)
 
 sys.addaudithook(watch)
 what, root = sys.argv[1], Path(sys.argv[2])
@@ -108,7 +110,7 @@ def test_a_restore(tmp_path: Path) -> None:
             assert unit_files(name).items() <= left.items(), f"step {step}: a fingerprint says that its unit is whole"
         # as a build does: what has a fingerprint is there
         absent = [entry for entry in index.entries.values() if entry.name not in present]
-        assert not restore(store, index, absent, target, stamp_ns=1).failed
+        assert not unpack_units(store, index, absent, target, stamp_ns=1).failed
         assert {path: data for path, data in tree(target).items() if not path.startswith(".cargoship/")} == whole
     assert seen == {0, 1, 2}
 
@@ -125,7 +127,7 @@ def test_what_changes_a_store(tmp_path: Path, what: str) -> None:
         found = names_in(store)
         assert found in (set(), new), f"step {step}: half of it"
         seen.add(bool(found))
-        assert not verify(store, store.load()).damaged
+        assert not check_store(store, store.load()).damaged
         # the next one saves as if nothing had happened, and what nobody knows of is gone
         index = kept(store.root).load()
         assert {entry.name for entry in index.entries.values()} == {*found, *OLD}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info, read_fingerprint
-from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, NEVER, VARIABLE, Contents
+from cargoship.unitcache.builddir.fingerprints import environment_read, read_dep_info, read_fingerprint, relocated
+from cargoship.unitcache.keys.file_digests import ALL, BUILD_DIR, NEVER, VARIABLE, FileDigests
+from cargoship.unitcache.keys.refusal import NotKept
 
 LONG_AGO_NS = 10**18
 
@@ -22,8 +25,8 @@ def write(folder: Path, **files: str) -> Path:
     return folder
 
 
-def contents(root: Path, **env: str) -> Contents:
-    return Contents(root, root / "target", env)
+def contents(root: Path, **env: str) -> FileDigests:
+    return FileDigests(root, root / "target", env)
 
 
 @pytest.fixture
@@ -40,55 +43,72 @@ def package(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("path", "files", "everything"),
+    ("path", "counts"),
     [
-        ("sql/one.sql", True, True),
-        ("sql/two.sql", True, True),
-        ("src/lib.rs", False, True),
-        ("src/more.rs", True, True),
-        ("README.md", False, False),
-        ("posts/one.md", True, True),
-        ("template/data.txt", True, True),
-        (".sqlx/query.json", True, True),
-        (".env", True, True),
-        (".gitignore", False, False),
-        ("target/x", False, False),
-        ("inner/data.txt", False, False),
-        ("Cargo.toml", False, False),
+        ("sql/one.sql", True),
+        ("sql/two.sql", True),
+        ("src/lib.rs", True),
+        ("src/more.rs", True),
+        ("README.md", False),
+        ("posts/one.md", True),
+        ("template/data.txt", True),
+        (".sqlx/query.json", True),
+        (".env", True),
+        (".gitignore", False),
+        ("target/x", False),
+        ("inner/data.txt", False),
+        ("Cargo.toml", False),
     ],
 )
-def test_which_files_of_a_package_count(package: Path, path: str, *, files: bool, everything: bool) -> None:
+def test_which_files_of_a_package_count(package: Path, path: str, *, counts: bool) -> None:
     before = contents(package)
-    told = before.digest(FILES + "."), before.digest(ALL + ".")
+    told = before.digest(ALL + ".")
     (package / path).parent.mkdir(exist_ok=True)
     (package / path).write_text("changed")
     after = contents(package)
-    assert (after.digest(FILES + ".") != told[0]) is files
-    assert (after.digest(ALL + ".") != told[1]) is everything
+    assert (after.digest(ALL + ".") != told) is counts
 
 
 def test_a_package_that_changes_meanwhile_is_not_kept(package: Path) -> None:
     look = contents(package)
-    look.remember([FILES + "."])
+    look.remember([ALL + "."])
     future = 1 << 62
-    assert look.unchanged(FILES + ".", future) == look.digest(FILES + ".")
+    assert look.unchanged(ALL + ".", future) == look.digest(ALL + ".")
     with pytest.raises(NotKept, match="newer"):
-        look.unchanged(FILES + ".", LONG_AGO_NS)
+        look.unchanged(ALL + ".", LONG_AGO_NS)
     write(package, sql__two_dot_sql="3")
     look.forget()
     with pytest.raises(NotKept, match="newer"):
-        look.unchanged(FILES + ".", future)
+        look.unchanged(ALL + ".", future)
 
 
 def test_a_file_must_be_older_than_what_was_made_from_it(package: Path) -> None:
-    file = package / "sql/one.sql"
-    os.utime(file, ns=(5, 5))
-    assert contents(package).before("sql/one.sql", 6) == Digest.of(b"2")
-    for time_ns in (5, 4):
+    changed_ns = (package / "sql/one.sql").stat().st_mtime_ns
+    assert contents(package).before("sql/one.sql", changed_ns + 1) == Digest.of(b"2")
+    for time_ns in (changed_ns, changed_ns - 1):
         with pytest.raises(NotKept, match="changed while"):
             contents(package).before("sql/one.sql", time_ns)
     with pytest.raises(NotKept, match="not there"):
-        contents(package).before("sql/none.sql", 6)
+        contents(package).before("sql/none.sql", changed_ns + 1)
+    with pytest.raises(NotKept, match="what is compiled lies in it"):
+        contents(package).before(".", changed_ns + 1)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_was_given_an_old_time_meanwhile_is_not_what_was_read(package: Path, *, link: bool) -> None:
+    started_ns = (package / "sql/one.sql").stat().st_ctime_ns + 1
+    # more than a kernel's clock for files may be behind
+    time.sleep(0.02)
+    if link:
+        other = write(package, two="9") / "two"
+        os.utime(other, ns=(5, 5))
+        (package / "sql/one.sql").unlink()
+        (package / "sql/one.sql").symlink_to(other)
+    else:
+        write(package, sql__one_dot_sql="3")
+        os.utime(package / "sql/one.sql", ns=(5, 5))
+    with pytest.raises(NotKept, match="changed while"):
+        contents(package).before("sql/one.sql", started_ns)
 
 
 def test_a_folder_counts_by_names_and_bytes(package: Path) -> None:
@@ -121,6 +141,27 @@ def test_dep_info_is_read() -> None:
     assert (info.package, info.build, info.variables) == (("src/main.rs",), ("debug/x.rs",), ("NAME",))
 
 
+# the same of a cargo that compares contents (-Zchecksum-freshness): the size and the checksum of each file
+_SUM = b"\1\7\0\0\0\0\0\0\0\x0a\0\0\0sha256=abc"
+CHECKED = DEP_INFO.replace(b"src/main.rs\0", b"src/main.rs" + _SUM).replace(b"debug/x.rs\0", b"debug/x.rs" + _SUM)
+
+
+def test_dep_info_with_checksums_is_read_and_keeps_them_where_it_goes() -> None:
+    assert read_dep_info(CHECKED) == read_dep_info(DEP_INFO)
+    absolute = CHECKED.replace(b"\x0b\0\0\0src/main.rs", b"\x0a\0\0\0/w/b/x.txt").replace(
+        b"\0\x0a\0\0\0/w", b"\1\x0a\0\0\0/w", 1
+    )
+    moved = relocated(absolute, "/w/a", "/w")
+    assert moved.count(_SUM) == 2
+    assert read_dep_info(moved).package == ("../b/x.txt",)
+
+
+@pytest.mark.parametrize("cut", range(len(CHECKED)))
+def test_dep_info_with_checksums_that_is_cut_off_is_not_guessed_at(cut: int) -> None:
+    with pytest.raises(NotKept):
+        read_dep_info(CHECKED[:cut])
+
+
 @pytest.mark.parametrize("cut", range(len(DEP_INFO)))
 def test_dep_info_that_is_cut_off_is_not_guessed_at(cut: int) -> None:
     with pytest.raises(NotKept):
@@ -134,12 +175,16 @@ def test_dep_info_of_a_later_kind_is_not_guessed_at() -> None:
         read_dep_info(DEP_INFO + b"\0")
 
 
-def test_fingerprints_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_content", [False, True])
+def test_fingerprints_are_read(tmp_path: Path, *, by_content: bool) -> None:
     (tmp_path / "lib-a").write_text("e456f41feec1335e")
-    (tmp_path / "lib-a.json").write_text(
-        '{"deps":[[1,"serde",false,18446744073709551615]],"local":[{"CheckDepInfo":{"dep_info":"d","checksum":false}},'
-        '{"RerunIfChanged":{"output":"o","paths":["native.c"]}},{"RerunIfEnvChanged":{"var":"CC","val":null}}]}'
-    )
+    read = {"CheckDepInfo": {"dep_info": "d", "checksum": by_content}}
+    named = [
+        {"RerunIfChanged": {"output": "o", "paths": ["native.c"]}},
+        {"RerunIfEnvChanged": {"var": "CC", "val": None}},
+    ]
+    told = {"deps": [[1, "serde", False, 18446744073709551615]], "local": [read, *named]}
+    (tmp_path / "lib-a.json").write_text(json.dumps(told))
     found = read_fingerprint(tmp_path)
     assert found.hash == 6787982291859953380
     assert found.dependencies == (("serde", (1 << 64) - 1),)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import Index, PlanEntry
-from cargoship.unitcache.key import Surroundings
-from cargoship.unitcache.local import ALL, NEVER, VARIABLE, Contents
-from cargoship.unitcache.missed import why_missed
-from cargoship.unitcache.planned import Asked, Question, nearest_plan, question_of
+from cargoship.unitcache.builds import BuildKey, BuildRequest, build_key_of, nearest_build
+from cargoship.unitcache.explain.missed import why_missed
+from cargoship.unitcache.keys.file_digests import ALL, NEVER, VARIABLE, FileDigests
+from cargoship.unitcache.keys.key import BuildEnvironment
+from cargoship.unitcache.packs.index import BuildRecord, UnitIndex
 
 TRIPLE = "x86_64-unknown-linux-gnu"
-AROUND = Surroundings(
+AROUND = BuildEnvironment(
     root="/w", rustc="rustc 1.96.0 (a 2026)\nhost: x", cargo="cargo 1.96.0", host=TRIPLE,
     libraries={TRIPLE: "aa"}, tools={TRIPLE: "zig 0.17"}, system="Linux",
     settings={TRIPLE: "RUSTFLAGS=aa"}, environment={TRIPLE: ""},
@@ -32,86 +32,86 @@ def lock(**versions: str) -> bytes:
     return (own + "\n".join(others)).encode()
 
 
-ASKED = Asked(("build", "--release"), "project", lock(itoa="1.0.17", serde="1.0.1"), b"[package]")
+ASKED = BuildRequest(("build", "--release"), "project", lock(itoa="1.0.17", serde="1.0.1"), b"[package]")
 
 
-def kept(question: Question, inputs: Mapping[str, Digest] | None = None, saved_at: int = 1) -> PlanEntry:
-    return PlanEntry(question.key, (), {}, inputs or {}, saved_at, question.parts)
+def kept(build_key: BuildKey, inputs: Mapping[str, Digest] | None = None, saved_at: int = 1) -> BuildRecord:
+    return BuildRecord(build_key.key, (), {}, inputs or {}, saved_at, build_key.parts)
 
 
 @pytest.mark.parametrize(
     ("now", "reasons"),
     [
         (
-            question_of(AROUND, replace(ASKED, lock=lock(itoa="1.0.18", hex="0.4.3"))),
+            build_key_of(AROUND, replace(ASKED, lock=lock(itoa="1.0.18", hex="0.4.3"))),
             ("Cargo.lock: hex 0.4.3 more; itoa 1.0.18 instead of 1.0.17; serde 1.0.1 less",),
         ),
         (
-            question_of(AROUND, replace(ASKED, lock=ASKED.lock + b'checksum = "00"\n')),
+            build_key_of(AROUND, replace(ASKED, lock=ASKED.lock + b'checksum = "00"\n')),
             ("Cargo.lock: checksums, sources or dependencies of packages",),
         ),
         (
-            question_of(AROUND, replace(ASKED, words=("build", "--features", "x"))),
+            build_key_of(AROUND, replace(ASKED, words=("build", "--features", "x"))),
             ("options: --features x now, --release then",),
         ),
-        (question_of(AROUND, replace(ASKED, manifest=b"[package] ")), ("the workspace's Cargo.toml",)),
+        (build_key_of(AROUND, replace(ASKED, manifest=b"[package] ")), ("the workspace's Cargo.toml",)),
         (
-            question_of(replace(AROUND, rustc="rustc 1.97.0 (b 2026)\nhost: x"), ASKED),
+            build_key_of(replace(AROUND, rustc="rustc 1.97.0 (b 2026)\nhost: x"), ASKED),
             ("rustc: rustc 1.97.0 (b 2026) now, rustc 1.96.0 (a 2026) then",),
         ),
         (
-            question_of(replace(AROUND, settings={TRIPLE: "CARGO_INCREMENTAL=cc\nRUSTFLAGS=bb"}), ASKED),
-            (f"CARGO_INCREMENTAL for {TRIPLE}", f"RUSTFLAGS for {TRIPLE}"),
+            build_key_of(replace(AROUND, settings={TRIPLE: "CARGO_INCREMENTAL=cc\nRUSTFLAGS=bb"}), ASKED),
+            ("CARGO_INCREMENTAL", "RUSTFLAGS"),
         ),
         (
-            question_of(replace(AROUND, environment={TRIPLE: "CFLAGS=aa"}), ASKED),
-            (f"CFLAGS for {TRIPLE}",),
+            build_key_of(replace(AROUND, environment={TRIPLE: "CFLAGS=aa"}), ASKED),
+            ("CFLAGS",),
         ),
-        (question_of(AROUND, ASKED, built={TRIPLE: "std-2"}), (f"the standard library {TRIPLE}",)),
+        (build_key_of(AROUND, ASKED, built={TRIPLE: "std-2"}), (f"the standard library {TRIPLE}",)),
     ],
     ids=["versions", "checksums", "options", "manifest", "rustc", "settings", "environment", "library"],
 )
-def test_the_part_that_differs_is_told(tmp_path: Path, now: Question, reasons: tuple[str, ...]) -> None:
-    before = question_of(AROUND, ASKED)
-    index = Index().with_plan(kept(before))
-    assert why_missed(index, now, Contents(tmp_path, tmp_path / "target")) == reasons
+def test_the_part_that_differs_is_told(tmp_path: Path, now: BuildKey, reasons: tuple[str, ...]) -> None:
+    before = build_key_of(AROUND, ASKED)
+    index = UnitIndex().with_plan(kept(before))
+    assert why_missed(index, now, FileDigests(tmp_path, tmp_path / "target")) == reasons
 
 
 def test_files_and_variables_are_told_by_their_names(tmp_path: Path) -> None:
-    question = question_of(AROUND, ASKED)
+    build_key = build_key_of(AROUND, ASKED)
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "main.rs").write_text("one")
     names = ("src/main.rs", f"{ALL}.", f"{VARIABLE}TOKEN", f"{VARIABLE}PATH")
-    before = Contents(tmp_path, tmp_path / "target", {"TOKEN": "hunter2", "PATH": "x"})
-    index = Index().with_plan(kept(question, {name: before.digest(name) or Digest.of(b"") for name in names}))
+    before = FileDigests(tmp_path, tmp_path / "target", {"TOKEN": "hunter2", "PATH": "x"})
+    index = UnitIndex().with_plan(kept(build_key, {name: before.digest(name) or Digest.of(b"") for name in names}))
     (tmp_path / "src" / "main.rs").write_text("two")
-    now = Contents(tmp_path, tmp_path / "target", {"TOKEN": "hunter3", "PATH": "x"})
+    now = FileDigests(tmp_path, tmp_path / "target", {"TOKEN": "hunter3", "PATH": "x"})
     # the folder says no more than the file
-    assert why_missed(index, question, now) == ("the file src/main.rs", "the variable TOKEN")
+    assert why_missed(index, build_key, now) == ("the file src/main.rs", "the variable TOKEN")
     (tmp_path / "src" / "main.rs").write_text("one")
     (tmp_path / "sql").mkdir()
     (tmp_path / "sql" / "one.sql").write_text("select 1")
-    told = why_missed(index, question, Contents(tmp_path, tmp_path / "target", before.env))
+    told = why_missed(index, build_key, FileDigests(tmp_path, tmp_path / "target", before.env))
     assert told == ("files of the workspace that belong to no package, which a macro or a build script may read",)
 
 
 def test_of_several_the_nearest_is_compared(tmp_path: Path) -> None:
-    before = question_of(AROUND, ASKED)
-    far = question_of(replace(AROUND, rustc="rustc 1.95.0", cargo="cargo 1.95.0"), ASKED)
-    stranger = question_of(AROUND, replace(ASKED, lock=ASKED.lock.replace(b"app", b"api")))
-    index = Index()
+    before = build_key_of(AROUND, ASKED)
+    far = build_key_of(replace(AROUND, rustc="rustc 1.95.0", cargo="cargo 1.95.0"), ASKED)
+    stranger = build_key_of(AROUND, replace(ASKED, lock=ASKED.lock.replace(b"app", b"api")))
+    index = UnitIndex()
     for number, each in enumerate((before, far, stranger)):
         index = index.with_plan(kept(each, saved_at=number))
-    now = question_of(AROUND, replace(ASKED, words=("build",)))
-    assert nearest_plan(index, now) == index.plans[before.key]
-    assert why_missed(index, now, Contents(tmp_path, tmp_path)) == ("options: --release then",)
+    now = build_key_of(AROUND, replace(ASKED, words=("build",)))
+    assert nearest_build(index, now) == index.plans[before.key]
+    assert why_missed(index, now, FileDigests(tmp_path, tmp_path)) == ("options: --release then",)
 
 
 def test_there_is_always_a_reason(tmp_path: Path) -> None:
-    question = question_of(AROUND, ASKED)
-    contents = Contents(tmp_path, tmp_path / "target")
-    assert why_missed(Index(), question, contents) == ("no build of these packages was kept yet",)
-    failed = replace(kept(question, {NEVER: Digest.of(b"")}), key=Digest.of(b"other"))
-    assert "failed" in why_missed(Index().with_plan(failed), question, contents)[0]
-    gone = why_missed(Index().with_plan(kept(question)), question, contents)
+    build_key = build_key_of(AROUND, ASKED)
+    contents = FileDigests(tmp_path, tmp_path / "target")
+    assert why_missed(UnitIndex(), build_key, contents) == ("no build of these packages was kept yet",)
+    failed = replace(kept(build_key, {NEVER: Digest.of(b"")}), key=Digest.of(b"other"))
+    assert "failed" in why_missed(UnitIndex().with_plan(failed), build_key, contents)[0]
+    gone = why_missed(UnitIndex().with_plan(kept(build_key)), build_key, contents)
     assert gone == ("its programs are not in the cache any more",)

@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cargoship.errors import CacheUnavailable
-from cargoship.unitcache.index import Index
-from cargoship.unitcache.objects import ObjectStore, open_objects
-from cargoship.unitcache.unpacking import restore
+from cargoship.unitcache.packs.index import UnitIndex
+from cargoship.unitcache.stores.objects import ObjectStore, open_objects
+from cargoship.unitcache.unpacking import unpack_units
 from support.units import adding, key_of, packed, tree, unit_files
 
 BUCKET = "units"
@@ -21,6 +20,8 @@ BUCKET = "units"
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Mapping[str, str]]:
     """The environment that leads to a running server."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -44,26 +45,26 @@ def s3() -> Iterator[Mapping[str, str]]:
     server.stop()
 
 
-def save(store: ObjectStore, scratch: Path, names: list[str]) -> Index:
+def save(store: ObjectStore, scratch: Path, names: list[str]) -> UnitIndex:
     packs = packed(scratch, {name: unit_files(name) for name in names})
     return store.save(packs, adding(packs, names)).index
 
 
-def names_in(index: Index) -> set[str]:
+def names_in(index: UnitIndex) -> set[str]:
     return {entry.name for entry in index.entries.values()}
 
 
 def test_what_is_saved_is_found_by_another_machine(tmp_path: Path, s3: Mapping[str, str]) -> None:
     store = open_objects(f"{BUCKET}/one", s3)
-    assert store.load() == Index()
+    assert store.load() == UnitIndex()
     save(store, tmp_path / "a", ["serde", "rand"])
     save(store, tmp_path / "b", ["syn"])
     other = open_objects(f"{BUCKET}/one", s3)
     index = other.load()
     assert names_in(index) == {"serde", "rand", "syn"}
-    assert not restore(other, index, index.entries.values(), tmp_path / "target", stamp_ns=1).failed
+    assert not unpack_units(other, index, index.entries.values(), tmp_path / "target", stamp_ns=1).failed
     assert len(tree(tmp_path / "target")) == 9
-    assert open_objects(f"{BUCKET}/two", s3).load() == Index()
+    assert open_objects(f"{BUCKET}/two", s3).load() == UnitIndex()
 
 
 def test_those_that_save_at_once_lose_nothing(tmp_path: Path, s3: Mapping[str, str]) -> None:
@@ -96,7 +97,7 @@ def test_a_pack_that_is_gone_is_a_miss(tmp_path: Path, s3: Mapping[str, str]) ->
     import obstore  # noqa: PLC0415
 
     obstore.delete(store.client, f"1/packs/{next(iter(index.packs)).hex}")
-    done = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
     assert set(done.failed) == {key_of("serde")}
     assert names_in(store.load()) == {"serde"}, "the rest of the cache is still of use"
 

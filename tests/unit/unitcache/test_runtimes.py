@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,11 @@ import pytest
 from cargoship.oci.digest import Digest
 from cargoship.toolchain.runtime import Runtime, zig_targets
 from cargoship.toolchain.zigcache import files_read, settled
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.index import Entry
-from cargoship.unitcache.pack import UnitFile, entry_at
-from cargoship.unitcache.packing import pack_writer
-from cargoship.unitcache.runtimes import additions, bring, kept
+from cargoship.unitcache.packs.index import UnitEntry
+from cargoship.unitcache.packs.pack import UnitFile, entry_at
+from cargoship.unitcache.packs.packing import pack_writer
+from cargoship.unitcache.runtimes import additions, kept, restore_runtime
+from cargoship.unitcache.stores.directory import DirectoryStore
 
 TARGET = "x86_64-linux-gnu.2.17"
 LIBRARY, CACHE = 1 << 2, 2 << 2
@@ -38,6 +38,7 @@ class Machine:
 
     root: Path
     store: DirectoryStore
+    told: list[str] = field(default_factory=list)
 
     @property
     def runtime(self) -> Runtime:
@@ -62,8 +63,8 @@ class Machine:
             files.append((CACHE, f"b/{name}/{generated}", 5))
         self.write(f"runtime/{TARGET}/h/{name}", manifest(*files, inode=inode))
 
-    def save(self) -> list[Entry]:
-        added = additions(self.runtime, self.store.load())
+    def save(self) -> list[UnitEntry]:
+        added = additions(self.runtime, self.store.load(), tell=self.told.append)
         with pack_writer(self.store.scratch) as writer:
             for each in added:
                 writer.add(each.entry.key, each.files)
@@ -76,7 +77,7 @@ class Machine:
         return entries
 
     def bring(self) -> list[str]:
-        return bring(self.runtime, self.store, self.store.load())
+        return restore_runtime(self.runtime, self.store, self.store.load(), tell=self.told.append)
 
     def made(self) -> set[str]:
         names = (path.relative_to(self.cache).as_posix() for path in self.cache.rglob("*") if path.is_file())
@@ -128,7 +129,7 @@ def test_two_that_made_the_same_keep_it_once(tmp_path: Path) -> None:
     for each in machines:
         os.utime(each.root / "lib/libc/init.c", ns=(len(keys), 5))
         each.compile("aa", "libc/init.c", inode=len(keys))
-        keys += [added.entry.key for added in additions(each.runtime, each.store.load())]
+        keys += [added.entry.key for added in additions(each.runtime, each.store.load(), tell=each.told.append)]
     assert len(keys) == 2
     assert keys[0] == keys[1]
 
@@ -139,6 +140,9 @@ def test_a_zig_with_another_library_gets_nothing(tmp_path: Path) -> None:
     one.save()
     assert other.bring() == []
     assert other.made() == set()
+    assert other.told == [
+        f"runtime of zig 0.17.1 for {TARGET} is not used: it was made from another content of Zig's library"
+    ]
 
 
 def test_what_is_compiled_at_this_moment_waits(tmp_path: Path) -> None:
@@ -147,6 +151,7 @@ def test_what_is_compiled_at_this_moment_waits(tmp_path: Path) -> None:
     with (one.cache / "h" / "aa").open("r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         assert one.save() == []
+    assert one.told == [f"what Zig has made for {TARGET} is not kept: another Zig is at work there"]
     assert len(one.save()) == 1
 
 
@@ -190,7 +195,7 @@ def test_a_manifest_that_names_what_is_not_zigs_own_stays(tmp_path: Path, data: 
     one = machine(tmp_path, "one")
     one.write(f"runtime/{TARGET}/h/aa", data)
     one.compile("bb", "libc/init.c")
-    (added,) = additions(one.runtime, one.store.load())
+    (added,) = additions(one.runtime, one.store.load(), tell=one.told.append)
     assert {file.path for file in added.files} == {"h/bb", "o/bb/bb.o"}
 
 
@@ -204,7 +209,7 @@ def test_a_file_of_another_size_is_not_passed_off(tmp_path: Path) -> None:
 def test_nothing_else_comes_along(tmp_path: Path) -> None:
     one = machine(tmp_path, "one")
     one.compile("aa", "libc/init.c")
-    (added,) = additions(one.runtime, one.store.load())
+    (added,) = additions(one.runtime, one.store.load(), tell=one.told.append)
     with pack_writer(one.store.scratch) as writer:
         more = (".kept/" + "0" * 64, "tmp/x", "z/y")
         writer.add(added.entry.key, [*added.files, *(UnitFile(name, b"more") for name in more)])

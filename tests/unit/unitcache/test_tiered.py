@@ -17,21 +17,21 @@ from cargoship.events import Event, Note
 from cargoship.oci.digest import Digest
 from cargoship.process import SystemRunner
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec, size_of
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.index import Entry, Index, PlanEntry
-from cargoship.unitcache.opening import open_stores
-from cargoship.unitcache.pack import Pack
-from cargoship.unitcache.readonly import ReadOnly
-from cargoship.unitcache.store import Saved, Source, Store
-from cargoship.unitcache.tiered import Tiered
-from cargoship.unitcache.unpacking import restore
-from cargoship.unitcache.untrusted import untrusted
-from cargoship.unitcache.verification import verify
+from cargoship.unitcache.care.integrity import check_store
+from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
+from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.stores.opening import open_stores
+from cargoship.unitcache.stores.readonly import ReadOnly
+from cargoship.unitcache.stores.store import PackSource, Saved, Store
+from cargoship.unitcache.stores.tiered import Tiered
+from cargoship.unitcache.stores.untrusted import untrusted
+from cargoship.unitcache.unpacking import unpack_units
 from support.units import adding, key_of, packed, unit_files
 
 
 @dataclass
-class Recording:
+class Recording(Store):
     """A store that notes what it is asked for, and fails if it is told to."""
 
     store: Store
@@ -47,17 +47,17 @@ class Recording:
         if what in self.failing:
             raise CacheUnavailable(f"the cache {self.name}: {what} failed")
 
-    def load(self) -> Index:
+    def load(self) -> UnitIndex:
         self._ask("load")
         return self.store.load()
 
-    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> AbstractContextManager[Source]:
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> AbstractContextManager[PackSource]:
         self._ask("open")
         if self.gate is not None:
             assert self.gate.wait(60)
         return self.store.open_pack(pack, size, wanted)
 
-    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+    def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         self._ask("save")
         return self.store.save(packs, change)
 
@@ -78,15 +78,15 @@ class Set:
     def tiered(self, *remotes: Store) -> Tiered:
         return Tiered(self.local, remotes or (self.remote,), lambda error: self.warnings.append(error.message))
 
-    def save(self, store: Store, names: str, plan: str | None = None) -> Index:
+    def save(self, store: Store, names: str, plan: str | None = None) -> UnitIndex:
         packs = packed(self.root / "scratch", {name: unit_files(name) for name in names})
         add = adding(packs, names)
 
-        def change(index: Index) -> Index:
+        def change(index: UnitIndex) -> UnitIndex:
             index = add(index)
             if plan is None:
                 return index
-            return index.with_plan(PlanEntry(key_of(plan), tuple(key_of(name) for name in plan), saved_at=1))
+            return index.with_plan(BuildRecord(key_of(plan), tuple(key_of(name) for name in plan), saved_at=1))
 
         return store.save(packs, change).index
 
@@ -96,13 +96,13 @@ def stores(tmp_path: Path) -> Set:
     return Set(tmp_path)
 
 
-def names_in(index: Index) -> str:
+def names_in(index: UnitIndex) -> str:
     return "".join(sorted(entry.name for entry in index.entries.values()))
 
 
 def get(store: Store, into: Path) -> str:
     index = store.load()
-    done = restore(store, index, index.entries.values(), into, stamp_ns=1)
+    done = unpack_units(store, index, index.entries.values(), into, stamp_ns=1)
     return "".join(sorted(index.entries[key].name for key in done.keys))
 
 
@@ -111,9 +111,9 @@ def test_a_pack_that_is_on_its_way_is_read_once(stores: Set, tmp_path: Path) -> 
     stores.remote.gate = threading.Event()
     store = stores.tiered()
     index = store.load()
-    store.bring(index, index.entries.values())
+    store.prefetch(index, index.entries.values())
     threading.Timer(0.2, stores.remote.gate.set).start()
-    done = restore(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
     assert done.keys == index.entries.keys()
     assert stores.remote.asked.count("open") == len(index.packs) == 1
 
@@ -124,7 +124,7 @@ def test_what_nobody_needed_is_not_waited_for(stores: Set) -> None:
     stores.remote.gate = threading.Event()
     store = stores.tiered()
     index = store.load()
-    store.bring(index, index.entries.values())
+    store.prefetch(index, index.entries.values())
     threading.Timer(0.2, stores.remote.gate.set).start()
     store.close()
     # what had begun is kept
@@ -139,7 +139,7 @@ def test_what_is_read_from_afar_stays_here(stores: Set, tmp_path: Path) -> None:
     assert get(store, tmp_path / "target") == "abcd"
     store.close()
     assert names_in(stores.local.load()) == "abcd"
-    assert not verify(stores.local, stores.local.load()).damaged
+    assert not check_store(stores.local, stores.local.load()).damaged
     again = stores.tiered()
     stores.remote.asked.clear()
     assert get(again, tmp_path / "again") == "abcd"
@@ -151,7 +151,9 @@ def test_a_part_of_a_pack_is_no_reason_to_fetch_it_all(stores: Set, tmp_path: Pa
     stores.save(stores.far, "abcdefgh")
     store = stores.tiered()
     index = store.load()
-    assert restore(store, index, [index.entries[key_of("a")]], tmp_path / "target", stamp_ns=1).keys == {key_of("a")}
+    assert unpack_units(store, index, [index.entries[key_of("a")]], tmp_path / "target", stamp_ns=1).keys == {
+        key_of("a")
+    }
     store.close()
     assert names_in(stores.local.load()) == ""
 
@@ -159,7 +161,7 @@ def test_a_part_of_a_pack_is_no_reason_to_fetch_it_all(stores: Set, tmp_path: Pa
 def test_what_is_saved_is_saved_in_both(stores: Set) -> None:
     stores.save(stores.tiered(), "ab")
     assert names_in(stores.local.load()) == names_in(stores.far.load()) == "ab"
-    assert not verify(stores.far, stores.far.load()).damaged
+    assert not check_store(stores.far, stores.far.load()).damaged
 
 
 def test_what_only_this_machine_had_goes_along_if_the_plan_needs_it(stores: Set) -> None:
@@ -167,7 +169,29 @@ def test_what_only_this_machine_had_goes_along_if_the_plan_needs_it(stores: Set)
     stores.save(stores.local, "xy")
     stores.save(stores.tiered(), "c", plan="abc")
     assert names_in(stores.far.load()) == "abc"
-    assert not verify(stores.far, stores.far.load()).damaged
+    assert not check_store(stores.far, stores.far.load()).damaged
+
+
+def test_a_build_is_lacked_by_a_store_that_has_not_all_of_it(stores: Set) -> None:
+    plan = BuildRecord(key_of("ab"), (key_of("a"), key_of("b")), saved_at=1)
+    stores.save(stores.local, "ab", plan="ab")
+    tiered = stores.tiered()
+    tiered.load()
+    assert tiered.lacks(plan)
+    tiered.save((), lambda index: index.with_plan(plan))
+    tiered = stores.tiered()
+    tiered.load()
+    assert not tiered.lacks(plan)
+    assert names_in(stores.far.load()) == "ab"
+
+
+def test_what_may_only_be_read_lacks_nothing(stores: Set) -> None:
+    plan = BuildRecord(key_of("ab"), (key_of("a"), key_of("b")), saved_at=1)
+    stores.save(stores.local, "ab", plan="ab")
+    stores.remote.writable = False
+    tiered = stores.tiered()
+    tiered.load()
+    assert not tiered.lacks(plan)
 
 
 @pytest.mark.parametrize("failing", ["load", "open", "save"])
@@ -267,7 +291,7 @@ def test_a_registry_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
     world = World(tmp_path)
     options = CacheOptions(written=(StoreSpec.parse("registry:127.0.0.1:9/me/app"),))
     with open_stores(options, world.context()) as store:
-        assert store.load() == Index()
+        assert store.load() == UnitIndex()
         Set(tmp_path).save(store, "a")
         assert names_in(store.load()) == "a"
     (note,) = world.notes

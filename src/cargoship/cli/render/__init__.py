@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from cargoship.cli.render.paint import Paint
 
@@ -53,19 +53,29 @@ def make_renderer(
         from cargoship.cli.render.jsonlines import JsonRenderer
 
         return JsonRenderer(stderr, talk.verbosity, clock)
+    lines = _unobeyed(stderr, env)
     if talk.verbosity < 0:
         from cargoship.cli.render.quiet import QuietRenderer
 
-        return QuietRenderer(stderr, paint)
+        return QuietRenderer(lines, paint)
     drawable = (getattr(stderr, "encoding", None) or "").lower().startswith("utf") and env.get("TERM") != "dumb"
-    if talk.progress == "auto" and stderr.isatty() and drawable:
+    # what draws on a CI host's terminal draws into a log
+    if talk.progress == "auto" and stderr.isatty() and drawable and env.get("CI", "false") in {"", "0", "false"}:
         from cargoship.cli.render.live import LiveRenderer
 
-        return LiveRenderer(stderr, paint, talk.verbosity)
+        return LiveRenderer(stderr, paint, talk.verbosity, env, clock=clock)
     from cargoship.cli.render.plain import PlainRenderer
 
-    plain = PlainRenderer(stderr, paint, talk.verbosity, clock)
+    plain = PlainRenderer(lines, paint, talk.verbosity, clock)
     return plain if talk.progress == "plain" else _hosted(plain, talk, stderr, env)
+
+
+def _unobeyed(stderr: TextIO, env: Mapping[str, str]) -> TextIO:
+    if env.get("GITHUB_ACTIONS") != "true":
+        return stderr
+    from cargoship.cli.render.hosted import Unobeyed
+
+    return cast("TextIO", Unobeyed(stderr))
 
 
 def _hosted(plain: Renderer, talk: Talk, stderr: TextIO, env: Mapping[str, str]) -> Renderer:

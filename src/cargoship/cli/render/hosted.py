@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cargoship.cli.render import words
 from cargoship.events import Event, PhaseEnded, PhaseStarted, ToolOutput
+from cargoship.printable import printable_lines
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
@@ -28,6 +29,25 @@ _HEADLINE = re.compile(r"(?P<level>error|warning)(?:\[(?P<code>\w+)\])?: (?P<tex
 _ARROW = re.compile(r"\s*--> (?P<file>.+?):(?P<line>\d+):(?P<column>\d+)")
 _ANNOTATIONS_MAX = 10
 """GitHub shows no more of a step."""
+
+
+_COMMAND = re.compile(r"^(?=\s*(?:::[A-Za-z][A-Za-z-]*(?:\s[^\n]*)?::|##\[))", re.MULTILINE)
+"""What GitHub's runner takes for an instruction, no matter who has written it."""
+
+
+class Unobeyed:
+    """A stream for the words of others: none of them is an instruction to the runner."""
+
+    def __init__(self, stderr: TextIO) -> None:
+        self._stderr = stderr
+
+    def write(self, text: str) -> int:
+        """Write text, which begins a line."""
+        return self._stderr.write(_COMMAND.sub("| ", text))
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+        self._stderr.flush()
 
 
 @dataclass(frozen=True)
@@ -82,19 +102,28 @@ class HostedRenderer(ABC):
             if isinstance(event, PhaseEnded) and self._open and self._open[-1] == event.name:
                 self._open.pop()
                 if not self._open:
-                    self._write(self.closed(event.name))
+                    self._leave(event.name)
 
     def close(self, *, failed: bool) -> None:
         """See `Renderer.close`."""
-        with self._lock:
-            if self._open:
-                self._write(self.closed(self._open[0]))
-                self._open.clear()
+        self._leave_all()
         self._inner.close(failed=failed)
 
     def fail(self, failure: Failure) -> None:
-        """See `Renderer.fail`."""
+        """See `Renderer.fail`; what went wrong is not folded away."""
+        self._leave_all()
         self._inner.fail(failure)
+
+    def _leave_all(self) -> None:
+        with self._lock:
+            outermost = self._open[0] if self._open else None
+            self._open.clear()
+            self._leave(outermost)
+
+    def _leave(self, name: str | None) -> None:
+        """End the group that is open, if any."""
+        if name is not None:
+            self._write(self.closed(name))
 
     @abstractmethod
     def opened(self, name: str, title: str) -> str:
@@ -120,16 +149,24 @@ class GithubRenderer(HostedRenderer):
         self._folders = folders
         self._root = root
         self._diagnostics = Diagnostics()
+        self._found: list[Annotation] = []
         self._told = 0
 
     def emit(self, event: Event) -> None:
         """See `Renderer.emit`."""
         super().emit(event)
         if isinstance(event, ToolOutput):
-            for each in self._diagnostics.feed(event.line):
-                if self._told < _ANNOTATIONS_MAX:
-                    self._told += 1
-                    self._write(self._annotation(each))
+            self._found += self._diagnostics.feed(event.line)
+
+    def _leave(self, name: str | None) -> None:
+        """End the group; annotations follow it: inside they would be folded away, and stand between rustc's words."""
+        super()._leave(name)
+        # errors first, for there is room for a few
+        for each in sorted(self._found, key=lambda found: found.level):
+            if self._told < _ANNOTATIONS_MAX:
+                self._told += 1
+                self._write(self._annotation(each))
+        self._found.clear()
 
     def fail(self, failure: Failure) -> None:
         """See `Renderer.fail`."""
@@ -177,7 +214,7 @@ class GitlabRenderer(HostedRenderer):
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable_lines(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
-import msgspec
-
+from cargoship.cli.render.document import line
 from cargoship.events import CompileProgress, Event, Note
+from cargoship.printable import without_passwords
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
@@ -45,6 +45,7 @@ class JsonRenderer:
             fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
             if isinstance(event, Note):
                 fields["level"] = event.level.name.lower()
+                fields["text"] = without_passwords(event.text)
             self._write({"event": _CAPITAL.sub("-", type(event).__name__).lower(), **fields})
 
     def close(self, *, failed: bool) -> None:
@@ -70,7 +71,7 @@ class JsonRenderer:
 
     def _write(self, value: object) -> None:
         try:
-            self._stderr.write(msgspec.json.encode(value).decode() + "\n")
+            self._stderr.write(line(value) + "\n")
             self._stderr.flush()
         except (OSError, ValueError):
             return  # nobody reads any more; the work goes on

@@ -3,127 +3,126 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
-from typing import TYPE_CHECKING, TextIO
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TextIO, cast
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
 from rich.segment import Segment
-from rich.table import Column
-from rich.text import Text
 
 from cargoship.cli.render import words
-from cargoship.events import BlobPushed, CompileProgress, Event, PhaseEnded, PhaseStarted
+from cargoship.cli.render.region import Region
+from cargoship.cli.render.terminal import Synchronized, progress_over, progress_sequence, shows_progress
+from cargoship.events import Event
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
     from cargoship.cli.render.paint import Paint
 
 _FRAMES_A_SECOND = 8
-_BAR_COLUMNS = 24
 
 
 class LiveRenderer:
-    """A row for each phase that runs: what it is, how far, what is compiled now, for how long."""
+    """What runs now, how far it is, what is compiled and for how long, what travels."""
 
-    def __init__(self, stderr: TextIO, paint: Paint, verbosity: int) -> None:
+    def __init__(
+        self,
+        stderr: TextIO,
+        paint: Paint,
+        verbosity: int,
+        env: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        width: int | None = None,
+    ) -> None:
         self._paint = paint
         self._verbosity = verbosity
         self._stderr = stderr
         self._lock = threading.Lock()
+        self._region = Region(clock, _jobs(env))
         self._console = Console(
-            file=stderr, force_terminal=True, no_color=not paint.enabled, highlight=False, legacy_windows=False
+            file=cast("TextIO", Synchronized(stderr)),
+            force_terminal=True,
+            no_color=not paint.enabled,
+            highlight=False,
+            legacy_windows=False,
+            width=width,
         )
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("[bold green]{task.description}"),
-            _Bar(),
-            _Count(),
-            TextColumn("{task.fields[detail]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            expand=True,
-            refresh_per_second=_FRAMES_A_SECOND,
-            # what others write to our streams goes where they sent it
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._rows: dict[str, TaskID] = {}
-        self._pushed: tuple[int, int] = (0, 0)
+        self._progress = shows_progress(env)
+        self._told_progress = ""
+        self._live: Live | None = None
 
     def emit(self, event: Event) -> None:
         """See `Renderer.emit`."""
         with self._lock, contextlib.suppress(OSError, ValueError):
-            self._update(event)
+            self._region.take(event)
+            self._show()
             line = words.line_of(event, self._verbosity, self._paint)
             if line is not None:
                 self._console.print(_Verbatim(line), soft_wrap=True)
 
     def close(self, *, failed: bool) -> None:
         """See `Renderer.close`."""
-        del failed
         with self._lock, contextlib.suppress(OSError, ValueError):
-            self._rows.clear()
-            self._progress.stop()
+            self._hide()
+            if self._told_progress:
+                self._stderr.write(progress_over(failed=failed))
+                self._stderr.flush()
 
     def fail(self, failure: Failure) -> None:
         """See `Renderer.fail`."""
         with contextlib.suppress(OSError, ValueError):
             self._stderr.write(failure.text(self._paint))
 
-    def _update(self, event: Event) -> None:
-        match event:
-            case PhaseStarted(name=name, detail=detail):
-                word, subject = words.running(name, detail)
-                self._rows[name] = self._progress.add_task(word.rjust(words.COLUMN - 2), total=None, detail=subject)
-                self._progress.start()
-            case PhaseEnded(name=name):
-                row = self._rows.pop(name, None)
-                if row is not None:
-                    self._progress.remove_task(row)
-                if not self._rows:
-                    self._progress.stop()
-            case CompileProgress(done=done, total=total, active=active) if self._rows:
-                # cargo's progress belongs to the phase that began last
-                row = next(reversed(self._rows.values()))
-                self._progress.update(row, completed=done, total=total or None, detail=", ".join(active))
-            case BlobPushed(size_bytes=size_bytes) if "publish" in self._rows:
-                blobs, sum_bytes = self._pushed[0] + 1, self._pushed[1] + size_bytes
-                self._pushed = (blobs, sum_bytes)
-                detail = f"{words.count(blobs, 'blob')}, {words.size(sum_bytes)}"
-                self._progress.update(self._rows["publish"], detail=detail)
-            case _:
-                return
+    def _show(self) -> None:
+        """Have a region on the screen while something runs."""
+        if self._region.is_empty:
+            self._hide()
+        elif self._live is None:
+            self._live = Live(
+                _Shown(self),
+                console=self._console,
+                refresh_per_second=_FRAMES_A_SECOND,
+                transient=True,
+                # what others write to our streams goes where they sent it
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+
+    def _hide(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def refresh(self) -> None:
+        """Draw the region now, and not when its turn comes."""
+        if self._live is not None:
+            self._live.refresh()
+
+    def drawn(self, width: int) -> RenderResult:
+        """The region as it is now."""
+        yield from self._region.lines(width)
+        if self._progress:
+            told = progress_sequence(self._region.fraction())
+            if told != self._told_progress:
+                self._told_progress = told
+                with contextlib.suppress(OSError, ValueError):
+                    self._stderr.write(told)
 
 
-class _Bar(ProgressColumn):
-    """A bar where the total is known, else nothing: most phases only take their time."""
+class _Shown:
+    """The region, made anew for each frame."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._bar = BarColumn(bar_width=_BAR_COLUMNS)
+    def __init__(self, renderer: LiveRenderer) -> None:
+        self._renderer = renderer
 
-    def render(self, task: Task) -> RenderableType:
-        """See `ProgressColumn.render`."""
-        return Text() if task.total is None else self._bar.render(task)
-
-
-class _Count(ProgressColumn):
-    """`done/total` where the total is known."""
-
-    def render(self, task: Task) -> RenderableType:
-        """See `ProgressColumn.render`."""
-        return Text() if task.total is None else Text(f"{int(task.completed)}/{int(task.total)}")
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        del console
+        return self._renderer.drawn(options.max_width)
 
 
 class _Verbatim:
@@ -136,3 +135,9 @@ class _Verbatim:
         del console, options
         yield Segment(self._line)
         yield Segment.line()
+
+
+def _jobs(env: Mapping[str, str]) -> int:
+    """How many units cargo compiles at a time, as far as that is reported outside of its settings' files."""
+    said = env.get("CARGO_BUILD_JOBS", "")
+    return int(said) if said.isdecimal() and int(said) else os.cpu_count() or 1

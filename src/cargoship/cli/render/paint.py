@@ -1,4 +1,4 @@
-"""Colours: whether there are any, and the four that we use."""
+"""Colours and links: whether there are any, and those that we use."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cargoship.printable import styled
+
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 
 def wants_colour(choice: str, env: Mapping[str, str], *, terminal: bool) -> bool:
-    """Whether to colour: the option, then NO_COLOR (no-color.org), CLICOLOR_FORCE, cargo's own word, the terminal."""
+    """Whether to colour: the option, then variables, cargo's own word, the terminal.
+
+    NO_COLOR is that of no-color.org, and comes first; then FORCE_COLOR (force-color.org) and CLICOLOR_FORCE.
+    """
     if choice != "auto":
         return choice == "always"
     if env.get("NO_COLOR"):
         return False
-    if env.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+    if any(env.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
         return True
     if (cargo := env.get("CARGO_TERM_COLOR")) in {"always", "never"}:
         return cargo == "always"
@@ -27,16 +32,12 @@ def without_escapes(text: str) -> str:
     return _ESCAPES.sub("", text)
 
 
-def printable(text: str) -> str:
-    """Text of unknown origin for a terminal: what is not printable becomes visible."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
 @dataclass(frozen=True)
 class Paint:
-    """Colours text, or leaves it as it is."""
+    """Colours text and makes links of it, or leaves it as it is."""
 
     enabled: bool
+    links: bool = False
 
     def good(self, text: str) -> str:
         """Green, as cargo's own status words."""
@@ -58,9 +59,13 @@ class Paint:
         """Faint."""
         return self._sgr("2", text)
 
+    def link(self, text: str, url: str) -> str:
+        """A link (OSC 8)."""
+        return f"\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\" if self.links else text
+
     def tool_line(self, line: str) -> str:
-        """A line of another tool: as it is, or without the colours that are not wanted."""
-        return line if self.enabled else without_escapes(line)
+        """A line of another tool: with its colours and links, or without those that are not wanted."""
+        return styled(line if self.enabled else without_escapes(line))
 
     def _sgr(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.enabled and text else text

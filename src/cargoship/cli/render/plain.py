@@ -1,4 +1,4 @@
-"""Plain lines, for logs: nothing is ever overwritten, and progress is told sparingly."""
+"""Plain lines, for logs: nothing is ever overwritten, and progress is reported sparingly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cargoship.cli.render import words
 from cargoship.events import CompileProgress, Event, PhaseStarted
+from cargoship.printable import printable
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
@@ -36,7 +37,7 @@ class PlainRenderer:
         with self._lock:
             if isinstance(event, PhaseStarted):
                 self._told_at, self._told_tenth = self._clock(), 0
-                # The short phases are told when they are over; of a long one a log should say that it has begun.
+                # The short phases are reported when they are over; of a long one a log should say that it has begun.
                 if event.name in {"sysroot", "trial", "compile"}:
                     self._write(words.status(*words.running(event.name, event.detail), self._paint))
             elif isinstance(event, CompileProgress):
@@ -61,7 +62,7 @@ class PlainRenderer:
             return
         self._told_at, self._told_tenth = now, tenth
         more = len(event.active) - _NAMES_SHOWN
-        names = ", ".join(event.active[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        names = printable(", ".join(event.active[:_NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
         self._write(words.status("", f"{event.done}/{event.total} {names}", self._paint))
 
     def _write(self, line: str) -> None:

@@ -5,10 +5,16 @@ Status lines have cargo's shape, a right-aligned word of twelve columns, for the
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cargoship import events
+from cargoship.cli.render.paint import without_escapes
 from cargoship.events import (
     BlobPushed,
+    BlobQueued,
+    BytesMoved,
+    CompileForeseen,
     CompileProgress,
     Event,
     LayerAssembled,
@@ -16,17 +22,22 @@ from cargoship.events import (
     Note,
     PhaseEnded,
     PhaseStarted,
+    SourcesWritten,
     ToolOutput,
     UnitFinished,
     UnitsKept,
     UnitsRestored,
     Written,
 )
+from cargoship.printable import printable, printable_lines, without_passwords
 
 if TYPE_CHECKING:
     from cargoship.cli.render.paint import Paint
 
+count = events.count
+
 COLUMN = 12
+_COLUMNS = 80
 _KILO = 1000
 _MINUTE_S = 60
 _TENTHS_BELOW_S = 10
@@ -43,6 +54,8 @@ _PHASES: dict[str, tuple[str, str]] = {
     "smoke": ("Starting", "Started"),
     "assemble": ("Assembling", "Assembled"),
     "publish": ("Publishing", "Published"),
+    "load": ("Loading", "Loaded"),
+    "write": ("Writing", "Wrote"),
     "copy": ("Copying", "Copied"),
     "merge": ("Merging", "Merged"),
 }
@@ -56,6 +69,8 @@ _SUBJECTS = {
     "smoke": "its programs",
     "assemble": "the image",
     "publish": "the image",
+    "load": "the image",
+    "write": "the image",
     "copy": "the image",
     "merge": "the images",
 }
@@ -73,17 +88,26 @@ def size(size_bytes: int) -> str:
     return f"{value / _KILO:.1f} TB"
 
 
-def count(number: int, noun: str) -> str:
-    """A number of things: `1 image`, `2 images`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def duration(seconds: float) -> str:
     """A time for people: `0.4s`, `32s`, `2m 05s`."""
     if seconds < _TENTHS_BELOW_S - 0.05:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), _MINUTE_S)
     return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+
+
+def place(shown: str, path: Path | str, paint: Paint) -> str:
+    """A file or folder as it is shown, which leads there where the terminal knows links."""
+    text = printable(shown)
+    return paint.link(text, Path(path).as_uri()) if Path(path).is_absolute() else text
+
+
+def fitting(word: str, head: str, tail: str, paint: Paint) -> str:
+    """A line in cargo's shape; two, where one would not fit on a terminal of 80 columns."""
+    whole = COLUMN + len(f" {without_escapes(head)}: {tail}") <= _COLUMNS
+    return (
+        status(word, f"{head}: {tail}", paint) if whole else f"{status(word, head, paint)}\n{status('', tail, paint)}"
+    )
 
 
 def status(word: str, text: str, paint: Paint) -> str:
@@ -94,7 +118,7 @@ def status(word: str, text: str, paint: Paint) -> str:
 def running(phase: str, detail: str) -> tuple[str, str]:
     """Word and subject of a phase that runs."""
     word = _PHASES.get(phase, (phase.capitalize(), ""))[0]
-    return word, detail or _SUBJECTS.get(phase, "")
+    return word, printable(detail) or _SUBJECTS.get(phase, "")
 
 
 def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: C901, PLR0911 - one for each event
@@ -106,17 +130,18 @@ def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: 
             return paint.tool_line(line)
         case PhaseEnded(name=name, seconds=seconds, detail=detail):
             word = _PHASES.get(name, ("", name.capitalize()))[1]
-            return status(word, f"{detail or _SUBJECTS.get(name, '')} in {duration(seconds)}".lstrip(), paint)
+            about = printable(detail) or _SUBJECTS.get(name, "")
+            return status(word, f"{about} in {duration(seconds)}".lstrip(), paint)
         case Written(what=what, path=path):
-            return status("Wrote", f"{what} {path}", paint)
+            return status("Wrote", f"{printable(what)} {place(path, path, paint)}", paint)
         case LayerAssembled(name=name, digest=digest, size_bytes=size_bytes):
-            about = f"{name}, {size(size_bytes)} {paint.dim(digest)}"
+            about = f"{printable(name)}, {size(size_bytes)} {paint.dim(digest)}"
             return status("Layer", about, paint) if verbosity else None
         case BlobPushed(digest=digest, size_bytes=size_bytes, how=how):
             return status(how.capitalize(), f"{digest} {size(size_bytes)}", paint) if verbosity else None
         case UnitFinished(package=package, target=target, fresh=fresh):
             word = "Fresh" if fresh else "Finished"
-            return status(word, f"{package} ({target})", paint) if verbosity > 1 else None
+            return status(word, printable(f"{package} ({target})"), paint) if verbosity > 1 else None
         case UnitsRestored(restored=restored, total=total, size_bytes=size_bytes, seconds=seconds, spared_s=spared):
             if not restored:
                 return None
@@ -126,16 +151,19 @@ def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: 
         case UnitsKept(units=units, size_bytes=size_bytes, seconds=seconds, waited_s=waited_s):
             waited = f", waited for {duration(waited_s)}" if waited_s >= _WORTH_TELLING_S else ""
             return status("Kept", f"{count(units, 'unit')}, {size(size_bytes)} in {duration(seconds)}{waited}", paint)
-        case PhaseStarted() | CompileProgress():
+        case SourcesWritten(paths=paths):
+            return status("Written", printable(f"by build scripts: {', '.join(paths)}"), paint) if verbosity else None
+        case PhaseStarted() | CompileProgress() | CompileForeseen() | BlobQueued() | BytesMoved():
             return None
 
 
 def _note(text: str, level: Level, verbosity: int, paint: Paint) -> str | None:
+    text = without_passwords(text)
     match level:
         case Level.WARNING:
-            return f"{paint.warn('warning')}: {text}"
+            return f"{paint.warn('warning')}: {printable_lines(text)}"
         case Level.INFO:
-            return f"{paint.strong('note')}: {text}"
+            return f"{paint.strong('note')}: {printable_lines(text)}"
         case Level.VERBOSE:
             return paint.dim(paint.tool_line(text)) if verbosity >= 1 else None
         case Level.DEBUG:

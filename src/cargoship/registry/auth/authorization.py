@@ -8,26 +8,41 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
-from cargoship.errors import RegistryError, Unauthorized
+from cargoship.errors import RegistryError, RegistryUnreachable, Unauthorized
 from cargoship.events import Emit, Level, Note
-from cargoship.registry.budget import Budget
-from cargoship.registry.challenge import Challenge, Scope, covers, merge_scopes, parse_challenges, parse_scopes
-from cargoship.registry.credentials import Credentials, Found, IdentityToken, Login, RegistryToken
-from cargoship.registry.endpoint import is_plain
-from cargoship.registry.wire import Ask
+from cargoship.http.budget import Budget
+from cargoship.registry.addresses import absolute, objection, parsed, unsafe_hint
+from cargoship.registry.auth.challenge import Challenge, Scope, covers, merge_scopes, parse_challenges, parse_scopes
+from cargoship.registry.auth.credentials import Credentials, FoundCredential
+from cargoship.registry.auth.entries import IdentityToken, Login, RegistryToken
+from cargoship.registry.http_client import NamedRequest
 
 _CLIENT_ID = "cargoship"
 _LIFETIME_S = 60.0
+_GIVEN_MAX = 100
+_SECRET_CHARACTERS = 4
+"""Shorter ones cannot be told from parts of words."""
 _MARGIN_S = 10.0
 """A token is not used in its last seconds: the request takes time too."""
 
-Fetch = Callable[[Ask, str | None], bytes]
-"""Sends a request with an Authorization header, or none, and gives the content of a good answer."""
+_VAIN_S = 30.0
+"""How long a new token that was of no use keeps others from being asked for."""
+
+
+class Fetch(Protocol):
+    """Sends a request with an Authorization header, or none, and gives the content of a good answer."""
+
+    def __call__(self, ask: NamedRequest, authorization: str | None, *, insist: bool) -> bytes:
+        """Ask; `insist` also repeats what is answered by 500. Raises RegistryError's family."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,12 +62,14 @@ class _Realm:
 class _Identity:
     """Credentials, or none, and the tokens that they were good for."""
 
-    found: Found | None
+    found: FoundCredential | None
     tokens: list[_Token] = field(default_factory=list, repr=False)
+    given: list[str] = field(default_factory=list, repr=False)
+    """All tokens, those that have ended too."""
 
     def secrets(self) -> list[str]:
         """Everything of it that nobody else may see."""
-        secrets = [token.header.partition(" ")[2] for token in self.tokens]
+        secrets = [header.partition(" ")[2] for header in self.given]
         credential = None if self.found is None else self.found.credential
         if isinstance(credential, Login):
             secrets += [credential.password, _basic(credential).partition(" ")[2]]
@@ -68,7 +85,7 @@ class Authenticator:
         self,
         registry: str,
         *,
-        plain: bool,
+        address: Callable[[], str],
         credentials: Credentials,
         fetch: Fetch,
         budget: Budget,
@@ -76,7 +93,7 @@ class Authenticator:
         insecure: Collection[str],
     ) -> None:
         self._registry = registry
-        self._plain = plain
+        self._address = address
         self._credentials = credentials
         self._fetch = fetch
         self._budget = budget
@@ -87,6 +104,8 @@ class Authenticator:
         self._used: _Identity | None = None
         self._basic = False
         self._realm: _Realm | None = None
+        self._one_scope = False
+        self._vain_until: dict[tuple[Scope, ...], float] = {}
 
     @property
     def source(self) -> str | None:
@@ -102,31 +121,79 @@ class Authenticator:
                 return _basic_of(self._look(scopes))
             if self._realm is None:
                 return None
-            return self._token(self._realm, merge_scopes(scopes), self._look(scopes))
+            return self._token(self._realm, merge_scopes(scopes), self._look(scopes), scopes)
 
     def answer(self, challenges: str, scopes: Iterable[Scope], *, rejected: str | None) -> str | None:
         """What to send after a 401 that answered `rejected`; None: there is nothing else to try.
 
-        Raises Unauthorized, RegistryUnreachable or RegistryRefused when the token server says no or nothing.
+        Bearer comes before Basic, and of several the first; one that cannot be used gives way to the next. Raises
+        Unauthorized, RegistryUnreachable or RegistryRefused when the token server says no or nothing.
         """
         scopes = tuple(scopes)
         with self._lock:
-            offered = {challenge.scheme: challenge for challenge in parse_challenges(challenges)}
-            if (bearer := offered.get("bearer")) is not None:
-                return self._answer_bearer(bearer, scopes, rejected)
-            if "basic" in offered:
+            offered = parse_challenges(challenges)
+            bearers = [challenge for challenge in offered if challenge.scheme == "bearer"]
+            trouble: RegistryError | None = None
+            for bearer in bearers:
+                try:
+                    header = self._answer_bearer(bearer, scopes, rejected)
+                except RegistryError as error:
+                    trouble = trouble or error
+                else:
+                    self._basic = False
+                    if header is not None:
+                        return header
+            if any(challenge.scheme == "basic" for challenge in offered):
+                if not bearers and (renewed := self._renewed(scopes, rejected)) is not None:
+                    return renewed
                 header = _basic_of(self._look(scopes))
-                self._basic = header is not None
-                return None if header == rejected else header
+                if header is not None and header != rejected:
+                    # a registry that takes tokens may ask for a password now and then: that is about one request
+                    self._basic = self._realm is None or bool(bearers)
+                    return header
+            if trouble is not None:
+                raise trouble
             return None
+
+    def renew(self, scopes: tuple[Scope, ...], *, rejected: str, surely: bool) -> str | None:
+        """Another token instead of one that may have ended before its time; None where there is no hope of one.
+
+        Some registries answer an ended token with 400, 403 or a 401 that names no token server: only the last one
+        `surely` speaks of the token. Raises as `answer`.
+        """
+        with self._lock:
+            if not surely and self.hopeless(scopes):
+                return None
+            return self._renewed(scopes, rejected)
+
+    def in_vain(self, scopes: tuple[Scope, ...]) -> None:
+        """A token that was renewed was refused like the one before: that was not its fault."""
+        with self._lock:
+            self._vain_until[scopes] = self._budget.clock() + _VAIN_S
+
+    def hopeless(self, scopes: tuple[Scope, ...]) -> bool:
+        """Whether another token for these scopes was of no use a moment ago."""
+        with self._lock:
+            return self._budget.clock() < self._vain_until.get(scopes, -math.inf)
+
+    def _renewed(self, scopes: tuple[Scope, ...], rejected: str | None) -> str | None:
+        identity = self._look(scopes)
+        known = [token for token in identity.tokens if token.header == rejected]
+        if self._realm is None or not known:
+            return None
+        identity.tokens = [token for token in identity.tokens if token.header != rejected]
+        return self._token(self._realm, merge_scopes((*scopes, *known[0].scopes)), identity, scopes)
 
     def redact(self, text: str) -> str:
         """The same text without any secret that this authenticator has sent: some servers echo what they got."""
         with self._lock:
-            secrets = [secret for identity in self._identities.values() for secret in identity.secrets()]
+            secrets = [secret for identity in self._identities.values() for secret in identity.secrets() if secret]
         for secret in secrets:
-            if secret:
+            if len(secret) >= _SECRET_CHARACTERS:
                 text = text.replace(secret, "***")
+            # in the place of a letter or two, stars would show which ones they stand for everywhere else
+            elif re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", text):
+                return "its words are not shown, for they may have a secret in them"
         return text
 
     def _answer_bearer(self, challenge: Challenge, scopes: tuple[Scope, ...], rejected: str | None) -> str | None:
@@ -137,28 +204,51 @@ class Authenticator:
         if found is not None and isinstance(found.credential, RegistryToken):
             header = f"Bearer {found.credential.token}"
             return None if header == rejected else header
-        url = challenge.parameters.get("realm", "")
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise RegistryError(f"{self._registry} asks for a token but names no server to get it from")
-        if parts.scheme == "http" and not self._plain and not is_plain(parts.netloc, self._insecure):
-            raise RegistryError(
-                f"{self._registry} wants credentials to be sent in clear text to {parts.netloc}",
-                hint="cargoship does not do that; the registry's token realm must be an https address",
-            )
-        self._realm = _Realm(url, challenge.parameters.get("service", ""))
-        return self._token(self._realm, wanted, identity)
+        realm = _Realm(self._realm_of(challenge), challenge.parameters.get("service", ""))
+        header = self._token(realm, wanted, identity, scopes)
+        self._realm = realm
+        return header
 
-    def _token(self, realm: _Realm, scopes: tuple[Scope, ...], identity: _Identity) -> str:
+    def _realm_of(self, challenge: Challenge) -> str:
+        """The address of the token server that a challenge names; raises RegistryError for one that is none."""
+        realm, registry = challenge.parameters.get("realm", "").strip(), self._address()
+        # one that is relative begins with a slash: any word would be one
+        url = absolute(registry + "/", realm) if realm.startswith("/") else realm
+        if url is None or parsed(url) is None:
+            raise RegistryError(f"{self._registry} asks for a token but names no server to get it from")
+        return url
+
+    def _check_safe(self, url: str, found: FoundCredential | None) -> None:
+        """Raise RegistryError where these credentials, or none, are not to be shown to this token server."""
+        if objection(self._address(), url, self._insecure, sends=found is not None) is None:
+            return
+        place = urlsplit(url).netloc.rpartition("@")[2]
+        raise RegistryError(
+            f"{self._registry} wants credentials to be sent in clear text to {place}", hint=unsafe_hint(url)
+        )
+
+    def _token(self, realm: _Realm, scopes: tuple[Scope, ...], identity: _Identity, asked: tuple[Scope, ...]) -> str:
+        """A token for `scopes`, or for the first of those that were `asked` for where no server gives more at once."""
         now = self._budget.clock()
         identity.tokens = [token for token in identity.tokens if token.expires_at > now]
+        if self._one_scope and len(scopes) > 1:
+            scopes = merge_scopes(asked[:1])
         for token in identity.tokens:
             if covers(token.scopes, scopes):
                 return token.header
         found = identity.found
+        self._check_safe(realm.url, found)
         try:
-            content = self._fetch(*_token_request(realm, scopes, found, self._registry))
-        except Unauthorized as error:
+            content = self._fetch(*_token_request(realm, scopes, found, self._registry), insist=len(scopes) == 1)
+        except RegistryUnreachable:
+            raise
+        except RegistryError as error:
+            if len(scopes) > 1 and asked:
+                # what it says of one scope is what counts
+                self._one_scope = True
+                return self._token(realm, scopes, identity, asked)
+            if not isinstance(error, Unauthorized):
+                raise
             raise Unauthorized(
                 f"{self._registry}: its token server at {urlsplit(realm.url).netloc} did not accept the credentials",
                 hint=error.hint,
@@ -166,6 +256,7 @@ class Authenticator:
         value, lifetime_s = _parse_token(content, self._registry)
         token = _Token(f"Bearer {value}", scopes, now + max(lifetime_s - _MARGIN_S, 1.0))
         identity.tokens.append(token)
+        identity.given = [*identity.given[-_GIVEN_MAX:], token.header]
         return token.header
 
     def _look(self, scopes: tuple[Scope, ...]) -> _Identity:
@@ -193,8 +284,8 @@ def _basic(login: Login) -> str:
 
 
 def _token_request(
-    realm: _Realm, scopes: tuple[Scope, ...], found: Found | None, registry: str
-) -> tuple[Ask, str | None]:
+    realm: _Realm, scopes: tuple[Scope, ...], found: FoundCredential | None, registry: str
+) -> tuple[NamedRequest, str | None]:
     what = f"a token for {', '.join(map(str, scopes)) or registry}"
     credential = None if found is None else found.credential
     if isinstance(credential, IdentityToken):
@@ -207,14 +298,14 @@ def _token_request(
         }
         body = urlencode(form).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return Ask("POST", realm.url, what, headers, lambda: (body,), len(body)), None
+        return NamedRequest("POST", realm.url, what, headers, lambda: (body,), len(body), secret=True), None
     query = [("service", realm.service)] if realm.service else []
     query += [("scope", str(scope)) for scope in scopes]
     if isinstance(credential, Login):
         query.append(("account", credential.username))
     joint = "&" if urlsplit(realm.url).query else "?"
     url = f"{realm.url}{joint}{urlencode(query)}" if query else realm.url
-    return Ask("GET", url, what), _basic(credential) if isinstance(credential, Login) else None
+    return NamedRequest("GET", url, what), _basic(credential) if isinstance(credential, Login) else None
 
 
 def _parse_token(content: bytes, registry: str) -> tuple[str, float]:
@@ -222,8 +313,9 @@ def _parse_token(content: bytes, registry: str) -> tuple[str, float]:
     try:
         document = json.loads(content)
         value = document.get("token") or document.get("access_token")
-        lifetime_s = float(document.get("expires_in") or _LIFETIME_S)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+        said_s = float(document.get("expires_in") or _LIFETIME_S)
+        lifetime_s = said_s if math.isfinite(said_s) and said_s > 0 else _LIFETIME_S
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         value, lifetime_s = None, 0.0
     if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
         raise RegistryError(f"the token server of {registry} gave no token")

@@ -7,8 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - RFC 9110's "token", a piece of grammar
-_SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?=[\s,]|$)(?!\s*=)")
-_PARAMETER = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))')
+_BETWEEN = re.compile(r"[\s,]*")
+_SCHEME = re.compile(rf"({_TOKEN})(?=[\s,]|$)(?!\s*=)")
+_TOKEN68 = re.compile(r"\s+[A-Za-z0-9._~+/-]+=*(?=\s*(?:,|$))")
+# the grammar wants quotes around an address, and not all who send one know that
+_PARAMETER = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)(?:"|$)|([^\s,"]+))')
+_HEADER_CHARACTERS = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -20,21 +24,40 @@ class Challenge:
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """All challenges of one header value; what is not understood is left out, never an error."""
+    """All challenges of one header value (several headers are joined by commas), in their order.
+
+    What is not understood is left out, never an error.
+    """
     challenges: list[Challenge] = []
-    position = 0
+    header = header[:_HEADER_CHARACTERS]
+    position = _after(_BETWEEN, header, 0)
     while position < len(header):
         match = _SCHEME.match(header, position)
         if match is None:
-            break
-        scheme, position = match[1].lower(), match.end()
+            comma = header.find(",", position)
+            position = len(header) if comma < 0 else _after(_BETWEEN, header, comma)
+            continue
+        scheme, position = match[1].lower(), _after(_TOKEN68, header, match.end())
         parameters: dict[str, str] = {}
         while (parameter := _PARAMETER.match(header, position)) is not None:
             quoted, bare = parameter[2], parameter[3]
-            parameters[parameter[1].lower()] = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            # of two the first counts
+            parameters.setdefault(parameter[1].lower(), bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
             position = parameter.end()
         challenges.append(Challenge(scheme, parameters))
+        position = _after(_BETWEEN, header, position)
     return tuple(challenges)
+
+
+def can_be_answered(header: str) -> bool:
+    """Whether a header has a challenge of a kind that is known here."""
+    return any(challenge.scheme in {"basic", "bearer"} for challenge in parse_challenges(header))
+
+
+def _after(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Where a match ends; the same place where there is none."""
+    match = pattern.match(text, position)
+    return position if match is None else match.end()
 
 
 @dataclass(frozen=True, order=True)

@@ -16,28 +16,28 @@ from cargoship.errors import OutputError, UsageError
 from cargoship.oci.files import atomic_file, writing
 from cargoship.oci.reference import DOCKER_HUB
 from cargoship.process import Command, Runner
-from cargoship.registry.credentials import (
-    FILE_BYTES,
-    HELPER_NAME,
-    HELPER_TIMEOUT_S,
+from cargoship.registry.auth.credentials import FILE_BYTES, HELPER_NAME, HELPER_TIMEOUT_S
+from cargoship.registry.auth.entries import (
     HUB_KEY,
     HUB_NAMES,
+    ConfigUnreadable,
     Login,
-    helpers_of,
+    helper_of,
     key_place,
+    parse_config,
 )
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Where credentials are, for people; `plain` says that whoever reads that file has them."""
+class CredentialLocation:
+    """Where credentials are, for people; `plain` says that anybody who reads that file has them."""
 
     place: str
     plain: bool
 
 
 @dataclass(frozen=True)
-class Keeper:
+class CredentialStore:
     """The configuration file that `env` names, and the helper that this names for a registry.
 
     REGISTRY_AUTH_FILE comes first, then DOCKER_CONFIG, then ~/.docker: the first place where they are looked for.
@@ -58,7 +58,7 @@ class Keeper:
             return Path(env["HOME"]) / ".docker" / "config.json"
         raise UsageError("nothing says where credentials are kept", hint="set DOCKER_CONFIG to a folder, or HOME")
 
-    def keep(self, registry: str, login: Login) -> Kept:
+    def keep(self, registry: str, login: Login) -> CredentialLocation:
         """Keep what `registry` (host[:port]) has accepted; raises OutputError, UsageError."""
         path, config = self.path, self._read()
         key = _key(registry)
@@ -70,13 +70,13 @@ class Keeper:
             secret = f"{login.username}:{login.password}"
             auths[key] = {"auth": base64.b64encode(secret.encode()).decode()}
             self._write(config | {"auths": auths})
-            return Kept(str(path), plain=True)
+            return CredentialLocation(str(path), plain=True)
         document = {"ServerURL": key, "Username": login.username, "Secret": login.password}
         self._tell(helper, "store", json.dumps(document).encode())
         # docker lists what its helpers have like this
         auths[key] = {}
         self._write(config | {"auths": auths})
-        return Kept(f"docker-credential-{helper} (named in {path})", plain=False)
+        return CredentialLocation(f"docker-credential-{helper} (named in {path})", plain=False)
 
     def forget(self, registry: str) -> bool:
         """Remove what is kept for `registry`; False where there was nothing. Raises OutputError, UsageError."""
@@ -93,18 +93,21 @@ class Keeper:
 
     def _read(self) -> dict[str, object]:
         path = self.path
+        hint = "mend it, or move it away"
+        if path.parent.is_file():
+            raise OutputError(f"{path.parent} is a file, and not the folder of a config.json", hint=hint)
         try:
             with path.open("rb") as file:
-                config = json.loads(file.read(FILE_BYTES))
+                config = dict(parse_config(file.read(FILE_BYTES)))
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise OutputError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, RecursionError):
-            # the parser's own words would quote the file, and with it a secret
-            config = None
-        if not isinstance(config, dict) or not isinstance(config.get("auths", {}), dict):
-            raise OutputError(f"{path} is not a configuration of docker or podman", hint="mend it, or move it away")
+        except ConfigUnreadable as error:
+            raise OutputError(f"{path} is not a configuration of docker or podman", hint=hint) from error
+        # "auths": null is what some tools leave of an empty one
+        if not isinstance(config.get("auths"), dict | None):
+            raise OutputError(f"{path} is not a configuration of docker or podman", hint=hint)
         return config
 
     def _write(self, config: Mapping[str, object]) -> None:
@@ -137,7 +140,7 @@ def _key(registry: str) -> str:
 
 def _helper(config: Mapping[str, object], registry: str) -> str | None:
     names = HUB_NAMES if registry == DOCKER_HUB else (registry,)
-    return next(helpers_of(config, names), None)
+    return helper_of(config, names)
 
 
 def _auths(config: Mapping[str, object]) -> dict[str, object]:

@@ -10,10 +10,11 @@ from cargoship.errors import UsageError
 from cargoship.events import Emit
 from cargoship.oci.reference import DOCKER_HUB, Reference
 from cargoship.process import Runner
+from cargoship.registry.auth.credential_store import CredentialLocation, CredentialStore
+from cargoship.registry.auth.credentials import FixedCredentials
+from cargoship.registry.auth.entries import Login
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.connect import connect
-from cargoship.registry.credentials import FixedCredentials, Login
-from cargoship.registry.keeping import Keeper, Kept
 
 _HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
 
@@ -23,7 +24,7 @@ class LoggedIn:
     """A registry that has accepted credentials, and where these are now; `asked` False: it wanted none."""
 
     registry: str
-    kept: Kept
+    kept: CredentialLocation
     asked: bool
 
 
@@ -41,7 +42,7 @@ def log_in(
     `env` says where that is, and is what helpers get; `client` is one that has these credentials (default: one made of
     `env`). Raises RegistryError's family (Unauthorized for wrong ones), OutputError, UsageError.
     """
-    keeper = Keeper(env, runner)
+    keeper = CredentialStore(env, runner)
     # found out before a password goes anywhere
     _ = keeper.path
     credentials = FixedCredentials(registry, login, source="this login")
@@ -53,7 +54,7 @@ def log_in(
 
 def log_out(registry: str, *, env: Mapping[str, str], runner: Runner) -> bool:
     """Forget the credentials for `registry`; False where there were none. Raises OutputError, UsageError."""
-    return Keeper(env, runner).forget(registry)
+    return CredentialStore(env, runner).forget(registry)
 
 
 def registry_name(text: str) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeVar, Unpack
+from typing import BinaryIO, TypeVar
 
 from cargoship.errors import CargoshipError, ContentInvalid, RegistryError, RegistryUnreachable, Unauthorized
 from cargoship.events import Level, Note
+from cargoship.http.budget import Budget
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob, Descriptor
-from cargoship.oci.digest import Digest
+from cargoship.oci.digest import Algorithm, Digest
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX
-from cargoship.registry.budget import Budget
-from cargoship.registry.client import ClientParts, RegistryClient
-from cargoship.registry.mirrors import Mirrors, Place
-from cargoship.registry.stream import Source, open_stream
+from cargoship.registry.blob_reader import BlobSource, open_stream
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.mirrors.model import Mirrors, PullSource
+from cargoship.registry.options import ClientOptions
 
 T = TypeVar("T")
 OpenMirror = Callable[[str, Budget], RegistryClient]
@@ -29,10 +30,8 @@ class MirroredClient(RegistryClient):
     that writes go to the registry alone.
     """
 
-    def __init__(
-        self, registry: str, *, mirrors: Mirrors, open_mirror: OpenMirror, **parts: Unpack[ClientParts]
-    ) -> None:
-        super().__init__(registry, **parts)
+    def __init__(self, registry: str, options: ClientOptions, *, mirrors: Mirrors, open_mirror: OpenMirror) -> None:
+        super().__init__(registry, options)
         self._mirrors = mirrors
         self._open_mirror = open_mirror
         self._clients: dict[str, RegistryClient] = {}
@@ -47,14 +46,18 @@ class MirroredClient(RegistryClient):
             client.close()
         super().close()
 
-    def find_manifest(self, repository: str, reference: Digest | str) -> Digest | None:
+    def find_manifest(
+        self, repository: str, reference: Digest | str, *, surely: bool = False, algorithm: Algorithm | None = None
+    ) -> Digest | None:
         """See `RegistryClient.find_manifest`."""
 
         def find(client: RegistryClient, name: str) -> Digest | None:
-            return client.find_manifest(name, reference)
+            return client.find_manifest(name, reference, surely=surely, algorithm=algorithm)
 
         found = self._first(repository, find, by_digest=isinstance(reference, Digest))
-        return found if found is not None or not self._own(repository) else super().find_manifest(repository, reference)
+        if found is not None or not self._own(repository):
+            return found
+        return super().find_manifest(repository, reference, surely=surely, algorithm=algorithm)
 
     def manifest(self, repository: str, reference: Digest | str) -> BytesBlob:
         """See `RegistryClient.manifest`."""
@@ -79,7 +82,7 @@ class MirroredClient(RegistryClient):
 
     def open_blob(self, repository: str, descriptor: Descriptor) -> BinaryIO:
         """See `RegistryClient.open_blob`."""
-        sources: list[Source] = []
+        sources: list[BlobSource] = []
         for place, client in self._places(repository, by_digest=True):
             sources.append(client.blob_source(place.repository, descriptor.digest))
         if not sources or self._own(repository):
@@ -106,7 +109,7 @@ class MirroredClient(RegistryClient):
                     return found
         return None
 
-    def _places(self, repository: str, *, by_digest: bool) -> Iterator[tuple[Place, RegistryClient]]:
+    def _places(self, repository: str, *, by_digest: bool) -> Iterator[tuple[PullSource, RegistryClient]]:
         for place in self._mirrors.route(self.registry, repository, by_digest=by_digest).places:
             host = place.mirror.registry
             with self._lock:

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cargoship.decoding import Undecodable, decode_toml
 from cargoship.errors import UsageError
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.reference import DOCKER_HUB
-from cargoship.registry.mirrors import Mirror, Mirrors, Rule, Takes, digests_alone
+from cargoship.registry.mirrors.model import Mirror, Mirrors, Rule, Takes, digests_alone
 
 MIRRORS_VARIABLE = "CARGOSHIP_REGISTRY_MIRRORS"
 _BYTES_MAX = 1 << 20
@@ -64,7 +65,7 @@ def _from_variable(text: str) -> Iterator[Rule]:
         if not equals or not prefix:
             hint = "such as docker.io=mirror.gcr.io"
             raise UsageError(f"{MIRRORS_VARIABLE}: {word!r} is not REGISTRY=MIRROR", hint=hint)
-        mirrors.setdefault(prefix, []).append(Mirror.parse(place))
+        mirrors.setdefault(_lower_host(prefix), []).append(Mirror.parse(place))
     yield from (Rule(prefix, tuple(found)) for prefix, found in mirrors.items())
 
 
@@ -87,11 +88,9 @@ def _tables(path: Path, emit: Emit) -> list[Mapping[str, Any]]:
     # the files of a fresh machine say nothing, and the parser need not be loaded for them
     if data is None or b"[[registry]]" not in data:
         return []
-    import tomllib  # noqa: PLC0415
-
     try:
-        tables = tomllib.loads(data.decode()).get("registry", [])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tables = decode_toml(data).get("registry", [])
+    except Undecodable as error:
         emit(Note(f"{path} is not TOML: {error}", Level.WARNING))
         return []
     return [table for table in tables if isinstance(table, Mapping)] if isinstance(tables, list) else []
@@ -100,15 +99,21 @@ def _tables(path: Path, emit: Emit) -> list[Mapping[str, Any]]:
 def _rule(table: Mapping[str, Any], path: Path) -> tuple[Rule, set[str]]:
     """One [[registry]] table, and the hosts that it calls insecure; raises UsageError."""
     location = _text(table, "location")
-    prefix = _text(table, "prefix") or location
+    prefix = _lower_host(_text(table, "prefix") or location)
     if not prefix:
         raise UsageError("a [[registry]] has neither prefix nor location")
     mirrors = tuple(_mirror(each, "mirror") for each in table.get("mirror", ()) if isinstance(each, Mapping))
     if table.get("mirror-by-digest-only") is True:
         mirrors = tuple(digests_alone(mirror) for mirror in mirrors)
-    instead = _mirror(table, "registry") if location not in {"", prefix} else None
+    instead = _mirror(table, "registry") if _lower_host(location) not in {"", prefix} else None
     insecure = {prefix.partition("/")[0]} if table.get("insecure") is True and instead is None else set()
     return Rule(prefix, mirrors, instead, str(path) if table.get("blocked") is True else None), insecure
+
+
+def _lower_host(name: str) -> str:
+    """The same name with its host in the case that references have it in."""
+    host, slash, rest = name.partition("/")
+    return host.lower() + slash + rest
 
 
 def _mirror(table: Mapping[str, Any], what: str) -> Mirror:

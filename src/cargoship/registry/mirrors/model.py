@@ -1,4 +1,4 @@
-"""Which other places hold what a registry has, as values. Pure; `mirror_files.py` reads who says so.
+"""Which other places hold what a registry has, as values. Pure; `files.py` reads who says so.
 
 The rules are those of containers-registries.conf(5): the longest prefix of a name chooses one of them, its mirrors are
 tried in turn, and the registry itself comes last.
@@ -40,6 +40,7 @@ class Mirror:
         """Parse `[http[s]://]HOST[:PORT][/PATH]`; raises UsageError."""
         scheme, found, rest = text.partition("://")
         registry, _, path = (rest if found else text).strip("/").partition("/")
+        registry = registry.lower()
         try:
             # the parser of references knows what hosts and repositories look like
             named = Reference.parse(f"{registry}/{path or 'x'}").registry
@@ -77,7 +78,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Place:
+class PullSource:
     """A repository, and the registry in which it is to be read."""
 
     mirror: Mirror
@@ -88,7 +89,7 @@ class Place:
 class Route:
     """Where something is read, in this order; `own`: at last in the registry itself."""
 
-    places: tuple[Place, ...] = ()
+    places: tuple[PullSource, ...] = ()
     own: bool = True
 
 
@@ -114,7 +115,7 @@ class Mirrors:
         if chosen.blocked is not None:
             raise RegistryRefused(
                 f"{registry}/{repository} is blocked by {chosen.blocked}",
-                hint="whoever looks after this machine knows why",
+                hint="the administrator of this machine knows why",
             )
         rest = chosen.rest(registry, repository) or ""
         fitting = [mirror for mirror in chosen.mirrors if mirror.takes.fits(by_digest=by_digest)]
@@ -127,11 +128,11 @@ class Mirrors:
             yield from (each.registry for each in (*rule.mirrors, *filter(None, [rule.instead])) if each.plain)
 
 
-def _places(mirrors: list[Mirror], rest: str) -> Iterator[Place]:
+def _places(mirrors: list[Mirror], rest: str) -> Iterator[PullSource]:
     for mirror in mirrors:
         repository = "/".join(part for part in (mirror.path, rest) if part)
         if repository:
-            yield Place(mirror, repository)
+            yield PullSource(mirror, repository)
 
 
 def digests_alone(mirror: Mirror) -> Mirror:

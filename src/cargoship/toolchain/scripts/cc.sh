@@ -3,6 +3,7 @@
 count=$#
 program=$#
 skip=
+compiles=
 while [ "$count" -gt 0 ]; do
   arg=$1
   shift
@@ -11,6 +12,10 @@ while [ "$count" -gt 0 ]; do
     skip=
     continue
   fi
+  case $arg in
+  -c | -S | -E) compiles=${compiles:-yes} ;;
+  -M*) compiles=listed ;;
+  esac
   case $arg in
   --target=* | -m64 | -m32) continue ;;
   -target)
@@ -30,10 +35,14 @@ while [ "$count" -gt 0 ]; do
     aarch64:-march=armv*) arg=-mcpu=generic ;;
     esac
     ;;
-  -c | -S | -E | -M | -MM | -fsyntax-only | -v | -V | --version | -dump* | -print-* | --print-* | -shared | -r) program=0 ;;
+  -c | -S | -E | -M | -MM | -fsyntax-only | -v | -V | '-?' | -help | --help | --version | -dump* | -print-* | --print-* | -shared | -r) program=0 ;;
   esac
   set -- "$@" "$arg"
 done
+# Zig cannot be watched: where the cache asks what a build script reads, the compiler says which files it has read.
+if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
+  set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"
+fi
 # A whole program, as configure scripts make them by the dozen: Zig would first compile its C library, where the
 # target's own start files and C library are at hand.
 if [ "$program" -gt 0 ] && [ -e "${CARGOSHIP_SYSROOT:?}/lib/rustlib/$triple/lib/self-contained/crt1.o" ]; then

@@ -61,7 +61,9 @@ def main(triple: str, language: str, zig_target: str, zig_cpu: str, *arguments: 
                 objects.append(item)
                 continue
             compiled = f"{folder}/{number}.o"
-            code = subprocess.call([*compiler, *compile_flags, "-c", item, "-o", compiled])
+            code = subprocess.call(
+                [*compiler, *compile_flags, *_listed(compile_flags, number), "-c", item, "-o", compiled]
+            )
             if code:
                 return code
             objects.append(compiled)
@@ -82,6 +84,14 @@ def main(triple: str, language: str, zig_target: str, zig_cpu: str, *arguments: 
                 str(start / "crtn.o"),
             ]
         )
+
+
+def _listed(flags: list[str], number: int) -> list[str]:
+    """Where the cache asks what a build script reads: the compiler, which cannot be watched, says it."""
+    unit = os.environ.get("CARGOSHIP_WATCH_UNIT")
+    if not unit or any(flag.startswith("-M") for flag in flags):
+        return []
+    return ["-MD", "-MF", f"{unit}-{os.getpid()}-{number}.list"]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,12 @@
 # project is kept where Zig would keep it anyhow.
 previous=
 target=
+compiles=
 for arg in "$@"; do
+  case $arg in
+  -c | -S | -E) compiles=${compiles:-yes} ;;
+  -M*) compiles=listed ;;
+  esac
   [ "$previous" != -target ] || target=$arg
   previous=$arg
 done
@@ -14,4 +19,8 @@ case $target in
   export ZIG_GLOBAL_CACHE_DIR="$runtime/$target"
   ;;
 esac
+# Zig cannot be watched: where the cache asks what a build script reads, the compiler says which files it has read.
+if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
+  set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"
+fi
 exec "$zig" "$@"

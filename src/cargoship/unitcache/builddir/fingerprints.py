@@ -6,18 +6,18 @@ is not kept then.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from cargoship.decoding import Undecodable, decode_json
+from cargoship.unitcache.keys.refusal import NotKept
+
 _MARK = 0xFF
 _KNOWN = frozenset({"Precalculated", "CheckDepInfo", "RerunIfChanged", "RerunIfEnvChanged"})
-
-
-class NotKept(Exception):
-    """Why a unit cannot be kept, for people. Never leaves this package."""
 
 
 class _Fingerprint(msgspec.Struct, frozen=True):
@@ -60,10 +60,10 @@ def read_fingerprint(folder: Path) -> Fingerprint:
     if len(found) != 1:
         raise NotKept("it has no fingerprint")
     try:
-        raw = msgspec.json.decode(found[0].read_bytes(), type=_Fingerprint)
+        raw = decode_json(found[0].read_bytes(), _Fingerprint)
         # cargo writes the bytes of the number as they lie in memory
         own = int.from_bytes(bytes.fromhex(found[0].with_suffix("").read_text()), "little")
-    except (msgspec.MsgspecError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise NotKept("its fingerprint cannot be read") from error
     dep_infos: list[str] = []
     changed: list[str] = []
@@ -87,6 +87,21 @@ def read_fingerprint(folder: Path) -> Fingerprint:
     return Fingerprint(own, dependencies, tuple(dep_infos), tuple(changed), tuple(variables), by_time)
 
 
+def without_values(fingerprint: bytes) -> bytes:
+    """The notes of a fingerprint without what variables have held: cargo compares their hash, and has no use for them.
+
+    Raises NotKept.
+    """
+    try:
+        told = decode_json(fingerprint, dict[str, Any])
+    except Undecodable as error:
+        raise NotKept("its fingerprint cannot be read") from error
+    named = [each["RerunIfEnvChanged"] for each in told.get("local", ()) if "RerunIfEnvChanged" in each]
+    for each in named:
+        each["val"] = None
+    return msgspec.json.encode(told) if named else fingerprint
+
+
 def read_dep_info(data: bytes) -> DepInfo:
     """Decode a file of dep-info; raises NotKept."""
     try:
@@ -105,9 +120,47 @@ def environment_read(dep_file: bytes) -> dict[str, str]:
     return found
 
 
+def relocated(data: bytes, package: str, root: str) -> bytes:
+    """The same dep-info, with paths of files below `root` relative to the package's folder, from wherever they are.
+
+    cargo names files outside of the package's folder by absolute paths; of another checkout they are not there.
+    Raises NotKept.
+    """
+    try:
+        return _relocated(data, package, root)
+    except (IndexError, ValueError) as error:
+        raise NotKept("its dep-info is of a kind that is not known") from error
+
+
+def _relocated(data: bytes, package: str, root: str) -> bytes:
+    reader = _Reader(data)
+    versioned = _is_versioned(data)
+    made = bytearray(reader.skip(6) if versioned else b"")
+    count = reader.number()
+    made += count.to_bytes(4, "little")
+    for _ in range(count):
+        kind, path = reader.byte(), reader.text()
+        if kind and path.startswith(root + "/"):
+            kind, path = 0, os.path.relpath(path, package)
+        encoded = path.encode()
+        made += bytes((kind,)) + len(encoded).to_bytes(4, "little") + encoded
+        if versioned:
+            has_checksum = reader.byte()
+            made.append(has_checksum)
+            if has_checksum:
+                made += reader.skip(8)
+                checksum = reader.text().encode()
+                made += len(checksum).to_bytes(4, "little") + checksum
+    return bytes(made) + reader.rest()
+
+
+def _is_versioned(data: bytes) -> bool:
+    return len(data) > 4 and data[4] == _MARK  # noqa: PLR2004
+
+
 def _decoded(data: bytes) -> DepInfo:
     reader = _Reader(data)
-    versioned = len(data) > 4 and data[4] == _MARK  # noqa: PLR2004
+    versioned = _is_versioned(data)
     if versioned:
         reader.number()
         reader.byte()
@@ -120,7 +173,8 @@ def _decoded(data: bytes) -> DepInfo:
         path = reader.text()
         if kind not in {0, 1}:
             raise ValueError
-        (build if kind else package).append(path)
+        # cargo has no other kind for what is neither in the package nor in the build directory
+        (build if kind and not path.startswith("/") else package).append(path)
         if versioned and reader.byte():
             reader.skip(8)
             reader.text()
@@ -152,6 +206,9 @@ class _Reader:
             raise ValueError
         self._at += count
         return self._data[self._at - count : self._at]
+
+    def rest(self) -> bytes:
+        return self._data[self._at :]
 
     def number(self) -> int:
         return int.from_bytes(self.skip(4), "little")

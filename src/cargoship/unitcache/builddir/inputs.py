@@ -6,41 +6,30 @@ A unit is only put into a workspace where all of this is as it was. cargo asks f
 from __future__ import annotations
 
 import mmap
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.depinfo import NotKept, environment_read, read_dep_info
-from cargoship.unitcache.folders import UnitFolder, written_to
-from cargoship.unitcache.key import Lock, is_pinned
-from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, VARIABLE, WORKSPACE, Contents
-from cargoship.unitcache.matching import Matched
+from cargoship.unitcache.builddir.fingerprints import environment_read, read_dep_info
+from cargoship.unitcache.builddir.layout import UnitFolder, written_to
+from cargoship.unitcache.builddir.matching import Matched
+from cargoship.unitcache.keys.file_digests import ALL, BUILD_DIR, VARIABLE, WORKSPACE, FileDigests
+from cargoship.unitcache.keys.key import LOCAL_ID, LockedSources, is_pinned
+from cargoship.unitcache.keys.refusal import NotKept
+from cargoship.unitcache.watching.reads import Reads
 
-_PATH_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
 _OBJECTS = frozenset({".o", ".a", ".so", ".lib", ".obj", ".rlib", ".rmeta"})
 BY_TIME = "its build script prints no rerun-if-changed, and so cargo goes by the times of all files"
 """Why a unit is not kept that could be: cargo would not take it on another machine."""
 _PROGRAMS = frozenset({"bin", "cdylib", "dylib", "test", "example", "bench"})
 
 
-@dataclass(frozen=True)
-class Captured:
-    """A unit's files and what they hold for: all but its name."""
-
-    folder: UnitFolder
-    files: tuple[str, ...]
-    """Relative to the build directory, in the order in which they are to be put there."""
-    inputs: Mapping[str, Digest]
-
-
 def package_root(unit: Unit, manifests: Mapping[str, Path]) -> Path:
     """The folder of a unit's package; raises NotKept where nobody has told it."""
-    match = _PATH_ID.match(unit.package_id)
+    match = LOCAL_ID.match(unit.package_id)
     if match is not None:
         return Path(unquote(match["path"]))
     manifest = manifests.get(unit.package_id)
@@ -54,12 +43,16 @@ def inputs_of(
     matched: Matched,
     files: Sequence[str],
     *,
-    contents: Contents,
+    contents: FileDigests,
     package: Path,
     pinned: bool,
     written_by: Iterable[UnitFolder],
+    reads: Reads | None = None,
 ) -> dict[str, Digest]:
     """What the unit depends on; `written_by` are the folders of the build scripts' runs that it depends on.
+
+    `reads` is what was seen to be read; None, where nobody could watch: of units that read what the compiler tells, and
+    no more.
 
     Raises NotKept, OSError.
     """
@@ -72,11 +65,12 @@ def inputs_of(
             raise NotKept(f"it depends on {path}, which is in the build directory")
         name = contents.name(path)
         found[name] = contents.before(name, time_ns)
-    if not pinned and (unit.runs or "custom-build" not in unit.kinds or not unit.is_local):
-        time_ns = compiled_at(matched, contents.build_dir)
+    if reads is not None:
+        found |= _seen(unit, matched, reads, contents, pinned=pinned)
+    if not (pinned or unit.is_local):
         # of vendored sources neither cargo nor the compiler tells which files there are
-        names = files_beside(package, contents) if unit.is_local else all_of(package, contents)[:1]
-        found |= {name: contents.unchanged(name, time_ns) for name in names}
+        name = all_of(package, contents)[0]
+        found[name] = contents.unchanged(name, compiled_at(matched, contents.build_dir))
     if isinstance(matched.message, BuildScriptRun):
         found |= _native_libraries(matched.message, contents, package if pinned else None)
     found |= variables_of(matched, contents)
@@ -85,6 +79,16 @@ def inputs_of(
         if digest is not None:
             found[pin] = digest
     return found
+
+
+def _seen(unit: Unit, matched: Matched, reads: Reads, contents: FileDigests, *, pinned: bool) -> dict[str, Digest]:
+    """What the unit was seen to read; raises NotKept, OSError."""
+    folder = matched.folder
+    if unit.runs:
+        return reads.of_script(str(contents.build_dir / folder.out_dir), contents=contents, pinned=pinned)
+    crate = unit.name.replace("-", "_")
+    place = str(contents.build_dir / folder.profile)
+    return reads.of_compiler(place, crate, folder.hash, contents=contents, pinned=pinned)
 
 
 def _read(
@@ -108,7 +112,7 @@ def _read(
     return read
 
 
-def variables_of(matched: Matched, contents: Contents) -> dict[str, Digest]:
+def variables_of(matched: Matched, contents: FileDigests) -> dict[str, Digest]:
     """What the user has set of the variables that the unit looks at: with `env!`, or as its build script has told.
 
     cargo would compare them too. But two units that differ in nothing else must not have one key: the programs of a
@@ -121,13 +125,8 @@ def variables_of(matched: Matched, contents: Contents) -> dict[str, Digest]:
     return {name: digest for name, digest in found.items() if digest is not None}
 
 
-def files_beside(package: Path, contents: Contents) -> tuple[str, ...]:
-    """A package's files, and those of the workspace that are no package's: what is read and not told may be there."""
-    return (FILES + contents.name(package), FILES + ".")
-
-
-def all_of(package: Path, contents: Contents) -> tuple[str, ...]:
-    """Likewise, every byte of them: what a build depends on when cargo is not asked."""
+def all_of(package: Path, contents: FileDigests) -> tuple[str, ...]:
+    """A package's files, and those of the workspace that are no package's: of a build where nobody watches."""
     return (ALL + contents.name(package), ALL + ".")
 
 
@@ -137,11 +136,11 @@ def compiled_at(matched: Matched, build: Path) -> int:
     return min((build / name).stat().st_mtime_ns for name in noted)
 
 
-def changing_packages(graph: UnitGraph, lock: Lock) -> tuple[Path, ...]:
+def changing_packages(graph: UnitGraph, lock: LockedSources) -> tuple[Path, ...]:
     """The folders of all packages whose sources may change: those named by their paths, and vendored ones."""
     found: dict[Path, None] = {}
     for unit in graph.units:
-        match = _PATH_ID.match(unit.package_id)
+        match = LOCAL_ID.match(unit.package_id)
         if match is not None:
             found[Path(unquote(match["path"]))] = None
         elif not is_pinned(unit, lock):
@@ -155,7 +154,7 @@ def manifests_of(messages: Iterable[Artifact | BuildScriptRun]) -> dict[str, Pat
     return {each.package_id: each.manifest for each in messages if isinstance(each, Artifact) and each.manifest}
 
 
-def _native_libraries(message: BuildScriptRun, contents: Contents, package: Path | None) -> dict[str, Digest]:
+def _native_libraries(message: BuildScriptRun, contents: FileDigests, package: Path | None) -> dict[str, Digest]:
     """Libraries of the system that a build script has found."""
     found = {}
     for folder in (Path(each.rpartition("=")[2]) for each in message.linked_paths):
@@ -170,9 +169,9 @@ def _native_libraries(message: BuildScriptRun, contents: Contents, package: Path
 
 
 def _pins(
-    unit: Unit, matched: Matched, files: Sequence[str], generated: Sequence[str], contents: Contents, *, pinned: bool
+    unit: Unit, matched: Matched, files: Sequence[str], generated: Sequence[str], contents: FileDigests, *, pinned: bool
 ) -> set[str]:
-    """The folders that are told by what the unit is made of, so that it is good in no other place."""
+    """The folders that are known by what the unit is made of, so that it is good in no other place."""
     build = contents.build_dir
     pins = _Pins(contents)
     if unit.runs:
@@ -191,7 +190,8 @@ def _pins(
                     pins.look(value.encode())
     if not pinned and _PROGRAMS & {*unit.kinds, *unit.crate_types}:
         for name in files:
-            if not name.startswith(matched.folder.fingerprint) and not name.endswith(".d"):
+            # the compiler's own notes in a library have its place, as every library's have: nobody sees them
+            if not name.startswith(matched.folder.fingerprint) and not name.endswith((".d", ".rlib", ".rmeta")):
                 pins.look_into(build / name)
     return pins.found
 
@@ -206,7 +206,7 @@ def _words_of_script(folder: UnitFolder, files: Sequence[str], *, pinned: bool) 
 
 
 class _Pins:
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: FileDigests) -> None:
         self._build, self._root = str(contents.build_dir).encode(), str(contents.root).encode()
         self.found: set[str] = set()
 

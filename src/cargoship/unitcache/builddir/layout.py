@@ -18,7 +18,9 @@ HASH = r"[0-9a-f]{16}"
 _UNIT = re.compile(rf"(?P<package>.+)-(?P<hash>{HASH})")
 _FILE = re.compile(rf".*-(?P<hash>{HASH})(?:\..*)?")
 _IN_PATH = re.compile(rf"[-/](?P<hash>{HASH})(?=[./]|$)")
-_WITHOUT_HASH = ("cdylib", "dylib", "staticlib")
+_SHARED = ("lib{}.so", "lib{}.dylib", "lib{}.rlib", "lib{}.rmeta", "lib{}.a", "{}.d")
+_WITHOUT_HASH = {"cdylib": _SHARED, "dylib": _SHARED, "staticlib": ("lib{}.a",)}
+"""By a crate's types: files with its name alone. A local crate that is a shared library too has no others."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,12 @@ def written_to(root: Path, folder: UnitFolder) -> bytes:
         return (root / f"{folder.said.rpartition('/')[0]}/root-output").read_bytes() or b"\0"
     except FileNotFoundError:
         return str(root / folder.out_dir).encode()
+
+
+def said_at(fingerprint: str) -> str:
+    """What a build script has written to its standard output, by the place of its run's fingerprint."""
+    folder, v2, _ = fingerprint.rpartition("/fingerprint")
+    return f"{folder}/run/stdout" if v2 else f"{'/build/'.join(fingerprint.rsplit('/.fingerprint/', 1))}/output"
 
 
 def hash_in(path: Path) -> str | None:
@@ -116,27 +124,39 @@ class BuildDir:
                     if made.is_file(follow_symlinks=False):
                         self.inodes[made.inode()] = (profile, place.name)
 
+    def library_folders(self, package: str, target: str, made: Path) -> list[UnitFolder]:
+        """The places of a library whose files tell no hash; `made` is one of them, and tells the profile."""
+        profile = made.parent.parent if made.parent.name == "deps" else made.parent
+        found = [
+            folder
+            for folder in self.folders.values()
+            if folder.package == package
+            and profile.as_posix().endswith(f"/{folder.profile}")
+            and (self.root / folder.fingerprint / f"lib-{target}").is_file()
+        ]
+        longest = max((len(folder.profile) for folder in found), default=0)
+        return [folder for folder in found if len(folder.profile) == longest]
+
     def files_of(self, folder: UnitFolder, crate_types: Iterable[str], crate: str) -> list[str]:
         """All files of a unit, relative to `root`: its fingerprint last, and the last of all what cargo looks at first.
 
-        Without that one cargo compiles the unit, whatever else is there: whoever is interrupted while he copies them
-        in this order leaves nothing that is taken for whole. Symbolic links are among them. Raises OSError.
+        Without that one cargo compiles the unit, whatever else is there: a copy in this order that was interrupted
+        leaves nothing that is taken for whole. Symbolic links are among them. Raises OSError.
         """
         if folder.is_v2:
             made = list(self._below(f"{folder.profile}/build/{folder.package}/{folder.hash}"))
         else:
             made = list(self.loose.get((folder.profile, folder.hash), ()))
             made += self._below(f"{folder.profile}/build/{folder.package}-{folder.hash}")
-            for kind in _WITHOUT_HASH:
-                name = f"{folder.profile}/deps/lib{crate}{'.a' if kind == 'staticlib' else '.so'}"
-                if kind in crate_types and (self.root / name).is_file():
-                    made.append(name)
+            names = {name for kind in crate_types for name in _WITHOUT_HASH.get(kind, ())}
+            places = (f"{folder.profile}/deps/{name.format(crate)}" for name in sorted(names))
+            made += [place for place in places if (self.root / place).is_file()]
             made += self._below(folder.fingerprint)
 
         def weight(path: str) -> tuple[int, str]:
             if not path.startswith(folder.fingerprint + "/"):
                 return 0, path
-            return (2 if is_fingerprint(path.rpartition("/")[2]) else 1), path
+            return (2 if is_hash_file(path.rpartition("/")[2]) else 1), path
 
         return sorted(set(made), key=weight)
 
@@ -152,7 +172,7 @@ class BuildDir:
             yield place
 
 
-def is_fingerprint(name: str) -> bool:
+def is_hash_file(name: str) -> bool:
     """Whether a file of a fingerprint's folder is the one that holds the hash."""
     return not name.endswith(".json") and not name.startswith(("dep-", "output-")) and name != "invoked.timestamp"
 

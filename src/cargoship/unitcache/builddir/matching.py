@@ -14,9 +14,11 @@ from pathlib import Path
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
-from cargoship.unitcache.depinfo import Fingerprint, NotKept, read_fingerprint
-from cargoship.unitcache.folders import BuildDir, UnitFolder, hash_in
+from cargoship.unitcache.builddir.fingerprints import Fingerprint, read_fingerprint
+from cargoship.unitcache.builddir.layout import BuildDir, UnitFolder, hash_in
+from cargoship.unitcache.keys.refusal import NotKept
 
+_SHARED = frozenset({"cdylib", "dylib"})
 _Signature = tuple[object, ...]
 
 
@@ -28,10 +30,12 @@ class Matched:
     fingerprint: Fingerprint
     message: Artifact | BuildScriptRun
 
-    @property
-    def fresh(self) -> bool:
-        """Whether cargo found the unit already there. It does not say so of runs of build scripts."""
-        return isinstance(self.message, Artifact) and self.message.fresh
+    def was_there(self, root: Path, stamp_ns: int) -> bool:
+        """Whether cargo found the unit in the build directory `root`; it started after `stamp_ns`. Raises OSError."""
+        if isinstance(self.message, Artifact):
+            return self.message.fresh
+        # of runs of build scripts cargo does not say it
+        return (root / self.folder.said).stat().st_mtime_ns <= stamp_ns
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Match:
 
     found: Mapping[int, Matched]
     missing: Mapping[int, str]
+    unsaid: frozenset[int] = frozenset()
+    """Those of the missing of which cargo has said nothing: a build that fails does not come to all of them."""
 
 
 def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build: BuildDir) -> Match:
@@ -51,6 +57,7 @@ def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build
     taken: set[UnitFolder] = set()
     found: dict[int, Matched] = {}
     missing: dict[int, str] = {}
+    unsaid: set[int] = set()
     for index in graph.in_order():
         unit = graph.units[index]
         candidates = [
@@ -61,27 +68,40 @@ def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build
         if len({each.folder for each in candidates}) == 1:
             found[index] = candidates[0]
             taken.add(candidates[0].folder)
+        elif candidates:
+            missing[index] = "its files cannot be told from others'"
         else:
-            missing[index] = (
-                "cargo did not tell its files" if not candidates else "its files cannot be told from others'"
-            )
-    return Match(found, missing)
+            missing[index] = "cargo did not tell its files"
+            unsaid.add(index)
+    return Match(found, missing, frozenset(unsaid))
 
 
 def _places(message: Artifact | BuildScriptRun, build: BuildDir) -> Iterator[tuple[str | None, Matched]]:
     """The folder that a message speaks of, with the platform that its path tells."""
     files = message.filenames if isinstance(message, Artifact) else (message.out_dir,)
-    for path in files:
-        folder = None if path is None else _folder_of(path, build)
-        if folder is None:
-            continue
-        try:
-            fingerprint = read_fingerprint(build.root / folder.fingerprint)
-        except (NotKept, OSError):
-            return
-        platform, slash, _ = folder.profile.partition("/")
-        yield (platform if slash else None), Matched(folder, fingerprint, message)
+    folders = (None if path is None else _folder_of(path, build) for path in files)
+    # where two packages have a binary of one name, the file is the other one's
+    folder = next((each for each in folders if each is not None and each.package == message.package), None)
+    if folder is None and isinstance(message, Artifact):
+        folder = _shared_library(message, build)
+    if folder is None:
         return
+    try:
+        fingerprint = read_fingerprint(build.root / folder.fingerprint)
+    except (NotKept, OSError):
+        return
+    platform, slash, _ = folder.profile.partition("/")
+    yield (platform if slash else None), Matched(folder, fingerprint, message)
+
+
+def _shared_library(message: Artifact, build: BuildDir) -> UnitFolder | None:
+    """The folder of a local library that is a shared one too: of several the one that was written just now."""
+    if not _SHARED & set(message.kinds) or not message.filenames:
+        return None
+    found = build.library_folders(message.package, message.target_name, message.filenames[0])
+    if len(found) > 1 and not message.fresh:
+        found = [max(found, key=lambda folder: (build.root / folder.fingerprint).stat().st_mtime_ns)]
+    return found[0] if len(found) == 1 else None
 
 
 def _folder_of(path: Path, build: BuildDir) -> UnitFolder | None:

@@ -19,11 +19,11 @@ def own_folder(path: str) -> str | None:
     return None
 
 
-def is_fingerprint(path: str) -> bool:
+def in_fingerprint_folder(path: str) -> bool:
     """Whether cargo decides by it whether a unit is fresh."""
     return not _FINGERPRINTS.isdisjoint(path.split("/"))
 
 
 def last_fingerprint(path: str) -> tuple[bool, str]:
     """An order in which fingerprints come last."""
-    return is_fingerprint(path), path
+    return in_fingerprint_folder(path), path

@@ -25,19 +25,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cargoship.errors import ContentInvalid
-from cargoship.unitcache.frame import CONTENT, STAGING, Kind, Row, parents
-from cargoship.unitcache.owning import is_fingerprint, last_fingerprint, own_folder
+from cargoship.oci.files import sweep
+from cargoship.unitcache.builddir.unit_folders import in_fingerprint_folder, last_fingerprint, own_folder
+from cargoship.unitcache.packs.frame import CONTENT, STAGING, FileKind, FileRecord, parents
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 # A folder that was not written to for so long has lost its process.
-_ABANDONED_NS = 3600 * 1_000_000_000
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 
 Read = Callable[[int], Iterator[bytes | memoryview]]
 """The next so many bytes of a unit, in pieces."""
 
 
-class Site:
+class BuildDirWriter:
     """The build directory `root`, in which files get the modification time `stamp_ns`. Shared between threads."""
 
     def __init__(self, root: Path, staging: Path, *, stamp_ns: int, keep: bool) -> None:
@@ -49,7 +49,7 @@ class Site:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
 
-    def place(self, rows: Sequence[Row], read: Read) -> int:
+    def place(self, rows: Sequence[FileRecord], read: Read) -> int:
         """Put a unit into its places; how many bytes that were. Raises ContentInvalid, OSError, and what `read` raises.
 
         After an error nothing of it is there, but for files that were there before and have been replaced.
@@ -76,21 +76,21 @@ class Site:
                 with contextlib.suppress(OSError):
                     os.utime(self._root / path, ns=self._times, follow_symlinks=False)
 
-    def _write_all(self, unit: _Unit, rows: Sequence[Row], read: Read) -> None:
+    def _write_all(self, unit: _Unit, rows: Sequence[FileRecord], read: Read) -> None:
         for row in rows:
             if row.kind in CONTENT:
                 self._write(unit, row, read)
         for row in rows:
-            if row.kind is Kind.FOLDER:
+            if row.kind is FileKind.FOLDER:
                 unit.folders[row.path] = self._folder(unit, row.path)
-            elif row.kind is Kind.LINK:
+            elif row.kind is FileKind.LINK:
                 self._link(unit, row)
-            elif row.kind is Kind.SAME:
+            elif row.kind is FileKind.SAME:
                 self._join(unit, row)
 
-    def _write(self, unit: _Unit, row: Row, read: Read) -> None:
+    def _write(self, unit: _Unit, row: FileRecord, read: Read) -> None:
         place = self._prepared(unit, row.path)
-        mode = 0o777 if row.kind is Kind.PROGRAM else 0o666
+        mode = 0o777 if row.kind is FileKind.PROGRAM else 0o666
         try:
             descriptor = os.open(place, _FLAGS, mode)
         except FileExistsError:
@@ -111,13 +111,13 @@ class Site:
         finally:
             os.close(descriptor)
 
-    def _link(self, unit: _Unit, row: Row) -> None:
+    def _link(self, unit: _Unit, row: FileRecord) -> None:
         place = self._free(unit, row.path)
         Path(place).symlink_to(row.target)
         unit.wrote(row.path, place)
         os.utime(place, ns=self._times, follow_symlinks=False)
 
-    def _join(self, unit: _Unit, row: Row) -> None:
+    def _join(self, unit: _Unit, row: FileRecord) -> None:
         place = self._free(unit, row.path)
         os.link(unit.where[row.target], place)
         unit.wrote(row.path, place)
@@ -150,7 +150,7 @@ class Site:
         if place is None:
             place = unit.folders[folder] = self._folder(unit, folder)
         # seen only when all else is in its place
-        if own_folder(path) is None and is_fingerprint(path):
+        if own_folder(path) is None and in_fingerprint_folder(path):
             return self._staged(unit, path)
         return f"{place}/{name}"
 
@@ -188,7 +188,7 @@ class Site:
             self._ensure(inside)
             for name in sorted(os.listdir(folder)):  # noqa: PTH208 - a walk gives text
                 found = f"{folder}/{name}"
-                if name in files or os.path.islink(found):  # noqa: PTH114 - likewise
+                if name in files or os.path.islink(found):  # noqa: PTH114 - the same
                     self._move(found, f"{inside}/{name}")
         _remove(staged)
 
@@ -239,7 +239,7 @@ def _remove(place: str) -> None:
 
 
 @contextlib.contextmanager
-def site(root: Path, *, stamp_ns: int, keep: bool) -> Iterator[Site]:
+def site(root: Path, *, stamp_ns: int, keep: bool) -> Iterator[BuildDirWriter]:
     """A build directory, made if need be; raises OSError.
 
     With `keep`, a file that exists already stays as it is.
@@ -250,21 +250,12 @@ def site(root: Path, *, stamp_ns: int, keep: bool) -> Iterator[Site]:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     staging = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
     staging.mkdir()
-    _sweep(folder, staging.stat().st_mtime_ns)
+    sweep(folder, staging.stat().st_mtime_ns)
     try:
-        made = Site(root, staging, stamp_ns=stamp_ns, keep=keep)
+        made = BuildDirWriter(root, staging, stamp_ns=stamp_ns, keep=keep)
         yield made
         made.stamp_folders()
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-def _sweep(folder: Path, now_ns: int) -> None:
-    """Remove what killed processes left behind."""
-    with os.scandir(folder) as found:
-        for entry in found:
-            with contextlib.suppress(OSError):
-                if now_ns - entry.stat(follow_symlinks=False).st_mtime_ns > _ABANDONED_NS:
-                    shutil.rmtree(entry.path, ignore_errors=True)

@@ -18,26 +18,26 @@ from typing import IO, BinaryIO
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.files import atomic_file
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.pack import Pack
-from cargoship.unitcache.store import Saved, Store
-from cargoship.unitcache.wire import INDEX_BYTES_MAX, read_index, write_index
+from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
+from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_index, encode_unit_index
+from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.store import Saved, Store
 
 _INDEX = "index"
 _PACKS = "packs/"
 _CHUNK_BYTES = 1 << 20
 
 
-def export(store: Store, path: Path) -> Index:
+def export(store: Store, path: Path) -> UnitIndex:
     """Write all that a store holds into a file, which appears whole; the same bytes for the same index.
 
     Raises CacheUnavailable, OutputError; a pack that is not what it should be raises ContentInvalid.
     """
     index = store.load()
     with atomic_file(path) as stream, tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        _add(tar, _INDEX, write_index(index))
+        _add(tar, _INDEX, encode_unit_index(index))
         for digest, info in sorted(index.packs.items()):
-            whole = Entry(digest, digest, 0, info.size, digest, info.size)
+            whole = UnitEntry(digest, digest, 0, info.size, digest, info.size)
             with store.open_pack(digest, info.size, [whole]) as source:
                 data = source.frame(whole)
             if Digest.of(data) != digest:
@@ -70,8 +70,8 @@ def _reading(path: Path) -> Iterator[None]:
         raise ContentInvalid(f"{path} is no export of a cache: {error.message}") from error
 
 
-def _read(stream: BinaryIO, scratch: Path, packs: list[Pack]) -> Index:
-    index: Index | None = None
+def _read(stream: BinaryIO, scratch: Path, packs: list[Pack]) -> UnitIndex:
+    index: UnitIndex | None = None
     scratch.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
@@ -81,7 +81,7 @@ def _read(stream: BinaryIO, scratch: Path, packs: list[Pack]) -> Index:
             if index is None:
                 if member.name != _INDEX or member.size > INDEX_BYTES_MAX:
                     raise ContentInvalid("it does not begin with an index")
-                index = read_index(content.read())
+                index = decode_unit_index(content.read())
                 continue
             packs.append(_pack(member, content, index, scratch))
     if index is None:
@@ -90,7 +90,7 @@ def _read(stream: BinaryIO, scratch: Path, packs: list[Pack]) -> Index:
     return index.without_packs(missing)
 
 
-def _pack(member: tarfile.TarInfo, content: IO[bytes], index: Index, scratch: Path) -> Pack:
+def _pack(member: tarfile.TarInfo, content: IO[bytes], index: UnitIndex, scratch: Path) -> Pack:
     digest = next((digest for digest in index.packs if member.name == _PACKS + digest.hex), None)
     if digest is None or index.packs[digest].size != member.size:
         raise ContentInvalid(f"it has {member.name!r}, which its index does not name")

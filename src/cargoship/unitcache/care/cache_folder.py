@@ -24,7 +24,7 @@ BOUNDED = ("std", "sysroots", "wrappers", "runtime", "allocators")
 
 
 @dataclass(frozen=True)
-class Folder:
+class CacheFolder:
     """A folder of the cache: how many things are in it, and their bytes on the disk."""
 
     name: str
@@ -32,13 +32,13 @@ class Folder:
     size: int
 
 
-def folders(cache_dir: Path, *, leave_out: str) -> tuple[Folder, ...]:
+def cache_folders(cache_dir: Path, *, leave_out: str) -> tuple[CacheFolder, ...]:
     """Everything below the cache folder but `leave_out`; raises CacheUnavailable."""
     with _reading(cache_dir):
         if not cache_dir.is_dir():
             return ()
         found = sorted(path for path in cache_dir.iterdir() if path.name != leave_out and path.is_dir())
-        return tuple(Folder(path.name, sum(1 for _ in path.iterdir()), size_of_tree(path)) for path in found)
+        return tuple(CacheFolder(path.name, sum(1 for _ in path.iterdir()), size_of_tree(path)) for path in found)
 
 
 def remove_unused(cache_dir: Path, *, days: int) -> int:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.pack import Pack, entry_at
-from cargoship.unitcache.packing import frame_writer
-from cargoship.unitcache.store import Store
-from cargoship.unitcache.unpacking import check_bounds, checked
+from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
+from cargoship.unitcache.packs.pack import Pack, entry_at
+from cargoship.unitcache.packs.packing import frame_writer
+from cargoship.unitcache.stores.store import Store
+from cargoship.unitcache.unpacking import check_bounds, verified_frame
 
 _LIVE_SHARE = 0.5
 
@@ -53,7 +53,7 @@ class Collected:
     """Packs of which only a part was kept."""
 
 
-def garbage(index: Index, rules: Rules, used: Mapping[Digest, int]) -> Garbage:
+def garbage(index: UnitIndex, rules: Rules, used: Mapping[Digest, int]) -> Garbage:
     """What can go by these rules; `used` says when packs were used last, as far as that is known. Pure."""
     plans = list(index.plans.values())
     kept = plans if rules.plans_kept is None else plans[len(plans) - min(rules.plans_kept, len(plans)) :]
@@ -78,7 +78,7 @@ def garbage(index: Index, rules: Rules, used: Mapping[Digest, int]) -> Garbage:
     return Garbage(frozenset(gone), frozenset(lost), _sparse(index, gone, rules.bytes_max))
 
 
-def _sparse(index: Index, gone: set[Digest], bytes_max: int) -> tuple[Digest, ...]:
+def _sparse(index: UnitIndex, gone: set[Digest], bytes_max: int) -> tuple[Digest, ...]:
     """Packs to rewrite: those of which less than half is of use; all that have a gap, if there is too little room."""
     live = dict.fromkeys(index.packs, 0)
     for key, entry in index.entries.items():
@@ -95,10 +95,10 @@ def collect(store: Store, rules: Rules, *, scratch: Path, used: Mapping[Digest, 
     """Collect a store's garbage; raises CacheUnavailable. What others save meanwhile stays, and all that it needs."""
     before = store.load()
     found = garbage(before, rules, used or {})
-    moved: dict[Digest, Entry] = {}
+    moved: dict[Digest, UnitEntry] = {}
     packs = _rewrite(store, before, found, scratch, moved)
 
-    def change(index: Index) -> Index:
+    def change(index: UnitIndex) -> UnitIndex:
         needed = {key for each, plan in index.plans.items() if before.plans.get(each) != plan for key in plan.needed}
         entries = {}
         for key, entry in index.entries.items():
@@ -110,7 +110,7 @@ def collect(store: Store, rules: Rules, *, scratch: Path, used: Mapping[Digest, 
         live = {entry.pack for entry in entries.values()}
         # packs that came meanwhile are somebody else's, and may be about to get their entries
         packs = {pack: info for pack, info in index.packs.items() if pack in live or pack not in before.packs}
-        return Index(entries, plans, packs)
+        return UnitIndex(entries, plans, packs)
 
     try:
         after = store.save(packs, change).index
@@ -120,11 +120,13 @@ def collect(store: Store, rules: Rules, *, scratch: Path, used: Mapping[Digest, 
     return Collected(before.size, after.size, len(before.entries), len(after.entries), len(found.sparse))
 
 
-def _rewrite(store: Store, index: Index, found: Garbage, scratch: Path, moved: dict[Digest, Entry]) -> Sequence[Pack]:
+def _rewrite(
+    store: Store, index: UnitIndex, found: Garbage, scratch: Path, moved: dict[Digest, UnitEntry]
+) -> Sequence[Pack]:
     """Frames that stay, in packs of their own; a damaged one is left behind."""
     if not found.sparse:
         return ()
-    wanted: dict[Digest, list[Entry]] = defaultdict(list)
+    wanted: dict[Digest, list[UnitEntry]] = defaultdict(list)
     for key, entry in index.entries.items():
         if entry.pack in found.sparse and key not in found.keys:
             wanted[entry.pack].append(entry)
@@ -137,7 +139,7 @@ def _rewrite(store: Store, index: Index, found: Garbage, scratch: Path, moved: d
                     for entry in entries:
                         try:
                             check_bounds(entry, size)
-                            writer.add_frame(entry, checked(source, entry))
+                            writer.add_frame(entry, verified_frame(source, entry))
                         except ContentInvalid:
                             continue
             packs = writer.close()

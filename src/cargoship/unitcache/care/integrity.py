@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.store import Store
-from cargoship.unitcache.unpacking import Unpacked, check_bounds, checked
+from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
+from cargoship.unitcache.stores.store import Store
+from cargoship.unitcache.unpacking import FrameReader, check_bounds, verified_frame
 
 _JOBS = 2
 
@@ -26,9 +26,9 @@ class Verified:
     damaged: Mapping[Digest, str]
 
 
-def verify(store: Store, index: Index) -> Verified:
+def check_store(store: Store, index: UnitIndex) -> Verified:
     """Read and unpack everything; raises CacheUnavailable where a store cannot be read at all."""
-    packs: dict[Digest, list[Entry]] = defaultdict(list)
+    packs: dict[Digest, list[UnitEntry]] = defaultdict(list)
     for entry in index.entries.values():
         packs[entry.pack].append(entry)
 
@@ -41,7 +41,7 @@ def verify(store: Store, index: Index) -> Verified:
     return Verified(len(right), sum(entry.length for entry in right), damaged)
 
 
-def _look(store: Store, pack: Digest, index: Index, entries: list[Entry]) -> dict[Digest, str]:
+def _look(store: Store, pack: Digest, index: UnitIndex, entries: list[UnitEntry]) -> dict[Digest, str]:
     if pack not in index.packs:
         return {entry.key: "its pack is not in the index" for entry in entries}
     size, damaged = index.packs[pack].size, {}
@@ -52,7 +52,7 @@ def _look(store: Store, pack: Digest, index: Index, entries: list[Entry]) -> dic
                 seen.add(entry.key)
                 try:
                     check_bounds(entry, size)
-                    content = Unpacked(checked(source, entry), entry.unpacked)
+                    content = FrameReader(verified_frame(source, entry), entry.unpacked)
                     for _ in content.read(sum(row.size for row in content.rows())):
                         pass
                 except ContentInvalid as error:
@@ -65,15 +65,23 @@ def _look(store: Store, pack: Digest, index: Index, entries: list[Entry]) -> dic
     return damaged
 
 
-def mend(store: Store, damaged: Mapping[Digest, str], index: Index) -> Index:
+def mend(store: Store, damaged: Mapping[Digest, str], index: UnitIndex) -> UnitIndex:
     """Forget damaged units, so that they are compiled and kept again; raises CacheUnavailable."""
+    return drop_entries(store, lambda entry: entry.key in damaged and index.entries.get(entry.key) == entry, index)
 
-    def change(now: Index) -> Index:
-        entries = {
-            key: entry for key, entry in now.entries.items() if key not in damaged or index.entries.get(key) != entry
-        }
+
+def drop_entries(
+    store: Store, is_wrong: Callable[[UnitEntry], bool], index: UnitIndex, *, plans: Collection[Digest] = ()
+) -> UnitIndex:
+    """Forget some entries and plans, and packs that nobody needs then; `index` is what was looked at.
+
+    What others save meanwhile stays. Raises CacheUnavailable.
+    """
+
+    def change(now: UnitIndex) -> UnitIndex:
+        entries = {key: entry for key, entry in now.entries.items() if not is_wrong(entry)}
         live = {entry.pack for entry in entries.values()}
         packs = {pack: info for pack, info in now.packs.items() if pack in live or pack not in index.packs}
-        return Index(entries, now.plans, packs)
+        return UnitIndex(entries, {key: plan for key, plan in now.plans.items() if key not in plans}, packs)
 
     return store.save((), change).index

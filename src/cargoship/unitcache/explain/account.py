@@ -13,22 +13,29 @@ from pathlib import Path
 
 import msgspec
 
-from cargoship.unitcache.capture import Capture
-from cargoship.unitcache.differences import inputs_in_words, parts_in_words
-from cargoship.unitcache.key import name_of, nearest
+from cargoship.decoding import Undecodable, decode_json
+from cargoship.oci.files import replacing
+from cargoship.unitcache.build import prepare_folder
+from cargoship.unitcache.builddir.capture import Capture
+from cargoship.unitcache.explain.differences import inputs_in_words, parts_in_words
+from cargoship.unitcache.keys.key import name_of, nearest_parts
 from cargoship.unitcache.resolve import Entries
 from cargoship.unitcache.restore import Restored
 
 _FILE = ".cargoship-units.json"
 _BYTES_MAX = 64 << 20
+_ANEW = frozenset({"compiled", "replaced", "unfinished"})
+"""States of what was not there to be used."""
+_STRANGER = "nobody knowing what the one was made of that lay there: cargoship had not made it"
 
 
-class Account(msgspec.Struct, frozen=True, omit_defaults=True):
+class UnitAccount(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one unit."""
 
     name: str
     state: str
-    """restored, present (it lay there), compiled, or replaced (cargo did not take what was restored)."""
+    """restored, present (it lay there), compiled, replaced (cargo did not take what was restored), or unfinished (it
+    had to be compiled, and the build failed before it was)."""
     seconds: float = 0.0
     """What compiling it took now."""
     because: tuple[str, ...] = ()
@@ -39,7 +46,7 @@ class Account(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why it cannot be kept."""
 
 
-class Whole(msgspec.Struct, frozen=True, omit_defaults=True):
+class WholeBuild(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of the build as a whole."""
 
     came: bool
@@ -48,27 +55,35 @@ class Whole(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why they did not, for people."""
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+class BuildAccount(msgspec.Struct, frozen=True, omit_defaults=True):
     """The account of a build."""
 
-    units: tuple[Account, ...]
-    whole: Whole | None = None
+    units: tuple[UnitAccount, ...]
+    whole: WholeBuild | None = None
     """None where units alone were looked for."""
 
 
-def account(restored: Restored, made: Capture, whole: Whole | None = None) -> Record:
-    """Tell of a build that has ended."""
+def account(
+    restored: Restored, made: Capture, whole: WholeBuild | None = None, *, failed: bool = False
+) -> BuildAccount:
+    """Tell of a build that has ended, or has `failed`."""
     entries = Entries(restored.index.entries.values())
     graph, resolution = restored.graph, restored.resolution
-    states = {index: _state(index, restored, made) for index in range(len(graph.units))}
+    unfinished = made.unsaid if failed else frozenset()
+    states = {
+        index: "unfinished" if index in unfinished else _state(index, restored, made)
+        for index in range(len(graph.units))
+    }
     told = []
     for index, unit in enumerate(graph.units):
         kept = made.units.get(index)
         because: tuple[str, ...] = ()
         waits_for = None
-        if states[index] in {"compiled", "replaced"}:
-            compiled = [each.index for each in unit.dependencies if states.get(each.index) in {"compiled", "replaced"}]
-            if compiled:
+        if states[index] in _ANEW:
+            compiled = [each.index for each in unit.dependencies if states.get(each.index) in _ANEW]
+            if index in restored.strangers:
+                because = (_STRANGER,)
+            elif compiled:
                 waits_for = compiled[0]
             elif states[index] == "replaced":
                 because = ("cargo did not take what was restored: something that it looks at is in no key",)
@@ -77,56 +92,67 @@ def account(restored: Restored, made: Capture, whole: Whole | None = None) -> Re
             else:
                 because = ("a unit that it depends on is in no cache",)
         told.append(
-            Account(
+            UnitAccount(
                 name=name_of(unit, restored.around.host),
                 state=states[index],
                 seconds=kept.seconds if kept is not None and states[index] != "restored" else 0.0,
                 because=because,
                 waits_for=waits_for,
-                not_kept=made.refused.get(index, ""),
+                not_kept="" if index in unfinished else made.refused.get(index, ""),
             )
         )
-    return Record(tuple(told), whole)
+    return BuildAccount(tuple(told), whole)
 
 
-def write_record(build_dir: Path, record: Record) -> None:
+def write_record(build_dir: Path, record: BuildAccount) -> None:
     """Leave the account in the build directory; that it cannot be written is no matter."""
+    with contextlib.suppress(OSError), replacing(build_dir / _FILE) as stream:
+        stream.write(msgspec.json.encode(record))
+
+
+def record_no_use(build_dir: Path) -> None:
+    """Say of a build without a cache that there was none."""
+    record_alone(build_dir, BuildAccount((), WholeBuild(came=False, because=("it was built without the unit cache",))))
+
+
+def record_alone(build_dir: Path, record: BuildAccount) -> None:
+    """Leave the account of a build for which nothing was put into the build directory: it is made, as cargo would."""
     with contextlib.suppress(OSError):
-        (build_dir / _FILE).write_bytes(msgspec.json.encode(record))
-
-
-def replace_record(build_dir: Path, record: Record) -> None:
-    """Leave the account in the place of an older one."""
-    if (build_dir / _FILE).exists():
+        prepare_folder(build_dir)
         write_record(build_dir, record)
 
 
-def read_record(build_dir: Path) -> Record | None:
+def read_record(build_dir: Path) -> BuildAccount | None:
     """The account of the last build; None where there is none, or none that can be read."""
     try:
         with (build_dir / _FILE).open("rb") as stream:
-            return msgspec.json.decode(stream.read(_BYTES_MAX), type=Record)
-    except (OSError, msgspec.MsgspecError):
+            return decode_json(stream.read(_BYTES_MAX), BuildAccount)
+    except (OSError, Undecodable):
         return None
 
 
-def cost_of(record: Record) -> dict[int, tuple[int, float]]:
+def cost_of(record: BuildAccount) -> dict[int, tuple[int, float]]:
     """By the place of each root of a miss: how many units were compiled because of it, and the seconds they took."""
     found: dict[int, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
     for index, unit in enumerate(record.units):
-        if unit.state in {"compiled", "replaced"}:
+        if unit.state in _ANEW:
             root = root_of(record, index)[-1]
             units, seconds = found[root]
             found[root] = (units + 1, seconds + unit.seconds)
     return dict(found)
 
 
-def root_of(record: Record, index: int) -> list[int]:
+def root_of(record: BuildAccount, index: int) -> list[int]:
     """The chain from a unit to what was the reason; only itself for one that is its own reason."""
     chain = [index]
-    while (after := record.units[chain[-1]].waits_for) is not None and after not in chain:
+    while (after := record.units[chain[-1]].waits_for) is not None and after not in chain and _is_in(record, after):
         chain.append(after)
     return chain
+
+
+def _is_in(record: BuildAccount, index: int) -> bool:
+    # a record is a file, which anybody may have changed
+    return 0 <= index < len(record.units)
 
 
 def _state(index: int, restored: Restored, made: Capture) -> str:
@@ -142,8 +168,8 @@ def _state(index: int, restored: Restored, made: Capture) -> str:
 def _because(entries: Entries, parts: Mapping[str, str], restored: Restored) -> tuple[str, ...]:
     alike = entries.alike(parts)
     if not alike:
-        return ("it was never kept before",)
-    near = nearest(parts, [dict(each.parts) for each in alike]) or {}
+        return ("the cache having nothing of it yet",)
+    near = nearest_parts(parts, [dict(each.parts) for each in alike]) or {}
     if near != parts:
         return parts_in_words(parts, near)
     same = [each.inputs for each in alike if dict(each.parts) == near]

@@ -1,24 +1,50 @@
-"""What differs between what is wanted and what a cache has, in words for people. No value of a variable is told."""
+"""What differs between what is wanted and what a cache has, in words for people. No value of a variable is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.configuration import names_told_otherwise
-from cargoship.unitcache.key import differing
-from cargoship.unitcache.local import ALL, BUILD_DIR, FILES, NEVER, VARIABLE, WORKSPACE, Contents
+from cargoship.unitcache.keys.configuration import names_told_otherwise
+from cargoship.unitcache.keys.file_digests import ALL, BUILD_DIR, MANIFEST, NEVER, VARIABLE, WORKSPACE, FileDigests
+from cargoship.unitcache.keys.key import differing
+from cargoship.unitcache.keys.probes import (
+    ENVIRONMENT,
+    HOST,
+    LEADS,
+    LINK,
+    LISTED,
+    PROCESSOR,
+    PROGRAM,
+    SEEN,
+    UNSET,
+    USER,
+    set_now,
+)
 
 _SHOWN = 5
 _SHORT = 100
 # texts of names with digests of values
 _NAMES = ("settings", "environment")
 _OF_A_VERSION = ("source", "checksum", "manifest")
+_ASKED = {
+    SEEN: "whether there is {}",
+    LISTED: "the names in the folder {}",
+    LINK: "where the link {} leads",
+    LEADS: "where {} leads",
+    ENVIRONMENT: "some variable: it looks at all of them",
+    PROGRAM: "the program {}",
+    HOST: "the machine's name or its kernel",
+    USER: "the user",
+    PROCESSOR: "the processor",
+}
 _SAID = {
     "format": "the format in which units are kept",
     "checksum": "the package's checksum in Cargo.lock",
     "manifest": "what Cargo.toml says of the package",
     "profile": "the profile",
+    "processor": "the processor, which native means",
+    "targets": "the target that CARGO_BUILD_TARGET or build.target names",
 }
 
 
@@ -28,13 +54,35 @@ def parts_in_words(now: Mapping[str, str], then: Mapping[str, str]) -> tuple[str
     if "package" in names:
         # another version lies elsewhere and has another checksum: that says nothing more
         names = tuple(name for name in names if name not in _OF_A_VERSION)
-    return tuple(dict.fromkeys(said for name in names for said in _part(name, now.get(name), then.get(name))))
+    told = [name for name in names if name.partition(" ")[0] in _NAMES]
+    said = [
+        *_settings(told, now, then),
+        *(_part(name, now.get(name), then.get(name)) for name in names if name not in told),
+    ]
+    return tuple(dict.fromkeys(said))
 
 
-def _part(name: str, now: str | None, then: str | None) -> tuple[str, ...]:
+def _settings(names: Sequence[str], now: Mapping[str, str], then: Mapping[str, str]) -> tuple[str, ...]:
+    """What is set otherwise, each once: for which triples only where it is not all of them."""
+    triples: dict[str, list[str]] = {}
+    for name in names:
+        for each in names_told_otherwise(now.get(name, ""), then.get(name, "")):
+            triples.setdefault(each, []).append(name.partition(" ")[2])
+    every = {name.partition(" ")[2] for name in now if name.partition(" ")[0] in _NAMES}
+    programs = {each.removeprefix("the program ") for each in triples}
+    shown = {
+        each: of
+        for each, of in triples.items()
+        if each.partition(" that is named")[0].removeprefix("the file ") not in programs
+        or not each.startswith("the file ")
+    }
+    return _listed(
+        each if set(of) >= every else f"{each} for {' and '.join(dict.fromkeys(of))}" for each, of in shown.items()
+    )
+
+
+def _part(name: str, now: str | None, then: str | None) -> str:
     kind, _, of = name.partition(" ")
-    if kind in _NAMES:
-        return _listed(f"{each}{f' for {of}' if of else ''}" for each in names_told_otherwise(now or "", then or ""))
     match kind:
         case "dependency":
             said = _dependency(of, now, then)
@@ -50,15 +98,25 @@ def _part(name: str, now: str | None, then: str | None) -> tuple[str, ...]:
             said = f"the {name}"
         case _:
             said = _SAID.get(name) or _told(name, now, then)
-    return (said,)
+    return said
 
 
-def inputs_in_words(inputs: Mapping[str, Digest], contents: Contents) -> tuple[str, ...]:
+def inputs_in_words(inputs: Mapping[str, Digest], contents: FileDigests) -> tuple[str, ...]:
     """The files and variables that are not as they were."""
     other = [path for path, digest in inputs.items() if contents.digest(path) != digest]
     files = [path for path in other if not path.startswith(":")]
-    told = [_input(path) for path in other if path != NEVER and not _is_told_by(path, files)]
+    told = [
+        said
+        for path in other
+        if path != NEVER and not _is_told_by(path, files)
+        for said in (_now_set(path, contents) if path.startswith(UNSET) else (_input(path),))
+    ]
     return _listed(dict.fromkeys(told))
+
+
+def names_in_words(names: Iterable[str]) -> tuple[str, ...]:
+    """Files and variables by their names alone."""
+    return _listed(dict.fromkeys(_input(name) for name in names))
 
 
 def _listed(told: Iterable[str]) -> tuple[str, ...]:
@@ -95,19 +153,28 @@ def _features(now: str, then: str) -> str:
 
 def _input(path: str) -> str:
     kind, _, rest = path.partition(" ")
+    asked = _ASKED.get(path) or _ASKED.get(f"{kind} ")
+    if asked is not None:
+        return asked.format(rest)
     match f"{kind} ":
-        case value if value in {FILES, ALL}:
+        case value if value == ALL:
             where = "the workspace that belong to no package" if rest == "." else f"the package in {rest}"
             return f"files of {where}, which a macro or a build script may read"
         case value if value == VARIABLE:
             return f"the variable {rest}"
+        case value if value == MANIFEST:
+            return f"the file {rest}"
     if path in {BUILD_DIR, WORKSPACE}:
         return f"the path of the {path.removeprefix(':')}, which is compiled in"
     return f"the file {path}"
 
 
+def _now_set(path: str, contents: FileDigests) -> tuple[str, ...]:
+    return tuple(f"the variable {name}" for name in set_now(path, contents.env))
+
+
 def _is_told_by(path: str, files: list[str]) -> bool:
-    """Whether a folder differs, and files in it that are told by their names: they are the reason, most likely."""
+    """Whether a folder differs, and files in it that are known by their names: they are the reason, most likely."""
     kind, _, folder = path.partition(" ")
     inside = "" if folder == "." else f"{folder}/"
-    return f"{kind} " in {FILES, ALL} and any(file.startswith(inside) and not file.startswith("/") for file in files)
+    return f"{kind} " == ALL and any(file.startswith(inside) and not file.startswith("/") for file in files)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cargoship.unitcache.differences import inputs_in_words, parts_in_words
-from cargoship.unitcache.index import Index
-from cargoship.unitcache.key import differing
-from cargoship.unitcache.local import NEVER, Contents
-from cargoship.unitcache.planned import LOCK, LOCKED, MANIFEST, PROJECT, WORDS, Question, nearest_plan
+from cargoship.unitcache.builds import LOCK, LOCKED, MANIFEST, PROJECT, SOURCES, WORDS, BuildKey, nearest_build
+from cargoship.unitcache.explain.differences import inputs_in_words, parts_in_words
+from cargoship.unitcache.keys.file_digests import NEVER, FileDigests
+from cargoship.unitcache.keys.key import differing
+from cargoship.unitcache.packs.index import UnitIndex
 
 _SHOWN = 5
 _SAID = {
     PROJECT: "what Cargo.toml says of a package, its targets or its dependencies",
     MANIFEST: "the workspace's Cargo.toml",
+    SOURCES: "the sources of crates in cargo's configuration",
 }
 
 
-def why_missed(index: Index, question: Question, contents: Contents) -> tuple[str, ...]:
+def why_missed(index: UnitIndex, build_key: BuildKey, contents: FileDigests) -> tuple[str, ...]:
     """What differs, for people; at least one reason."""
-    plan = nearest_plan(index, question)
+    plan = nearest_build(index, build_key)
     if plan is None:
         return ("no build of these packages was kept yet",)
-    reasons = (*_parts(question.parts, plan.parts), *inputs_in_words(plan.inputs, contents))
+    reasons = (*_parts(build_key.parts, plan.parts), *inputs_in_words(plan.inputs, contents))
     if reasons:
         return reasons
     if NEVER in plan.inputs:

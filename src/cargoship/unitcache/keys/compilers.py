@@ -9,12 +9,12 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cargoship.platforms import Libc, LibcFamily, Row
+from cargoship.platforms import Libc, LibcFamily, PlatformSpec
 from cargoship.toolchain.locate import Foreseen, Toolchain, Way
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.wrappers import wrapper_identity
 from cargoship.toolchain.zig import Zig
-from cargoship.unitcache.surroundings import Compilers
+from cargoship.unitcache.keys.environment import Compilers
 
 
 def compilers_of(toolchain: Toolchain, env: Mapping[str, str]) -> Compilers:
@@ -25,7 +25,7 @@ def compilers_of(toolchain: Toolchain, env: Mapping[str, str]) -> Compilers:
 
 
 def foreseen_compilers(foreseen: Foreseen, env: Mapping[str, str]) -> Compilers:
-    """Likewise; libraries that may still have to be built are left out."""
+    """The same; libraries that may still have to be built are left out."""
     return _compilers(
         foreseen.rust, foreseen.zig, foreseen.way, foreseen.libc, foreseen.pairs, foreseen.installed, env
     )  # fmt: skip
@@ -36,7 +36,7 @@ def _compilers(
     zig: Zig,
     way: Way,
     libc: Libc,
-    pairs: Sequence[tuple[str, Row]],
+    pairs: Sequence[tuple[str, PlatformSpec]],
     libraries: Mapping[str, Path],
     env: Mapping[str, str],
 ) -> Compilers:

@@ -9,14 +9,15 @@ mind costs a miss here.
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from cargoship.cargo.config import says_native, texts_of
+from cargoship.decoding import Undecodable, decode_toml
 from cargoship.oci.digest import Digest
+from cargoship.unitcache.keys.named import NamedFiles
 
 CONFIGURATION = "cargo's configuration files"
 OPTIONS = "cargo's options --config and -Z"
@@ -32,6 +33,9 @@ _COUNTS = re.compile(
     r"|CARGO_BUILD_(?!JOBS$|TARGET$|TARGET_DIR$|BUILD_DIR$|DEP_INFO_BASEDIR$|WARNINGS$).*"
 )
 _OF_TARGET = re.compile(r"CARGO_TARGET_(?P<triple>.+)_(?:LINKER|RUSTFLAGS|RUSTDOCFLAGS)")
+_NAMES_A_PROGRAM = re.compile(r".*_(?:LINKER|WRAPPER|RUSTC)")
+_PROGRAM_KEYS = frozenset({"rustc", "rustc-wrapper", "rustc-workspace-wrapper", "linker"})
+_TOOLS = frozenset({"CC", "CXX", "AR", "RANLIB", "NM", "LD"})
 _SCRIPTS_LOOK_AT = re.compile(
     r"(?:HOST_|TARGET_)?(?P<tool>CC|CXX|AR|RANLIB|NM|LD|CFLAGS|CXXFLAGS|CPPFLAGS|ARFLAGS|LDFLAGS)(?:_(?P<triple>.+))?"
     r"|CRATE_CC_.*|CC_.*|PKG_CONFIG.*|CMAKE(?!_TOOLCHAIN_FILE).*|LLVM_CONFIG_PATH|LIBCLANG_.*|CLANG_PATH|PROTOC.*"
@@ -40,31 +44,64 @@ _SCRIPTS_LOOK_AT = re.compile(
 )
 
 
-def configuration_files(cwd: Path, cargo_home: Path) -> tuple[Path, ...]:
-    """Cargo's configuration files, the nearest first (the cargo book, "Hierarchical structure")."""
-    folders = [*(folder / ".cargo" for folder in (cwd, *cwd.parents)), cargo_home]
-    found = []
-    for folder in dict.fromkeys(folders):
-        # the one without a suffix wins where both are
-        found += [path for path in (folder / "config", folder / "config.toml") if path.is_file()][:1]
-    return tuple(found)
+def settings_told(
+    triple: str,
+    *,
+    files: Iterable[bytes],
+    options: Sequence[str],
+    env: Mapping[str, str],
+    named: NamedFiles | None = None,
+    processor: str = "",
+    places: Sequence[str] = (),
+) -> str:
+    """What is set for one triple: keys of configuration files, cargo's --config and -Z, variables. A line for each.
+
+    Files and programs that they name have lines of their own, and what `native` means, where that is said. `places` are
+    the names of the files as far as they lie in the workspace; what others say is told without theirs, for
+    checkouts lie in many folders.
+    """
+    configured = [_relevant(data, triple) for data in files]
+    chosen = _chosen(env, triple)
+    said = {OPTIONS: list(options), **chosen}
+    told = {name: value for name, value in said.items() if value not in ([], None)} | _keys(configured, places)
+    texts = [*texts_of(configured), *options, *chosen.values()]
+    programs = [*_programs(configured), *(value for name, value in chosen.items() if _NAMES_A_PROGRAM.fullmatch(name))]
+    return _told(told | _meant(texts, programs, named or NamedFiles(), processor))
 
 
-def settings_told(triple: str, *, files: Iterable[bytes], options: Sequence[str], env: Mapping[str, str]) -> str:
-    """What is set for one triple: configuration files, cargo's --config and -Z, variables. A line for each."""
-    configured = [relevant for data in files if (relevant := _relevant(data, triple)) != {}]
-    said = {CONFIGURATION: configured, OPTIONS: list(options), **_chosen(env, triple)}
-    return _told({name: value for name, value in said.items() if value not in ([], None)})
-
-
-def environment_told(triple: str, env: Mapping[str, str]) -> str:
+def environment_told(triple: str, env: Mapping[str, str], named: NamedFiles | None = None, processor: str = "") -> str:
     """The variables that build scripts are known to look at, for what they compile for one triple. A line for each."""
     chosen = {}
+    programs = []
     for name, value in env.items():
         match = _SCRIPTS_LOOK_AT.fullmatch(name)
         if match is not None and _is_for(match["triple"], triple):
             chosen[name] = value
-    return _told(chosen)
+            programs += [value] if match["tool"] in _TOOLS else []
+    return _told(chosen | _meant(list(chosen.values()), programs, named or NamedFiles(), processor))
+
+
+def _meant(texts: Sequence[str], programs: Iterable[str], named: NamedFiles, processor: str) -> dict[str, str]:
+    """What values mean that do not say it themselves."""
+    found = {f"the file {name} that is named there": digest for name, digest in named.files(texts).items()}
+    for text in programs:
+        found |= {f"the program {name}": digest for name, digest in named.programs(text).items()}
+    # a flag may be apart from its value
+    if says_native(" ".join(texts)):
+        found["the processor that native means"] = processor
+    return found
+
+
+def _programs(value: object) -> Iterator[str]:
+    """The programs that configuration tables name."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name in _PROGRAM_KEYS and isinstance(each, str):
+                yield each
+            yield from _programs(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _programs(each)
 
 
 def names_told_otherwise(now: str, then: str) -> tuple[str, ...]:
@@ -74,7 +111,7 @@ def names_told_otherwise(now: str, then: str) -> tuple[str, ...]:
 
 
 def manifest_digest(manifest: bytes, workspace: bytes | None) -> str:
-    """A digest of what a package's manifest says of itself; dependencies are told by the unit graph.
+    """A digest of what a package's manifest says of itself; dependencies are known by the unit graph.
 
     `workspace` is the manifest of the workspace's root, which a package may inherit from.
     """
@@ -99,8 +136,8 @@ def manifest_digest(manifest: bytes, workspace: bytes | None) -> str:
 
 def _relevant(data: bytes, triple: str) -> object:
     try:
-        parsed = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        parsed = decode_toml(data)
+    except Undecodable:
         return Digest.of(data).hex
     told = {name: value for name, value in parsed.items() if name not in _HARMLESS_TABLES}
     if isinstance(told.get("build"), dict):
@@ -113,6 +150,33 @@ def _relevant(data: bytes, triple: str) -> object:
         }
         told["target"] = {name: value for name, value in kept.items() if value}
     return {name: value for name, value in told.items() if value != {}}
+
+
+def _keys(configured: Sequence[object], places: Sequence[str]) -> dict[str, object]:
+    """What each key of each file says; of files without a place, all that they say of a key, in their order."""
+    found: dict[str, object] = {}
+    beyond: dict[str, list[object]] = {}
+    for number, value in enumerate(configured):
+        place = places[number] if number < len(places) else ""
+        for key, each in _leaves(value, ""):
+            if place:
+                found[f"{key} in {place}".strip()] = each
+            else:
+                beyond.setdefault(f"{key} in {CONFIGURATION}".strip(), []).append(each)
+    # those of the workspace count more than others: where that is not so, the order is told
+    inside = [bool(place) for place in places]
+    if inside != sorted(inside, reverse=True):
+        found[f"the order of {CONFIGURATION}"] = [place or "another" for place in places]
+    return found | beyond
+
+
+def _leaves(value: object, name: str) -> Iterator[tuple[str, object]]:
+    """The keys of tables in tables, with dots between, and their values; what an entry of [env] says stays together."""
+    if not isinstance(value, dict) or name.startswith("env."):
+        yield name, value
+        return
+    for key, each in value.items():
+        yield from _leaves(each, f"{name}.{key}" if name else key)
 
 
 def _chosen(env: Mapping[str, str], triple: str) -> dict[str, str]:
@@ -135,8 +199,8 @@ def _is_for(named: str | None, triple: str) -> bool:
 
 def _parsed(data: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return decode_toml(data)
+    except Undecodable:
         return {"unreadable": Digest.of(data).hex}
 
 

@@ -5,25 +5,37 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote
 
+import msgspec
+
+from cargoship.cargo.config import (
+    cargo_home,
+    configuration_files,
+    default_targets,
+    read_table,
+    replaced_sources,
+    with_includes,
+)
 from cargoship.cargo.unit_graph import UnitGraph
+from cargoship.decoding import decode_toml
 from cargoship.oci.digest import Digest
 from cargoship.process import Command, Runner
-from cargoship.unitcache.configuration import (
-    configuration_files,
+from cargoship.programs import without_secrets
+from cargoship.reading import read_file
+from cargoship.unitcache.keys.configuration import (
     environment_told,
     manifest_digest,
     settings_told,
 )
-from cargoship.unitcache.key import Lock, Surroundings
+from cargoship.unitcache.keys.key import LOCAL_ID, BuildEnvironment, LockedSources
+from cargoship.unitcache.keys.manifests import workspace_of
+from cargoship.unitcache.keys.named import NamedFiles, processor
 
-_PATH_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
 _UNSTABLE = re.compile(r"-Z.*|--config(?:=.*)?")
 _SYSTEM_FIELDS = ("ID", "VERSION_ID", "BUILD_ID")
 
@@ -44,14 +56,14 @@ class Compilers:
     """What starts cargo, where that has a say in cargo's fingerprints."""
 
 
-def look_around(
+def find_environment(
     compilers: Compilers,
     root: Path,
     build: Command,
     *,
     runner: Runner,
     env: Mapping[str, str],
-) -> Surroundings:
+) -> BuildEnvironment:
     """Find out what does not depend on the unit graph; `with_manifests` adds the rest.
 
     `env` is the environment as the user set it, `build` the invocation of cargo. Raises ToolMissing, OSError.
@@ -63,10 +75,15 @@ def look_around(
         system = beside.submit(_system, runner, env)
         folders = dict(compilers.libraries)
         libraries = dict(zip(folders, beside.map(library_identity, folders.values()), strict=True))
-        files = [path.read_bytes() for path in configuration_files(cwd, home)]
+        configured = configuration_files(cwd, home)
+        files = [read_file(path) for path in configured]
+        tables = [read_table(path) for path in configured]
+    places = [path.relative_to(root).as_posix() if path.is_relative_to(root) else "" for path in configured]
+    named = NamedFiles((root, cwd), env.get("PATH", ""))
+    machine = processor()
     options = _options(build.argv, cwd)
     triples = tuple(dict.fromkeys((*folders, *compilers.tools)))
-    return Surroundings(
+    return BuildEnvironment(
         root=str(root),
         rustc=compilers.rustc.strip(),
         cargo=" ".join(filter(None, [version.result().strip(), *_unstable(env), compilers.through])),
@@ -74,21 +91,30 @@ def look_around(
         libraries=libraries,
         tools={**dict.fromkeys(triples, ""), **compilers.tools},
         system=system.result(),
-        settings={triple: settings_told(triple, files=files, options=options, env=env) for triple in triples},
-        environment={triple: environment_told(triple, env) for triple in triples},
+        settings={
+            triple: settings_told(
+                triple, files=files, options=options, env=env, named=named, processor=machine, places=places
+            )
+            for triple in triples
+        },
+        environment={triple: environment_told(triple, env, named, machine) for triple in triples},
+        targets=" ".join(default_targets(tables, env)),
+        sources=_digest_of(replaced_sources(tables)),
+        processor=machine,
     )
 
 
-def with_manifests(around: Surroundings, graph: UnitGraph) -> Surroundings:
+def with_manifests(around: BuildEnvironment, graph: UnitGraph) -> BuildEnvironment:
     """With what the manifests of a build's local packages say."""
     return replace(around, manifests=_manifests(graph, Path(around.root)))
 
 
-def read_lock(lock: Path | None, graph: UnitGraph, home: Path) -> Lock:
+def locked_sources(lock: Path | None, graph: UnitGraph, home: Path) -> LockedSources:
     """What the lock file knows of the packages in a graph; raises OSError, and ValueError for what is no TOML."""
     if lock is None:
-        return Lock({})
-    entries = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", ())
+        return LockedSources({})
+    listed = decode_toml(read_file(lock)).get("package")
+    entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     pins: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for entry in entries:
         source = str(entry.get("source", ""))
@@ -106,13 +132,7 @@ def read_lock(lock: Path | None, graph: UnitGraph, home: Path) -> Lock:
             # the lock file adds the commit, and has crates.io's older name
             if source.partition("#")[0].removeprefix("sparse+") in {where, where.removeprefix("sparse+")}:
                 pinned[unit.package_id] = pin
-    return Lock(pinned, str(home))
-
-
-def cargo_home(env: Mapping[str, str]) -> Path:
-    """The folder that is cargo's own (the cargo book, "Environment variables")."""
-    named = env.get("CARGO_HOME")
-    return Path(named) if named else Path(env.get("HOME") or "/") / ".cargo"
+    return LockedSources(pinned, str(home))
 
 
 def library_identity(folder: Path) -> str:
@@ -130,18 +150,22 @@ def library_identity(folder: Path) -> str:
 
 def _manifests(graph: UnitGraph, root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
-    shared = _read(root / "Cargo.toml")
     for unit in graph.units:
-        match = _PATH_ID.match(unit.package_id)
+        match = LOCAL_ID.match(unit.package_id)
         if match is not None and unit.package_id not in found:
-            own = _read(Path(unquote(match["path"])) / "Cargo.toml")
-            found[unit.package_id] = manifest_digest(own or b"", shared)
+            manifest = Path(unquote(match["path"])) / "Cargo.toml"
+            shared = workspace_of(manifest, root)
+            found[unit.package_id] = manifest_digest(_read(manifest) or b"", None if shared is None else _read(shared))
     return found
+
+
+def _digest_of(tables: Sequence[Mapping[str, object]]) -> str:
+    return Digest.of(msgspec.json.encode(tables, order="deterministic", enc_hook=str)).hex if tables else ""
 
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError:
         return None
 
@@ -153,7 +177,9 @@ def _system(runner: Runner, env: Mapping[str, str]) -> str:
     words = [os.uname().sysname, os.uname().machine, *(fields.get(name, "").strip('"') for name in _SYSTEM_FIELDS)]
     words.append(_libc_version())
     try:
-        compiler = runner.run(Command(("cc", "--version"), env=env), timeout_s=60).text.partition("\n")[0]
+        compiler = runner.run(Command(("cc", "--version"), env=without_secrets(env)), timeout_s=60).text.partition(
+            "\n"
+        )[0]
     except Exception:  # noqa: BLE001 - there is none: then nothing is linked with it
         compiler = ""
     return " ".join(word for word in [*words, compiler.strip()] if word)
@@ -186,5 +212,5 @@ def _options(argv: Sequence[str], cwd: Path) -> list[str]:
         found.append(word)
         found.append(value)
         if word.startswith("--config") and (cwd / value).is_file():
-            found.append(Digest.of((cwd / value).read_bytes()).hex)
+            found += [Digest.of(path.read_bytes()).hex for path in with_includes(cwd / value)]
     return found

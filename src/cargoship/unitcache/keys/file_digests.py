@@ -3,9 +3,7 @@
 cargo compares times; a cache that goes from machine to machine compares content. A file counts by its bytes, a folder
 by the names and bytes of all that is in it.
 
-Not everything that is read is seen: a macro may look at a folder of SQL files, a build script at more than it tells. A
-fresh checkout without a cache would compile with them. So every unit of a local package depends on the package's files
-as well: on the bytes of those that are no Rust, on the names of those that are (of these the compiler does tell).
+Where nobody watches what is read, a build as a whole depends on every file of its packages.
 """
 
 from __future__ import annotations
@@ -13,22 +11,26 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePath
 
+from cargoship.decoding import decode_toml
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.depinfo import NotKept
+from cargoship.reading import read_file
+from cargoship.unitcache.keys.manifests import significant
+from cargoship.unitcache.keys.probes import answer
+from cargoship.unitcache.keys.refusal import NotKept
 
 BUILD_DIR = ":build directory"
 """In the place of a path: the build directory's own, for what embeds it."""
 WORKSPACE = ":workspace"
-"""Likewise for the workspace's folder."""
-FILES = ":files "
-"""Before a folder: the files of the package there, without other packages in it."""
+"""The same for the workspace's folder."""
 ALL = ":all "
-"""Before a folder: likewise, with the bytes of every file."""
+"""Before a folder: the files of the package there, without other packages in it."""
+MANIFEST = ":manifest "
+"""Before a path: what a manifest says, comments excepted."""
 VARIABLE = ":variable "
 """Before the name of a variable of the environment, as the user has set it."""
 NEVER = ":never"
@@ -47,13 +49,20 @@ _OF_ITS_OWN = ("CACHEDIR.TAG", ".cargo-checksum.json")
 _LOCAL_IN_LOCK = re.compile(r'\[\[package\]\]\nname = "([^"\n]*)"\nversion = "[^"\n]*"\n(?!source)')
 
 
+def is_no_code(path: PurePath) -> bool:
+    """Whether a file of a package, by its path from the package's folder, counts for none of its units."""
+    return any(map(_NOT_AT_ROOT.fullmatch, path.parts[:1])) or any(map(_NOWHERE.fullmatch, path.parts))
+
+
 @dataclass
-class Contents:
+class FileDigests:
     """Digests of files and folders below a workspace; each is read once in a run."""
 
     root: Path
     build_dir: Path
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    target_dir: Path | None = None
+    """What cargo has made is there, if not in the build directory."""
     _known: dict[str, tuple[Digest, int] | None] = field(default_factory=dict)
     _names: dict[str, frozenset[str]] = field(default_factory=dict)
     _at_first: dict[str, Digest | None] = field(default_factory=dict)
@@ -73,6 +82,11 @@ class Contents:
         A file that was changed while the unit compiled may not be what the unit read. cargo would see that too.
         """
         found = self._look(path)
+        if found is None and (self.root / path).is_dir():
+            raise NotKept(
+                f"{path}, which it depends on, is a folder whose content is not known: what is compiled lies in it, "
+                "it has too many files, or links to folders"
+            )
         if found is None:
             raise NotKept(f"{path}, which it depends on, is not there")
         digest, changed_ns = found
@@ -120,7 +134,7 @@ class Contents:
             if place.is_dir():
                 return self._folder(place)
             # the time first: what is changed while it is read has a later one
-            changed_ns = place.stat().st_mtime_ns
+            changed_ns = _changed_ns(place)
             with place.open("rb") as stream:
                 return Digest.of_stream(stream)[0], changed_ns
         except (OSError, ValueError):
@@ -133,22 +147,28 @@ class Contents:
                 variable = self.env.get(rest)
                 told = b"unset" if variable is None else b"=" + variable.encode("utf-8", "surrogateescape")
                 return Digest.of(told), 0
-            case value if value in {FILES, ALL}:
+            case value if value == MANIFEST:
                 try:
-                    return self._package(self.root / rest, all_bytes=value == ALL)
+                    return Digest.of(significant(read_file(self.root / rest))), 0
+                except (OSError, ValueError):
+                    return None
+            case value if value == ALL:
+                try:
+                    return self._package(self.root / rest)
                 except (OSError, ValueError):
                     return None
         folder = {BUILD_DIR: self.build_dir, WORKSPACE: self.root}.get(name)
-        return None if folder is None else (Digest.of(str(folder).encode()), 0)
+        asked = partial(answer, name, self.root, self.build_dir, self.env)
+        return asked() if folder is None else (Digest.of(str(folder).encode()), 0)
 
-    def _package(self, folder: Path, *, all_bytes: bool) -> tuple[Digest, int] | None:
+    def _package(self, folder: Path) -> tuple[Digest, int] | None:
         sha = hashlib.sha256()
         left = _BYTES_MAX
         latest_ns = folder.stat().st_mtime_ns
         for number, (name, place) in enumerate(self._own_files(folder, "")):
             status = place.lstat()
             # that of a folder tells what was removed from it
-            latest_ns = max(latest_ns, status.st_mtime_ns)
+            latest_ns = max(latest_ns, status.st_mtime_ns, status.st_ctime_ns)
             if place.is_dir() and not place.is_symlink():
                 continue
             left -= status.st_size
@@ -157,7 +177,7 @@ class Contents:
             content = ""
             if place.is_symlink():
                 content = str(place.readlink())
-            elif all_bytes or place.suffix != ".rs":
+            else:
                 with place.open("rb") as stream:
                     content = Digest.of_stream(stream)[0].hex
             sha.update(f"{len(name)}:{name}={content};".encode("utf-8", "surrogateescape"))
@@ -165,7 +185,7 @@ class Contents:
 
     def _own_files(self, folder: Path, below: str) -> Iterator[tuple[str, Path]]:
         for place in sorted(folder.iterdir()):
-            if _NOWHERE.fullmatch(place.name) or place == self.build_dir:
+            if _NOWHERE.fullmatch(place.name) or place in {self.build_dir, self.target_dir}:
                 continue
             if not below and _NOT_AT_ROOT.fullmatch(place.name):
                 continue
@@ -178,9 +198,9 @@ class Contents:
     def _is_local_package(self, folder: Path) -> bool:
         """Whether a folder has a package that the lock file knows as local: its files are its own."""
         try:
-            manifest = tomllib.loads((folder / "Cargo.toml").read_text(encoding="utf-8"))
+            manifest = decode_toml(read_file(folder / "Cargo.toml"))
             if "local" not in self._names:
-                lock = (self.root / "Cargo.lock").read_text(encoding="utf-8")
+                lock = read_file(self.root / "Cargo.lock").decode()
                 self._names["local"] = frozenset(_LOCAL_IN_LOCK.findall(lock))
         except (OSError, ValueError):
             return False
@@ -188,20 +208,27 @@ class Contents:
         return isinstance(package, dict) and package.get("name") in self._names["local"]
 
     def _folder(self, folder: Path) -> tuple[Digest, int] | None:
-        if self.build_dir.is_relative_to(folder):
+        made = {self.build_dir, self.target_dir or self.build_dir}
+        if any(each.is_relative_to(folder) for each in made):
             return None  # what is compiled changes it
         sha = hashlib.sha256()
         latest_ns = folder.stat().st_mtime_ns
         for number, (name, place) in enumerate(_walk(folder, "")):
             if number > _FILES_MAX or (place.is_symlink() and place.is_dir()):
                 return None
-            latest_ns = max(latest_ns, place.stat().st_mtime_ns)
+            latest_ns = max(latest_ns, _changed_ns(place))
             content = ""
             if not place.is_dir():
                 with place.open("rb") as stream:
                     content = Digest.of_stream(stream)[0].hex
             sha.update(f"{len(name)}:{name}={content};".encode("utf-8", "surrogateescape"))
         return Digest(sha.hexdigest()), latest_ns
+
+
+def _changed_ns(place: Path) -> int:
+    """When a file, or the link to it, was changed. Anybody can give a file an old time, but not hide that he did."""
+    status, link = place.stat(), place.lstat()
+    return max(status.st_mtime_ns, status.st_ctime_ns, link.st_ctime_ns)
 
 
 def _walk(folder: Path, below: str) -> Iterator[tuple[str, Path]]:

@@ -1,6 +1,6 @@
 """The name under which a unit is kept: a digest of everything that it is made of. Pure.
 
-A key is made of named parts, each a short text, so that a miss can be told by the part that differs. Three digests
+A key is made of named parts, each a short text, so that a miss can be explained by the part that differs. Three digests
 follow each other:
 
     base      of the parts: what is known before anything local is read
@@ -16,24 +16,28 @@ https://doc.rust-lang.org/cargo/reference/build-cache.html has cargo's own view 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from urllib.parse import unquote
 
 import msgspec
 
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
 
-FORMAT = "2"
+FORMAT = "4"
 """Part of every key: a change of what keys are made of, or of what is captured, makes all older entries strangers."""
 
 _LINKED = frozenset({"bin", "cdylib", "dylib", "proc-macro", "custom-build", "test", "example", "bench"})
+LOCAL_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
+"""A local package's folder in its package id, in cargo's two forms."""
 _DEBUG_NONE = ("0", "none", "None")
 
 
 @dataclass(frozen=True)
-class Lock:
+class LockedSources:
     """What Cargo.lock knows of packages that are not local: by package id, a checksum or a commit."""
 
     pinned: Mapping[str, str]
@@ -42,7 +46,7 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class BuildEnvironment:
     """Everything beside the unit itself that decides what comes out of its compilation. No value is a secret."""
 
     root: str
@@ -62,24 +66,37 @@ class Surroundings:
     settings: Mapping[str, str] = field(default_factory=dict)
     """By triple: the configuration and the variables that cargo takes into account, each with a digest of its value."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """By triple: likewise, the variables that build scripts are known to look at."""
+    """By triple: the variables that build scripts are known to look at."""
     manifests: Mapping[str, str] = field(default_factory=dict)
     """By package id: a digest of what a local package's manifest says beyond the unit graph."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Content that was read beside the parts: paths relative to the workspace's folder, or absolute, and digests."""
-
-    files: Mapping[str, Digest]
+    targets: str = ""
+    """What cargo compiles for where no option says so."""
+    sources: str = ""
+    """A digest of what the configuration says of sources that are folders."""
+    processor: str = ""
+    """What `native` means to compilers here."""
 
 
 def parts_of(
-    graph: UnitGraph, place: int, *, lock: Lock, around: Surroundings, identities: Mapping[int, Digest]
+    graph: UnitGraph, place: int, *, lock: LockedSources, around: BuildEnvironment, identities: Mapping[int, Digest]
 ) -> dict[str, str] | None:
     """The parts of a unit's key; None when a unit that it depends on has no identity, so that it cannot have a key."""
     unit = graph.units[place]
+    parts = own_parts_of(unit, lock=lock, around=around)
+    for number, dependency in enumerate(unit.dependencies):
+        identity = identities.get(dependency.index)
+        if identity is None:
+            return None
+        other = graph.units[dependency.index]
+        name = f"dependency {dependency.name} {other.package}"
+        parts[name if name not in parts else f"{name} {number}"] = identity.hex
+    return parts
+
+
+def own_parts_of(unit: Unit, *, lock: LockedSources, around: BuildEnvironment) -> dict[str, str]:
+    """The parts of a unit's key that say nothing of the units that it depends on."""
     triple = unit.platform or around.host
+    profile = msgspec.json.encode(unit.profile, order="deterministic").decode()
     parts = {
         "format": FORMAT,
         "rustc": around.rustc,
@@ -92,10 +109,12 @@ def parts_of(
         "source": relative(unit.source, around.root) if unit.is_local else unit.source,
         "target": " ".join([unit.name, *unit.kinds, "as", *unit.crate_types, unit.edition]),
         "mode": unit.mode,
-        "profile": msgspec.json.encode(unit.profile, order="deterministic").decode(),
+        "profile": profile,
         "features": ",".join(sorted(unit.features)),
         "settings": around.settings.get(triple, ""),
     }
+    if "native" in profile:
+        parts["processor"] = around.processor
     if unit.is_local:
         parts["manifest"] = around.manifests.get(unit.package_id, "")
         if has_debug_information(unit):
@@ -109,17 +128,10 @@ def parts_of(
         parts["environment"] = around.environment.get(triple, "")
         # a build script runs here, whatever it is for
         parts["system"] = around.system
-    for number, dependency in enumerate(unit.dependencies):
-        identity = identities.get(dependency.index)
-        if identity is None:
-            return None
-        other = graph.units[dependency.index]
-        name = f"dependency {dependency.name} {other.package}"
-        parts[name if name not in parts else f"{name} {number}"] = identity.hex
     return parts
 
 
-def is_pinned(unit: Unit, lock: Lock) -> bool:
+def is_pinned(unit: Unit, lock: LockedSources) -> bool:
     """Whether the unit's sources cannot change under its package id: locked, and where only cargo writes."""
     kept = tuple(f"{lock.home}/{folder}/" for folder in ("registry/src", "git/checkouts"))
     return not unit.is_local and bool(lock.pinned.get(unit.package_id)) and unit.source.startswith(kept)
@@ -128,6 +140,12 @@ def is_pinned(unit: Unit, lock: Lock) -> bool:
 def has_debug_information(unit: Unit) -> bool:
     """Whether what comes out holds the folder that it was compiled in."""
     return str(unit.profile.get("debuginfo", 0)) not in _DEBUG_NONE
+
+
+def told_apart_by(parts: Mapping[str, str]) -> Digest:
+    """A digest of what tells a unit from others of one toolchain, whatever its surroundings are."""
+    names = ("rustc", "cargo", "package", "target", "platform", "mode", "profile", "features")
+    return Digest.of("\0".join(parts.get(name, "") for name in names).encode())
 
 
 def base_of(parts: Mapping[str, str]) -> Digest:
@@ -147,8 +165,21 @@ def identity_of(key: Digest, output: Digest) -> Digest:
 
 
 def package_of(unit: Unit, root: str) -> str:
-    """The package id, with a path below the workspace's folder relative to it."""
-    return unit.package_id.replace(f"file://{root}/", "file:./").replace(f"file://{root}#", "file:.#")
+    """The package id; of a local package with its path relative to the workspace's folder, and always with its name.
+
+    cargo leaves the name out where the folder is called like the package, and checkouts are called as people like.
+    """
+    match = LOCAL_ID.search(unit.package_id) if unit.is_local else None
+    if match is None:
+        return unit.package_id
+    where, version = relative(unquote(match["path"]), root), version_of(unit.package_id)
+    return f"path+file:{where}#{unit.package}@{version}"
+
+
+def version_of(package_id: str) -> str:
+    """The version in a package id, in cargo's two forms."""
+    url, hash_, fragment = package_id.rpartition("#")
+    return fragment.rpartition("@")[2] if hash_ and url else package_id.split(" ")[1]
 
 
 def relative(path: str, root: str) -> str:
@@ -170,6 +201,6 @@ def differing(wanted: Mapping[str, str], other: Mapping[str, str]) -> tuple[str,
     return tuple(name for name in [*wanted, *(set(other) - set(wanted))] if wanted.get(name) != other.get(name))
 
 
-def nearest(wanted: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
+def nearest_parts(wanted: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
     """The parts that agree with most of the wanted ones: what an explanation compares with."""
     return min(others, key=lambda each: len(differing(wanted, each)), default=None)

@@ -18,12 +18,14 @@ from typing import Annotated
 import msgspec
 
 from cargoship.errors import ContentInvalid
-from cargoship.unitcache.index import FORMAT
+from cargoship.unitcache.packs.index import FORMAT
 
 UNIT_BYTES_MAX = 4 << 30
 """What a unit may unpack to."""
 FRAME_BYTES_MAX = 512 << 20
 """What a unit may have as a frame, which is held in memory."""
+WINDOW_LOG = 26
+"""64 MiB, which few units reach: a larger window is memory, where it is written and where it is read."""
 FILES_MAX = 100_000
 _HEAD_BYTES_MAX = 32 << 20
 _LENGTH_BYTES = 4
@@ -33,7 +35,7 @@ STAGING = ".cargoship"
 """A folder of the build directory that no unit may write to: files are staged there."""
 
 
-class Kind(enum.StrEnum):
+class FileKind(enum.StrEnum):
     """What a row of the head stands for."""
 
     FILE = "f"
@@ -45,28 +47,28 @@ class Kind(enum.StrEnum):
     """A hard link; `target` is the path of a file of an earlier row."""
 
 
-CONTENT = frozenset({Kind.FILE, Kind.PROGRAM})
+CONTENT = frozenset({FileKind.FILE, FileKind.PROGRAM})
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class FileRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A file of a unit. Only files and programs have a size."""
 
     path: Annotated[str, msgspec.Meta(max_length=_PATH_MAX)]
-    kind: Kind
+    kind: FileKind
     size: Annotated[int, msgspec.Meta(ge=0, le=UNIT_BYTES_MAX)] = 0
     target: Annotated[str, msgspec.Meta(max_length=_PATH_MAX)] = ""
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
-    files: Annotated[tuple[Row, ...], msgspec.Meta(max_length=FILES_MAX)]
+    files: Annotated[tuple[FileRecord, ...], msgspec.Meta(max_length=FILES_MAX)]
 
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(_Head)
 
 
-def write_head(rows: Sequence[Row]) -> bytes:
+def write_head(rows: Sequence[FileRecord]) -> bytes:
     """The start of a frame, with its length. Raises ContentInvalid for rows that `read_head` would not take."""
     check(rows)
     head = _ENCODER.encode(_Head(FORMAT, tuple(rows)))
@@ -85,7 +87,7 @@ def head_end(start: bytes | memoryview) -> int | None:
     return _LENGTH_BYTES + length
 
 
-def read_head(data: bytes | memoryview, unpacked: int) -> tuple[Row, ...]:
+def read_head(data: bytes | memoryview, unpacked: int) -> tuple[FileRecord, ...]:
     """The rows of a head, for a frame that unpacks to `unpacked` bytes; raises ContentInvalid."""
     end = head_end(data)
     if end is None or end > len(data):
@@ -102,9 +104,9 @@ def read_head(data: bytes | memoryview, unpacked: int) -> tuple[Row, ...]:
     return head.files
 
 
-def check(rows: Sequence[Row]) -> None:
+def check(rows: Sequence[FileRecord]) -> None:
     """Raise ContentInvalid for rows that would reach outside of a build directory, or of their own unit."""
-    paths: dict[str, Row] = {}
+    paths: dict[str, FileRecord] = {}
     folders: set[str] = set()
     for row in rows:
         check_path(row.path)
@@ -112,17 +114,17 @@ def check(rows: Sequence[Row]) -> None:
             raise ContentInvalid(f"{row.path!r} is twice in a unit")
         if row.kind not in CONTENT and row.size:
             raise ContentInvalid(f"{row.path!r} has content, but is no file")
-        if row.kind is Kind.SAME and (row.target not in paths or paths[row.target].kind not in CONTENT):
+        if row.kind is FileKind.SAME and (row.target not in paths or paths[row.target].kind not in CONTENT):
             raise ContentInvalid(f"{row.path!r} is the same as {row.target!r}, which is no file of its unit")
         paths[row.path] = row
         folders.update(parents(row.path))
     for row in rows:
-        if row.kind is Kind.FOLDER:
+        if row.kind is FileKind.FOLDER:
             folders.add(row.path)
         elif row.path in folders:
             raise ContentInvalid(f"{row.path!r} is a file and a folder at once")
     for row in rows:
-        if row.kind is Kind.LINK:
+        if row.kind is FileKind.LINK:
             leads_to(row.path, row.target, paths, folders)
 
 
@@ -160,6 +162,6 @@ def leads_to(path: str, target: str, *owned: Collection[str]) -> None:
     raise ContentInvalid(f"{path!r} links to {target!r}, which is not in its unit")
 
 
-def content_size(rows: Iterable[Row]) -> int:
+def content_size(rows: Iterable[FileRecord]) -> int:
     """Bytes of all files."""
     return sum(row.size for row in rows)

@@ -1,7 +1,7 @@
 """What a store holds, as values: units and where their bytes are, whole plans, packs. `wire` writes and reads them.
 
 An index is a plain value: a store reads one, a function makes another one of it, the store writes that. Merging is a
-union and depends on the order of its two sides in one case only: both hold the same key (see `Index.merged`).
+union and depends on the order of its two sides in one case only: both hold the same key (see `UnitIndex.merged`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOTHING = Digest.of(b"")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class UnitEntry:
     """A unit, and where its bytes are: one zstd frame of a pack."""
 
     key: Digest
@@ -57,7 +57,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanEntry:
+class BuildRecord:
     """A whole plan: the units that a build needed, and the binaries that it made."""
 
     key: Digest
@@ -88,14 +88,14 @@ class PackInfo:
 
 
 @dataclass(frozen=True)
-class Index:
+class UnitIndex:
     """Everything that a store holds. Plans are in the order in which they were saved, the newest last."""
 
-    entries: Mapping[Digest, Entry] = field(default_factory=dict)
-    plans: Mapping[Digest, PlanEntry] = field(default_factory=dict)
+    entries: Mapping[Digest, UnitEntry] = field(default_factory=dict)
+    plans: Mapping[Digest, BuildRecord] = field(default_factory=dict)
     packs: Mapping[Digest, PackInfo] = field(default_factory=dict)
 
-    def merged(self, other: Index) -> Index:
+    def merged(self, other: UnitIndex) -> UnitIndex:
         """Both together. For a key that both hold, this side's entry stays if its pack is known, and the later plan.
 
         No entry is lost whose pack is known to either side; one without a pack goes.
@@ -107,22 +107,22 @@ class Index:
         for key, plan in other.plans.items():
             if key not in plans or plans[key].saved_at < plan.saved_at:
                 plans[key] = plan
-        return Index(entries, _latest(plans.values()), packs)
+        return UnitIndex(entries, _latest(plans.values()), packs)
 
-    def with_entries(self, entries: Iterable[Entry]) -> Index:
+    def with_entries(self, entries: Iterable[UnitEntry]) -> UnitIndex:
         """With these; each takes the place of one of the same key. Their packs are added by the store."""
         return replace(self, entries={**self.entries, **{entry.key: entry for entry in entries}})
 
-    def with_packs(self, packs: Mapping[Digest, PackInfo]) -> Index:
+    def with_packs(self, packs: Mapping[Digest, PackInfo]) -> UnitIndex:
         """With these packs."""
         return replace(self, packs={**self.packs, **packs})
 
-    def with_plan(self, plan: PlanEntry) -> Index:
+    def with_plan(self, plan: BuildRecord) -> UnitIndex:
         """With a plan as the newest; the oldest goes where there are too many."""
         others = (each for each in self.plans.values() if each.key != plan.key)
         return replace(self, plans=_latest((*others, plan)))
 
-    def without_packs(self, packs: Iterable[Digest]) -> Index:
+    def without_packs(self, packs: Iterable[Digest]) -> UnitIndex:
         """Without these packs and all that is in them. Plans stay: what they miss is compiled again."""
         gone = frozenset(packs)
         return replace(
@@ -145,7 +145,7 @@ class Index:
         return live
 
 
-def _latest(plans: Iterable[PlanEntry]) -> dict[Digest, PlanEntry]:
+def _latest(plans: Iterable[BuildRecord]) -> dict[Digest, BuildRecord]:
     # the key decides between plans of one second, so that a merge gives the same on both sides
     newest_first = sorted(plans, key=lambda plan: (plan.saved_at, plan.key), reverse=True)
     counts: Counter[object] = Counter()

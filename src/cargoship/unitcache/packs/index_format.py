@@ -14,17 +14,20 @@ import msgspec
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError
-from cargoship.unitcache.index import FORMAT, NOTHING, PLANS_MAX, Entry, Index, PackInfo, PlanEntry
+from cargoship.unitcache.packs.frame import FRAME_BYTES_MAX
+from cargoship.unitcache.packs.index import FORMAT, NOTHING, PLANS_MAX, BuildRecord, PackInfo, UnitEntry, UnitIndex
 
 INDEX_BYTES_MAX = 64 << 20
 """What an index may have as bytes of a store."""
-_JSON_BYTES_MAX = 512 << 20
+_JSON_BYTES_MAX = 128 << 20
 _ENTRIES_MAX = 200_000
 _PACKS_MAX = 50_000
 _NAMES_MAX = 20_000
 
 _Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 _Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 44)]
+_PackSize = Annotated[int, msgspec.Meta(ge=0, le=2 * FRAME_BYTES_MAX)]
+"""A pack is closed with the frame that makes it large enough, so it is never as large as two of the largest."""
 _Text = Annotated[str, msgspec.Meta(max_length=1 << 20)]
 _Name = Annotated[str, msgspec.Meta(max_length=4096)]
 _Inputs = Annotated[dict[_Name, _Hex], msgspec.Meta(max_length=_NAMES_MAX)]
@@ -34,7 +37,7 @@ _Parts = Annotated[dict[_Name, _Text], msgspec.Meta(max_length=_NAMES_MAX)]
 
 class _Pack(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     digest: _Hex
-    size: _Size
+    size: _PackSize
     units: _Size
 
 
@@ -78,7 +81,7 @@ _DECODER = msgspec.json.Decoder(_Index)
 _FORMAT_DECODER = msgspec.json.Decoder(_Format)
 
 
-def write_index(index: Index) -> bytes:
+def encode_unit_index(index: UnitIndex) -> bytes:
     """The index as bytes. Entries whose pack is unknown are left out."""
     places = {digest: place for place, digest in enumerate(sorted(index.packs))}
     entries = sorted((entry for entry in index.entries.values() if entry.pack in places), key=lambda entry: entry.key)
@@ -92,18 +95,18 @@ def write_index(index: Index) -> bytes:
     return compressor.compress(_ENCODER.encode(document), ZstdCompressor.FLUSH_FRAME)
 
 
-def read_index(data: bytes) -> Index:
-    """What `write_index` wrote; an empty index for another format. Raises ContentInvalid."""
+def decode_unit_index(data: bytes) -> UnitIndex:
+    """What `encode_unit_index` wrote; an empty index for another format. Raises ContentInvalid."""
     text = _unpacked(data)
     try:
         # a later format may have any other shape
         if _FORMAT_DECODER.decode(text).format != FORMAT:
-            return Index()
+            return UnitIndex()
         document = _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContentInvalid(f"the index of the cache cannot be read: {error}") from error
     packs = [(Digest(pack.digest), PackInfo(pack.size, pack.units)) for pack in document.packs]
-    entries: dict[Digest, Entry] = {}
+    entries: dict[Digest, UnitEntry] = {}
     for each in document.entries:
         if each.pack >= len(packs):
             raise ContentInvalid("the index of the cache names a pack that it does not have")
@@ -119,7 +122,7 @@ def read_index(data: bytes) -> Index:
         or len({p.key for p in plans}) < len(plans)
     ):
         raise ContentInvalid("the index of the cache has something twice")
-    return Index(entries, {plan.key: plan for plan in plans}, dict(packs))
+    return UnitIndex(entries, {plan.key: plan for plan in plans}, dict(packs))
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -135,7 +138,7 @@ def _unpacked(data: bytes) -> bytes:
     return text
 
 
-def _entry(entry: Entry, place: int) -> _Entry:
+def _entry(entry: UnitEntry, place: int) -> _Entry:
     return _Entry(
         entry.key.hex,
         place,
@@ -152,8 +155,8 @@ def _entry(entry: Entry, place: int) -> _Entry:
     )
 
 
-def _read_entry(each: _Entry, pack: Digest) -> Entry:
-    return Entry(
+def _read_entry(each: _Entry, pack: Digest) -> UnitEntry:
+    return UnitEntry(
         Digest(each.key),
         pack,
         each.offset,
@@ -169,7 +172,7 @@ def _read_entry(each: _Entry, pack: Digest) -> Entry:
     )
 
 
-def _plan(plan: PlanEntry) -> _Plan:
+def _plan(plan: BuildRecord) -> _Plan:
     return _Plan(
         plan.key.hex,
         [key.hex for key in plan.units],
@@ -180,8 +183,8 @@ def _plan(plan: PlanEntry) -> _Plan:
     )
 
 
-def _read_plan(each: _Plan) -> PlanEntry:
-    return PlanEntry(
+def _read_plan(each: _Plan) -> BuildRecord:
+    return BuildRecord(
         Digest(each.key),
         tuple(Digest(key) for key in each.units),
         {name: Digest(key) for name, key in each.outputs.items()},

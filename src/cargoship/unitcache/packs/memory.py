@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Room:
+class MemoryLimit:
     """Memory that is shared by threads: each waits until there is enough. One that wants more than all gets all."""
 
     def __init__(self, size: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import Entry, PackInfo
+from cargoship.unitcache.packs.index import PackInfo, UnitEntry
 
 PACK_BYTES = 8 << 20
 """A pack that has this many bytes is complete."""
@@ -87,7 +87,7 @@ class PackWriter(Protocol):
         ...
 
 
-def entry_at(placed: Placed, template: Entry) -> Entry:
+def entry_at(placed: Placed, template: UnitEntry) -> UnitEntry:
     """`template` in its place."""
     return replace(
         template,

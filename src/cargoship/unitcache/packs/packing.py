@@ -21,14 +21,21 @@ from typing import BinaryIO
 from cargoship.errors import CacheUnavailable, ContentInvalid, NotPackable
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import CompressionParameter, ZstdCompressor
-from cargoship.unitcache.frame import CONTENT, FRAME_BYTES_MAX, UNIT_BYTES_MAX, Kind, Row, content_size, write_head
-from cargoship.unitcache.index import Entry
-from cargoship.unitcache.pack import PACK_BYTES, Pack, PackWriter, Placed, UnitFile
-from cargoship.unitcache.room import Room
+from cargoship.unitcache.packs.frame import (
+    CONTENT,
+    FRAME_BYTES_MAX,
+    UNIT_BYTES_MAX,
+    WINDOW_LOG,
+    FileKind,
+    FileRecord,
+    content_size,
+    write_head,
+)
+from cargoship.unitcache.packs.index import UnitEntry
+from cargoship.unitcache.packs.memory import MemoryLimit
+from cargoship.unitcache.packs.pack import PACK_BYTES, Pack, PackWriter, Placed, UnitFile
 
 _LEVEL = 3
-# 64 MiB, which few units reach; a larger window is memory, here and where it is read
-_WINDOW_LOG = 26
 _MEMORY_BYTES = 96 << 20
 """For the windows of all units that are compressed at a time."""
 _CHUNK_BYTES = 1 << 20
@@ -86,7 +93,7 @@ class FrameWriter:
         self._open: _Open | None = None
         self._packs: list[Pack] = []
 
-    def add_frame(self, entry: Entry, data: bytes) -> None:
+    def add_frame(self, entry: UnitEntry, data: bytes) -> None:
         """Take a frame as it is, with what an index says of it. Raises OSError."""
         self._append(entry.key, _Frame((data,), entry.length, entry.frame, entry.unpacked))
 
@@ -138,7 +145,7 @@ class _Writer(FrameWriter):
         super().__init__(scratch, pack_bytes=pack_bytes)
         self._pool = pool
         self._waiting_max = waiting_max
-        self._room = Room(_MEMORY_BYTES)
+        self._room = MemoryLimit(_MEMORY_BYTES)
         self._waiting: deque[tuple[Digest, Future[_Frame]]] = deque()
         self._keys: set[Digest] = set()
         self._given = 0
@@ -190,7 +197,7 @@ class _Writer(FrameWriter):
             raise CacheUnavailable(f"cannot write {self._scratch}: {error.strerror or error}") from error
 
 
-def compress_unit(files: Sequence[UnitFile], room: Room) -> _Frame:
+def compress_unit(files: Sequence[UnitFile], room: MemoryLimit) -> _Frame:
     """A unit's frame, made when there is room for its window; raises NotPackable."""
     try:
         rows, sources = _rows(sorted(files, key=lambda file: file.path))
@@ -198,7 +205,7 @@ def compress_unit(files: Sequence[UnitFile], room: Room) -> _Frame:
         unpacked = len(head) + content_size(rows)
         if unpacked > UNIT_BYTES_MAX:
             raise NotPackable(f"it has {unpacked} bytes, where {UNIT_BYTES_MAX} fit")
-        with room.taken(min(unpacked, 1 << _WINDOW_LOG)):
+        with room.taken(min(unpacked, 1 << WINDOW_LOG)):
             return _compressed(head, rows, sources, unpacked)
     except ContentInvalid as error:
         raise NotPackable(error.message) from error
@@ -206,12 +213,12 @@ def compress_unit(files: Sequence[UnitFile], room: Room) -> _Frame:
         raise NotPackable(f"{error.filename}: {error.strerror or error}") from error
 
 
-def _compressed(head: bytes, rows: Sequence[Row], sources: Sequence[Path | bytes], unpacked: int) -> _Frame:
+def _compressed(head: bytes, rows: Sequence[FileRecord], sources: Sequence[Path | bytes], unpacked: int) -> _Frame:
     compressor = ZstdCompressor(
         options={
             CompressionParameter.compression_level: _LEVEL,
             CompressionParameter.enable_long_distance_matching: 1,
-            CompressionParameter.window_log: _WINDOW_LOG,
+            CompressionParameter.window_log: WINDOW_LOG,
         }
     )
     # the window need not be larger than the unit then, for the reader either
@@ -236,7 +243,7 @@ def _compressed(head: bytes, rows: Sequence[Row], sources: Sequence[Path | bytes
     return _Frame(tuple(pieces), length, Digest(sha256.hexdigest()), unpacked)
 
 
-def _content(row: Row, source: Path | bytes) -> Iterator[bytes]:
+def _content(row: FileRecord, source: Path | bytes) -> Iterator[bytes]:
     """Exactly as much as the row says, in pieces that are cut in the same places each time."""
     if isinstance(source, bytes):
         yield source
@@ -250,25 +257,25 @@ def _content(row: Row, source: Path | bytes) -> Iterator[bytes]:
             raise NotPackable(f"{source} changed while it was read")
 
 
-def _rows(files: Sequence[UnitFile]) -> tuple[list[Row], list[Path | bytes]]:
-    rows: list[Row] = []
+def _rows(files: Sequence[UnitFile]) -> tuple[list[FileRecord], list[Path | bytes]]:
+    rows: list[FileRecord] = []
     seen: dict[tuple[int, int], str] = {}
     for file in files:
         if isinstance(file.source, bytes):
-            rows.append(Row(file.path, Kind.FILE, len(file.source)))
+            rows.append(FileRecord(file.path, FileKind.FILE, len(file.source)))
             continue
         status = file.source.lstat()
         if stat.S_ISLNK(status.st_mode):
-            rows.append(Row(file.path, Kind.LINK, target=_link(file.path, file.source)))
+            rows.append(FileRecord(file.path, FileKind.LINK, target=_link(file.path, file.source)))
         elif stat.S_ISDIR(status.st_mode):
-            rows.append(Row(file.path, Kind.FOLDER))
+            rows.append(FileRecord(file.path, FileKind.FOLDER))
         elif not stat.S_ISREG(status.st_mode):
             raise NotPackable(f"{file.source} is no file, folder or link")
         elif (first := seen.setdefault((status.st_dev, status.st_ino), file.path)) != file.path:
-            rows.append(Row(file.path, Kind.SAME, target=first))
+            rows.append(FileRecord(file.path, FileKind.SAME, target=first))
         else:
-            kind = Kind.PROGRAM if status.st_mode & stat.S_IXUSR else Kind.FILE
-            rows.append(Row(file.path, kind, status.st_size))
+            kind = FileKind.PROGRAM if status.st_mode & stat.S_IXUSR else FileKind.FILE
+            rows.append(FileRecord(file.path, kind, status.st_size))
     return rows, [file.source for file in files]
 
 

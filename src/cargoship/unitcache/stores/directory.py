@@ -22,21 +22,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
+from cargoship.locks import Busy, locked
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import FORMAT, Entry, Index
-from cargoship.unitcache.pack import Pack
-from cargoship.unitcache.store import Saved, Source
-from cargoship.unitcache.wire import INDEX_BYTES_MAX, read_index, write_index
+from cargoship.oci.files import replacing, sweep
+from cargoship.unitcache.packs.index import FORMAT, UnitEntry, UnitIndex
+from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_index, encode_unit_index
+from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.store import LocalStore, PackSource, Saved
 
 DEFAULT_BYTES_MAX = 10 << 30
 _LOCK_S = 60.0
-_ABANDONED_NS = 3600 * 1_000_000_000
 _ROOM = 0.9
 """How full a store is after it had to make room: not each save should have to."""
 
 
 @dataclass(frozen=True)
-class DirectoryStore:
+class DirectoryStore(LocalStore):
     """The folder `root`, made when something is saved; `bytes_max` is what its packs may have together."""
 
     root: Path
@@ -48,21 +49,21 @@ class DirectoryStore:
         """See Store."""
         return str(self.root)
 
-    def load(self) -> Index:
+    def load(self) -> UnitIndex:
         """See Store. An index that is damaged counts as none: the next save makes a new one."""
         with self._reading():
             try:
                 with (self._folder / "index").open("rb") as stream:
                     data = stream.read(INDEX_BYTES_MAX + 1)
             except FileNotFoundError:
-                return Index()
+                return UnitIndex()
         try:
-            return read_index(data)
+            return decode_unit_index(data)
         except ContentInvalid:
-            return Index()
+            return UnitIndex()
 
     @contextlib.contextmanager
-    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> Iterator[Source]:  # noqa: ARG002 - Store
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> Iterator[PackSource]:  # noqa: ARG002 - Store
         """See Store."""
         path = self.pack_path(pack)
         with self._reading():
@@ -73,7 +74,7 @@ class DirectoryStore:
                 os.utime(stream.fileno())
             yield _File(self, stream)
 
-    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+    def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
         if not self.writable:
             raise CacheUnavailable(f"{self.name} may not be written")
@@ -119,14 +120,12 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - a restore needs none
-
         for folder in ("packs", "tmp"):
             (self._folder / folder).mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self._folder / "lock", timeout=_LOCK_S):
+            with locked(self._folder / "lock", timeout_s=_LOCK_S):
                 yield
-        except Timeout as error:
+        except Busy as error:
             raise CacheUnavailable(f"{self.name} was locked by another process for {_LOCK_S:.0f} s") from error
 
     def _put(self, pack: Pack) -> bool:
@@ -141,17 +140,18 @@ class DirectoryStore:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            unfinished = self._folder / "tmp" / secrets.token_hex(8)
-            shutil.copyfile(pack.path, unfinished)
-            unfinished.replace(path)
+            with pack.path.open("rb") as source, replacing(path, unfinished=self._unfinished()) as target:
+                shutil.copyfileobj(source, target)
         return True
 
-    def _write_index(self, index: Index) -> None:
-        unfinished = self._folder / "tmp" / secrets.token_hex(8)
-        unfinished.write_bytes(write_index(index))
-        unfinished.replace(self._folder / "index")
+    def _write_index(self, index: UnitIndex) -> None:
+        with replacing(self._folder / "index", unfinished=self._unfinished()) as stream:
+            stream.write(encode_unit_index(index))
 
-    def _with_room(self, index: Index) -> Index:
+    def _unfinished(self) -> Path:
+        return self.scratch / secrets.token_hex(8)
+
+    def _with_room(self, index: UnitIndex) -> UnitIndex:
         """Without the packs that were not used for longest, if there are too many bytes."""
         if index.size <= self.bytes_max:
             return index
@@ -179,14 +179,7 @@ class DirectoryStore:
             if file.name not in known:
                 Path(file.path).unlink(missing_ok=True)
         now_ns = (self._folder / "index").stat().st_mtime_ns
-        for file in _files(self._folder / "tmp"):
-            with contextlib.suppress(FileNotFoundError):
-                if now_ns - file.stat(follow_symlinks=False).st_mtime_ns <= _ABANDONED_NS:
-                    continue
-                if file.is_dir(follow_symlinks=False):
-                    shutil.rmtree(file.path, ignore_errors=True)
-                else:
-                    Path(file.path).unlink()
+        sweep(self.scratch, now_ns)
 
 
 @dataclass(frozen=True)
@@ -194,10 +187,12 @@ class _File:
     store: DirectoryStore
     stream: BinaryIO
 
-    def frame(self, entry: Entry) -> bytes:
+    def frame(self, entry: UnitEntry) -> bytes:
         """See Source."""
         try:
-            data = os.pread(self.stream.fileno(), entry.length, entry.offset)
+            # an index may say anything, and memory for all that it says would be taken first
+            left = max(os.fstat(self.stream.fileno()).st_size - entry.offset, 0)
+            data = os.pread(self.stream.fileno(), min(entry.length, left), entry.offset)
         except OSError as error:
             raise CacheUnavailable(f"cannot read {self.store.name}: {error.strerror or error}") from error
         if len(data) != entry.length:

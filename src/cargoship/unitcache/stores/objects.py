@@ -11,27 +11,29 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import random
+import math
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
+from cargoship.http.budget import Budget
+from cargoship.http.metered import Meter
+from cargoship.http.retry import CONTENTION, RetryPolicy
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import FORMAT, Entry, Index
-from cargoship.unitcache.pack import Pack
-from cargoship.unitcache.reading import Run, runs
-from cargoship.unitcache.store import Saved, Source
-from cargoship.unitcache.wire import INDEX_BYTES_MAX, read_index, write_index
+from cargoship.unitcache.packs.index import FORMAT, UnitEntry, UnitIndex
+from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_index, encode_unit_index
+from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.ranges import Run, contiguous_runs, run_with
+from cargoship.unitcache.stores.store import PackSource, Saved, Store
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
-_TRIES = 40
-_WAIT_S = 0.05
-_WAIT_LONGEST_S = 2.0
+_PATIENCE = RetryPolicy(tries=5)
+"""For the library, which tries again by itself."""
 _ABANDONED = dt.timedelta(days=1)
 """A pack that no index has named for so long was never to be named: its saver is gone."""
 _RETRY_S = 30
@@ -59,15 +61,17 @@ _SETTINGS = (
 class _Shared:
     lock: threading.Lock = field(default_factory=threading.Lock)
     broken: CacheUnavailable | None = None
+    budget: Budget = field(default_factory=partial(Budget, math.inf))
 
 
 @dataclass(frozen=True)
-class ObjectStore:
+class ObjectStore(Store):
     """The cache below `place` (bucket/prefix) of `client`."""
 
     place: str
     client: S3Store = field(repr=False)
     writable: bool = True
+    meter: Meter | None = field(default=None, repr=False)
     shared: _Shared = field(default_factory=_Shared, repr=False)
 
     @property
@@ -75,32 +79,39 @@ class ObjectStore:
         """See Store."""
         return f"s3://{self.place}"
 
-    def load(self) -> Index:
+    def load(self) -> UnitIndex:
         """See Store."""
         return self._read()[0]
 
     @contextlib.contextmanager
-    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> Iterator[Source]:  # noqa: ARG002 - Store
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> Iterator[PackSource]:  # noqa: ARG002 - Store
         """See Store."""
-        yield _Ranges(self, _pack_key(pack), runs(wanted))
+        yield _Ranges(self, _pack_key(pack), contiguous_runs(wanted))
 
-    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+    def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
         if not self.writable:
             raise CacheUnavailable(f"the cache {self.name} may not be written")
         sent = [pack for pack in packs if self._send(pack)]
         known = {pack.digest: pack.info for pack in packs}
-        for attempt in range(_TRIES):
+        for attempt in range(CONTENTION.tries):
             before, version = self._read()
             index = change(before.with_packs(known))
             if version is not None and index == before:
                 return Saved(index, len(sent), sum(pack.size for pack in sent))
-            if self._replace(write_index(index), version):
+            if self._replace(encode_unit_index(index), version):
                 if gone := before.packs.keys() - index.packs.keys():
                     self._remove(gone, index)
                 return Saved(index, len(sent), sum(pack.size for pack in sent))
-            time.sleep(random.random() * min(_WAIT_S * 2**attempt, _WAIT_LONGEST_S))  # noqa: S311 - spreads savers
-        raise CacheUnavailable(f"the cache {self.name}: others saved at the same time, {_TRIES} times in a row")
+            budget = self.shared.budget
+            budget.sleep(CONTENTION.wait_s(attempt + 1, budget.jitter()))
+        raise CacheUnavailable(f"the cache {self.name}: others saved at once, {CONTENTION.tries} times in a row")
+
+    def stop(self) -> None:
+        """See Store: a request that is under way comes to its end, and no other follows."""
+        with self.shared.lock:
+            self.shared.broken = CacheUnavailable(f"the cache {self.name} is not used any more: the run was stopped")
+        self.shared.budget.stop()
 
     def close(self) -> None:
         """See Store."""
@@ -127,7 +138,7 @@ class ObjectStore:
                 self.shared.broken = unavailable
             raise unavailable from error
 
-    def _read(self) -> tuple[Index, Mapping[str, Any] | None]:
+    def _read(self) -> tuple[UnitIndex, Mapping[str, Any] | None]:
         """The index, and what must still be there for it to be replaced; None: there is none yet."""
         import obstore  # noqa: PLC0415 - an extra
         from obstore.exceptions import NotFoundError  # noqa: PLC0415
@@ -136,10 +147,10 @@ class ObjectStore:
             try:
                 found = obstore.get(self.client, _INDEX)
             except (NotFoundError, FileNotFoundError):
-                return Index(), None
+                return UnitIndex(), None
             if found.meta["size"] > INDEX_BYTES_MAX:
                 raise ContentInvalid("the index of the cache is too large")
-            index = read_index(bytes(found.bytes()))
+            index = decode_unit_index(bytes(found.bytes()))
             version = {name: found.meta[name] for name in ("e_tag", "version") if found.meta[name] is not None}
             return index, version
 
@@ -166,6 +177,7 @@ class ObjectStore:
             except (NotFoundError, FileNotFoundError):
                 pass
             obstore.put(self.client, _pack_key(pack.digest), pack.path)
+        self._moved(sent_bytes=pack.size)
         return True
 
     def read_range(self, key: str, run: Run) -> bytes:
@@ -173,9 +185,17 @@ class ObjectStore:
         import obstore  # noqa: PLC0415 - an extra
 
         with self.asking():
-            return bytes(obstore.get_range(self.client, key, start=run.offset, end=run.end))
+            data = bytes(obstore.get_range(self.client, key, start=run.offset, end=run.end))
+        self._moved(received_bytes=len(data))
+        return data
 
-    def _remove(self, gone: Sequence[Digest] | set[Digest], index: Index) -> None:
+    def _moved(self, *, sent_bytes: int = 0, received_bytes: int = 0) -> None:
+        """The library does not tell of what is under way: objects are counted when they are over."""
+        if self.meter is not None:
+            self.meter.add(sent_bytes=sent_bytes, received_bytes=received_bytes)
+            self.meter.tell()
+
+    def _remove(self, gone: Sequence[Digest] | set[Digest], index: UnitIndex) -> None:
         """Remove packs that were forgotten, and those that nobody ever came to name."""
         import obstore  # noqa: PLC0415 - an extra
 
@@ -201,9 +221,9 @@ class _Ranges:
     run: Run | None = None
     data: bytes = field(default=b"", repr=False)
 
-    def frame(self, entry: Entry) -> bytes:
+    def frame(self, entry: UnitEntry) -> bytes:
         """See Source."""
-        run = next(run for run in self.runs if run.offset <= entry.offset < run.end)
+        run = run_with(self.runs, entry)
         if run != self.run:
             self.data = b""
             self.data = self.store.read_range(self.key, run)
@@ -212,8 +232,12 @@ class _Ranges:
         return self.data[start : start + entry.length]
 
 
-def open_objects(place: str, env: Mapping[str, str], *, writable: bool = True) -> ObjectStore:
+def open_objects(
+    place: str, env: Mapping[str, str], *, writable: bool = True, meter: Meter | None = None
+) -> ObjectStore:
     """The cache at `bucket/prefix`, with credentials, region and endpoint from the variables that AWS documents.
+
+    `meter` hears what travels.
 
     Raises CacheUnavailable without the extra, or where these make no sense.
     """
@@ -237,11 +261,19 @@ def open_objects(place: str, env: Mapping[str, str], *, writable: bool = True) -
                 "allow_http": endpoint.startswith("http://"),
                 "timeout": dt.timedelta(seconds=_TIMEOUT_S),
             },
-            retry_config={"max_retries": 4, "retry_timeout": dt.timedelta(seconds=_RETRY_S)},
+            retry_config={
+                "max_retries": _PATIENCE.tries - 1,
+                "retry_timeout": dt.timedelta(seconds=_RETRY_S),
+                "backoff": {
+                    "base": _PATIENCE.factor,
+                    "init_backoff": dt.timedelta(seconds=_PATIENCE.first_s),
+                    "max_backoff": dt.timedelta(seconds=_PATIENCE.longest_s),
+                },
+            },
         )
     except (BaseError, ValueError) as error:
         raise CacheUnavailable(f"the cache s3://{place}: {_first_line(error)}") from error
-    return ObjectStore(place, client, writable)
+    return ObjectStore(place, client, writable, meter)
 
 
 _INDEX = f"{FORMAT}/index"

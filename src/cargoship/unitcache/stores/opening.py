@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from cargoship.context import Context
 from cargoship.errors import CacheUnavailable
-from cargoship.events import Level, Note
-from cargoship.registry.client import Access, RegistryClient
+from cargoship.events import BytesMoved, Emit, Event, Level, Note
+from cargoship.http.metered import Meter
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.options import Access
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
-from cargoship.unitcache.directory import DirectoryStore
-from cargoship.unitcache.objects import open_objects
-from cargoship.unitcache.readonly import ReadOnly
-from cargoship.unitcache.registry import RegistryStore
-from cargoship.unitcache.store import LocalStore, Store
-from cargoship.unitcache.tiered import Tiered
-from cargoship.unitcache.untrusted import untrusted
+from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.stores.objects import open_objects
+from cargoship.unitcache.stores.readonly import ReadOnly
+from cargoship.unitcache.stores.registry import RegistryStore
+from cargoship.unitcache.stores.store import LocalStore, Store
+from cargoship.unitcache.stores.tiered import Tiered
+from cargoship.unitcache.stores.untrusted import untrusted
+
+_CACHE = "cache"
 
 
 def units_folder(context: Context) -> Path:
@@ -73,13 +78,23 @@ def open_remote(spec: StoreSpec, context: Context) -> Store:
             return DirectoryStore(context.cwd / spec.place)
         case StoreKind.REGISTRY:
             reference = spec.reference
+            own = replace(context, emit=_as_cache(context.emit))
 
             def connect(access: Access) -> RegistryClient:
-                return context.connect(reference.registry, access)
+                return own.connect(reference.registry, access)
 
             return RegistryStore(reference, connect)
         case StoreKind.S3:
-            return open_objects(spec.place, context.env)
+            return open_objects(spec.place, context.env, meter=Meter(context.emit, _CACHE))
+
+
+def _as_cache(emit: Emit) -> Emit:
+    """A listener who is told that what travels is the cache's."""
+
+    def told(event: Event) -> None:
+        emit(replace(event, what=_CACHE) if isinstance(event, BytesMoved) else event)
+
+    return told
 
 
 def warn(context: Context, error: CacheUnavailable) -> None:

@@ -10,10 +10,12 @@ from typing import BinaryIO, Self
 from cargoship.errors import ContentInvalid
 from cargoship.oci.descriptor import Descriptor
 from cargoship.registry.client import RegistryClient
-from cargoship.unitcache.index import Entry
+from cargoship.unitcache.packs.index import UnitEntry
 
 _GAP_BYTES = 256 * 1024
 """What is read and thrown away rather than asking once more."""
+_RUN_BYTES = 64 << 20
+"""What several frames that are asked for at once may have together, for it is in memory."""
 _SKIP_BYTES = 1 << 20
 
 
@@ -30,17 +32,22 @@ class Run:
         return self.offset + self.length
 
 
-def runs(wanted: Sequence[Entry]) -> list[Run]:
+def contiguous_runs(wanted: Sequence[UnitEntry]) -> list[Run]:
     """What to ask for, to get these frames with few requests and little that is of no use."""
     found: list[Run] = []
     for entry in sorted(wanted, key=lambda entry: entry.offset):
         end = entry.offset + entry.length
-        if found and entry.offset - found[-1].end <= _GAP_BYTES:
-            last = found.pop()
-            found.append(Run(last.offset, max(last.end, end) - last.offset))
+        last = found[-1] if found else None
+        if last and entry.offset - last.end <= _GAP_BYTES and max(last.end, end) - last.offset <= _RUN_BYTES:
+            found[-1] = Run(last.offset, max(last.end, end) - last.offset)
         else:
             found.append(Run(entry.offset, entry.length))
     return found
+
+
+def run_with(runs: Sequence[Run], entry: UnitEntry) -> Run:
+    """The one that a frame is asked for with."""
+    return next(run for run in runs if run.offset <= entry.offset and entry.offset + entry.length <= run.end)
 
 
 class RemotePack:
@@ -51,14 +58,14 @@ class RemotePack:
         client: RegistryClient,
         repository: str,
         pack: Descriptor,
-        wanted: Sequence[Entry],
+        wanted: Sequence[UnitEntry],
         asking: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._client = client
         self._repository = repository
         self._pack = pack
         self._asking = asking
-        self._runs = runs(wanted)
+        self._runs = contiguous_runs(wanted)
         # a single stream is one request, and goes on by itself where a connection broke
         self._whole = sum(run.length for run in self._runs) * 2 > pack.size_bytes
         self._open = ExitStack()
@@ -75,14 +82,14 @@ class RemotePack:
         """Close the connection."""
         self._open.close()
 
-    def frame(self, entry: Entry) -> bytes:
+    def frame(self, entry: UnitEntry) -> bytes:
         """See Source."""
         with self._asking():
             if self._whole:
                 return self._from_stream(entry)
             return self._from_range(entry)
 
-    def _from_stream(self, entry: Entry) -> bytes:
+    def _from_stream(self, entry: UnitEntry) -> bytes:
         if self._stream is None or entry.offset < self._position:
             self._open.close()
             self._stream = self._open.enter_context(self._client.open_blob(self._repository, self._pack))
@@ -99,8 +106,8 @@ class RemotePack:
             raise ContentInvalid(f"the pack sha256:{self._pack.digest.short} is cut off")
         return data
 
-    def _from_range(self, entry: Entry) -> bytes:
-        run = next(run for run in self._runs if run.offset <= entry.offset < run.end)
+    def _from_range(self, entry: UnitEntry) -> bytes:
+        run = run_with(self._runs, entry)
         if run != self._run:
             self._data = b""
             try:

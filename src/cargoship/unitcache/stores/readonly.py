@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from cargoship.errors import CacheUnavailable
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.pack import Pack
-from cargoship.unitcache.store import Saved, Source, Store
+from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
+from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.store import PackSource, Saved, Store
 
 
 @dataclass(frozen=True)
-class ReadOnly:
+class ReadOnly(Store):
     """What `store` has; nothing is added to it. `reason` says why, in a few words."""
 
     store: Store
@@ -30,17 +30,25 @@ class ReadOnly:
         """See Store."""
         return False
 
-    def load(self) -> Index:
+    def load(self) -> UnitIndex:
         """See Store."""
         return self.store.load()
 
-    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> AbstractContextManager[Source]:
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> AbstractContextManager[PackSource]:
         """See Store."""
         return self.store.open_pack(pack, size, wanted)
 
-    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:  # noqa: ARG002 - Store
+    def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:  # noqa: ARG002 - Store
         """Raise CacheUnavailable."""
         raise CacheUnavailable(f"the cache {self.name} is not written: {self.reason}")
+
+    def prefetch(self, index: UnitIndex, wanted: Iterable[UnitEntry]) -> None:
+        """See Store."""
+        self.store.prefetch(index, wanted)
+
+    def stop(self) -> None:
+        """See Store."""
+        self.store.stop()
 
     def close(self) -> None:
         """See Store."""

@@ -1,6 +1,6 @@
 """A store in an OCI registry, under a tag: for runners that keep nothing, and for several machines.
 
-A cache is a plain image manifest (`manifests`); how it changes without losing anybody's save is told in `tagging`.
+A cache is a plain image manifest (`manifests`); how it changes without losing anybody's save is described in `tagging`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cargoship.errors import CacheUnavailable, ContentInvalid, OutputError, RegistryError, RegistryRefused
+from cargoship.http.parallel import each
 from cargoship.oci.descriptor import FileBlob
 from cargoship.oci.digest import Digest
 from cargoship.oci.reference import Reference
-from cargoship.registry.client import Access, RegistryClient
-from cargoship.registry.parallel import each
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.options import Access
 from cargoship.registry.upload import BlobOutcome
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.manifests import pack_descriptor
-from cargoship.unitcache.pack import Pack
-from cargoship.unitcache.reading import RemotePack
-from cargoship.unitcache.store import Saved, Source
-from cargoship.unitcache.tagging import Tags, is_race
+from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
+from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.manifests import pack_descriptor
+from cargoship.unitcache.stores.ranges import RemotePack
+from cargoship.unitcache.stores.store import PackSource, Saved, Store
+from cargoship.unitcache.stores.tagging import Tags, is_race
 
 DEFAULT_TAG = "cache"
 _UPLOADS = 4
@@ -38,13 +39,13 @@ class _Shared:
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     clients: dict[Access, RegistryClient] = field(default_factory=dict)
-    indexes: dict[Digest, Index] = field(default_factory=dict)
+    indexes: dict[Digest, UnitIndex] = field(default_factory=dict)
     failures: int = 0
     broken: CacheUnavailable | None = None
 
 
 @dataclass(frozen=True)
-class RegistryStore:
+class RegistryStore(Store):
     """The cache under the tag of `reference`; `connect` makes clients, which `close` closes.
 
     After a registry could not be reached, or was in trouble several times, it is not asked again.
@@ -60,20 +61,20 @@ class RegistryStore:
         """See Store."""
         return str(self.reference.with_tag(self._tag))
 
-    def load(self) -> Index:
+    def load(self) -> UnitIndex:
         """See Store."""
         with self._asking():
             return self._tags(self._client(Access.PULL)).load()
 
     @contextlib.contextmanager
-    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> Iterator[Source]:
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> Iterator[PackSource]:
         """See Store."""
         with self._asking():
             client = self._client(Access.PULL)
         with RemotePack(client, self._repository, pack_descriptor(pack, size), wanted, self._asking) as source:
             yield source
 
-    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+    def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
         if not self.writable:
             raise CacheUnavailable(f"{self.name} may not be written")
@@ -94,6 +95,13 @@ class RegistryStore:
                     return Saved(index, len(sent), sum(pack.size for pack in sent))
                 tags.wait(attempt)
         raise AssertionError("the last attempt has returned or raised")  # pragma: no cover
+
+    def stop(self) -> None:
+        """See Store: what is under way ends with its next piece, and nothing more is asked."""
+        with self.shared.lock:
+            self.shared.broken = CacheUnavailable(f"the cache {self.name} is not used any more: the run was stopped")
+            for client in self.shared.clients.values():
+                client.budget.stop()
 
     def close(self) -> None:
         """Close all connections."""

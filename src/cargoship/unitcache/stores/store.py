@@ -6,22 +6,22 @@ could not be read is missed, what could not be written is compiled again next ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.pack import Pack
+from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
+from cargoship.unitcache.packs.pack import Pack
 
 
 @dataclass(frozen=True)
 class Saved:
     """What a save came to."""
 
-    index: Index
+    index: UnitIndex
     """As it is in the store now, with what others have saved meanwhile."""
     packs: int = 0
     """How many packs were sent; those that were there already are not."""
@@ -29,10 +29,10 @@ class Saved:
     """Their bytes."""
 
 
-class Source(Protocol):
+class PackSource(Protocol):
     """The bytes of a pack, some at a time. Nothing is verified here: who reads checks each frame's digest."""
 
-    def frame(self, entry: Entry) -> bytes:
+    def frame(self, entry: UnitEntry) -> bytes:
         """The bytes of a frame: `entry.length` of them, or CacheUnavailable."""
         ...
 
@@ -50,15 +50,15 @@ class Store(Protocol):
         """Whether `save` may be called."""
         ...
 
-    def load(self) -> Index:
+    def load(self) -> UnitIndex:
         """All that it holds; an empty one where there is nothing yet, or only another format."""
         ...
 
-    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> AbstractContextManager[Source]:
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> AbstractContextManager[PackSource]:
         """Open a pack of `size` bytes, to read the frames of `wanted` in the order of their offsets."""
         ...
 
-    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+    def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """Send packs, then change the index, as often as it takes: what others saved meanwhile stays.
 
         `change` is given the newest index, in which `packs` are known already, and may be called several times. The
@@ -66,6 +66,25 @@ class Store(Protocol):
         removed, sooner or later.
         """
         ...
+
+    def prefetch(self, index: UnitIndex, wanted: Iterable[UnitEntry]) -> None:  # noqa: ARG002 - a default
+        """Begin to read packs before it is certain that they are needed, where that saves time. Never fails.
+
+        `index` is where the entries are from. `open_pack` waits for what is on its way.
+        """
+        return  # nothing is far away
+
+    def lacks(self, plan: BuildRecord) -> bool:  # noqa: ARG002 - a default
+        """Whether some of its caches that can be written to have not all that this machine has of a build."""
+        return False
+
+    def giver(self, pack: Digest) -> str:  # noqa: ARG002 - a default
+        """The name of the store that a pack which was opened was read from: of several, the one that had it."""
+        return self.name
+
+    def stop(self) -> None:
+        """Make what other threads are doing here end soon, for good: for a run that was interrupted."""
+        return  # nothing takes long
 
     def close(self) -> None:
         """Let go of connections; what is left to be written is written."""

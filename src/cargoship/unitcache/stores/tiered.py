@@ -18,9 +18,9 @@ from pathlib import Path
 
 from cargoship.errors import CacheUnavailable
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.index import Entry, Index
-from cargoship.unitcache.pack import Pack
-from cargoship.unitcache.store import LocalStore, Saved, Source, Store
+from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
+from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.store import LocalStore, PackSource, Saved, Store
 
 _JOBS = 4
 _WHOLE_BYTES = 64 << 20
@@ -33,16 +33,18 @@ Warn = Callable[[CacheUnavailable], None]
 class _Shared:
     lock: threading.Lock = field(default_factory=threading.Lock)
     warned: set[str] = field(default_factory=set)
-    indexes: dict[str, Index] = field(default_factory=dict)
+    indexes: dict[str, UnitIndex] = field(default_factory=dict)
     """What each store had when it was read, by its name."""
     coming: dict[Digest, Future[None]] = field(default_factory=dict)
     """Packs that were asked for before somebody needs them."""
     brought: list[Pack] = field(default_factory=list)
     """Packs that were read from afar as a whole, in the scratch folder."""
+    givers: dict[Digest, str] = field(default_factory=dict)
+    """Which store each pack came from."""
 
 
 @dataclass(frozen=True)
-class Tiered:
+class Tiered(LocalStore):
     """`local` in front of `remotes`. `warn` is told of each store's first failure."""
 
     local: LocalStore
@@ -69,9 +71,9 @@ class Tiered:
         """See LocalStore."""
         return self.local.pack_path(pack)
 
-    def load(self) -> Index:
+    def load(self) -> UnitIndex:
         """See Store: everything together. Never fails."""
-        index = Index()
+        index = UnitIndex()
         for store in self._all:
             with self._forgiving(store):
                 found = store.load()
@@ -80,7 +82,7 @@ class Tiered:
         return index
 
     @contextlib.contextmanager
-    def open_pack(self, pack: Digest, size: int, wanted: Sequence[Entry]) -> Iterator[Source]:
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> Iterator[PackSource]:
         """See Store: from the first store that has it. Most of a pack is read as a whole, and kept."""
         with self.shared.lock:
             coming = self.shared.coming.get(pack)
@@ -89,12 +91,9 @@ class Tiered:
         with contextlib.ExitStack() as opened:
             yield self._open(opened, pack, size, wanted)
 
-    def bring(self, index: Index, wanted: Iterable[Entry]) -> None:
-        """Begin to read packs from afar, before it is certain that they are needed; `open_pack` waits for its own.
-
-        Never fails.
-        """
-        packs: dict[Digest, list[Entry]] = {}
+    def prefetch(self, index: UnitIndex, wanted: Iterable[UnitEntry]) -> None:
+        """See Store: packs from afar."""
+        packs: dict[Digest, list[UnitEntry]] = {}
         for entry in wanted:
             if entry.pack in index.packs and not self.pack_path(entry.pack).exists():
                 packs.setdefault(entry.pack, []).append(entry)
@@ -110,7 +109,23 @@ class Tiered:
             self.shared.coming |= {pack: pool.submit(read, pack) for pack in ordered}
         pool.shutdown(wait=False)
 
-    def save(self, packs: Sequence[Pack], change: Callable[[Index], Index]) -> Saved:
+    def giver(self, pack: Digest) -> str:
+        """See Store."""
+        return self.shared.givers.get(pack, self.local.name)
+
+    def lacks(self, plan: BuildRecord) -> bool:
+        """See Store."""
+        for store in self._all:
+            held = self.shared.indexes.get(store.name)
+            if (
+                held is not None
+                and store.writable
+                and (plan.key not in held.plans or plan.needed - held.entries.keys())
+            ):
+                return True
+        return False
+
+    def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store. What counts is the local folder; without one that can be written, the first remote store."""
         saved: list[Saved] = []
         with self._forgiving(self.local):
@@ -120,10 +135,19 @@ class Tiered:
         for remote in self.remotes:
             if remote.writable:
                 with self._forgiving(remote):
-                    saved.append(self._save_remote(remote, packs, change, saved[0].index if saved else Index()))
+                    saved.append(self._save_remote(remote, packs, change, saved[0].index if saved else UnitIndex()))
         if not saved:
             raise CacheUnavailable(f"nothing could be saved in {self.name}")
         return Saved(saved[0].index, sum(each.packs for each in saved), sum(each.size for each in saved))
+
+    def stop(self) -> None:
+        """See Store."""
+        with self.shared.lock:
+            coming = tuple(self.shared.coming.values())
+        for each in coming:
+            each.cancel()
+        for store in self._all:
+            store.stop()
 
     def close(self) -> None:
         """See Store: what was read from afar is kept here, and nothing more is."""
@@ -152,7 +176,7 @@ class Tiered:
             if new:
                 self.warn(error)
 
-    def _open(self, opened: contextlib.ExitStack, pack: Digest, size: int, wanted: Sequence[Entry]) -> Source:
+    def _open(self, opened: contextlib.ExitStack, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> PackSource:
         failure = CacheUnavailable(f"no cache has the pack sha256:{pack.short}")
         keep = self.local.writable and size <= _WHOLE_BYTES and sum(entry.length for entry in wanted) * 2 > size
         with self.shared.lock:
@@ -166,8 +190,11 @@ class Tiered:
                 continue
             try:
                 if store is self.local or not keep:
-                    return opened.enter_context(store.open_pack(pack, size, wanted))
-                return _Whole(self._fetch(store, pack, size))
+                    source = opened.enter_context(store.open_pack(pack, size, wanted))
+                else:
+                    source = _Whole(self._fetch(store, pack, size))
+                self.shared.givers.setdefault(pack, store.name)
+                return source  # noqa: TRY300 - what fails is tried at the next one
             except CacheUnavailable as error:
                 failure = error
                 if store is not self.local:
@@ -177,7 +204,7 @@ class Tiered:
 
     def _fetch(self, store: Store, pack: Digest, size: int) -> bytes:
         """A whole pack, which is kept in the scratch folder for the local store."""
-        everything = Entry(pack, pack, 0, size, pack, size)
+        everything = UnitEntry(pack, pack, 0, size, pack, size)
         with store.open_pack(pack, size, [everything]) as source:
             data = source.frame(everything)
         if Digest.of(data) != pack:
@@ -194,15 +221,15 @@ class Tiered:
             self.shared.brought.append(Pack(path, pack, size, ()))
         return data
 
-    def _brought_entries(self, index: Index) -> list[Entry]:
+    def _brought_entries(self, index: UnitIndex) -> list[UnitEntry]:
         """What remote stores said of packs that are kept here now; what is known here stays as it is."""
-        found: dict[Digest, Entry] = {}
+        found: dict[Digest, UnitEntry] = {}
         for each in self.shared.indexes.values():
             found |= {key: entry for key, entry in each.entries.items() if entry.pack in index.packs}
         return [entry for key, entry in found.items() if key not in index.entries]
 
     def _save_remote(
-        self, remote: Store, packs: Sequence[Pack], change: Callable[[Index], Index], local: Index
+        self, remote: Store, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex], local: UnitIndex
     ) -> Saved:
         """Save there too, and what the new plans need that is here but not there."""
         there = remote.load()
@@ -218,7 +245,7 @@ class Tiered:
             if digest not in sent
         ]
 
-        def with_lacking(index: Index) -> Index:
+        def with_lacking(index: UnitIndex) -> UnitIndex:
             index = change(index.with_packs(known))
             return index.with_entries(entry for entry in lacking if entry.key not in index.entries)
 
@@ -236,7 +263,7 @@ class _Scratch:
 
     stream: RawIOBase
 
-    def frame(self, entry: Entry) -> bytes:
+    def frame(self, entry: UnitEntry) -> bytes:
         """See Source."""
         try:
             return os.pread(self.stream.fileno(), entry.length, entry.offset)
@@ -248,6 +275,6 @@ class _Scratch:
 class _Whole:
     data: bytes = field(repr=False)
 
-    def frame(self, entry: Entry) -> bytes:
+    def frame(self, entry: UnitEntry) -> bytes:
         """See Source."""
         return self.data[entry.offset : entry.offset + entry.length]

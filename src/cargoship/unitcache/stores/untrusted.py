@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from cargoship.decoding import decode_json
+
 _EVENT_BYTES_MAX = 25 << 20
 _GITHUB_EVENTS = frozenset({"pull_request", "pull_request_target", "pull_request_review"})
 
@@ -87,8 +89,8 @@ def _foreign(source: str | None, target: str | None, what: str) -> str | None:
 def _github_source(path: str) -> str | None:
     try:
         with Path(path).open("rb") as stream:
-            event = msgspec.json.decode(stream.read(_EVENT_BYTES_MAX), type=_Event)
-    except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
+            event = decode_json(stream.read(_EVENT_BYTES_MAX), _Event)
+    except (OSError, ValueError):
         return None
     repository = event.pull_request.head.repo
     return repository.full_name if repository is not None else None

@@ -1,0 +1,387 @@
+"""The bill of materials of one image for one platform, before it is written in anybody's format.
+
+What is in it: the programs, the crates whose code is in them, what ran while they were compiled, C sources that crates
+carry, Rust's standard library and Zig's C library, and what the base says of itself. Two builds of the same have the
+same bill: no path of a machine, no time but the image's own, no name of a registry.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from urllib.parse import quote
+
+from cargoship.bom.auditable import source_of
+from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
+from cargoship.oci.digest import Digest
+from cargoship.printable import without_user
+
+
+class Kind(Enum):
+    """What a component is."""
+
+    PROGRAM = "program"
+    CRATE = "crate"
+    NATIVE = "native"
+    LIBRARY = "library"
+    PACKAGE = "package"
+    DATA = "data"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A thing in the image, or one that took part in making it."""
+
+    ref: str
+    """Its name in the bill; most are package URLs."""
+    kind: Kind
+    name: str
+    version: str = ""
+    purl: str = ""
+    """https://github.com/package-url/purl-spec; empty where nobody could find it by one."""
+    sha256: str = ""
+    license: str = ""
+    license_text: str = ""
+    supplier: str = ""
+    repository: str = ""
+    is_shipped: bool = True
+    """Whether it is in the image; otherwise it ran while that was made."""
+    place: str = ""
+    """The file in the image."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """More that is known: features, targets."""
+    needs: tuple[str, ...] = ()
+    """Components by their `ref`."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """An image's components, in the order of their refs."""
+
+    name: str
+    """Of the image, without a registry."""
+    digest: Digest
+    """Of its manifest."""
+    architecture: str
+    """Empty for an image of several platforms."""
+    created: str
+    """The time of everything in the image, as RFC 3339."""
+    tools: tuple[tuple[str, str], ...]
+    """What made it, with versions."""
+    components: tuple[Component, ...]
+    top: tuple[str, ...]
+    """What the image itself holds; the others are needed by these."""
+    is_whole: bool = True
+    """Whether all that is in the image is listed: what a base from a registry holds, only its maker knows."""
+
+    @property
+    def purl(self) -> str:
+        """Of the image."""
+        name = quote(self.name.rpartition("/")[2], safe="")
+        architecture = f"?arch={self.architecture}" if self.architecture else ""
+        return f"pkg:oci/{name}@sha256%3A{self.digest.hex}{architecture}"
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """One for each image, and the same for the same image."""
+        return uuid_of(self.digest)
+
+
+def uuid_of(digest: Digest) -> uuid.UUID:
+    """Of the bill of an image or index."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"https://cargoship.dev/bom/{digest}")
+
+
+@dataclass(frozen=True)
+class ShippedProgram:
+    """A program in an image: its name, its file in there, the digest of that, and its crates where they are known."""
+
+    name: str
+    version: str
+    place: str
+    digest: Digest
+    crates: ProgramCrates | None = None
+
+
+@dataclass(frozen=True)
+class BasePackage:
+    """A package in a base."""
+
+    name: str
+    version: str
+    architecture: str
+    distribution: str = ""
+    """`debian-12`."""
+    sha256: str = ""
+    kind: str = "deb"
+    """The type of its package URL: deb, apk."""
+    vendor: str = "debian"
+
+
+@dataclass(frozen=True)
+class BaseContents:
+    """What is known of an image's base."""
+
+    name: str = ""
+    """The reference by which the user knows it, where it is somebody's image."""
+    digest: Digest | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Python packages whose data is in it, with versions: certifi, tzdata."""
+    packages: tuple[BasePackage, ...] = ()
+    is_whole: bool = True
+
+
+def bill_of(
+    name: str,
+    digest: Digest,
+    *,
+    architecture: str,
+    created: str,
+    tools: Mapping[str, str],
+    programs: Sequence[ShippedProgram],
+    base: BaseContents,
+) -> Bill:
+    """The bill of an image; `tools` are what made it (cargoship, rustc, zig), with their versions."""
+    found: dict[str, Component] = {}
+    top = []
+    for program in programs:
+        component = _program(program, name)
+        found[component.ref] = component
+        top.append(component.ref)
+        if program.crates is not None:
+            for each in _crates(program.crates, tools, name):
+                found[each.ref] = _joined(found[each.ref], each) if each.ref in found else each
+    for each in _base(base):
+        found[each.ref] = each
+        top.append(each.ref)
+    return Bill(
+        name, digest, architecture, created,
+        tuple(sorted(tools.items())),
+        tuple(found[ref] for ref in sorted(found)),
+        tuple(sorted(top)),
+        base.is_whole and all(program.crates is not None for program in programs),
+    )  # fmt: skip
+
+
+def _program(program: ShippedProgram, maker: str) -> Component:
+    needs: tuple[str, ...] = ()
+    if program.crates is not None:
+        graph = program.crates.graph
+        needs = (crate_ref(graph.crates[graph.uses[program.crates.root].crate]),)
+    return Component(
+        # programs of two platforms have one place
+        ref=f"program:{program.place}@{program.digest.short}",
+        kind=Kind.PROGRAM,
+        name=program.name,
+        version=program.version,
+        sha256=program.digest.hex,
+        supplier=maker,
+        place=program.place,
+        needs=needs,
+    )
+
+
+def _joined(one: Component, other: Component) -> Component:
+    """A crate that two programs of an image have."""
+    facts = {name: set(value.split(",")) for name, value in one.facts}
+    for name, value in other.facts:
+        facts.setdefault(name, set()).update(value.split(","))
+    return Component(
+        ref=one.ref, kind=one.kind, name=one.name, version=one.version, purl=one.purl, sha256=one.sha256,
+        license=one.license, license_text=one.license_text, supplier=one.supplier, repository=one.repository,
+        is_shipped=one.is_shipped or other.is_shipped,
+        place=one.place,
+        facts=tuple((name, ",".join(sorted(values))) for name, values in sorted(facts.items())),
+        needs=tuple(sorted({*one.needs, *other.needs})),
+    )  # fmt: skip
+
+
+def crate_ref(crate: Crate) -> str:
+    """The name of a crate in a bill."""
+    return crate_purl(crate) or f"crate:{crate.name}@{crate.version}"
+
+
+def crate_purl(crate: Crate) -> str:
+    """The package URL of a crate (purl-spec, types/cargo); a local one is known to nobody else and has none."""
+    plain = f"pkg:cargo/{quote(crate.name, safe='')}@{quote(crate.version, safe='')}"
+    match source_of(crate):
+        case "local":
+            return ""
+        case "crates.io":
+            return plain
+        case "git":
+            return f"{plain}?vcs_url={quote(_git_url(crate.source), safe='')}"
+        case _:
+            where = crate.source.removeprefix("sparse+").removeprefix("registry+")
+            return f"{plain}?repository_url={quote(without_user(where), safe='')}"
+
+
+def _git_url(source: str) -> str:
+    """Of `git+https://host/name?branch=main#COMMIT`, as SPDX writes the place of a commit."""
+    url, _, commit = source.removeprefix("git+").partition("#")
+    return f"git+{without_user(url.partition('?')[0])}@{commit}"
+
+
+def _crates(program: ProgramCrates, tools: Mapping[str, str], maker: str) -> Iterator[Component]:
+    graph = program.graph
+    linked, places = program.linked(), program.all()
+    root = graph.uses[program.root]
+    sides: dict[int, list[int]] = {}
+    for place in sorted(places):
+        sides.setdefault(graph.uses[place].crate, []).append(place)
+    libraries = tuple(_libraries(root.triple or "", tools))
+    for number, uses in sides.items():
+        made = _crate(graph, graph.crates[number], uses, linked, [each.ref for each in libraries])
+        yield made if made.supplier else replace(made, supplier=maker)
+        for place in uses:
+            for source in graph.uses[place].native:
+                yield _native(source, is_shipped=place in linked)
+    yield from libraries
+
+
+def _crate(
+    graph: CrateGraph, crate: Crate, places: Sequence[int], linked: frozenset[int], libraries: Iterable[str]
+) -> Component:
+    uses = [graph.uses[place] for place in places]
+    is_shipped = any(place in linked for place in places)
+    own = [graph.uses[place] for place in places if place in linked]
+    host = [graph.uses[place] for place in places if place not in linked]
+    facts = {
+        "features": _features(own),
+        "features-while-building": _features(host),
+        "target": ",".join(sorted({use.triple for use in own if use.triple})),
+        "runs-while-building": ",".join(
+            word
+            for word, holds in (
+                ("build-script", any(use.has_script for use in uses)),
+                ("procedural-macro", any(use.is_macro for use in uses)),
+            )
+            if holds
+        ),
+    }
+    needs = {crate_ref(graph.crates[graph.uses[each].crate]) for use in uses for each in (*use.needs, *use.builds_with)}
+    needs |= {_native(source, is_shipped=True).ref for use in uses for source in use.native}
+    # one crate can be on both sides: it does not need itself
+    needs.discard(crate_ref(crate))
+    return Component(
+        ref=crate_ref(crate),
+        kind=Kind.CRATE,
+        name=crate.name,
+        version=crate.version,
+        purl=crate_purl(crate),
+        sha256=crate.checksum,
+        license=crate.license,
+        license_text=crate.license_text,
+        supplier=_person(crate),
+        repository=without_user(crate.repository),
+        is_shipped=is_shipped,
+        facts=tuple(sorted((name, value) for name, value in facts.items() if value)),
+        needs=tuple(sorted({*needs, *(libraries if is_shipped else ())})),
+    )
+
+
+def _features(uses: Iterable[Use]) -> str:
+    return ",".join(sorted({feature for use in uses for feature in use.features}))
+
+
+def _person(crate: Crate) -> str:
+    """The first author without an address; where the manifest has none, who gave it out. Empty for a local one."""
+    for author in crate.authors:
+        name = author.partition("<")[0].strip()
+        if name:
+            return name
+    if crate.is_local:
+        return ""
+    if source_of(crate) == "crates.io":
+        return "crates.io"
+    return without_user(crate.source.partition("+")[2]).partition("?")[0].partition("#")[0].partition("://")[2]
+
+
+_VENDORS = {
+    # the vendor and product of NVD's dictionary, by which advisories know the library
+    "aws-lc": "amazon:aws-lc",
+    "bzip2": "bzip:bzip2",
+    "curl": "haxx:libcurl",
+    "jemalloc": "jemalloc:jemalloc",
+    "libgit2": "libgit2:libgit2",
+    "librdkafka": "confluent:librdkafka",
+    "libssh2": "libssh2:libssh2",
+    "lz4": "lz4_project:lz4",
+    "mimalloc": "microsoft:mimalloc",
+    "oniguruma": "oniguruma_project:oniguruma",
+    "openssl": "openssl:openssl",
+    "rocksdb": "facebook:rocksdb",
+    "sqlcipher": "zetetic:sqlcipher",
+    "sqlite": "sqlite:sqlite",
+    "xz": "tukaani:xz",
+    "zlib": "zlib:zlib",
+    "zlib-ng": "zlib-ng:zlib-ng",
+    "zstd": "facebook:zstandard",
+}
+
+
+def cpe_of(component: Component) -> str:
+    """The CPE 2.3 name of a C library, by which advisories know it; empty for others."""
+    vendor = _VENDORS.get(component.name) if component.kind is Kind.NATIVE and component.version else None
+    return "" if vendor is None else f"cpe:2.3:a:{vendor}:{component.version}:*:*:*:*:*:*:*"
+
+
+def _native(source: NativeSource, *, is_shipped: bool) -> Component:
+    version = f"@{quote(source.version, safe='')}" if source.version else ""
+    purl = f"pkg:generic/{quote(source.name, safe='')}{version}"
+    supplier = _VENDORS.get(source.name, source.name).partition(":")[0]
+    return Component(purl, Kind.NATIVE, source.name, source.version, purl, supplier=supplier, is_shipped=is_shipped)
+
+
+def _libraries(triple: str, tools: Mapping[str, str]) -> Iterator[Component]:
+    """What every program has of its compilers."""
+    if "rustc" in tools:
+        purl = f"pkg:generic/rust-std@{quote(tools['rustc'].partition(' ')[0], safe='')}?target={triple}"
+        yield Component(
+            purl,
+            Kind.LIBRARY,
+            "rust-std",
+            tools["rustc"],
+            purl,
+            license="MIT OR Apache-2.0",
+            supplier="The Rust Project",
+        )
+
+
+def _base(base: BaseContents) -> Iterator[Component]:
+    if base.name:
+        digest = "" if base.digest is None else f"@sha256%3A{base.digest.hex}"
+        name = base.name.rpartition("/")[2].partition("@")[0].partition(":")[0]
+        purl = f"pkg:oci/{quote(name, safe='')}{digest}"
+        sha256 = "" if base.digest is None else base.digest.hex
+        version = "" if base.digest is None else str(base.digest)
+        supplier = base.name.rpartition("/")[0] or base.name
+        yield Component(purl, Kind.IMAGE, base.name, version, purl, sha256=sha256, supplier=supplier)
+    for name, version in sorted(base.data.items()):
+        purl = f"pkg:pypi/{quote(name, safe='')}@{quote(version, safe='')}"
+        yield Component(purl, Kind.DATA, name, version, purl, supplier="PyPI")
+    for each in base.packages:
+        distribution = f"&distro={each.distribution}" if each.distribution else ""
+        name = f"{each.vendor}/{quote(each.name, safe='+')}"
+        purl = f"pkg:{each.kind}/{name}@{quote(each.version, safe='')}?arch={each.architecture}"
+        yield Component(
+            purl + distribution, Kind.PACKAGE, each.name, each.version, purl + distribution,
+            sha256=each.sha256, supplier=each.vendor.capitalize(),
+        )  # fmt: skip
+
+
+def union_of(bills: Sequence[Bill], digest: Digest) -> Bill:
+    """The bill of an image for several platforms, whose index has this digest."""
+    found: dict[str, Component] = {}
+    for each in (each for bill in bills for each in bill.components):
+        found[each.ref] = _joined(found[each.ref], each) if each.ref in found else each
+    return Bill(
+        bills[0].name, digest, "", bills[0].created,
+        tuple(sorted({tool for bill in bills for tool in bill.tools})),
+        tuple(found[ref] for ref in sorted(found)),
+        tuple(sorted({ref for bill in bills for ref in bill.top})),
+        all(bill.is_whole for bill in bills),
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""A bill of materials as CycloneDX (https://cyclonedx.org/docs/1.6/json/), in the versions that scanners read.
+
+Components are flat, for scanners drop nested ones; what belongs to what is in `dependencies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from cargoship.bom.bill import Bill, Component, Kind, cpe_of
+from cargoship.version import __version__
+
+MEDIA_TYPE = "application/vnd.cyclonedx+json"
+PREDICATE_TYPE = "https://cyclonedx.org/bom"
+"""https://github.com/in-toto/attestation/tree/main/spec/predicates."""
+VERSIONS = ("1.5", "1.6", "1.7")
+
+_TYPES = {
+    Kind.PROGRAM: "application",
+    Kind.CRATE: "library",
+    Kind.NATIVE: "library",
+    Kind.LIBRARY: "library",
+    Kind.PACKAGE: "library",
+    Kind.DATA: "data",
+    Kind.IMAGE: "container",
+}
+_IMAGE = "image"
+
+
+def cyclonedx(bill: Bill, version: str) -> bytes:
+    """The bill in this version of the format, which is one of VERSIONS; the same bytes for the same bill."""
+    document: dict[str, Any] = {
+        "$schema": f"http://cyclonedx.org/schema/bom-{version}.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": version,
+        "serialNumber": bill.uuid.urn,
+        "version": 1,
+        "metadata": {
+            "timestamp": bill.created,
+            "lifecycles": [{"phase": "build"}],
+            "tools": {"components": [_tool(name, said) for name, said in bill.tools]},
+            "component": {
+                "type": "container",
+                "bom-ref": _IMAGE,
+                "name": bill.name,
+                "version": str(bill.digest),
+                "purl": bill.purl,
+            },
+            "supplier": {"name": bill.name},
+        },
+        "components": [_component(each) for each in bill.components],
+        "dependencies": [
+            {"ref": _IMAGE, "dependsOn": list(bill.top)},
+            *({"ref": each.ref, "dependsOn": list(each.needs)} for each in bill.components),
+        ],
+        "compositions": [
+            {"aggregate": "complete" if bill.is_whole else "incomplete", "assemblies": [_IMAGE]},
+        ],
+    }
+    return msgspec.json.encode(document)
+
+
+def _tool(name: str, said: str) -> Mapping[str, str]:
+    return {"type": "application", "name": name, "version": said}
+
+
+def _component(each: Component) -> Mapping[str, Any]:
+    return {name: value for name, value in _fields(each) if value}
+
+
+def _fields(each: Component) -> Iterator[tuple[str, Any]]:
+    yield "type", _TYPES[each.kind]
+    yield "bom-ref", each.ref
+    yield "supplier", {"name": each.supplier} if each.supplier else None
+    yield "name", each.name
+    yield "version", each.version
+    yield "scope", "required" if each.is_shipped else "excluded"
+    yield "hashes", [{"alg": "SHA-256", "content": each.sha256}] if each.sha256 else None
+    yield "licenses", list(_licenses(each))
+    yield "cpe", cpe_of(each)
+    yield "purl", each.purl
+    if each.repository.startswith(("https://", "http://")):
+        yield "externalReferences", [{"type": "vcs", "url": each.repository}]
+    if each.place:
+        yield "evidence", {"occurrences": [{"location": each.place}]}
+    yield "properties", [{"name": f"cargoship:{name}", "value": value} for name, value in each.facts]
+
+
+def _licenses(each: Component) -> Iterator[Mapping[str, Any]]:
+    if each.license:
+        yield {"expression": each.license}
+    elif each.license_text:
+        yield {"license": {"name": each.license_text}}
+
+
+TOOL = ("cargoship", __version__)
+"""What is among the tools of every bill."""

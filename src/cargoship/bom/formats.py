@@ -1,0 +1,44 @@
+"""The formats of bills of materials that are written here."""
+
+from __future__ import annotations
+
+import enum
+
+from cargoship.bom.bill import Bill
+from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX_TYPE
+from cargoship.bom.cyclonedx import PREDICATE_TYPE as CYCLONEDX_PREDICATE
+from cargoship.bom.cyclonedx import cyclonedx
+from cargoship.bom.spdx import MEDIA_TYPE as SPDX_TYPE
+from cargoship.bom.spdx import PREDICATE_TYPE as SPDX_PREDICATE
+from cargoship.bom.spdx import spdx
+
+
+class BillFormat(enum.StrEnum):
+    """A format, by the name that it has in the settings."""
+
+    CYCLONEDX = "cyclonedx"
+    """1.6, which most scanners read."""
+    CYCLONEDX_1_5 = "cyclonedx-1.5"
+    CYCLONEDX_1_7 = "cyclonedx-1.7"
+    SPDX = "spdx"
+    """2.3."""
+
+    @property
+    def media_type(self) -> str:
+        """Of a document in it."""
+        return SPDX_TYPE if self is BillFormat.SPDX else CYCLONEDX_TYPE
+
+    @property
+    def predicate_type(self) -> str:
+        """Of the statement of in-toto that a document in it is the predicate of."""
+        return SPDX_PREDICATE if self is BillFormat.SPDX else CYCLONEDX_PREDICATE
+
+    def write(self, bill: Bill) -> bytes:
+        """The bill in this format; the same bytes for the same bill."""
+        match self:
+            case BillFormat.SPDX:
+                return spdx(bill)
+            case BillFormat.CYCLONEDX:
+                return cyclonedx(bill, "1.6")
+            case _:
+                return cyclonedx(bill, self.value.rpartition("-")[2])

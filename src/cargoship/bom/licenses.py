@@ -1,0 +1,45 @@
+"""Licences as SPDX expressions (SPDX specification 2.3, annex D), out of what manifests say.
+
+cargo does not look at them: older manifests have `MIT/Apache-2.0`, some have names that nobody knows.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from license_expression import LicenseExpression, Licensing  # type: ignore[import-untyped]
+
+_EXPRESSION_MAX = 1000
+
+
+@cache
+def expression_of(said: str) -> str:
+    """The SPDX expression that a manifest means, written as SPDX does; empty where it is none."""
+    found = parsed_expression(said)
+    return "" if found is None else str(found)
+
+
+@cache
+def parsed_expression(said: str) -> LicenseExpression | None:
+    """The same as a tree of licences; None where it is none."""
+    text = said.strip()
+    if not text or len(text) > _EXPRESSION_MAX:
+        return None
+    # cargo's manual, "The license and license-file fields": a slash used to mean OR
+    text = " OR ".join(part.strip() for part in text.split("/"))
+    from license_expression import ExpressionError, ExpressionParseError  # noqa: PLC0415 - half a second of licences
+
+    try:
+        found = _spdx().parse(text, validate=True)
+    except (ExpressionError, ExpressionParseError, AttributeError, TypeError, RecursionError):
+        return None
+    return found
+
+
+@cache
+def _spdx() -> Licensing:
+    from license_expression import get_spdx_licensing  # noqa: PLC0415 - see above
+
+    return get_spdx_licensing()

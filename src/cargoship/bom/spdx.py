@@ -1,0 +1,117 @@
+"""A bill of materials as SPDX 2.3 (https://spdx.github.io/spdx-spec/v2.3/), in its JSON form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from cargoship.bom.bill import Bill, Component, Kind, cpe_of
+from cargoship.oci.digest import Digest
+
+MEDIA_TYPE = "application/spdx+json"
+PREDICATE_TYPE = "https://spdx.dev/Document"
+"""https://github.com/in-toto/attestation/tree/main/spec/predicates."""
+
+_DOCUMENT = "SPDXRef-DOCUMENT"
+_IMAGE = "SPDXRef-Image"
+_NONE = "NOASSERTION"
+_PURPOSES = {Kind.PROGRAM: "APPLICATION", Kind.IMAGE: "CONTAINER", Kind.DATA: "OTHER"}
+_CRATE_URL = "https://static.crates.io/crates/{0}/{0}-{1}.crate"
+
+
+def spdx(bill: Bill) -> bytes:
+    """The bill as SPDX 2.3; the same bytes for the same bill."""
+    ids = {each.ref: _id(each) for each in bill.components}
+    document: dict[str, Any] = {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": _DOCUMENT,
+        "name": bill.name,
+        "documentNamespace": f"https://cargoship.dev/spdx/{bill.uuid}",
+        "creationInfo": {
+            "created": bill.created,
+            "creators": [f"Tool: {name}-{said.partition(' ')[0]}" for name, said in bill.tools],
+        },
+        "packages": [_image(bill), *(_package(each, ids[each.ref]) for each in bill.components)],
+        "relationships": [
+            _relation(_DOCUMENT, "DESCRIBES", _IMAGE),
+            *(_relation(_IMAGE, "CONTAINS", ids[ref]) for ref in bill.top),
+            *(relation for each in bill.components for relation in _relations(each, bill, ids)),
+        ],
+    }
+    return msgspec.json.encode(document)
+
+
+def _relations(each: Component, bill: Bill, ids: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    shipped = {one.ref: one.is_shipped for one in bill.components}
+    for ref in each.needs:
+        if each.is_shipped and not shipped[ref]:
+            yield _relation(ids[ref], "BUILD_DEPENDENCY_OF", ids[each.ref])
+        else:
+            yield _relation(ids[each.ref], "DEPENDS_ON", ids[ref])
+
+
+def _relation(one: str, kind: str, other: str) -> Mapping[str, str]:
+    return {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
+
+
+def _id(each: Component) -> str:
+    """A name of letters, digits, dots and hyphens; the digest keeps those apart that this makes alike."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{each.name}-{each.version}").strip("-")
+    return f"SPDXRef-{each.kind.value}-{plain[:80]}-{Digest.of(each.ref.encode()).hex[:8]}"
+
+
+def _image(bill: Bill) -> Mapping[str, Any]:
+    return {
+        "name": bill.name,
+        "SPDXID": _IMAGE,
+        "versionInfo": str(bill.digest),
+        "supplier": f"Organization: {bill.name}",
+        "downloadLocation": _NONE,
+        "filesAnalyzed": False,
+        "licenseConcluded": _NONE,
+        "licenseDeclared": _NONE,
+        "copyrightText": _NONE,
+        "primaryPackagePurpose": "CONTAINER",
+        "checksums": [{"algorithm": "SHA256", "checksumValue": bill.digest.hex}],
+        "externalRefs": [_reference("PACKAGE-MANAGER", "purl", bill.purl)],
+    }
+
+
+def _package(each: Component, name: str) -> Mapping[str, Any]:
+    return {key: value for key, value in _fields(each, name) if value not in ("", [])}
+
+
+def _fields(each: Component, name: str) -> Iterator[tuple[str, Any]]:
+    yield "name", each.name
+    yield "SPDXID", name
+    yield "versionInfo", each.version
+    yield "packageFileName", each.place
+    yield "supplier", f"Organization: {each.supplier}" if each.supplier else _NONE
+    yield "downloadLocation", _download(each)
+    yield "filesAnalyzed", False
+    yield "checksums", [{"algorithm": "SHA256", "checksumValue": each.sha256}] if each.sha256 else []
+    yield "licenseConcluded", _NONE
+    yield "licenseDeclared", each.license or _NONE
+    yield "copyrightText", _NONE
+    yield "primaryPackagePurpose", _PURPOSES.get(each.kind, "LIBRARY")
+    yield "comment", "; ".join(f"{fact}: {value}" for fact, value in each.facts)
+    references = []
+    if each.purl:
+        references.append(_reference("PACKAGE-MANAGER", "purl", each.purl))
+    if cpe_of(each):
+        references.append(_reference("SECURITY", "cpe23Type", cpe_of(each)))
+    yield "externalRefs", references
+
+
+def _reference(category: str, kind: str, locator: str) -> Mapping[str, str]:
+    return {"referenceCategory": category, "referenceType": kind, "referenceLocator": locator}
+
+
+def _download(each: Component) -> str:
+    if each.kind is Kind.CRATE and each.purl and "?" not in each.purl:
+        return _CRATE_URL.format(each.name, each.version)
+    return _NONE

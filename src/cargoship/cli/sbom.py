@@ -1,0 +1,33 @@
+"""`cargoship sbom`."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from cargoship.cli import options
+
+
+@click.command()
+@click.argument("target", metavar="REFERENCE|PATH")
+@click.option("--platform", metavar="PLATFORM", help="What the image is made of on one platform, such as linux/arm64.")
+@click.option("--format", "form", type=click.Choice(("cyclonedx", "spdx")), help="This format, where it has several.")
+@options.talk_options
+@click.pass_context
+def sbom(ctx: click.Context, /, **_: object) -> None:
+    """Print the bill of materials of an image: the document that was attached to it, as its maker wrote it.
+
+    cargoship attaches one to what it builds. Those of others are found too: referrers, and BuildKit's attestations.
+    """
+    session = options.begin(ctx)
+    with session.work() as context:
+        found = session.pipeline.find_bill(
+            ctx.params["target"], context, platform=ctx.params["platform"], form=ctx.params["form"]
+        )
+    if session.world.stdout.isatty():
+        session.result(found.document.decode("utf-8", "replace"))
+    else:
+        # byte for byte: somebody may have signed it
+        session.result_bytes(found.document)
+
+
+command = options.panelled(sbom)

@@ -1,0 +1,41 @@
+"""Kustomizations: a name, a tag and a digest stand apart there, and a whole reference in place of one is none.
+
+Specification: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/
+"""
+
+from __future__ import annotations
+
+from cargoship.deploy.places import FOUND, Page, ReferencePart
+from cargoship.deploy.tree import Form, YamlDocument
+from cargoship.errors import DocumentInvalid
+
+_KINDS = (None, "Kustomization", "Component")
+_TAKES = {"newName": ReferencePart.NAME, "digest": ReferencePart.DIGEST}
+_TAG = "newTag"
+
+
+def check_images(document: YamlDocument, page: Page) -> None:
+    """Refuse what Kustomize would make `NAME@DIGEST:TAG` of, in silence; raises DocumentInvalid with the place."""
+    root = document.root
+    if root is None or root.form is not Form.TABLE or root.text("kind") not in _KINDS:
+        return
+    images = root.get("images")
+    for image in images.items if images is not None and images.form is Form.LIST else ():
+        if image.form is not Form.TABLE or image.get("name") is None:
+            continue
+        for key in (*_TAKES, _TAG):
+            value = image.get(key)
+            found = None if value is None or value.form is not Form.SCALAR else FOUND.search(value.value)
+            if value is None or found is None:
+                continue
+            if key == _TAG:
+                raise DocumentInvalid(
+                    f"{page.place(value.start)}: an image that is built has no tag to stand here",
+                    hint=f"write digest: {found[0].partition('#')[0]}#digest in place of newTag",
+                )
+            part = _TAKES[key].value
+            if not found[0].endswith(f"#{part}"):
+                raise DocumentInvalid(
+                    f"{page.place(value.start)}: {key} is no place for a whole reference",
+                    hint=f"write {found[0].partition('#')[0]}#{part}",
+                )

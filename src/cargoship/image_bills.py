@@ -1,0 +1,113 @@
+"""The bills of materials of the images of a plan, and the documents that they become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+from cargoship.bases.base import Base
+from cargoship.bom.base_packages import packages_in_base
+from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
+from cargoship.bom.crates import ProgramCrates
+from cargoship.bom.formats import BillFormat
+from cargoship.cargo.project import Binary
+from cargoship.debian.suites import DebianSpec
+from cargoship.image_inputs import ImageInputs
+from cargoship.oci.digest import Digest
+from cargoship.oci.index import Index
+from cargoship.oci.platform import Platform
+from cargoship.oci.statement import Document
+from cargoship.plan import BIN_DIR, Plan
+from cargoship.platforms import LibcFamily
+from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.rootfs.view import view_of
+from cargoship.settings.base import BaseSpec, BuiltInBase, LayoutBase
+from cargoship.version import __version__
+
+KnownCrates = Mapping[tuple[Platform, str, str], ProgramCrates]
+"""By platform, package and binary: the crates of the programs of which they are known."""
+
+
+def documents_of(index: Index, bills: Mapping[Platform, Bill], formats: Sequence[BillFormat]) -> tuple[Document, ...]:
+    """The bill of every image in the index, in each format."""
+    return tuple(
+        Document(image.descriptor, form.predicate_type, form.write(bills[image.platform]), form.media_type)
+        for form in formats
+        for image in index.runnable
+    )
+
+
+def union_documents(
+    index: Index, bills: Mapping[Platform, Bill], formats: Sequence[BillFormat]
+) -> tuple[Document, ...]:
+    """The bill of the index itself, in each format: what is in any of its images."""
+    union = union_of(list(bills.values()), index.digest)
+    return tuple(
+        Document(index.descriptor, form.predicate_type, form.write(union), form.media_type) for form in formats
+    )
+
+
+def bills_of(
+    sources: ImageInputs,
+    index: Index,
+    programs: Mapping[Platform, Mapping[str, Path]],
+    crates: KnownCrates,
+    plan: Plan,
+    book: LayerCache,
+) -> dict[Platform, Bill]:
+    """The bill of each platform's image; raises OSError, and what reading a base raises that is read in any case."""
+    with ThreadPoolExecutor(min(4, len(plan.platforms))) as workers:
+        files = [(platform, name, path) for platform, own in programs.items() for name, path in own.items()]
+        digests = dict(zip(((platform, name) for platform, name, _ in files), workers.map(_digest, files), strict=True))
+    found = {}
+    for image in index.runnable:
+        at = image.platform
+        shipped = [
+            _shipped(sources, binary, digests[at, binary.name], crates.get((at, binary.package, binary.name)))
+            for binary in sources.image.bins
+        ]
+        found[at] = bill_of(
+            sources.image.name, image.digest,
+            architecture=at.architecture, created=plan.created, tools=_tools(shipped),
+            programs=shipped, base=_contents(sources.image.settings.base_spec, sources.bases[at], plan, book),
+        )  # fmt: skip
+    return found
+
+
+def _digest(file: tuple[Platform, str, Path]) -> Digest:
+    with file[2].open("rb") as stream:
+        return Digest.of_stream(stream)[0]
+
+
+def _shipped(sources: ImageInputs, binary: Binary, digest: Digest, crates: ProgramCrates | None) -> ShippedProgram:
+    return ShippedProgram(binary.name, sources.image.package.version, f"{BIN_DIR}/{binary.name}", digest, crates)
+
+
+def _tools(programs: Sequence[ShippedProgram]) -> Mapping[str, str]:
+    found = {"cargoship": __version__}
+    for program in programs:
+        if program.crates is not None:
+            found |= program.crates.graph.compilers
+    return found
+
+
+def _contents(spec: BaseSpec, base: Base, plan: Plan, book: LayerCache) -> BaseContents:
+    match spec:
+        case BuiltInBase.STATIC:
+            return BaseContents(data={name: version_of(name) for name in ("certifi", "tzdata")})
+        case BuiltInBase.SCRATCH:
+            return BaseContents()
+        case DebianSpec(release):
+            distribution = f"debian-{release.number}"
+            packages = (
+                BasePackage(each.name, each.version, each.architecture, distribution, each.digest.hex)
+                for each in base.packages
+            )
+            return BaseContents(packages=tuple(packages))
+        case _:
+            # a static program's base in a registry is not downloaded, and that has to be so each time
+            is_read = isinstance(spec, LayoutBase) or plan.libc.family is LibcFamily.GNU
+            listed = packages_in_base(view_of(base.layers, book)) if is_read else ()
+            return BaseContents(base.name or "", base.digest, packages=listed, is_whole=False)

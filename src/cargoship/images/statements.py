@@ -1,0 +1,159 @@
+"""What is attached to an image, whoever attached it: each document with its form, and how it is read.
+
+Referrers (ours, oras', cosign 3's, GitHub's), cosign 2's tags, and BuildKit's attestations inside the index. All of it
+is anybody's: sizes are bounded, digests are checked, and nothing is believed of what annotations say.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cargoship.attest.provenance import PREDICATE, Provenance, provenance_of
+from cargoship.attest.statement import MEDIA_TYPE, PREDICATE_TYPE, STATEMENT_BYTES_MAX, Statement, decode_statement
+from cargoship.context import Context
+from cargoship.errors import ContentInvalid, NothingAttached
+from cargoship.images.opening import open_image
+from cargoship.oci.content import walk
+from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor
+from cargoship.oci.digest import Digest
+from cargoship.oci.manifest import decode_manifest
+from cargoship.oci.target import ImageTarget
+from cargoship.platforms import row
+from cargoship.registry.copy import chosen_root
+from cargoship.registry.source import ImageSource
+from cargoship.signing.bundle import BUNDLE_PREDICATE, BUNDLE_TYPES, read_bundle
+from cargoship.signing.envelope import ENVELOPE_BYTES_MAX, ENVELOPE_TYPE, read_envelope
+from cargoship.signing.simple import SIMPLE_TYPE
+
+_REFERENCE_DIGEST = "vnd.docker.reference.digest"
+_LAYERS_MAX = 200
+"""Of one manifest: cosign 2 puts every signature of an image into one."""
+
+
+class DocumentForm(enum.Enum):
+    """What a document is."""
+
+    BUNDLE = "bundle"
+    """A statement with its signature, as Sigstore has it."""
+    ENVELOPE = "envelope"
+    """A statement with its signatures (DSSE)."""
+    SIMPLE = "signature"
+    """A signature of cosign's before version 3; it is in the annotations."""
+    STATEMENT = "statement"
+    """A statement that nobody has signed."""
+    OTHER = "document"
+
+
+_FORMS = {
+    **dict.fromkeys(BUNDLE_TYPES, DocumentForm.BUNDLE),
+    ENVELOPE_TYPE: DocumentForm.ENVELOPE,
+    SIMPLE_TYPE: DocumentForm.SIMPLE,
+    MEDIA_TYPE: DocumentForm.STATEMENT,
+}
+
+
+@dataclass(frozen=True)
+class AttachedDocument:
+    """A document that is attached to `subject`, and not read yet."""
+
+    subject: Digest
+    manifest: Digest
+    """The one that has it."""
+    tag: str | None
+    """By which that is found; None: by its subject."""
+    form: DocumentForm
+    layer: Descriptor
+    said: str = ""
+    """The type of its predicate, or of the document, as its annotations have it."""
+
+    def read(self, source: ImageSource) -> bytes:
+        """Its bytes; raises ContentInvalid, RegistryError's family."""
+        if self.layer.size_bytes > ENVELOPE_BYTES_MAX:
+            raise ContentInvalid(f"an attached document has {self.layer.size_bytes} bytes; more than any has")
+        with source.content.blob(self.layer).open() as stream:
+            data = stream.read(self.layer.size_bytes + 1)
+        if Digest.of(data, self.layer.digest.algorithm) != self.layer.digest:
+            raise ContentInvalid(f"{self.layer.digest} has other contents than its digest says")
+        return data
+
+    def statement(self, source: ImageSource) -> Statement | None:
+        """The statement in it, about this very subject; None where there is none. Raises as `read` does."""
+        match self.form:
+            case DocumentForm.STATEMENT:
+                said = decode_statement(self.read(source))
+            case DocumentForm.ENVELOPE:
+                said = decode_statement(read_envelope(self.read(source)).payload)
+            case DocumentForm.BUNDLE:
+                said = decode_statement(read_bundle(self.read(source)).envelope.payload)
+            case _:
+                return None
+        if not said.speaks_of(self.subject):
+            raise ContentInvalid(f"an attestation of {self.subject} speaks of something else")
+        return said
+
+
+def attached_documents(source: ImageSource, subject: Digest) -> Iterator[AttachedDocument]:
+    """Everything that is attached to a manifest; raises as the source does, and ContentInvalid."""
+    if source.about is None:
+        return
+    for manifest, tag in source.about(subject):
+        if manifest.descriptor.media_type not in MANIFEST_TYPES:
+            continue
+        read = decode_manifest(manifest.data, manifest.descriptor.media_type)
+        if len(read.layers) > _LAYERS_MAX:
+            raise ContentInvalid(f"{manifest.descriptor.digest} has {len(read.layers)} documents about {subject}")
+        for layer in read.layers:
+            form = _FORMS.get(layer.media_type, DocumentForm.OTHER)
+            told = {**read.annotations, **layer.annotations}
+            said = told.get(BUNDLE_PREDICATE) or told.get(PREDICATE_TYPE) or told.get("predicateType")
+            yield AttachedDocument(subject, manifest.descriptor.digest, tag, form, layer, said or layer.media_type)
+
+
+def inner_documents(source: ImageSource) -> Iterator[AttachedDocument]:
+    """BuildKit's attestations: entries of the index that say of which other entry they speak; raises as the source."""
+    if source.root.descriptor.media_type not in INDEX_TYPES:
+        return
+    for entry in walk(source.content, source.root).entries:
+        about = entry.descriptor.annotations.get(_REFERENCE_DIGEST, "")
+        manifest = source.content.find(entry.descriptor) if about else None
+        if manifest is None or manifest.descriptor.media_type not in MANIFEST_TYPES:
+            continue
+        for layer in decode_manifest(manifest.data).layers[:_LAYERS_MAX]:
+            said = layer.annotations.get(PREDICATE_TYPE, "")
+            form = _FORMS.get(layer.media_type, DocumentForm.OTHER)
+            yield AttachedDocument(
+                Digest.parse(about), manifest.descriptor.digest, None, form, layer, said or layer.media_type
+            )
+
+
+@dataclass(frozen=True)
+class FoundProvenance:
+    """Where an image comes from, as somebody has said it; nobody has checked a signature of it."""
+
+    subject: Digest
+    provenance: Provenance
+
+
+def find_provenance(target: str, context: Context, *, platform: str | None = None) -> FoundProvenance:
+    """The provenance (SLSA, version 1) of an image, or of what it is for one platform: the first that is attached.
+
+    Raises NothingAttached, PlatformUnknown, ContentInvalid, UsageError, RegistryError's family.
+    """
+    with open_image(ImageTarget.parse(target, context.cwd), context) as source:
+        root = chosen_root(source, [] if platform is None else [row(platform).platform]).descriptor.digest
+        inside = (each for each in inner_documents(source) if platform is None or each.subject == root)
+        for each in (*attached_documents(source, root), *inside):
+            if each.layer.size_bytes > STATEMENT_BYTES_MAX or each.form is DocumentForm.OTHER:
+                continue
+            # what says that it is something else is not fetched; what says nothing may be it
+            if each.said not in {PREDICATE, each.layer.media_type}:
+                continue
+            said = each.statement(source)
+            if said is not None and said.predicate_type == PREDICATE:
+                return FoundProvenance(each.subject, provenance_of(said))
+    where = f" for {platform}" if platform else ""
+    raise NothingAttached(
+        f"nobody says where {target} comes from{where}", hint="cargoship build --push attaches provenance"
+    )

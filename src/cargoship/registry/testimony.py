@@ -1,0 +1,166 @@
+"""What is said about an image when it is pushed: known when it is known what a repository has already.
+
+Documents that are the same each time (bills of materials) are pushed as trees. What differs from run to run
+(provenance) or is made for one repository (signatures) is made here, by a witness who sees what is there.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from cargoship.http.parallel import each
+from cargoship.oci.descriptor import MANIFEST_TYPES, BytesBlob, Descriptor, MediaType
+from cargoship.oci.digest import Digest
+from cargoship.oci.manifest import Manifest, decode_manifest, encode_json, encode_manifest
+from cargoship.oci.reference import Reference
+from cargoship.oci.referrer import Referrer
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.referrers import attach_all, list_referrers, subject_of
+
+
+class Present(Protocol):
+    """What a repository has about manifests of it."""
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """What refers to it; raises RegistryError's family, ContentInvalid."""
+        ...
+
+    def tagged(self, subject: Digest, suffix: str) -> Sequence[Descriptor]:
+        """The layers under the tag that cosign makes of a digest (`.sig`, `.att`); raises as `referrers`."""
+        ...
+
+
+@dataclass(frozen=True)
+class TaggedLayers:
+    """Documents under cosign's tag for a subject (sigstore/cosign, specs/SIGNATURE_SPEC.md); others' stay there.
+
+    What tells two apart is in their digests and annotations.
+    """
+
+    subject: Digest
+    suffix: str
+    layers: tuple[BytesBlob, ...]
+    """With their annotations in the descriptors."""
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """What is to be added."""
+
+    referrers: tuple[Referrer, ...] = ()
+    tagged: tuple[TaggedLayers, ...] = ()
+
+
+class Witness(Protocol):
+    """Says what is to be said of an image in a repository."""
+
+    def testify(self, repository: Reference, present: Present) -> Testimony:
+        """What is not said there yet; raises what making it raises: SigningFailed, OSError."""
+        ...
+
+
+@dataclass(frozen=True)
+class NothingPresent:
+    """What a repository has about an image that it has not."""
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:  # noqa: ARG002 - the protocol's
+        """See `Present`."""
+        return ()
+
+    def tagged(self, subject: Digest, suffix: str) -> Sequence[Descriptor]:  # noqa: ARG002 - the protocol's
+        """See `Present`."""
+        return ()
+
+
+@dataclass(frozen=True)
+class RegistryPresent:
+    """What a registry says that it has."""
+
+    client: RegistryClient
+    repository: str
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """See `Present`."""
+        return list_referrers(self.client, self.repository, subject)
+
+    def tagged(self, subject: Digest, suffix: str) -> Sequence[Descriptor]:
+        """See `Present`."""
+        return _layers(self.client, self.repository, cosign_tag(subject, suffix))
+
+
+def cosign_tag(subject: Digest, suffix: str) -> str:
+    """The tag that cosign looks under for what is about a digest."""
+    return f"{subject.algorithm}-{subject.hex}.{suffix}"
+
+
+def push_about(client: RegistryClient, repository: str, about: Sequence[Referrer], jobs: int) -> None:
+    """Push what is said about manifests that are there, and is not there yet."""
+
+    def missing(said: Referrer) -> list[Referrer]:
+        digest = said.descriptor.digest
+        return [] if client.find_manifest(repository, said.tag or digest) == digest else [said]
+
+    def put(group: Sequence[Referrer]) -> None:
+        for said in group:
+            if said.tag is not None:
+                client.put_manifest(repository, said.tag, said.tree.root)
+        attach_all(client, repository, [said.tree.root for said in group if said.tag is None])
+
+    parallel = partial(each, jobs=jobs, budget=client.budget)
+    new = list(itertools.chain.from_iterable(parallel(missing, about)))
+    # most have the same empty config, which a registry may not take from two at once
+    blobs = {blob.descriptor.digest: blob for said in new for blob in said.tree.blobs()}
+    list(parallel(partial(client.upload, repository), tuple(blobs.values())))
+    # where a registry keeps no lists, changing one takes long: all that is about one manifest goes at once
+    groups: dict[Digest | None, list[Referrer]] = {}
+    for said in new:
+        groups.setdefault(None if said.tag is not None else subject_of(said.tree.root), []).append(said)
+    list(parallel(put, tuple(groups.values())))
+
+
+def push_tagged(client: RegistryClient, repository: str, said: Testimony) -> None:
+    """Push what a witness has said under tags; raises RegistryError's family, ContentInvalid."""
+    for one in said.tagged:
+        _push_tagged(client, repository, one)
+
+
+def _push_tagged(client: RegistryClient, repository: str, one: TaggedLayers) -> None:
+    tag = cosign_tag(one.subject, one.suffix)
+    there = _layers(client, repository, tag)
+    known = {(layer.digest, tuple(sorted(layer.annotations.items()))) for layer in there}
+    new = [
+        layer
+        for layer in one.layers
+        if (layer.descriptor.digest, tuple(sorted(layer.descriptor.annotations.items()))) not in known
+    ]
+    if not new:
+        return
+    layers = (*there, *(layer.descriptor for layer in new))
+    config = BytesBlob.of(
+        MediaType.OCI_CONFIG,
+        encode_json(
+            {
+                "architecture": "",
+                "config": {},
+                "os": "",
+                "rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]},
+            }
+        ),
+    )
+    for blob in (*new, config):
+        client.upload(repository, replace(blob, descriptor=replace(blob.descriptor, annotations={})))
+    manifest = Manifest(MediaType.OCI_MANIFEST, config.descriptor, layers)
+    client.put_manifest(repository, tag, BytesBlob.of(MediaType.OCI_MANIFEST, encode_manifest(manifest)))
+
+
+def _layers(client: RegistryClient, repository: str, tag: str) -> tuple[Descriptor, ...]:
+    if client.find_manifest(repository, tag) is None:
+        return ()
+    found = client.manifest(repository, tag)
+    if found.descriptor.media_type not in MANIFEST_TYPES:
+        return ()
+    return decode_manifest(found.data, found.descriptor.media_type).layers

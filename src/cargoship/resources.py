@@ -1,0 +1,332 @@
+"""What a run works with: its bases, caches, compilers, checks and destinations, opened and closed together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from cargoship import compile  # noqa: A004 - the step's own name
+from cargoship.attest.builder import run_of, runner_of
+from cargoship.attest.provenance import Material
+from cargoship.bases.distributions import open_package_base
+from cargoship.bases.package_base import PackageBase
+from cargoship.bases.remote import RemoteBases
+from cargoship.bom.embed import embed
+from cargoship.bom.notices import PLACE
+from cargoship.context import Context
+from cargoship.destinations import PlanDestinations
+from cargoship.errors import CargoshipError, IncludeInvalid
+from cargoship.events import Level, Note
+from cargoship.image_inputs import ImageInputs, foresee_inputs, gather_inputs
+from cargoship.image_provenance import RunFacts, provenance_for
+from cargoship.leftovers import in_use
+from cargoship.licensing import LicenseSurvey, licenses_of, notices_of
+from cargoship.materials import compiler_materials
+from cargoship.oci.descriptor import Descriptor
+from cargoship.oci.index import Index
+from cargoship.oci.layer import BlobStore, Layer
+from cargoship.oci.platform import Platform
+from cargoship.oci.referrer import Referrer
+from cargoship.plan import Plan
+from cargoship.platforms import row
+from cargoship.registry.referrers import subject_of
+from cargoship.registry.testimony import Witness
+from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.scratch import scratch
+from cargoship.settings.base import distribution_of
+from cargoship.settings.include import IncludedFile
+from cargoship.signing.signer import Signer, open_signer
+from cargoship.smoke import Smoke
+from cargoship.start_checks import Programs, StartChecks
+from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
+from cargoship.toolchain.libraries import library_environment
+from cargoship.toolchain.locate import Toolchain, Wanted, foresee_toolchain, locate
+from cargoship.unitcache.explain.account import record_no_use
+from cargoship.unitcache.session import Workspace, open_session
+from cargoship.unitcache.stores.opening import open_stores
+from cargoship.version import __version__
+from cargoship.witnesses import ImageWitness, Matter, Signing
+
+_WRITERS = 4
+
+
+@dataclass(frozen=True)
+class BuildResources:
+    """Everything that is open while a plan is carried out."""
+
+    plan: Plan
+    wanted: Wanted
+    context: Context
+    remote: RemoteBases
+    packages: PackageBase
+    places: PlanDestinations
+    verifier: StartChecks
+    smoke: Smoke
+    cached: compile.Cached | None
+    """The cache of compiled units; None where it is turned off or nothing is compiled."""
+    scratch: Path
+    compiles: bool = True
+    """Whether the programs are compiled; otherwise they are given, and nothing is known of their crates."""
+    begun: float | None = None
+    """When, in seconds since 1970."""
+    signer: Signer | None = None
+    """Who signs what is pushed: read and tried, so that nothing is compiled for a key that does not fit."""
+
+    def sources(self) -> list[ImageInputs]:
+        """Files and bases of every image; bases of packages are not finished yet.
+
+        Raises as `gather_inputs` does, and LicenseRefused for crates that the settings do not take.
+        """
+        survey = licenses_of(self.plan, self.wanted, self.context) if self.compiles else None
+        if survey is None and any(image.settings.include_licenses for image in self.plan.images):
+            text = "include-licenses: of programs that are given, no crate is known; the image has no notices"
+            self.context.emit(Note(text, Level.WARNING))
+        found = [
+            gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages) for each in self.plan.images
+        ]
+        self.packages.ready()
+        self._without_key(found)
+        return found if survey is None else [self._with_notices(each, survey) for each in found]
+
+    def _with_notices(self, own: ImageInputs, survey: LicenseSurvey) -> ImageInputs:
+        if not own.image.settings.include_licenses:
+            return own
+        path = self.scratch / "notices" / own.image.name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(notices_of(own.image, survey, self.plan))
+        return own.with_file(IncludedFile(path, f"/{PLACE}", 0o644, 0, 0))
+
+    def _without_key(self, sources: Sequence[ImageInputs]) -> None:
+        """Refuse to put the key that signs into an image; raises IncludeInvalid."""
+        if self.signer is None or self.plan.sign is None:
+            return
+        key = (self.context.cwd / self.plan.sign).resolve()
+        for file in (file for own in sources for file in own.files):
+            if file.source.resolve() == key:
+                raise IncludeInvalid(f"include: the key that signs, {self.plan.sign}, would be in the image")
+
+    @cached_property
+    def compilers(self) -> Future[tuple[Material, ...]]:
+        """What compiles, for provenance: files are read beside other work."""
+
+        def find() -> tuple[Material, ...]:
+            try:
+                found = foresee_toolchain(self.wanted, runner=self.context.runner, env=self.context.env)
+            except (CargoshipError, OSError):
+                # a build that came as a whole from a cache has asked for no compiler, and may do without one
+                return ()
+            return () if found is None else compiler_materials(found)
+
+        with_thread = ThreadPoolExecutor(1)
+        asked = with_thread.submit(find)
+        with_thread.shutdown(wait=False)
+        return asked
+
+    def _compilers(self) -> tuple[Material, ...]:
+        return self.compilers.result()
+
+    def witness(
+        self, sources: ImageInputs, index: Index, about: Sequence[Referrer], programs: Programs
+    ) -> Witness | None:
+        """Who says in registries where an image comes from, and signs it with its bills (`about`); None: nobody."""
+        made, context = self.plan, self.context
+        tells = made.provenance and made.attest.refers
+        if not (made.push and (tells or self.signer)):
+            return None
+        facts = RunFacts(
+            replace(run_of(context.env), started=self.begun, versions={"cargoship": __version__}),
+            self._compilers,
+            {} if self.cached is None else self.cached.session.given,
+            context.env,
+            runner_of(context.env),
+            {} if self.compiles else programs,
+        )
+        finished = None if context.clock is None else context.clock()
+
+        def matter(subject: Descriptor, platforms: Sequence[Platform]) -> Matter:
+            bills = tuple(
+                said.tree for said in about if said.tag is None and subject_of(said.tree.root) == subject.digest
+            )
+            told = partial(provenance_for, sources, platforms, made, facts, finished) if tells else None
+            return Matter(subject, told, bills)
+
+        matters = [
+            matter(each.descriptor, [each.platform]) for each in index.images() if each.platform in sources.bases
+        ]
+        if not made.push_by_digest:
+            # what is a part of another index is found by nobody
+            matters.append(matter(index.descriptor, index.platforms))
+        signing = None if self.signer is None else Signing(self.signer, made.signature_formats)
+        return ImageWitness(tuple(matters), made.created, signing)
+
+    def check_before(self, sources: Sequence[ImageInputs]) -> None:
+        """Refuse what can be refused without programs; raises CannotStart."""
+        if self.context.verify:
+            self.verifier.before(sources)
+
+    def offer_bases(self, sources: Sequence[ImageInputs]) -> None:
+        """Let registries get the layers of bases while other things are done."""
+        for own in sources:
+            self.places.offer(own.image, (layer.blob for base in own.bases.values() for layer in base.layers))
+            for base in own.bases.values():
+                if base.unfinished is not None:
+                    base.unfinished.when_made(partial(self._offer_layer, own))
+
+    def _offer_layer(self, own: ImageInputs, layer: Layer) -> None:
+        self.places.offer(own.image, [layer.blob])
+
+    def environment(self) -> Mapping[str, str]:
+        """What cargo and build scripts see: the user's own environment, and where the system's libraries are."""
+        context = self.context
+        sysroots = {row(platform).gnu: sysroot for platform, sysroot in self.packages.sysroots().items()}
+        env = library_environment(sysroots, context.env, cache_dir=context.cache_dir)
+        return {**env, **choice_environment(self.plan.allocator)}
+
+    def recalled(self, env: Mapping[str, str]) -> compile.Recalled:
+        """The programs of builds that were made before with all as it is now, and what is still to be compiled."""
+        if self.cached is None:
+            return compile.Recalled(missing=tuple((build, None) for build in self.plan.builds))
+        programs: dict[str, set[str]] = {}
+        for each in (each for image in self.plan.images for each in image.bins):
+            programs.setdefault(each.package, set()).add(each.name)
+        return compile.recall(
+            self.plan.builds, self.wanted, self.cached, self.scratch,
+            project=self.plan.project, programs={name: sorted(bins) for name, bins in programs.items()},
+            runner=self.context.runner, env=env, emit=self.context.emit,
+        )  # fmt: skip
+
+    def compiled(
+        self, toolchain: Toolchain, env: Mapping[str, str], recalled: compile.Recalled
+    ) -> tuple[compile.CompiledProgram, ...]:
+        """All programs, with what had to be compiled; raises as `compile.run_builds` does."""
+        context, wanted = self.context, self.wanted
+        if self.plan.push and self.plan.provenance:
+            _ = self.compilers
+        if self.plan.allocator != SYSTEM:
+            triples = [triple for triple, _ in wanted.pairs]
+            folders = mimalloc_folders(triples, toolchain.zig, cache_dir=wanted.cache_dir)
+            recalled = recalled.with_missing(lambda cached: cached.bringing(folders.values()))
+            env = {
+                **env,
+                **mimalloc_environment(
+                    wanted.pairs, rust=toolchain.rust, zig=toolchain.zig, runner=context.runner, env=context.env,
+                    cwd=wanted.cwd, cache_dir=wanted.cache_dir, offline=wanted.offline, emit=context.emit,
+                ),
+            }  # fmt: skip
+        made = compile.run_builds(
+            recalled.missing, toolchain,
+            apart=len(self.plan.builds) > 1, lock=self.plan.root / "Cargo.lock",
+            runner=context.runner, env=env, cache_dir=context.cache_dir, emit=context.emit,
+        )  # fmt: skip
+        return (*recalled.artifacts, *made)
+
+    def audited(self, programs: Sequence[compile.CompiledProgram]) -> tuple[compile.CompiledProgram, ...]:
+        """The programs with the list of their crates in them, where the plan wants that; raises as `embed` does."""
+        if not self.plan.auditable:
+            return tuple(programs)
+        with ThreadPoolExecutor(_WRITERS) as writers:
+            return tuple(writers.map(self._audited, programs))
+
+    def _audited(self, program: compile.CompiledProgram) -> compile.CompiledProgram:
+        if program.crates is None:
+            return program
+        # what comes from the cache is unpacked anew each time, and so is its copy
+        kept = program.path.is_relative_to(self.plan.target_dir)
+        above = self.plan.target_dir / "cargoship" if kept else self.scratch
+        folder = above / ".programs" / program.triple / program.package
+        return replace(program, path=embed(program.path, program.crates, folder))
+
+    def toolchain(self, recalled: compile.Recalled) -> Toolchain:
+        """Find the compilers, or make what they and the cache lack; raises ToolchainError's family."""
+        for _, cached in recalled.missing[:1]:
+            if cached is not None:
+                cached.bringing(cached.libraries.values())
+        return find_toolchain(self.wanted, self.context)
+
+
+@contextlib.contextmanager
+def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bool) -> Iterator[BuildResources]:
+    """Open everything; what is still under way at the end is waited for, or ended when something was raised."""
+    book = LayerCache(context.cache_dir / "layers")
+    begun = None if context.clock is None else context.clock()
+    signer = None
+    if plan.push and plan.sign is not None:
+        signer = open_signer(plan.sign, env=context.env, cwd=context.cwd)
+    with (
+        in_use(plan.target_dir),
+        _cached(plan, context, compiles=compiles) as cached,
+        scratch("cargoship-") as folder,
+        _remote_bases(plan, context) as remote,
+        _package_base(plan, context) as packages,
+        PlanDestinations(
+            plan, runner=context.runner, env=context.env, emit=context.emit, mount_sources=context.mount_sources
+        ) as places,
+    ):
+        verifier = StartChecks(plan, book, context.emit)
+        smoke = Smoke(plan, book, context.runner, context.env, context.emit)
+        yield BuildResources(
+            plan, wanted, context, remote, packages, places, verifier, smoke, cached, folder, compiles, begun, signer
+        )  # fmt: skip
+
+
+def foresee_sources(plan: Plan, context: Context) -> None:
+    """Refuse what a build would before it compiles, as far as that can be known without a registry's taking a push.
+
+    Nothing is left behind. Raises as `sources.foresee` does, CannotStart, OutputError and DaemonError.
+    """
+    with (
+        scratch("cargoship-") as folder,
+        _remote_bases(plan, context) as remote,
+        PlanDestinations(
+            plan, runner=context.runner, env=context.env, emit=context.emit, mount_sources=context.mount_sources
+        ) as places,
+    ):
+        places.check_own()
+        licenses_of(plan, wanted_by(plan, context), context)
+        store = BlobStore(folder)
+        found = [foresee_inputs(image, plan, remote=remote.find, store=store) for image in plan.images]
+        if context.verify:
+            verifier = StartChecks(plan, LayerCache(context.cache_dir / "layers"), context.emit)
+            verifier.before([own for own in found if own is not None])
+
+
+def wanted_by(plan: Plan, context: Context) -> Wanted:
+    """What a plan wants of a toolchain."""
+    return Wanted(plan.platforms, plan.libc, plan.cargo.cwd, context.cache_dir, offline=plan.offline)
+
+
+def find_toolchain(wanted: Wanted, context: Context) -> Toolchain:
+    """The compilers for these targets; raises ToolchainError's family."""
+    stream = compile.stream_plainly(context.runner, context.emit)
+    return locate(wanted, runner=context.runner, stream=stream, env=context.env, emit=context.emit)
+
+
+@contextlib.contextmanager
+def _cached(plan: Plan, context: Context, *, compiles: bool) -> Iterator[compile.Cached | None]:
+    if not (compiles and plan.cache.enabled):
+        if compiles:
+            record_no_use(plan.build_dir)
+        yield None
+        return
+    where = Workspace(plan.root, plan.build_dir, plan.root / "Cargo.lock", plan.target_dir)
+    with (
+        open_stores(plan.cache, context) as store,
+        open_session(store, runner=context.runner, emit=context.emit) as session,
+    ):
+        yield compile.Cached(session, where)
+
+
+def _remote_bases(plan: Plan, context: Context) -> RemoteBases:
+    return RemoteBases(
+        open_client=context.connect, cache=context.cache_dir / "bases", offline=plan.offline, emit=context.emit
+    )
+
+
+def _package_base(plan: Plan, context: Context) -> PackageBase:
+    named = [image.settings for image in plan.images if distribution_of(image.settings.base_spec) is not None]
+    settings = (named or [plan.images[0].settings])[0]
+    return open_package_base(settings, context, offline=plan.offline, insist=plan.insist)

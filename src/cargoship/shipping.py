@@ -1,0 +1,155 @@
+"""The last steps of a build: programs become images, and images are published when all of them exist."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from cargoship import assemble
+from cargoship.attestations import Attested, attested
+from cargoship.clock import Clock, phase
+from cargoship.destinations import Published, outputs_of, reference_of
+from cargoship.events import LayerAssembled
+from cargoship.image_bills import KnownCrates
+from cargoship.image_inputs import ImageInputs
+from cargoship.lastbuilt import LastBuilds, LastBuilt
+from cargoship.oci.image import Image
+from cargoship.oci.index import Index, index_of
+from cargoship.oci.layer import BlobStore
+from cargoship.oci.platform import Platform
+from cargoship.plan import ImagePlan, Output, Plan
+from cargoship.registry.testimony import Witness
+from cargoship.resources import BuildResources
+from cargoship.start_checks import Programs
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image that exists, and where."""
+
+    name: str
+    reference: str
+    """repository@digest where it was pushed, else KIND:PATH@digest of what was written, else its name in the engine."""
+    index: Index
+    published: tuple[Published, ...]
+    outputs: tuple[Output, ...]
+    changed: bool = True
+    """Whether it differs from what was there before: in its registries, else in the last build of this project."""
+    delta_bytes: int | None = None
+    """How many bytes it has more than the last build of it in this target directory; None: there was none."""
+    seconds: float = 0.0
+    """What it took to assemble and to publish it."""
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a run made: its plan, its images, and what took how long (seconds by phase, and `total`)."""
+
+    plan: Plan
+    images: tuple[BuiltImage, ...]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class AssembledBuild:
+    """All images of a build, none of which has a name yet."""
+
+    shop: BuildResources
+    images: tuple[tuple[Attested, Witness | None, float], ...]
+    """In the order of the plan, each with who speaks of it in registries, and the seconds that it took."""
+    clock: Clock
+
+    def published(self) -> BuildResult:
+        """Publish them, one after the other; raises as destinations do."""
+        made, emit = self.shop.plan, self.shop.context.emit
+        with (
+            phase(emit, "publish" if made.push else "load" if made.load else "write"),
+            self.clock.measured("publish"),
+        ):
+            images = [
+                _publish(self.shop, image, said, witness, taken)
+                for image, (said, witness, taken) in zip(made.images, self.images, strict=True)
+            ]
+        BlobStore(made.target_dir / "cargoship" / ".blobs").prune()
+        return BuildResult(made, tuple(images), self.clock.seconds())
+
+
+def assembled(
+    shop: BuildResources,
+    sources: Sequence[ImageInputs],
+    programs: Sequence[Programs],
+    crates: KnownCrates,
+    clock: Clock,
+) -> AssembledBuild:
+    """Verify and assemble every image; nothing of one is sent before all are verified. Raises as these steps do."""
+    made = shop.plan
+    whole = [each.finished(own) for each, own in zip(sources, programs, strict=True)]
+    with clock.measured("verify"):
+        shop.check_before([own for own, was in zip(whole, sources, strict=True) if was.unfinished])
+        if shop.context.verify:
+            shop.verifier.after(whole, programs)
+    if any(own.image.settings.smoke for own in whole):
+        with clock.phase("smoke"):
+            shop.smoke.run(whole, programs)
+    with clock.phase("assemble"):
+        shop.offer_bases(whole)
+        indexes = [_timed(partial(_index, shop, each, own)) for each, own in zip(whole, programs, strict=True)]
+        about = [
+            attested(each, index, own, crates, made, shop.verifier.book)
+            for each, (index, _), own in zip(whole, indexes, programs, strict=True)
+        ]
+        images = tuple(
+            (said, shop.witness(each, said.index, said.about, own), taken)
+            for each, said, (_, taken), own in zip(whole, about, indexes, programs, strict=True)
+        )
+    return AssembledBuild(shop, images, clock)
+
+
+def _index(shop: BuildResources, sources: ImageInputs, programs: Programs) -> Index:
+    made, context = shop.plan, shop.context
+    own = sources.compression.annotations()
+    if not context.verify:
+        own["dev.cargoship.verified"] = "false"
+    annotations = {**sources.image.annotations, **own}
+
+    def image_for(platform: Platform) -> Image:
+        base = sources.bases[platform]
+        below = shop.verifier.folders(sources, base)
+        layers = []
+        for layer in assemble.layers_of(sources, base, programs[platform], epoch=made.epoch, below=below):
+            layers.append(layer)
+            # travels while the next one is compressed
+            shop.places.offer(sources.image, [layer.blob])
+            blob = layer.descriptor
+            context.emit(LayerAssembled(f"{platform} {layer.created_by}", str(blob.digest), blob.size_bytes))
+        return assemble.image_of(sources.image, platform, base, layers, created=made.created, annotations=annotations)
+
+    with ThreadPoolExecutor(min(4, len(made.platforms))) as workers:
+        images = list(workers.map(image_for, made.platforms))
+    return index_of(images, annotations={**sources.image.index_annotations, **own})
+
+
+def _timed(make: Callable[[], Index]) -> tuple[Index, float]:
+    begun = time.monotonic()
+    return make(), time.monotonic() - begun
+
+
+def _publish(
+    shop: BuildResources, image: ImagePlan, said: Attested, witness: Witness | None, assembled_s: float
+) -> BuiltImage:
+    made, index = shop.plan, said.index
+    begun = time.monotonic()
+    published = shop.places.publish(image, index, said.about, witness)
+    taken = assembled_s + time.monotonic() - begun
+    reference = reference_of(image, made, index.digest, published)
+    now = LastBuilt.of(index)
+    before = LastBuilds(made.target_dir / "cargoship" / ".blobs" / "last").replaced(image.name, now)
+    return BuiltImage(
+        image.name, reference, index, published, outputs_of(image, made),
+        changed=any(each.changed for each in published) if published else before is None or before.digest != now.digest,
+        delta_bytes=None if before is None else now.size_bytes - before.size_bytes,
+        seconds=taken,
+    )  # fmt: skip

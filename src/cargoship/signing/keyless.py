@@ -1,0 +1,85 @@
+"""Signing without a key of one's own: Sigstore's services vouch for a job's identity, for ten minutes.
+
+The identity is a token that the CI system gives (https://docs.sigstore.dev/cosign/signing/overview). Fulcio makes a
+certificate of it, Rekor notes the signature in public. All of it is done by Sigstore's own library.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cargoship.errors import SigningFailed
+
+if TYPE_CHECKING:
+    from sigstore.sign import Signer as SigstoreSigner
+    from sigstore.sign import SigningContext
+
+TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105 - a variable's name
+_MISSING = "signing without a key takes the extra `sign`"
+_INSTALL = "pip install 'cargoship[sign]', or sign with a key: --sign cosign.key"
+_WHERE = (
+    "on GitHub the job needs `permissions: id-token: write`; on GitLab `id_tokens: SIGSTORE_ID_TOKEN: aud: sigstore`; "
+    "elsewhere sign with a key"
+)
+
+
+@dataclass
+class KeylessSigner:
+    """Signs with a certificate for the identity of this job; `token` gets a fresh one, `context` the services."""
+
+    token: Callable[[], str] = field(repr=False)
+    context: Callable[[], SigningContext] = field(repr=False)
+    name: str = "keyless"
+    key: None = None
+    _signer: SigstoreSigner | None = field(default=None, repr=False)
+
+    def bundle(self, statement: bytes) -> bytes:
+        """See `Signer`."""
+        from sigstore.dsse import Statement  # noqa: PLC0415
+
+        try:
+            if self._signer is None:
+                from sigstore.oidc import IdentityToken  # noqa: PLC0415
+                from sigstore.sign import Signer  # noqa: PLC0415
+
+                self._signer = Signer(IdentityToken(self.token()), self.context())
+            return self._signer.sign_dsse(Statement(statement)).to_json().encode()
+        except SigningFailed:
+            raise
+        except Exception as error:
+            # whatever the library and what is below it raise; of what they say some quote the token
+            raise SigningFailed(
+                f"Sigstore's services did not sign ({type(error).__name__})",
+                hint="fulcio.sigstore.dev, rekor.sigstore.dev and tuf-repo-cdn.sigstore.dev have to be reachable",
+            ) from error
+
+
+def open_keyless(env: Mapping[str, str]) -> KeylessSigner:
+    """The identity of this job; raises SigningFailed where there is none, or no library."""
+    try:
+        from sigstore.models import ClientTrustConfig  # noqa: PLC0415
+        from sigstore.oidc import IdentityError, IdentityToken, detect_credential  # noqa: PLC0415
+        from sigstore.sign import SigningContext  # noqa: PLC0415
+    except ImportError as error:
+        raise SigningFailed(_MISSING, hint=_INSTALL) from error
+    # it tells of its network on the console
+    logging.getLogger("sigstore").setLevel(logging.CRITICAL)
+
+    def token() -> str:
+        try:
+            found = env.get(TOKEN) or detect_credential()
+        except IdentityError as error:
+            raise SigningFailed("the CI system gave no identity", hint=_WHERE) from error
+        if not found:
+            raise SigningFailed("there is no identity to sign with here", hint=_WHERE)
+        return found
+
+    try:
+        IdentityToken(token())
+    except IdentityError as error:
+        raise SigningFailed("the identity that the CI system gave cannot be used: is it for `sigstore`?") from error
+
+    return KeylessSigner(token, lambda: SigningContext.from_trust_config(ClientTrustConfig.production()))

@@ -1,0 +1,386 @@
+"""What registries do that others do not, each by a name: `InMemoryRegistry(quirks=["mount-401"])`.
+
+Each has been met in the wild. A quirk stands between a request and the registry: it may change either.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from cargoship.testing.exchange import Call, Reply
+from cargoship.testing.holdings import digest_of
+
+if TYPE_CHECKING:
+    from cargoship.testing.registry import InMemoryRegistry
+
+Answer = Callable[[Call], Reply]
+Quirk = Callable[["InMemoryRegistry", Call, Answer], Reply]
+"""Answers a request; the last argument is how the registry would."""
+
+_BAD = 400
+_UNAUTHORIZED = 401
+_NOTHING_TO_SEE = Reply.error(404, "NAME_UNKNOWN", "repository name not known to registry")
+_CHALLENGE = "WWW-Authenticate"
+
+
+def _status(method: str, path: str, status: int, query: str = "") -> Quirk:
+    """Such requests are refused, always."""
+
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        if _is(call, method, path) and (not query or query in call.query):
+            return Reply.error(status, "UNSUPPORTED", "this registry does not do that")
+        return answer(call)
+
+    return quirk
+
+
+def _status_without(method: str, path: str, status: int, *, query: str, unless: str) -> Quirk:
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        if _is(call, method, path) and query in call.query and unless not in call.query:
+            return Reply.error(status, "UNSUPPORTED", "this registry does not do that")
+        return answer(call)
+
+    return quirk
+
+
+def _restated(method: str, path: str, status: int) -> Quirk:
+    """Success is answered with another status."""
+
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        reply = answer(call)
+        good = _is(call, method, path) and reply.status < _BAD and "mount" not in call.query
+        return replace(reply, status=status) if good else reply
+
+    return quirk
+
+
+def _header(method: str, path: str, name: str, change: Callable[[InMemoryRegistry, Call, str], str | None]) -> Quirk:
+    """A header of a good answer is another one, or missing."""
+
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        reply = answer(call)
+        if not _is(call, method, path) or name not in reply.headers:
+            return reply
+        changed = change(registry, call, reply.headers[name])
+        others = {key: text for key, text in reply.headers.items() if key != name}
+        return replace(reply, headers=others if changed is None else {**others, name: changed})
+
+    return quirk
+
+
+def _adding(method: str, path: str, headers: Mapping[str, str]) -> Quirk:
+    """Answers say more than they have to."""
+
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        reply = answer(call)
+        return replace(reply, headers={**reply.headers, **headers}) if _is(call, method, path) else reply
+
+    return quirk
+
+
+def _challenged(change: Callable[[InMemoryRegistry, str], str]) -> Quirk:
+    """Who is not known is asked in another way; lines are headers of their own."""
+
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        reply = answer(call)
+        if reply.status != _UNAUTHORIZED or _CHALLENGE not in reply.headers:
+            return reply
+        return replace(reply, headers={**reply.headers, _CHALLENGE: change(registry, reply.headers[_CHALLENGE])})
+
+    return quirk
+
+
+def _challenged_at_the_door(status: int) -> Quirk:
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        reply = answer(call)
+        if reply.status != _UNAUTHORIZED or call.path in {"/v2/", "/token"} or "authorization" in call.headers:
+            return reply
+        return replace(_NOTHING_TO_SEE, status=status)
+
+    return quirk
+
+
+def _ended_token(status: int) -> Quirk:
+    """A token that has ended is answered by something that names no token server."""
+
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        reply = answer(call)
+        ended = call.headers.get("authorization", "").startswith("Bearer ")
+        return Reply.error(status, "DENIED", "denied") if reply.status == _UNAUTHORIZED and ended else reply
+
+    return quirk
+
+
+def _one_scope(status: int) -> Quirk:
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        several = call.path == "/token" and len(call.query.get("scope", "").split()) > 1
+        return Reply.error(status, "INVALID", "one scope at a time") if several else answer(call)
+
+    return quirk
+
+
+def _token_with(change: Callable[[bytes], bytes], headers: Mapping[str, str] | None = None) -> Quirk:
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        reply = answer(call)
+        if call.path != "/token" or reply.status >= _BAD:
+            return reply
+        return Reply(reply.status, {**reply.headers, **(headers or {})}, change(reply.body))
+
+    return quirk
+
+
+def _expires_in(text: str) -> Quirk:
+    return _token_with(lambda body: re.sub(rb'"expires_in": \d+', b'"expires_in": ' + text.encode(), body))
+
+
+def _packed(path: str, encoding: str = "gzip") -> Quirk:
+    """Answers come compressed, whatever was asked for."""
+
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        reply = answer(call)
+        if call.method != "GET" or not re.search(path, call.path) or reply.status != 200:  # noqa: PLR2004
+            return reply
+        return replace(
+            reply, headers={**reply.headers, "Content-Encoding": encoding}, body=gzip.compress(reply.body, mtime=0)
+        )
+
+    return quirk
+
+
+def _mislabelled(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    """An object store that takes a compressed layer for a compressed transfer of something else."""
+    del registry
+    reply = answer(call)
+    if call.method != "GET" or "/blobs/sha" not in call.path or not reply.body.startswith(b"\x1f\x8b"):
+        return reply
+    return replace(reply, headers={**reply.headers, "Content-Encoding": "gzip"})
+
+
+class _Once:
+    """Another quirk for the first request that it concerns, in each registry."""
+
+    def __init__(
+        self, method: str, path: str, status: int, *, skip: int = 0, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._method = method
+        self._path = path
+        self._reply = Reply(status, headers or {})
+        self._skip = skip
+        self._counts: WeakKeyDictionary[InMemoryRegistry, int] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def __call__(self, registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        if not _is(call, self._method, self._path):
+            return answer(call)
+        with self._lock:
+            count = self._counts[registry] = self._counts.get(registry, -1) + 1
+        return self._reply if count == self._skip else answer(call)
+
+
+def _head_to_storage(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    """Questions for a blob are sent to an object store, whose signature is for reading alone."""
+    reply = answer(call)
+    if _is(call, "HEAD", "/blobs/sha") and reply.status < _BAD:
+        return Reply(307, {"Location": f"{registry.storage_url}{call.path}?signature=for-reading"})
+    return reply
+
+
+def _typed(change: Callable[[str], str | None]) -> Quirk:
+    """Manifests come as something else."""
+    return _header("GET|HEAD", "/manifests/", "Content-Type", lambda _registry, _call, text: change(text))
+
+
+def _link(change: Callable[[Call], str]) -> Quirk:
+    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        reply = answer(call)
+        if not call.path.endswith("/tags/list") or "last" in call.query:
+            return reply
+        return replace(reply, headers={**reply.headers, "Link": change(call)})
+
+    return quirk
+
+
+def _is(call: Call, method: str, path: str) -> bool:
+    return re.fullmatch(method, call.method) is not None and re.search(path, call.path) is not None
+
+
+def _relative(registry: InMemoryRegistry, call: Call, text: str) -> str:
+    """From where the request was: only the last part of the address, as RFC 3986 section 5.2 has it."""
+    del registry
+    here, there = call.path.rpartition("/")[0], text
+    return there.removeprefix(here + "/") if there.startswith(here + "/") else there
+
+
+_UPLOADS = "/blobs/uploads/"
+_GOING = "/blobs/uploads/[0-9a-f]+$"
+_NOBODY = "https://nobody.example/token"
+
+QUIRKS: Mapping[str, Quirk] = {
+    # who asks
+    "challenge-at-the-door-401": _challenged_at_the_door(401),
+    "challenge-at-the-door-403": _challenged_at_the_door(403),
+    "challenge-at-the-door-404": _challenged_at_the_door(404),
+    "dead-bearer-before-basic": _challenged(
+        lambda registry, text: f'Bearer realm="{registry.url}/none",service="s"\n{text}'
+    ),
+    "dead-bearer-after-basic": _challenged(lambda registry, text: f'{text}, Bearer realm="{registry.url}/none"'),
+    "bearer-without-realm-beside-basic": _challenged(lambda _, text: f"Bearer\n{text}"),
+    "two-bearers": _challenged(lambda _, text: f'{text}, Bearer realm="{_NOBODY}",service="other"'),
+    "negotiate-first": _challenged(lambda _, text: f"Negotiate YIIabc+/def==\nNTLM, {text}"),
+    "unknown-schemes-around": _challenged(lambda _, text: f'Digest realm="r", nonce="n" , {text}, AWS4 x=1'),
+    "realm-unquoted": _challenged(lambda _, text: re.sub(r'realm="([^"]*)"', r"realm=\1", text)),
+    "realm-relative": _challenged(lambda registry, text: text.replace(registry.url, "")),
+    "spaces-and-case": _challenged(
+        lambda _, text: text.replace("Bearer", "bEARER").replace("realm=", "Realm = ").replace(",", "  ,  ")
+    ),
+    "scope-opaque": _challenged(lambda _, text: re.sub(r'scope="[^"]*"', 'scope="aws"', text)),
+    "one-basic-challenge": _Once(
+        "PUT|PATCH|GET", "/v2/.+/(manifests|blobs)/", 401, skip=2, headers={_CHALLENGE: 'Basic realm="harbor"'}
+    ),
+    "one-scope-400": _one_scope(400),
+    "one-scope-403": _one_scope(403),
+    "one-scope-500": _one_scope(500),
+    "ended-token-400": _ended_token(400),
+    "ended-token-401": _ended_token(401),
+    "ended-token-403": _ended_token(403),
+    "expires-in-text": _expires_in('"300"'),
+    "expires-in-fraction": _expires_in("299.5"),
+    "expires-in-zero": _expires_in("0"),
+    "expires-in-negative": _expires_in("-1"),
+    "expires-in-null": _expires_in("null"),
+    "expires-in-for-ever": _expires_in("1e400"),
+    "access-token": _token_with(lambda body: body.replace(b'"token"', b'"access_token"')),
+    "token-gzip": _token_with(lambda body: gzip.compress(body, mtime=0), {"Content-Encoding": "gzip"}),
+    "token-html": _token_with(lambda body: body, {"Content-Type": "text/html; charset=utf-8"}),
+    "token-empty-beside-access-token": _token_with(
+        lambda body: body.replace(b'"token"', b'"token": "", "access_token"')
+    ),
+    "token-null-beside-access-token": _token_with(
+        lambda body: body.replace(b'"token"', b'"token": null, "access_token"')
+    ),
+    "token-twice": _token_with(lambda body: re.sub(rb'"token": ("[^"]+")', rb'"access_token": \1, "token": \1', body)),
+    "issued-at-odd": _token_with(lambda body: body.replace(b"{", b'{"issued_at": "yesterday", ', 1)),
+    "issued-at-future": _token_with(lambda body: body.replace(b"{", b'{"issued_at": "2999-01-01T00:00:00Z", ', 1)),
+    "challenge-with-error": _challenged(lambda _, text: text + ',error="invalid_token",error_description="a, \\"b\\""'),
+    "realm-with-query": _challenged(lambda _, text: text.replace('/token"', '/token?account=me"')),
+    "scope-twice": _challenged(lambda _, text: text + ',scope="repository:other/one:pull"'),
+    "service-empty": _challenged(lambda _, text: re.sub('service="[^"]*"', 'service=""', text)),
+    "service-missing": _challenged(lambda _, text: re.sub(',?service="[^"]*"', "", text)),
+    # what is there
+    **{f"head-blob-{status}": _status("HEAD", "/blobs/", status) for status in (400, 403, 404, 405, 500, 501)},
+    "head-blob-to-storage": _head_to_storage,
+    **{f"head-manifest-{status}": _status("HEAD", "/manifests/", status) for status in (400, 403, 404, 405, 500, 501)},
+    # uploads
+    **{
+        f"mount-{status}": _status("POST", _UPLOADS, status, "mount")
+        for status in (400, 401, 403, 404, 405, 409, 500, 502, 503)
+    },
+    **{
+        f"mount-from-nowhere-{status}": _status_without("POST", _UPLOADS, status, query="mount", unless="from")
+        for status in (400, 401, 403, 404, 405, 500, 502)
+    },
+    **{f"post-{status}": _restated("POST", "/uploads/$", status) for status in (200, 201, 204)},
+    **{f"patch-{status}": _restated("PATCH", _GOING, status) for status in (200, 201, 204)},
+    **{f"put-blob-{status}": _restated("PUT", _GOING, status) for status in (200, 202, 204)},
+    **{f"put-manifest-{status}": _restated("PUT", "/manifests/", status) for status in (200, 202, 204)},
+    **{f"patch-never-{status}": _status("PATCH", _GOING, status) for status in (400, 403, 404, 405, 411, 500, 501)},
+    "patch-lost-404": _Once("PATCH", _GOING, 404, skip=1),
+    "patch-lost-416": _Once("PATCH", _GOING, 416, skip=1),
+    "put-lost-404": _Once("PUT", _GOING, 404),
+    "location-absolute": _header("POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: registry.url + text),
+    "location-by-scheme": _header(
+        "POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: "//" + registry.host + text
+    ),
+    "location-in-http": _header(
+        "POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: "http://" + registry.host + text
+    ),
+    "location-relative": _header("POST|PATCH", _UPLOADS, "Location", _relative),
+    "location-without-slash": _header("POST|PATCH", _UPLOADS, "Location", lambda _r, _c, text: text.lstrip("/")),
+    "location-with-fragment": _header("POST|PATCH", _UPLOADS, "Location", lambda _r, _c, text: text + "#part"),
+    "location-with-empty-parts": _header(
+        "POST|PATCH", _UPLOADS, "Location", lambda _r, _c, text: text.replace("?", "?a=&b&") + "&"
+    ),
+    "location-missing-after-chunks": _header("PATCH", _UPLOADS, "Location", lambda *_: None),
+    "range-missing": _header("PATCH", _UPLOADS, "Range", lambda *_: None),
+    "range-off-by-one": _header("PATCH", _UPLOADS, "Range", lambda _r, _c, text: _one_more(text)),
+    "range-in-bytes": _header("PATCH", _UPLOADS, "Range", lambda _r, _c, text: "bytes=" + text),
+    "range-unreadable": _header("PATCH", _UPLOADS, "Range", lambda *_: "all of it"),
+    "another-algorithm": _header(
+        "GET|HEAD|PUT",
+        "/(manifests|blobs)/",
+        "Docker-Content-Digest",
+        lambda registry, _, text: _in_sha512(registry, text),
+    ),
+    "unknown-algorithm": _header(
+        "GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", lambda *_: "blake3:" + "0" * 64
+    ),
+    "sha512-manifests-400": _status("PUT|GET|HEAD", "/manifests/sha512:", 400),
+    "no-digest-header": _header("GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", lambda *_: None),
+    "no-digest-text": _header("GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", lambda *_: ""),
+    "put-blob-without-location": _header("PUT", _GOING, "Location", lambda *_: None),
+    "put-manifest-without-location": _header("PUT", "/manifests/", "Location", lambda *_: None),
+    "mount-without-location": _header(
+        "POST", _UPLOADS, "Location", lambda _r, _c, text: None if "/blobs/sha" in text else text
+    ),
+    "upload-without-uuid": _header("POST|PATCH", _UPLOADS, "Docker-Upload-UUID", lambda *_: None),
+    "chunk-minimum-unreadable": _adding("POST", _UPLOADS, {"OCI-Chunk-Min-Length": "many"}),
+    "chunk-minimum-large": _adding("POST", _UPLOADS, {"OCI-Chunk-Min-Length": "10485760"}),
+    # what content is said to be
+    "type-with-charset": _typed(lambda text: text + "; charset=utf-8"),
+    "type-in-capitals": _typed(str.upper),
+    "type-generic": _typed(lambda _: "application/json"),
+    "type-binary": _typed(lambda _: "binary/octet-stream"),
+    "type-empty": _typed(lambda _: ""),
+    "type-missing": _typed(lambda _: None),
+    "etag-weak": _header("GET|HEAD", "/(manifests|blobs)/", "ETag", lambda _r, _c, text: f"W/{text}"),
+    "etag-missing": _header("GET|HEAD", "/(manifests|blobs)/", "ETag", lambda *_: None),
+    "ranges-none": _header("GET|HEAD", "/blobs/", "Accept-Ranges", lambda *_: "none"),
+    # passing trouble, and what is said beside an answer
+    **{f"busy-manifest-{status}": _Once("PUT", "/manifests/", status) for status in (408, 429, 500, 502, 503, 504)},
+    **{f"busy-upload-{status}": _Once("POST", _UPLOADS, status) for status in (408, 429, 500, 502, 503, 504)},
+    "busy-until-a-date": _Once("PUT", "/manifests/", 429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+    "busy-until-unreadable": _Once("PUT", "/manifests/", 503, headers={"Retry-After": "soon"}),
+    "warnings": _adding("GET|PUT", "/manifests/", {"Warning": '299 - "this registry is moving"'}),
+    "rate-limit-told": _adding("GET|HEAD", "/manifests/", {"RateLimit-Remaining": "0;w=21600"}),
+    "api-version-old": _adding("GET|HEAD|POST", "/v2/", {"Docker-Distribution-API-Version": "registry/1.0"}),
+    "cookies": _adding("GET|HEAD|POST|PUT", "/v2/", {"Set-Cookie": "sid=1; Path=/; HttpOnly"}),
+    # encodings
+    "manifests-gzip": _packed("/manifests/"),
+    "manifests-x-gzip": _packed("/manifests/", "X-GZIP"),
+    "tags-gzip": _packed("/tags/list"),
+    "blobs-gzip": _packed("/blobs/sha"),
+    "blobs-called-gzip": _mislabelled,
+    # lists
+    "tags-link-to-itself": _link(lambda call: f'<{call.path}>; rel="next"'),
+    "tags-link-without-brackets": _link(lambda call: f'{call.path}?last=zzz; rel="next"'),
+}
+"""By name; `docs/testing.md` says what they are."""
+
+
+def _in_sha512(registry: InMemoryRegistry, digest: str) -> str:
+    """The other name of something that is there."""
+    manifests = (each.manifests for each in registry.contents.repositories.values())
+    found = next((each[digest][1] for each in manifests if digest in each), None)
+    return digest_of(registry.contents.blobs[digest] if found is None else found, "sha512")
+
+
+def _one_more(text: str) -> str:
+    """The length of what has arrived, where the specification wants its last position."""
+    last = int(text.partition("-")[2])
+    return f"0-{last + 1}"

@@ -1,0 +1,336 @@
+"""What a unit depends on by what it was seen to read: files, what is not there, folders, links, variables, programs.
+
+Paths below the workspace count relative to it. What lies in folders that keys know (the toolchain, sources of packages
+that cannot change, what was compiled before) does not count, nor what the unit itself has made.
+
+Of a package whose sources cannot change, only what is the user's counts: variables, and files of the workspace.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.oci.digest import Digest
+from cargoship.unitcache.keys.file_digests import VARIABLE, WORKSPACE, FileDigests
+from cargoship.unitcache.keys.probes import (
+    ABSENT,
+    ENVIRONMENT,
+    HOST,
+    LEADS,
+    LINK,
+    LISTED,
+    PROGRAM,
+    SEEN,
+    UNSET,
+    USER,
+    found_as,
+)
+from cargoship.unitcache.keys.refusal import NotKept
+from cargoship.unitcache.keys.variables import counts
+from cargoship.unitcache.watching.compilers import read_by_compiler
+from cargoship.unitcache.watching.frames import passes_on, takes_all
+from cargoship.unitcache.watching.library import Watcher
+from cargoship.unitcache.watching.pseudo_files import read_from
+from cargoship.unitcache.watching.records import BuildTrace, Event, UnitTrace
+
+_READS_MAX = 4_000
+_MARGIN_NS = 20_000_000
+"""More than a kernel's clock for files may be behind."""
+_OF_SYSTEM = frozenset(
+    {"usr", "lib", "lib32", "lib64", "bin", "sbin", "etc", "opt", "proc", "sys", "dev", "nix", "snap"}
+)
+_CLOCK_OF_THEIR_OWN = frozenset(
+    {
+        "git",
+        "find",
+        "tar",
+        "make",
+        "gmake",
+        "ninja",
+        "cmake",
+        "rustc",
+        "cargo",
+        "rustup",
+        "cc",
+        "gcc",
+        "g++",
+        "c++",
+        "clang",
+        "ld",
+        "as",
+        "ar",
+    }
+    | {"cc1", "cc1plus", "collect2", "ld.lld", "lld", "rust-lld", "mold", "pkg-config", "pkgconf"}
+)
+"""Programs that look at the clock, or take random numbers, for names of files, measurements, comparisons of times."""
+_TARGETED = re.compile(r"(?:[\w.]+-)*(?P<tool>gcc|g\+\+|cc|c\+\+|clang(?:\+\+)?|ld(?:\.\w+)?|as|ar)(?:-\d[\d.]*)?")
+_OF_LINKERS = re.compile(
+    r"/(?:etc|proc)/.*|.*/gcc/.*|.*/bfd-plugins/.*|.*/(?:crt[^/]*\.o|[^/]*crt1\.o|ld-[^/]*"
+    r"|lib(?:c|m|mvec|dl|rt|util|pthread|gcc|gcc_s|gcc_eh|c_nonshared|resolv|anl|stdc\+\+|atomic|ssp_nonshared)[.-][^/]*)"
+)
+"""What every program of a system is linked with: keys say which system and which compiler that is."""
+_TEMPORARY = tuple(f"/{name}" for name in ("tmp", "var/tmp", "usr/tmp"))
+_KIND_OF_FILE = frozenset("OXM")
+_QUESTIONS = {"E": ENVIRONMENT, "H": HOST, "P": USER}
+_CHANGES_ALWAYS = {"C": "looks at the clock", "R": "takes random numbers"}
+_UNDERSTOOD = frozenset("KBICRG")
+UNSEEN = "nobody has seen what it reads: what cargo has started for it cannot be watched"
+"""Why a unit is not kept of which nothing was noted."""
+
+
+@dataclass
+class Reads:
+    """What was seen in one build."""
+
+    records: BuildTrace
+    watcher: Watcher
+    _real: dict[str, str] = field(default_factory=dict)
+
+    def of_script(self, out_dir: str, *, contents: FileDigests, pinned: bool) -> dict[str, Digest]:
+        """What the run of a build script depends on; raises NotKept, OSError."""
+        return self._inputs(self.records.scripts.get(out_dir, ()), contents, pinned=pinned)
+
+    def of_compiler(
+        self, folder: str, crate: str, hash_: str, *, contents: FileDigests, pinned: bool
+    ) -> dict[str, Digest]:
+        """What compiling a crate depends on, with its procedural macros and its linker; raises NotKept, OSError.
+
+        `folder` is where cargo keeps what belongs to the profile.
+        """
+        found = [
+            record
+            for (out, name, extra), records in self.records.compilers.items()
+            if name == crate and extra in {f"-{hash_}", ""} and out.startswith(f"{folder}/")
+            for record in records
+        ]
+        return self._inputs(found, contents, pinned=pinned)
+
+    def _inputs(self, records: Sequence[UnitTrace], contents: FileDigests, *, pinned: bool) -> dict[str, Digest]:
+        if not records:
+            if pinned:
+                return {}
+            raise NotKept(UNSEEN)
+        found: dict[str, Digest] = {}
+        if any(record.lives_on for record in records) and not pinned:
+            raise NotKept("a program that it has started lives on, and may read and write more")
+        for record in records:
+            found |= _Unit(self, contents, record, pinned=pinned).inputs()
+        return found
+
+    def real(self, path: str) -> str:
+        """A path with all links on the way to its last part followed."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder or "/")
+        real = self._real[folder]
+        return f"{real}/{name}" if real != "/" else f"/{name}"
+
+
+class _Unit:
+    def __init__(self, reads: Reads, contents: FileDigests, record: UnitTrace, *, pinned: bool) -> None:
+        self._reads = reads
+        self._contents = contents
+        self._record = record
+        self._pinned = pinned
+        self._roots = tuple(dict.fromkeys((str(contents.root), os.path.realpath(contents.root))))
+        covered = (contents.build_dir, *reads.watcher.covered)
+        self._covered = tuple({f"{each}/" for path in covered for each in (path, os.path.realpath(path))})
+        self._trusted = {os.path.realpath(path) for path in reads.watcher.trusted}
+        self._searched = frozenset(filter(None, (contents.env.get("PATH") or os.defpath).split(os.pathsep)))
+        self._above = {path for root in self._roots for path in (root, *map(str, Path(root).parents))}
+        self._above |= {contents.env.get("TMPDIR") or _TEMPORARY[0], *_TEMPORARY, contents.env.get("PWD", "")}
+        self._own: set[str] = set()
+        self._found: dict[str, Digest] = {}
+        self._unset: set[str] = set()
+
+    def inputs(self) -> dict[str, Digest]:
+        """All of it; raises NotKept, OSError."""
+        asked: dict[tuple[str, str], None] = {}
+        for event in self._record.events():
+            if event.kind in "WTOSADLQXYo":
+                self._path(event, asked)
+            elif event.kind == "V":
+                self._variable(event.text)
+            elif event.kind == "Z" and not self._pinned:
+                for kind, path in read_by_compiler(event.text, self._trusted):
+                    self._path(Event(kind, path), asked)
+            elif not self._pinned:
+                self._ask_beyond(event)
+        for kind, path in asked:
+            self._ask(kind, path)
+        if self._unset:
+            name = UNSET + " ".join(sorted(self._unset))
+            self._found[name] = self._now(name)
+        if len(self._found) > _READS_MAX:
+            raise NotKept(f"it reads more than {_READS_MAX} files")
+        return self._found
+
+    def _path(self, event: Event, asked: dict[tuple[str, str], None]) -> None:
+        path = self._plain(event.text)
+        if (event.kind == "o" and _OF_LINKERS.fullmatch(path)) or "/-" in event.text:
+            return
+        if event.kind in "WT":
+            # what is made anew over something that was there has nothing of it
+            self._own.add(path)
+        elif self._is_own(path) or self._is_covered(path):
+            pass
+        elif not self._pinned or self._is_inside(path):
+            self._asked(event.kind.upper(), path, asked)
+
+    def _asked(self, kind: str, path: str, asked: dict[tuple[str, str], None]) -> None:
+        if kind in "AY" and path.startswith("/dev/"):
+            return
+        leads = read_from(path)
+        if leads is None:
+            pass
+        elif leads.startswith(":"):
+            self._found[leads] = self._now(leads)
+        else:
+            asked[kind, leads] = None
+
+    def _plain(self, path: str) -> str:
+        """Without `.` and `..`; a link that is climbed out of is followed."""
+        if "/../" in f"{path}/":
+            climbing, _, rest = f"{path}/".rpartition("/../")
+            return os.path.normpath(f"{os.path.realpath(climbing + '/..')}/{rest}")
+        return os.path.normpath(path)
+
+    def _is_own(self, path: str) -> bool:
+        if not self._own:
+            return False
+        return path in self._own or any(str(folder) in self._own for folder in Path(path).parents)
+
+    def _is_covered(self, path: str) -> bool:
+        real = self._reads.real(path)
+        if f"{real}/".startswith(self._covered):
+            # and a link there, that may lead to where it is not
+            return f"{os.path.realpath(real)}/".startswith(self._covered) if os.path.islink(real) else True  # noqa: PTH114
+        return False
+
+    def _is_inside(self, path: str) -> bool:
+        return any(path.startswith(f"{root}/") or path == root for root in self._roots)
+
+    def _name(self, path: str) -> str:
+        """A path as entries have it; a place that moves with the workspace, and is outside of it, pins its folder."""
+        for root in self._roots:
+            if path == root:
+                return "."
+            if path.startswith(f"{root}/"):
+                return path[len(root) + 1 :]
+        first = path.split("/", 2)[1] if path.startswith("/") else ""
+        home = self._contents.env.get("HOME") or "/"
+        below = path.removeprefix(f"{home}/") if path.startswith(f"{home}/") else ""
+        is_of_home = below.startswith(".") and not below.startswith((".git/", "../")) and below != ".git"
+        if first not in _OF_SYSTEM and not is_of_home and any(root.split("/", 2)[1] == first for root in self._roots):
+            self._found[WORKSPACE] = self._now(WORKSPACE)
+        return path
+
+    def _ask(self, kind: str, path: str) -> None:
+        # what all is in is there
+        if (kind in "SQL" and path in self._above) or self._is_program(kind, path):
+            return
+        name = self._name(path)
+        if name.startswith(":") or "\n" in name or not _is_text(name):
+            raise NotKept(f"it reads {name!r}, a name that cannot be kept")
+        if kind in {"A", "Y"}:
+            self._absent(kind, name, path)
+        elif kind == "L":
+            self._found[LINK + name] = self._before(LINK + name)
+        elif kind == "Q":
+            self._found[SEEN + name] = self._now(SEEN + name)
+            if os.path.realpath(path) != path:
+                self._found[LEADS + name] = self._now(LEADS + name)
+        else:
+            self._there(kind, name, path)
+
+    def _is_program(self, kind: str, path: str) -> bool:
+        """Whether what was asked is known by what the search path has under a name."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._searched or kind not in "AYSQXO":
+            return False
+        found = found_as(name, self._contents.env)
+        if kind not in "AY" and str(found) != path:
+            return False
+        self._found[PROGRAM + name] = self._now(PROGRAM + name)
+        return True
+
+    def _there(self, kind: str, name: str, path: str) -> None:
+        if os.path.isdir(path):  # noqa: PTH112 - text all the way: there are many
+            if kind in {"O", "D"}:
+                self._listed(name, path)
+            else:
+                self._found[SEEN + name] = self._now(SEEN + name)
+        elif os.path.isfile(path):  # noqa: PTH113
+            self._found[name] = self._contents.before(name, self._record.began_ns - _MARGIN_NS)
+            if kind not in _KIND_OF_FILE:
+                # whether it may be started is told too
+                self._found[SEEN + name] = self._now(SEEN + name)
+        elif self._is_own(path) or not os.path.lexists(path):
+            raise NotKept(f"{name} was removed while it was compiled")
+        elif kind == "O":
+            raise NotKept(f"it reads {name}, which is neither a file nor a folder")
+        else:
+            self._found[SEEN + name] = self._now(SEEN + name)
+
+    def _listed(self, name: str, path: str) -> None:
+        if any(own.rpartition("/")[0] == path for own in self._own if not self._is_covered(own)):
+            raise NotKept(f"it writes into the folder {name}, which it lists")
+        self._found[LISTED + name] = self._before(LISTED + name)
+
+    def _absent(self, kind: str, name: str, path: str) -> None:
+        if os.path.lexists(path) and kind == "A":
+            if not self._is_own(path):
+                raise NotKept(f"{name} was made by somebody else while it was compiled")
+            self._found[SEEN + name] = ABSENT
+        else:
+            self._found[SEEN + name] = self._now(SEEN + name)
+
+    def _before(self, name: str) -> Digest:
+        return self._contents.before(name, self._record.began_ns - _MARGIN_NS)
+
+    def _now(self, name: str) -> Digest:
+        digest = self._contents.digest(name)
+        if digest is None:
+            raise NotKept(f"it depends on what cannot be read: {name.lstrip(':')}")
+        return digest
+
+    def _variable(self, name: str) -> None:
+        if not counts(name, pinned=self._pinned) or not _is_text(name) or re.search(r"[\s=]", name) or not name:
+            return
+        if name in self._contents.env:
+            self._found[VARIABLE + name] = self._now(VARIABLE + name)
+        else:
+            self._unset.add(name)
+
+    def _ask_beyond(self, event: Event) -> None:
+        """What is no path and no variable of a name; raises NotKept for what no digest can hold."""
+        kind, what = event.kind, event.text
+        question = _QUESTIONS.get(kind)
+        if question is not None:
+            self._found[question] = self._now(question)
+        elif (kind == "I" and not passes_on(what)) or (kind == "G" and takes_all(what)):
+            self._found[ENVIRONMENT] = self._now(ENVIRONMENT)
+        elif kind in _CHANGES_ALWAYS and not _is_known(what):
+            raise NotKept(f"it {_CHANGES_ALWAYS[kind]}, which no digest can hold ({what})")
+        elif kind == "N":
+            raise NotKept(f"it asks the network, which no digest can hold ({what})")
+        elif kind == "U":
+            raise NotKept(f"what it reads cannot be seen: {what}")
+        elif kind not in _UNDERSTOOD:
+            raise NotKept("what it reads was noted in a way that is not known")
+
+
+def _is_known(program: str) -> bool:
+    return program in _CLOCK_OF_THEIR_OWN or _TARGETED.fullmatch(program) is not None
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""What was noted while units were compiled: files of records, as `watch.c` writes them, one for each unit's process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.unitcache.keys.refusal import NotKept
+
+_BYTES_MAX = 64 << 20
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that was read, written, asked for or started; kinds are those that `watch.c` names."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class UnitTrace:
+    """What a unit's process, and all that it started, have done, in that order."""
+
+    began_ns: int
+    """When it was started, in ns since 1970."""
+    path: Path
+    lives_on: bool = False
+    """Whether something that it has started has not ended yet."""
+
+    def events(self) -> list[Event]:
+        """Read it; raises NotKept for one that is too long or not whole, OSError."""
+        if self.path.with_name(f"{self.path.name}.lost").exists():
+            raise NotKept("what it reads could not be noted: it had too many files open, or a disk was full")
+        with self.path.open("rb") as stream:
+            data = stream.read(_BYTES_MAX + 1)
+        if len(data) > _BYTES_MAX or not data.endswith(b"\0"):
+            raise NotKept("what it reads is more than can be noted")
+        return [Event(line[:1], line[1:]) for line in os.fsdecode(data[:-1]).split("\0") if line]
+
+
+@dataclass(frozen=True)
+class BuildTrace:
+    """Those of a build."""
+
+    scripts: Mapping[str, Sequence[UnitTrace]] = field(default_factory=dict)
+    """Of build scripts, by their OUT_DIR."""
+    compilers: Mapping[tuple[str, str, str], Sequence[UnitTrace]] = field(default_factory=dict)
+    """Of compilers, by the folder that they wrote to, the crate, and what is after it in names of files."""
+
+
+def read_records(folder: Path) -> BuildTrace:
+    """Look through a folder; raises OSError."""
+    scripts: dict[str, list[UnitTrace]] = defaultdict(list)
+    compilers: dict[tuple[str, str, str], list[UnitTrace]] = defaultdict(list)
+    alive = tuple(_alive(folder))
+    for place in folder.iterdir():
+        began = place.name.rpartition("-")[2]
+        if not began.isdigit():
+            continue
+        with place.open("rb") as stream:
+            first = os.fsdecode(stream.read(1 << 16).partition(b"\0")[0])
+        record = UnitTrace(int(began), place, any(_is_of(env, place, first) for env in alive))
+        if first.startswith("B"):
+            scripts[first[1:]].append(record)
+        elif first.startswith("K") and first.count("\t") == 2:  # noqa: PLR2004 - as `watch.c` writes it
+            crate, extra, out = first[1:].split("\t")
+            compilers[out, crate, extra].append(record)
+    return BuildTrace(scripts, compilers)
+
+
+def written_sources(folder: Path, root: Path, *, but: Sequence[Path]) -> tuple[str, ...]:
+    """What units have written below `root`, apart from what is in `but`, by the records in a folder; raises OSError."""
+    own = tuple(f"{path}/" for path in but)
+    found: set[str] = set()
+    for place in folder.iterdir():
+        with place.open("rb") as stream:
+            data = stream.read(_BYTES_MAX)
+        # most of all records are of reads
+        for line in re.findall(b"\0W(" + re.escape(os.fsencode(root)) + b"/[^\0]+)", data):
+            path = os.path.normpath(os.fsdecode(line))
+            if not path.startswith(own) and path.startswith(f"{root}/"):
+                found.add(path)
+    return tuple(sorted(found))
+
+
+def _alive(folder: Path) -> Iterator[frozenset[str]]:
+    """The environments of processes that were started in this build, and have not ended."""
+    wanted = f"CARGOSHIP_WATCH={folder}"
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        # of another user, or just gone
+        with contextlib.suppress(OSError):
+            env = frozenset(os.fsdecode(place.read_bytes()).split("\0"))
+            if wanted in env:
+                yield env
+
+
+def _is_of(env: frozenset[str], place: Path, first: str) -> bool:
+    """Whether a process is a unit's: a program that it has started, or one that it has become."""
+    if f"CARGOSHIP_WATCH_UNIT={place}" in env:
+        return True
+    if first.startswith("B"):
+        return f"OUT_DIR={first[1:]}" in env and not any(each.startswith("CARGO_CRATE_NAME=") for each in env)
+    return f"CARGO_CRATE_NAME={first[1:].partition(chr(9))[0]}" in env

@@ -1,0 +1,82 @@
+"""What watches a build, by the tools that it is made with: which folders and programs are known without looking."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cargoship.cargo.config import cargo_home
+from cargoship.errors import CargoshipError
+from cargoship.events import Emit, Level, Note
+from cargoship.process import Runner
+from cargoship.toolchain.locate import Toolchain
+from cargoship.toolchain.rust import Rust
+from cargoship.toolchain.zig import find_zig, find_zigbuild
+from cargoship.unitcache.watching.library import Bring, Watcher, library
+
+_SHARED = frozenset({Path("/"), Path("/usr"), Path("/usr/local")})
+"""Folders that are not those of one tool alone."""
+
+
+def watcher_of(
+    toolchain: Toolchain, *, runner: Runner, env: Mapping[str, str], cache_dir: Path, emit: Emit, bring: Bring
+) -> Watcher | None:
+    """What watches a `cargoship build`; None where nobody can watch, which is noted."""
+    more = (toolchain.sysroot,)
+    return watcher(toolchain.rust, runner=runner, env=env, cache_dir=cache_dir, emit=emit, bring=bring, more=more)
+
+
+def watcher(
+    rust: Rust,
+    *,
+    runner: Runner,
+    env: Mapping[str, str],
+    cache_dir: Path,
+    emit: Emit,
+    bring: Bring,
+    more: tuple[Path, ...] = (),
+) -> Watcher | None:
+    """The same, of a plain cargo; `more` are folders with standard libraries."""
+    try:
+        zig = find_zig(runner, env)
+        place = library(zig, runner=runner, env=env, cache_dir=cache_dir, bring=bring)
+    except (CargoshipError, OSError) as error:
+        emit(Note(f"what is read is not watched: {error}", Level.VERBOSE))
+        return None
+    if place is None:
+        return None
+    trusted = [zig.path, rust.cargo, rust.rustc]
+    with contextlib.suppress(CargoshipError):
+        trusted.append(find_zigbuild(runner, env))
+    folders = dict.fromkeys(
+        each
+        for path in (*_folders(rust, env), zig.path.parent, zig.lib, cache_dir, *_links_in(cache_dir), *more)
+        for each in (path, path.resolve())
+        if ":" not in str(each) and each not in _SHARED
+    )
+    return Watcher(place, tuple(folders), tuple(trusted))
+
+
+def _links_in(folder: Path) -> Iterator[Path]:
+    """Parts of the cache folder that lie elsewhere, on a larger disk or shared."""
+    yield from (each for each in sorted(folder.iterdir()) if each.is_symlink())
+
+
+def _folders(rust: Rust, env: Mapping[str, str]) -> Iterator[Path]:
+    home = Path(env.get("HOME") or "/")
+    kept = cargo_home(env)
+    for name in ("registry/src", "registry/cache", "registry/index", "git/checkouts", "git/db"):
+        yield kept / name
+    yield rust.sysroot / "lib" / "rustlib"
+    yield rust.sysroot
+    yield Path(env.get("RUSTUP_HOME") or home / ".rustup")
+    # Python, in which the compilers' wrappers are written
+    yield Path(sys.prefix)
+    yield Path(sys.base_prefix)
+    yield from (Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+    # its wrappers, which name their content in their names
+    named = env.get("CARGO_ZIGBUILD_CACHE_DIR") or env.get("XDG_CACHE_HOME") or home / ".cache"
+    yield Path(named) / "cargo-zigbuild"

@@ -1,0 +1,60 @@
+"""What a person sees: a run's events on a terminal of a width, by a terminal emulator."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import pyte
+
+from cargoship.cli.render.live import LiveRenderer
+from cargoship.cli.render.paint import Paint
+from cargoship.events import Event
+
+ROWS = 24
+TERM: Mapping[str, str] = {"TERM": "xterm-256color", "CARGO_BUILD_JOBS": "2"}
+
+
+class Terminal(io.StringIO):
+    """Takes what a program writes to its terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    """Stands still but when it is told to go on."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Played:
+    """A live display after some events, each with the seconds that pass before it; the work goes on."""
+
+    def __init__(self, width: int, steps: Sequence[tuple[float, Event]], env: Mapping[str, str] = TERM) -> None:
+        self._width = width
+        self._terminal = Terminal()
+        clock = Clock()
+        self.renderer = LiveRenderer(self._terminal, Paint(enabled=True), 0, env, clock=clock, width=width)
+        for pause_s, event in steps:
+            clock.now += pause_s
+            self.renderer.emit(event)
+        self.renderer.refresh()
+
+    @property
+    def written(self) -> str:
+        """Everything that was written."""
+        return self._terminal.getvalue()
+
+    @property
+    def screen(self) -> list[str]:
+        """The lines that stand on the screen now."""
+        screen = pyte.Screen(self._width, ROWS)
+        # what a terminal's driver makes of a line's end
+        pyte.Stream(screen).feed(self.written.replace("\n", "\r\n"))
+        return [line.rstrip() for line in screen.display if line.strip()]

@@ -1,0 +1,262 @@
+"""What build scripts and procedural macros read, and tell nobody: the next program is never that of before.
+
+Everything is read by one build script and one macro, which are compiled once; each test edits one thing in a fresh
+checkout.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from support.programs import RunCargoship, distribution_rust, run
+
+pytestmark = pytest.mark.tools
+
+Change = Callable[[Path], None]
+
+SCRIPT = r"""
+use std::{env, fs, process::Command, thread};
+fn text(path: &str) -> String { fs::read_to_string(path).unwrap_or("none".into()).trim().to_string() }
+fn said(command: &mut Command) -> String {
+    String::from_utf8(command.output().unwrap().stdout).unwrap().trim().to_string()
+}
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let listed = fs::read_dir("../data").unwrap();
+    let mut names: Vec<String> = listed.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let told = [
+        text("README.md"), env::var("SHA").unwrap_or("none".into()), names.join("+"),
+        text("../link"), text("../absent"),
+        said(Command::new("git").args(["describe", "--tags", "--always"])),
+        said(Command::new("sh").args(["-c", "cat ../shell"])),
+        said(Command::new("/bin/cat").env_clear().arg("../cleared")),
+        said(Command::new("sh").env("GIVEN", "given").args(["-c", "echo $GIVEN $INHERITED"])),
+        thread::spawn(|| text("../thread")).join().unwrap(),
+        fs::metadata("../sized").unwrap().len().to_string(),
+        fs::read_link("../leads").unwrap().display().to_string(),
+    ];
+    println!("cargo::rustc-env=TOLD={}", told.join("|"));
+}
+"""
+MACRO = r"""
+use proc_macro::TokenStream;
+#[proc_macro] pub fn told(_: TokenStream) -> TokenStream {
+    let url = std::env::var("API_URL").unwrap_or("none".into());
+    let all = format!("{url}|{}", std::fs::read_to_string("conf/text").unwrap().trim());
+    format!("{all:?}").parse().unwrap()
+}
+"""
+MANIFEST = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
+WORKSPACE = {
+    "Cargo.toml": '[workspace]\nmembers = ["app", "mac"]\nresolver = "2"\n',
+    "app/Cargo.toml": MANIFEST.format("app") + '[dependencies]\nmac = { path = "../mac" }\n',
+    "app/build.rs": SCRIPT,
+    "app/src/main.rs": 'fn main() { println!("{}|{}", env!("TOLD"), mac::told!()); }\n',
+    "app/README.md": "readme",
+    "app/notes.md": "nobody reads this",
+    "mac/Cargo.toml": MANIFEST.format("mac") + "[lib]\nproc-macro = true\n",
+    "mac/src/lib.rs": MACRO,
+    "conf/text": "conf",
+    "data/one": "",
+    "one.txt": "first",
+    "two.txt": "second",
+    "shell": "shell",
+    "cleared": "cleared",
+    "thread": "thread",
+    "sized": "12345",
+}
+SAYS = "readme|none|one|first|none|v1|shell|cleared|given|thread|5|one.txt|none|conf\n"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reads") / "project"
+    for name, text in WORKSPACE.items():
+        write(name, text)(folder)
+    for link in ("link", "leads"):
+        (folder / link).symlink_to("one.txt")
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=folder)
+    git(folder, "init", "-q")
+    commit("v1")(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kept(run_cargoship: RunCargoship, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that has one build."""
+    folder = tmp_path_factory.mktemp("kept")
+    came, said = ship(run_cargoship, checkout(project, folder / "place"), folder / "cache")
+    assert (came, said) == (False, SAYS)
+    return folder / "cache"
+
+
+def write(path: str, text: str) -> Change:
+    def change(place: Path) -> None:
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(text)
+
+    return change
+
+
+def link(path: str, to: str) -> Change:
+    def change(place: Path) -> None:
+        (place / path).unlink()
+        (place / path).symlink_to(to)
+
+    return change
+
+
+def commit(tag: str) -> Change:
+    def change(place: Path) -> None:
+        git(place, "add", ".")
+        git(place, "-c", "user.name=n", "-c", "user.email=n@localhost", "commit", "-q", "--allow-empty", "-m", tag)
+        git(place, "tag", tag)
+
+    return change
+
+
+def git(place: Path, *words: str) -> None:
+    run("git", *words, cwd=place)
+
+
+def checkout(project: Path, folder: Path) -> Path:
+    shutil.copytree(
+        project, folder, symlinks=True, ignore=shutil.ignore_patterns("target"), copy_function=shutil.copyfile
+    )
+    return folder
+
+
+def ship(
+    run_cargoship: RunCargoship, place: Path, cache: Path, env: Mapping[str, str] | None = None
+) -> tuple[bool, str]:
+    """Whether the program came from the cache as a whole, and what it says."""
+    words = ("cargo", "--programs", "--cache-to", f"dir:{cache}", "--", "build", "--release", "--workspace")
+    # a shell looks at all variables
+    done = run_cargoship(*words, cwd=place, env={"PYTEST_CURRENT_TEST": "", **(env or {})})
+    return "cargo is not started" in done.stderr, run(place / "target" / "release" / "app").stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "env", "old", "new"),
+    [
+        (write("app/README.md", "edited"), {}, "readme", "edited"),
+        (None, {"SHA": "abc"}, "readme|none", "readme|abc"),
+        (write("data/two", ""), {}, "|one|", "|one+two|"),
+        (write("one.txt", "other"), {}, "first", "other"),
+        (link("link", "two.txt"), {}, "first", "second"),
+        (write("absent", "there"), {}, "first|none", "first|there"),
+        (commit("v2"), {}, "v1", "v2"),
+        (write("shell", "edited"), {}, "shell", "edited"),
+        (write("cleared", "edited"), {}, "cleared", "edited"),
+        (None, {"INHERITED": "too"}, "given", "given too"),
+        (write("thread", "edited"), {}, "thread", "edited"),
+        (write("sized", "1234567"), {}, "|5|", "|7|"),
+        (link("leads", "two.txt"), {}, "|one.txt", "|two.txt"),
+        (None, {"API_URL": "production"}, "|none|conf", "|production|conf"),
+        (write("conf/text", "edited"), {}, "|conf", "|edited"),
+    ],
+    ids=[
+        "file", "variable", "listing", "linked-file", "link", "absent", "git", "shell", "cleared-environment",
+        "variable-of-a-shell",
+        "thread", "size", "read-link", "variable-of-a-macro", "file-of-a-macro",
+    ],
+)  # fmt: skip
+def test_what_nobody_has_told_is_not_passed_over(
+    run_cargoship: RunCargoship,
+    project: Path,
+    kept: Path,
+    tmp_path: Path,
+    change: Change | None,
+    env: Mapping[str, str],
+    old: str,
+    new: str,
+) -> None:
+    shutil.copytree(kept, tmp_path / "cache")
+    place = checkout(project, tmp_path / "place")
+    if change is not None:
+        change(place)
+    wanted = SAYS.replace(old, new, 1)
+    assert ship(run_cargoship, place, tmp_path / "cache", env) == (False, wanted)
+    # and what was made now is known
+    shutil.rmtree(place / "target")
+    assert ship(run_cargoship, place, tmp_path / "cache", env) == (True, wanted)
+
+
+def test_what_nobody_reads_is_no_reason_to_compile(
+    run_cargoship: RunCargoship, project: Path, kept: Path, tmp_path: Path
+) -> None:
+    place = checkout(project, tmp_path / "place")
+    write("app/notes.md", "edited")(place)
+    write("app/src/unused.rs", "fn unused() {}")(place)
+    assert ship(run_cargoship, place, kept) == (True, SAYS)
+
+
+@pytest.mark.parametrize(
+    ("reads", "why"),
+    [
+        ('format!("{:?}", std::time::SystemTime::now())', "looks at the clock"),
+        ('String::from_utf8(std::process::Command::new("date").output().unwrap().stdout).unwrap()', "clock"),
+        ('format!("{:?}", std::net::TcpStream::connect("127.0.0.1:9").is_ok())', "asks the network"),
+        ('format!("{:?}", std::fs::File::open("/dev/urandom").unwrap())', "takes random numbers"),
+        ('{ unsafe extern "C" { fn syscall(n: i64, ...); } unsafe { syscall(425, 1, 0) }; String::new() }', "io_uring"),
+        ('{ let _ = std::process::Command::new("su").arg("--version").output(); String::new() }', "cannot be watched"),
+    ],
+    ids=["clock", "date", "network", "device", "io_uring", "privileged"],
+)  # fmt: skip
+def test_what_no_digest_can_hold_is_not_kept(run_cargoship: RunCargoship, tmp_path: Path, reads: str, why: str) -> None:
+    place = tmp_path / "place"
+    write("Cargo.toml", MANIFEST.format("app"))(place)
+    write("build.rs", f'fn main() {{ println!("cargo::rerun-if-changed=build.rs"); let _: String = {reads}; }}')(place)
+    write("src/main.rs", "fn main() {}")(place)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+    assert not ship(run_cargoship, place, tmp_path / "cache")[0]
+    assert why in run_cargoship("cache", "explain", cwd=place).stdout
+    shutil.rmtree(place / "target")
+    assert not ship(run_cargoship, place, tmp_path / "cache")[0]
+
+
+def test_what_was_made_in_an_unknown_way_is_made_anew_in_place(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """cargo calls it fresh, whatever it reads: of what reads the clock nothing is known, nor of what depends on it."""
+    place = tmp_path / "place"
+    write("Cargo.toml", MANIFEST.format("app"))(place)
+    script = (
+        "let _ = std::time::SystemTime::now(); "
+        'println!("cargo::rustc-env=TOLD={}", std::fs::read_to_string("told.txt").unwrap());'
+    )
+    write("build.rs", f'fn main() {{ println!("cargo::rerun-if-changed=build.rs"); {script} }}')(place)
+    write("src/main.rs", 'fn main() { println!("{}", env!("TOLD")); }')(place)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+    for text in ("first", "second", "third"):
+        write("told.txt", text)(place)
+        assert ship(run_cargoship, place, tmp_path / "cache") == (False, f"{text}\n")
+
+
+def test_a_header_that_a_c_compiler_reads_is_seen(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """Local packages with C code are kept; what the compiler includes is an input, and what it would find first."""
+    place = tmp_path / "place"
+    write("Cargo.toml", MANIFEST.format("app"))(place)
+    compiles = (
+        'std::process::Command::new("cc").args(["-E", "-P", "-Ione", "-Itwo", "native.c"]).output().unwrap().stdout'
+    )
+    told = f'println!("cargo::rustc-env=TOLD={{}}", String::from_utf8({compiles}).unwrap().trim())'
+    write("build.rs", f'fn main() {{ println!("cargo::rerun-if-changed=native.c"); {told} }}')(place)
+    write("native.c", '#include "value.h"\nVALUE\n')(place)
+    write("two/value.h", "#define VALUE second\n")(place)
+    write("one/other.h", "")(place)
+    write("src/main.rs", 'fn main() { println!("{}", env!("TOLD")); }')(place)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+
+    def again() -> tuple[bool, str]:
+        shutil.rmtree(place / "target", ignore_errors=True)
+        return ship(run_cargoship, place, tmp_path / "cache")
+
+    assert [again(), again()] == [(False, "second\n"), (True, "second\n")]
+    write("two/value.h", "#define VALUE edited\n")(place)
+    assert again() == (False, "edited\n")
+    write("one/value.h", "#define VALUE first\n")(place)
+    assert again() == (False, "first\n")

@@ -1,0 +1,229 @@
+"""What decides which program comes out, beside its sources: a change of it never brings back an earlier program."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from support.cargo_units import Change, create, edit
+from support.crates import download
+from support.programs import RunCargoship, distribution_rust, run
+
+pytestmark = pytest.mark.tools
+
+PACKAGE = '[package]\nname = "{}"\nversion = "{}"\nedition = "2021"\n'
+DESCRIBED = 'pub fn said() -> &\'static str { env!("CARGO_PKG_DESCRIPTION") }\n'
+SAYS = 'fn main() { println!("{}", other::said()); }\n'
+ON_OTHER = '[dependencies]\nother = { path = "../other" }\n[workspace]\n'
+WHO = '#![allow(unexpected_cfgs)]\nfn main() { println!("{:?} {}", option_env!("WHO"), cfg!(x)); }\n'
+PATCHED = '[dependencies]\nother = "1"\n[patch.crates-io]\nother = { path = "forks/other" }\n'
+ITOA = '[dependencies]\nitoa = "=1.0.17"\n'
+INHERITS = 'edition = "2021"\ndescription = { workspace = true }\n'
+
+
+@dataclass(frozen=True)
+class Case:
+    """A project in the folder `place`, and a change of it."""
+
+    files: Mapping[str, str]
+    change: Change
+    first: str
+    then: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+
+
+def vendor(place: Path) -> None:
+    """What a person does who has to mend a dependency."""
+    cargo = distribution_rust().get("CARGO", "cargo")
+    told = run(cargo, "vendor", "--offline", "vendor", cwd=place / "place").stdout
+    create("place/.cargo/config.toml", told)(place)
+    edit("place/vendor/itoa/src/lib.rs", "    pub fn format<I: Integer>(&mut self, i: I) -> &str {", MENDED)(place)
+    checksums = place / "place/vendor/itoa/.cargo-checksum.json"
+    checksums.write_text(json.dumps({**json.loads(checksums.read_text()), "files": {}}))
+
+
+MENDED = '    pub fn format<I: Integer>(&mut self, i: I) -> &str {\n        if true { return "mended"; }'
+
+CASES = {
+    "the manifest of a path dependency that is no member": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + ON_OTHER,
+            "place/src/main.rs": SAYS,
+            "other/Cargo.toml": PACKAGE.format("other", "0.1.0") + 'description = "one"\n',
+            "other/src/lib.rs": DESCRIBED,
+        },
+        edit("other/Cargo.toml", '"one"', '"two"'),
+        "one",
+        "two",
+    ),
+    "default features of a path dependency that is no member": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + ON_OTHER,
+            "place/src/main.rs": SAYS,
+            "other/Cargo.toml": PACKAGE.format("other", "0.1.0") + "[features]\ndefault = []\nfancy = []\n",
+            "other/src/lib.rs": 'pub fn said() -> bool { cfg!(feature = "fancy") }\n',
+        },
+        edit("other/Cargo.toml", "default = []", 'default = ["fancy"]'),
+        "false",
+        "true",
+    ),
+    "the manifest of a patch": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + PATCHED,
+            "place/src/main.rs": SAYS,
+            "place/forks/other/Cargo.toml": PACKAGE.format("other", "1.0.0") + 'description = "one"\n[workspace]\n',
+            "place/forks/other/src/lib.rs": DESCRIBED,
+        },
+        edit("place/forks/other/Cargo.toml", '"one"', '"two"'),
+        "one",
+        "two",
+    ),
+    "the workspace that a dependency inherits from": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + ON_OTHER,
+            "place/src/main.rs": SAYS,
+            "Cargo.toml": (
+                '[workspace]\nmembers = ["other"]\nexclude = ["place"]\n[workspace.package]\ndescription = "one"\n'
+            ),
+            "other/Cargo.toml": '[package]\nname = "other"\nversion = "0.1.0"\n' + INHERITS,
+            "other/src/lib.rs": DESCRIBED,
+        },
+        edit("Cargo.toml", '"one"', '"two"'),
+        "one",
+        "two",
+    ),
+    "an included file of cargo's configuration": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0"),
+            "place/src/main.rs": WHO,
+            "place/.cargo/config.toml": 'include = [{ path = "sub/more.toml", optional = true }]\n',
+            "place/.cargo/sub/more.toml": 'include = ["../flags.toml"]\n',
+            "place/.cargo/flags.toml": '[build]\nrustflags = ["--cfg=x"]\n[env]\nWHO = "one"\n',
+        },
+        create("place/.cargo/flags.toml", '[env]\nWHO = "two"\n'),
+        'Some("one") true',
+        'Some("two") false',
+    ),
+    "an optional file of cargo's configuration that appears": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0"),
+            "place/src/main.rs": WHO,
+            "place/.cargo/config.toml": 'include = [{ path = "more.toml", optional = true }]\n',
+        },
+        create("place/.cargo/more.toml", '[env]\nWHO = "two"\n'),
+        "None false",
+        'Some("two") false',
+    ),
+    "a file that --config names": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0"),
+            "place/src/main.rs": WHO,
+            "place/ci.toml": 'include = ["ci-env.toml"]\n',
+            "place/ci-env.toml": '[env]\nWHO = "one"\n',
+        },
+        create("place/ci-env.toml", '[env]\nWHO = "two"\n'),
+        'Some("one") false',
+        'Some("two") false',
+        options=("--config", "ci.toml"),
+    ),
+    "a folder of crates in the place of the registry": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + ITOA,
+            "place/src/main.rs": 'fn main() { println!("{}", itoa::Buffer::new().format(1)); }\n',
+        },
+        vendor,
+        "1",
+        "mended",
+    ),
+    "the script that a wrapper is": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0"),
+            "place/src/main.rs": WHO,
+            "place/wrapper.sh": '#!/bin/sh\nexec "$@"\n',
+        },
+        create("place/wrapper.sh", '#!/bin/sh\nexec "$@" --cfg x\n'),
+        "None false",
+        "None true",
+        env={"RUSTC_WRAPPER": "./wrapper.sh"},
+    ),
+    "the script that a linker is": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0"),
+            "place/src/main.rs": (
+                'extern "C" { static MARK: u8; }\nfn main() { println!("{}", unsafe { &raw const MARK as usize }); }\n'
+            ),
+            "place/linker.sh": '#!/bin/sh\nexec cc "$@" -no-pie -Wl,--defsym=MARK=1\n',
+            "place/.cargo/config.toml": (
+                '[target.x86_64-unknown-linux-gnu]\nlinker = "./linker.sh"\nrustflags = ["-Crelocation-model=static"]\n'
+            ),
+        },
+        create("place/linker.sh", '#!/bin/sh\nexec cc "$@" -no-pie -Wl,--defsym=MARK=2\n'),
+        "1",
+        "2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES, ids=lambda name: name.replace(" ", "-"))
+def test_a_change_of_it_brings_no_earlier_program_back(run_cargoship: RunCargoship, tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    env = {**distribution_rust(), **case.env}
+    root = tmp_path / "root"
+    for path, text in case.files.items():
+        create(path, text)(root)
+    for script in root.glob("place/*.sh"):
+        script.chmod(0o755)
+    cache = ("--cache-to", f"dir:{tmp_path / 'cache'}", "--programs")
+
+    def program(*, whole: bool) -> str:
+        shutil.rmtree(root / "place/target", ignore_errors=True)
+        words = ("cargo", *cache, "--", "build", "--release", "--offline", "-j1", *case.options)
+        done = run_cargoship(*words, cwd=root / "place", env=env)
+        assert ("nothing has changed" in done.stderr) is whole
+        return run(root / "place/target/release/app").stdout
+
+    download(root, "place", env=env)
+    run(env.get("CARGO", "cargo"), "generate-lockfile", "--offline", cwd=root / "place", env={**os.environ, **env})
+    assert program(whole=False) == case.first + "\n"
+    # nobody is helped by a cache that keeps nothing
+    assert program(whole=True) == case.first + "\n"
+    case.change(root)
+    assert program(whole=False) == case.then + "\n"
+
+
+def test_a_lint_that_forbids_the_code_is_not_passed_over(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    create("Cargo.toml", '[workspace]\nmembers = ["app"]\nresolver = "2"\n')(tmp_path)
+    create("app/Cargo.toml", PACKAGE.format("app", "0.1.0"))(tmp_path)
+    create("app/src/main.rs", 'fn main() { println!("{}", unsafe { *(&raw const X) }); }\nstatic X: u8 = 5;\n')(
+        tmp_path
+    )
+    words = ("--cache-to", f"dir:{tmp_path / 'cache'}", "--programs", "--", "build", "--release", "--offline")
+    run_cargoship("cargo", *words, cwd=tmp_path)
+    edit("app/Cargo.toml", 'edition = "2021"\n', 'edition = "2021"\n[lints.rust]\nunsafe_code = "forbid"\n')(tmp_path)
+    done = run_cargoship("cargo", *words, cwd=tmp_path, check=False)
+    assert done.returncode == 101
+    assert "unsafe" in done.stderr
+
+
+def test_a_target_that_a_variable_names_is_not_another_ones_program(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    create("Cargo.toml", PACKAGE.format("app", "0.1.0"))(tmp_path)
+    create("src/main.rs", "fn main() {}\n")(tmp_path)
+    words = ("--cache-to", f"dir:{tmp_path / 'cache'}", "--programs", "--", "build", "--release", "--offline")
+    run_cargoship("cargo", *words, cwd=tmp_path)
+    triple = "x86_64-unknown-linux-gnu"
+    chosen = tmp_path / "target" / triple / "release/app"
+    run_cargoship("cargo", *words, cwd=tmp_path, env={"CARGO_BUILD_TARGET": triple})
+    assert chosen.is_file()
+    shutil.rmtree(tmp_path / "target")
+    create(".cargo/config.toml", f'[build]\ntarget = ["{triple}"]\n')(tmp_path)
+    run_cargoship("cargo", *words, cwd=tmp_path)
+    assert chosen.is_file()

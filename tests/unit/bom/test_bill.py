@@ -1,0 +1,143 @@
+"""Bills of materials, held against the validators that others use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of
+from cargoship.bom.cyclonedx import VERSIONS, cyclonedx
+from cargoship.bom.reduce import crates_of
+from cargoship.bom.spdx import spdx
+from cargoship.oci.digest import Digest
+from support.crates_graph import LOCK, TRIPLES, service
+
+BASE = BaseContents(
+    "docker.io/library/debian:12-slim",
+    Digest.of(b"base"),
+    {"certifi": "2026.1.1"},
+    (BasePackage("libstdc++6", "12.2.0-14+deb12u1", "amd64", "debian-12", "a" * 64),),
+)
+
+
+def bill(root: Path, *, base: BaseContents = BASE, known: bool = True) -> Bill:
+    graph = crates_of(service(root), LOCK)
+    crates = graph.program(f"{TRIPLES[0]}/service/serve") if known else None
+    program = ShippedProgram("serve", "0.1.0", "/app/serve", Digest.of(b"program"), crates)
+    tools = {"cargoship": "0.1.0", "rustc": "1.96.0 (ac68faa20 2026-05-25)", "zig": "0.17.1"}
+    return bill_of(
+        "me/service", Digest.of(b"image"),
+        architecture="amd64", created="2026-11-28T00:00:00Z", tools=tools, programs=[program], base=base,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def components(tmp_path: Path) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in json.loads(cyclonedx(bill(tmp_path), "1.6"))["components"]}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("known", [True, False])
+def test_cyclonedx_is_valid(tmp_path: Path, version: str, known: bool) -> None:  # noqa: FBT001
+    document = cyclonedx(bill(tmp_path, known=known), version).decode()
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - seconds
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415 - seconds
+
+    assert JsonStrictValidator(SchemaVersion.from_version(version)).validate_str(document) is None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_spdx_is_valid(tmp_path: Path, known: bool) -> None:  # noqa: FBT001
+    path = tmp_path / "bill.spdx.json"
+    path.write_bytes(spdx(bill(tmp_path, known=known)))
+    from spdx_tools.spdx.parser.parse_anything import parse_file  # noqa: PLC0415 - seconds
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document  # noqa: PLC0415 - seconds
+
+    assert validate_full_spdx_document(parse_file(str(path))) == []
+
+
+def test_what_is_shipped_and_what_only_ran(components: dict[str, dict[str, Any]]) -> None:
+    scopes = {name: each["scope"] for name, each in components.items()}
+    assert {name for name, scope in scopes.items() if scope == "excluded"} == {"cc", "derive"}
+    assert scopes["shared"] == scopes["bzip2"] == scopes["rust-std"] == "required"
+
+
+def test_features_of_both_sides(components: dict[str, dict[str, Any]]) -> None:
+    facts = {each["name"]: each["value"] for each in components["shared"]["properties"]}
+    assert facts == {
+        "cargoship:features": "std",
+        "cargoship:features-while-building": "proc",
+        "cargoship:target": TRIPLES[0],
+    }
+    facts = {each["name"]: each["value"] for each in components["derive"]["properties"]}
+    assert facts == {"cargoship:runs-while-building": "procedural-macro"}
+
+
+@pytest.mark.parametrize(
+    ("name", "purl"),
+    [
+        ("shared", "pkg:cargo/shared@1.2.3%2Bmeta"),
+        ("fork", f"pkg:cargo/fork@0.3.0?vcs_url=git%2Bhttps%3A%2F%2Fexample.org%2Fme%2Ffork%40{'f' * 40}"),
+        ("own", "pkg:cargo/own@2.0.0?repository_url=https%3A%2F%2Fcrates.example.org%2Findex%2F"),
+        ("service", None),
+        ("bzip2", "pkg:generic/bzip2@1.0.8"),
+        ("libstdc++6", "pkg:deb/debian/libstdc++6@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12"),
+        ("certifi", "pkg:pypi/certifi@2026.1.1"),
+    ],
+)
+def test_package_urls(components: dict[str, dict[str, Any]], name: str, purl: str | None) -> None:
+    assert components[name].get("purl") == purl
+
+
+def test_c_sources_are_known_to_advisories(components: dict[str, dict[str, Any]]) -> None:
+    assert components["bzip2"]["cpe"] == "cpe:2.3:a:bzip:bzip2:1.0.8:*:*:*:*:*:*:*"
+
+
+def test_licences(components: dict[str, dict[str, Any]]) -> None:
+    assert components["shared"]["licenses"] == [{"expression": "MIT OR Apache-2.0"}]
+    assert components["own"]["licenses"] == [{"license": {"name": "Proprietary (ours)"}}]
+
+
+def test_no_password_and_no_folder(tmp_path: Path) -> None:
+    for document in (cyclonedx(bill(tmp_path / "x"), "1.6"), spdx(bill(tmp_path / "y"))):
+        assert b"secret" not in document
+        assert b"ann@example.org" not in document
+        assert str(tmp_path).encode() not in document
+
+
+def test_the_same_bytes(tmp_path: Path) -> None:
+    one, other = bill(tmp_path / "x"), bill(tmp_path / "y")
+    assert cyclonedx(one, "1.6") == cyclonedx(other, "1.6")
+    assert spdx(one) == spdx(other)
+
+
+@pytest.mark.parametrize(
+    ("base", "known", "said"),
+    [(BASE, True, "complete"), (BaseContents(is_whole=False), True, "incomplete"), (BASE, False, "incomplete")],
+)
+def test_whether_all_is_listed(tmp_path: Path, base: BaseContents, known: bool, said: str) -> None:  # noqa: FBT001
+    document = json.loads(cyclonedx(bill(tmp_path, base=base, known=known), "1.6"))
+    assert document["compositions"][0]["aggregate"] == said
+
+
+def test_everything_needed_is_there(tmp_path: Path) -> None:
+    document = json.loads(cyclonedx(bill(tmp_path), "1.6"))
+    there = {"image", *(each["bom-ref"] for each in document["components"])}
+    assert {each["ref"] for each in document["dependencies"]} == there
+    assert all(need in there for each in document["dependencies"] for need in each["dependsOn"])
+    spdx_document = json.loads(spdx(bill(tmp_path / "again")))
+    build = [each for each in spdx_document["relationships"] if each["relationshipType"] == "BUILD_DEPENDENCY_OF"]
+    assert len(build) == 3  # cc of bzip2-sys, derive of the service and of the fork
+
+
+def test_who_supplies_it_is_said_of_everything(tmp_path: Path) -> None:
+    """As the minimum elements of NTIA have it, and the checkers of that: supplier, name, version, a relation."""
+    packages = json.loads(spdx(bill(tmp_path)))["packages"]
+    assert [each["name"] for each in packages if each["supplier"] == "NOASSERTION"] == []
+    assert [each["name"] for each in packages if not each.get("versionInfo")] == []
+    suppliers = {each["name"]: each["supplier"] for each in packages}
+    assert suppliers["service"] == suppliers["serve"] == "Organization: me/service"
+    assert "secret" not in str(suppliers)

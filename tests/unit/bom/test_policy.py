@@ -1,0 +1,88 @@
+"""Licences held against the lists of a project."""
+
+from __future__ import annotations
+
+import pytest
+
+from cargoship.bom.crates import Crate
+from cargoship.bom.policy import LicensePolicy, license_entry, unused
+
+_REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
+
+
+def crate(license: str = "", text: str = "", *, source: str = _REGISTRY) -> Crate:  # noqa: A002 - the manifest's word
+    return Crate("some", "1.2.3+more", source, license=license, license_text=text)
+
+
+@pytest.mark.parametrize(
+    ("said", "allow", "deny", "wrong"),
+    [
+        ("MIT", ["MIT"], [], None),
+        ("MIT", ["Apache-2.0"], [], "MIT is not allowed"),
+        ("MIT OR Apache-2.0", ["Apache-2.0"], [], None),
+        ("MIT AND Zlib", ["MIT"], [], "MIT AND Zlib: Zlib is not allowed"),
+        ("MIT AND (Zlib OR GPL-2.0-only)", ["MIT", "Zlib"], ["GPL-*"], None),
+        ("(MIT OR GPL-3.0-only) AND GPL-2.0-only", [], ["GPL-2.0-only"], "GPL-2.0-only is denied"),
+        ("GPL-3.0-only OR MIT", [], ["GPL-*"], None),
+        ("GPL-3.0-only", [], ["gpl-*"], "GPL-3.0-only is denied"),
+        ("LGPL-3.0-only", [], ["GPL-*"], None),
+        ("MIT", ["MIT"], ["MIT"], "MIT is denied"),
+        ("Apache-2.0 WITH LLVM-exception", ["Apache-2.0"], [], None),
+        ("Apache-2.0 WITH LLVM-exception", ["Apache-2.0 WITH LLVM-exception"], [], None),
+        ("Apache-2.0", ["Apache-2.0 WITH LLVM-exception"], [], "Apache-2.0 is not allowed"),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", [], ["GPL-2.0-only"], "exception-2.0 is denied"),
+        (
+            "GPL-2.0-only WITH Classpath-exception-2.0",
+            ["GPL-2.0-only WITH Classpath-exception-2.0"], ["GPL-2.0-only"], None,
+        ),
+        ("LGPL-2.1-or-later", ["LGPL-3.0-only"], [], None),
+        ("LGPL-3.0-or-later", ["LGPL-2.1-only"], [], "is not allowed"),
+        ("LGPL-3.0-only", ["LGPL-2.1-or-later"], [], None),
+        ("GPL-3.0-only", [], ["GPL-2.0-or-later"], "is denied"),
+        ("GPL-2.0-or-later", [], ["GPL-2.0-only"], "is denied"),
+        ("GPL-2.0-or-later", [], ["GPL-3.0-only"], None),
+        ("GPL-2.0-only", [], ["GPL-3.0-or-later"], None),
+        ("AGPL-3.0-only", [], ["GPL-3.0-only"], None),
+    ],
+)  # fmt: skip
+def test_expressions(said: str, allow: list[str], deny: list[str], wrong: str | None) -> None:
+    found = LicensePolicy(tuple(allow), tuple(deny)).objection(crate(said))
+    if wrong is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert wrong in found
+
+
+@pytest.mark.parametrize("policy", [LicensePolicy(("MIT",)), LicensePolicy((), ("GPL-*",))])
+def test_what_cannot_be_judged_is_refused(policy: LicensePolicy) -> None:
+    assert policy.objection(crate()) == "it says nothing of a licence"
+    assert "LICENSE.txt" in (policy.objection(crate(text="LICENSE.txt")) or "")
+    assert policy.objection(crate(source="")) is None
+    assert (policy.objection(crate("AGPL-3.0-only", source="")) is None) == (policy.allow == ())
+
+
+@pytest.mark.parametrize("name", ["some", "some@1.2.3", "some@1.2.3+more"])
+def test_exceptions(name: str) -> None:
+    policy = LicensePolicy(("MIT",), (), {name: "read", "other": "gone"})
+    assert policy.objection(crate("GPL-3.0-only")) is None
+    assert unused(policy, [crate()]) == ["other"]
+    assert LicensePolicy(("MIT",), (), {"some@1.2": "read"}).objection(crate("GPL-3.0-only")) is not None
+
+
+def test_without_lists_nothing_is_refused() -> None:
+    assert LicensePolicy().objection(crate()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [("mit", "MIT"), (" GPL-* ", "GPL-*"), ("GPL-3.0", "GPL-3.0-only"), ("Apache-2.0 with LLVM-exception", None)],
+)
+def test_entries_are_written_as_spdx_does(text: str, entry: str | None) -> None:
+    assert license_entry(text) == (entry or "Apache-2.0 WITH LLVM-exception")
+
+
+@pytest.mark.parametrize("text", ["", "Nobody-Knows-1.0", "MIT OR Zlib", "MIT AND", "WITH"])
+def test_what_is_no_entry(text: str) -> None:
+    with pytest.raises(ValueError, match=r"SPDX|expression"):
+        license_entry(text)

@@ -1,0 +1,236 @@
+"""Bills of materials in registries: attached before a tag is there, and found again, whoever attached them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
+from cargoship.bom.spdx import MEDIA_TYPE as SPDX
+from cargoship.context import Context
+from cargoship.errors import CargoshipError, ContentInvalid, NothingAttached
+from cargoship.events import ignore
+from cargoship.images.bills import FoundBill, find_bill
+from cargoship.oci.artifact import artifact_of
+from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
+from cargoship.oci.digest import Digest
+from cargoship.oci.index import Index
+from cargoship.oci.manifest import IndexManifest, encode_index
+from cargoship.oci.platform import UNKNOWN
+from cargoship.oci.reference import Reference
+from cargoship.oci.referrer import Referrer
+from cargoship.process import SystemRunner
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.push import push_index
+from cargoship.registry.referrers import fallback_tag, list_referrers
+from cargoship.testing import Fault, InMemoryRegistry
+from cargoship.testing.content_api import ContentApi
+from support.images import AMD64, ARM64, small_index
+from support.pushing import REPOSITORY, client_of
+
+
+@pytest.fixture(params=[True, False], ids=["api", "fallback tag"])
+def registry(request: pytest.FixtureRequest) -> Iterator[InMemoryRegistry]:
+    with InMemoryRegistry(contents=ContentApi(referrers=request.param)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(registry: InMemoryRegistry) -> Iterator[RegistryClient]:
+    with client_of(registry.host) as opened:
+        yield opened
+
+
+class Finder:
+    """Finds bills as the command does."""
+
+    def __init__(self, registry: InMemoryRegistry, folder: Path) -> None:
+        self._target = f"{registry.host}/{REPOSITORY}:1"
+        self._context = Context({"HOME": str(folder)}, folder, SystemRunner())
+
+    def find(self, platform: str | None = None, form: str | None = None) -> FoundBill:
+        return find_bill(self._target, self._context, platform=platform, form=form)
+
+
+@pytest.fixture
+def bills(registry: InMemoryRegistry, tmp_path: Path) -> Finder:
+    return Finder(registry, tmp_path)
+
+
+def document(name: str) -> bytes:
+    return json.dumps({"name": name}).encode()
+
+
+def about(index: Index) -> tuple[Referrer, ...]:
+    """A CycloneDX document for the index and each image, an SPDX document for the index."""
+    subjects = {"index": index.descriptor, **{str(each.platform): each.descriptor for each in index.images()}}
+    made = [artifact_of(each, CYCLONEDX, document(name), annotations={}) for name, each in subjects.items()]
+    return tuple(map(Referrer, (*made, artifact_of(index.descriptor, SPDX, document("spdx"), annotations={}))))
+
+
+def push(client: RegistryClient, index: Index, said: tuple[Referrer, ...]) -> None:
+    reference = Reference.parse(f"{client.registry}/{REPOSITORY}")
+    push_index(client, index, reference=reference, tags=["1"], emit=ignore, about=said)
+
+
+@pytest.mark.parametrize(
+    ("platform", "form", "name"),
+    [
+        (None, None, "index"),
+        (None, "spdx", "spdx"),
+        ("linux/arm64", None, "linux/arm64"),
+        ("linux/amd64", "cyclonedx", "linux/amd64"),
+    ],
+)
+def test_what_was_attached_is_found(
+    client: RegistryClient, bills: Finder, tmp_path: Path, platform: str | None, form: str | None, name: str
+) -> None:
+    index = small_index(tmp_path / "blobs", (AMD64, ARM64))
+    push(client, index, about(index))
+    found = bills.find(platform, form)
+    assert found.document == document(name)
+
+
+@pytest.mark.parametrize(("platform", "form"), [(None, None), ("linux/arm64", None), (None, "spdx")])
+def test_nothing_is_attached(
+    client: RegistryClient, bills: Finder, tmp_path: Path, platform: str | None, form: str | None
+) -> None:
+    push(client, small_index(tmp_path / "blobs", (AMD64, ARM64)), ())
+    with pytest.raises(NothingAttached, match="no bill of materials"):
+        bills.find(platform, form)
+
+
+def test_scanners_see_what_it_is(client: RegistryClient, tmp_path: Path) -> None:
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    push(client, index, about(index))
+    kinds = [each.artifact_type for each in list_referrers(client, REPOSITORY, index.digest)]
+    assert sorted(kinds, key=str) == [SPDX, CYCLONEDX]
+
+
+def test_no_tag_without_what_is_said(tmp_path: Path) -> None:
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    said = about(index)
+    refused = Fault("PUT", f"/manifests/{said[-1].descriptor.digest}", status=403, times=None)
+    with InMemoryRegistry(faults=[refused]) as registry, client_of(registry.host) as client:
+        with pytest.raises(CargoshipError):
+            push(client, index, said)
+        assert refused.hits
+        assert "1" not in registry.tags(REPOSITORY)
+        refused.status = None
+        push(client, index, said)
+        assert registry.tags(REPOSITORY)["1"] == str(index.digest)
+
+
+def test_a_second_push_sends_nothing(tmp_path: Path) -> None:
+    index = small_index(tmp_path / "blobs", (AMD64, ARM64))
+    with InMemoryRegistry() as registry, client_of(registry.host) as client:
+        push(client, index, about(index))
+        before = len(registry.calls)
+        push(client, index, about(index))
+        assert {each.method for each in registry.calls[before:]} <= {"HEAD", "GET"}
+
+
+def _attested(index: Index, statement: Mapping[str, object], kind: str) -> tuple[BytesBlob, BytesBlob, BytesBlob]:
+    """BuildKit's form: an index with one entry more, the manifest of that, and its only blob."""
+    image = next(iter(index.images()))
+    blob = BytesBlob.of("application/vnd.in-toto+json", json.dumps(statement).encode())
+    layer = replace(blob.descriptor, annotations={"in-toto.io/predicate-type": kind})
+    made = artifact_of(image.descriptor, "x/y", b"", annotations={}).root
+    manifest = json.loads(made.data)
+    manifest["layers"] = [
+        {
+            "mediaType": layer.media_type, "digest": str(layer.digest), "size": layer.size_bytes,
+            "annotations": dict(layer.annotations),
+        }
+    ]  # fmt: skip
+    del manifest["subject"]
+    root = BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps(manifest).encode())
+    entry = replace(
+        root.descriptor,
+        platform=UNKNOWN,
+        annotations={
+            "vnd.docker.reference.digest": str(image.digest), "vnd.docker.reference.type": "attestation-manifest",
+        },
+    )  # fmt: skip
+    entries = (*(each.descriptor for each in index.images()), entry)
+    return BytesBlob.of(MediaType.OCI_INDEX, encode_index(IndexManifest(MediaType.OCI_INDEX, entries))), root, blob
+
+
+def _push_attested(client: RegistryClient, index: Index, parts: tuple[BytesBlob, BytesBlob, BytesBlob]) -> None:
+    push(client, index, ())
+    root, manifest, blob = parts
+    client.upload(REPOSITORY, blob)
+    client.upload(REPOSITORY, BytesBlob.of("application/vnd.oci.empty.v1+json", b"{}"))
+    client.put_manifest(REPOSITORY, manifest.descriptor.digest, manifest)
+    client.put_manifest(REPOSITORY, "1", root)
+
+
+@pytest.mark.parametrize("platform", [None, "linux/amd64"])
+def test_buildkits_attestations(
+    client: RegistryClient, bills: Finder, tmp_path: Path, platform: str | None
+) -> None:  # fmt: skip
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    subject = next(iter(index.images())).digest
+    statement = {
+        "subject": [{"name": "_", "digest": {"sha256": subject.hex}}],
+        "predicate": {"spdxVersion": "SPDX-2.3"},
+    }
+    _push_attested(client, index, _attested(index, statement, "https://spdx.dev/Document"))
+    found = bills.find(platform)
+    assert (found.subject, json.loads(found.document)) == (subject, {"spdxVersion": "SPDX-2.3"})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"subject": [{"digest": {"sha256": "0" * 64}}], "predicate": {}},
+        {"subject": [], "predicate": {}},
+        {"predicate": {}},
+        {"subject": {"digest": 1}, "predicate": {}},
+        {"subject": [1], "predicate": {}},
+    ],
+)
+def test_statements_of_something_else(
+    client: RegistryClient, bills: Finder, tmp_path: Path, statement: Mapping[str, object]
+) -> None:
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    _push_attested(client, index, _attested(index, statement, "https://spdx.dev/Document"))
+    with pytest.raises(ContentInvalid, match=r"statement|something else"):
+        bills.find()
+
+
+def test_a_document_that_claims_to_be_huge(client: RegistryClient, bills: Finder, tmp_path: Path) -> None:
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    made = artifact_of(index.descriptor, CYCLONEDX, document("x"), annotations={})
+    manifest = json.loads(made.root.data)
+    manifest["layers"][0]["size"] = 1 << 40
+    root = BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps(manifest).encode())
+    described = Descriptor(root.descriptor.media_type, root.descriptor.digest, root.descriptor.size_bytes)
+    push(client, index, (Referrer(replace(made, root=replace(root, descriptor=described))),))
+    with pytest.raises(ContentInvalid, match="are not read"):
+        bills.find()
+
+
+def test_digests_are_those_of_the_documents(tmp_path: Path) -> None:
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    made = artifact_of(index.descriptor, CYCLONEDX, document("x"), annotations={"a": "b"})
+    assert made.descriptor.digest == Digest.of(made.root.data)
+    assert (made.descriptor.artifact_type, made.descriptor.annotations) == (CYCLONEDX, {"a": "b"})
+    assert json.loads(made.root.data)["subject"]["digest"] == str(index.digest)
+
+
+def test_a_list_that_names_the_bill_of_another_image(tmp_path: Path) -> None:
+    one, other = small_index(tmp_path / "blobs", (AMD64,)), small_index(tmp_path / "blobs", (ARM64,))
+    with InMemoryRegistry(contents=ContentApi(referrers=False)) as registry, client_of(registry.host) as client:
+        push(client, one, about(one))
+        push(client, other, about(other))
+        # whoever may push may write such a list
+        theirs = client.manifest(REPOSITORY, fallback_tag(one.digest))
+        client.put_manifest(REPOSITORY, fallback_tag(other.digest), theirs)
+        reference = f"{registry.host}/{REPOSITORY}@{other.digest}"
+        with pytest.raises(ContentInvalid, match="is listed as about"):
+            find_bill(reference, Context({"HOME": str(tmp_path)}, tmp_path, SystemRunner()), platform=None, form=None)
