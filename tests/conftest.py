@@ -38,6 +38,32 @@ os.environ["CARGOSHIP_CACHE_DIR"] = str(cache_folder())
 LONGEST = ("c_crates", "dockerfile", "platforms", "published", "web_service", "ci", "unit_cache", "deploy", "debian")
 
 
+# Seconds for one end-to-end test, with what it makes first for those after it, on a machine that has compiled nothing.
+E2E_SECONDS = 1800
+
+
+class FailuresAtOnce:
+    """Names each failed test when it fails, for a run that is stopped before its end prints no summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        screen = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and screen is not None:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            why = str(crash.message).splitlines()[0] if crash is not None and crash.message else ""
+            screen.ensure_newline()
+            screen.write_line(f"failed: {report.nodeid} ({report.when}) {why}"[:300])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Failures are named at once where the results come together: in pytest-xdist's controller."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresAtOnce(config))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The fast tests first: what is broken is known in seconds.
@@ -48,6 +74,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
             item.add_marker("thorough")
+        if _cost(item) > 1 and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(E2E_SECONDS))
         if _cost(item) and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
     items.sort(key=lambda item: (_cost(item), _rank(item) if _cost(item) > 1 else 0))
