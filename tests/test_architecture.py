@@ -88,14 +88,14 @@ def allowed(name: str, place: str) -> bool:
     seams: tuple[tuple[set[str], tuple[str, ...]], ...] = (
         (
             {"subprocess", "os.system", "os.popen", "os.fork", "os.execv", "os.execve", "os.execvp", "os.posix_spawn"},
-            ("process.py",),
+            ("process/",),
         ),
         (
             {"socket", "ssl", "http.client", "http.server", "urllib.request", "httpx2"},
             ("http/transport.py", "testing/"),
         ),
         ({"print", "input", "breakpoint", "sys.exit", "sys.stdout", "sys.stderr"}, ("cli/", "__main__.py")),
-        ({"os.environ", "os.getenv", "os.getcwd", "os.chdir", "Path.cwd", "Path.home"}, ("cli/", "__init__.py")),
+        ({"os.environ", "os.getenv", "os.getcwd", "os.chdir", "Path.cwd", "Path.home"}, ("calls.py", "cli/")),
         (
             {"os.uname", "os.confstr", "platform.machine", "platform.system", "platform.node"},
             ("cli/", "unitcache/keys/"),
@@ -106,8 +106,8 @@ def allowed(name: str, place: str) -> bool:
             ("cli/", "oci/unpack.py", "owners.py", "registry/connect.py", "sandbox/", "scratch.py", "unitcache/keys/"),
         ),
         ({"obstore"}, ("unitcache/stores/objects.py",)),
-        ({"shutil.which", "os.get_exec_path"}, ("programs.py", "process.py")),
-        ({"time.time", "datetime.now", "datetime.utcnow"}, ("cli/", "__init__.py")),
+        ({"shutil.which", "os.get_exec_path"}, ("programs.py", "process/")),
+        ({"time.time", "datetime.now", "datetime.utcnow"}, ("calls.py", "cli/")),
     )
     if place.startswith(("toolchain/scripts/", "sandbox/inside/")):
         return True  # programs of their own: what the compiler's wrappers start, and what makes the sandbox

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cargoship import process
-from cargoship.process import Command, GracePeriod, SystemRunner
+from cargoship.process import Command, GracePeriod, SystemRunner, system
 
 pytestmark = pytest.mark.tools
 
@@ -39,7 +38,7 @@ def test_an_interrupt_while_a_program_is_started_leaves_none(
     start: Callable[[SystemRunner], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
-    popen = process._popen
+    popen = system._popen
 
     def slowly(*arguments: object) -> subprocess.Popen[bytes]:
         started.append(popen(*arguments))  # type: ignore[arg-type]
@@ -47,7 +46,7 @@ def test_an_interrupt_while_a_program_is_started_leaves_none(
         time.sleep(0.2)
         return started[0]
 
-    monkeypatch.setattr(process, "_popen", slowly)
+    monkeypatch.setattr(system, "_popen", slowly)
     with pytest.raises(KeyboardInterrupt):
         start(SystemRunner())
     (left,) = started
@@ -91,7 +90,7 @@ def test_a_program_that_goes_on_says_whether_it_ended_by_itself(
 
 
 def test_a_program_that_says_too_much_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "OUTPUT_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(system, "OUTPUT_BYTES_MAX", 1 << 20)
     done = SystemRunner().run(Command(("sh", "-c", "yes & exec yes >&2")), timeout_s=30)
     assert done.code == -signal.SIGKILL
     assert len(done.stdout) <= 1 << 20

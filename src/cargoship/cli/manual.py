@@ -13,7 +13,7 @@ from pathlib import Path
 import rich_click as click
 
 from cargoship.cli.commands import cargoship
-from cargoship.cli.options import panels_of
+from cargoship.cli.panels import panels_of
 from cargoship.cli.reference import every_command, idle_session
 from cargoship.version import __version__
 

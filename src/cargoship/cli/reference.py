@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from cargoship.cli.commands import COMMANDS, cargoship
-from cargoship.cli.options import panels_of
+from cargoship.cli.panels import panels_of
 from cargoship.cli.session import CliSession, World
 
 _HEAD = """\

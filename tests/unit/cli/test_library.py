@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import cargoship
-from cargoship import pipeline
+from cargoship import calls, pipeline
 from cargoship.errors import BinaryUnknown, KeywordInvalid, ManifestNotFound, UsageError
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
@@ -57,7 +57,7 @@ def test_options_become_a_selection(tmp_path: Path) -> None:
         "libc": "gnu", "settings": {"user": "root"}, "outputs": ["oci:out"], "push": True, "features": ["f"],
         "jobs": 2, "locked": False,
     }  # fmt: skip
-    assert cargoship._selection("project", options) == Selection(
+    assert calls.selection_for_call("project", options) == Selection(
         path=tmp_path / "project", packages=("a",), bins=("b",), features=("f",), locked=False, jobs=2, push=True,
         overrides={"user": "root", "platforms": ("linux/arm64",), "tags": ("x/y:1",), "libc": "gnu"},
         outputs=(Output(OutputKind.OCI, tmp_path / "out"),),
@@ -67,9 +67,9 @@ def test_options_become_a_selection(tmp_path: Path) -> None:
 def test_what_is_left_out_is_the_processs_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CARGOSHIP_USER", "root")
-    context = cargoship._context({})
+    context = calls.context_for_call({})
     assert (context.cwd, context.env["CARGOSHIP_USER"], context.verify) == (tmp_path, "root", True)
-    given = cargoship._context({"env": {"A": "b"}, "cwd": "sub"}, verify=False)
+    given = calls.context_for_call({"env": {"A": "b"}, "cwd": "sub"}, verify=False)
     assert (given.cwd, given.env, given.verify) == (tmp_path / "sub", {"A": "b"}, False)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cargoship.cli.commands import cargoship
 from cargoship.cli.manual import FOLDER, manual_pages
-from cargoship.cli.options import panels_of
+from cargoship.cli.panels import panels_of
 from cargoship.cli.reference import commands_page
 
 PAGE = Path(__file__).parents[3] / "docs" / "cli.md"

@@ -1,8 +1,4 @@
-"""The one place that starts processes.
-
-`Runner` is passed to everything that needs another program, so that tests can script it and so that a reader
-can find every process start by looking for one name. `SystemRunner` is the real one.
-"""
+"""Programs are started here, read, waited for, and ended when they are no longer wanted."""
 
 from __future__ import annotations
 
@@ -13,115 +9,20 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from cargoship.errors import ToolMissing
+from cargoship.process.family import descendants, send_signal
+from cargoship.process.runner import OUTPUT_BYTES_MAX, Child, Command, Completed, GracePeriod, Sink
 from cargoship.programs import ProgramFinder, absolute_path
 from cargoship.uninterrupted import Uninterrupted
 
 _CHUNK_BYTES = 64 * 1024
 _GRACE_S = 5.0
 _EXIT_SIGINT = 130
-OUTPUT_BYTES_MAX = 256 << 20
-"""What is kept of a program's output, for each of its streams."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A program to start: `argv`, where, and the whole environment it gets (None: the parent's own).
-
-    A program is named by its path, or by a name that `ProgramFinder` finds.
-    """
-
-    argv: tuple[str, ...]
-    cwd: Path | None = None
-    env: Mapping[str, str] | None = field(default=None, repr=False)
-    memory_bytes: int | None = None
-    """What it may have of its own, files that it maps not counted, where the system can limit that (Linux); each of
-    the programs that it starts may have as much."""
-
-
-@dataclass(frozen=True)
-class Completed:
-    """What a finished program left: exit code (negative: the signal that ended it) and its output."""
-
-    code: int
-    stdout: bytes
-    stderr: bytes
-
-    @property
-    def text(self) -> str:
-        """Standard output as text; bytes that are not UTF-8 are replaced."""
-        return self.stdout.decode("utf-8", "replace")
-
-    @property
-    def error_text(self) -> str:
-        """Standard error as text; bytes that are not UTF-8 are replaced."""
-        return self.stderr.decode("utf-8", "replace")
-
-
-Sink = Callable[[bytes], None]
-
-
-class Runner(Protocol):
-    """Starts programs."""
-
-    @property
-    def programs(self) -> ProgramFinder:
-        """Which programs there are."""
-        ...
-
-    def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
-        """Run to the end and return everything; raises ToolMissing when the program does not exist.
-
-        `timeout_s` ends the program, and what it has started, after that many seconds, and OUTPUT_BYTES_MAX when
-        it has said more than that; the result then has the code -9.
-        """
-        ...
-
-    def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
-        """Run to the end, handing over output in pieces as it comes (each sink from a thread of its own)."""
-        ...
-
-
-class Child(Protocol):
-    """A program that was started and goes on by itself."""
-
-    def poll(self) -> int | None:
-        """Its exit code, or None while it runs."""
-        ...
-
-    def stop(self, timeout_s: float) -> bool:
-        """Ask it to end, and end it where it has not after `timeout_s`; whether it has ended by itself."""
-        ...
-
-
-@dataclass(frozen=True)
-class GracePeriod:
-    """How long an interrupted program may take to end, and what is done once it had to be ended."""
-
-    seconds: float
-    lost: Callable[[], None]
-
-
-class Terminal(Protocol):
-    """Starts programs that talk to the person themselves."""
-
-    def spawn(self, command: Command) -> Child:
-        """Start a program that writes to this process's own streams and reads nothing; raises ToolMissing."""
-        ...
-
-    def attach(self, command: Command, *, stdin: IO[bytes] | None = None, patience: GracePeriod | None = None) -> int:
-        """Run to the end on this process's own terminal and streams; raises ToolMissing.
-
-        `stdin` is a file, or None for this process's own. An interrupt is passed on once and then waited out, for the
-        program may have things of its own to stop: for ever, or as long as `patience` lasts.
-        """
-        ...
 
 
 class SystemRunner:
@@ -222,10 +123,10 @@ class _Answer:
     def _end(self) -> None:
         if not self._ended_by_us:
             self._ended_by_us = True
-            family = _descendants(self._process.pid)
+            family = descendants(self._process.pid)
             self._process.kill()
             for pid in family:
-                _signal(pid, signal.SIGKILL)
+                send_signal(pid, signal.SIGKILL)
 
 
 def _limit_memory(pid: int, memory_bytes: int | None) -> None:
@@ -321,7 +222,7 @@ def _outwait(patience: GracePeriod | None, process: subprocess.Popen[bytes], err
     if not _told_by_the_terminal(error):
         # as a shell tells the signal that ended a program
         number = getattr(error, "exit_code", _EXIT_SIGINT) - 128
-        _signal(process.pid, signal.Signals(number))
+        send_signal(process.pid, signal.Signals(number))
     try:
         in_time = _ended(process, None if patience is None else patience.seconds)
     except BaseException:
@@ -351,50 +252,13 @@ def _end(process: subprocess.Popen[bytes], _error: BaseException) -> None:
     A terminal's Ctrl-C reaches the whole group by itself; a signal that was sent to this process alone does not, and
     cargo leaves its compilers and build scripts behind.
     """
-    family = _descendants(process.pid)
+    family = descendants(process.pid)
     for pid in (process.pid, *family):
-        _signal(pid, signal.SIGINT)
+        send_signal(pid, signal.SIGINT)
     try:
         process.wait(_GRACE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
     for pid in family:
-        _signal(pid, signal.SIGKILL)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
-
-
-def _descendants(pid: int) -> list[int]:
-    """Every process below one, as the system lists them now: /proc on Linux, `ps` elsewhere."""
-    children: dict[int, list[int]] = {}
-    for child, parent in _parents():
-        children.setdefault(parent, []).append(child)
-    found = []
-    pending = [pid]
-    while pending:
-        below = children.get(pending.pop(), [])
-        found += below
-        pending += below
-    return found
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    """Pairs of a process and its parent."""
-    if Path("/proc/self/stat").exists():
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdigit():
-                with contextlib.suppress(OSError, ValueError):
-                    # pid (name, which may hold anything) state ppid ...: proc(5)
-                    fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                    yield int(folder.name), int(fields[1])
-        return
-    with contextlib.suppress(OSError):
-        argv = ("/bin/ps", "-axo", "pid=,ppid=")
-        listed = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
-        for line in listed.stdout.splitlines():
-            child, parent = line.split()
-            yield int(child), int(parent)
+        send_signal(pid, signal.SIGKILL)
