@@ -7,7 +7,6 @@ image.
 
 from __future__ import annotations
 
-import platform as machine
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from cargoship.checks.finding import Code, error, refuse
 from cargoship.events import Emit, Level, Note
 from cargoship.image_inputs import ImageInputs
 from cargoship.image_layers import file_layers, image_config
+from cargoship.native import native_platform, runs_natively
 from cargoship.oci.platform import Platform
 from cargoship.plan import Plan
 from cargoship.platforms import row
@@ -27,7 +27,7 @@ from cargoship.process import Command, Runner
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.unpack import private, unpack_root
 from cargoship.rootfs.view import view_of
-from cargoship.sandbox.emulators import emulator_for, runs_natively
+from cargoship.sandbox.emulators import emulator_for
 from cargoship.sandbox.inside.spec import Limits
 from cargoship.sandbox.start import Sandbox, SandboxRoot
 
@@ -106,7 +106,7 @@ class Smoke:
     @cached_property
     def _trouble(self) -> str | None:
         """Why no program can be started here; None where they can."""
-        sandbox = Sandbox(_limits(row(machine.machine()).platform, _TIME_S), own_network=True, hostname="smoke")
+        sandbox = Sandbox(_limits(native_platform(), _TIME_S), own_network=True, hostname="smoke")
         trouble = sandbox.trouble(self.runner, self.plan.target_dir / "cargoship")
         if trouble is None and sandbox.weakness is not None:
             self.emit(Note(sandbox.weakness, Level.WARNING))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 from cargoship.debian.index import INDEX_BYTES_MAX, PackageIndex
 from cargoship.debian.package import DebianPackage
@@ -21,8 +21,9 @@ from cargoship.debian.unpack import decompressed
 from cargoship.errors import ContentInvalid, MirrorUnreachable, PlatformUnknown
 from cargoship.events import Emit, Level, Note
 from cargoship.http.budget import Budget
-from cargoship.http.endpoint import shown
+from cargoship.http.endpoint import resolved, shown
 from cargoship.http.exchange import ConnectionBroken, Request, Response, Transport, read_all
+from cargoship.http.redirects import REDIRECTS_MAX, redirect_of
 from cargoship.http.retry import RetryPolicy, Transient, is_transient, retry_after_s, with_retries
 from cargoship.oci.descriptor import Descriptor, FileBlob
 from cargoship.oci.digest import Digest
@@ -36,8 +37,6 @@ _HINT = (
     "or take what it has now with `cargoship base pin`"
 )
 _OK, _NOT_FOUND = 200, 404
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_REDIRECTS_MAX = 5
 _TOTAL_S = 1800.0
 _CONTENTS_BYTES_MAX = 4 << 30
 _LINE_BYTES_MAX = 1 << 20
@@ -240,7 +239,7 @@ class DebianMirror:
             if self._transport is None:
                 self._transport = self._open_transport()
             transport = self._transport
-        for _ in range(_REDIRECTS_MAX):
+        for _ in range(REDIRECTS_MAX + 1):
             with transport.send(Request("GET", url)) as response:
                 if response.status == _OK:
                     yield response
@@ -248,16 +247,17 @@ class DebianMirror:
                 if response.status == _NOT_FOUND:
                     yield None
                     return
-                location = response.headers.get("location", "")
-                if response.status not in _REDIRECTS or not location:
+                location = redirect_of("GET", response)
+                if location is None:
                     error = MirrorUnreachable(f"{shown(url)} answers {response.status}")
                     if is_transient(response.status):
                         raise Transient(error, wait_s=retry_after_s(response.headers))
                     raise error
-                url = urljoin(url, location)
-                if urlsplit(url).scheme not in {"http", "https"}:
-                    raise MirrorUnreachable(f"{shown(url)} is no address of a mirror")
-        raise MirrorUnreachable(f"{shown(url)} leads on and on")
+                target = resolved(url, location)
+                if target is None:
+                    raise MirrorUnreachable(f"{shown(url)} redirects to what is no web address")
+                url = target
+        raise MirrorUnreachable(f"{shown(url)} redirects too often")
 
 
 def _nowhere(what: str, urls: tuple[str, ...], reason: str = "") -> MirrorUnreachable:

@@ -16,9 +16,9 @@ from cargoship.cargo.suggest import listed
 from cargoship.checks.users import owner_of
 from cargoship.context import Context
 from cargoship.destinations import DaemonDestination, Engine
-from cargoship.destinations.plan_destinations import native_platform
 from cargoship.errors import DaemonError, ToolMissing, UsageError
 from cargoship.events import Level, Note
+from cargoship.native import native_platform
 from cargoship.oci.layout_reader import read_image
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference

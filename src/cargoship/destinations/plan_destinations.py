@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import platform as machine
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,13 @@ from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestinatio
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
 from cargoship.destinations.rootfs import RootDestination
 from cargoship.events import Emit
+from cargoship.native import native_platform
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
-from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.referrer import Referrer
 from cargoship.plan import ImagePlan, Output, OutputKind, Plan
-from cargoship.platforms import row
 from cargoship.process import Runner
 from cargoship.registry.mount_sources import MountSources
 from cargoship.registry.push import Published
@@ -178,8 +176,3 @@ def _own_destinations(
         yield ClusterDestination(cluster, names, native, runner, env, emit, plan.target_dir / "cargoship")
     if plan.load:
         yield DaemonDestination(names, runner, env, emit, plan.target_dir / "cargoship")
-
-
-def native_platform() -> Platform:
-    """The platform that a container engine on this machine runs: Linux, on this processor."""
-    return row(machine.machine()).platform

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cargoship.destinations.plan_destinations import native_platform
 from cargoship.errors import UsageError
 from cargoship.events import Emit, Written
+from cargoship.native import native_platform
 from cargoship.oci.archive import write_archive
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
 from cargoship.http.proxies import is_loopback
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?)(?::[0-9]{0,5})?")
+_PORT_MAX = 65535
 
 
 def is_named(place: str, insecure: Collection[str]) -> bool:
@@ -28,6 +31,33 @@ def host_of(place: str) -> str:
     """The host without its port; an IPv6 address keeps its brackets."""
     head, colon, tail = place.rpartition(":")
     return head if colon and tail.isdigit() and not (head.startswith("[") and "]" not in head) else place
+
+
+def parsed(url: str) -> SplitResult | None:
+    """The parts of an absolute web address; None for anything else, and for what two parsers may read differently."""
+    if not url.isprintable() or url.startswith(" "):
+        return None  # which urlsplit passes over, and others do not
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 0
+    except ValueError:
+        return None
+    # a user's name before the host is not sent, and a backslash in it is a slash to some
+    user, _, place = parts.netloc.rpartition("@")
+    usable = parts.scheme in {"http", "https"} and "\\" not in user and _AUTHORITY.fullmatch(place) is not None
+    return parts if usable and port <= _PORT_MAX else None
+
+
+def resolved(asked: str, given: str) -> str | None:
+    """The web address that `given` means in an answer of the address `asked`; None where it means none.
+
+    It may be absolute or relative (RFC 9110 section 10.2.2). A fragment is for who reads, and is never sent.
+    """
+    try:
+        url = urldefrag(urljoin(asked, given)).url
+    except ValueError:
+        return None
+    return None if parsed(url) is None else url
 
 
 def origin(url: str) -> tuple[str, str, int]:

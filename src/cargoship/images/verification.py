@@ -14,12 +14,12 @@ from cargoship.checks.finding import Code, Finding, Severity
 from cargoship.checks.image import check_image
 from cargoship.checks.program import ProgramContext, find_program, load_program
 from cargoship.context import Context
-from cargoship.destinations.plan_destinations import native_platform
 from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import is_elf, read_elf
 from cargoship.errors import CannotStart, ContentInvalid
 from cargoship.events import count
 from cargoship.images.opening import open_image
+from cargoship.native import native_platform
 from cargoship.oci.config import ImageConfig, decode_config
 from cargoship.oci.content import Content
 from cargoship.oci.descriptor import BytesBlob, Descriptor

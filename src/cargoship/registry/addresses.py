@@ -7,17 +7,14 @@ named.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from cargoship.errors import RegistryRefused
-from cargoship.http.endpoint import is_named, is_plain, origin
+from cargoship.http.endpoint import is_named, is_plain, origin, parsed, resolved
 from cargoship.http.proxies import is_loopback
 from cargoship.oci.reference import DOCKER_HUB
 
-_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?)(?::[0-9]{0,5})?")
-_PORT_MAX = 65535
 _DOCKER_HUB_HOST = "registry-1.docker.io"
 
 
@@ -40,35 +37,15 @@ def base_url(registry: str, *, insecure: Collection[str] = (), secure: bool = Fa
     return f"{'http' if plain else 'https'}://{registry}"
 
 
-def parsed(url: str) -> SplitResult | None:
-    """The parts of an absolute web address; None for anything else, and for what two parsers may read differently."""
-    if not url.isprintable() or url.startswith(" "):
-        return None  # which urlsplit passes over, and others do not
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 0
-    except ValueError:
-        return None
-    # a user's name before the host is not sent, and a backslash in it is a slash to some
-    user, _, place = parts.netloc.rpartition("@")
-    usable = parts.scheme in {"http", "https"} and "\\" not in user and _AUTHORITY.fullmatch(place) is not None
-    return parts if usable and port <= _PORT_MAX else None
-
-
 def absolute(asked: str, given: str) -> str | None:
     """What `given` means in an answer of the address `asked`; None: no web address.
 
-    It may be absolute or relative (RFC 9110 section 10.2.2), and some leave the first slash out. A registry behind a
-    proxy that ends TLS often gives its own address with http: that is taken as meant.
+    Some leave the first slash of a path out. A registry behind a proxy that ends TLS often gives its own address with
+    http: that is taken as meant.
     """
-    rooted = f"/{given}" if given.startswith("v2/") else given
-    try:
-        # a fragment is for who reads, and is never sent
-        url = urldefrag(urljoin(asked, rooted)).url
-    except ValueError:
-        return None
-    parts, own = parsed(url), parsed(asked)
-    if parts is None or own is None:
+    url = resolved(asked, f"/{given}" if given.startswith("v2/") else given)
+    parts, own = parsed(url or ""), parsed(asked)
+    if url is None or parts is None or own is None:
         return None
     if own.scheme == "https" and parts.scheme == "http" and parts.hostname == own.hostname:
         if parts.port == own.port:

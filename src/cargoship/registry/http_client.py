@@ -17,16 +17,13 @@ from cargoship.http.budget import Budget
 from cargoship.http.encoding import unpacked
 from cargoship.http.endpoint import origin, shown
 from cargoship.http.exchange import ConnectionBroken, Evidence, Request, Response, Transport
+from cargoship.http.redirects import REDIRECTS_MAX, redirect_of
 from cargoship.http.retry import RetryPolicy, Transient
 from cargoship.http.throttle import Throttle
 from cargoship.registry.addresses import AddressRefused, absolute, objection, unsafe_hint
 from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal
 
-_REDIRECTS_MAX = 5
-_REDIRECT = frozenset({301, 302, 303, 307, 308})
-_SAME_METHOD = frozenset({307, 308})
 _WORDS_S = 10.0
-_READS = frozenset({"GET", "HEAD"})
 
 Body = Callable[[], Iterable[bytes]]
 
@@ -103,7 +100,7 @@ class HttpClient:
         if authorization is not None:
             headers["Authorization"] = authorization
         request = Request(ask.method, ask.url, headers, self._watched(ask.body), ask.body_bytes, ask.timeout_s)
-        for _ in range(_REDIRECTS_MAX + 1):
+        for _ in range(REDIRECTS_MAX + 1):
             self.budget.check()
             throttle = self._throttles.setdefault(origin(request.url), Throttle(self.budget))
             try:
@@ -112,13 +109,13 @@ class HttpClient:
                     throttle.note(response.status, response.headers)
             except ConnectionBroken as broken:
                 raise self.broken(broken, ask, request.url) from broken
-            target = response.headers.get("location")
-            follow = request.method in _READS or response.status in _SAME_METHOD
-            if response.status not in _REDIRECT or target is None or not follow:
+            target = redirect_of(request.method, response)
+            if target is None:
                 arriving = _Arriving(response, self.budget)
-                if target is not None and request.url != ask.url:
+                location = response.headers.get("location")
+                if location is not None and request.url != ask.url:
                     # where an upload goes on is said in relation to where it was begun
-                    arriving.headers = {**response.headers, "location": absolute(request.url, target) or target}
+                    arriving.headers = {**response.headers, "location": absolute(request.url, location) or location}
                 return FinalResponse(arriving, origin(request.url) == origin(ask.url))
             with response:
                 request = self._redirected(request, target, ask)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import platform as machine
 from collections.abc import Mapping
 from pathlib import Path
 
 from cargoship.errors import PlatformUnknown
+from cargoship.native import runs_natively
 from cargoship.oci.platform import Platform
 from cargoship.platforms import row
 from cargoship.programs import ProgramFinder
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
-
-
-def runs_natively(platform: Platform) -> bool:
-    """Whether this machine's processor runs programs of a platform by itself."""
-    native = row(machine.machine())
-    return platform == native.platform or platform.architecture in native.runs
 
 
 def emulator_for(platform: Platform, programs: ProgramFinder, env: Mapping[str, str]) -> Path | str | None:

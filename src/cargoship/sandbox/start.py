@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform as machine
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from cargoship.checks.program import find_program
 from cargoship.checks.users import Owner, owner_of
 from cargoship.errors import CannotStart
+from cargoship.native import machine_name
 from cargoship.oci.config import ImageConfig
 from cargoship.process import Command, Runner
 from cargoship.rootfs.view import RootFs
@@ -60,7 +60,7 @@ class Sandbox:
     @property
     def weakness(self) -> str | None:
         """What the sandbox lacks on this machine; None where it has all that it can have."""
-        name = machine.machine()
+        name = machine_name()
         if name in MACHINES:
             return None
         return f"the sandbox has no filter of the kernel's calls on {name}: its numbers are not known here"

@@ -167,7 +167,7 @@ def test_as_it_was(archive: Archive, tmp_path: Path) -> None:
     assert all(url.startswith(SNAPSHOTS) for url in archive.asked)
 
 
-@pytest.mark.parametrize("to", ["file:///etc/passwd", "ftp://mirror.test/x", IN_RELEASE])
+@pytest.mark.parametrize("to", ["file:///etc/passwd", "ftp://mirror.test/x", "http://[", IN_RELEASE])
 def test_redirections_that_lead_nowhere(archive: Archive, tmp_path: Path, to: str) -> None:
     archive.redirects[IN_RELEASE] = to
     with pytest.raises(MirrorUnreachable):

@@ -16,14 +16,13 @@ import pytest
 
 from cargoship.errors import CargoshipError, RegistryError, RegistryRefused
 from cargoship.http.budget import Budget
-from cargoship.http.endpoint import is_named, origin
+from cargoship.http.endpoint import is_named, origin, parsed
 from cargoship.http.exchange import Request, Response
 from cargoship.http.proxies import is_loopback
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
-from cargoship.registry.addresses import parsed
 from cargoship.registry.auth.credentials import Credentials, FixedCredentials
 from cargoship.registry.auth.entries import Credential, IdentityToken, Login
 from cargoship.registry.chunks import Chunks

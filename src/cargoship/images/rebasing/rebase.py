@@ -12,7 +12,6 @@ from cargoship.bases.remote import CachedContent, RemoteBases
 from cargoship.checks.finding import Finding, refuse
 from cargoship.clock import Clock
 from cargoship.context import Context
-from cargoship.destinations.plan_destinations import native_platform
 from cargoship.errors import ContentInvalid, NotRebasable, UsageError
 from cargoship.events import Level, Note, count
 from cargoship.images.opening import open_image
@@ -20,6 +19,7 @@ from cargoship.images.rebasing.bases import NewBases, named_base_spec
 from cargoship.images.rebasing.bills import Renaming, count_about, renamed_bills
 from cargoship.images.rebasing.fitting import findings_on
 from cargoship.images.rebasing.parts import BASE_NAME, UNVERIFIED, Parts, packages_of, taken_apart
+from cargoship.native import native_platform
 from cargoship.oci.archive import write_archive
 from cargoship.oci.config import decode_config
 from cargoship.oci.content import manifest_of

@@ -19,7 +19,8 @@ from urllib.parse import urlencode, urlsplit
 from cargoship.errors import RegistryError, RegistryUnreachable, Unauthorized
 from cargoship.events import Emit, Level, Note
 from cargoship.http.budget import Budget
-from cargoship.registry.addresses import absolute, objection, parsed, unsafe_hint
+from cargoship.http.endpoint import parsed
+from cargoship.registry.addresses import absolute, objection, unsafe_hint
 from cargoship.registry.auth.challenge import Challenge, Scope, covers, merge_scopes, parse_challenges, parse_scopes
 from cargoship.registry.auth.credentials import Credentials, FoundCredential
 from cargoship.registry.auth.entries import IdentityToken, Login, RegistryToken
