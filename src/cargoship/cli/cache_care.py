@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import offers, options
 from cargoship.errors import ContentInvalid
 
 if TYPE_CHECKING:
     from cargoship.settings.cache import StoreSpec
 
 _DAYS = 30
-cache_argument: Callable[[Any], Any] = click.argument("cache", required=False, metavar="[CACHE]")
+cache_argument: Callable[[Any], Any] = click.argument(
+    "cache", required=False, metavar="[CACHE]", shell_complete=offers.caches
+)
 
 
 def spec_of(ctx: click.Context) -> StoreSpec | None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options, selecting
+from cargoship.cli import offers, options, selecting
 from cargoship.cli.outcome import finish_published
 from cargoship.errors import UsageError
 
 
 @click.command()
-@click.argument("source", metavar="SOURCE")
-@click.argument("target", metavar="TARGET")
+@click.argument("source", metavar="SOURCE", shell_complete=offers.images)
+@click.argument("target", metavar="TARGET", shell_complete=offers.images)
 @click.option("--all", "everything", is_flag=True, help="Copy every platform and attestation.  [default]")
 @click.option(
-    "--platform", "platforms", multiple=True, metavar="LIST",
+    "--platform", "platforms", multiple=True, metavar="LIST", shell_complete=offers.some_platforms,
     help="Copy the images for these platforms alone, comma separated; may be repeated.",
 )  # fmt: skip
 @click.option("--referrers", is_flag=True, help="Also copy the signatures, SBOMs and attestations that refer to it.")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options, selecting
+from cargoship.cli import offers, options, selecting
 
 DIFFERENT = 1
 """The exit code for images that differ, as diff(1) has it."""
 
 
 @click.command()
-@click.argument("one", metavar="ONE")
-@click.argument("other", metavar="OTHER")
+@click.argument("one", metavar="ONE", shell_complete=offers.images)
+@click.argument("other", metavar="OTHER", shell_complete=offers.images)
 @click.option(
-    "--platform", "platforms", multiple=True, metavar="LIST",
+    "--platform", "platforms", multiple=True, metavar="LIST", shell_complete=offers.some_platforms,
     help="Compare the images for these platforms alone, comma separated; linux/amd64=linux/arm64 compares ONE's for "
     "the first with OTHER's for the second.",
 )  # fmt: skip

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import rich_click as click
 
+from cargoship.cli import offers
 from cargoship.errors import UsageError
 
 
 @click.command()
-@click.argument("words", metavar="[COMMAND]...", nargs=-1)
+@click.argument("words", metavar="[COMMAND]...", nargs=-1, shell_complete=offers.helped)
 @click.pass_context
 def help_(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Print the help of a command, as `cargoship COMMAND --help`."""

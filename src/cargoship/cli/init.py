@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options, selecting
+from cargoship.cli import offers, options, selecting
 from cargoship.cli.session import CliSession
 from cargoship.errors import UsageError, WouldOverwrite
 
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 @click.command()
 @options.path_argument
 @click.option("--ci", type=click.Choice(["github", "gitlab"]), help="Write a workflow for this host instead.")
-@click.option("--matrix", metavar="KIND", help="A job for each platform or package, and one that merges.")
+@click.option(
+    "--matrix",
+    metavar="KIND",
+    shell_complete=offers.matrices,
+    help="A job for each platform or package, and one that merges.",
+)
 @click.option(
     "--cargoship",
     "source",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import offers, options
 from cargoship.cli.session import CliSession
 
 
 @click.command()
-@click.argument("target", metavar="REFERENCE|PATH")
+@click.argument("target", metavar="REFERENCE|PATH", shell_complete=offers.images)
 @click.option(
     "--elf",
     "elf",

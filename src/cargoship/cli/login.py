@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import offers, options
 from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _PASSWORD_CHARACTERS = 1 << 16
 
 
 @click.command()
-@click.argument("registry", default="docker.io", metavar="[REGISTRY]")
+@click.argument("registry", default="docker.io", metavar="[REGISTRY]", shell_complete=offers.registries)
 @click.option("-u", "--username", metavar="NAME", help="User name.")
 @click.option("--password-stdin", is_flag=True, help="Read the password or token from standard input.")
 @options.talk_options

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import offers, options
 
 
 @click.command()
-@click.argument("registry", default="docker.io", metavar="[REGISTRY]")
+@click.argument("registry", default="docker.io", metavar="[REGISTRY]", shell_complete=offers.registries)
 @options.talk_options
 @click.pass_context
 def logout(ctx: click.Context, /, **_: object) -> None:

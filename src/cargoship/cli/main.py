@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EXIT_STDOUT_CLOSED = 141
 """What a shell reports for a program that SIGPIPE ended."""
 _COMPLETION = "_CARGOSHIP_COMPLETE"
+"""What a shell sets: `bash_source` asks for bash's script, `bash_complete` for what may stand at the cursor."""
 
 
 def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
@@ -63,10 +64,10 @@ def _run(session: CliSession, argv: Sequence[str]) -> int:
 
     from cargoship.cli.commands import cargoship
 
-    if instruction := session.world.env.get(_COMPLETION):
-        from click.shell_completion import shell_complete
+    if session.world.env.get(_COMPLETION):
+        from cargoship.cli.completion import complete
 
-        return shell_complete(cargoship, {}, "cargoship", _COMPLETION, instruction)
+        return complete(cargoship, _COMPLETION, session)
     # click's own main() would print errors in its own style and turn Ctrl-C into an exception of its own
     try:
         with cargoship.make_context("cargoship", list(argv), obj=session) as context:

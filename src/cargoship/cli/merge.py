@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options, signing
+from cargoship.cli import offers, options, signing
 from cargoship.cli.outcome import finish_published
 
 
@@ -13,7 +13,7 @@ from cargoship.cli.outcome import finish_published
     "-t", "--tag", "tags", multiple=True, required=True, metavar="REFERENCE",
     help="Name for the merged image, such as ghcr.io/me/app:1.0; may be repeated.",
 )  # fmt: skip
-@click.argument("parts", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("parts", metavar="IMAGE...", nargs=-1, required=True, shell_complete=offers.images)
 @signing.sign_option
 @options.progress_options
 @click.pass_context

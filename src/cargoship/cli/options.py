@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import rich_click as click
 from rich_click import RichOptionPanel
 
+from cargoship.cli import offers
 from cargoship.cli.panels import panels_of
 from cargoship.cli.render import Talk
 from cargoship.cli.session import CliSession
@@ -48,6 +49,7 @@ package_option = click.option(
     "packages",
     multiple=True,
     metavar="NAME",
+    shell_complete=offers.packages,
     help="Package to ship, by name or pattern such as 'svc-*'; may be repeated.  [default: the one in PATH, else the "
     "default members]",
 )
@@ -60,6 +62,7 @@ package_options = group(
         "--exclude",
         multiple=True,
         metavar="NAME",
+        shell_complete=offers.members,
         help="Package to leave out, by name or pattern; may be repeated.",
     ),
     click.option(
@@ -67,6 +70,7 @@ package_options = group(
         "bins",
         multiple=True,
         metavar="NAME",
+        shell_complete=offers.binaries,
         help="Binary to ship; may be repeated.  [default: the package's default-run, else each of its binaries]",
     ),
 )
@@ -78,9 +82,16 @@ offline_option = click.option(
 )
 
 what_options = group(
-    click.option("--profile", metavar="NAME", help="Cargo profile.  [default: release]"),
     click.option(
-        "-F", "--features", multiple=True, metavar="NAMES", help="Cargo features, comma separated; may be repeated."
+        "--profile", metavar="NAME", shell_complete=offers.profiles, help="Cargo profile.  [default: release]"
+    ),
+    click.option(
+        "-F",
+        "--features",
+        multiple=True,
+        metavar="NAMES",
+        shell_complete=offers.with_commas(offers.features),
+        help="Cargo features, comma separated; may be repeated.",
     ),
     click.option("--all-features", is_flag=True, help="Turn every Cargo feature on."),
     click.option("--no-default-features", is_flag=True, help="Leave the default features off."),
@@ -96,10 +107,15 @@ cache_options = group(
         "--cache-from",
         multiple=True,
         metavar="CACHE",
+        shell_complete=offers.caches,
         help="Read compiled units from registry:REFERENCE, s3://BUCKET/PREFIX or dir:PATH; may be repeated.",
     ),
     click.option(
-        "--cache-to", multiple=True, metavar="CACHE", help="Read them from there and write them; may be repeated."
+        "--cache-to",
+        multiple=True,
+        metavar="CACHE",
+        shell_complete=offers.caches,
+        help="Read them from there and write them; may be repeated.",
     ),
     click.option("--no-cache", is_flag=True, help="Compile everything, and keep nothing of it for later."),
 )
@@ -119,6 +135,7 @@ platform_option = group(
         "platforms",
         multiple=True,
         metavar="LIST",
+        shell_complete=offers.some_platforms,
         help="Platforms, comma separated, or all; may be repeated.  [default: linux/amd64,linux/arm64]",
     )
 )
@@ -127,6 +144,7 @@ libc_option = group(
     click.option(
         "--libc",
         metavar="LIBC",
+        shell_complete=offers.libcs,
         help="C library: musl (static), gnu, or gnu:2.17 for a lowest glibc.  [default: musl]",
     ),
 )
@@ -134,12 +152,13 @@ libc_option = group(
 base_option = click.option(
     "--base",
     metavar="BASE",
+    shell_complete=offers.bases,
     help="What the image stands on: static, scratch, deb:RELEASE, oci:DIR, or an image in a registry.  "
     "[default: static]",
 )
 
 set_option = click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE",
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", shell_complete=offers.keys,
     help="Any setting, such as --set stop-signal=SIGINT or --set env.RUST_LOG=debug; may be repeated.",
 )  # fmt: skip
 image_options = group(
@@ -160,7 +179,9 @@ image_options = group(
         metavar="KEY=VALUE",
         help="Annotation of its manifests and index; may be repeated.",
     ),
-    click.option("--user", metavar="USER", help="Who the program runs as.  [default: nonroot]"),
+    click.option(
+        "--user", metavar="USER", shell_complete=offers.users, help="Who the program runs as.  [default: nonroot]"
+    ),
     set_option,
     click.option(
         "--compression", type=click.Choice(["gzip", "zstd", "none"]), help="Compression of layers.  [default: gzip]"
@@ -196,6 +217,7 @@ destination_options = group(
         "clusters",
         multiple=True,
         metavar="CLUSTER",
+        shell_complete=offers.clusters,
         help="Load it into the nodes of a local cluster: kind, minikube or k3d, or kind:NAME; may be repeated.",
     ),
     click.option(
@@ -204,6 +226,7 @@ destination_options = group(
         "outputs",
         multiple=True,
         metavar="KIND:PATH",
+        shell_complete=offers.outputs,
         help="Write oci:DIR, oci-archive:FILE, docker-archive:FILE or rootfs:DIR (the files); may be repeated.  "
         "[default, with no other destination: an OCI layout in the target directory]",
     ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import offers, options
 from cargoship.cli.outcome import finish_published
 from cargoship.errors import OutOfDate
 
@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", metavar="REFERENCE|PATH")
-@click.option("--base", metavar="BASE", help="The new base.  [default: the one that the image has, as it is now]")
-@click.option("--old-base", metavar="BASE", help="What the image stands on, where that is not known.")
+@click.argument("target", metavar="REFERENCE|PATH", shell_complete=offers.images)
+@click.option(
+    "--base",
+    metavar="BASE",
+    shell_complete=offers.bases,
+    help="The new base.  [default: the one that the image has, as it is now]",
+)
+@click.option(
+    "--old-base", metavar="BASE", shell_complete=offers.bases, help="What the image stands on, where that is not known."
+)
 @click.option(
     "-t", "--tag", "tags", multiple=True, metavar="REFERENCE",
     help="Name for the new image; may be repeated.  [default: that of the old one]",

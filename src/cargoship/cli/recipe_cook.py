@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
-from cargoship.cli import options, selecting
+from cargoship.cli import offers, options, selecting
 from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ def _flag(name: str, text: str) -> Callable[[F], F]:
     return click.option(name, is_flag=True, help=text)
 
 
-def _many(*names: str, metavar: str, text: str) -> Callable[[F], F]:
-    return click.option(*names, multiple=True, metavar=metavar, help=f"{text}; may be repeated.")
+def _many(*names: str, metavar: str, text: str, offer: offers.Offer | None = None) -> Callable[[F], F]:
+    help_ = f"{text}; may be repeated."
+    return click.option(*names, multiple=True, metavar=metavar, shell_complete=offer, help=help_)
 
 
 @click.command()
@@ -35,21 +36,40 @@ def _many(*names: str, metavar: str, text: str) -> Callable[[F], F]:
 @_flag("--clippy", "Run cargo clippy instead of cargo build.")
 @_flag("--zigbuild", "Run cargo zigbuild instead of cargo build.")
 @_flag("--no-build", "Write the files and compile nothing.")
-@_many("--platform", "platforms", metavar="LIST", text="Compile as cargoship build does for these, comma separated")
-@click.option("--libc", metavar="LIBC", help="C library for --platform: musl, gnu, or gnu:2.17.  [default: musl]")
-@_many("--target", "targets", metavar="TRIPLE", text="Compile for this target")
-@click.option("--profile", metavar="NAME", help="Cargo profile.  [default: dev]")
+@_many(
+    "--platform",
+    "platforms",
+    metavar="LIST",
+    text="Compile as cargoship build does for these, comma separated",
+    offer=offers.some_platforms,
+)
+@click.option(
+    "--libc",
+    metavar="LIBC",
+    shell_complete=offers.libcs,
+    help="C library for --platform: musl, gnu, or gnu:2.17.  [default: musl]",
+)
+@_many("--target", "targets", metavar="TRIPLE", text="Compile for this target", offer=offers.targets)
+@click.option("--profile", metavar="NAME", shell_complete=offers.profiles, help="Cargo profile.  [default: dev]")
 @_flag("--release", "The same as --profile release.")
 @click.option("--target-dir", type=_PATH, metavar="DIR", help="Target directory.  [default: as cargo has it]")
-@_many("-p", "--package", "packages", metavar="SPEC", text="Package to compile the dependencies of")
+@_many(
+    "-p", "--package", "packages", metavar="SPEC", text="Package to compile the dependencies of", offer=offers.members
+)
 @_flag("--workspace", "Those of all packages of the workspace.")
-@_many("--bin", "bins", metavar="NAME", text="Only those of this binary")
+@_many("--bin", "bins", metavar="NAME", text="Only those of this binary", offer=offers.binaries)
 @click.option("--bins", "all_bins", is_flag=True, help="Only those of binaries.")
 @_flag("--tests", "Those of tests.")
 @_flag("--benches", "Those of benches.")
 @_flag("--examples", "Those of examples.")
 @_flag("--all-targets", "Those of every target.")
-@_many("-F", "--features", metavar="NAMES", text="Cargo features, comma separated")
+@_many(
+    "-F",
+    "--features",
+    metavar="NAMES",
+    text="Cargo features, comma separated",
+    offer=offers.with_commas(offers.features),
+)
 @_flag("--all-features", "Turn every Cargo feature on.")
 @_flag("--no-default-features", "Leave the default features off.")
 @click.option("--manifest-path", type=_PATH, metavar="FILE", help="The Cargo.toml to build, in the current folder.")

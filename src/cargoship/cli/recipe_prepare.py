@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import offers, options
 
 
 @click.command()
@@ -19,7 +19,13 @@ from cargoship.cli import options
     metavar="FILE",
     help="Where the recipe is written; - is standard output.",
 )
-@click.option("--bin", "member", metavar="NAME", help="Keep only what this package or binary needs.")
+@click.option(
+    "--bin",
+    "member",
+    metavar="NAME",
+    shell_complete=offers.members,
+    help="Keep only what this package or binary needs.",
+)
 @options.talk_options
 @click.pass_context
 def prepare(ctx: click.Context, /, **_: object) -> None:

@@ -52,8 +52,17 @@ _TAIL = """\
 `-v`, `-q`, `--color` and `--progress` may stand before the command too. `cargo ship build` is `cargoship build`.
 Options of cargo, ko, jib and Buildx that are called otherwise here are answered with what to write.
 
-`--color` wins over all of them. Shell completion: `eval "$(_CARGOSHIP_COMPLETE=bash_source cargoship)"`, likewise
-`zsh_source` and `fish_source`.
+`--color` wins over all of them.
+
+## Completion in the shell
+
+Commands, options and values are completed: platforms, bases, packages, binaries, features, what `--set` and `-o` take.
+
+```
+eval "$(_CARGOSHIP_COMPLETE=bash_source cargoship)"     # in ~/.bashrc
+eval "$(_CARGOSHIP_COMPLETE=zsh_source cargoship)"      # in ~/.zshrc, after compinit
+_CARGOSHIP_COMPLETE=fish_source cargoship | source      # in ~/.config/fish/config.fish
+```
 
 ## JSON lines
 

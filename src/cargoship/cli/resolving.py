@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cargoship.cli import options, selecting
+from cargoship.cli import offers, options, selecting
 from cargoship.cli.session import CliSession
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cargoship.deploy.resolve import Prepared, Resolved, ResolveRequest
 
 file_option = click.option(
-    "-f", "--filename", "filenames", multiple=True, metavar="FILE",
+    "-f", "--filename", "filenames", multiple=True, metavar="FILE", shell_complete=offers.files,
     help="What to resolve: a file, a folder (its .yaml, .yml and .json files), or - for standard input; "
     "may be repeated.",
 )  # fmt: skip
@@ -27,12 +27,12 @@ object_options = options.group(
 )
 
 format_option = click.option(
-    "--format", "form", metavar="FORMAT", default="auto",
+    "--format", "form", metavar="FORMAT", default="auto", shell_complete=offers.documents,
     help="How files are read: yaml, json or text.  [default: by their names]",
 )  # fmt: skip
 
 cluster_option = click.option(
-    "--cluster", "clusters", multiple=True, metavar="CLUSTER",
+    "--cluster", "clusters", multiple=True, metavar="CLUSTER", shell_complete=offers.clusters,
     help="Load the images into the nodes of a local cluster, and push nothing: kind, minikube or k3d, or kind:NAME. "
     "The documents go to it too.",
 )  # fmt: skip

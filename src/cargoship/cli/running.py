@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import offers, options
 
 run_options = options.group(
     click.option(
@@ -14,12 +14,17 @@ run_options = options.group(
         help="The Cargo project.  [default: .]",
     ),
     options.package_options,
-    click.option("--platform", "platform", metavar="PLATFORM", help="What to run it as.  [default: the engine's own]"),
+    click.option(
+        "--platform", "platform", metavar="PLATFORM", shell_complete=offers.platforms,
+        help="What to run it as.  [default: the engine's own]",
+    ),
     click.option(
         "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]",
         help="A variable of the program; may be repeated.",
     ),
-    click.option("--network", metavar="NAME", help="The engine's network for it, such as host."),
+    click.option(
+        "--network", metavar="NAME", shell_complete=offers.networks, help="The engine's network for it, such as host."
+    ),
     options.libc_option,
     options.compile_options,
     options.image_options,

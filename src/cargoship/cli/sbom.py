@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cargoship.cli import options
+from cargoship.cli import offers, options
 
 
 @click.command()
-@click.argument("target", metavar="REFERENCE|PATH")
-@click.option("--platform", metavar="PLATFORM", help="What the image is made of on one platform, such as linux/arm64.")
+@click.argument("target", metavar="REFERENCE|PATH", shell_complete=offers.images)
+@click.option(
+    "--platform",
+    metavar="PLATFORM",
+    shell_complete=offers.platforms,
+    help="What the image is made of on one platform, such as linux/arm64.",
+)
 @click.option("--format", "form", type=click.Choice(("cyclonedx", "spdx")), help="This format, where it has several.")
 @options.talk_options
 @click.pass_context

@@ -7,9 +7,12 @@ from typing import Any
 
 import rich_click as click
 
+from cargoship.cli import offers
+
 sign_option = click.option(
     "--sign",
     metavar="KEY",
+    shell_complete=offers.files,
     help="Sign what is pushed: with a private key (a file, or env://NAME; its password is in COSIGN_PASSWORD), or "
     "`keyless`, with the identity of a CI job.",
 )
@@ -19,7 +22,12 @@ def trust_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Whose signatures are wanted."""
     for option in reversed(
         (
-            click.option("--key", metavar="KEY", help="A public key that has signed the image: a file, or env://NAME."),
+            click.option(
+                "--key",
+                metavar="KEY",
+                shell_complete=offers.files,
+                help="A public key that has signed the image: a file, or env://NAME.",
+            ),
             click.option("--identity", metavar="URI", help="Who has signed it without a key, such as a workflow."),
             click.option("--issuer", metavar="URL", help="Who vouches for that identity."),
             click.option(

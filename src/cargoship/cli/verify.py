@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options, signing
+from cargoship.cli import offers, options, signing
 from cargoship.cli.session import CliSession
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", metavar="REFERENCE|PATH")
+@click.argument("target", metavar="REFERENCE|PATH", shell_complete=offers.images)
 @signing.trust_options
 @options.json_option
 @options.talk_options

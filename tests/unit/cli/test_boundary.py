@@ -229,13 +229,19 @@ def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [("cargoship bu", {"build"}), ("cargoship build --pu", {"--push", "--push-by-digest"}), ("cargoship x y", {""})],
+    [
+        ("cargoship bu", {"build"}),
+        ("cargoship build --pu", {"--push", "--push-by-digest"}),
+        ("cargoship x y", set()),
+        # there is no project whose packages could be told
+        ("cargoship build -p ", set()),
+    ],
 )
 def test_the_shell_completes(words: str, offered: set[str], tmp_path: Path) -> None:
-    asked = {"_CARGOSHIP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    asked = {"_CARGOSHIP_COMPLETE": "bash_complete", "COMP_LINE": words, "COMP_WORDBREAKS": ":="}
     done = run("refuse", cwd=tmp_path, **asked)
     assert (done.returncode, done.stderr) == (0, "")
-    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == offered
+    assert {line.split("\t")[1] for line in done.stdout.splitlines() if line} == offered
 
 
 def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
