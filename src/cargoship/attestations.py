@@ -1,4 +1,4 @@
-"""Everything that is said about an image that was made, in the form that the settings want.
+"""What travels with an image, in the form that the settings want: manifests that refer to it, or entries of its index.
 
 Documents are made elsewhere (bills of materials in `image_bills`). Here they become what travels with the image:
 manifests that refer to it, or statements inside its index.

@@ -1,4 +1,4 @@
-"""Measures the phases of a run, and tells of them."""
+"""Measures how long the phases of a run take, and reports them."""
 
 from __future__ import annotations
 

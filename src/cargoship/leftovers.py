@@ -1,4 +1,4 @@
-"""What cargoship leaves in cargo's target folder: told, and taken away; and the lock that keeps that from a build.
+"""What cargoship leaves in cargo's target folder: found and removed, with a lock that no build is disturbed.
 
     <target>/cargoship/.lock                               held by each build, and by `prune` alone
     <target>/cargoship/<image>/                            the layout of an image, where no other place was asked for

@@ -1,4 +1,4 @@
-"""What is said of images when they are pushed, beside their bills: provenance, and signatures of all of it.
+"""What an image gets when it is pushed, beside its bills of materials: provenance, and signatures of all of it.
 
 With a key the same is signed in the same bytes, so that a repository that has them is asked for them alone. Provenance
 differs from run to run: a repository gets one, for the image as it was made first.

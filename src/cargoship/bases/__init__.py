@@ -1,1 +1,1 @@
-"""What images stand on: the built-in base, nothing at all, an image in a layout, or one in a registry."""
+"""What images stand on: the built-in base, nothing, packages of a distribution, an image in a layout or a registry."""

@@ -1,4 +1,4 @@
-"""Dockerfiles for a plan: five stages, in which cargoship compiles and Docker makes the image. All of it is pure.
+"""Dockerfiles for a plan: five stages, in which cargoship compiles and Docker makes the image. Pure.
 
     tools -> planner -> dependencies -> build -> runtime
 

@@ -1,4 +1,4 @@
-"""cargo's run in a build directory that was filled: what it takes for fresh is made by somebody who is known."""
+"""cargo's run in a filled build directory, and a second one where it used what this cache cannot vouch for."""
 
 from __future__ import annotations
 
