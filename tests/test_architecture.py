@@ -126,7 +126,7 @@ def allowed(name: str, place: str) -> bool:
             {"os.uname", "os.confstr", "platform.machine", "platform.system", "platform.node"},
             ("cli/", "native.py", "unitcache/keys/"),
         ),
-        ({"os.cpu_count", "os.process_cpu_count", "os.sched_getaffinity"}, ("cli/", "oci/compress.py")),
+        ({"os.cpu_count", "os.process_cpu_count", "os.sched_getaffinity"}, ("cli/", "oci/compress.py", "records/")),
         (
             {"os.getuid", "os.geteuid", "os.getgid", "os.getegid", "os.getlogin"},
             ("cli/", "oci/unpack.py", "owners.py", "registry/connect.py", "sandbox/", "scratch.py", "unitcache/keys/"),

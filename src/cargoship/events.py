@@ -115,6 +115,46 @@ class UnitsKept:
 
 
 @dataclass(frozen=True)
+class ToldUnit:
+    """What became of one unit of a build, and why."""
+
+    package: str
+    version: str
+    kind: str
+    """As cargo has it (lib, bin, proc-macro, custom-build, ...), or `build script run`."""
+    target: str
+    """The triple that it is for."""
+    is_for_host: bool
+    """Whether it is a build script, a macro, or what these need."""
+    is_local: bool
+    state: str
+    """restored, present, compiled, replaced, or unfinished: as `cache explain` has it."""
+    began_s: float
+    """When this build began to compile it, in seconds since 1970; 0 where it did not, or nobody knows."""
+    seconds: float
+    """What compiling it took: now, or for one that was restored, when it was compiled."""
+    size_bytes: int
+    """Bytes of its files."""
+    because: tuple[str, ...]
+    """Why it was compiled, for people, where it is the root of a miss."""
+    waits_for: int | None
+    """The place of the unit that it was compiled for, where it is none."""
+    needs: tuple[int, ...]
+    """The places of units that it depends on."""
+
+
+@dataclass(frozen=True)
+class UnitsTold:
+    """What became of all units of an invocation of cargo, told when it has ended."""
+
+    units: tuple[ToldUnit, ...]
+    host: str
+    """The triple of this machine."""
+    because: tuple[str, ...] = ()
+    """Why the build could not be had as a whole, for people; nothing where that was not asked."""
+
+
+@dataclass(frozen=True)
 class SourcesWritten:
     """Build scripts, or macros, have written into the workspace, outside of the folders that are cargo's.
 
@@ -183,6 +223,7 @@ Event = (
     | CompileForeseen
     | UnitsRestored
     | UnitsKept
+    | UnitsTold
     | SourcesWritten
     | ToolOutput
     | LayerAssembled

@@ -3,6 +3,7 @@
     <target>/cargoship/.lock                               held by each build, and by `prune` alone
     <target>/cargoship/<image>/                            the layout of an image, where no other place was asked for
     <target>/cargoship/.blobs/                             layers, and in last/ what the last build made
+    <target>/cargoship/.records/                           records of builds, of which there are 50 at most
     <target>/cargoship/.programs/<triple>/<package>/<hex>/ programs with the list of their crates
     <target>/cargoship/{.load-,sandbox-,smoke-,.making-}*  folders of one run
     <target>/.cargoship-audit/                             what an audit compiles
@@ -186,6 +187,8 @@ def _look_at_own(own: Path, found: _Found) -> None:
             found.add(LeftFor.RUN, path)
         elif path.is_dir() and path.name == ".blobs":
             _look_at_blobs(path, found)
+        elif path.is_dir() and path.name == ".records":
+            _look_at_records(path, found)
         elif path.is_dir() and path.name == ".programs":
             _look_at_programs(path, found)
         elif not path.is_dir() or (why := _not_ours(path)):
@@ -197,12 +200,17 @@ def _look_at_own(own: Path, found: _Found) -> None:
 def _look_at_blobs(store: Path, found: _Found) -> None:
     # with no build going on, nobody writes these
     unfinished = [each for each in _files(store / "tmp") if each.name.partition("-")[0].isdigit()]
-    unfinished += [each for each in _files(store / "last") if _UNFINISHED.fullmatch(each.name)]
     found.add(LeftFor.RUN, store / "tmp", unfinished)
     idle = [path for path in BlobStore(store).idle(found.since_ns) if _HEX.fullmatch(path.name)]
     found.add(LeftFor.BLOBS, store, idle)
-    records = [each for each in _files(store / "last") if _RECORD.fullmatch(each.name) and found.idle(each)]
-    found.add(LeftFor.RECORD, store / "last", records)
+    _look_at_records(store / "last", found)
+
+
+def _look_at_records(folder: Path, found: _Found) -> None:
+    files = _files(folder)
+    found.add(LeftFor.RUN, folder, [each for each in files if _UNFINISHED.fullmatch(each.name)])
+    records = [each for each in files if _RECORD.fullmatch(each.name) and not _UNFINISHED.fullmatch(each.name)]
+    found.add(LeftFor.RECORD, folder, [each for each in records if found.idle(each)])
 
 
 def _look_at_programs(folder: Path, found: _Found) -> None:

@@ -44,6 +44,7 @@ from cargoship.plan import (
 )
 from cargoship.plan.native import check_native
 from cargoship.platforms import LibcFamily
+from cargoship.recording import Recording, recording_of
 from cargoship.registry.connect import warm
 from cargoship.resources import find_toolchain, foresee_sources, open_resources, wanted_by
 from cargoship.settings.model import Settings
@@ -187,13 +188,21 @@ def build_each(selections: Sequence[Selection], context: Context) -> tuple[Build
     """The same for several workspaces: nothing of any is published before the images of all exist."""
     began = time.monotonic()
     with ExitStack() as held:
-        made = [_assembled(each, context, held, Clock(context.emit, began)) for each in selections]
-        return tuple(each.published() for each in made)
+        # what is recorded of a build is written when all that it was made with has been closed
+        recordings = [held.enter_context(recording_of(context)) for _ in selections]
+        made = [
+            _assembled(each, recording, held, Clock(recording.context.emit, began))
+            for each, recording in zip(selections, recordings, strict=True)
+        ]
+        for each, recording in zip(made, recordings, strict=True):
+            recording.result = each.published()
+        return tuple(recording.result for recording in recordings if recording.result is not None)
 
 
-def _assembled(selection: Selection, context: Context, held: ExitStack, clock: Clock) -> AssembledBuild:
+def _assembled(selection: Selection, recording: Recording, held: ExitStack, clock: Clock) -> AssembledBuild:
     """What a selection makes; what it is made with stays open as long as `held`."""
-    made = _decide(plan, selection, context, clock)
+    context = recording.context
+    made = recording.plan = _decide(plan, selection, context, clock)
     shop = held.enter_context(open_resources(made, wanted_by(made, context), context, compiles=True))
     sources = shop.sources()
     with clock.phase("toolchain"), shop.places.checking():
@@ -202,6 +211,7 @@ def _assembled(selection: Selection, context: Context, held: ExitStack, clock: C
         # a build that was made before with everything as it is now needs no compiler
         recalled = shop.recalled(env)
         artifacts = recalled.artifacts
+        recording.recalled = not recalled.missing
         toolchain = shop.toolchain(recalled) if recalled.missing else None
     if made.libc.family is LibcFamily.MUSL or not context.verify:
         # for a static program the compile alone can fail now: its base travels meanwhile

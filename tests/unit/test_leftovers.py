@@ -183,7 +183,9 @@ def test_what_is_not_known_to_be_cargoships_stays_and_is_named(tmp_path: Path) -
     assert {str(each) for each in tmp_path.rglob("*")} - before == {str(own / ".lock")}
 
 
-@pytest.mark.parametrize("place", ["cargoship", "cargoship/.blobs", "cargoship/.programs", "cargoship/.blobs/last"])
+@pytest.mark.parametrize(
+    "place", ["cargoship", "cargoship/.blobs", "cargoship/.programs", "cargoship/.blobs/last", "cargoship/.records"]
+)
 def test_a_link_is_not_followed(tmp_path: Path, place: str) -> None:
     there = tmp_path / "there"
     (there / "sha256").mkdir(parents=True)
@@ -216,3 +218,19 @@ def test_what_killed_runs_left_among_cargos_files_goes_after_a_day(tmp_path: Pat
 def test_nothing_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert prune_folder(tmp_path / "target", tmp_path / "target", ALL) == Pruned(tmp_path / "target", (), 0)
     assert not (tmp_path / "target").exists()
+
+
+def test_records_of_builds_go_when_they_are_old(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    folder = target / "cargoship" / ".records"
+    folder.mkdir(parents=True)
+    old, new = (folder / f"2027011{day}T080000.000Z-0a0b.json" for day in (1, 2))
+    killed = folder / f".20270115T080000.000Z-0a0b.json.{'0' * 16}.tmp"
+    stranger = folder / "notes.txt"
+    for path, days in ((old, 8), (new, 6), (killed, 0), (stranger, 99)):
+        path.write_text("{}")
+        aged(path, days)
+    pruned = prune_folder(target, target, WEEK)
+    assert {path for each in pruned.gone for path in each.paths} == {old, killed}
+    assert new.exists()
+    assert stranger.exists()

@@ -14,10 +14,11 @@ _WHOLE = {"cargo-toml", "taplo"}
 @click.option(
     "--for",
     "purpose",
-    type=click.Choice(["settings", *sorted(_WHOLE)]),
+    type=click.Choice(["settings", *sorted(_WHOLE), "record"]),
     default="settings",
     show_default=True,
-    help="What the schema describes: the table of settings, or a whole Cargo.toml, as editors with taplo want it.",
+    help="What the schema describes: the table of settings, a whole Cargo.toml, as editors with taplo want it, or the "
+    "record that a build leaves.",
 )
 @options.talk_options
 @click.pass_context
@@ -26,6 +27,11 @@ def schema(ctx: click.Context, /, **_: object) -> None:
 
     With --for taplo it is the schema of a whole Cargo.toml, which Even Better TOML takes as it is.
     """
+    if ctx.params["purpose"] == "record":
+        from cargoship.records.model import record_schema
+
+        options.begin(ctx).result_json(record_schema())
+        return
     from cargoship.settings.schema import SchemaOf, schema_text
 
     of = SchemaOf.CARGO_TOML if ctx.params["purpose"] in _WHOLE else SchemaOf.SETTINGS

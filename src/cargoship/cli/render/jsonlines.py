@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from cargoship.cli.render.document import line
-from cargoship.events import CompileProgress, Event, Note
+from cargoship.events import CompileProgress, Event, Note, UnitsTold
 from cargoship.printable import without_passwords
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ class JsonRenderer:
     def emit(self, event: Event) -> None:
         """See `Renderer.emit`."""
         if self._verbosity < 0 or (isinstance(event, Note) and event.level > self._verbosity + 1):
+            return
+        # as much as all other lines together; the record of the build has it
+        if isinstance(event, UnitsTold):
             return
         with self._lock:
             if isinstance(event, CompileProgress):

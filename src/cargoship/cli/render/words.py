@@ -27,6 +27,7 @@ from cargoship.events import (
     UnitFinished,
     UnitsKept,
     UnitsRestored,
+    UnitsTold,
     Written,
 )
 from cargoship.printable import printable, printable_lines, without_passwords
@@ -153,7 +154,7 @@ def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: 
             return status("Kept", f"{count(units, 'unit')}, {size(size_bytes)} in {duration(seconds)}{waited}", paint)
         case SourcesWritten(paths=paths):
             return status("Written", printable(f"by build scripts: {', '.join(paths)}"), paint) if verbosity else None
-        case PhaseStarted() | CompileProgress() | CompileForeseen() | BlobQueued() | BytesMoved():
+        case PhaseStarted() | CompileProgress() | CompileForeseen() | BlobQueued() | BytesMoved() | UnitsTold():
             return None
 
 

@@ -71,6 +71,16 @@ class CapturedUnit:
 
 
 @dataclass(frozen=True)
+class UnitTimes:
+    """When cargo made a unit, and how large it is."""
+
+    began_s: float
+    """Since 1970, by the clock of the file system; 0 where it is not known."""
+    seconds: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Capture:
     """All units of a build that can be kept, and why others cannot: by places in the graph."""
 
@@ -84,6 +94,8 @@ class Capture:
     """How units came to be, by places of fingerprints; of those that cannot be kept too."""
     unsaid: frozenset[int] = frozenset()
     """Units of which cargo has said nothing."""
+    times: Mapping[int, UnitTimes] = field(default_factory=dict)
+    """Of what was compiled, now or by an earlier run, whether it can be kept or not."""
 
 
 def capture(
@@ -125,7 +137,7 @@ def capture(
                 stock.refuse(index, str(reason))
                 stock.note_unknown(index, matched, str(reason))
     inputs = stock.together.done(changing_packages(graph, lock))
-    return Capture(stock.units, stock.refused, inputs, stock.fresh, stock.made, matches.unsaid)
+    return Capture(stock.units, stock.refused, inputs, stock.fresh, stock.made, matches.unsaid, stock.times)
 
 
 @dataclass
@@ -154,6 +166,7 @@ class _Stock:
     units: dict[int, CapturedUnit] = field(default_factory=dict)
     fresh: dict[int, bool] = field(default_factory=dict)
     made: dict[str, UnitOrigin] = field(default_factory=dict)
+    times: dict[int, UnitTimes] = field(default_factory=dict)
     _identities: dict[int, Digest] = field(default_factory=dict)
     _unkept: set[int] = field(default_factory=set)
     """Units with an identity that cannot be kept, nor what depends on them."""
@@ -174,6 +187,7 @@ class _Stock:
                 entry.seconds, left=True,
             )  # fmt: skip
             return
+        self.times[index] = _times(self.build.root, matched, files)
         parts = parts_of(self.graph, index, lock=self.lock, around=self.around, identities=self._identities)
         inputs = self._inputs(index, matched, files, parts)
         self.together.add(unit, matched, inputs, compiled=True)
@@ -200,7 +214,7 @@ class _Stock:
             self.units[index] = CapturedUnit(
                 key=key, name=name_of(unit, self.around.host), parts=parts, inputs=inputs, output=output,
                 place=matched.folder.fingerprint, files=tuple(files),
-                seconds=_seconds(self.build.root, matched, files), left=False,
+                seconds=self.times[index].seconds, left=False,
                 rewritten={**self._rewritten(unit, matched), **self._silenced(matched, files)},
             )  # fmt: skip
 
@@ -345,14 +359,15 @@ def _runs(graph: UnitGraph, unit: Unit, matches: Match) -> Iterator[UnitFolder]:
             yield matches.found[dependency.index].folder
 
 
-def _seconds(root: Path, matched: Matched, files: Iterable[str]) -> float:
+def _times(root: Path, matched: Matched, files: Iterable[str]) -> UnitTimes:
     """How long it took: from the time when cargo started it to that of what came last."""
     started = root / (
         matched.folder.said.rpartition("/")[0] if matched.fingerprint.dep_infos == () else matched.folder.fingerprint
     )
     try:
         begun = (started / "invoked.timestamp").stat().st_mtime
-        ended = max((root / name).lstat().st_mtime for name in files)
+        made = [(root / name).lstat() for name in files]
+        ended = max(each.st_mtime for each in made)
     except (OSError, ValueError):
-        return 0.0
-    return round(max(ended - begun, 0.0), 3)
+        return UnitTimes(0.0, 0.0, 0)
+    return UnitTimes(begun, round(max(ended - begun, 0.0), 3), sum(each.st_size for each in made))

@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 
 from cargoship.decoding import Undecodable, decode_json
+from cargoship.events import ToldUnit, UnitsTold
 from cargoship.oci.files import replacing
 from cargoship.unitcache.build import prepare_folder
 from cargoship.unitcache.builddir.capture import Capture
 from cargoship.unitcache.explain.differences import inputs_in_words, parts_in_words
-from cargoship.unitcache.keys.key import name_of, nearest_parts
+from cargoship.unitcache.keys.key import name_of, nearest_parts, version_of
 from cargoship.unitcache.resolve import Entries
 from cargoship.unitcache.restore import Restored
 
@@ -26,6 +27,7 @@ _FILE = ".cargoship-units.json"
 _BYTES_MAX = 64 << 20
 _ANEW = frozenset({"compiled", "replaced", "unfinished"})
 """States of what was not there to be used."""
+_MADE_HERE = frozenset({"compiled", "replaced"})
 _STRANGER = "nobody knowing what the one was made of that lay there: cargoship had not made it"
 
 
@@ -102,6 +104,33 @@ def account(
             )
         )
     return BuildAccount(tuple(told), whole)
+
+
+def told_units(restored: Restored, made: Capture, record: BuildAccount) -> UnitsTold:
+    """The account of a build for who listens, with times and sizes, and with what depends on what."""
+    units = []
+    for index, (unit, about) in enumerate(zip(restored.graph.units, record.units, strict=True)):
+        kept, times = made.units.get(index), made.times.get(index)
+        here = times if about.state in _MADE_HERE else None
+        entry = restored.placed.get(kept.place) if about.state == "restored" and kept is not None else None
+        units.append(
+            ToldUnit(
+                package=unit.package,
+                version=version_of(unit.package_id),
+                kind="build script run" if unit.runs else next(iter(unit.kinds), unit.mode),
+                target=unit.platform or restored.around.host,
+                is_for_host=unit.platform is None,
+                is_local=unit.is_local,
+                state=about.state,
+                began_s=0.0 if here is None else here.began_s,
+                seconds=here.seconds if here is not None else entry.seconds if entry is not None else 0.0,
+                size_bytes=times.size_bytes if times is not None else entry.unpacked if entry is not None else 0,
+                because=about.because,
+                waits_for=about.waits_for,
+                needs=tuple(each.index for each in unit.dependencies),
+            )
+        )
+    return UnitsTold(tuple(units), restored.around.host, () if record.whole is None else record.whole.because)
 
 
 def write_record(build_dir: Path, record: BuildAccount) -> None:
