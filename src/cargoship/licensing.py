@@ -62,7 +62,6 @@ class LicenseSurvey:
 
     crates: tuple[LicensedCrate, ...]
     policy: LicensePolicy
-    unused_exceptions: tuple[str, ...] = ()
 
     @property
     def refused(self) -> tuple[LicensedCrate, ...]:
@@ -109,9 +108,9 @@ def survey_licenses(plan: Plan, wanted: Wanted, context: Context) -> LicenseSurv
                     known = found.get(crate.crate)
                     found[crate.crate] = crate if known is None else _both(known, crate)
     ordered = sorted(found.values(), key=lambda each: (each.crate.name, each.crate.version, each.crate.source))
-    for name in (idle := unused(policy, found)):
+    for name in unused(policy, found):
         context.emit(Note(f"license-exceptions: no crate is called {name}", Level.WARNING))
-    return LicenseSurvey(tuple(ordered), policy, tuple(idle))
+    return LicenseSurvey(tuple(ordered), policy)
 
 
 def licenses_of(plan: Plan, wanted: Wanted, context: Context) -> LicenseSurvey | None:

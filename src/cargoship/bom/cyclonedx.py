@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from cargoship.bom.bill import Bill, Component, Kind, cpe_of
-from cargoship.version import __version__
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 PREDICATE_TYPE = "https://cyclonedx.org/bom"
@@ -94,7 +93,3 @@ def _licenses(each: Component) -> Iterator[Mapping[str, Any]]:
         yield {"expression": each.license}
     elif each.license_text:
         yield {"license": {"name": each.license_text}}
-
-
-TOOL = ("cargoship", __version__)
-"""What is among the tools of every bill."""

@@ -38,7 +38,6 @@ class SuiteRelease:
 
     codename: str
     date: dt.datetime
-    valid_until: dt.datetime | None
     architectures: frozenset[str]
     by_hash: bool
     has_all: bool
@@ -84,7 +83,6 @@ def parse_release(data: bytes, *, codename: str, what: str) -> SuiteRelease:
     return SuiteRelease(
         codename=codename,
         date=date,
-        valid_until=_time(fields.get("valid-until")),
         architectures=architectures,
         by_hash=fields.get("acquire-by-hash") == "yes",
         has_all="all" in architectures and "Packages" not in fields.get("no-support-for-architecture-all", ""),

@@ -65,7 +65,6 @@ class BlobTransfer:
         self._offset = 0
         self._certain = True
         """Whether `_offset` is what the registry has: not after trouble in the middle of a request."""
-        self._resumed = False
 
     def run(self) -> None:
         """Send everything; raises Lost, RegistryError's family, ContentInvalid.
