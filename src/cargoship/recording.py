@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from cargoship.cargo.project import load_project
 from cargoship.context import Context
 from cargoship.destinations import Published
 from cargoship.errors import CargoshipError
 from cargoship.events import Level, Note
 from cargoship.plan import Plan
-from cargoship.records.folder import record_folder
-from cargoship.records.model import ImageRecord, LayerRecord, PlatformRecord, PushRecord
+from cargoship.records.folder import RecordFolder, load_record, record_folder
+from cargoship.records.model import ImageRecord, LayerRecord, PlatformRecord, PushRecord, RunRecord
 from cargoship.records.recorder import Outcome, Recorder
 from cargoship.shipping import BuildResult, BuiltImage
 
@@ -49,6 +51,26 @@ def recording_of(context: Context) -> Iterator[Recording]:
     finally:
         if recording.plan is not None and (error or recording.result is not None):
             _write(recorder, recording, recording.plan, error, context)
+
+
+def find_record(target: Path, context: Context) -> tuple[RunRecord, RunRecord | None]:
+    """The record in a file, or that of the last build of a project's folder; and that of the build before it.
+
+    Raises ProjectError's family, UsageError where there is none, ContentInvalid for a damaged one.
+    """
+    if target.is_file() and target.name != "Cargo.toml":
+        folder = RecordFolder(target.parent)
+        found = load_record(target)
+        return found, folder.before(found)
+    folder = records_at(target, context)
+    found = folder.latest()
+    return found, folder.before(found)
+
+
+def records_at(project: Path, context: Context) -> RecordFolder:
+    """The records of a project's builds; raises ProjectError's family."""
+    cargo = Path(context.env.get("CARGO") or "cargo")
+    return record_folder(load_project(context.runner, cargo, project, env=context.env).target_dir)
 
 
 def _write(recorder: Recorder, recording: Recording, made: Plan, error: str, context: Context) -> None:

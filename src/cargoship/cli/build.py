@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import rich_click as click
 
 from cargoship.cli import options, selecting, several, signing
 from cargoship.cli.outcome import RecordFiles, finish
 from cargoship.cli.planned import print_plan
+from cargoship.errors import CargoshipError
+
+if TYPE_CHECKING:
+    from cargoship.cli.session import CliSession
+    from cargoship.pipeline import BuildResult
 
 
 @click.command()
@@ -21,6 +28,7 @@ from cargoship.cli.planned import print_plan
 @options.destination_options
 @signing.sign_option
 @options.record_options
+@click.option("--timings", is_flag=True, help="Say at the end where the time went; `cargoship timings` says more.")
 @options.progress_options
 @click.pass_context
 def build(ctx: click.Context, /, **_: object) -> None:
@@ -47,6 +55,21 @@ def build(ctx: click.Context, /, **_: object) -> None:
         records.write_none()
     else:
         finish(session, result, records)
+        if ctx.params["timings"]:
+            _tell_timings(session, result)
+
+
+def _tell_timings(session: CliSession, result: BuildResult) -> None:
+    """Of several workspaces, those of the first."""
+    from cargoship.cli.timed import short_text
+    from cargoship.records.folder import record_folder
+
+    folder = record_folder(result.plan.target_dir)
+    try:
+        record = folder.latest()
+        session.say(short_text(record, folder.before(record), session.paint()))
+    except CargoshipError as error:
+        session.say(f"note: where the time went is not known: {error.message}")
 
 
 command = options.panelled(build)

@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "inspect": "cargoship.cli.inspect",
     "verify": "cargoship.cli.verify",
     "diff": "cargoship.cli.diff",
+    "timings": "cargoship.cli.timings",
+    "history": "cargoship.cli.history",
     "sbom": "cargoship.cli.sbom",
     "licenses": "cargoship.cli.licenses",
     "copy": "cargoship.cli.copy",

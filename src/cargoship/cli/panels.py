@@ -85,8 +85,10 @@ PANELS: dict[str, tuple[str, ...]] = {
 
 # What means something else with a command than with most others.
 _MEANT_OTHERWISE: dict[str, dict[str, str]] = {
-    **{name: {"--env": "The image", "--manifest-path": "What to build"} for name in ("build", "plan", "pack")},
+    **{name: {"--env": "The image", "--manifest-path": "What to build"} for name in ("plan", "pack")},
     **{name: {"--manifest-path": "What to build"} for name in ("audit", "watch")},
+    "build": {"--env": "The image", "--manifest-path": "What to build", "--timings": "How it talks"},
+    "timings": {"--format": "How it talks"},
     "init": {"--force": "What to write"},
     "dockerfile": {"--check": "The file", "--manifest-path": "What to build"},
     "rebase": {"--old-base": "The image", "--check": "Where it goes", "--tag": "Where it goes"},

@@ -52,7 +52,7 @@ class RecordFolder:
         return names
 
     def latest(self) -> RunRecord:
-        """The record of the last build; raises UsageError where there is none, ContentInvalid, OSError."""
+        """The record of the last build; raises UsageError where there is none, ContentInvalid."""
         files = self.files()
         if not files:
             raise UsageError("no build has left a record here", hint="build with cargoship build")
@@ -61,14 +61,14 @@ class RecordFolder:
     def readable(self) -> Iterator[RunRecord]:
         """All that can be read, the newest first."""
         for each in self.files():
-            with contextlib.suppress(ContentInvalid, OSError):
+            with contextlib.suppress(ContentInvalid):
                 yield load_record(each)
 
     def before(self, record: RunRecord) -> RunRecord | None:
         """The last build before this one that made its images; None where there is none."""
         older = (each for each in self.files() if each.stem < record.id)
         for each in older:
-            with contextlib.suppress(ContentInvalid, OSError):
+            with contextlib.suppress(ContentInvalid):
                 found = load_record(each)
                 if found.outcome == "built":
                     return found
@@ -76,10 +76,12 @@ class RecordFolder:
 
 
 def load_record(path: Path) -> RunRecord:
-    """Read a record's file; raises ContentInvalid, OSError."""
-    if path.stat().st_size > BYTES_MAX:
-        raise ContentInvalid(f"{path} is larger than a record of a build can be", hint="name another one")
-    return decode_record(read_file(path), str(path))
+    """Read a record's file; raises ContentInvalid, also where it cannot be read."""
+    try:
+        data = read_file(path, BYTES_MAX)
+    except OSError as error:
+        raise ContentInvalid(f"cannot read {path}: {error.strerror or error}", hint="name another record") from error
+    return decode_record(data, str(path))
 
 
 def _is_record(path: Path) -> bool:

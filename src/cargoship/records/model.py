@@ -196,8 +196,6 @@ def encode_record(record: RunRecord) -> bytes:
 
 def decode_record(data: bytes, place: str) -> RunRecord:
     """Read a record that anybody may have written; raises ContentInvalid. `place` is where it is from."""
-    if len(data) > BYTES_MAX:
-        raise ContentInvalid(f"{place} is larger than a record of a build can be", hint="name another one")
     try:
         head = decode_json(data, _Head)
     except Undecodable as error:
