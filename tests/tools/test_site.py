@@ -12,7 +12,8 @@ import click
 import pytest
 
 from cargoship.cli.commands import cargoship
-from cargoship.cli.reference import errors_page, idle_session
+from cargoship.cli.every_command import idle_session
+from cargoship.cli.reference import errors_page
 from support.programs import REPOSITORY, run
 
 pytestmark = pytest.mark.tools

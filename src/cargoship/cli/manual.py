@@ -13,8 +13,8 @@ from pathlib import Path
 import rich_click as click
 
 from cargoship.cli.commands import cargoship
+from cargoship.cli.every_command import every_command, idle_session
 from cargoship.cli.panels import panels_of
-from cargoship.cli.reference import every_command, idle_session
 from cargoship.version import __version__
 
 FOLDER = Path(__file__).parents[3] / "man"

@@ -13,7 +13,6 @@ from cargoship.cli.session import CliSession
 from cargoship.errors import OutputError
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
     from cargoship.destinations import Published
     from cargoship.oci.descriptor import Descriptor
     from cargoship.oci.image import Image
@@ -79,26 +78,7 @@ def add_job_summary(session: CliSession, result: BuildResult) -> None:
     if session.observer is not None:
         from cargoship.cli.job_summary import job_summary
 
-        _append_summary(session, job_summary(result, session.observer))
-
-
-def add_failed_summary(session: CliSession, failure: Failure) -> None:
-    """Tell a CI host why nothing was built."""
-    if session.observer is not None:
-        from cargoship.cli.job_summary import failed_summary
-
-        _append_summary(session, failed_summary(failure, session.observer))
-
-
-def _append_summary(session: CliSession, text: str) -> None:
-    """Add to the summary of a CI host's job; that it cannot be written ends nothing."""
-    if session.summary_file is None:
-        return
-    try:
-        with session.summary_file.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        session.say(f"the job's summary cannot be written: {error}")
+        session.append_summary(job_summary(result, session.observer))
 
 
 def finish_published(session: CliSession, published: Sequence[Published]) -> None:
@@ -106,7 +86,7 @@ def finish_published(session: CliSession, published: Sequence[Published]) -> Non
     if session.summary_file is not None:
         from cargoship.cli.job_summary import merged_summary
 
-        _append_summary(session, merged_summary(published))
+        session.append_summary(merged_summary(published))
     if session.json_progress:
         session.tell_result({"published": [_published_record(each) for each in published]})
     else:

@@ -6,15 +6,14 @@ Run it in a checkout, after changing an option: python -m cargoship.cli.referenc
 from __future__ import annotations
 
 import inspect
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from cargoship.cli.commands import COMMANDS, cargoship
+from cargoship.cli.every_command import every_command, idle_session
+from cargoship.cli.manual import write_manual
 from cargoship.cli.panels import panels_of
-from cargoship.cli.session import CliSession, World
 
 _HEAD = """\
 <!-- Made by `python -m cargoship.cli.reference`; change src/cargoship/cli instead. -->
@@ -116,29 +115,6 @@ def commands_page() -> str:
     return "\n".join([_HEAD, *pages]) + "\n" + _TAIL + "".join(_codes())
 
 
-def idle_session() -> click.Context:
-    """A run of nothing, for those who ask commands what they take."""
-    nothing = io.StringIO()
-    session = CliSession(World({}, Path("/"), nothing, nothing))
-    return click.Context(cargoship, info_name="cargoship", **cargoship.context_settings, obj=session)
-
-
-def every_command(root: click.Context) -> Iterator[tuple[click.Context, click.Command]]:
-    """All commands that do something, those of groups among them, in the order in which help shows them."""
-    for name in COMMANDS:
-        command = cargoship.get_command(root, name)
-        if command is not None:
-            yield from _members(command, click.Context(command, info_name=name, parent=root))
-
-
-def _members(command: click.Command, ctx: click.Context) -> Iterator[tuple[click.Context, click.Command]]:
-    if isinstance(command, click.Group):
-        for name, member in command.commands.items():
-            yield from _members(member, click.Context(member, info_name=name, parent=ctx))
-    else:
-        yield ctx, command
-
-
 def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
     yield f"## {ctx.command_path}\n"
     arguments = " ".join(each.make_metavar(ctx) for each in command.params if isinstance(each, click.Argument))
@@ -190,8 +166,6 @@ def _codes() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    from cargoship.cli.manual import write_manual
-
     write_manual()
     (Path(__file__).parents[3] / "docs" / "errors.md").write_text(errors_page(), encoding="utf-8")
     (Path(__file__).parents[3] / "docs" / "cli.md").write_text(commands_page(), encoding="utf-8")

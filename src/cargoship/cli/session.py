@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO, cast
 
-from cargoship.cli.render import Renderer, Talk, make_renderer
+from cargoship.cli.render import Talk, make_renderer
 from cargoship.cli.render.paint import Paint, wants_colour
+from cargoship.cli.render.renderer import Renderer
 from cargoship.errors import UsageError
 from cargoship.printable import styled, without_passwords
 
@@ -213,6 +214,16 @@ class CliSession:
         named = self.world.env.get("GITHUB_STEP_SUMMARY")
         return self.world.cwd / named if named else None
 
+    def append_summary(self, text: str) -> None:
+        """Add to the summary of a CI host's job; that it cannot be written ends nothing."""
+        if self.summary_file is None:
+            return
+        try:
+            with self.summary_file.open("a", encoding="utf-8") as stream:
+                stream.write(text)
+        except OSError as error:
+            self.say(f"the job's summary cannot be written: {error}")
+
     @property
     def is_interactive(self) -> bool:
         """Whether a person sits at both ends."""
@@ -312,6 +323,6 @@ class CliSession:
         self.renderer().fail(failure)
         self.world.stderr.flush()
         if self.observer is not None:
-            from cargoship.cli.outcome import add_failed_summary
+            from cargoship.cli.job_summary import failed_summary
 
-            add_failed_summary(self, failure)
+            self.append_summary(failed_summary(failure, self.observer))

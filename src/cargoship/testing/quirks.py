@@ -10,18 +10,11 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cargoship.testing.exchange import Call, Reply
 from cargoship.testing.holdings import digest_of
-
-if TYPE_CHECKING:
-    from cargoship.testing.registry import InMemoryRegistry
-
-Answer = Callable[[Call], Reply]
-Quirk = Callable[["InMemoryRegistry", Call, Answer], Reply]
-"""Answers a request; the last argument is how the registry would."""
+from cargoship.testing.quirk import Answer, Quirk, QuirkyRegistry
 
 _BAD = 400
 _UNAUTHORIZED = 401
@@ -32,7 +25,7 @@ _CHALLENGE = "WWW-Authenticate"
 def _status(method: str, path: str, status: int, query: str = "") -> Quirk:
     """Such requests are refused, always."""
 
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         if _is(call, method, path) and (not query or query in call.query):
             return Reply.error(status, "UNSUPPORTED", "this registry does not do that")
@@ -42,7 +35,7 @@ def _status(method: str, path: str, status: int, query: str = "") -> Quirk:
 
 
 def _status_without(method: str, path: str, status: int, *, query: str, unless: str) -> Quirk:
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         if _is(call, method, path) and query in call.query and unless not in call.query:
             return Reply.error(status, "UNSUPPORTED", "this registry does not do that")
@@ -54,7 +47,7 @@ def _status_without(method: str, path: str, status: int, *, query: str, unless: 
 def _restated(method: str, path: str, status: int) -> Quirk:
     """Success is answered with another status."""
 
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
         good = _is(call, method, path) and reply.status < _BAD and "mount" not in call.query
@@ -63,10 +56,10 @@ def _restated(method: str, path: str, status: int) -> Quirk:
     return quirk
 
 
-def _header(method: str, path: str, name: str, change: Callable[[InMemoryRegistry, Call, str], str | None]) -> Quirk:
+def _header(method: str, path: str, name: str, change: Callable[[QuirkyRegistry, Call, str], str | None]) -> Quirk:
     """A header of a good answer is another one, or missing."""
 
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         reply = answer(call)
         if not _is(call, method, path) or name not in reply.headers:
             return reply
@@ -80,7 +73,7 @@ def _header(method: str, path: str, name: str, change: Callable[[InMemoryRegistr
 def _adding(method: str, path: str, headers: Mapping[str, str]) -> Quirk:
     """Answers say more than they have to."""
 
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
         return replace(reply, headers={**reply.headers, **headers}) if _is(call, method, path) else reply
@@ -88,10 +81,10 @@ def _adding(method: str, path: str, headers: Mapping[str, str]) -> Quirk:
     return quirk
 
 
-def _challenged(change: Callable[[InMemoryRegistry, str], str]) -> Quirk:
+def _challenged(change: Callable[[QuirkyRegistry, str], str]) -> Quirk:
     """Who is not known is asked in another way; lines are headers of their own."""
 
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         reply = answer(call)
         if reply.status != _UNAUTHORIZED or _CHALLENGE not in reply.headers:
             return reply
@@ -101,7 +94,7 @@ def _challenged(change: Callable[[InMemoryRegistry, str], str]) -> Quirk:
 
 
 def _challenged_at_the_door(status: int) -> Quirk:
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
         if reply.status != _UNAUTHORIZED or call.path in {"/v2/", "/token"} or "authorization" in call.headers:
@@ -114,7 +107,7 @@ def _challenged_at_the_door(status: int) -> Quirk:
 def _ended_token(status: int) -> Quirk:
     """A token that has ended is answered by something that names no token server."""
 
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
         ended = call.headers.get("authorization", "").startswith("Bearer ")
@@ -124,7 +117,7 @@ def _ended_token(status: int) -> Quirk:
 
 
 def _one_scope(status: int) -> Quirk:
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         several = call.path == "/token" and len(call.query.get("scope", "").split()) > 1
         return Reply.error(status, "INVALID", "one scope at a time") if several else answer(call)
@@ -133,7 +126,7 @@ def _one_scope(status: int) -> Quirk:
 
 
 def _token_with(change: Callable[[bytes], bytes], headers: Mapping[str, str] | None = None) -> Quirk:
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
         if call.path != "/token" or reply.status >= _BAD:
@@ -150,7 +143,7 @@ def _expires_in(text: str) -> Quirk:
 def _packed(path: str, encoding: str = "gzip") -> Quirk:
     """Answers come compressed, whatever was asked for."""
 
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
         if call.method != "GET" or not re.search(path, call.path) or reply.status != 200:  # noqa: PLR2004
@@ -162,7 +155,7 @@ def _packed(path: str, encoding: str = "gzip") -> Quirk:
     return quirk
 
 
-def _mislabelled(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+def _mislabelled(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     """An object store that takes a compressed layer for a compressed transfer of something else."""
     del registry
     reply = answer(call)
@@ -181,10 +174,10 @@ class _Once:
         self._path = path
         self._reply = Reply(status, headers or {})
         self._skip = skip
-        self._counts: WeakKeyDictionary[InMemoryRegistry, int] = WeakKeyDictionary()
+        self._counts: WeakKeyDictionary[QuirkyRegistry, int] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def __call__(self, registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def __call__(self, registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         if not _is(call, self._method, self._path):
             return answer(call)
         with self._lock:
@@ -192,7 +185,7 @@ class _Once:
         return self._reply if count == self._skip else answer(call)
 
 
-def _head_to_storage(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+def _head_to_storage(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     """Questions for a blob are sent to an object store, whose signature is for reading alone."""
     reply = answer(call)
     if _is(call, "HEAD", "/blobs/sha") and reply.status < _BAD:
@@ -206,7 +199,7 @@ def _typed(change: Callable[[str], str | None]) -> Quirk:
 
 
 def _link(change: Callable[[Call], str]) -> Quirk:
-    def quirk(registry: InMemoryRegistry, call: Call, answer: Answer) -> Reply:
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
         if not call.path.endswith("/tags/list") or "last" in call.query:
@@ -220,7 +213,7 @@ def _is(call: Call, method: str, path: str) -> bool:
     return re.fullmatch(method, call.method) is not None and re.search(path, call.path) is not None
 
 
-def _relative(registry: InMemoryRegistry, call: Call, text: str) -> str:
+def _relative(registry: QuirkyRegistry, call: Call, text: str) -> str:
     """From where the request was: only the last part of the address, as RFC 3986 section 5.2 has it."""
     del registry
     here, there = call.path.rpartition("/")[0], text
@@ -373,7 +366,7 @@ QUIRKS: Mapping[str, Quirk] = {
 """By name; `docs/testing.md` says what they are."""
 
 
-def _in_sha512(registry: InMemoryRegistry, digest: str) -> str:
+def _in_sha512(registry: QuirkyRegistry, digest: str) -> str:
     """The other name of something that is there."""
     manifests = (each.manifests for each in registry.contents.repositories.values())
     found = next((each[digest][1] for each in manifests if digest in each), None)

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from cargoship.testing.auth import Auth
 from cargoship.testing.content_api import ContentApi
 from cargoship.testing.exchange import Call, Fault, Reply
-from cargoship.testing.quirks import QUIRKS, Answer, Quirk
+from cargoship.testing.quirk import Answer, Quirk
+from cargoship.testing.quirks import QUIRKS
 from cargoship.testing.server import Server
 from cargoship.testing.uploads import keep_partial
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO, cast
+from typing import TextIO, cast
 
 from cargoship.cli.render.paint import Paint
-
-if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
-    from cargoship.events import Event
+from cargoship.cli.render.renderer import Renderer
 
 
 @dataclass(frozen=True)
@@ -26,22 +23,6 @@ class Talk:
     colour: str = "auto"
     folders: tuple[Path, ...] = ()
     """Where paths in rustc's words may start."""
-
-
-class Renderer(Protocol):
-    """Shows events on standard error."""
-
-    def emit(self, event: Event) -> None:
-        """Show an event; never raises, for a closed terminal must not end a build."""
-        ...
-
-    def close(self, *, failed: bool) -> None:
-        """The work is over: settle what is on the terminal."""
-        ...
-
-    def fail(self, failure: Failure) -> None:
-        """Show the error that ended the run."""
-        ...
 
 
 def make_renderer(

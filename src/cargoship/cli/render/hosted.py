@@ -21,7 +21,7 @@ from cargoship.printable import printable_lines
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
-    from cargoship.cli.render import Renderer
+    from cargoship.cli.render.renderer import Renderer
 
 _LONG = frozenset({"sysroot", "trial", "compile"})
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
