@@ -7,31 +7,26 @@ a cache. Nothing is written to a cache before all is compared; then what is wron
 
 from __future__ import annotations
 
-import contextlib
 import enum
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cargoship.apart import AUDIT, compiled_apart, environment_apart, folder_apart
 from cargoship.context import Context
 from cargoship.elf.parts import differing_parts
 from cargoship.errors import UsageError
 from cargoship.events import Event, Note, UnitsKept, UnitsRestored
-from cargoship.locks import Busy, locked
 from cargoship.plan import Plan
 from cargoship.resources import open_resources, wanted_by
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
 from cargoship.unitcache.audit import Compared, Held, compare, missed_inputs, unpack_program
-from cargoship.unitcache.build import prepare_folder
 from cargoship.unitcache.builds import BuildKey, find_build, program_name, records_of
 from cargoship.unitcache.care.integrity import drop_entries
 from cargoship.unitcache.keys.file_digests import FileDigests
 from cargoship.unitcache.packs.index import BuildRecord, UnitEntry
 from cargoship.unitcache.stores.directory import DirectoryStore
 from cargoship.unitcache.stores.opening import open_stores
-
-_FOLDER = ".cargoship-audit"
 
 
 class State(enum.StrEnum):
@@ -96,7 +91,7 @@ def audit(made: Plan, context: Context) -> Audited:
     """
     if not made.cache.enabled:
         raise UsageError("there is no cache to audit", hint="leave out --no-cache, and cache = false")
-    with _folder(made) as scratch, open_stores(made.cache, context) as store:
+    with folder_apart(made, AUDIT, "audit") as scratch, open_stores(made.cache, context) as store:
         context.emit(Note("compiling everything anew, without a cache"))
         first = _compiled(made, context, scratch / "first")
         contents = FileDigests(made.root, made.build_dir, first.env, made.target_dir)
@@ -121,33 +116,12 @@ def audit(made: Plan, context: Context) -> Audited:
         return replace(done, dropped=_drop(cache, done.wrong)) if done.wrong else done
 
 
-@contextlib.contextmanager
-def _folder(made: Plan) -> Iterator[Path]:
-    """A folder in the target directory; what a killed audit has left there goes first."""
-    prepare_folder(made.target_dir)
-    folder = made.target_dir / _FOLDER
-    try:
-        with locked(made.target_dir / f"{_FOLDER}.lock", timeout_s=0):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-    except Busy as error:
-        raise UsageError(f"another audit goes on in {made.target_dir}", hint="wait for its end") from error
-
-
 def _compiled(made: Plan, context: Context, folder: Path) -> _Made:
     target, units = folder / "target", folder / "units"
     apart = replace(
-        made,
-        target_dir=target,
-        build_dir=target,
+        compiled_apart(made, target),
         # what else is in an image is not compiled
         images=tuple(replace(each, settings=replace(each.settings, include=())) for each in made.images),
-        cargo=replace(made.cargo, target_dir=target),
-        further=tuple(replace(each, target_dir=target) for each in made.further),
         cache=CacheOptions(written=(StoreSpec(StoreKind.DIRECTORY, str(units), trusted=True),)),
     )
 
@@ -158,10 +132,7 @@ def _compiled(made: Plan, context: Context, folder: Path) -> _Made:
     quiet = replace(context, emit=emit)
     with open_resources(apart, wanted_by(apart, quiet), quiet, compiles=True) as shop:
         shop.sources()
-        env = shop.environment()
-        if made.build_dir != made.target_dir:
-            # the project's configuration names it, and an option of cargo would be a part of keys
-            env = {**env, "CARGO_BUILD_BUILD_DIR": str(target)}
+        env = environment_apart(made, target, shop.environment())
         # standard libraries are what they are on this machine: units have their content in their keys
         recalled = shop.recalled(env).with_missing(lambda cached: replace(cached, libraries={}))
         artifacts = shop.compiled(shop.toolchain(recalled), env, recalled)

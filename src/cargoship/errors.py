@@ -255,6 +255,12 @@ class NotRebasable(CargoshipError):
     exit_code = 43
 
 
+class NotRebuildable(CargoshipError):
+    """An image cannot be made again from what its provenance says, or it came out as another one."""
+
+    exit_code = 44
+
+
 class NotSigned(CargoshipError):
     """An image is not signed by whom it should be, or what it should have is not."""
 

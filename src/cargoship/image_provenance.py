@@ -15,7 +15,7 @@ from cargoship.attest.provenance import BUILD, BuildParameters, BuildRun, Materi
 from cargoship.image_inputs import ImageInputs
 from cargoship.materials import base_materials, cache_materials, lock_materials, program_materials, source_material
 from cargoship.oci.platform import Platform
-from cargoship.plan import Plan
+from cargoship.plan import ImagePlan, Plan
 from cargoship.platforms import row
 from cargoship.settings.told import told_settings
 
@@ -60,19 +60,21 @@ def provenance_for(
     }
     return Provenance(
         BUILD,
-        _parameters(sources, chosen, plan, facts).to_json(),
+        parameters_of(sources.image, chosen, plan, facts.env, given=bool(facts.programs)).to_json(),
         internal,
         tuple(_materials(sources, chosen, plan, facts)),
         replace(facts.run, finished=finished),
     )
 
 
-def _parameters(sources: ImageInputs, platforms: tuple[Platform, ...], plan: Plan, facts: RunFacts) -> BuildParameters:
-    image = sources.image
+def parameters_of(
+    image: ImagePlan, platforms: Iterable[Platform], plan: Plan, env: Mapping[str, str], *, given: bool
+) -> BuildParameters:
+    """What was asked for, of an image for these platforms; `given` are programs that nobody here has compiled."""
     decided = told_settings(image.settings)
     # the invocation that compiles this image's programs
     cargo = next((each for each in plan.builds if image.package.name in each.names), plan.cargo)
-    variables = (name for name in facts.env if _HEEDED.fullmatch(name) and not _OWN.fullmatch(name))
+    variables = (name for name in env if _HEEDED.fullmatch(name) and not _OWN.fullmatch(name))
     return BuildParameters(
         image=image.name,
         package=image.package.name,
@@ -88,7 +90,7 @@ def _parameters(sources: ImageInputs, platforms: tuple[Platform, ...], plan: Pla
         settings=decided.values,
         withheld=decided.withheld,
         variables=tuple(sorted(variables)),
-        given=bool(facts.programs),
+        given=given,
     )
 
 

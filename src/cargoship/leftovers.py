@@ -6,7 +6,7 @@
     <target>/cargoship/.records/                           records of builds, of which there are 50 at most
     <target>/cargoship/.programs/<triple>/<package>/<hex>/ programs with the list of their crates
     <target>/cargoship/{.load-,sandbox-,smoke-,.making-}*  folders of one run
-    <target>/.cargoship-audit/                             what an audit compiles
+    <target>/.cargoship-audit/, .cargoship-rebuild/        what an audit or a rebuild compiles
     <target>/.cargoship-*                                  what is of one run, and the account of the last build
 
 What cargo itself has made is cargo's, and so is what is known of how that came to be (`.cargoship-history.json`):
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import msgspec
 
+from cargoship.apart import AUDIT, REBUILD
 from cargoship.cargo.project import load_project
 from cargoship.context import Context
 from cargoship.decoding import Undecodable, decode_json
@@ -51,7 +52,6 @@ _UNFINISHED = re.compile(rf"\..*\.{_RANDOM}\.tmp")
 _PROGRAM = re.compile(_RANDOM)
 _RECORD = re.compile(r".+\.json")
 _PARTS = frozenset({"oci-layout", "index.json", "manifest.json", "blobs"})
-_AUDIT = ".cargoship-audit"
 _PROBE = re.compile(rf"\.cargoship-[a-z0-9_]{{8}}|\.\.cargoship-.*\.{_RANDOM}\.tmp")
 _ACCOUNT = ".cargoship-units.json"
 
@@ -135,7 +135,6 @@ def prune_folder(target_dir: Path, build_dir: Path, rules: PruneRules) -> Pruned
     with contextlib.ExitStack() as held:
         found = _Found(rules.idle_since())
         own = target_dir / "cargoship"
-        audit = target_dir / f"{_AUDIT}.lock"
         try:
             with writing(target_dir):
                 if own.is_symlink():
@@ -144,9 +143,11 @@ def prune_folder(target_dir: Path, build_dir: Path, rules: PruneRules) -> Pruned
                     if not rules.dry or (own / _LOCK).exists():
                         held.enter_context(locked(own / _LOCK, timeout_s=0))
                     _look_at_own(own, found)
-                if audit.exists():
-                    held.enter_context(locked(audit, timeout_s=0))
-                    found.add(LeftFor.RUN, target_dir / _AUDIT)
+                for name in (AUDIT, REBUILD):
+                    lock = target_dir / f"{name}.lock"
+                    if lock.exists():
+                        held.enter_context(locked(lock, timeout_s=0))
+                        found.add(LeftFor.RUN, target_dir / name)
                 for folder in dict.fromkeys((target_dir, build_dir)):
                     _look_at_cargos(folder, found, rules)
         except Busy:

@@ -67,6 +67,7 @@ __all__ = [
     "SignatureReport",
     "build",
     "build_each",
+    "build_planned",
     "by_workspace",
     "copy",
     "doctor",
@@ -201,8 +202,18 @@ def build_each(selections: Sequence[Selection], context: Context) -> tuple[Build
 
 def _assembled(selection: Selection, recording: Recording, held: ExitStack, clock: Clock) -> AssembledBuild:
     """What a selection makes; what it is made with stays open as long as `held`."""
+    recording.plan = _decide(plan, selection, recording.context, clock)
+    return _assembled_by(recording.plan, recording, held, clock)
+
+
+def build_planned(made: Plan, context: Context) -> BuildResult:
+    """What `build` does once it has a plan, without a record; raises as it does."""
+    with ExitStack() as held:
+        return _assembled_by(made, Recording(context), held, Clock(context.emit)).published()
+
+
+def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Clock) -> AssembledBuild:
     context = recording.context
-    made = recording.plan = _decide(plan, selection, context, clock)
     shop = held.enter_context(open_resources(made, wanted_by(made, context), context, compiles=True))
     sources = shop.sources()
     with clock.phase("toolchain"), shop.places.checking():

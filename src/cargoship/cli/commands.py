@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "copy": "cargoship.cli.copy",
     "merge": "cargoship.cli.merge",
     "rebase": "cargoship.cli.rebase",
+    "rebuild": "cargoship.cli.rebuild",
     "login": "cargoship.cli.login",
     "logout": "cargoship.cli.logout",
     "base": "cargoship.cli.base",

@@ -38,7 +38,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--frozen",
         "--jobs",
     ),
-    "Where units are kept": ("--cache-from", "--cache-to", "--no-cache", "--programs"),
+    "Where units are kept": ("--cache-from", "--cache-to", "--no-cache", "--cached", "--programs"),
     "How to cook": (
         "--recipe-path",
         "--check",
@@ -92,6 +92,7 @@ _MEANT_OTHERWISE: dict[str, dict[str, str]] = {
     "init": {"--force": "What to write"},
     "dockerfile": {"--check": "The file", "--manifest-path": "What to build"},
     "rebase": {"--old-base": "The image", "--check": "Where it goes", "--tag": "Where it goes"},
+    "rebuild": {"--check": "What to build", "--env": "The image"},
     "diff": {"--platform": "What to compare"},
     "prune": dict.fromkeys(("--all", "--dry-run"), "What stays"),
     "copy": dict.fromkeys(("--platform", "--all", "--referrers"), "What to copy"),

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cargoship.settings.attach import Attach
 from cargoship.settings.base import LayoutBase
-from cargoship.settings.fields import FIELDS
+from cargoship.settings.fields import BY_KEY, FIELDS
 from cargoship.settings.model import Settings
 from cargoship.settings.spec import CACHE
 from cargoship.settings.values import Healthcheck, Include
@@ -30,6 +31,8 @@ _ELSEWHERE = frozenset(
     }
 )  # fmt: skip
 _WITHHELD = frozenset({"env"})
+TELLABLE = frozenset(each.key for each in FIELDS if each.spec.group != CACHE and each.key not in _ELSEWHERE) | {"sbom"}
+"""All that may be told, by their keys."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,20 @@ def told_settings(settings: Settings) -> ToldSettings:
     withheld = []
     for each in FIELDS:
         value = getattr(settings, each.attribute)
-        if each.spec.group == CACHE or each.key in _ELSEWHERE or value == each.default:
+        # bills have a say in an image where they are in its index
+        tellable = each.key in TELLABLE and (each.key != "sbom" or Attach(settings.attest).in_index)
+        if not tellable or value == each.default:
             continue
         if each.key in _WITHHELD or (each.key == "base" and isinstance(settings.base_spec, LayoutBase)):
             withheld.append(each.key)
         else:
             values[each.key] = _plain(value)
     return ToldSettings(values, tuple(withheld))
+
+
+def told_default(key: str) -> object:
+    """The default of a setting, in the same form."""
+    return _plain(BY_KEY[key].default)
 
 
 def _plain(value: object) -> object:  # noqa: PLR0911 - one for each kind

@@ -1,0 +1,175 @@
+"""An image that exists, made again from its provenance, and compared with what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cargoship.apart import REBUILD, compiled_apart, environment_apart, folder_apart
+from cargoship.context import Context
+from cargoship.errors import BinaryUnknown, NothingToShip, NotRebuildable, PackageUnknown
+from cargoship.events import Level, Note
+from cargoship.image_provenance import parameters_of
+from cargoship.images.comparing.compare import diff
+from cargoship.images.comparing.difference import Comparison
+from cargoship.images.opening import open_image
+from cargoship.images.rebasing.parts import UNVERIFIED
+from cargoship.images.statements import find_provenance
+from cargoship.oci.content import manifest_of
+from cargoship.oci.descriptor import INDEX_TYPES
+from cargoship.oci.digest import Digest
+from cargoship.oci.manifest import decode_index
+from cargoship.oci.target import ImageTarget, RegistryTarget
+from cargoship.pipeline import build_planned
+from cargoship.pipeline import plan as plan_of
+from cargoship.plan import ImagePlan, Output, OutputKind, Plan
+from cargoship.rebuild.materials import MaterialDifference, differing_materials, differing_parameters
+from cargoship.rebuild.request import BuildRequest
+from cargoship.registry.source import ImageSource
+from cargoship.settings.attach import Attach
+from cargoship.settings.cache import CacheOptions
+from cargoship.settings.told import told_default, told_settings
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What came of making an image again."""
+
+    target: str
+    digest: Digest
+    """Of the image, or the index, whose provenance it was."""
+    source: Path
+    builder: str
+    """Who has made the image, as its provenance says."""
+    materials: tuple[MaterialDifference, ...]
+    """What is not as it was then."""
+    untold: tuple[str, ...]
+    """Settings whose values are not told: taken from the project, or from the caller."""
+    comparison: Comparison | None = None
+    """With the image; None where nothing was compiled."""
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it came out the same to the byte; where nothing was compiled, whether nothing speaks against that."""
+        return not self.materials if self.comparison is None else self.comparison.is_equal
+
+
+def rebuild(
+    target: str,
+    source: Path,
+    context: Context,
+    *,
+    platform: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    cached: bool = False,
+    offline: bool = False,
+    jobs: int | None = None,
+    compiles: bool = True,
+) -> Rebuilt:
+    """Make an image again, of the project in `source` as it lies there, and compare it with `target`.
+
+    How it is made is what provenance says (nobody checks its signature here), but for `settings` by their keys.
+    `platform` is the one to make alone. Everything is compiled, in a folder apart; with `cached` units come from the
+    caches too. Without `compiles` it is only said what is not as it was. Raises NothingAttached without provenance,
+    NotRebuildable for what cannot be made again, and what a build and `diff` raise.
+    """
+    where = ImageTarget.parse(target, context.cwd)
+    with open_image(where, context) as opened:
+        root = opened.root.descriptor
+        verified = _annotations(opened).get(UNVERIFIED) != "false"
+    # a tag may name another image by then
+    pinned = str(where.reference.at(root.digest)) if isinstance(where, RegistryTarget) else target
+    found = find_provenance(pinned, context, platform=platform)
+    request = BuildRequest.of(found.provenance, target)
+    context = replace(request.context(context), verify=verified)
+    made, image = _planned(request, source, settings or {}, context, offline=offline, jobs=jobs)
+    now = parameters_of(image, made.platforms, made, context.env, given=False)
+    materials = (
+        *differing_materials(found.provenance, made, image, context),
+        *differing_parameters(request.parameters, request.settings, now),
+    )
+    for each in materials:
+        context.emit(Note(f"not as it was: {each}", Level.WARNING))
+    done = Rebuilt(
+        target, found.subject, source, found.provenance.run.builder, materials, request.parameters.withheld
+    )  # fmt: skip
+    if not compiles:
+        return done
+    alone = platform is not None or root.media_type not in INDEX_TYPES
+    asked = request.parameters.platforms if alone else ()
+    return replace(done, comparison=_compared(pinned, made, image, context, asked, cached=cached))
+
+
+def _annotations(opened: ImageSource) -> Mapping[str, str]:
+    root = opened.root
+    if root.descriptor.media_type in INDEX_TYPES:
+        return decode_index(root.data, root.descriptor.media_type).annotations
+    return manifest_of(root).annotations
+
+
+def _planned(
+    request: BuildRequest,
+    source: Path,
+    settings: Mapping[str, object],
+    context: Context,
+    *,
+    offline: bool,
+    jobs: int | None,
+) -> tuple[Plan, ImagePlan]:
+    """The plan for the same image and nothing else; raises NotRebuildable where the project makes no such image."""
+
+    def decided(overrides: Mapping[str, object], bins: tuple[str, ...]) -> tuple[Plan, ImagePlan] | None:
+        selection = request.selection(source, {**settings, **overrides}, bins=bins)
+        try:
+            made = plan_of(replace(selection, offline=offline, jobs=jobs), context)
+        except (BinaryUnknown, NothingToShip, PackageUnknown):
+            return None
+        image = request.image(made)
+        return None if image is None else (made, image)
+
+    found = None
+    for bins in ((), request.bins):
+        found = decided({}, bins)
+        reset = {} if found is None else _reset(found[1], request, settings)
+        if reset:
+            found = decided(reset, bins)
+        if found is not None:
+            break
+    if found is None:
+        asked = request.parameters
+        raise NotRebuildable(
+            f"the project in {source} makes no image {asked.image} of {', '.join(asked.binaries)}",
+            hint="name the folder of the project, as it was: cargoship rebuild IMAGE FOLDER",
+        )
+    made, image = found
+    packages = {each.package for each in image.bins}
+    cargo, *further = (each for each in made.builds if packages & set(each.names))
+    return replace(made, images=(image,), cargo=cargo, further=tuple(further)), image
+
+
+def _reset(image: ImagePlan, request: BuildRequest, settings: Mapping[str, object]) -> dict[str, object]:
+    """What the project sets and the build had as it is by default, such as `--base static` over another one."""
+    own, known = told_settings(image.settings).values, {*request.settings, *request.parameters.withheld, *settings}
+    defaults = {key: told_default(key) for key in own if key not in known}
+    # tables are merged, and what is nothing cannot be asked for
+    return {key: value for key, value in defaults.items() if value is not None and not isinstance(value, dict)}
+
+
+def _compared(
+    pinned: str, made: Plan, image: ImagePlan, context: Context, platforms: Sequence[str], *, cached: bool
+) -> Comparison:
+    with folder_apart(made, REBUILD, "rebuild") as folder:
+        target, layout = folder / "target", folder / "image"
+        apart = replace(
+            compiled_apart(made, target),
+            cache=made.cache if cached else CacheOptions(enabled=False),
+            # what refers to an image has no say in what it is
+            attest=Attach.INDEX if made.attest.in_index else Attach.NONE,
+            outputs=(Output(OutputKind.OCI, layout),),
+            sign=None,
+        )
+        around = replace(context, env=environment_apart(made, target, context.env))
+        build_planned(replace(apart, images=(image,)), around)
+        found = diff(pinned, f"oci:{layout}", context, platforms=platforms)
+    return replace(found, targets=(found.targets[0], f"what {made.root} makes"))
