@@ -7,9 +7,9 @@
 
 `build` compiles, `pack` takes binaries that exist, `plan_build` only decides, `licenses` says which licences would be
 compiled. `inspect` looks at any image, `sbom` tells what it is made of, `diff` looks at two of them, `copy` and
-`merge` work on images in registries, `pin_base` gives bases their digests, `doctor` looks at the toolchain. All of
-them raise `CargoshipError` or one of its families, and tell what happens through `emit`. Importing this package
-imports nothing else: the rest is loaded with the first call.
+`merge` work on images in registries, `rebase` puts a new base under one, `rebuild` makes one again. `pin_base` gives
+bases their digests, `doctor` looks at the toolchain. All of them raise `CargoshipError` or one of its families, and
+tell what happens through `emit`. Importing this package imports nothing else: the rest is loaded with the first call.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cargoship.events import Event
     from cargoship.images.bills import FoundBill
     from cargoship.images.comparing.difference import Comparison
+    from cargoship.images.rebasing.rebase import Rebased
     from cargoship.licensing import LicenseSurvey
     from cargoship.oci.digest import Digest
     from cargoship.oci.platform import Platform
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from cargoship.pins import PinnedBase
     from cargoship.pipeline import BuildResult, BuiltImage, Diagnosis, Examination, Inspection, SignatureReport
     from cargoship.plan import Plan
+    from cargoship.rebuilding.rebuild import Rebuilt
 
 __all__ = [
     "BuildResult",
@@ -54,6 +56,8 @@ __all__ = [
     "Plan",
     "Platform",
     "Published",
+    "Rebased",
+    "Rebuilt",
     "Reference",
     "SignatureReport",
     "Surroundings",
@@ -68,6 +72,8 @@ __all__ = [
     "pack",
     "pin_base",
     "plan_build",
+    "rebase",
+    "rebuild",
     "sbom",
     "verify",
     "verify_signatures",
@@ -90,6 +96,8 @@ _HOME = {
     "Plan": "cargoship.plan",
     "Platform": "cargoship.oci.platform",
     "Published": "cargoship.destinations",
+    "Rebased": "cargoship.images.rebasing.rebase",
+    "Rebuilt": "cargoship.rebuilding.rebuild",
     "Reference": "cargoship.oci.reference",
     "SignatureReport": "cargoship.images.signatures",
     "Surroundings": "cargoship.calls",
@@ -245,15 +253,56 @@ def copy(
     return pipeline.copy(source, target, calls.context_for_call(surroundings), platforms=platforms, referrers=referrers)
 
 
-def merge(parts: Sequence[str], *, tags: Sequence[str], **surroundings: Unpack[Surroundings]) -> tuple[Published, ...]:
+def merge(
+    parts: Sequence[str], *, tags: Sequence[str], sign: str | None = None, **surroundings: Unpack[Surroundings]
+) -> tuple[Published, ...]:
     """Make one index of the images and indexes that `parts` name in registries, and let `tags` name it.
 
-    One result for each repository among the tags. Raises CargoshipError, for two images of one platform too.
+    `sign` is who signs it: a key's file, `env://NAME`, or `keyless`. One result for each repository among the tags.
+    Raises CargoshipError, for two images of one platform too.
     """
     from cargoship import calls, pipeline  # noqa: PLC0415
 
-    calls.check_keywords("merge", surroundings, calls.Surroundings, more={"parts": parts, "tags": tags})
-    return pipeline.merge(parts, tags, calls.context_for_call(surroundings))
+    calls.check_keywords("merge", surroundings, calls.Surroundings, more={"parts": parts, "tags": tags, "sign": sign})
+    return pipeline.merge(parts, tags, calls.context_for_call(surroundings), sign=sign)
+
+
+def rebase(
+    target: str, *, base: str | None = None, old_base: str | None = None, tags: Sequence[str] = (),
+    publish: bool = True, verify: bool = True, **surroundings: Unpack[Surroundings],
+) -> Rebased:  # fmt: skip
+    """Put the layers that cargoship has made onto a new base (default: that of the image, as it is now).
+
+    The result has the name of `target`, or `tags`; without `publish` it goes nowhere. Raises CargoshipError.
+    """
+    from cargoship import calls  # noqa: PLC0415
+    from cargoship.images.rebasing.rebase import rebase as put_onto  # noqa: PLC0415
+
+    said = {"base": base, "old_base": old_base, "tags": tags, "publish": publish, "verify": verify}
+    calls.check_keywords("rebase", surroundings, calls.Surroundings, more=said)
+    context = calls.context_for_call(surroundings, verify=verify)
+    return put_onto(target, context, base=base, old_base=old_base, tags=tags, publish=publish)
+
+
+def rebuild(
+    target: str, path: str | os.PathLike[str] = ".", *, platform: str | None = None,
+    settings: Mapping[str, object] | None = None, cached: bool = False, compiles: bool = True,
+    **surroundings: Unpack[Surroundings],
+) -> Rebuilt:  # fmt: skip
+    """Make an image again of the project in `path`, as its provenance says, and compare; `is_same` says the outcome.
+
+    `settings` are those that no provenance tells, such as `env`. With `cached` units come from the caches, and without
+    `compiles` it is only said what is not as it was. Raises CargoshipError.
+    """
+    from cargoship import calls  # noqa: PLC0415
+    from cargoship.rebuilding.rebuild import rebuild as made_again  # noqa: PLC0415
+
+    said = {"platform": platform, "settings": settings, "cached": cached, "compiles": compiles}
+    calls.check_keywords("rebuild", surroundings, calls.Surroundings, more=said)
+    context = calls.context_for_call(surroundings, path)
+    return made_again(
+        target, context.cwd / path, context, platform=platform, settings=settings, cached=cached, compiles=compiles
+    )
 
 
 def pin_base(

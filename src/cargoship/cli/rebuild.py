@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli import options, selecting
+from cargoship.cli import offers, options, selecting
 from cargoship.errors import NotRebuildable
 from cargoship.printable import printable
 
 if TYPE_CHECKING:
     from cargoship.cli.render.paint import Paint
-    from cargoship.rebuild.rebuild import Rebuilt
+    from cargoship.rebuilding.rebuild import Rebuilt
 
 
 @click.command()
-@click.argument("target", metavar="REFERENCE|PATH")
+@click.argument("target", metavar="REFERENCE|PATH", shell_complete=offers.images)
 @click.argument("path", type=click.Path(path_type=Path), default=".", metavar="[SOURCE]")
-@click.option("--platform", metavar="PLATFORM", help="Make the image for this platform alone, such as linux/arm64.")
+@click.option(
+    "--platform",
+    metavar="PLATFORM",
+    shell_complete=offers.platforms,
+    help="Make the image for this platform alone, such as linux/arm64.",
+)
 @click.option(
     "--check", is_flag=True, help="Compile nothing; say what is not as it was, and end with 44 where that is."
 )
@@ -41,7 +46,7 @@ def rebuild(ctx: click.Context, /, **_: object) -> None:
 
     The exit code is 0 where all is the same to the byte, 44 where something differs or nothing can be made again.
     """
-    from cargoship.rebuild.rebuild import rebuild as made_again
+    from cargoship.rebuilding.rebuild import rebuild as made_again
 
     session = options.begin(ctx)
     params = ctx.params

@@ -22,10 +22,11 @@ from support import results
 PAGE = Path(__file__).parents[3] / "docs" / "library.md"
 EXPORTS = {
     "BuildResult", "BuiltImage", "CargoshipError", "Comparison", "Diagnosis", "Digest", "Event", "Examination",
-    "FoundBill", "Inspection", "LicenseSurvey", "Options", "PinnedBase", "Plan", "Platform", "Published", "Reference",
+    "FoundBill", "Inspection", "LicenseSurvey", "Options", "PinnedBase", "Plan", "Platform", "Published", "Rebased",
+    "Rebuilt", "Reference",
     "SignatureReport",
     "Surroundings", "__version__", "build", "copy", "diff", "doctor", "inspect", "licenses", "merge", "pack",
-    "pin_base", "plan_build", "sbom", "verify", "verify_signatures",
+    "pin_base", "plan_build", "rebase", "rebuild", "sbom", "verify", "verify_signatures",
 }  # fmt: skip
 
 
@@ -104,6 +105,8 @@ CALLS: dict[str, Callable[..., object]] = {
     "diff": partial(cargoship.diff, "web", "web"),
     "copy": partial(cargoship.copy, "web", "oci:there"),
     "merge": partial(cargoship.merge, ["localhost:1/a"], tags=["localhost:1/b"]),
+    "rebase": partial(cargoship.rebase, "web"),
+    "rebuild": partial(cargoship.rebuild, "web"),
     "pin_base": cargoship.pin_base,
     "doctor": cargoship.doctor,
 }

@@ -27,7 +27,7 @@ _PROFILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
-class BuildRequest:
+class RebuildRequest:
     """A build that was, asked for once more."""
 
     parameters: BuildParameters
@@ -35,7 +35,7 @@ class BuildRequest:
     """As they were, and a base from a registry by the digest that it had."""
 
     @classmethod
-    def of(cls, provenance: Provenance, said: str) -> BuildRequest:
+    def of(cls, provenance: Provenance, said: str) -> RebuildRequest:
         """The request for the build that made the image called `said`.
 
         Raises NotRebuildable for what no build of cargoship has made, or not of source, ContentInvalid.

@@ -19,8 +19,8 @@ from cargoship.errors import ContentInvalid, NothingAttached, NotRebuildable
 from cargoship.events import Level, Note
 from cargoship.pipeline import build, pack
 from cargoship.plan import Selection
-from cargoship.rebuild.rebuild import rebuild
-from cargoship.rebuild.request import BuildRequest
+from cargoship.rebuilding.rebuild import rebuild
+from cargoship.rebuilding.request import RebuildRequest
 from cargoship.testing import InMemoryRegistry
 from support.images import AMD64
 from support.shop import PROGRAMS, Shop
@@ -174,26 +174,26 @@ def said(*materials: Material, **asked: Any) -> Provenance:  # noqa: ANN401 - of
 )
 def test_provenance_has_a_say_in_the_image_alone(asked: dict[str, Any]) -> None:
     with pytest.raises(NotRebuildable, match="none of cargoship says"):
-        BuildRequest.of(said(**asked), "app")
+        RebuildRequest.of(said(**asked), "app")
 
 
 def test_what_others_have_made_is_refused() -> None:
     with pytest.raises(NotRebuildable, match="something else than cargoship build: https:"):
-        BuildRequest.of(replace(said(), build_type="https://mobyproject.org/buildkit@v1\n"), "app")
+        RebuildRequest.of(replace(said(), build_type="https://mobyproject.org/buildkit@v1\n"), "app")
     with pytest.raises(NotRebuildable, match="merged") as caught:
-        BuildRequest.of(replace(said(), build_type=MERGE), "app")
+        RebuildRequest.of(replace(said(), build_type=MERGE), "app")
     assert "--platform" in str(caught.value.hint)
 
 
 def test_a_base_is_taken_by_its_digest() -> None:
-    request = BuildRequest.of(said(BASE, settings={"base": "debian:12-slim"}), "app")
+    request = RebuildRequest.of(said(BASE, settings={"base": "debian:12-slim"}), "app")
     assert request.settings["base"] == "debian:12-slim@sha256:" + "a" * 64
     pinned = "debian:12-slim@sha256:" + "b" * 64
-    assert BuildRequest.of(said(BASE, settings={"base": pinned}), "app").settings["base"] == pinned
+    assert RebuildRequest.of(said(BASE, settings={"base": pinned}), "app").settings["base"] == pinned
     with pytest.raises(NotRebuildable, match="a base that is none"):
-        BuildRequest.of(said(BASE, settings={"base": "nonsense"}), "app")
+        RebuildRequest.of(said(BASE, settings={"base": "nonsense"}), "app")
     with pytest.raises(ContentInvalid):
-        BuildRequest.of(said(replace(BASE, digest={"sha256": "x"}), settings={"base": "debian:12"}), "app")
+        RebuildRequest.of(said(replace(BASE, digest={"sha256": "x"}), settings={"base": "debian:12"}), "app")
 
 
 def run(shop: Shop, *words: str, **env: str) -> tuple[int, str, str]:

@@ -24,8 +24,8 @@ from cargoship.oci.target import ImageTarget, RegistryTarget
 from cargoship.pipeline import build_planned
 from cargoship.pipeline import plan as plan_of
 from cargoship.plan import ImagePlan, Output, OutputKind, Plan
-from cargoship.rebuild.materials import MaterialDifference, differing_materials, differing_parameters
-from cargoship.rebuild.request import BuildRequest
+from cargoship.rebuilding.materials import MaterialDifference, differing_materials, differing_parameters
+from cargoship.rebuilding.request import RebuildRequest
 from cargoship.registry.source import ImageSource
 from cargoship.settings.attach import Attach
 from cargoship.settings.cache import CacheOptions
@@ -81,7 +81,7 @@ def rebuild(
     # a tag may name another image by then
     pinned = str(where.reference.at(root.digest)) if isinstance(where, RegistryTarget) else target
     found = find_provenance(pinned, context, platform=platform)
-    request = BuildRequest.of(found.provenance, target)
+    request = RebuildRequest.of(found.provenance, target)
     context = replace(request.context(context), verify=verified)
     made, image = _planned(request, source, settings or {}, context, offline=offline, jobs=jobs)
     now = parameters_of(image, made.platforms, made, context.env, given=False)
@@ -109,7 +109,7 @@ def _annotations(opened: ImageSource) -> Mapping[str, str]:
 
 
 def _planned(
-    request: BuildRequest,
+    request: RebuildRequest,
     source: Path,
     settings: Mapping[str, object],
     context: Context,
@@ -148,7 +148,7 @@ def _planned(
     return replace(made, images=(image,), cargo=cargo, further=tuple(further)), image
 
 
-def _reset(image: ImagePlan, request: BuildRequest, settings: Mapping[str, object]) -> dict[str, object]:
+def _reset(image: ImagePlan, request: RebuildRequest, settings: Mapping[str, object]) -> dict[str, object]:
     """What the project sets and the build had as it is by default, such as `--base static` over another one."""
     own, known = told_settings(image.settings).values, {*request.settings, *request.parameters.withheld, *settings}
     defaults = {key: told_default(key) for key in own if key not in known}
