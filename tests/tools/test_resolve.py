@@ -123,3 +123,25 @@ def test_what_is_deleted_is_handed_over_as_it_is(run_cargoship: RunCargoship, tm
     assert failed.returncode == 3
     assert "kubectl delete -f " in failed.stderr
     assert "pushed" not in failed.stderr
+
+
+def test_documents_are_deleted_from_the_cluster_that_got_them(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """`apply --cluster` put them there, while kubectl's own configuration named another."""
+    (tmp_path / "a.yaml").write_text("kind: Pod\n")
+    kubectl = tmp_path / "bin" / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text('#!/bin/sh\necho "$@"\n')
+    kubectl.chmod(0o755)
+    env = {"PATH": f"{kubectl.parent}:/usr/bin:/bin"}
+    words = ("delete", "-f", "a.yaml", "--cluster", "k3d:dev")
+    assert run_cargoship(*words, cwd=tmp_path, env=env).stdout == "delete -f - --context k3d-dev\n"
+    chosen = run_cargoship(*words, "--", "--context", "prod", cwd=tmp_path, env=env)
+    assert chosen.stdout == "delete -f - --context prod\n"
+    refused = run_cargoship(*words, "--cluster", "kind", cwd=tmp_path, env=env, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "documents go to one cluster" in refused.stderr
+
+
+def test_a_program_that_runs_here_goes_to_no_cluster(run_cargoship: RunCargoship, app: Path) -> None:
+    done = run_cargoship("watch", "--cluster", "kind", cwd=app, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: --cluster is for documents\nhint: name them with -f\n")

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 import rich_click as click
 
 from cargoship.cli import options, resolving
 from cargoship.errors import UsageError
-
-if TYPE_CHECKING:
-    from cargoship.plan import Cluster
 
 
 @click.command()
@@ -37,8 +30,8 @@ def apply(ctx: click.Context, /, **_: object) -> None:
 
 def hand_over(ctx: click.Context, verb: str) -> None:
     """Resolve the documents that the options name, and hand them to a verb of kubectl."""
-    from cargoship.deploy import handover, launch
-    from cargoship.deploy.resolve import by_digest, prepare, resolve
+    from cargoship.deploy import handover
+    from cargoship.deploy.resolve import prepare, resolve
 
     session = options.begin(ctx)
     names = ctx.params["filenames"]
@@ -46,29 +39,17 @@ def hand_over(ctx: click.Context, verb: str) -> None:
         raise UsageError(
             f"there is nothing to {verb}", hint="name a file or folder with -f, or standard input with -f -"
         )
+    words = resolving.kubectl_words(ctx)
     request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
-    called, words = by_digest, ctx.params["words"]
-    if request.selection.clusters:
-        request = replace(request, selection=launch.selection_of_cluster(request.selection))
-        called, words = launch.called_in_cluster, _to_cluster(request.selection.clusters, words)
     with session.work(verify=not ctx.params["no_verify"]) as context:
         kubectl = () if ctx.params["dry_run"] else handover.find_kubectl(context)
         prepared = prepare(request, context, session.pipeline)
         if ctx.params["dry_run"]:
             resolving.tell_prepared(session, prepared)
             return
-        resolved = resolve(prepared, context, session.pipeline, called)
+        resolved = resolve(prepared, context, session.pipeline, resolving.called(request))
     resolving.tell_built(session, resolved)
     handover.apply(kubectl, resolved.documents, words, context, session.terminal, verb=verb)
-
-
-def _to_cluster(clusters: Sequence[Cluster], words: Sequence[str]) -> tuple[str, ...]:
-    """Kubectl's options, with the cluster where they name none: another one would not have the images."""
-    if len(clusters) > 1:
-        raise UsageError("documents go to one cluster", hint="name one with --cluster")
-    if any(word.partition("=")[0] == "--context" for word in words):
-        return tuple(words)
-    return ("--context", clusters[0].kubectl_context, *words)
 
 
 command = options.panelled(apply)

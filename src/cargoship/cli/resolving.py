@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,13 @@ import rich_click as click
 
 from cargoship.cli import offers, options, selecting
 from cargoship.cli.session import CliSession
+from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
     from cargoship.deploy.documents import SourceFile
     from cargoship.deploy.resolve import Prepared, Resolved, ResolveRequest
+    from cargoship.pipeline import BuiltImage
+    from cargoship.plan import ImagePlan
 
 file_option = click.option(
     "-f", "--filename", "filenames", multiple=True, metavar="FILE", shell_complete=offers.files,
@@ -53,21 +56,47 @@ build_options = options.group(
 
 
 def request_of(ctx: click.Context, session: CliSession, sources: Sequence[SourceFile]) -> ResolveRequest:
-    """What the options ask for; raises UsageError."""
+    """What the options ask for, for this machine alone where a local cluster gets it; raises UsageError."""
     from cargoship.deploy.documents import Format
+    from cargoship.deploy.launch import selection_of_cluster
     from cargoship.deploy.resolve import ResolveRequest
     from cargoship.deploy.selector import Selector
 
     given: dict[str, Any] = ctx.params
     cwd = session.world.cwd
     selector = given.get("selector")
+    selection = selecting.selection_of(ctx, session)
     return ResolveRequest(
         sources=tuple(sources),
         projects=tuple(cwd / each for each in given["projects"] or (".",)),
-        selection=selecting.selection_of(ctx, session),
+        selection=selection_of_cluster(selection) if selection.clusters else selection,
         selector=None if selector is None else Selector.parse(selector),
         format=Format.parse(given.get("form", "auto")),
     )
+
+
+def called(request: ResolveRequest) -> Callable[[ImagePlan, BuiltImage], str]:
+    """What an image is called in documents: as a local cluster has it, else by its digest in a registry."""
+    from cargoship.deploy.launch import called_in_cluster
+    from cargoship.deploy.resolve import by_digest
+
+    return called_in_cluster if request.selection.clusters else by_digest
+
+
+def kubectl_words(ctx: click.Context) -> tuple[str, ...]:
+    """Kubectl's options, with the local cluster where they name none: another one would not have the images.
+
+    Raises UsageError for several clusters.
+    """
+    from cargoship.plan import Cluster
+
+    words: tuple[str, ...] = ctx.params["words"]
+    clusters = [Cluster.parse(text) for text in ctx.params["clusters"]]
+    if len(clusters) > 1:
+        raise UsageError("documents go to one cluster", hint="name one with --cluster")
+    if not clusters or any(word.partition("=")[0] == "--context" for word in words):
+        return words
+    return ("--context", clusters[0].kubectl_context, *words)
 
 
 def sources_of(ctx: click.Context, session: CliSession, names: Sequence[str]) -> list[SourceFile]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,20 +33,23 @@ _STOP_S = 0.4
 @click.command()
 @resolving.file_option
 @resolving.object_options
+@resolving.cluster_option
 @running.run_options
 @click.pass_context
 def watch(ctx: click.Context, /, **_: object) -> None:
     """Build and run the image, and again whenever the code changes.
 
-    As `cargoship run`; with -f as `cargoship apply`, whose documents are watched too. The program is started anew when
-    what was changed has compiled, and told how long that took. Code that does not compile changes nothing: what runs
-    goes on. Ctrl-C stops both.
+    As `cargoship run`; with -f as `cargoship apply`, whose documents are watched too, and with --cluster as that does
+    for a local cluster. The program is started anew when what was changed has compiled, and told how long that took.
+    Code that does not compile changes nothing: what runs goes on. Ctrl-C stops both.
     """
     from cargoship.deploy import watching
     from cargoship.deploy.changes import FileChanges, OwnFiles
 
     session = options.begin(ctx)
-    selection = selecting.selection_of(ctx, session)
+    if ctx.params["clusters"] and not ctx.params["filenames"]:
+        raise UsageError("--cluster is for documents", hint="name them with -f")
+    selection = replace(selecting.selection_of(ctx, session), clusters=())
     with session.work() as context:
         plan = session.pipeline.plan(selection, context)
     folders, attempt = _applying(ctx, session, plan) if ctx.params["filenames"] else _running(ctx, session, plan)
@@ -137,6 +140,7 @@ def _applying(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list
     from cargoship.deploy.documents import STDIN
     from cargoship.deploy.resolve import prepare, resolve
 
+    words = resolving.kubectl_words(ctx)
     names = ctx.params["filenames"]
     if STDIN in names:
         raise UsageError("standard input cannot be watched", hint="name files or folders with -f")
@@ -148,10 +152,12 @@ def _applying(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list
         request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
         with session.work(verify=not ctx.params["no_verify"]) as context:
             noted = own.noted(context)
-            resolved = resolve(prepare(request, noted, session.pipeline), noted, session.pipeline)
+            resolved = resolve(
+                prepare(request, noted, session.pipeline), noted, session.pipeline, resolving.called(request)
+            )
 
         def start() -> Running:
-            handover.apply(kubectl, resolved.documents, ctx.params["words"], context, session.terminal)
+            handover.apply(kubectl, resolved.documents, words, context, session.terminal)
             return _Applied()
 
         return start
