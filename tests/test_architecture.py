@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import importlib
 import re
@@ -54,6 +55,44 @@ HEAVY = {
 
 MODULES = sorted(SOURCE.rglob("*.py"))
 
+SEAMS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
+    (
+        {"subprocess", "os.system", "os.popen", "os.fork", "os.execv", "os.execve", "os.execvp", "os.posix_spawn"},
+        ("process/",),
+    ),
+    (
+        {"socket", "ssl", "http.client", "http.server", "urllib.request", "httpx2"},
+        ("http/transport.py", "testing/"),
+    ),
+    ({"print", "input", "breakpoint", "sys.exit", "sys.stdout", "sys.stderr"}, ("cli/", "__main__.py")),
+    ({"os.environ", "os.getenv", "os.getcwd", "os.chdir", "Path.cwd", "Path.home"}, ("calls.py", "cli/")),
+    (
+        {"os.uname", "os.confstr", "platform.machine", "platform.system", "platform.node"},
+        ("cli/", "native.py", "unitcache/keys/"),
+    ),
+    ({"os.cpu_count", "os.process_cpu_count", "os.sched_getaffinity"}, ("cli/", "oci/compress.py", "records/")),
+    (
+        {"os.getuid", "os.geteuid", "os.getgid", "os.getegid", "os.getlogin"},
+        ("cli/", "oci/unpack.py", "owners.py", "registry/connect.py", "sandbox/", "scratch.py", "unitcache/keys/"),
+    ),
+    ({"obstore"}, ("unitcache/stores/objects.py",)),
+    ({"shutil.which", "os.get_exec_path"}, ("programs.py", "process/")),
+    ({"time.time", "datetime.now", "datetime.utcnow"}, ("calls.py", "cli/")),
+)
+"""What belongs to a few modules: names, and where those may be used."""
+OWNERS = {name: places for names, places in SEAMS for name in names}
+
+
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """A module's syntax tree; several tests look at each."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def place_of(path: Path) -> str:
+    """A module's file, from the package's own folder."""
+    return path.relative_to(SOURCE).as_posix()
+
 
 def test_layers_and_seams(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(REPOSITORY)
@@ -74,7 +113,7 @@ def seam_breaks(path: Path, root: Path = SOURCE) -> Iterator[str]:
     import-linter sees packages; this sees names in them: urllib.request (urllib.parse is harmless), os.environ.
     """
     place = path.relative_to(root).as_posix()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     renamed = dict(renamings(tree))
     for node in ast.walk(tree):
         match node:
@@ -120,38 +159,13 @@ def test_a_seam_is_seen_under_another_name(line: str, tmp_path: Path) -> None:
 
 def allowed(name: str, place: str) -> bool:
     """Whether a module may use a name that belongs to one seam."""
-    seams: tuple[tuple[set[str], tuple[str, ...]], ...] = (
-        (
-            {"subprocess", "os.system", "os.popen", "os.fork", "os.execv", "os.execve", "os.execvp", "os.posix_spawn"},
-            ("process/",),
-        ),
-        (
-            {"socket", "ssl", "http.client", "http.server", "urllib.request", "httpx2"},
-            ("http/transport.py", "testing/"),
-        ),
-        ({"print", "input", "breakpoint", "sys.exit", "sys.stdout", "sys.stderr"}, ("cli/", "__main__.py")),
-        ({"os.environ", "os.getenv", "os.getcwd", "os.chdir", "Path.cwd", "Path.home"}, ("calls.py", "cli/")),
-        (
-            {"os.uname", "os.confstr", "platform.machine", "platform.system", "platform.node"},
-            ("cli/", "native.py", "unitcache/keys/"),
-        ),
-        ({"os.cpu_count", "os.process_cpu_count", "os.sched_getaffinity"}, ("cli/", "oci/compress.py", "records/")),
-        (
-            {"os.getuid", "os.geteuid", "os.getgid", "os.getegid", "os.getlogin"},
-            ("cli/", "oci/unpack.py", "owners.py", "registry/connect.py", "sandbox/", "scratch.py", "unitcache/keys/"),
-        ),
-        ({"obstore"}, ("unitcache/stores/objects.py",)),
-        ({"shutil.which", "os.get_exec_path"}, ("programs.py", "process/")),
-        ({"time.time", "datetime.now", "datetime.utcnow"}, ("calls.py", "cli/")),
-    )
-    if place.startswith(("toolchain/scripts/", "sandbox/inside/")):
-        return True  # programs of their own: what the compiler's wrappers start, and what makes the sandbox
-    return all(name not in names or place.startswith(places) for names, places in seams)
+    places = OWNERS.get(name)
+    # programs of their own: what the compiler's wrappers start, and what makes the sandbox
+    return places is None or place.startswith((*places, "toolchain/scripts/", "sandbox/inside/"))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
-def test_effects_stay_in_their_seams(path: Path) -> None:
-    assert list(seam_breaks(path)) == []
+def test_effects_stay_in_their_seams() -> None:
+    assert [each for path in MODULES for each in seam_breaks(path)] == []
 
 
 def test_the_tables_of_layers_are_those_of_the_contracts() -> None:
@@ -192,22 +206,23 @@ def tables(first: str) -> list[list[tuple[str, str]]]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
-def test_what_a_person_may_see_is_in_errors(path: Path) -> None:
+def test_what_a_person_may_see_is_in_errors() -> None:
     """Exceptions of other modules are signals; one that refines an error has nothing of its own but its name."""
-    if path.name == "errors.py":
-        return
     known = {name for name, value in vars(errors).items() if isinstance(value, type)}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ClassDef):
-            bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
-            named_only = all(isinstance(part, ast.Expr) for part in node.body)
-            assert named_only or not bases & known, f"{node.name} belongs into errors.py"
+    elsewhere = []
+    for path in MODULES:
+        for node in ast.walk(parsed(path)) if path.name != "errors.py" else ():
+            if isinstance(node, ast.ClassDef):
+                bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                named_only = all(isinstance(part, ast.Expr) for part in node.body)
+                if bases & known and not named_only:
+                    elsewhere.append(f"{place_of(path)}: {node.name} belongs into errors.py")
+    assert elsewhere == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
-def test_modules_are_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_MAX
+def test_modules_are_short() -> None:
+    lines = {place_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {place: count for place, count in lines.items() if count > LINES_MAX} == {}
 
 
 SAME_NAME = {"main": "where a program begins: the command line, the sandbox's, and the linker's driver are three"}
@@ -220,10 +235,10 @@ def public_names() -> Iterator[tuple[str, str]]:
     Those are called like the function that does what they say.
     """
     for path in MODULES:
-        place = path.relative_to(SOURCE).as_posix()
+        place = place_of(path)
         if place == "__init__.py":
             continue
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in parsed(path).body:
             if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
                 continue
             decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
