@@ -74,6 +74,13 @@ class LicensePolicy:
             yield f"{term} is not allowed"
 
 
+def license_reason(text: str) -> str:
+    """Why a crate may have its licence all the same; raises ValueError for no words."""
+    if not any(each.isalnum() for each in text):
+        raise ValueError("needs a reason: who has looked at the licence, and what for")
+    return text.strip()
+
+
 def license_entry(text: str) -> str:
     """One licence of a list, as SPDX writes it: `MIT`, `Apache-2.0 WITH LLVM-exception`, or a pattern such as `GPL-*`.
 

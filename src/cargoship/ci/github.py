@@ -52,6 +52,8 @@ def _job(workflow: Workflow, *, writes: bool = True) -> list[str]:
         "      contents: read",
         f"      packages: {'write' if writes else 'read'}",
     ]
+    if workflow.is_keyless and writes:
+        lines += ["      # the job's identity, which signs", "      id-token: write"]
     if not workflow.in_root:
         lines += ["    defaults:", "      run:", f"        working-directory: {scalar(str(workflow.folder))}"]
     return lines
@@ -74,6 +76,8 @@ def _secrets(workflow: Workflow) -> list[str]:
             f"# {host} wants the secrets {names},",
             f"# and where its certificate is from an authority of your own, the variable {variable_name(host, 'CA')}.",
         ]
+    if workflow.key_variable is not None:
+        lines.append(f"# Who signs is in the secrets {workflow.key_variable} and COSIGN_PASSWORD.")
     return lines
 
 
@@ -126,13 +130,21 @@ def _set_up(workflow: Workflow, *, compiles: bool = True) -> list[str]:
     ]
 
 
-def _conditions(push: str) -> list[str]:
+def _keys(workflow: Workflow) -> list[str]:
+    """What signs, from the secrets; code of a pull request does not see it."""
+    names = [] if workflow.key_variable is None else [workflow.key_variable, "COSIGN_PASSWORD"]
+    pushed = "github.event_name != 'pull_request'"
+    return [f"          {name}: ${{{{ {pushed} && secrets.{name} || '' }}}}" for name in names]
+
+
+def _conditions(workflow: Workflow, push: str) -> list[str]:
     return [
         "        env:",
         "          # pull requests publish nothing",
         f"          PUBLISH: ${{{{ github.event_name != 'pull_request' && '{push}' || '' }}}}",
         "          # those from forks read the cache of compiled units and do not write it",
         "          SAVE: ${{ !github.event.pull_request.head.repo.fork && 'yes' || '' }}",
+        *_keys(workflow),
     ]
 
 
@@ -148,7 +160,7 @@ def _single(workflow: Workflow) -> list[str]:
         *_set_up(workflow),
         "      - name: Build and push",
         "        id: images",
-        *_conditions("--push"),
+        *_conditions(workflow, "--push"),
         "        run: |",
         *folded("cargoship build $PUBLISH", [*_build_options(workflow), "> refs.txt"], 10),
         f'          if [ -n "$PUBLISH" ]; then {_HAND_ON}; fi',
@@ -170,7 +182,7 @@ def _matrix(workflow: Workflow) -> list[str]:
         *_set_up(workflow),
         "      - name: Build and push without a tag",
         "        id: build",
-        *_conditions("--push-by-digest"),
+        *_conditions(workflow, "--push-by-digest"),
         "          KEY: ${{ matrix.key }}",
         "          ARGUMENTS: ${{ matrix.arguments }}",
         "        run: |",
@@ -186,7 +198,8 @@ def _matrix(workflow: Workflow) -> list[str]:
         "        id: images",
         "        env:",
         f"          PARTS: {parts}",
+        *_keys(workflow),
         "        run: |",
-        *folded("cargoship merge", [*workflow.merged_tags, "$PARTS > refs.txt"], 10),
+        *folded("cargoship merge", [*workflow.merged_tags, *workflow.merge_options, "$PARTS > refs.txt"], 10),
         f"          {_HAND_ON}",
     ]

@@ -12,6 +12,7 @@ import shlex
 from cargoship.ci.workflow import HEAD, Workflow, folded, logging_in, trusting, variable_name
 
 PATH = ".gitlab-ci.yml"
+_IDENTITY = ("  # the job's identity, which signs", "  id_tokens: { SIGSTORE_ID_TOKEN: { aud: sigstore } }")
 _CACHE = '"registry:$CI_REGISTRY_IMAGE/cache"'
 
 
@@ -39,6 +40,7 @@ def _head(workflow: Workflow) -> list[str]:
         "  # always this one: units of another Rust are compiled anew",
         f"  image: rust:{workflow.rust or '1'}-bookworm",
         "  interruptible: true",
+        *(_IDENTITY if workflow.is_keyless else []),
         "  before_script:",
         "    - apt-get -qq update && apt-get -qqy install --no-install-recommends ca-certificates git pipx",
         f'    - pipx install "{workflow.installation("$CI_PROJECT_DIR")}" && export PATH="$HOME/.local/bin:$PATH"',
@@ -61,6 +63,8 @@ def _secrets(workflow: Workflow) -> list[str]:
     for host in _others(workflow):
         names = " and ".join(variable_name(host, what) for what in ("USERNAME", "PASSWORD"))
         lines.append(f"# {host} wants the masked variables {names}, and perhaps {variable_name(host, 'CA')}.")
+    if workflow.key_variable is not None:
+        lines.append(f"# Who signs is in the masked, protected variables {workflow.key_variable} and COSIGN_PASSWORD.")
     return lines
 
 
@@ -137,7 +141,7 @@ def _matrix(workflow: Workflow) -> list[str]:
         "    - if: $CI_PIPELINE_SOURCE != 'merge_request_event'",
         "  script:",
         "    - |",
-        *folded("cargoship merge", [*workflow.merged_tags, parts], 6),
+        *folded("cargoship merge", [*workflow.merged_tags, *workflow.merge_options, parts], 6),
         *_kept(),
     ]
 

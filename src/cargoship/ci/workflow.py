@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +16,7 @@ from cargoship.oci.reference import Reference
 from cargoship.plan import Plan
 
 _PLAIN = re.compile(r"[A-Za-z./][A-Za-z0-9_./@+=~-]*(?:://[A-Za-z0-9_./@+=~-]+)?")
+_KEY_VARIABLE = re.compile(r"env://([A-Za-z_][A-Za-z0-9_]*)")
 _WORDS_OF_YAML = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 TAGS = ("{git.short}", "{branch?}", "{git.tag?}", "{latest}")
 """What images are tagged with where the settings say nothing: the commit always, the rest where there is one."""
@@ -66,10 +68,30 @@ class Workflow:
     """The exact version to compile with; None: nobody knows, and the newest is taken."""
     toolchain_file: bool = False
     """Whether the project has a rust-toolchain file, which says the version to rustup."""
+    sign: str | None = None
+    """Who signs what is pushed, as the settings have it."""
 
     def installation(self, checkout: str) -> str:
         """What pip is told, in double quotes of a shell that knows where the checkout is."""
-        return f"{checkout}/$CARGOSHIP_SOURCE" if self.is_file else "$CARGOSHIP_SOURCE"
+        if self.is_file:
+            return f"{checkout}/$CARGOSHIP_SOURCE" + ("[sign]" if self.is_keyless else "")
+        return "$CARGOSHIP_SOURCE"
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether the job's own identity signs, for which a host has to be asked for a token."""
+        return self.sign == "keyless"
+
+    @property
+    def key_variable(self) -> str | None:
+        """The variable that has the key that signs, if there is one."""
+        found = _KEY_VARIABLE.fullmatch(self.sign or "")
+        return found[1] if found else None
+
+    @property
+    def merge_options(self) -> list[str]:
+        """The options by which what is merged gets its signature: a merge reads no settings."""
+        return [] if self.sign is None else [f"--sign {shlex.quote(self.sign)}"]
 
     @property
     def is_file(self) -> bool:
@@ -82,7 +104,16 @@ class Workflow:
         comment = [] if self.is_file else [
             "  # from PyPI, or what else pip takes; a wheel in the repository: cargoship init --cargoship FILE"
         ]  # fmt: skip
-        return [*comment, f"  CARGOSHIP_SOURCE: {scalar(self.source)}"]
+        return [*comment, f"  CARGOSHIP_SOURCE: {scalar(self._requirement)}"]
+
+    @property
+    def _requirement(self) -> str:
+        """What pip takes, with what it takes to sign without a key."""
+        if not self.is_keyless or self.is_file:
+            return self.source
+        if "://" in self.source:
+            return f"cargoship[sign] @ {self.source}"
+        return self.source.replace("cargoship", "cargoship[sign]", 1)
 
     @property
     def in_root(self) -> bool:
@@ -177,6 +208,7 @@ def workflow_of(
         registries=_registries(plan),
         rust=rust,
         toolchain_file=toolchain_file,
+        sign=None if plan.sign is None else _checked(plan.sign, "what signs"),
     )
 
 

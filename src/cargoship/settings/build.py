@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cargoship.bom.policy import license_entry
+from cargoship.bom.policy import license_entry, license_reason
 from cargoship.oci.platform import Platform
 from cargoship.platforms import DEFAULT_PLATFORMS, TABLE, Libc, LibcFamily
 from cargoship.settings import compound, kinds
@@ -132,7 +132,7 @@ class BuildSettings:
         doc="The licences (SPDX) that they must not have. See [licenses.md](licenses.md).",
     )
     license_exceptions: Mapping[str, str] = setting(
-        kinds.table(),
+        kinds.table(values=license_reason),
         {},
         group=BUILD,
         scope=SettingScope.BUILD,

@@ -114,8 +114,8 @@ def texts(
     return ValueType(f"list of {title}", {"type": "array", "items": item}, parse, list_from_text)
 
 
-def table(check: Callable[[str], Any] = _same) -> ValueType:
-    """A table from text to text; in an environment variable KEY=VALUE lines, or a JSON object."""
+def table(check: Callable[[str], Any] = _same, *, values: Callable[[str], Any] = _same) -> ValueType:
+    """A table from text to text, of which keys and `values` are checked; in a variable KEY=VALUE lines, or JSON."""
 
     def parse(value: object) -> object:
         if not isinstance(value, Mapping):
@@ -130,7 +130,7 @@ def table(check: Callable[[str], Any] = _same) -> ValueType:
                 found[key] = "true" if part else "false"
                 continue
             try:
-                found[key] = take_text(part, "text", numbers=True)
+                found[key] = apply_check(values, take_text(part, "text", numbers=True))
             except Wrong as error:
                 raise Wrong(error.what, path, error.hint) from error
         return found

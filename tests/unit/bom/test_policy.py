@@ -6,6 +6,8 @@ import pytest
 
 from cargoship.bom.crates import Crate
 from cargoship.bom.policy import LicensePolicy, license_entry, unused
+from cargoship.errors import UsageError
+from cargoship.settings.sources import load_flags
 
 _REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 
@@ -86,3 +88,9 @@ def test_entries_are_written_as_spdx_does(text: str, entry: str | None) -> None:
 def test_what_is_no_entry(text: str) -> None:
     with pytest.raises(ValueError, match=r"SPDX|expression"):
         license_entry(text)
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "-", "..."])
+def test_an_exception_without_a_reason_is_refused(reason: str) -> None:
+    with pytest.raises(UsageError, match=r"license-exceptions\.ring: needs a reason"):
+        load_flags({"license-exceptions": {"ring": reason}})

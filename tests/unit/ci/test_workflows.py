@@ -44,9 +44,14 @@ OTHERS = [
     for jobs in ((), PLATFORMS)
 ]  # fmt: skip
 WORKFLOWS += OTHERS
+SIGNED = [
+    Workflow("cargoship==1.2.3", PurePosixPath(), "main", several=False, own_tags=False, jobs=jobs, sign=sign)
+    for jobs in ((), PLATFORMS)
+    for sign in ("keyless", "env://COSIGN_PRIVATE_KEY", "keys/cosign key")
+]
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=str)
+@pytest.mark.parametrize("workflow", WORKFLOWS + SIGNED, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_hosts_take_them(kind: str, workflow: Workflow) -> None:
     text = KINDS[kind](workflow)
@@ -79,6 +84,32 @@ def test_github_jobs_have_the_least_rights_and_pinned_actions(workflow: Workflow
             # expressions go into scripts through the environment alone: what a stranger names stays a value
             assert "${{" not in step.get("run", "")
     assert text.count("persist-credentials: false") == text.count("uses:")
+
+
+@pytest.mark.parametrize("workflow", SIGNED, ids=str)
+def test_a_job_has_what_signing_takes_and_pull_requests_do_not(workflow: Workflow) -> None:
+    text = github(workflow)
+    document = yaml.safe_load(text)
+    for job in document["jobs"].values():
+        assert job["permissions"].get("id-token") == ("write" if workflow.sign == "keyless" else None)
+        for step in job["steps"]:
+            for value in (value for value in step.get("env", {}).values() if "COSIGN" in value):
+                assert value.startswith("${{ github.event_name != 'pull_request' && secrets.COSIGN_")
+            if "cargoship merge" in step.get("run", ""):
+                assert f"--sign {shlex.quote(str(workflow.sign))}" in step["run"]
+    assert ("cargoship[sign]==1.2.3" in text) == (workflow.sign == "keyless")
+    pipeline = yaml.safe_load(gitlab(workflow))
+    assert ("id_tokens" in pipeline["default"]) == (workflow.sign == "keyless")
+
+
+def test_what_signs_is_installed_whatever_cargoship_comes_from() -> None:
+    for source, expected in (
+        ("https://example.com/c.whl", '"cargoship[sign] @ https://example.com/c.whl"'),
+        ("dist/c.whl", '/$CARGOSHIP_SOURCE[sign]"'),
+    ):
+        workflow = Workflow(source, PurePosixPath(), "main", several=False, own_tags=True, sign="keyless")
+        assert expected in github(workflow)
+        assert expected in gitlab(workflow)
 
 
 @pytest.mark.parametrize("workflow", OTHERS, ids=str)
