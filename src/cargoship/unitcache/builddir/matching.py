@@ -1,8 +1,10 @@
 """Which folder of the build directory belongs to which unit of the graph.
 
 cargo's messages name a unit by package, target, features and parts of the profile; its files tell the hash. Where that
-leaves a choice, the hashes of the units that it depends on decide. Where that does too, the unit is not kept: nothing
-is guessed, although a wrong guess would only cost time (cargo looks for its own hash).
+leaves a choice, the hashes of the units that it depends on decide, and then those that depend on it: without --target
+a build script that serves the host and the target runs twice, and only its users tell the runs apart. Where all of
+that leaves a choice, the unit is not kept: nothing is guessed, although a wrong guess would only cost time (cargo looks
+for its own hash).
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build
             by_signature[_signature_of_message(message, place[0])].append(place[1])
     taken: set[UnitFolder] = set()
     found: dict[int, Matched] = {}
-    missing: dict[int, str] = {}
+    unclear: dict[int, list[Matched]] = {}
     unsaid: set[int] = set()
     for index in graph.in_order():
         unit = graph.units[index]
@@ -69,11 +71,29 @@ def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build
             found[index] = candidates[0]
             taken.add(candidates[0].folder)
         elif candidates:
-            missing[index] = "its files cannot be told from others'"
+            unclear[index] = candidates
         else:
-            missing[index] = "cargo did not tell its files"
             unsaid.add(index)
+    _decide_by_users(graph, found, unclear)
+    missing = dict.fromkeys(unclear, "its files cannot be told from others'")
+    missing |= dict.fromkeys(unsaid, "cargo did not tell its files")
     return Match(found, missing, frozenset(unsaid))
+
+
+def _decide_by_users(graph: UnitGraph, found: dict[int, Matched], unclear: dict[int, list[Matched]]) -> None:
+    """Move what is decided from `unclear` to `found`: users are looked at before what they use."""
+    users: dict[int, list[int]] = defaultdict(list)
+    for index, unit in enumerate(graph.units):
+        for each in unit.dependencies:
+            users[each.index].append(index)
+    for index in reversed(tuple(graph.in_order())):
+        for user in users[index] if index in unclear else ():
+            used = {value for _, value in found[user].fingerprint.dependencies} if user in found else set()
+            fitting = [each for each in unclear[index] if each.fingerprint.hash in used]
+            if len({each.folder for each in fitting}) == 1:
+                found[index] = fitting[0]
+                del unclear[index]
+                break
 
 
 def _places(message: Artifact | BuildScriptRun, build: BuildDir) -> Iterator[tuple[str | None, Matched]]:

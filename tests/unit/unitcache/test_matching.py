@@ -1,0 +1,78 @@
+"""Which folder of the build directory is that of which unit, where cargo's messages alone do not say it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cargoship.cargo.messages import Artifact, BuildScriptRun, Profile
+from cargoship.cargo.unit_graph import Dependency, Unit, UnitGraph
+from cargoship.unitcache.builddir.layout import BuildDir
+from cargoship.unitcache.builddir.matching import match
+
+CRATE = "registry+https://github.com/rust-lang/crates.io-index#unicase@2.6.0"
+APP = "path+file:///work#app@0.1.0"
+
+
+def hash_of(number: int) -> str:
+    return f"{number:016x}"
+
+
+def folder(root: Path, package: str, number: int, *dependencies: int) -> None:
+    """A unit's fingerprint; its folder and its fingerprint have one number, which cargo does not promise."""
+    place = root / f"release/.fingerprint/{package}-{hash_of(number)}"
+    place.mkdir(parents=True)
+    deps = [[0, "x", False, each] for each in dependencies]
+    (place / f"lib-{package}.json").write_text(json.dumps({"deps": deps, "local": []}))
+    (place / f"lib-{package}").write_text(number.to_bytes(8, "little").hex())
+
+
+def library(root: Path, package_id: str, name: str, number: int, opt_level: str) -> Artifact:
+    file = root / f"release/deps/lib{name}-{hash_of(number)}.rlib"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    profile = Profile(opt_level=opt_level)
+    return Artifact(package_id, name, ("lib",), fresh=False, executable=None, filenames=(file,), profile=profile)
+
+
+def unit(package_id: str, name: str, mode: str, opt_level: str, *dependencies: int) -> Unit:
+    kinds = ("custom-build",) if mode == "run-custom-build" else ("lib",)
+    needs = tuple(Dependency("x", each) for each in dependencies)
+    return Unit(package_id, kinds, kinds, name, "src/lib.rs", "2021", mode, None, (), {"opt_level": opt_level}, needs)
+
+
+def run_of(root: Path, number: int) -> BuildScriptRun:
+    return BuildScriptRun(CRATE, root / f"release/build/unicase-{hash_of(number)}/out")
+
+
+def host_and_target(root: Path, *, told_apart: bool) -> tuple[UnitGraph, list[Artifact | BuildScriptRun], BuildDir]:
+    """A crate whose build script runs for the host and for the target of a build without --target."""
+    for number, needs in ((1, ()), (2, ()), (3, (1,)), (4, (2,))):
+        folder(root, "unicase", number, *needs)
+    host = "0" if told_apart else "3"
+    units = (
+        unit(CRATE, "build-script-build", "run-custom-build", "0"),
+        unit(CRATE, "build-script-build", "run-custom-build", "0"),
+        unit(CRATE, "unicase", "build", host, 0),
+        unit(CRATE, "unicase", "build", "3", 1),
+    )
+    messages: list[Artifact | BuildScriptRun] = [
+        run_of(root, 2),
+        run_of(root, 1),
+        library(root, CRATE, "unicase", 3, host),
+        library(root, CRATE, "unicase", 4, "3"),
+    ]
+    return UnitGraph(units, (2, 3)), messages, BuildDir.scan(root)
+
+
+def test_runs_of_one_build_script_for_host_and_target_are_told_apart_by_their_users(tmp_path: Path) -> None:
+    found = match(*host_and_target(tmp_path, told_apart=True))
+    assert {index: int(each.folder.hash, 16) for index, each in found.found.items()} == {0: 1, 1: 2, 2: 3, 3: 4}
+    assert found.missing == {}
+
+
+def test_what_nothing_tells_apart_is_not_guessed(tmp_path: Path) -> None:
+    found = match(*host_and_target(tmp_path, told_apart=False))
+    assert found.found == {}
+    assert set(found.missing) == {0, 1, 2, 3}
+    assert not found.unsaid
