@@ -6,19 +6,25 @@ manifests that refer to it, or statements inside its index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from cargoship.attest.provenance import PREDICATE, Provenance
+from cargoship.attest.statement import Subject
 from cargoship.image_bills import KnownCrates, bills_of, documents_of, union_documents
 from cargoship.image_inputs import ImageInputs
 from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.referrer import Referrer
-from cargoship.oci.statement import with_statements
+from cargoship.oci.statement import Document, with_statements
 from cargoship.plan import Plan
 from cargoship.rootfs.layer_cache import LayerCache
 
+Told = Callable[[ImageInputs, Sequence[Platform]], Provenance]
+"""Where an image for these platforms comes from, without what differs from run to run."""
 _CREATED = "org.opencontainers.image.created"
 
 
@@ -37,23 +43,33 @@ def attested(
     crates: KnownCrates,
     plan: Plan,
     book: LayerCache,
+    told: Told | None = None,
 ) -> Attested:
     """What is published for an image that was made: `index` or one with statements in it, and what refers to that.
 
     `programs` are its programs' files by name. Where nobody would keep what is said, nothing is. An index that is
     pushed by its digest is a part of one that `merge` makes: of its images alone something is said. `book` has what is
-    known of layers. Raises OSError, and what reading a base raises.
+    known of layers. Statements in the index are about provenance too, where it is `told`. Raises OSError, and what
+    reading a base raises.
     """
-    if not (plan.bills and plan.keeps_attestations):
+    if not plan.keeps_attestations or not (plan.bills or told):
         return Attested(index)
-    bills = bills_of(sources, index, programs, crates, plan, book)
-    documents = documents_of(index, bills, plan.bills)
     name = sources.image.name
+    bills = bills_of(sources, index, programs, crates, plan, book) if plan.bills else {}
+    documents = documents_of(index, bills, plan.bills)
     if plan.attest.in_index:
-        index = with_statements(index, documents, name)
-    if not plan.attest.refers:
+        origins = () if told is None else tuple(_origins(sources, index, told))
+        index = with_statements(index, (*documents, *origins), name)
+    if not (plan.attest.refers and plan.bills):
         return Attested(index)
     if not plan.push_by_digest:
         documents = (*union_documents(index, bills, plan.bills), *documents)
     said = {_CREATED: plan.created}
     return Attested(index, tuple(Referrer(each.artifact(name, said)) for each in documents))
+
+
+def _origins(sources: ImageInputs, index: Index, told: Told) -> Iterator[Document]:
+    """Where each image comes from, as BuildKit's `--provenance` has it: SLSA's predicate in the index."""
+    for image in index.runnable:
+        statement = told(sources, [image.platform]).statement(Subject.of(image.digest, sources.image.name))
+        yield Document(image.descriptor, PREDICATE, msgspec.json.encode(statement.predicate))

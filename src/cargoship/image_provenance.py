@@ -43,6 +43,10 @@ class RunFacts:
     programs: Mapping[Platform, Mapping[str, Path]] = field(default_factory=dict)
     """Those that were given, where nothing was compiled."""
 
+    def lasting(self) -> RunFacts:
+        """Without what differs from run to run: for a place where the same build has the same bytes."""
+        return replace(self, run=BuildRun(self.run.builder, None, self.run.versions), given={})
+
 
 def provenance_for(
     sources: ImageInputs, platforms: Iterable[Platform], plan: Plan, facts: RunFacts, finished: float | None

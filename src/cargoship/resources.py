@@ -12,6 +12,7 @@ from pathlib import Path
 from cargoship import compile  # noqa: A004 - the step's own name
 from cargoship.attest.builder import run_of, runner_of
 from cargoship.attest.provenance import Material
+from cargoship.attestations import Told
 from cargoship.bases.distributions import open_package_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.bases.remote import RemoteBases
@@ -30,11 +31,12 @@ from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.index import Index
 from cargoship.oci.layer import BlobStore, Layer
 from cargoship.oci.platform import Platform
+from cargoship.oci.reference import Reference
 from cargoship.oci.referrer import Referrer
 from cargoship.plan import Plan
 from cargoship.platforms import row
 from cargoship.registry.referrers import subject_of
-from cargoship.registry.testimony import Witness
+from cargoship.registry.testimony import NothingPresent, Witness
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.scratch import scratch
 from cargoship.settings.base import distribution_of
@@ -129,6 +131,29 @@ class BuildResources:
     def _compilers(self) -> tuple[Material, ...]:
         return self.compilers.result()
 
+    def _facts(self, programs: Programs) -> RunFacts:
+        env = self.context.env
+        return RunFacts(
+            replace(run_of(env), started=self.begun, versions={"cargoship": __version__}),
+            self._compilers,
+            {} if self.cached is None else self.cached.session.given,
+            env,
+            runner_of(env),
+            {} if self.compiles else programs,
+        )
+
+    @property
+    def _is_told_in_files(self) -> bool:
+        """Whether files that somebody has asked for get provenance: it takes a second to make."""
+        return self.plan.provenance and self.plan.attest.refers and self.plan.keeps_files
+
+    def told_inside(self, programs: Programs) -> Told | None:
+        """Where the images come from, for a statement in their index; None where none is to be there."""
+        if not (self.plan.provenance and self.plan.attest.in_index):
+            return None
+        facts = self._facts(programs).lasting()
+        return lambda sources, platforms: provenance_for(sources, platforms, self.plan, facts, None)
+
     def witness(
         self, sources: ImageInputs, index: Index, about: Sequence[Referrer], programs: Programs
     ) -> Witness | None:
@@ -137,31 +162,47 @@ class BuildResources:
         tells = made.provenance and made.attest.refers
         if not (made.push and (tells or self.signer)):
             return None
-        facts = RunFacts(
-            replace(run_of(context.env), started=self.begun, versions={"cargoship": __version__}),
-            self._compilers,
-            {} if self.cached is None else self.cached.session.given,
-            context.env,
-            runner_of(context.env),
-            {} if self.compiles else programs,
-        )
         finished = None if context.clock is None else context.clock()
+        told = partial(provenance_for, plan=made, facts=self._facts(programs), finished=finished) if tells else None
+        return self._witness(sources, index, about, told, whole=not made.push_by_digest)
 
+    def said_in_files(
+        self, sources: ImageInputs, index: Index, about: Sequence[Referrer], programs: Programs
+    ) -> tuple[Referrer, ...]:
+        """The same for layouts and archives, without what differs from run to run; raises SigningFailed, OSError."""
+        made = self.plan
+        signs = self.signer is not None and self.signer.key is not None and made.keeps_files
+        if not (self._is_told_in_files or signs):
+            return ()
+        facts = self._facts(programs).lasting()
+        told = partial(provenance_for, plan=made, facts=facts, finished=None) if self._is_told_in_files else None
+        witness = self._witness(sources, index, about, told, whole=True)
+        name = next(iter(sources.image.references), None) or Reference.parse(f"{sources.image.name}:latest")
+        return witness.testify(name, NothingPresent()).referrers
+
+    def _witness(
+        self,
+        sources: ImageInputs,
+        index: Index,
+        about: Sequence[Referrer],
+        told: Told | None,
+        *,
+        whole: bool,
+    ) -> ImageWitness:
         def matter(subject: Descriptor, platforms: Sequence[Platform]) -> Matter:
             bills = tuple(
                 said.tree for said in about if said.tag is None and subject_of(said.tree.root) == subject.digest
             )
-            told = partial(provenance_for, sources, platforms, made, facts, finished) if tells else None
-            return Matter(subject, told, bills)
+            return Matter(subject, None if told is None else partial(told, sources, platforms), bills)
 
         matters = [
             matter(each.descriptor, [each.platform]) for each in index.images() if each.platform in sources.bases
         ]
-        if not made.push_by_digest:
+        if whole:
             # what is a part of another index is found by nobody
             matters.append(matter(index.descriptor, index.platforms))
-        signing = None if self.signer is None else Signing(self.signer, made.signature_formats)
-        return ImageWitness(tuple(matters), made.created, signing)
+        signing = None if self.signer is None else Signing(self.signer, self.plan.signature_formats)
+        return ImageWitness(tuple(matters), self.plan.created, signing)
 
     def check_before(self, sources: Sequence[ImageInputs]) -> None:
         """Refuse what can be refused without programs; raises CannotStart."""
@@ -204,7 +245,7 @@ class BuildResources:
     ) -> tuple[compile.CompiledProgram, ...]:
         """All programs, with what had to be compiled; raises as `compile.run_builds` does."""
         context, wanted = self.context, self.wanted
-        if self.plan.push and self.plan.provenance:
+        if self.plan.provenance and (self.plan.push or self.plan.attest.in_index or self._is_told_in_files):
             _ = self.compilers
         if self.plan.allocator != SYSTEM:
             triples = [triple for triple, _ in wanted.pairs]
@@ -254,7 +295,7 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
     book = LayerCache(context.cache_dir / "layers")
     begun = None if context.clock is None else context.clock()
     signer = None
-    if plan.push and plan.sign is not None:
+    if plan.sign is not None and (plan.push or plan.signs_files):
         signer = open_signer(plan.sign, env=context.env, cwd=context.cwd)
     with (
         in_use(plan.target_dir),

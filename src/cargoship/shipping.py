@@ -20,6 +20,7 @@ from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import BlobStore
 from cargoship.oci.platform import Platform
+from cargoship.oci.referrer import Referrer
 from cargoship.plan import ImagePlan, Output, Plan
 from cargoship.registry.testimony import Witness
 from cargoship.resources import BuildResources
@@ -54,12 +55,25 @@ class BuildResult:
 
 
 @dataclass(frozen=True)
+class AssembledImage:
+    """An image that exists, and has no name yet."""
+
+    said: Attested
+    witness: Witness | None
+    """Who speaks of it in registries."""
+    in_files: tuple[Referrer, ...]
+    """What is said of it in layouts and archives besides."""
+    seconds: float
+    """What it took."""
+
+
+@dataclass(frozen=True)
 class AssembledBuild:
     """All images of a build, none of which has a name yet."""
 
     shop: BuildResources
-    images: tuple[tuple[Attested, Witness | None, float], ...]
-    """In the order of the plan, each with who speaks of it in registries, and the seconds that it took."""
+    images: tuple[AssembledImage, ...]
+    """In the order of the plan."""
     clock: Clock
 
     def published(self) -> BuildResult:
@@ -70,8 +84,7 @@ class AssembledBuild:
             self.clock.measured("publish"),
         ):
             images = [
-                _publish(self.shop, image, said, witness, taken)
-                for image, (said, witness, taken) in zip(made.images, self.images, strict=True)
+                _publish(self.shop, image, assembled) for image, assembled in zip(made.images, self.images, strict=True)
             ]
         BlobStore(made.target_dir / "cargoship" / ".blobs").prune()
         return BuildResult(made, tuple(images), self.clock.seconds())
@@ -98,11 +111,16 @@ def assembled(
         shop.offer_bases(whole)
         indexes = [_timed(partial(_index, shop, each, own)) for each, own in zip(whole, programs, strict=True)]
         about = [
-            attested(each, index, own, crates, made, shop.verifier.book)
+            attested(each, index, own, crates, made, shop.verifier.book, shop.told_inside(own))
             for each, (index, _), own in zip(whole, indexes, programs, strict=True)
         ]
         images = tuple(
-            (said, shop.witness(each, said.index, said.about, own), taken)
+            AssembledImage(
+                said,
+                shop.witness(each, said.index, said.about, own),
+                shop.said_in_files(each, said.index, said.about, own),
+                taken,
+            )
             for each, said, (_, taken), own in zip(whole, about, indexes, programs, strict=True)
         )
     return AssembledBuild(shop, images, clock)
@@ -137,13 +155,11 @@ def _timed(make: Callable[[], Index]) -> tuple[Index, float]:
     return make(), time.monotonic() - begun
 
 
-def _publish(
-    shop: BuildResources, image: ImagePlan, said: Attested, witness: Witness | None, assembled_s: float
-) -> BuiltImage:
-    made, index = shop.plan, said.index
+def _publish(shop: BuildResources, image: ImagePlan, own: AssembledImage) -> BuiltImage:
+    made, index = shop.plan, own.said.index
     begun = time.monotonic()
-    published = shop.places.publish(image, index, said.about, witness)
-    taken = assembled_s + time.monotonic() - begun
+    published = shop.places.publish(image, index, own.said.about, own.witness, own.in_files)
+    taken = own.seconds + time.monotonic() - begun
     reference = reference_of(image, made, index.digest, published)
     now = LastBuilt.of(index)
     before = LastBuilds(made.target_dir / "cargoship" / ".blobs" / "last").replaced(image.name, now)

@@ -18,11 +18,12 @@ from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined,unused
 
 from cargoship.attest.provenance import LOCAL_BUILDER
 from cargoship.context import Context
-from cargoship.errors import Forbidden, IncludeInvalid, SigningFailed
+from cargoship.errors import Forbidden, IncludeInvalid, NothingAttached, SigningFailed
+from cargoship.images.signatures import verify_signatures
 from cargoship.images.statements import find_provenance
 from cargoship.oci.digest import Digest
 from cargoship.pipeline import BuildResult, build, pack
-from cargoship.plan import Selection
+from cargoship.plan import Output, Selection
 from cargoship.registry.testimony import cosign_tag
 from cargoship.signing.bundle import SIGNED
 from cargoship.signing.envelope import pae
@@ -319,3 +320,62 @@ def rsa_words() -> Sequence[Any]:
     from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415
 
     return padding.PKCS1v15(), hashes.SHA256()
+
+
+def test_a_layout_has_provenance_that_is_the_same_each_time(shop: Shop, tmp_path: Path) -> None:
+    contents = []
+    for name, env in (("one", {}), ("two", {**GITHUB, "GITHUB_RUN_ID": "13"})):
+        selection = replace(shop.selection(), outputs=(Output.parse(f"oci-archive:{name}.tar", cwd=tmp_path),))
+        build(selection, replace(around(shop, {**GITHUB, **env}), clock=lambda: 1.0))
+        contents.append((tmp_path / f"{name}.tar").read_bytes())
+        found = find_provenance(f"oci-archive:{name}.tar", replace(shop.context(), cwd=tmp_path))
+        assert found.provenance.run.started is None
+        assert found.provenance.run.invocation is None
+        assert found.provenance.parameters.platforms == ("linux/amd64", "linux/arm64")
+    assert contents[0] == contents[1], "no time, and no number of a run"
+
+
+def test_no_second_is_spent_on_a_layout_that_nobody_has_asked_for(shop: Shop, tmp_path: Path) -> None:
+    build(shop.selection(), shop.context())
+    with pytest.raises(NothingAttached):
+        find_provenance(str(shop.machine.project / "target/cargoship/app"), replace(shop.context(), cwd=tmp_path))
+
+
+def test_what_is_signed_on_request_is_signed_in_a_layout(
+    shop: Shop, key: ec.EllipticCurvePrivateKey, tmp_path: Path
+) -> None:
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "cosign.pub").write_bytes(public)
+    selection = replace(shop.selection(sign="cosign.key"), outputs=(shop.layout("signed"),))
+    build(selection, shop.context())
+    context = replace(shop.context(), cwd=tmp_path)
+    report = verify_signatures(f"oci:{shop.root}/signed", context, key="cosign.pub", required=["provenance", "sbom"])
+    assert report.ok
+    assert all(each.is_signed for each in report.subjects)
+
+
+def test_a_key_that_the_settings_name_is_for_what_is_pushed(shop: Shop) -> None:
+    # the key is not there, and not needed: nothing goes to others
+    shop.settings["app"] = {"sign": "env://COSIGN_PRIVATE_KEY"}
+    build(replace(shop.selection(), outputs=(shop.layout("plain"),)), shop.context())
+
+
+def test_buildkits_form_has_provenance_and_a_digest_that_stays(shop: Shop, registry: InMemoryRegistry) -> None:
+    digests = set()
+    for run in ("12", "13"):
+        now = float(run)
+        context = replace(around(shop, {**GITHUB, "GITHUB_RUN_ID": run}), clock=lambda now=now: now)
+        result = build(pushed(shop, registry, attest="index"), context)
+        digests.add(result.images[0].index.digest)
+    assert len(digests) == 1
+    kinds = [
+        layer["annotations"]["in-toto.io/predicate-type"]
+        for each in manifests(registry).values()
+        for layer in each.get("layers", ())
+        if layer["mediaType"] == IN_TOTO
+    ]
+    assert sorted(kinds) == ["https://cyclonedx.org/bom"] * 2 + ["https://slsa.dev/provenance/v1"] * 2
+    found = find_provenance(f"{registry.host}/team/app:1", shop.context(), platform="linux/arm64")
+    assert found.provenance.parameters.platforms == ("linux/arm64",)
+    without = build(pushed(shop, registry, attest="index", provenance=False), shop.context())
+    assert without.images[0].index.digest not in digests

@@ -117,17 +117,22 @@ class PlanDestinations:
             place.offer(blobs)
 
     def publish(
-        self, image: ImagePlan, index: Index, about: Sequence[Referrer] = (), witness: Witness | None = None
+        self,
+        image: ImagePlan,
+        index: Index,
+        about: Sequence[Referrer] = (),
+        witness: Witness | None = None,
+        in_files: Sequence[Referrer] = (),
     ) -> tuple[Published, ...]:
         """Put an image everywhere it goes, with what is said about it; raises as `Destination.publish` does.
 
-        Registries get what the `witness` says, too.
+        Registries get what the `witness` says, too, and layouts and archives what is said `in_files`.
         """
 
         def put(place: Destination) -> Published | None:
             if isinstance(place, RegistryDestination):
                 return place.publish(index, about, witness)
-            return place.publish(index, about)
+            return place.publish(index, (*about, *in_files))
 
         return tuple(done for place in self._places[image.name] if (done := put(place)) is not None)
 

@@ -266,6 +266,17 @@ class Plan:
         return self.push or alone or bool(kinds & {OutputKind.OCI, OutputKind.OCI_ARCHIVE})
 
     @property
+    def keeps_files(self) -> bool:
+        """Whether it is written to layouts or archives that somebody has asked for, and that hold more than images."""
+        kinds = {output.kind for output in self.outputs}
+        return self.attest is not Attach.NONE and bool(kinds & {OutputKind.OCI, OutputKind.OCI_ARCHIVE})
+
+    @property
+    def signs_files(self) -> bool:
+        """Whether what is in them is signed: where that was asked for in this very run."""
+        return self.keeps_files and any(image.origins.get("sign") in {"--sign", "--set"} for image in self.images)
+
+    @property
     def builds(self) -> tuple[CargoBuild, ...]:
         """All invocations of cargo, in their order."""
         return (self.cargo, *self.further)

@@ -96,7 +96,8 @@ def rebuild(
     )  # fmt: skip
     if not compiles:
         return done
-    alone = platform is not None or root.media_type not in INDEX_TYPES
+    # statements in an index name their maker: of such a one the images are compared
+    alone = platform is not None or root.media_type not in INDEX_TYPES or made.attest.in_index
     asked = request.parameters.platforms if alone else ()
     return replace(done, comparison=_compared(pinned, made, image, context, asked, cached=cached))
 
@@ -164,8 +165,8 @@ def _compared(
         apart = replace(
             compiled_apart(made, target),
             cache=made.cache if cached else CacheOptions(enabled=False),
-            # what refers to an image has no say in what it is
-            attest=Attach.INDEX if made.attest.in_index else Attach.NONE,
+            # what is said about an image, by whoever made it, has no say in what it is
+            attest=Attach.NONE,
             outputs=(Output(OutputKind.OCI, layout),),
             sign=None,
         )

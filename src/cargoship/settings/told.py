@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cargoship.settings.attach import Attach
 from cargoship.settings.base import LayoutBase
 from cargoship.settings.fields import BY_KEY, FIELDS
 from cargoship.settings.model import Settings
@@ -31,7 +30,7 @@ _ELSEWHERE = frozenset(
     }
 )  # fmt: skip
 _WITHHELD = frozenset({"env"})
-TELLABLE = frozenset(each.key for each in FIELDS if each.spec.group != CACHE and each.key not in _ELSEWHERE) | {"sbom"}
+TELLABLE = frozenset(each.key for each in FIELDS if each.spec.group != CACHE and each.key not in _ELSEWHERE)
 """All that may be told, by their keys."""
 
 
@@ -49,9 +48,7 @@ def told_settings(settings: Settings) -> ToldSettings:
     withheld = []
     for each in FIELDS:
         value = getattr(settings, each.attribute)
-        # bills have a say in an image where they are in its index
-        tellable = each.key in TELLABLE and (each.key != "sbom" or Attach(settings.attest).in_index)
-        if not tellable or value == each.default:
+        if each.key not in TELLABLE or value == each.default:
             continue
         if each.key in _WITHHELD or (each.key == "base" and isinstance(settings.base_spec, LayoutBase)):
             withheld.append(each.key)
