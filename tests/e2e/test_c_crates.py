@@ -6,6 +6,7 @@ the large ones that services have in them, built by `cc`, by CMake, and by OpenS
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 import shutil
@@ -122,6 +123,12 @@ fn main() {
     println!("git {}", git2::Oid::hash_object(git2::ObjectType::Blob, b"hello\n").unwrap());
     let database = rusqlite::Connection::open_in_memory().unwrap();
     println!("sqlite {}", database.query_row("SELECT 6 * 7", (), |row| row.get::<_, i64>(0)).unwrap());
+    // as the libraries have their versions themselves
+    println!("version openssl {}", openssl::version::version().split(' ').nth(1).unwrap());
+    let (major, minor, patch) = git2::Version::get().libgit2_version();
+    println!("version libgit2 {major}.{minor}.{patch}");
+    println!("version sqlite {}", rusqlite::version());
+    println!("version librdkafka {}", rdkafka::util::get_rdkafka_version().1);
     // with threads of its own, and a broker that is not there; what waits counts what they have to say, too
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", "127.0.0.1:9").create().unwrap();
     println!("kafka {}", producer.in_flight_count() >= 0);
@@ -137,6 +144,13 @@ kafka true
 """
 
 
+def told(printed: str) -> tuple[str, dict[str, str]]:
+    """What the program says, and the versions of its libraries."""
+    lines = printed.splitlines(keepends=True)
+    versions = [line.split() for line in lines if line.startswith("version ")]
+    return "".join(line for line in lines if not line.startswith("version ")), {name: at for _, name, at in versions}
+
+
 def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     app = project(tmp_path / "app", manifest=_LARGE, files={"src/main.rs": _LARGE_MAIN})
     run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=app)
@@ -146,7 +160,12 @@ def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_pat
     build = ("build", app, "-v", "--platform", f"linux/{architecture}", "-o", f"oci:{tmp_path}/out")
     run_cargoship(*build)
     program = app / "target" / f"{machine}-unknown-linux-musl" / "release" / "app"
-    assert run(f"qemu-{machine}-static", program).stdout == _LARGE_SAYS.format(machine)
+    says, versions = told(run(f"qemu-{machine}-static", program).stdout)
+    assert says == _LARGE_SAYS.format(machine)
+    bill = json.loads(run_cargoship("sbom", f"oci:{tmp_path}/out", "--platform", f"linux/{architecture}").stdout)
+    listed = {each["name"]: each.get("version", "") for each in bill["components"] if "pkg:generic" in each["bom-ref"]}
+    assert {name: listed.get(name) for name in versions} == versions
+    assert {"aws-lc", "boringssl", "zlib"} <= listed.keys()
 
     # none of it is compiled again where there is nothing but the cache: their build scripts' objects are in it too
     shutil.rmtree(app / "target")
@@ -157,4 +176,5 @@ def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_pat
     assert restored is not None, done.stderr
     assert int(restored[2]) - int(restored[1]) == 1
     assert "Compiled 1 unit" in done.stderr
-    assert run(f"qemu-{machine}-static", program).stdout == _LARGE_SAYS.format(machine).replace("kafka", "broker")
+    says, _ = told(run(f"qemu-{machine}-static", program).stdout)
+    assert says == _LARGE_SAYS.format(machine).replace("kafka", "broker")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.bills import check_bill
 from support.engine import Engine
 from support.programs import RunCargoship, run
 from support.registry import RunningRegistry
@@ -24,13 +25,15 @@ class Published:
     version: str
     arguments: tuple[str, ...]
     says: str
+    carries: tuple[str, ...] = ()
+    """C sources in its crates."""
 
 
 PROGRAMS = (
     # Rust alone
     Published("hexyl", "0.17.0", ("--version",), "hexyl 0.17.0"),
     # libdeflate, in C
-    Published("oxipng", "10.2.1", ("--version",), "oxipng 10.2.1"),
+    Published("oxipng", "10.2.1", ("--version",), "oxipng 10.2.1", ("libdeflate",)),
 )
 
 
@@ -64,5 +67,7 @@ def test_a_published_program(
     project = source_of(crate, tmp_path)
     run_cargoship("build", project, "-t", reference, "--push", env=target_folder("musl"))
     for platform in PLATFORMS:
+        bill = check_bill(run_cargoship, reference, platform, project)
+        assert {each["name"] for each in bill["components"]} >= {*crate.carries}
         image = engine.pull(reference, platform)
         assert crate.says in engine.output(image, platform, *crate.arguments)

@@ -16,14 +16,16 @@ from pathlib import Path
 import pytest
 
 from support import judges
+from support.bills import check_bill, crates_by_cargo
 from support.engine import Container, Engine
 from support.https import BODY, https_server
-from support.programs import REPOSITORY, RunCargoship, distribution_rust, run
+from support.programs import REPOSITORY, RunCargoship, run
 from support.registry import free_port
 from support.shipped import PLATFORMS, Shipped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("web_service")]
 
+PROJECT = REPOSITORY / "examples" / "web-service"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 NONROOT = 65532
 START_S = 60.0
@@ -107,28 +109,11 @@ def test_other_tools_accept_the_layout(web_service: Shipped, tmp_path: Path) -> 
         assert (root / "tmp").stat().st_mode & 0o7777 == 0o1777
 
 
-def crates_by_cargo(triple: str, *edges: str) -> set[tuple[str, str]]:
-    """Names and versions, as `cargo tree` knows them."""
-    printed = run(
-        "cargo", "tree", "--locked", "--target", triple, "-e", ",".join(edges), "--prefix", "none", "--format", "{p}",
-        cwd=REPOSITORY / "examples" / "web-service", env=distribution_rust(),
-    ).stdout  # fmt: skip
-    found = (line.split() for line in printed.splitlines() if line.strip())
-    return {(words[0], words[1].removeprefix("v")) for words in found}
-
-
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_its_bill_is_what_cargo_says(web_service: Shipped, run_cargoship: RunCargoship, platform: str) -> None:
-    triple = {"linux/amd64": "x86_64-unknown-linux-musl", "linux/arm64": "aarch64-unknown-linux-musl"}[platform]
-    bill = json.loads(run_cargoship("sbom", web_service.reference, "--platform", platform).stdout)
-    crates = [each for each in bill["components"] if each.get("purl", "pkg:cargo/").startswith("pkg:cargo/")]
-    crates = [each for each in crates if each["type"] == "library"]
-    shipped = {(each["name"], each["version"]) for each in crates if each["scope"] == "required"}
-    assert shipped == crates_by_cargo(triple, "normal", "no-proc-macro")
-    assert {(each["name"], each["version"]) for each in crates} == crates_by_cargo(triple, "normal", "build")
+    bill = check_bill(run_cargoship, web_service.reference, platform, PROJECT)
     (sqlite,) = (each for each in bill["components"] if each["name"] == "sqlite")
     assert sqlite["cpe"].startswith("cpe:2.3:a:sqlite:sqlite:3.")
-    assert not [each["name"] for each in crates if not each.get("licenses") and each["name"] != "web-service"]
 
 
 def test_its_programs_say_what_they_are_made_of(web_service: Shipped, tmp_path: Path) -> None:
@@ -139,7 +124,7 @@ def test_its_programs_say_what_they_are_made_of(web_service: Shipped, tmp_path: 
         run("objcopy", "-I", "elf64-little", "--dump-section", f".dep-v0={tmp_path / triple}.z", program)
         packages = json.loads(zlib.decompress((tmp_path / f"{triple}.z").read_bytes()))["packages"]
         runtime = {(each["name"], each["version"]) for each in packages if each.get("kind", "runtime") == "runtime"}
-        assert runtime == crates_by_cargo(f"{triple}-unknown-linux-musl", "normal", "no-proc-macro")
+        assert runtime == crates_by_cargo(PROJECT, f"{triple}-unknown-linux-musl", "normal", "no-proc-macro")
 
 
 def test_it_answers_and_says_where_it_runs(service: Service, image: tuple[str, str]) -> None:

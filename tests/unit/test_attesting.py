@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -363,8 +364,7 @@ def test_a_key_that_the_settings_name_is_for_what_is_pushed(shop: Shop) -> None:
 def test_buildkits_form_has_provenance_and_a_digest_that_stays(shop: Shop, registry: InMemoryRegistry) -> None:
     digests = set()
     for run in ("12", "13"):
-        now = float(run)
-        context = replace(around(shop, {**GITHUB, "GITHUB_RUN_ID": run}), clock=lambda now=now: now)
+        context = replace(around(shop, {**GITHUB, "GITHUB_RUN_ID": run}), clock=partial(float, run))
         result = build(pushed(shop, registry, attest="index"), context)
         digests.add(result.images[0].index.digest)
     assert len(digests) == 1

@@ -303,6 +303,7 @@ def _person(crate: Crate) -> str:
 _VENDORS = {
     # the vendor and product of NVD's dictionary, by which advisories know the library
     "aws-lc": "amazon:aws-lc",
+    "boringssl": "google:boringssl",
     "bzip2": "bzip:bzip2",
     "curl": "haxx:libcurl",
     "jemalloc": "jemalloc:jemalloc",

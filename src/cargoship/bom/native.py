@@ -40,6 +40,7 @@ class _Row:
     """Where the header has one decimal number: what each part is divided by (20302: 10000, 100, 1)."""
 
 
+_NEVER = r"(?!)"
 _METADATA = r"\+(?:[a-z]\w*[.-])?v?(\d+(?:\.\d+)*[a-z]?)"
 
 
@@ -53,6 +54,9 @@ _TABLE: dict[str, tuple[_Row, ...]] = {
     "bzip2-sys": (_Row("bzip2", _METADATA),),
     "curl-sys": (_Row("curl", _METADATA),),
     "libgit2-sys": (_Row("libgit2", _METADATA),),
+    "libdeflate-sys": (
+        _Row("libdeflate", r'define LIBDEFLATE_VERSION_STRING\s+"([\d.]+)"', "libdeflate/libdeflate.h"),
+    ),
     "libmimalloc-sys": (
         _Row(
             "mimalloc",
@@ -101,6 +105,8 @@ _TABLE: dict[str, tuple[_Row, ...]] = {
     "rdkafka-sys": (
         _Row("librdkafka", r"define RD_KAFKA_VERSION\s+0x([0-9a-f]{8})", "librdkafka/src/rdkafka.h", hexadecimal=3),
     ),
+    # of no release: the code was taken over and changed
+    "ring": (_Row("boringssl", _NEVER),),
     "tikv-jemalloc-sys": (_Row("jemalloc", _METADATA),),
     "zstd-sys": (_Row("zstd", _METADATA),),
 }
