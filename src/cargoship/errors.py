@@ -37,6 +37,7 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- NotSigned               41   an image that is not signed by who was asked for
     |- SigningFailed           42   a key that cannot be read or used, or a service that does not sign
     |- NotRebasable            43   an image that no new base can be put under without building it anew
+    |- TooLarge                45   an image, or a program, that is larger than was asked for
     |- RegistryError           50
     |  |- RegistryUnreachable  51
     |  |- Unauthorized         52
@@ -271,6 +272,12 @@ class SigningFailed(CargoshipError):
     """A key cannot be read or used, or a service did not sign. Nothing gets a name then."""
 
     exit_code = 42
+
+
+class TooLarge(CargoshipError):
+    """An image for some platform, or a program, has more bytes than it may have."""
+
+    exit_code = 45
 
 
 class RegistryError(CargoshipError):

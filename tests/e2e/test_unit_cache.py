@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Mapping
@@ -112,6 +113,9 @@ def test_one_crate_is_compiled_after_an_edit(
     # the program, once for each platform
     assert int(restored[2]) - int(restored[1]) == 2
     assert "Compiled 2 units" in done.stderr
+    told = json.loads(run_cargoship("timings", place, "--format", "json").stdout)
+    assert (told["compiled"]["units"], told["reasons"][0]["because"]) == (2, ["the file app/src/main.rs"])
+    assert 0 < told["critical_path"]["seconds"] <= told["compiled"]["span"] <= told["phases"]["compile"]
     if far:
         assert any((own / "1" / "packs").iterdir())
 

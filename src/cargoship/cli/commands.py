@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "cargoship.cli.inspect",
     "verify": "cargoship.cli.verify",
     "diff": "cargoship.cli.diff",
+    "size": "cargoship.cli.size",
     "timings": "cargoship.cli.timings",
     "history": "cargoship.cli.history",
     "sbom": "cargoship.cli.sbom",

@@ -88,6 +88,7 @@ _MEANT_OTHERWISE: dict[str, dict[str, str]] = {
     **{name: {"--env": "The image", "--manifest-path": "What to build"} for name in ("plan", "pack")},
     **{name: {"--manifest-path": "What to build"} for name in ("audit", "watch")},
     "build": {"--env": "The image", "--manifest-path": "What to build", "--timings": "How it talks"},
+    "size": {"--max": "How it talks", "--number": "How it talks"},
     "timings": {"--format": "How it talks"},
     "init": {"--force": "What to write"},
     "dockerfile": {"--check": "The file", "--manifest-path": "What to build"},

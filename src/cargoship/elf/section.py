@@ -62,13 +62,13 @@ def copy_with_section(program: Path, to: Path, name: str, content: bytes) -> Non
 def has_section(program: Path, name: str) -> bool:
     """Whether a program has a section of this name; raises CannotStart for what is no program, and OSError."""
     with program.open("rb") as stream:
-        table = _read_table(stream, str(program))
+        table = section_table(stream, str(program))
     return any(_name_of(table.names, header[0]) == name.encode() for header in table.headers)
 
 
 def section_of(stream: BinaryIO, name: str, *, size_max: int) -> bytes | None:
     """The content of a section, None where there is none; raises CannotStart for one of more than `size_max` bytes."""
-    table = _read_table(stream, "the program")
+    table = section_table(stream, "the program")
     for header in table.headers:
         if _name_of(table.names, header[0]) == name.encode():
             if header[5] > size_max:
@@ -91,7 +91,7 @@ def sections_of(stream: BinaryIO) -> tuple[Section, ...]:
 
     Those of a file whose sections are together far larger than itself are damaged: they would be read again and again.
     """
-    table = _read_table(stream, "the program")
+    table = section_table(stream, "the program")
     left = 2 * stream.seek(0, io.SEEK_END)
     found = []
     for header in table.headers:
@@ -133,7 +133,7 @@ class _Tail:
 
 
 @dataclass(frozen=True)
-class _Table:
+class SectionTable:
     """The sections of a file."""
 
     layout: _Class
@@ -142,6 +142,24 @@ class _Table:
     names_at: int
     """The number of the section that has the names."""
     names: bytes
+    machine: int = 0
+    """As the header has it (e_machine)."""
+
+    @property
+    def is_32(self) -> bool:
+        """Whether it is of the class of 32 bits."""
+        return self.layout is _CLASSES[1]
+
+    def name(self, number: int) -> str:
+        """What a section is called."""
+        return _name_of(self.names, self.headers[number][0]).decode("utf-8", "backslashreplace")
+
+    def content(self, stream: BinaryIO, header: tuple[int, ...]) -> bytes:
+        """What a section holds; raises CannotStart where the file ends before."""
+        try:
+            return _read_at(stream, header[4], header[5])
+        except (OverflowError, ValueError, OSError) as error:
+            raise _damaged("the program") from error
 
 
 def _damaged(name: str) -> CannotStart:
@@ -156,18 +174,20 @@ def _read_at(stream: BinaryIO, offset: int, size: int) -> bytes:
     return data
 
 
-def _read_table(stream: BinaryIO, name: str) -> _Table:
+def section_table(stream: BinaryIO, name: str) -> SectionTable:
+    """The table of sections; raises CannotStart for what is no program, or damaged. `name` is what it is called."""
     try:
         start = _read_at(stream, 0, 64)
         layout, order = _CLASSES[start[4]], _ORDERS[start[5]]
         if start[:4] != b"\x7fELF":
             raise _damaged(name)
+        (machine,) = struct.unpack_from(order + "H", start, 0x12)
         (offset,) = struct.unpack_from(order + layout.offset, start, layout.offset_at)
         size, count, names_at = struct.unpack_from(order + "3H", start, layout.counts_at)
         each = struct.Struct(order + layout.header)
         if not count:
             # a stripped file may have none: the first of a table is empty (SHN_UNDEF)
-            return _Table(layout, order, ((0,) * 10,), 0, b"\0")
+            return SectionTable(layout, order, ((0,) * 10,), 0, b"\0")
         if size != each.size or not 0 < names_at < count:
             raise _damaged(name)
         headers = tuple(each.iter_unpack(_read_at(stream, offset, size * count)))
@@ -176,7 +196,7 @@ def _read_table(stream: BinaryIO, name: str) -> _Table:
         names = _read_at(stream, headers[names_at][4], headers[names_at][5])
     except (struct.error, KeyError, IndexError, OverflowError, ValueError) as error:
         raise _damaged(name) from error
-    return _Table(layout, order, headers, names_at, names)
+    return SectionTable(layout, order, headers, names_at, names, machine)
 
 
 def _name_of(names: bytes, at: int) -> bytes:
@@ -184,7 +204,7 @@ def _name_of(names: bytes, at: int) -> bytes:
 
 
 def _tail(stream: BinaryIO, program: str, name: bytes, content: bytes) -> _Tail:
-    table = _read_table(stream, program)
+    table = section_table(stream, program)
     if len(table.headers) + 2 > _SECTIONS_MAX:
         raise CannotStart(f"{program} has no room for another section", hint="set auditable = false")
     end = stream.seek(0, io.SEEK_END)

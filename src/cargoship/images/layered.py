@@ -1,0 +1,104 @@
+"""Images with their layers, opened where they are, whoever made them: what is needed to look into them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cargoship.bases.remote import CachedContent, RemoteBases
+from cargoship.context import Context
+from cargoship.errors import ContentInvalid
+from cargoship.events import count
+from cargoship.images.opening import open_image
+from cargoship.native import native_platform
+from cargoship.oci.config import ConfigFile, ImageConfig, decode_config
+from cargoship.oci.content import Content
+from cargoship.oci.descriptor import BytesBlob, Descriptor
+from cargoship.oci.digest import Digest
+from cargoship.oci.image import is_image
+from cargoship.oci.layer import Layer
+from cargoship.oci.manifest import decode_manifest
+from cargoship.oci.platform import UNKNOWN, Platform
+from cargoship.oci.target import ImageTarget, RegistryTarget
+from cargoship.registry.pull import read_images
+from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.rootfs.view import RootFs, view_of
+
+_SAYS_OF = "vnd.docker.reference.type"
+"""What BuildKit's attestations have (moby/buildkit, docs/attestations/attestation-storage.md)."""
+
+
+@dataclass(frozen=True)
+class LayeredImage:
+    """One image for one platform; layers are in a registry until they are read."""
+
+    platform: Platform
+    digest: Digest
+    config_file: ConfigFile
+    layers: tuple[Layer, ...]
+    book: LayerCache
+    size_bytes: int
+    """What a pull transfers."""
+
+    @property
+    def config(self) -> ImageConfig:
+        """How it is run."""
+        return self.config_file.run
+
+    def root(self) -> RootFs:
+        """Its root file system; raises as `view_of` does."""
+        return view_of(self.layers, self.book)
+
+
+@dataclass(frozen=True)
+class LayeredImages:
+    """All images that a target has; `missing` is what its index names and is not there."""
+
+    digest: Digest
+    images: Sequence[LayeredImage]
+    missing: tuple[Descriptor, ...]
+
+
+@contextlib.contextmanager
+def open_layers(text: str, context: Context) -> Iterator[LayeredImages]:
+    """The images that a target has; layers in a registry come through the cache of bases, and stay there."""
+    book = LayerCache(context.cache_dir / "layers")
+    target = ImageTarget.parse(text, context.cwd)
+    if not isinstance(target, RegistryTarget):
+        with open_image(target, context) as source:
+            yield _images(source.content, source.root, book)
+        return
+    cache = context.cache_dir / "bases"
+    with RemoteBases(open_client=context.connect, cache=cache, emit=context.emit) as remote:
+        yield _images(CachedContent(remote, target.reference), remote.root(target.reference), book)
+
+
+def _is_passed_over(entry: Descriptor, platform: Platform) -> bool:
+    """Whether engines never take an entry of an index for an image, such as an attestation."""
+    if entry.platform == UNKNOWN or _SAYS_OF in entry.annotations:
+        return True
+    return entry.platform is None and platform == UNKNOWN
+
+
+def _images(content: Content, root: BytesBlob, book: LayerCache) -> LayeredImages:
+    found = read_images(content, root)
+    images = []
+    for each in found.images:
+        manifest = decode_manifest(each.manifest.data, each.manifest.descriptor.media_type)
+        config = decode_config(each.config.data) if is_image(manifest) else None
+        if config is None or (len(found.images) > 1 and _is_passed_over(each.descriptor, config.platform)):
+            continue
+        digest = each.descriptor.digest
+        if len(config.diff_ids) != len(manifest.layers):
+            raise ContentInvalid(
+                f"image {digest} has {count(len(manifest.layers), 'layer')}, and its config has {len(config.diff_ids)}"
+            )
+        layers = tuple(
+            Layer(content.blob(blob), diff) for blob, diff in zip(manifest.layers, config.diff_ids, strict=True)
+        )
+        # engines take an image that does not say what it is for as one for themselves
+        platform = native_platform() if config.platform == UNKNOWN else config.platform
+        packed = sum(blob.size_bytes for blob in (*manifest.layers, manifest.config, each.descriptor))
+        images.append(LayeredImage(platform, digest, config, layers, book, packed))
+    return LayeredImages(root.descriptor.digest, images, found.missing)

@@ -1,0 +1,141 @@
+"""What the bytes of an image are: layers, files, and the crates in its programs. Images come from anybody."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.context import Context
+from cargoship.elf.read import is_elf
+from cargoship.elf.sizes import Part, program_parts
+from cargoship.errors import CannotStart, ContentInvalid, UsageError
+from cargoship.images.layered import LayeredImage, open_layers
+from cargoship.oci.digest import Digest
+from cargoship.oci.platform import Platform
+from cargoship.rootfs.scan import read_from_layer
+from cargoship.rootfs.tree import FileNode
+from cargoship.rootfs.view import RootFs
+
+_PROGRAMS_MAX = 8
+"""Of the executable files of an image the largest are taken apart."""
+_PROGRAM_BYTES_MAX = 1 << 30
+_FILES_MAX = 2_000_000
+
+
+@dataclass(frozen=True)
+class LayerSize:
+    """A layer: what a pull transfers, and who made it where the image says."""
+
+    digest: Digest
+    size_bytes: int
+    made_by: str
+
+
+@dataclass(frozen=True)
+class FileSize:
+    """A file that a container sees, with the number of its layer, from 0 at the bottom."""
+
+    path: str
+    size_bytes: int
+    layer: int
+
+
+@dataclass(frozen=True)
+class ProgramSize:
+    """A program, and what its bytes are: together that is its size."""
+
+    path: str
+    size_bytes: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class ImageSize:
+    """An image for one platform; a program that is no image has None for it, and no layers and files."""
+
+    platform: Platform | None
+    digest: Digest | None
+    size_bytes: int
+    """What a pull transfers; of a program its size."""
+    unpacked_bytes: int
+    layers: tuple[LayerSize, ...]
+    files: tuple[FileSize, ...]
+    """The largest first."""
+    programs: tuple[ProgramSize, ...]
+
+
+def sizes_of(target: str, context: Context) -> tuple[ImageSize, ...]:
+    """What the bytes of an image are on each of its platforms, or those of the program that a file is.
+
+    Raises ContentInvalid for what is damaged, RegistryError's family, UsageError, and CannotStart for an index without
+    an image.
+    """
+    path = context.cwd / target
+    if path.is_file() and (alone := _program(path, target)) is not None:
+        return (ImageSize(None, None, alone.size_bytes, alone.size_bytes, (), (), (alone,)),)
+    with open_layers(target, context) as found:
+        images = tuple(map(_sizes, found.images))
+    if not images:
+        raise CannotStart(f"{target} has no image in it", hint="name an image, or an index of images")
+    return images
+
+
+def _program(path: Path, name: str) -> ProgramSize | None:
+    try:
+        with path.open("rb") as stream:
+            if not is_elf(stream.read(4)):
+                return None
+            parts = program_parts(stream)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}", hint="name another file") from error
+    return ProgramSize(name, sum(part.size_bytes for part in parts), parts)
+
+
+def _sizes(image: LayeredImage) -> ImageSize:
+    root = image.root()
+    files = sorted(_files(root.tree.root, ""), key=lambda file: (-file.size_bytes, file.path))
+    history = image.config_file.history
+    made_by = history if len(history) == len(image.layers) else ("",) * len(image.layers)
+    descriptors = [layer.descriptor for layer in image.layers]
+    return ImageSize(
+        image.platform,
+        image.digest,
+        image.size_bytes,
+        sum(file.size_bytes for file in files),
+        tuple(LayerSize(each.digest, each.size_bytes, made) for each, made in zip(descriptors, made_by, strict=True)),
+        tuple(files),
+        tuple(_programs(root, files)),
+    )
+
+
+def _files(folder: FileNode, path: str) -> Iterator[FileSize]:
+    """All plain files; each once, whatever names it has."""
+    pending, seen = [(path, folder)], set()
+    while pending:
+        path, node = pending.pop()
+        for name, child in node.children.items():
+            if child.is_folder:
+                pending.append((f"{path}/{name}", child))
+            elif child.is_file and id(child) not in seen:
+                seen.add(id(child))
+                if len(seen) > _FILES_MAX:
+                    raise ContentInvalid("the image has more files than are looked at")
+                yield FileSize(f"{path}/{name}", child.size_bytes, child.layer)
+
+
+def _programs(root: RootFs, files: list[FileSize]) -> Iterator[ProgramSize]:
+    """The largest that are programs; libraries, and what is not ELF, are told as files alone."""
+    left = _PROGRAMS_MAX
+    for file in files:
+        found = root.find(file.path)
+        if not left or found is None or not found.node.is_executable or file.size_bytes > _PROGRAM_BYTES_MAX:
+            continue
+        content = read_from_layer(root.layers[found.node.layer].blob, found.node.path, _PROGRAM_BYTES_MAX) or b""
+        left -= 1
+        if is_elf(content):
+            try:
+                yield ProgramSize(file.path, len(content), program_parts(io.BytesIO(content)))
+            except CannotStart:
+                continue
