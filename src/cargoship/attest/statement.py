@@ -18,6 +18,7 @@ from cargoship.oci.digest import Digest
 MEDIA_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "in-toto.io/predicate-type"
 """The annotation that BuildKit and others tell a statement's predicate by."""
+_SUBJECTS_MAX = 10_000
 STATEMENT_BYTES_MAX = 64 << 20
 """A bill of the largest images has a few megabytes."""
 _TYPE = "https://in-toto.io/Statement/v1"
@@ -84,6 +85,8 @@ def decode_statement(data: bytes) -> Statement:
 def _subjects(listed: object) -> tuple[Subject, ...]:
     if not isinstance(listed, list) or not listed:
         raise ContentInvalid("an attestation speaks of nothing")
+    if len(listed) > _SUBJECTS_MAX:
+        raise ContentInvalid(f"an attestation speaks of {len(listed)} things; more than any does is not read")
     found = []
     for each in listed:
         digests = each.get("digest") if isinstance(each, dict) else None

@@ -30,6 +30,10 @@ from cargoship.signing.simple import SIMPLE_TYPE
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _LAYERS_MAX = 200
 """Of one manifest: cosign 2 puts every signature of an image into one."""
+_MANIFESTS_MAX = 1000
+"""About one image; a team that signs anew each night gets there in three years."""
+_BYTES_MAX = 512 << 20
+"""Of all documents about one image, as their descriptors say."""
 
 
 class DocumentForm(enum.Enum):
@@ -98,13 +102,19 @@ def attached_documents(source: ImageSource, subject: Digest) -> Iterator[Attache
     """Everything that is attached to a manifest; raises as the source does, and ContentInvalid."""
     if source.about is None:
         return
-    for manifest, tag in source.about(subject):
+    size_bytes = 0
+    for number, (manifest, tag) in enumerate(source.about(subject)):
+        if number >= _MANIFESTS_MAX:
+            raise ContentInvalid(f"more is attached to {subject} than is read: over {_MANIFESTS_MAX} manifests")
         if manifest.descriptor.media_type not in MANIFEST_TYPES:
             continue
         read = decode_manifest(manifest.data, manifest.descriptor.media_type)
         if len(read.layers) > _LAYERS_MAX:
             raise ContentInvalid(f"{manifest.descriptor.digest} has {len(read.layers)} documents about {subject}")
         for layer in read.layers:
+            size_bytes += layer.size_bytes if layer.media_type in _FORMS else 0
+            if size_bytes > _BYTES_MAX:
+                raise ContentInvalid(f"more is attached to {subject} than is read: over {_BYTES_MAX >> 20} MiB")
             form = _FORMS.get(layer.media_type, DocumentForm.OTHER)
             told = {**read.annotations, **layer.annotations}
             said = told.get(BUNDLE_PREDICATE) or told.get(PREDICATE_TYPE) or told.get("predicateType")
@@ -115,9 +125,16 @@ def inner_documents(source: ImageSource) -> Iterator[AttachedDocument]:
     """BuildKit's attestations: entries of the index that say of which other entry they speak; raises as the source."""
     if source.root.descriptor.media_type not in INDEX_TYPES:
         return
-    for entry in walk(source.content, source.root).entries:
-        about = entry.descriptor.annotations.get(_REFERENCE_DIGEST, "")
-        manifest = source.content.find(entry.descriptor) if about else None
+    entries = walk(source.content, source.root).entries
+    told_of = [each for each in entries if each.descriptor.annotations.get(_REFERENCE_DIGEST)]
+    if len(told_of) > _MANIFESTS_MAX:
+        raise ContentInvalid(f"{source.said} has {len(told_of)} attestations in its index; more than is read")
+    inside = {str(each.descriptor.digest) for each in entries} - {str(each.descriptor.digest) for each in told_of}
+    for entry in told_of:
+        about = entry.descriptor.annotations[_REFERENCE_DIGEST]
+        if about not in inside:
+            raise ContentInvalid(f"{entry.descriptor.digest} speaks of an image that {source.said} does not have")
+        manifest = source.content.find(entry.descriptor)
         if manifest is None or manifest.descriptor.media_type not in MANIFEST_TYPES:
             continue
         for layer in decode_manifest(manifest.data).layers[:_LAYERS_MAX]:

@@ -113,7 +113,7 @@ def _told(material: Material | None) -> str | None:
     digest = next(iter(material.digest.values()), "")[:_DIGITS]
     version = material.annotations.get("version") or material.uri.partition("?")[0].rpartition("@")[2]
     if material.name == "source":
-        changed = material.annotations.get("changedFiles")
+        changed = str(material.annotations.get("changedFiles") or "")[:_DIGITS]
         also = f" with {changed} changed files" if changed else " with changed files"
         return (digest or "no commit") + (also if material.annotations.get("dirty") else "")
     return " ".join(text for text in (str(version)[:80], digest) if text) or "something"

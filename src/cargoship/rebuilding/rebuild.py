@@ -81,6 +81,10 @@ def rebuild(
     # a tag may name another image by then
     pinned = str(where.reference.at(root.digest)) if isinstance(where, RegistryTarget) else target
     found = find_provenance(pinned, context, platform=platform)
+    if platform is None and found.subject != root.digest:
+        raise NotRebuildable(
+            f"it is told of each image in {target} alone where it comes from", hint="name one: --platform linux/amd64"
+        )
     request = RebuildRequest.of(found.provenance, target)
     context = replace(request.context(context), verify=verified)
     made, image = _planned(request, source, settings or {}, context, offline=offline, jobs=jobs)
@@ -140,7 +144,7 @@ def _planned(
     if found is None:
         asked = request.parameters
         raise NotRebuildable(
-            f"the project in {source} makes no image {asked.image} of {', '.join(asked.binaries)}",
+            f"the project in {source} makes no image {asked.image[:80]} of {', '.join(asked.binaries)[:200]}",
             hint="name the folder of the project, as it was: cargoship rebuild IMAGE FOLDER",
         )
     made, image = found
