@@ -81,6 +81,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (_cost(item), _rank(item) if _cost(item) > 1 else 0))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Groups that nobody keeps together would make what is dear once for each process, and podman meet itself."""
+    if hasattr(session.config, "workerinput") and session.config.option.loadgroup:
+        apart = [item.nodeid for item in session.items if _cost(item) and "@" not in item.nodeid.rpartition("]")[2]]
+        if apart:
+            raise pytest.UsageError(f"pytest-xdist has put {apart[0]} into no group: does it serve this pytest?")
+
+
 def _cost(item: pytest.Item) -> int:
     return 2 if item.get_closest_marker("e2e") else 1 if item.get_closest_marker("tools") else 0
 
