@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "verify": "cargoship.cli.verify",
     "diff": "cargoship.cli.diff",
     "size": "cargoship.cli.size",
+    "report": "cargoship.cli.report",
     "timings": "cargoship.cli.timings",
     "history": "cargoship.cli.history",
     "sbom": "cargoship.cli.sbom",
