@@ -137,7 +137,7 @@ def _policy(service: YamlNode, page: Page) -> Iterator[Spot]:
 def _replaced(key: YamlNode, page: Page, wanted: FolderReference, table: YamlNode) -> Spot:
     """The same, with the image before it."""
     written = page.text[key.start : key.end]
-    between = ", " if table.flow else _newline(page) + " " * (key.column - 1)
+    between = ", " if table.flow else _newline(page) + " " * (page.place(key.start).column - 1)
     before, after = written.replace("build", "image", 1), written.replace("build", _aside(key, table), 1)
     return Spot(page.place(key.start), wanted, key.start, key.end, before=f'{before}: "', after=f'"{between}{after}')
 

@@ -16,7 +16,7 @@ from cargoship.cargo.suggest import did_you_mean
 from cargoship.deploy import compose, finding, kustomize, other_files
 from cargoship.deploy.places import SCHEME, Demand, FolderReference, NameReference, Page, Spot, splice
 from cargoship.deploy.selector import Selector
-from cargoship.deploy.tree import Form, YamlDocument, YamlNode, read_documents
+from cargoship.deploy.tree import Form, YamlDocument, YamlNode, count_documents, read_documents, uncollected
 from cargoship.errors import DocumentInvalid, UsageError
 from cargoship.events import Note
 from cargoship.reading import BYTES_MAX, is_folder, is_there, read_file
@@ -87,13 +87,18 @@ class ScannedFile:
         if self.format is Format.TEXT or not self.spots:
             return
         try:
-            again = _read(replace(self.source, data=text.encode()), self.format, None, _silent)
+            if self.format is Format.YAML and not _may_want(text) and "build" not in text:
+                # nothing is left to be wanted, and a second tree of a large document costs as much as the first one
+                count, left = count_documents(text, self.source.name), False
+            else:
+                again = _read(replace(self.source, data=text.encode()), self.format, None, _silent)
+                count, left = len(again.documents), bool(again.spots)
         except DocumentInvalid as error:
             raise DocumentInvalid(
                 f"{self.spots[0].place}: the image cannot be written here: {error.message}",
                 hint="write the reference as a text of its own, in double quotes",
             ) from error
-        if len(again.documents) != sum(self.chosen) or again.spots:
+        if count != sum(self.chosen) or left:
             raise DocumentInvalid(
                 f"{self.spots[0].place}: the image cannot be written here without changing something else",
                 hint="write the reference as a text of its own, in double quotes",
@@ -160,6 +165,7 @@ def _read_any(path: Path) -> bytes:
     return data
 
 
+@uncollected()
 def scan(source: SourceFile, form: Format, selector: Selector | None, tell: Callable[[Note], None]) -> ScannedFile:
     """Read a file and find what is wanted in it; raises DocumentInvalid, ReferenceUnknown.
 
@@ -218,9 +224,8 @@ def _read_json(source: SourceFile, page: Page, selector: Selector | None, tell: 
 def _read_yaml(
     source: SourceFile, page: Page, form: Format, selector: Selector | None, tell: Callable[[Note], None]
 ) -> ScannedFile:
-    documents = read_documents(page.text, page.name)
-    # a text without the word has it in no value, unless escapes hide it there
-    possible = SCHEME in page.text or "\\" in page.text
+    documents = read_documents(page.text, page.name, SCHEME)
+    possible = _may_want(page.text)
     chosen = tuple(selector is None or _meant(each, selector, page) for each in documents)
     spots: list[Spot] = []
     demands: list[Demand] = []
@@ -241,6 +246,11 @@ def _read_yaml(
         for scalar in document.root.scalars():
             spots += finding.in_scalar(page, scalar)
     return ScannedFile(source, page, form, tuple(spots), documents, chosen, tuple(demands))
+
+
+def _may_want(text: str) -> bool:
+    """Whether a value may have the word: one that the text does not have is in none, unless escapes hide it there."""
+    return SCHEME in text or "\\" in text
 
 
 def _meant(document: YamlDocument, selector: Selector, page: Page) -> bool:

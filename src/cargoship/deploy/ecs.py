@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from cargoship.deploy.documents import Format, ScannedFile
-from cargoship.deploy.places import Page
+from cargoship.deploy.places import SCHEME, Page
 from cargoship.deploy.resolve import Prepared, ResolvedDocument
 from cargoship.deploy.tree import read_documents
 from cargoship.deploy.values import value_of
@@ -42,7 +42,7 @@ def task_input(document: ResolvedDocument) -> bytes:
     page = Page(document.name, document.data.decode().removeprefix("\ufeff"))
     if _as_json(page.text) is not None:
         return page.text.encode()
-    found = read_documents(page.text, page.name)
+    found = read_documents(page.text, page.name, SCHEME)
     if len(found) != 1:
         raise DocumentInvalid(f"{page.name} has {len(found)} documents", hint="a task definition is one")
     (read,) = found

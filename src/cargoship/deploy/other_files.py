@@ -169,7 +169,7 @@ class _Looked:
             except ValueError:
                 self._passed_over(named, "it is no UTF-8")
                 return None
-            self.files[path] = _File(path, page, read_documents(page.text, page.name))
+            self.files[path] = _File(path, page, read_documents(page.text, page.name, SCHEME))
         return self.files[path]
 
     def _passed_over(self, named: YamlNode, why: str) -> None:

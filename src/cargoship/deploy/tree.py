@@ -1,7 +1,8 @@
 """YAML as a tree in which every part knows where it stands in the text.
 
 libyaml parses; its events become nodes without recursion, so that no document can exhaust the stack, and an anchor's
-node stands in the tree as often as it is named, but exists once. Knows YAML and nothing of what documents mean.
+node stands in the tree as often as it is named, but exists once. A megabyte may have a million nodes: each costs
+little, and who looks for a word goes only where it is. Knows YAML and nothing of what documents mean.
 Specification: https://yaml.org/spec/1.1/
 """
 
@@ -11,7 +12,7 @@ import enum
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import yaml
@@ -19,6 +20,8 @@ import yaml
 from cargoship.errors import DocumentInvalid
 
 _MERGE = "<<"
+_BRACKETS_MAX = 200
+"""Brackets in brackets. libyaml looks through all that are open at each word; nobody writes a tenth of it."""
 
 
 class Mark(Protocol):
@@ -37,17 +40,16 @@ class Form(enum.Enum):
     TABLE = "table"
 
 
-@dataclass(eq=False, slots=True)
+_NO_ITEMS: list[YamlNode] = []
+
+
 class YamlNode:
     """A scalar, list or table; two nodes are equal if they are the same one, and none changes once it is read.
 
-    `start` and `end` count characters from the text's beginning; `line` and `column` count from 1.
+    `start` and `end` count characters from the text's beginning. What a node does not have costs it
+    nothing, as it would in a dataclass.
     """
 
-    form: Form
-    start: int
-    line: int
-    column: int
     end: int = -1
     """Of a scalar only: where it ends."""
     value: str = ""
@@ -57,14 +59,19 @@ class YamlNode:
     """Of a list or table: in brackets or braces."""
     tag: str = ""
     """As it was written, in full; nothing where none was."""
-    items: list[YamlNode] = field(default_factory=list)
+    items: list[YamlNode] = _NO_ITEMS
     """Of a list its items; of a table keys and values by turns."""
+    has_word: bool = False
+    """Whether the word that was looked for is in it, or in something below it."""
     is_open: bool = False
     """While its items are being read."""
     _named: dict[str, tuple[YamlNode, YamlNode]] | None = None
     """A table's own entries by their keys, once somebody asks."""
-    found: dict[str, tuple[YamlNode, YamlNode, YamlNode] | None] = field(default_factory=dict)
-    """What `entry` has found in it and in what it merges."""
+    _found: dict[str, tuple[YamlNode, YamlNode, YamlNode] | None] | None = None
+
+    def __init__(self, form: Form, start: int) -> None:
+        self.form = form
+        self.start = start
 
     @property
     def pairs(self) -> Iterator[tuple[YamlNode, YamlNode]]:
@@ -81,25 +88,36 @@ class YamlNode:
         return self._named.get(key)
 
     def entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
-        """The table, the key and the value of an entry, own or merged in with `<<`.
+        """The table, the key and the value of an entry, own or merged in with `<<`."""
+        own = self.own(key)
+        if own is not None:
+            return self, *own
+        return self._merged_entry(key) if self.own(_MERGE) is not None else None
 
-        What is found is kept, for thousands of tables may merge each other: each is looked through once for a key.
-        """
+    def _merged_entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
+        """What is found is kept, for thousands of tables may merge each other: each is looked through once."""
         pending = [self]
         while pending:
             table = pending[-1]
-            below = [] if key in table.found or table.own(key) is not None else list(table.merged())
+            own = table.own(key)
+            below = [] if own is not None or key in table.found else list(table.merged())
             # an anchor is never inside of what it names: this ends
             unread = [each for each in below if key not in each.found]
             if unread:
                 pending.extend(unread)
                 continue
             if key not in table.found:
-                own = table.own(key)
                 merged = (each.found[key] for each in below if each.found[key] is not None)
                 table.found[key] = next(merged, None) if own is None else (table, *own)
             pending.pop()
         return self.found[key]
+
+    @property
+    def found(self) -> dict[str, tuple[YamlNode, YamlNode, YamlNode] | None]:
+        """What `entry` has found in a table that merges, or in those that it merges."""
+        if self._found is None:
+            self._found = {}
+        return self._found
 
     def get(self, key: str) -> YamlNode | None:
         """The value of an entry, own or merged in."""
@@ -130,7 +148,10 @@ class YamlNode:
             pending.extend(reversed(list(table.merged())))
 
     def keys_in_braces(self) -> Iterator[YamlNode]:
-        """Every scalar that is part of a key which is itself in braces or brackets: as `{{ x }}` of templates reads."""
+        """Every scalar with the word that is part of a key which is itself in braces or brackets.
+
+        So `{{ x }}` of templates reads.
+        """
         pending, seen = [(self, False)], set()
         while pending:
             node, inside = pending.pop()
@@ -138,26 +159,30 @@ class YamlNode:
                 continue
             seen.add((id(node), inside))
             if node.form is Form.SCALAR:
-                if inside:
+                if inside and node.has_word:
                     yield node
                 continue
-            for position, each in enumerate(node.items):
-                is_key = node.form is Form.TABLE and position % 2 == 0
-                pending.append((each, inside or (is_key and each.form is not Form.SCALAR)))
+            pending.extend((each, inside) for each in node.values() if each.has_word)
+            if node.form is Form.TABLE:
+                keys = (each for each in node.items[::2] if each.has_word)
+                pending.extend((each, inside or each.form is not Form.SCALAR) for each in keys)
 
     def scalars(self) -> Iterator[YamlNode]:
-        """Every scalar that is a value, once, in the order of the text."""
+        """Every scalar with the word that is a value, once, in the order of the text."""
         pending, seen = [self], set()
         while pending:
             node = pending.pop()
-            if id(node) in seen:
+            if not node.has_word or id(node) in seen:
                 continue
             seen.add(id(node))
             if node.form is Form.SCALAR:
                 yield node
             else:
-                below = node.items[1::2] if node.form is Form.TABLE else node.items
-                pending.extend(reversed(below))
+                pending.extend(each for each in reversed(node.values()) if each.has_word)
+
+    def values(self) -> list[YamlNode]:
+        """A list's items; a table's values."""
+        return self.items[1::2] if self.form is Form.TABLE else self.items
 
 
 @dataclass(frozen=True)
@@ -168,12 +193,23 @@ class YamlDocument:
     root: YamlNode | None
 
 
-def read_documents(text: str, name: str) -> tuple[YamlDocument, ...]:
-    """Parse a stream; raises DocumentInvalid with file, line and column."""
+def read_documents(text: str, name: str, word: str) -> tuple[YamlDocument, ...]:
+    """Parse a stream, and note where a word is; raises DocumentInvalid with file, line and column."""
     mark = 1 if text.startswith("\ufeff") else 0
+    with _errors_of(text, name), uncollected():
+        return tuple(_documents(text[mark:], name, mark, word))
+
+
+def count_documents(text: str, name: str) -> int:
+    """How many documents a stream has; raises DocumentInvalid as `read_documents`, but for aliases and depth."""
+    with _errors_of(text, name):
+        return sum(isinstance(event, yaml.DocumentStartEvent) for event in _events(text.removeprefix("\ufeff")))
+
+
+@contextmanager
+def _errors_of(text: str, name: str) -> Iterator[None]:
     try:
-        with _uncollected():
-            return tuple(_documents(text[mark:], name, mark))
+        yield
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark or error.context_mark
         place = name if where is None else f"{name}:{where.line + 1}:{where.column + 1}"
@@ -190,7 +226,7 @@ def read_documents(text: str, name: str) -> tuple[YamlDocument, ...]:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without the collector of cycles, which would look through hundreds of thousands of nodes again and again."""
     was_on = gc.isenabled()
     gc.disable()
@@ -201,62 +237,102 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _documents(text: str, name: str, mark: int) -> Iterator[YamlDocument]:
-    start = 0
-    root: YamlNode | None = None
-    anchors: dict[str, YamlNode] = {}
-    open_nodes: list[YamlNode] = []
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+class _Tree:
+    """One document while it is read."""
+
+    def __init__(self, start: int, name: str) -> None:
+        self.start = start
+        self.root: YamlNode | None = None
+        self._name = name
+        self._open: list[YamlNode] = []
+        self._brackets = 0
+        self._anchors: dict[str, YamlNode] = {}
+
+    def add(self, node: YamlNode, event: yaml.NodeEvent) -> None:
+        """Put a node, whose items may follow, where it belongs; raises DocumentInvalid."""
+        self.put(node)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        if node.is_open:
+            self._open.append(node)
+            self._brackets += node.flow
+            if self._brackets > _BRACKETS_MAX:
+                raise DocumentInvalid(f"{_place(event, self._name)}: this is nested too deeply: brackets in brackets")
+
+    def put(self, node: YamlNode) -> None:
+        """Put a node below the one that is open."""
+        if not self._open:
+            self.root = node
+            return
+        above = self._open[-1]
+        above.items.append(node)
+        if node.has_word:
+            above.has_word = True
+
+    def close(self) -> None:
+        """End the list or table that is open."""
+        node = self._open.pop()
+        node.is_open = False
+        self._brackets -= node.flow
+        if node.has_word and self._open:
+            self._open[-1].has_word = True
+
+    def named(self, event: yaml.AliasEvent) -> YamlNode:
+        """What an alias stands for; raises DocumentInvalid."""
+        anchor = event.anchor or ""
+        node = self._anchors.get(anchor)
+        if node is None:
+            raise DocumentInvalid(f"{_place(event, self._name)}: there is no anchor &{anchor} before this")
+        if node.is_open:
+            place = _place(event, self._name)
+            raise DocumentInvalid(f"{place}: *{anchor} is inside of &{anchor}: it would never end")
+        return node
+
+
+def _documents(text: str, name: str, mark: int, word: str) -> Iterator[YamlDocument]:
+    tree = _Tree(0, name)
+    for event in _events(text):
         match event:
             case yaml.ScalarEvent() | yaml.CollectionStartEvent():
-                node = _node(event, mark)
-                if event.anchor is not None:
-                    anchors[event.anchor] = node
+                tree.add(_node(event, mark, word), event)
             case yaml.CollectionEndEvent():
-                open_nodes.pop().is_open = False
-                continue
+                tree.close()
             case yaml.AliasEvent():
-                node = _named(event, anchors, name)
+                tree.put(tree.named(event))
             case yaml.DocumentStartEvent():
-                start, root, anchors = _start(event).index + mark, None, {}
-                continue
+                tree = _Tree(_index(event.start_mark, 0) + mark, name)
             case yaml.DocumentEndEvent():
-                yield YamlDocument(start, root)
-                continue
+                yield YamlDocument(tree.start, tree.root)
             case _:
-                continue
-        if open_nodes:
-            open_nodes[-1].items.append(node)
-        else:
-            root = node
-        if node.is_open:
-            open_nodes.append(node)
+                pass
 
 
-def _start(event: yaml.Event) -> Mark:
+def _events(text: str) -> Iterator[yaml.Event]:
+    return iter(yaml.CSafeLoader(text).get_event, None)
+
+
+def _index(mark: Mark | None, otherwise: int) -> int:
+    return otherwise if mark is None else mark.index
+
+
+def _place(event: yaml.Event, name: str) -> str:
     mark = event.start_mark
-    if mark is None:  # pragma: no cover - libyaml marks every event
-        raise TypeError(event)
-    return mark
+    return name if mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"
 
 
-def _named(event: yaml.AliasEvent, anchors: dict[str, YamlNode], name: str) -> YamlNode:
-    anchor = event.anchor or ""
-    node = anchors.get(anchor)
-    if node is not None and not node.is_open:
-        return node
-    place = f"{name}:{_start(event).line + 1}:{_start(event).column + 1}"
-    if node is None:
-        raise DocumentInvalid(f"{place}: there is no anchor &{anchor} before this")
-    raise DocumentInvalid(f"{place}: *{anchor} is inside of &{anchor}: it would never end")
-
-
-def _node(event: yaml.ScalarEvent | yaml.CollectionStartEvent, mark: int) -> YamlNode:
-    begin = _start(event)
-    start, line, column = begin.index + mark, begin.line + 1, begin.column + 1
+def _node(event: yaml.ScalarEvent | yaml.CollectionStartEvent, mark: int, word: str) -> YamlNode:
+    start = _index(event.start_mark, 0) + mark
     if isinstance(event, yaml.ScalarEvent):
-        end = event.end_mark
-        return YamlNode(Form.SCALAR, start, line, column, start if end is None else end.index + mark, event.value,
-                        event.style or "", tag=event.tag or "")  # fmt: skip
-    form = Form.TABLE if isinstance(event, yaml.MappingStartEvent) else Form.LIST
-    return YamlNode(form, start, line, column, flow=bool(event.flow_style), tag=event.tag or "", is_open=True)
+        node = YamlNode(Form.SCALAR, start)
+        node.end = _index(event.end_mark, start - mark) + mark
+        node.value = event.value
+        if event.style:
+            node.style = event.style
+        if word in event.value:
+            node.has_word = True
+    else:
+        node = YamlNode(Form.TABLE if isinstance(event, yaml.MappingStartEvent) else Form.LIST, start)
+        node.items, node.flow, node.is_open = [], bool(event.flow_style), True
+    if event.tag:
+        node.tag = event.tag
+    return node

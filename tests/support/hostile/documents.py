@@ -143,7 +143,7 @@ def tasks(chance: Chance, _: Path) -> None:
     text = changed_text("a: 0755\nb: 22:22\nc: on\nd: 1_000\ne: .inf\nf: !!binary aGk=\ng: 2026-01-01\nh: ~\n", chance)
     text = text.encode("utf-8", "replace").decode()
     page = Page("a.yaml", text)
-    for document in read_documents(text, "a.yaml"):
+    for document in read_documents(text, "a.yaml", "cargoship://"):
         value_of(document.root, page)
 
 
