@@ -12,6 +12,7 @@ import pytest
 
 from cargoship.cargo.failure import explain_failure
 from cargoship.cargo.messages import Artifact, BuildFinished, MessageReader
+from cargoship.cargo.neighbours import find_neighbours
 from cargoship.cargo.progress import PROGRESS_ENV, StderrReader
 from cargoship.cargo.project import Project, load_project
 from cargoship.errors import (
@@ -250,3 +251,28 @@ def test_unknown_profile(cargo: Path, tmp_path: Path) -> None:
     planned = plan(cargo, Selection(write(tmp_path, SINGLE), profile="nope"))
     _, _, _, text = run_cargo(planned, cargo)
     assert isinstance(explain_failure(text), UsageError)
+
+
+def test_path_dependencies_are_followed_out_of_the_workspace(cargo: Path, tmp_path: Path) -> None:
+    """`watch` saw edits in the workspace's own folder alone."""
+
+    def library(name: str, *uses: str) -> dict[str, str]:
+        paths = "".join(f'{Path(each).name} = {{ path = "{each}" }}\n' for each in uses)
+        return {
+            f"{name}/Cargo.toml": f'[package]\nname = "{Path(name).name}"\n[dependencies]\n{paths}',
+            f"{name}/src/lib.rs": "",
+        }
+
+    files = {
+        **library("app/inner", "../../near", "../apart"),
+        **library("app/apart", "../../odd"),
+        **library("near", "../far/deep"),
+        **library("far/deep", "../../near", "../../missing"),
+        **library("odd"),
+        **library("unused"),
+        "app/Cargo.toml": '[workspace]\nmembers = ["inner"]\nexclude = ["apart"]\n',
+    }
+    root = write(tmp_path, files)
+    found = find_neighbours(load(cargo, root / "app"), lambda path: load(cargo, path))
+    assert sorted(found.folders) == [root / "far" / "deep", root / "near", root / "odd"]
+    assert root / "near" / "target" in found.target_dirs

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from cargoship.cli.session import CliSession
 from cargoship.errors import CargoshipError, UsageError
 
 if TYPE_CHECKING:
+    from cargoship.cargo.neighbours import Neighbours
     from cargoship.context import Context
     from cargoship.deploy.changes import OwnFiles
     from cargoship.deploy.launch import Host, LaunchOptions
@@ -52,10 +54,22 @@ def watch(ctx: click.Context, /, **_: object) -> None:
     selection = replace(selecting.selection_of(ctx, session), clusters=())
     with session.work() as context:
         plan = session.pipeline.plan(selection, context)
+        beside = _neighbours(plan, context)
     folders, attempt = _applying(ctx, session, plan) if ctx.params["filenames"] else _running(ctx, session, plan)
-    with FileChanges(folders, but=[plan.target_dir, plan.build_dir, context.cache_dir]) as changes:
+    but = [plan.target_dir, plan.build_dir, context.cache_dir, *beside.target_dirs]
+    with FileChanges([*folders, *beside.folders], but=but) as changes:
         own = OwnFiles(changes, plan.root)
         watching.watch(changes, lambda: attempt(own), _Teller(session), session.world.clock)
+
+
+def _neighbours(plan: Plan, context: Context) -> Neighbours:
+    """What is watched outside of the workspace: packages there are code of the program too."""
+    from cargoship.cargo.neighbours import find_neighbours
+    from cargoship.cargo.project import load_project
+
+    cargo = Path(context.env.get("CARGO") or "cargo")
+    load = partial(load_project, context.runner, cargo, env=context.env, offline=True)
+    return find_neighbours(load(plan.root), load)
 
 
 def _running(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list[Path], Attempt]:
