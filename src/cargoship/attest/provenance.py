@@ -189,7 +189,7 @@ class Provenance:
 
 
 def provenance_of(statement: Statement) -> Provenance:
-    """Read what a statement says, whoever made it; raises ContentInvalid for what is no provenance of SLSA's v1."""
+    """Read a statement, no matter who made it; raises ContentInvalid for what is no provenance of SLSA's v1."""
     if statement.predicate_type != PREDICATE:
         raise ContentInvalid(f"an attestation is no provenance of SLSA's version 1: {statement.predicate_type[:200]}")
     definition = _table(statement.predicate.get("buildDefinition"), "buildDefinition")

@@ -56,7 +56,7 @@ def _package(crate: Crate, is_linked: bool, needs: list[int], is_root: bool) -> 
 
 
 def source_of(crate: Crate) -> str:
-    """The kind of place that a crate comes from, and no address: those of private ones are nobody's business."""
+    """The kind of place that a crate comes from, and no address: those of private ones are not made public."""
     if crate.is_local:
         return "local"
     if crate.source.removeprefix("sparse+") == _CRATES_IO or "index.crates.io" in crate.source:

@@ -1,4 +1,4 @@
-"""Bills of materials that images have, whoever made them.
+"""Bills of materials that images have, no matter who made them.
 
 Looked for in the order in which scanners do: what refers to the image (ours, Trivy's, oras'), then BuildKit's
 attestations inside the index (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).

@@ -1,4 +1,4 @@
-"""Images with their layers, opened where they are, whoever made them: what is needed to look into them."""
+"""Images with their layers, opened where they are, no matter who made them: what is needed to look into them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an image is signed by whom it should be, with all that is attached to it, whoever has signed.
+"""Whether an image is signed by whom it should be, with all that is attached to it.
 
 What counts is a signature by the wanted key or identity over a statement of this very digest. All else is told and
 counts as nothing: signatures of others, of other images, for other repositories, documents that nobody has signed.
@@ -112,7 +112,7 @@ class SignatureReport:
         """Whether what was named is signed itself, and has what was required.
 
         The images in an index are in its digest: they need no signature of their own. The other way round they do not
-        help: whoever signs images has not said which belong together.
+        help: those who sign images have not said which belong together.
         """
         return self.subjects[0].is_signed and not self.missing
 

@@ -1,4 +1,4 @@
-"""What is attached to an image, whoever attached it: each document with its form, and how it is read.
+"""What is attached to an image, no matter who attached it: each document with its form, and how it is read.
 
 Referrers (ours, oras', cosign 3's, GitHub's), cosign 2's tags, and BuildKit's attestations inside the index. All of it
 is anybody's: sizes are bounded, digests are checked, and nothing is believed of what annotations say.

@@ -1,4 +1,8 @@
-"""Layers unpacked into a folder: files and folders, with their rights, times and, for root, owners."""
+"""Layers unpacked into a folder: files and folders, with their rights, times and, for root, owners.
+
+For layers that were made here, on any system. Those of strangers, with links and deletions, and other owners than they
+say, are unpacked by `rootfs.unpack`, of which a sandbox is made.
+"""
 
 from __future__ import annotations
 

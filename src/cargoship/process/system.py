@@ -142,7 +142,7 @@ def _feed(sink: IO[bytes], data: bytes) -> None:
         sink.write(data)
 
 
-def _told_by_the_terminal(error: BaseException) -> bool:
+def _interrupted_by_terminal(error: BaseException) -> bool:
     """Whether the child has had the interrupt already: Ctrl-C reaches everything in a terminal's foreground.
 
     Twice would mean `at once` to many programs, which would leave behind what they have to stop.
@@ -219,7 +219,7 @@ def _pump(source: IO[bytes], sink: Sink) -> None:
 
 def _outwait(patience: GracePeriod | None, process: subprocess.Popen[bytes], error: BaseException) -> None:
     """Pass an interrupt on, where the program does not have it yet, and wait for the program to act on it."""
-    if not _told_by_the_terminal(error):
+    if not _interrupted_by_terminal(error):
         # as a shell tells the signal that ended a program
         number = getattr(error, "exit_code", _EXIT_SIGINT) - 128
         send_signal(process.pid, signal.Signals(number))

@@ -169,7 +169,7 @@ def _compared(
         apart = replace(
             compiled_apart(made, target),
             cache=made.cache if cached else CacheOptions(enabled=False),
-            # what is said about an image, by whoever made it, has no say in what it is
+            # statements about an image, no matter who made them, do not count for what it is
             attest=Attach.NONE,
             outputs=(Output(OutputKind.OCI, layout),),
             sign=None,

@@ -257,7 +257,7 @@ class _Walk:
         inherited: Table = {}
         if local.workspace is not None:
             inherited = as_table(as_table(_load(local.workspace, self._manifests).get("workspace")).get("dependencies"))
-        # what the tests of a foreign package need is nobody's business here, and may not even be there
+        # what the tests of a foreign package need does not matter here, and may not even be there
         yield from path_dependencies(local, inherited, development=local.member)
 
 

@@ -40,7 +40,7 @@ class NamedRequest:
     body_bytes: int = 0
     timeout_s: float | None = None
     secret: bool = False
-    """Whether the body is nobody's business but that of the origin that is asked."""
+    """Whether the body may be sent to the first origin alone, never to one that a redirect names."""
 
 
 class _Arriving:

@@ -1,7 +1,8 @@
 """A root file system unpacked into a folder, so that something can be run in it.
 
 Layers come from anybody. Nothing that they say about places is followed on this machine: where things go is known by
-the tree, whose paths have no links in them, and links are made when everything else is there.
+the tree, whose paths have no links in them, and links are made when everything else is there. It is for running: owners
+are those of a sandbox, and times do not matter. `oci.unpack` keeps both as layers say, for layers that were made here.
 """
 
 from __future__ import annotations

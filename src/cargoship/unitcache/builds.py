@@ -36,7 +36,7 @@ _BETWEEN = frozenset({"deps", "build", "examples", ".fingerprint", "incremental"
 PROGRAM = "program"
 """The only file of an entry that holds nothing but a program."""
 RECORD = "record"
-"""The output of a build that is no program, and its only file: what whoever builds wants to know of them later."""
+"""The output of a build that is no program, and its only file: what users may ask about them later."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from cargoship.unitcache.keys.configuration import (
-    environment_told,
+    environment_as_text,
     manifest_digest,
-    names_told_otherwise,
-    settings_told,
+    names_that_differ,
+    settings_as_text,
 )
 from cargoship.unitcache.keys.named import NamedFiles, processor
 
@@ -19,7 +19,7 @@ TRIPLE = "aarch64-unknown-linux-musl"
 
 
 def settings(config: str = "", env: Mapping[str, str] | None = None, options: tuple[str, ...] = ()) -> str:
-    return settings_told(TRIPLE, files=[config.encode()], options=options, env=env or {})
+    return settings_as_text(TRIPLE, files=[config.encode()], options=options, env=env or {})
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_variables_that_make_other_units(name: str, *, matters: bool) -> None:
     ],
 )
 def test_variables_that_build_scripts_look_at(name: str, *, matters: bool) -> None:
-    assert (environment_told(TRIPLE, {name: "x"}) != environment_told(TRIPLE, {})) is matters
+    assert (environment_as_text(TRIPLE, {name: "x"}) != environment_as_text(TRIPLE, {})) is matters
 
 
 def test_options_count() -> None:
@@ -137,8 +137,8 @@ def test_files_and_programs_that_settings_name_count_by_content(tmp_path: Path) 
     named = NamedFiles((tmp_path,), str(tmp_path / "bin"))
 
     def told(config: str = "", **env: str) -> str:
-        around = settings_told(TRIPLE, files=[config.encode()], options=(), env=env, named=named)
-        return around + environment_told(TRIPLE, env, named)
+        around = settings_as_text(TRIPLE, files=[config.encode()], options=(), env=env, named=named)
+        return around + environment_as_text(TRIPLE, env, named)
 
     def change(path: str, text: str) -> None:
         (tmp_path / path).write_text(text)
@@ -172,22 +172,22 @@ def test_files_and_programs_that_settings_name_count_by_content(tmp_path: Path) 
 )
 def test_native_counts_as_what_it_means_here(flags: Mapping[str, str], *, native: bool) -> None:
     def told(processor: str) -> str:
-        around = settings_told(TRIPLE, files=[], options=(), env=flags, processor=processor)
-        return around + environment_told(TRIPLE, flags, processor=processor)
+        around = settings_as_text(TRIPLE, files=[], options=(), env=flags, processor=processor)
+        return around + environment_as_text(TRIPLE, flags, processor=processor)
 
     assert (told("one") != told("two")) is native
 
 
 def test_native_in_configuration_counts_too() -> None:
     config = b'[target.\'cfg(unix)\']\nrustflags = ["-C", "target-cpu=native"]'
-    one, two = (settings_told(TRIPLE, files=[config], options=(), env={}, processor=each) for each in ("a", "b"))
+    one, two = (settings_as_text(TRIPLE, files=[config], options=(), env={}, processor=each) for each in ("a", "b"))
     assert one != two
     assert processor()
 
 
 def test_what_differs_is_named_by_key_and_file() -> None:
     def told(*files: str, places: tuple[str, ...]) -> str:
-        return settings_told(TRIPLE, files=[each.encode() for each in files], options=(), env={}, places=places)
+        return settings_as_text(TRIPLE, files=[each.encode() for each in files], options=(), env={}, places=places)
 
     places = (".cargo/config.toml", ".cargo/flags.toml", "")
     same = (
@@ -196,7 +196,7 @@ def test_what_differs_is_named_by_key_and_file() -> None:
         "[profile.release]\nlto = true",
     )
     edited = (same[0], "[env.WHO]\nvalue = 'two'\nforce = true", "[profile.release]\nlto = false")
-    assert names_told_otherwise(told(*same, places=places), told(*edited, places=places)) == (
+    assert names_that_differ(told(*same, places=places), told(*edited, places=places)) == (
         "build.rustflags in .cargo/flags.toml",
         "env.WHO in .cargo/flags.toml",
         "profile.release.lto in cargo's configuration files",

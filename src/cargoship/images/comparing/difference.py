@@ -1,4 +1,4 @@
-"""What differs, as values: for people, for programs, and for whoever asks whether a build can be had again."""
+"""What differs, as values: for people, for programs, and for a rebuild that is compared with its original."""
 
 from __future__ import annotations
 

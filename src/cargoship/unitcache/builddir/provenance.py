@@ -19,7 +19,7 @@ from cargoship.unitcache.builddir.layout import BuildDir
 from cargoship.unitcache.builddir.matching import Matched, match
 from cargoship.unitcache.builddir.outputs import output_of
 from cargoship.unitcache.keys.file_digests import FileDigests
-from cargoship.unitcache.keys.key import BuildEnvironment, LockedSources, base_of, own_parts_of, told_apart_by
+from cargoship.unitcache.keys.key import BuildEnvironment, LockedSources, base_of, digest_of_parts, own_parts_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CurrentUnits:
         own = own_parts_of(unit, lock=self.lock, around=self.around)
         read = {name: digest.hex for name, digest in inputs.items()}
         return UnitOrigin(
-            told_apart_by(own).hex, base_of(own).hex, key, read, output, stamp_ns, said if unit.runs else ""
+            digest_of_parts(own).hex, base_of(own).hex, key, read, output, stamp_ns, said if unit.runs else ""
         )
 
 
@@ -59,7 +59,7 @@ def stale(wanted: CurrentUnits, known: Mapping[str, UnitOrigin]) -> dict[str, st
     names = {}
     for index, unit in enumerate(graph.units):
         parts = own_parts_of(unit, lock=wanted.lock, around=wanted.around)
-        names[index] = told_apart_by(parts).hex
+        names[index] = digest_of_parts(parts).hex
         now[names[index]].add(base_of(parts).hex)
     there = {place: made for place, made in known.items() if made.unit in now}
     found = {made.unit for made in there.values() if not _is_as_made(made, now[made.unit], wanted.contents)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from cargoship.oci.digest import Digest
-from cargoship.unitcache.keys.configuration import names_told_otherwise
+from cargoship.unitcache.keys.configuration import names_that_differ
 from cargoship.unitcache.keys.file_digests import ALL, BUILD_DIR, MANIFEST, NEVER, VARIABLE, WORKSPACE, FileDigests
 from cargoship.unitcache.keys.key import differing
 from cargoship.unitcache.keys.probes import (
@@ -66,7 +66,7 @@ def _settings(names: Sequence[str], now: Mapping[str, str], then: Mapping[str, s
     """What is set otherwise, each once: for which triples only where it is not all of them."""
     triples: dict[str, list[str]] = {}
     for name in names:
-        for each in names_told_otherwise(now.get(name, ""), then.get(name, "")):
+        for each in names_that_differ(now.get(name, ""), then.get(name, "")):
             triples.setdefault(each, []).append(name.partition(" ")[2])
     every = {name.partition(" ")[2] for name in now if name.partition(" ")[0] in _NAMES}
     programs = {each.removeprefix("the program ") for each in triples}

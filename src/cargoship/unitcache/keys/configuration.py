@@ -44,7 +44,7 @@ _SCRIPTS_LOOK_AT = re.compile(
 )
 
 
-def settings_told(
+def settings_as_text(
     triple: str,
     *,
     files: Iterable[bytes],
@@ -69,7 +69,9 @@ def settings_told(
     return _told(told | _meant(texts, programs, named or NamedFiles(), processor))
 
 
-def environment_told(triple: str, env: Mapping[str, str], named: NamedFiles | None = None, processor: str = "") -> str:
+def environment_as_text(
+    triple: str, env: Mapping[str, str], named: NamedFiles | None = None, processor: str = ""
+) -> str:
     """The variables that build scripts are known to look at, for what they compile for one triple. A line for each."""
     chosen = {}
     programs = []
@@ -104,7 +106,7 @@ def _programs(value: object) -> Iterator[str]:
             yield from _programs(each)
 
 
-def names_told_otherwise(now: str, then: str) -> tuple[str, ...]:
+def names_that_differ(now: str, then: str) -> tuple[str, ...]:
     """The names that two such texts do not have in common, or that have other values."""
     one, two = (dict(line.rpartition("=")[::2] for line in text.splitlines()) for text in (now, then))
     return tuple(sorted(name for name in {**one, **two} if one.get(name) != two.get(name)))

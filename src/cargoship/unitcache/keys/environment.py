@@ -28,9 +28,9 @@ from cargoship.process import Command, Runner
 from cargoship.programs import without_secrets
 from cargoship.reading import read_file
 from cargoship.unitcache.keys.configuration import (
-    environment_told,
+    environment_as_text,
     manifest_digest,
-    settings_told,
+    settings_as_text,
 )
 from cargoship.unitcache.keys.key import LOCAL_ID, BuildEnvironment, LockedSources
 from cargoship.unitcache.keys.manifests import workspace_of
@@ -92,12 +92,12 @@ def find_environment(
         tools={**dict.fromkeys(triples, ""), **compilers.tools},
         system=system.result(),
         settings={
-            triple: settings_told(
+            triple: settings_as_text(
                 triple, files=files, options=options, env=env, named=named, processor=machine, places=places
             )
             for triple in triples
         },
-        environment={triple: environment_told(triple, env, named, machine) for triple in triples},
+        environment={triple: environment_as_text(triple, env, named, machine) for triple in triples},
         targets=" ".join(default_targets(tables, env)),
         sources=_digest_of(replaced_sources(tables)),
         processor=machine,

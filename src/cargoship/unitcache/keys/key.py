@@ -142,7 +142,7 @@ def has_debug_information(unit: Unit) -> bool:
     return str(unit.profile.get("debuginfo", 0)) not in _DEBUG_NONE
 
 
-def told_apart_by(parts: Mapping[str, str]) -> Digest:
+def digest_of_parts(parts: Mapping[str, str]) -> Digest:
     """A digest of what tells a unit from others of one toolchain, whatever its surroundings are."""
     names = ("rustc", "cargo", "package", "target", "platform", "mode", "profile", "features")
     return Digest.of("\0".join(parts.get(name, "") for name in names).encode())
