@@ -76,11 +76,17 @@ def _log_in(host: str) -> list[str]:
     return ["    - |", *(f"      {line}" for line in guarded)]
 
 
-def _kept() -> list[str]:
+def _reported(name: str) -> str:
+    """A page about the build, for people; that there is none fails no job."""
+    return f'    - cargoship report -o "$CI_PROJECT_DIR/{name}" || true'
+
+
+def _kept(*others: str) -> list[str]:
+    paths = ", ".join(f'"{path}"' for path in ("images.txt", *others))
     return [
         "  artifacts:",
         "    # for later jobs: references by digest, one a line",
-        '    paths: ["images.txt"]',
+        f"    paths: [{paths}]",
         "    expire_in: 1 day",
     ]
 
@@ -112,7 +118,8 @@ def _single(workflow: Workflow) -> list[str]:
             [*_build_options(workflow), '> "$CI_PROJECT_DIR/images.txt"'],
             6,
         ),
-        *_kept(),
+        _reported("cargoship-report.html"),
+        *_kept("cargoship-report.html"),
     ]
 
 
@@ -129,8 +136,9 @@ def _matrix(workflow: Workflow) -> list[str]:
         "  script:",
         *_conditions("--push-by-digest"),
         *folded("cargoship build $ARGUMENTS $publish", [*_build_options(workflow), f'> "{refs}"'], 6),
+        _reported("cargoship-report-$KEY.html"),
         "  artifacts:",
-        f'    paths: ["{kept}"]',
+        f'    paths: ["{kept}", "cargoship-report-*.html"]',
         "    expire_in: 1 day",
         "merge:",
         "  stage: merge",

@@ -5,17 +5,20 @@ from __future__ import annotations
 import html
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cargoship.cli.render import words
 from cargoship.cli.render.hosted import Annotation, Diagnostics
-from cargoship.events import CompileProgress, Event, ToolOutput, UnitFinished, UnitsRestored
+from cargoship.events import Event, ToolOutput, UnitFinished, UnitsRestored
+from cargoship.records.schedule import misses
 
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
     from cargoship.destinations import Published
     from cargoship.pipeline import BuildResult
+    from cargoship.records.model import PlatformRecord, RunRecord
 
 _SLOWEST = 5
 _ERRORS_MAX = 10
@@ -23,13 +26,10 @@ _WORTH_TELLING_S = 1.0
 
 
 class Observer:
-    """What a build's events tell of its units: how many were compiled, restored or fresh, and which took long."""
+    """What a build's events tell of its units: how many were compiled, restored or fresh, and what rustc found."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._since: dict[str, float] = {}
-        self._took: dict[str, float] = {}
         self.compiled = 0
         self.fresh = 0
         self.restored: UnitsRestored | None = None
@@ -48,45 +48,62 @@ class Observer:
                 case ToolOutput():
                     found = self._diagnostics.feed(event.line)
                     self.errors += [each for each in found if each.level == "error"]
-                case CompileProgress():
-                    self._follow(event.active)
                 case _:
                     pass
 
-    def slowest(self) -> list[tuple[str, float]]:
-        """The crates that cargo was busy with for the longest, in seconds, as its progress shows it."""
-        with self._lock:
-            self._follow(())
-            long = [(name, took) for name, took in self._took.items() if took >= _WORTH_TELLING_S]
-        return sorted(long, key=lambda each: -each[1])[:_SLOWEST]
 
-    def _follow(self, active: tuple[str, ...]) -> None:
-        now = self._clock()
-        for name in [name for name in self._since if name not in active]:
-            self._took[name] = max(self._took.get(name, 0.0), now - self._since.pop(name))
-        for name in active:
-            self._since.setdefault(name, now)
-
-
-def job_summary(result: BuildResult, observed: Observer) -> str:
-    """The summary of a build."""
+def job_summary(
+    result: BuildResult, observed: Observer, record: RunRecord | None = None, before: RunRecord | None = None
+) -> str:
+    """The summary of a build; what took long, and what has changed since the build `before`, is from their records."""
     lines: list[str] = []
     for built in result.images:
         names = ", ".join(f"`{tag}`" for each in built.published for tag in each.tags)
         lines += [f"### {built.name}", "", f"`{built.reference}`" + (f" ({names})" if names else ""), ""]
-        lines += ["| platform | size | layers | digest |", "| --- | --- | --- | --- |"]
+        lines += ["| platform | size | change | layers | digest |", "| --- | --- | --- | --- | --- |"]
+        sizes = {each.platform: each.size for each in _image_of(before, built.name)}
         lines += [
-            f"| {image.platform} | {words.size(image.size_bytes)} | {len(image.layers)} | `{image.digest}` |"
+            f"| {image.platform} | {words.size(image.size_bytes)} | "
+            f"{_change(image.size_bytes, sizes.get(str(image.platform)))} | {len(image.layers)} | `{image.digest}` |"
             for image in built.index.children
         ]
         lines.append("")
     lines += [f"{_units(observed)}{_times(result)}", ""]
-    slow = observed.slowest()
-    if slow:
-        lines += ["| slowest to compile | |", "| --- | --- |"]
-        lines += [f"| {name} | {words.duration(took)} |" for name, took in slow]
-        lines.append("")
+    if record is not None:
+        lines += [*_slowest(record), *_cache(record)]
     return "\n".join(lines) + "\n"
+
+
+def _image_of(record: RunRecord | None, name: str) -> Sequence[PlatformRecord]:
+    images = () if record is None else record.images
+    return next((image.platforms for image in images if image.name == name), ())
+
+
+def _change(size_bytes: int, before_bytes: int | None) -> str:
+    if before_bytes is None:
+        return ""
+    more = size_bytes - before_bytes
+    return f"{'+' if more > 0 else '-'}{words.size(abs(more))}" if more else "none"
+
+
+def _slowest(record: RunRecord) -> list[str]:
+    timed = [unit for unit in record.units if unit.began is not None and unit.seconds >= _WORTH_TELLING_S]
+    slow = sorted(timed, key=lambda unit: -unit.seconds)[:_SLOWEST]
+    rows = [f"| {_cell(unit.name)} | {_cell(unit.target)} | {words.duration(unit.seconds)} |" for unit in slow]
+    return ["| slowest to compile | for | |", "| --- | --- | --- |", *rows, ""] if rows else []
+
+
+def _cache(record: RunRecord) -> list[str]:
+    """What became of units, and why those were compiled that were."""
+    states = Counter(unit.state for unit in record.units)
+    if not states:
+        return []
+    lines = ["| units | | |", "| --- | --- | --- |"]
+    lines += [f"| {state} | {number} | |" for state, number in sorted(states.items())]
+    for miss in [miss for miss in misses(record) if miss.because][:_SLOWEST]:
+        about = _cell("; ".join(miss.because))
+        lines.append(f"| because of {about} | {miss.units} | {words.duration(miss.seconds)} |")
+    return [*lines, ""]
 
 
 def failed_summary(failure: Failure, observed: Observer) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cargoship.oci.descriptor import Descriptor
     from cargoship.oci.image import Image
     from cargoship.pipeline import BuildResult, BuiltImage
+    from cargoship.records.model import RunRecord
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,21 @@ def add_job_summary(session: CliSession, result: BuildResult) -> None:
     if session.observer is not None:
         from cargoship.cli.job_summary import job_summary
 
-        session.append_summary(job_summary(result, session.observer))
+        session.append_summary(job_summary(result, session.observer, *_records(result)))
+
+
+def _records(result: BuildResult) -> tuple[RunRecord | None, RunRecord | None]:
+    """The record of this build, and of the one before; None where they could not be kept."""
+    from cargoship.errors import CargoshipError
+    from cargoship.records.folder import record_folder
+
+    folder = record_folder(result.plan.target_dir)
+    try:
+        record = folder.latest()
+    except CargoshipError:
+        return None, None
+    made = {str(built.index.digest) for built in result.images}
+    return (record, folder.before(record)) if {image.digest for image in record.images} <= made else (None, None)
 
 
 def finish_published(session: CliSession, published: Sequence[Published]) -> None:

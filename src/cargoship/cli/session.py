@@ -254,7 +254,7 @@ class CliSession:
         if self.summary_file is not None:
             from cargoship.cli.job_summary import Observer
 
-            self.observer = observer = Observer(self.world.clock)
+            self.observer = observer = Observer()
 
             def emit(event: Event) -> None:
                 observer.emit(event)

@@ -145,7 +145,11 @@ def test_later_jobs_get_digests_and_rust_does_not_float(jobs: tuple[Job, ...]) -
     assert pipeline["default"]["image"] == "rust:1.96.0-bookworm"
     assert {"if": "$CI_PIPELINE_SOURCE == 'web'"} in pipeline["workflow"]["rules"]
     last = pipeline["merge" if jobs else "ship"]
-    assert last["artifacts"]["paths"] == ["images.txt"]
+    assert last["artifacts"]["paths"] == (["images.txt"] if jobs else ["images.txt", "cargoship-report.html"])
+    built = pipeline["build" if jobs else "ship"]
+    page = "cargoship-report-$KEY.html" if jobs else "cargoship-report.html"
+    assert built["script"][-1] == f'cargoship report -o "$CI_PROJECT_DIR/{page}" || true'
+    assert page.replace("$KEY", "*") in built["artifacts"]["paths"]
     assert last.get("image", "rust").startswith("debian" if jobs else "rust")
 
 

@@ -11,14 +11,13 @@ import pytest
 from cargoship.cli.failures import Failure
 from cargoship.cli.job_summary import Observer, job_summary
 from cargoship.cli.main import main
-from cargoship.cli.render import Talk, make_renderer
+from cargoship.cli.render import Talk, make_renderer, words
 from cargoship.cli.render.hosted import GitlabRenderer
 from cargoship.cli.render.paint import Paint
 from cargoship.cli.render.plain import PlainRenderer
 from cargoship.cli.session import World
 from cargoship.errors import CompileFailed, RegistryRefused
 from cargoship.events import (
-    CompileProgress,
     Level,
     Note,
     PhaseEnded,
@@ -30,6 +29,7 @@ from cargoship.events import (
 from cargoship.pipeline import BuildResult, Context
 from cargoship.plan import Selection
 from support import results
+from support.build_records import build_record, image_record, sample_record, unit_span
 from support.obedient import Recorder
 
 RUSTC = """\
@@ -138,11 +138,7 @@ def test_gitlab_gets_sections() -> None:
 
 
 def test_a_jobs_summary(tmp_path: Path) -> None:
-    now = [0.0]
-    observer = Observer(lambda: now[0])
-    for seconds, active in [(0.0, ("ring", "serde")), (2.0, ("ring",)), (9.0, ("app", "ring")), (9.5, ())]:
-        now[0] = seconds
-        observer.emit(CompileProgress(1, 9, active))
+    observer = Observer()
     for fresh in (True, True, False):
         observer.emit(UnitFinished("serde", "serde", fresh))
     observer.emit(UnitsRestored(2, 2, 3, 1000, 0.1, 61.0))
@@ -153,8 +149,24 @@ def test_a_jobs_summary(tmp_path: Path) -> None:
     assert f"### app\n\n`h.io/app@{image.index.digest}` (`1`, `2`)\n" in text
     assert all(f"| {child.platform} | " in text and f"`{child.digest}`" in text for child in image.index.children)
     assert "1 unit compiled, 2 fresh; 2 of 3 were in the cache, which spares 1m 01s of compiling. Took 12s: " in text
-    assert "| ring | 9.5s |\n| serde | 2.0s |\n" in text
-    assert "| app |" not in text
+
+
+def test_a_jobs_summary_says_what_took_long_and_what_has_changed(tmp_path: Path) -> None:
+    result = results.result(results.plan(tmp_path, "app"))
+    small, large = (image.size_bytes for image in result.images[0].index.children)
+    before = build_record(images=(image_record(size=small - 1000),))
+    evil = unit_span("a|b`", 0.0, 99.0, because=("the file x|y",))
+    record = sample_record(units=(*sample_record().units, evil, unit_span("quick", 1.0, 0.2)))
+    text = job_summary(result, Observer(), record, before)
+    assert f"| linux/amd64 | {words.size(small)} | +1.0 kB | 1 | " in text
+    assert f"| linux/arm64 | {words.size(large)} | +" in text
+    assert (
+        "| slowest to compile | for | |\n| --- | --- | --- |\n"
+        "| a&#124;b&#96; 1.0.0 lib | x86_64-unknown-linux-musl | 1m 39s |\n"
+        "| sys 1.0.0 build script run | x86_64-unknown-linux-musl | 4.0s |\n"
+    ) in text
+    assert "| quick" not in text
+    assert "| compiled | 8 | |\n| restored | 1 | |\n| because of the file x&#124;y | 1 | 1m 39s |\n" in text
 
 
 @pytest.mark.parametrize("progress", ["auto", "plain"])
