@@ -17,12 +17,15 @@ from cargoship.cli.session import World
 from cargoship.context import Context
 from cargoship.errors import ContentInvalid, NothingAttached, NotRebuildable
 from cargoship.events import Level, Note
+from cargoship.images.merging import merge
 from cargoship.pipeline import build, pack
-from cargoship.plan import Selection
+from cargoship.plan import Output, Selection
 from cargoship.rebuilding.rebuild import rebuild
 from cargoship.rebuilding.request import RebuildRequest
 from cargoship.testing import InMemoryRegistry
-from support.images import AMD64
+from support.elf_files import elf_file
+from support.images import AMD64, ARM64, small_index
+from support.pushing import client_of, push
 from support.shop import PROGRAMS, Shop
 
 
@@ -145,6 +148,45 @@ def test_another_project_is_refused(tmp_path: Path, registry: InMemoryRegistry) 
         rebuild(name(registry), other.machine.project, context(other))
     assert caught.value.exit_code == 44
     assert caught.value.hint is not None
+
+
+def test_the_base_is_the_one_of_then_though_its_tag_has_moved(shop: Shop, registry: InMemoryRegistry) -> None:
+    base = f"{registry.host}/bases/slim:12"
+    with client_of(registry.host) as client:
+        push(client, small_index(shop.root / "store", (AMD64, ARM64), mark="old"), "12", repository="bases/slim")
+        build(pushed(shop, registry, base=base), context(shop))
+        push(client, small_index(shop.root / "store", (AMD64, ARM64), mark="new"), "12", repository="bases/slim")
+    found = rebuild(name(registry), shop.machine.project, context(shop))
+    assert found.materials == ()
+    assert found.is_same
+
+
+def test_one_part_of_a_merged_index_is_made_again(shop: Shop, registry: InMemoryRegistry) -> None:
+    parts = []
+    for platform in ("linux/amd64", "linux/arm64"):
+        asked = shop.selection(tags=[f"{registry.host}/team/app"], platforms=(platform,))
+        done = build(replace(asked, push=False, push_by_digest=True), context(shop))
+        parts.append(str(done.images[0].published[0].reference))
+    merge(parts, [name(registry)], context(shop))
+    with pytest.raises(NotRebuildable, match="merged"):
+        rebuild(name(registry), shop.machine.project, context(shop))
+    assert rebuild(name(registry), shop.machine.project, context(shop), platform="linux/arm64").is_same
+
+
+def test_an_archive_with_statements_in_its_index_is_made_again(shop: Shop) -> None:
+    output = Output.parse("oci-archive:app.tar", cwd=shop.machine.project)
+    build(replace(shop.selection(attest="index"), outputs=(output,)), context(shop))
+    with pytest.raises(NotRebuildable, match="of each image"):
+        rebuild("oci-archive:app.tar", shop.machine.project, context(shop))
+    for platform in ("linux/amd64", "linux/arm64"):
+        found = rebuild("oci-archive:app.tar", shop.machine.project, context(shop), platform=platform)
+        assert found.is_same
+
+
+def test_what_was_not_checked_is_not_checked_again(shop: Shop, registry: InMemoryRegistry) -> None:
+    shop.makes[AMD64] = elf_file("EM_X86_64", interpreter="/lib64/ld-linux-x86-64.so.2")
+    build(pushed(shop, registry), replace(context(shop), verify=False))
+    assert rebuild(name(registry), shop.machine.project, context(shop)).is_same
 
 
 ASKED = BuildParameters(
