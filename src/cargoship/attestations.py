@@ -14,6 +14,7 @@ import msgspec
 
 from cargoship.attest.provenance import PREDICATE, Provenance
 from cargoship.attest.statement import Subject
+from cargoship.bom.crates import NativeSource
 from cargoship.image_bills import KnownCrates, bills_of, documents_of, union_documents
 from cargoship.image_inputs import ImageInputs
 from cargoship.oci.index import Index
@@ -44,18 +45,19 @@ def attested(
     plan: Plan,
     book: LayerCache,
     told: Told | None = None,
+    c_libraries: Callable[[], Mapping[Platform, NativeSource]] = dict,
 ) -> Attested:
     """What is published for an image that was made: `index` or one with statements in it, and what refers to that.
 
     `programs` are its programs' files by name. Where nobody would keep what is said, nothing is. An index that is
     pushed by its digest is a part of one that `merge` makes: of its images alone something is said. `book` has what is
-    known of layers. Statements in the index are about provenance too, where it is `told`. Raises OSError, and what
-    reading a base raises.
+    known of layers, `c_libraries` what is in static programs. Statements in the index are about provenance too, where
+    it is `told`. Raises OSError, and what reading a base raises.
     """
     if not plan.keeps_attestations or not (plan.bills or told):
         return Attested(index)
     name = sources.image.name
-    bills = bills_of(sources, index, programs, crates, plan, book) if plan.bills else {}
+    bills = bills_of(sources, index, programs, crates, plan, book, c_libraries()) if plan.bills else {}
     documents = documents_of(index, bills, plan.bills)
     if plan.attest.in_index:
         origins = () if told is None else tuple(_origins(sources, index, told))

@@ -10,7 +10,7 @@ from pathlib import Path
 from cargoship.bases.base import Base
 from cargoship.bom.base_packages import packages_in_base
 from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
-from cargoship.bom.crates import ProgramCrates
+from cargoship.bom.crates import NativeSource, ProgramCrates
 from cargoship.bom.formats import BillFormat
 from cargoship.cargo.project import Binary
 from cargoship.debian.suites import DebianSpec
@@ -56,8 +56,12 @@ def bills_of(
     crates: KnownCrates,
     plan: Plan,
     book: LayerCache,
+    c_libraries: Mapping[Platform, NativeSource],
 ) -> dict[Platform, Bill]:
-    """The bill of each platform's image; raises OSError, and what reading a base raises that is read in any case."""
+    """The bill of each platform's image, with the C library in its programs.
+
+    Raises OSError, and what reading a base raises that is read in any case.
+    """
     with ThreadPoolExecutor(min(4, len(plan.platforms))) as workers:
         files = [(platform, name, path) for platform, own in programs.items() for name, path in own.items()]
         digests = dict(zip(((platform, name) for platform, name, _ in files), workers.map(_digest, files), strict=True))
@@ -72,6 +76,7 @@ def bills_of(
             sources.image.name, image.digest,
             architecture=at.architecture, created=plan.created, tools=_tools(shipped),
             programs=shipped, base=_contents(sources.image.settings.base_spec, sources.bases[at], plan, book),
+            c_library=c_libraries.get(at),
         )  # fmt: skip
     return found
 

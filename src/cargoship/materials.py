@@ -15,13 +15,15 @@ from cargoship.bases.base import Base
 from cargoship.cargo.git import GitFacts
 from cargoship.debian.lock import NAME as DEBIAN_LOCK
 from cargoship.debian.package import DebianPackage
+from cargoship.errors import CargoshipError
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.plan import Plan
+from cargoship.process import Runner
 from cargoship.settings.base import BaseSpec, BuiltInBase
 from cargoship.settings.cache import StoreKind
-from cargoship.toolchain.locate import Foreseen, Way
+from cargoship.toolchain.locate import Foreseen, Wanted, Way, foresee_toolchain
 from cargoship.toolchain.rust import Rust
 
 _LOCAL_CACHE = "urn:cargoship:local-cache"
@@ -45,6 +47,14 @@ def lock_materials(root: Path) -> Iterator[Material]:
         digest = _file(root / name)
         if digest is not None:
             yield Material(name, digest=digest)
+
+
+def known_toolchain(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Foreseen | None:
+    """The toolchain of a build; None where it is not there, or not yet: who compiles says what is missing."""
+    try:
+        return foresee_toolchain(wanted, runner=runner, env=env)
+    except (CargoshipError, OSError):
+        return None
 
 
 def compiler_materials(foreseen: Foreseen) -> tuple[Material, ...]:

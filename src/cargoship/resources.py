@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 from cargoship import compile  # noqa: A004 - the step's own name
 from cargoship.attest.builder import run_of, runner_of
@@ -16,17 +17,19 @@ from cargoship.attestations import Told
 from cargoship.bases.distributions import open_package_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.bases.remote import RemoteBases
+from cargoship.bom.crates import NativeSource
 from cargoship.bom.embed import embed
 from cargoship.bom.notices import PLACE
+from cargoship.c_library import c_libraries
 from cargoship.context import Context
 from cargoship.destinations import PlanDestinations
-from cargoship.errors import CargoshipError, IncludeInvalid
+from cargoship.errors import IncludeInvalid
 from cargoship.events import Level, Note
 from cargoship.image_inputs import ImageInputs, foresee_inputs, gather_inputs
 from cargoship.image_provenance import RunFacts, provenance_for
 from cargoship.leftovers import in_use
 from cargoship.licensing import LicenseSurvey, licenses_of, notices_of
-from cargoship.materials import compiler_materials
+from cargoship.materials import compiler_materials, known_toolchain
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.index import Index
 from cargoship.oci.layer import BlobStore, Layer
@@ -46,7 +49,7 @@ from cargoship.smoke import Smoke
 from cargoship.start_checks import Programs, StartChecks
 from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
 from cargoship.toolchain.libraries import library_environment
-from cargoship.toolchain.locate import Toolchain, Wanted, foresee_toolchain, locate
+from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, locate
 from cargoship.unitcache.explain.account import record_no_use
 from cargoship.unitcache.session import Workspace, open_session
 from cargoship.unitcache.stores.opening import open_stores
@@ -54,6 +57,7 @@ from cargoship.version import __version__
 from cargoship.witnesses import ImageWitness, Matter, Signing
 
 _WRITERS = 4
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class BuildResources:
 
         Raises as `gather_inputs` does, and LicenseRefused for crates that the settings do not take.
         """
+        if self.compiles and self.plan.bills and self.plan.keeps_attestations:
+            _ = self._foreseen
         survey = licenses_of(self.plan, self.wanted, self.context) if self.compiles else None
         if survey is None and any(image.settings.include_licenses for image in self.plan.images):
             text = "include-licenses: of programs that are given, no crate is known; the image has no notices"
@@ -112,21 +118,31 @@ class BuildResources:
                 raise IncludeInvalid(f"include: the key that signs, {self.plan.sign}, would be in the image")
 
     @cached_property
+    def _foreseen(self) -> Future[Foreseen | None]:
+        """The toolchain, asked for beside other work; None where it is not known, or not yet."""
+        return _beside(self._find_toolchain)
+
+    def _find_toolchain(self) -> Foreseen | None:
+        return known_toolchain(self.wanted, runner=self.context.runner, env=self.context.env)
+
+    def c_libraries(self) -> Mapping[Platform, NativeSource]:
+        """The C libraries in programs that are compiled here."""
+        if not self.compiles:
+            return {}
+        # what was not there before may have been added for the compile
+        found = self._foreseen.result() or self._find_toolchain()
+        return {} if found is None else c_libraries(found)
+
+    @cached_property
     def compilers(self) -> Future[tuple[Material, ...]]:
         """What compiles, for provenance: files are read beside other work."""
+        asked = self._foreseen
 
-        def find() -> tuple[Material, ...]:
-            try:
-                found = foresee_toolchain(self.wanted, runner=self.context.runner, env=self.context.env)
-            except (CargoshipError, OSError):
-                # a build that came as a whole from a cache has asked for no compiler, and may do without one
-                return ()
+        def read() -> tuple[Material, ...]:
+            found = asked.result()
             return () if found is None else compiler_materials(found)
 
-        with_thread = ThreadPoolExecutor(1)
-        asked = with_thread.submit(find)
-        with_thread.shutdown(wait=False)
-        return asked
+        return _beside(read)
 
     def _compilers(self) -> tuple[Material, ...]:
         return self.compilers.result()
@@ -287,6 +303,14 @@ class BuildResources:
             if cached is not None:
                 cached.bringing(cached.libraries.values())
         return find_toolchain(self.wanted, self.context)
+
+
+def _beside(work: Callable[[], _Found]) -> Future[_Found]:
+    """Work in a thread of its own, which ends with it."""
+    thread = ThreadPoolExecutor(1)
+    asked = thread.submit(work)
+    thread.shutdown(wait=False)
+    return asked
 
 
 @contextlib.contextmanager

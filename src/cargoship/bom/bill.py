@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from cargoship.bom.auditable import source_of
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
+from cargoship.bom.native import VENDORS
 from cargoship.oci.digest import Digest
 from cargoship.printable import without_user
 
@@ -143,8 +144,12 @@ def bill_of(
     tools: Mapping[str, str],
     programs: Sequence[ShippedProgram],
     base: BaseContents,
+    c_library: NativeSource | None = None,
 ) -> Bill:
-    """The bill of an image; `tools` are what made it (cargoship, rustc, zig), with their versions."""
+    """The bill of an image; `tools` are what made it (cargoship, rustc, zig), with their versions.
+
+    `c_library` is the one that is in its programs, where they were compiled here and are static.
+    """
     found: dict[str, Component] = {}
     top = []
     for program in programs:
@@ -152,7 +157,7 @@ def bill_of(
         found[component.ref] = component
         top.append(component.ref)
         if program.crates is not None:
-            for each in _crates(program.crates, tools, name):
+            for each in _crates(program.crates, tools, name, c_library):
                 found[each.ref] = _joined(found[each.ref], each) if each.ref in found else each
     for each in _base(base):
         found[each.ref] = each
@@ -225,14 +230,16 @@ def _git_url(source: str) -> str:
     return f"git+{without_user(url.partition('?')[0])}@{commit}"
 
 
-def _crates(program: ProgramCrates, tools: Mapping[str, str], maker: str) -> Iterator[Component]:
+def _crates(
+    program: ProgramCrates, tools: Mapping[str, str], maker: str, c_library: NativeSource | None
+) -> Iterator[Component]:
     graph = program.graph
     linked, places = program.linked(), program.all()
     root = graph.uses[program.root]
     sides: dict[int, list[int]] = {}
     for place in sorted(places):
         sides.setdefault(graph.uses[place].crate, []).append(place)
-    libraries = tuple(_libraries(root.triple or "", tools))
+    libraries = tuple(_libraries(root.triple or "", tools, c_library))
     for number, uses in sides.items():
         made = _crate(graph, graph.crates[number], uses, linked, [each.ref for each in libraries])
         yield made if made.supplier else replace(made, supplier=maker)
@@ -300,45 +307,23 @@ def _person(crate: Crate) -> str:
     return without_user(crate.source.partition("+")[2]).partition("?")[0].partition("#")[0].partition("://")[2]
 
 
-_VENDORS = {
-    # the vendor and product of NVD's dictionary, by which advisories know the library
-    "aws-lc": "amazon:aws-lc",
-    "boringssl": "google:boringssl",
-    "bzip2": "bzip:bzip2",
-    "curl": "haxx:libcurl",
-    "jemalloc": "jemalloc:jemalloc",
-    "libgit2": "libgit2:libgit2",
-    "librdkafka": "confluent:librdkafka",
-    "libssh2": "libssh2:libssh2",
-    "lz4": "lz4_project:lz4",
-    "mimalloc": "microsoft:mimalloc",
-    "oniguruma": "oniguruma_project:oniguruma",
-    "openssl": "openssl:openssl",
-    "rocksdb": "facebook:rocksdb",
-    "sqlcipher": "zetetic:sqlcipher",
-    "sqlite": "sqlite:sqlite",
-    "xz": "tukaani:xz",
-    "zlib": "zlib:zlib",
-    "zlib-ng": "zlib-ng:zlib-ng",
-    "zstd": "facebook:zstandard",
-}
-
-
 def cpe_of(component: Component) -> str:
     """The CPE 2.3 name of a C library, by which advisories know it; empty for others."""
-    vendor = _VENDORS.get(component.name) if component.kind is Kind.NATIVE and component.version else None
+    vendor = VENDORS.get(component.name) if component.kind is Kind.NATIVE and component.version else None
     return "" if vendor is None else f"cpe:2.3:a:{vendor}:{component.version}:*:*:*:*:*:*:*"
 
 
 def _native(source: NativeSource, *, is_shipped: bool) -> Component:
     version = f"@{quote(source.version, safe='')}" if source.version else ""
     purl = f"pkg:generic/{quote(source.name, safe='')}{version}"
-    supplier = _VENDORS.get(source.name, source.name).partition(":")[0]
+    supplier = VENDORS.get(source.name, source.name).partition(":")[0]
     return Component(purl, Kind.NATIVE, source.name, source.version, purl, supplier=supplier, is_shipped=is_shipped)
 
 
-def _libraries(triple: str, tools: Mapping[str, str]) -> Iterator[Component]:
+def _libraries(triple: str, tools: Mapping[str, str], c_library: NativeSource | None) -> Iterator[Component]:
     """What every program has of its compilers."""
+    below = () if c_library is None else (replace(_native(c_library, is_shipped=True), license="MIT"),)
+    yield from below
     if "rustc" in tools:
         purl = f"pkg:generic/rust-std@{quote(tools['rustc'].partition(' ')[0], safe='')}?target={triple}"
         yield Component(
@@ -349,6 +334,7 @@ def _libraries(triple: str, tools: Mapping[str, str]) -> Iterator[Component]:
             purl,
             license="MIT OR Apache-2.0",
             supplier="The Rust Project",
+            needs=tuple(each.ref for each in below),
         )
 
 

@@ -112,6 +112,31 @@ _TABLE: dict[str, tuple[_Row, ...]] = {
 }
 
 
+VENDORS = {
+    # the vendor and product of NVD's dictionary, by which advisories know the library
+    "aws-lc": "amazon:aws-lc",
+    "boringssl": "google:boringssl",
+    "bzip2": "bzip:bzip2",
+    "curl": "haxx:libcurl",
+    "jemalloc": "jemalloc:jemalloc",
+    "libgit2": "libgit2:libgit2",
+    "librdkafka": "confluent:librdkafka",
+    "libssh2": "libssh2:libssh2",
+    "lz4": "lz4_project:lz4",
+    "mimalloc": "microsoft:mimalloc",
+    "musl": "musl-libc:musl",
+    "oniguruma": "oniguruma_project:oniguruma",
+    "openssl": "openssl:openssl",
+    "rocksdb": "facebook:rocksdb",
+    "sqlcipher": "zetetic:sqlcipher",
+    "sqlite": "sqlite:sqlite",
+    "xz": "tukaani:xz",
+    "zlib": "zlib:zlib",
+    "zlib-ng": "zlib-ng:zlib-ng",
+    "zstd": "facebook:zstandard",
+}
+
+
 def native_sources(name: str, version: str, features: Collection[str], folder: Path) -> tuple[NativeSource, ...]:
     """The libraries whose sources this crate carries and compiles with these features; `folder` is the package's.
 

@@ -8,12 +8,10 @@ from typing import Any
 
 from cargoship.attest.provenance import BuildParameters, Material, Provenance
 from cargoship.context import Context
-from cargoship.errors import CargoshipError
-from cargoship.materials import base_materials, compiler_materials, lock_materials, source_material
+from cargoship.materials import base_materials, compiler_materials, known_toolchain, lock_materials, source_material
 from cargoship.plan import ImagePlan, Plan
 from cargoship.resources import wanted_by
 from cargoship.settings.told import told_default
-from cargoship.toolchain.locate import foresee_toolchain
 from cargoship.version import __version__
 
 _COMPARED = (
@@ -82,11 +80,7 @@ def _here(made: Plan, image: ImagePlan, context: Context) -> Iterator[Material]:
         yield source
     yield from lock_materials(made.root)
     yield from base_materials(image.settings.base_spec, {})
-    try:
-        found = foresee_toolchain(wanted_by(made, context), runner=context.runner, env=context.env)
-    except CargoshipError:
-        # what is missing the build says, and how to get it
-        return
+    found = known_toolchain(wanted_by(made, context), runner=context.runner, env=context.env)
     yield from () if found is None else compiler_materials(found)
 
 

@@ -1,0 +1,72 @@
+"""Which musl is in static programs, by whatever they are linked with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cargoship.bom.bill import BaseContents, Kind, ShippedProgram, bill_of, cpe_of
+from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
+from cargoship.c_library import c_libraries
+from cargoship.oci.digest import Digest
+from cargoship.oci.platform import Platform
+from cargoship.toolchain.locate import foresee_toolchain
+from support.images import AMD64, ARM64
+from support.installations import MUSL_TRIPLES, Machine
+from support.scripted import ScriptedRunner
+
+LIBRARY = b"!<arch>\nversion.lo/\0\0\x7fELF\x001.2.5\0.symtab\0" + b"GCC: (GNU) 11.1.0\0"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def found_on(machine: Machine, libc: str = "musl") -> dict[Platform, NativeSource]:
+    env = {"PATH": ":".join(map(str, machine.path)), "HOME": str(machine.root)}
+    foreseen = foresee_toolchain(machine.wanted(libc=libc), runner=ScriptedRunner(machine.answers), env=env)
+    assert foreseen is not None
+    return dict(c_libraries(foreseen))
+
+
+def test_it_is_the_one_that_came_with_the_target(machine: Machine) -> None:
+    sysroot = machine.rust("usr", std=tuple(MUSL_TRIPLES.values()))
+    libraries = [
+        sysroot / "lib" / "rustlib" / each / "lib" / "self-contained" / "libc.a" for each in MUSL_TRIPLES.values()
+    ]
+    libraries[0].write_bytes(LIBRARY)
+    libraries[1].write_bytes(LIBRARY + b"\x001.2.3\0")
+    found = found_on(machine)
+    assert found == {AMD64: NativeSource("musl", "1.2.5")}, "of two versions nobody knows which one it is"
+    assert ARM64 not in found
+
+
+def test_it_is_zigs_where_the_standard_library_is_built_here(machine: Machine) -> None:
+    machine.rust("usr", sources=True)
+    found = found_on(machine)
+    assert found.keys() == {AMD64, ARM64}
+    assert {each.name for each in found.values()} == {"musl"}
+    assert all(each.version.startswith("1.2.") for each in found.values()), "before anything is built"
+
+
+def test_glibc_is_the_bases(machine: Machine) -> None:
+    machine.rust("usr", std=("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"))
+    assert found_on(machine, libc="gnu") == {}
+
+
+def test_a_bill_has_it_below_the_standard_library() -> None:
+    graph = CrateGraph(
+        (Crate("app", "1.0.0"),), (Use(0, "x86_64-unknown-linux-musl"),), {"app": 0}, {"rustc": "1.96.0"}
+    )
+    program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0))
+    bill = bill_of(
+        "app", Digest.of(b"image"), architecture="amd64", created="", tools={"rustc": "1.96.0"},
+        programs=[program], base=BaseContents(), c_library=NativeSource("musl", "1.2.5"),
+    )  # fmt: skip
+    (musl,) = (each for each in bill.components if each.name == "musl")
+    assert (musl.kind, musl.version, musl.license, musl.is_shipped) == (Kind.NATIVE, "1.2.5", "MIT", True)
+    assert cpe_of(musl) == "cpe:2.3:a:musl-libc:musl:1.2.5:*:*:*:*:*:*:*"
+    (std,) = (each for each in bill.components if each.name == "rust-std")
+    assert musl.ref in std.needs
