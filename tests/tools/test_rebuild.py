@@ -45,6 +45,7 @@ def test_a_program_is_made_again_from_its_commit(
     second = committed(app, "two")
     done = run_cargoship("rebuild", printed, app, "--json", check=False)
     assert done.returncode == 44, done.stderr
+    assert f"git worktree add FOLDER {first}" in done.stderr
     told = json.loads(done.stdout)
     assert told["materials"] == [{"name": "source", "then": first[:12], "now": second[:12]}]
     (image,) = told["comparison"]["images"]

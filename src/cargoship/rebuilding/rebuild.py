@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from cargoship.registry.source import ImageSource
 from cargoship.settings.attach import Attach
 from cargoship.settings.cache import CacheOptions
 from cargoship.settings.told import told_default, told_settings
+
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,10 @@ def rebuild(
     )
     for each in materials:
         context.emit(Note(f"not as it was: {each}", Level.WARNING))
+    commit = found.provenance.material("source")
+    sha = "" if commit is None else commit.digest.get("gitCommit", "")
+    if any(each.name == "source" for each in materials) and _SHA.fullmatch(sha):
+        context.emit(Note(f"the commit of then, in a folder beside: git worktree add FOLDER {sha}"))
     done = Rebuilt(
         target, found.subject, source, found.provenance.run.builder, materials, request.parameters.withheld
     )  # fmt: skip

@@ -42,6 +42,7 @@ def registry() -> Iterator[InMemoryRegistry]:
         ("diff", "--json", "--whole", "oci:SECOND", "LAYOUT"),
         ("rebase", "LAYOUT", "--base", "static", "--old-base", "oci:SECOND"),
         ("rebase", "--json", "--dry-run", "oci:LAYOUT", "--base", "scratch"),
+        ("rebuild", "--json", "--check", "LAYOUT", "."),
         ("copy", "LAYOUT", "oci:copied"),
         ("copy", "--referrers", "LAYOUT", "docker-archive:copied.tar"),
         ("copy", "LAYOUT", "REGISTRY/me/app:1"),
