@@ -61,6 +61,7 @@ def finish(session: CliSession, result: BuildResult, records: RecordFiles) -> No
     """Tell the outcome of a build: records, a summary on standard error, references on standard output."""
     records.write(result)
     add_job_summary(session, result)
+    _send_spans(session, result)
     if session.json_progress:
         session.tell_result(document(result))
     else:
@@ -94,6 +95,21 @@ def _records(result: BuildResult) -> tuple[RunRecord | None, RunRecord | None]:
         return None, None
     made = {str(built.index.digest) for built in result.images}
     return (record, folder.before(record)) if {image.digest for image in record.images} <= made else (None, None)
+
+
+def _send_spans(session: CliSession, result: BuildResult) -> None:
+    """Tell a collector of OpenTelemetry, where one is named; what keeps it from that is a note."""
+    if not any(name.startswith("OTEL_") for name in session.world.env):
+        return
+    from cargoship.cli.telemetry import SpansUnsent, send_spans, wants_spans
+
+    record = _records(result)[0] if wants_spans(session.world.env) else None
+    if record is None:
+        return
+    try:
+        send_spans(record, session.world.env)
+    except SpansUnsent as error:
+        session.say(f"{session.paint().strong('note')}: no spans are sent: {error.message}; {error.hint}")
 
 
 def finish_published(session: CliSession, published: Sequence[Published]) -> None:
