@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from cargoship.errors import CompileFailed, ContentInvalid, UsageError
@@ -102,6 +101,8 @@ def test_without_a_cache_the_progress_of_cargo_tells_of_units() -> None:
 
 
 def test_a_record_is_what_its_schema_says() -> None:
+    import jsonschema  # noqa: PLC0415 - seconds
+
     made = recorded(UnitsTold((unit("a", because=("x",)),), "host"), PhaseStarted("compile"), PhaseEnded("compile", 1))
     document = json.loads(encode_record(made))
     jsonschema.validate(document, record_schema())
