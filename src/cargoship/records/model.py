@@ -6,6 +6,7 @@ are bytes. Nothing in it is a secret: values of variables, credentials and what 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ FORMAT = "cargoship-build"
 VERSION = 1
 """Goes up when a field changes its meaning or goes; a field more does not change it."""
 BYTES_MAX = 64 << 20
+_SECONDS_MAX = 10_000_000
 UNITS_MAX = 20_000
 """How many units a record holds; of a larger build those that took longest."""
 
@@ -215,7 +217,17 @@ def decode_record(data: bytes, place: str) -> RunRecord:
     places = range(len(record.units))
     if any(each not in places for unit in record.units for each in (*unit.needs, *_some(unit.waits_for))):
         raise ContentInvalid(f"{place} is damaged: it names units that are not in it", hint="remove it")
+    if not all(0 <= each <= _SECONDS_MAX for each in _times(record)):
+        raise ContentInvalid(f"{place} is damaged: it has times that no build has", hint="remove it")
     return record
+
+
+def _times(record: RunRecord) -> Iterator[float]:
+    yield record.seconds
+    for phase in record.phases:
+        yield from (phase.began, phase.ended)
+    for unit in record.units:
+        yield from (unit.began or 0.0, unit.seconds)
 
 
 def _some(place: int | None) -> tuple[int, ...]:

@@ -120,6 +120,11 @@ def test_a_record_is_what_its_schema_says() -> None:
         (b'{"format": "cargoship-build", "version": 1}', "is damaged"),
         (encode_record(record())[:-20], "is no record of a build"),
         (encode_record(record(units=(UnitSpan("a", "1", "lib", "x", "compiled", needs=(7,)),))), "units that are not"),
+        (
+            encode_record(record(units=(UnitSpan("a", "1", "lib", "x", "compiled", began=1e300),))),
+            "times that no build",
+        ),
+        (encode_record(record(seconds=-1.0)), "times that no build"),
     ],
 )
 def test_what_cannot_be_read_is_one_clear_word(data: bytes, word: str, tmp_path: Path) -> None:
