@@ -25,6 +25,7 @@ OURS = {
     "cargoship.cli.main",
     "cargoship.cli.render",
     "cargoship.cli.render.paint",
+    "cargoship.cli.render.renderer",
     "cargoship.cli.session",
     "cargoship.cli.streams",
     "cargoship.errors",
