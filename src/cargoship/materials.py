@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -17,6 +20,7 @@ from cargoship.debian.lock import NAME as DEBIAN_LOCK
 from cargoship.debian.package import DebianPackage
 from cargoship.errors import CargoshipError
 from cargoship.oci.digest import Digest
+from cargoship.oci.files import write_atomically
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.plan import Plan
@@ -28,6 +32,8 @@ from cargoship.toolchain.rust import Rust
 
 _LOCAL_CACHE = "urn:cargoship:local-cache"
 """A folder of the machine: where it is says nothing to others."""
+_KEPT = re.compile(r"(sha256|dirHash) ([0-9a-f]{64})")
+_KEPT_CHARACTERS = 100
 _SNAPSHOTS = "https://snapshot.debian.org/archive/debian/"
 
 
@@ -57,18 +63,22 @@ def known_toolchain(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -
         return None
 
 
-def compiler_materials(foreseen: Foreseen) -> tuple[Material, ...]:
-    """rustc, the standard library of each target, Zig, and what links. Some hundred megabytes are read for it."""
+def compiler_materials(foreseen: Foreseen, kept: Path | None = None) -> tuple[Material, ...]:
+    """rustc, the standard library of each target, Zig, and what links.
+
+    Some hundred megabytes are read for it; in the folder `kept` digests stay, by the names, sizes and times of files.
+    """
+    read = _KeptDigests(kept)
     rust, zig = foreseen.rust, foreseen.zig
     said = rust.version.partition("\n")[0].strip()
     # the program is a shell around this library
     driver = next(iter(sorted([*rust.sysroot.glob("lib/librustc_driver-*"), *_multiarch(rust)])), None)
     libraries = {**foreseen.installed, **foreseen.built}
     with ThreadPoolExecutor(2) as readers:
-        rustc = readers.submit(_file, rust.rustc)
-        library = readers.submit(_file, driver) if driver is not None else None
-        compiler = readers.submit(_file, zig.path)
-        standard = {triple: readers.submit(_folder, folder / "lib") for triple, folder in libraries.items()}
+        rustc = readers.submit(read.file, rust.rustc)
+        library = readers.submit(read.file, driver) if driver is not None else None
+        compiler = readers.submit(read.file, zig.path)
+        standard = {triple: readers.submit(read.folder, folder / "lib") for triple, folder in libraries.items()}
     made = [
         Material("rustc", _generic("rustc", rust.release), rustc.result() or {}, {"version": said, "host": rust.host})
     ]
@@ -141,6 +151,40 @@ def _version(name: str) -> str:
 
 def _multiarch(rust: Rust) -> Iterator[Path]:
     return rust.sysroot.glob("lib/*/librustc_driver-*")
+
+
+@dataclass(frozen=True)
+class _KeptDigests:
+    """Digests of files that rarely change."""
+
+    kept: Path | None
+
+    def file(self, path: Path) -> dict[str, str] | None:
+        return self._known((path,), lambda: _file(path))
+
+    def folder(self, path: Path) -> dict[str, str] | None:
+        return self._known(sorted(path.rglob("*")), lambda: _folder(path))
+
+    def _known(self, paths: Iterable[Path], make: Callable[[], dict[str, str] | None]) -> dict[str, str] | None:
+        if self.kept is None:
+            return make()
+        try:
+            seen = [(str(path), path.stat()) for path in paths]
+        except OSError:
+            return make()
+        # the time of a change of its entry is set by nobody
+        facts = [f"{name} {each.st_size} {each.st_mtime_ns} {each.st_ctime_ns} {each.st_ino}" for name, each in seen]
+        place = self.kept / hashlib.sha256("\0".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            said = _KEPT.fullmatch(place.read_text("ascii")[:_KEPT_CHARACTERS])
+            if said is not None:
+                return {said[1]: said[2]}
+        made = make()
+        if made:
+            with contextlib.suppress(CargoshipError, OSError):
+                self.kept.mkdir(parents=True, exist_ok=True)
+                write_atomically(place, " ".join(*made.items()).encode())
+        return made
 
 
 def _file(path: Path) -> dict[str, str] | None:

@@ -140,7 +140,7 @@ class BuildResources:
 
         def read() -> tuple[Material, ...]:
             found = asked.result()
-            return () if found is None else compiler_materials(found)
+            return () if found is None else compiler_materials(found, self.context.cache_dir / "toolchains")
 
         return _beside(read)
 

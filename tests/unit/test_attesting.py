@@ -379,3 +379,23 @@ def test_buildkits_form_has_provenance_and_a_digest_that_stays(shop: Shop, regis
     assert found.provenance.parameters.platforms == ("linux/arm64",)
     without = build(pushed(shop, registry, attest="index", provenance=False), shop.context())
     assert without.images[0].index.digest not in digests
+
+
+def test_compilers_are_read_once_and_again_when_they_change(shop: Shop, registry: InMemoryRegistry) -> None:
+    def rustc(tag: str) -> str:
+        selection = replace(shop.selection(tags=[f"{registry.host}/team/{tag}:1"]), push=True)
+        build(selection, shop.context())
+        found = find_provenance(f"{registry.host}/team/{tag}:1", shop.context()).provenance.material("rustc")
+        assert found is not None
+        return found.digest["sha256"]
+
+    first = rustc("one")
+    kept = {path: path.read_bytes() for path in (shop.machine.cache / "toolchains").iterdir()}
+    assert kept
+    place = next(path for path, said in kept.items() if first in said.decode())
+    place.write_bytes(b"sha256 ../x")
+    assert rustc("two") == first, "what is no digest is made again"
+    assert place.read_bytes() == kept[place]
+    (program,) = shop.machine.root.glob("distributions/usr/bin/rustc")
+    program.write_bytes(program.read_bytes() + b"#")
+    assert rustc("three") != first
