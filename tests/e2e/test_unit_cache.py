@@ -120,6 +120,22 @@ def test_one_crate_is_compiled_after_an_edit(
         assert any((own / "1" / "packs").iterdir())
 
 
+def test_the_sizes_of_crates_are_what_another_tool_counts(run_cargoship: RunCargoship, kept: Kept) -> None:
+    (told,) = json.loads(run_cargoship("size", kept.project, "--json").stdout)
+    for image, architecture in zip(told["images"], ("x86_64", "aarch64"), strict=True):
+        (program,) = image["programs"]
+        assert sum(part["size_bytes"] for part in program["parts"]) == program["size_bytes"]
+        built = kept.project / "target" / f"{architecture}-unknown-linux-musl" / "release" / "app"
+        # of each address the largest symbol: others are other names of the same
+        largest: dict[str, int] = {}
+        for fields in map(str.split, run("nm", "-S", "--defined-only", built).stdout.splitlines()):
+            if len(fields) == 4 and fields[2] not in "bBAN":
+                largest[fields[0]] = max(largest.get(fields[0], 0), int(fields[1], 16))
+        counted = sum(part["size_bytes"] for part in program["parts"] if part["kind"] in {"crate", "c"})
+        assert counted == pytest.approx(sum(largest.values()), rel=0.02)
+        assert {"std", "core", "alloc"} <= {part["name"] for part in program["parts"]}
+
+
 def test_a_registry_that_is_not_there_is_a_warning(run_cargoship: RunCargoship, kept: Kept, tmp_path: Path) -> None:
     place, _ = empty_machine(kept, tmp_path)
     caches = ("--cache-from", "registry:127.0.0.1:1/units:cache", "--cache-from", f"dir:{kept.cache}")
