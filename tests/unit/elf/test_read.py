@@ -143,6 +143,7 @@ def test_numbers_that_lead_astray(offset: int, value: bytes) -> None:
     bounded(WHOLE[:offset] + value + WHOLE[offset + len(value) :])
 
 
+@pytest.mark.thorough
 def test_strings_without_end_stay_bounded() -> None:
     """Thousands of names that never end, for a table of strings that is a megabyte of one letter."""
     start = WHOLE.find(b"\0libc.so.6\0")

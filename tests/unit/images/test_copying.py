@@ -148,6 +148,7 @@ def test_no_registry_is_asked_for_a_folder_that_is_not_there(command: str, tmp_p
         assert "docker.io" not in said.replace("docker.io/target/nope", "")
 
 
+@pytest.mark.thorough
 def test_an_index_of_600_can_be_looked_at_as_well_as_copied(tmp_path: Path, registry: InMemoryRegistry) -> None:
     inner = small_index(tmp_path / "store", [AMD64]).children[0]
     entry = json.loads(small_index(tmp_path / "store", [AMD64]).raw)["manifests"][0]

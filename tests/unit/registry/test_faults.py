@@ -55,6 +55,7 @@ def _at(fault: Fault, request: str, times: int | None = 1) -> Fault:
     return dataclasses.replace(fault, method=method, path=path, times=times)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("request_name", _REQUESTS)
 @pytest.mark.parametrize("fault", _PASSING)
 def test_trouble_that_passes_does_not_stop_a_push(request_name: str, fault: str, index: Index) -> None:

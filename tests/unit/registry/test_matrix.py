@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -95,8 +95,9 @@ _ALIKE = frozenset(
 )
 
 
-def _each(troubles: Iterable[str]) -> list[object]:
-    return [pytest.param(each, marks=pytest.mark.thorough if each in _ALIKE else ()) for each in troubles]
+def _each(names: Iterable[str], *, apart: Container[str] = _ALIKE) -> list[object]:
+    """Names to try; those in `apart` where all tests run alone."""
+    return [pytest.param(each, marks=pytest.mark.thorough if each in apart else ()) for each in names]
 
 
 @dataclass
@@ -211,6 +212,8 @@ _SCENARIOS = {
     "pull": _Scenario(_pull),
     "pull with tokens and a storage": _Scenario(_pull, token=True, redirect_blobs=True),
 }
+_PLAIN = frozenset({"push", "pull"})
+"""Scenarios whose kinds of requests others have too, among more."""
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +272,7 @@ def _assert_whole(registry: InMemoryRegistry, index: Index) -> None:
 
 
 @pytest.mark.parametrize("trouble", _each((*_TROUBLE, *_LIES)))
-@pytest.mark.parametrize("name", _SCENARIOS)
+@pytest.mark.parametrize("name", _each(_SCENARIOS, apart=_PLAIN))
 def test_trouble_at_any_request_leaves_the_old_or_the_whole_new(
     name: str, trouble: str, old: Index, index: Index, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ push(client, index, "1")
 _BLOBS = 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "fault",
     [

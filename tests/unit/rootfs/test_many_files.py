@@ -7,6 +7,7 @@ import tarfile
 import tracemalloc
 from collections.abc import Iterator, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,7 @@ def test_a_file_is_told_by_its_name_among_many() -> None:
     assert [(item.path, item.size_bytes) for item in files.items()] == [("d/ab", 1), ("d/b", 2), ("d/a", 3), ("d/b", 4)]
 
 
+@pytest.mark.thorough
 def test_very_many_files_take_little_memory() -> None:
     entries = [(f"usr/share/{number // 500}/file-number-{number:07d}", _FILE, number % 3) for number in range(_MANY)]
     layer = blob(entries)
