@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 _FEW = 2
 """Images that a paragraph each is for; more of them are a table."""
-_KINDS = {
-    OutputKind.OCI: "OCI layout",
-    OutputKind.OCI_ARCHIVE: "OCI archive",
-    OutputKind.DOCKER_ARCHIVE: "Docker archive",
-    OutputKind.ROOTFS: "files",
-}
 
 
 def summary(result: BuildResult, cwd: Path, paint: Paint) -> str:
@@ -43,12 +37,6 @@ def summary(result: BuildResult, cwd: Path, paint: Paint) -> str:
             layers = words.count(len(image.layers), "layer")
             about = f"{str(image.platform).ljust(width)}  {words.size(image.size_bytes):>8}  {layers}"
             lines.append(words.status("", about, paint))
-        lines += [
-            words.status(
-                "Written", f"{_KINDS[each.kind]} {words.place(_shown(each.path, cwd), each.path, paint)}", paint
-            )
-            for each in built.outputs
-        ]
         if result.plan.load or result.plan.clusters:
             where = "".join(f" into {cluster}" for cluster in result.plan.clusters)
             lines.append(words.status("Loaded", ", ".join(_loaded(built, result)) + where, paint))

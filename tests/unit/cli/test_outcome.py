@@ -91,7 +91,7 @@ def test_a_name_that_exists_nowhere_is_not_printed_and_not_recorded(
     written = f"oci:{tmp_path}/target/cargoship/web@{built.images[0].index.digest}\n"
     assert ended.stdout == written
     assert (tmp_path / "refs").read_text() == written.replace("\n", "\tchanged\n")
-    assert "     Written OCI layout target/cargoship/web\n" in ended.stderr
+    assert "web is in target/cargoship/web; go on with one of\n" in ended.stderr
     assert "Published" not in ended.stderr
     document = json.loads((tmp_path / "m.json").read_text())
     assert document["images"][0]["reference"] + "\n" == written

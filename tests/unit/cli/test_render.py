@@ -65,6 +65,8 @@ def plain(events: Iterable[Event], *, verbosity: int = 0, colour: bool = False) 
         (PhaseEnded("metadata", 0.04), 0, "        Read the project in 0.0s"),
         (PhaseEnded("unheard-of", 1.0), 0, "  Unheard-of in 1.0s"),
         (Written("OCI layout", "target/x"), 0, "       Wrote OCI layout target/x"),
+        # what was written where was told in three lines
+        (PhaseEnded("write", 0.1), 1, "       Wrote the image in 0.1s"),
         (LayerAssembled("bin", "sha256:ab", 9), 1, "       Layer bin, 9 B sha256:ab"),
         (BlobPushed("sha256:ab", 999, "exists"), 1, "      Exists sha256:ab 999 B"),
         (UnitsRestored(0, 0, 12, 0, 0.2, 0), 3, ""),

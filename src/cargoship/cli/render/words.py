@@ -122,6 +122,15 @@ def running(phase: str, detail: str) -> tuple[str, str]:
     return word, printable(detail) or _SUBJECTS.get(phase, "")
 
 
+def _ended(phase: PhaseEnded, verbosity: int, paint: Paint) -> str | None:
+    if phase.name == "write" and not verbosity:
+        # what was written where has a line already
+        return None
+    word = _PHASES.get(phase.name, ("", phase.name.capitalize()))[1]
+    about = printable(phase.detail) or _SUBJECTS.get(phase.name, "")
+    return status(word, f"{about} in {duration(phase.seconds)}".lstrip(), paint)
+
+
 def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: C901, PLR0911 - one for each event
     """The line that an event is worth at a verbosity; None for one that is not told in a line of its own."""
     match event:
@@ -129,10 +138,8 @@ def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: 
             return _note(text, level, verbosity, paint)
         case ToolOutput(line=line):
             return paint.tool_line(line)
-        case PhaseEnded(name=name, seconds=seconds, detail=detail):
-            word = _PHASES.get(name, ("", name.capitalize()))[1]
-            about = printable(detail) or _SUBJECTS.get(name, "")
-            return status(word, f"{about} in {duration(seconds)}".lstrip(), paint)
+        case PhaseEnded():
+            return _ended(event, verbosity, paint)
         case Written(what=what, path=path):
             return status("Wrote", f"{printable(what)} {place(path, path, paint)}", paint)
         case LayerAssembled(name=name, digest=digest, size_bytes=size_bytes):
