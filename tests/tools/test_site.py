@@ -38,10 +38,8 @@ def test_the_page_of_errors_is_up_to_date() -> None:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The cargoship commands of code blocks and of code in lines, as words of a shell."""
-    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    for line in (*lines, *re.findall(r"`([^`\n]+)`", text)):
+    """The cargoship commands of code in lines, as words of a shell; those of blocks are whole, and parsed as such."""
+    for line in re.findall(r"`([^`\n]+)`", text):
         found = re.match(r"\s*(?:[A-Z_]+=\S+ )*cargoship (?=[a-z])(.*)", line.rpartition("| ")[2])
         if found is None:
             continue

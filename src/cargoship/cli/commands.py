@@ -69,6 +69,16 @@ class CommandTable(click.RichGroup):
             raise TypeError(module)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """As click does, and errors of a command's options know whose they are."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if error.ctx is None and command is not None:
+                error.ctx = click.Context(command, info_name=ctx.invoked_subcommand, parent=ctx)
+            raise
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import click
 
 from cargoship.cli.interrupts import Interrupt
+from cargoship.cli.mistakes import corrected
 from cargoship.cli.render.paint import NO_COLOURS, Paint
-from cargoship.cli.strangers import STRANGE_OPTIONS
 from cargoship.errors import EXIT_UNEXPECTED, CargoshipError, Interrupted, OutputError, UsageError
 from cargoship.printable import printable_lines, without_passwords
 
@@ -62,13 +62,10 @@ def explain_error(error: BaseException) -> Failure:  # noqa: PLR0911 - one for e
             names = ", ".join(group.list_commands(ctx))
             message = f"{ctx.command_path} needs one of its commands: {names}"
             return Failure(message, UsageError.exit_code, f"see '{ctx.command_path} --help'")
-        case click.NoSuchOption() if error.option_name in STRANGE_OPTIONS:
-            return Failure(
-                f"no such option {error.option_name}", UsageError.exit_code, STRANGE_OPTIONS[error.option_name]
-            )
         case click.UsageError():
-            hint = None if error.ctx is None else f"see '{error.ctx.command_path} --help'"
-            return Failure(_uncapital(error.format_message().rstrip(".")), UsageError.exit_code, hint)
+            message, hint = corrected(error) or (_uncapital(error.format_message().rstrip(".")), None)
+            help_ = None if error.ctx is None else f"see '{error.ctx.command_path} --help'"
+            return Failure(message, UsageError.exit_code, hint or help_)
         case click.ClickException():
             return Failure(_uncapital(error.format_message().rstrip(".")), UsageError.exit_code)
         case Interrupt():

@@ -14,6 +14,7 @@ import rich_click as click
 from rich_click import RichOptionPanel
 
 from cargoship.cli import offers
+from cargoship.cli.mistakes import check_values
 from cargoship.cli.panels import panels_of
 from cargoship.cli.render import Talk
 from cargoship.cli.session import CliSession
@@ -273,10 +274,11 @@ def panelled(command: click.Command) -> click.Command:
 
 
 def begin(ctx: click.Context) -> CliSession:
-    """Return the run's session, which talks from now on as the command's options say."""
+    """Return the run's session, which talks from now on as the command's options say; raises UsageError."""
     session = ctx.find_object(CliSession)
     if session is None:  # pragma: no cover - a fault of the entry point
         raise RuntimeError(ctx.command_path)
+    check_values(ctx)
     session.talk(talk_of(ctx, session))
     return session
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from cargoship.cli.mistakes import check_project
 from cargoship.cli.session import CliSession
 from cargoship.errors import UsageError
 
@@ -37,6 +38,9 @@ def selection_of(ctx: click.Context, session: CliSession) -> Selection:
         if paths != (Path(),) and paths != (".",):
             raise UsageError("--manifest-path and PATH name the project both", hint="leave one of them out")
         paths = (given["manifest_path"],)
+    for path in paths:
+        if not (cwd / path).exists():
+            check_project(str(path))
     said = {
         "platforms": split(given.get("platforms", ())),
         "libc": given.get("libc"),

@@ -45,6 +45,7 @@ STRANGE_OPTIONS = {
     "--config": "set it in .cargo/config.toml, or as a CARGO_* variable",
     "--message-format": "write --progress json",
     "--file": "there is no Dockerfile; cargoship dockerfile writes one for docker build",
+    "-f": "there is no Dockerfile; cargoship dockerfile writes one for docker build",
     "--build-arg": "set the variable for the build: NAME=VALUE cargoship build",
     "--build-context": "files that an image has beside its programs are named by include in the settings",
     "--secret": "credentials for registries and cargo are those of the user; nothing of them gets into an image",

@@ -82,7 +82,7 @@ def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.Co
             "hint: see 'cargoship recipe --help'",
         ]),
         ("refuse", ("build", "--pusch"), 2, [
-            "error: no such option '--pusch'. (Did you mean one of: '--push', '--user'?)",
+            "error: no such option --pusch; did you mean --push?",
             "hint: see 'cargoship build --help'",
         ]),
         ("refuse", ("build", "-j0"), 2, [

@@ -139,6 +139,34 @@ def test_another_tools_option_gets_a_hint_or_works(option: str) -> None:
     assert f"hint: {STRANGE_OPTIONS[option]}\n" in refused("build", option)
 
 
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("--tag",), "--tag needs a value\nhint: write --tag REFERENCE: name for the image, such as ghcr.io/me/"),
+        (("--tag", "--push"), "--tag needs a value, and --push is an option\nhint: write --tag REFERENCE: "),
+        (("-p",), "-p needs a value\nhint: write -p NAME: package to ship"),
+        (("--color",), "--color needs a value\nhint: write --color with one of auto, always, never\n"),
+        (("--push=true",), "--push takes no value\nhint: write --push alone\n"),
+        (("--platfrom", "x"), "no such option --platfrom; did you mean --platform?\n"),
+        (("--tags", "x"), "no such option --tags; did you mean --tag?\n"),
+        # a variable of a script that was not set
+        (("--platform", ""), "--platform names nothing\nhint: write --platform LIST: platforms, comma separated"),
+        (
+            ("ghcr.io/me/app:1",),
+            "there is no folder ghcr.io/me/app:1\nhint: where it is to be the image's name, write -t ghcr",
+        ),
+    ],
+)
+def test_an_option_that_was_written_wrongly_is_answered_with_how_it_is_written(
+    argv: tuple[str, ...], told: str
+) -> None:
+    assert refused("build", *argv).startswith(f"error: {told}")
+
+
+def test_options_of_a_smoke_run_are_the_programs_own() -> None:
+    assert asked("build", "--smoke", "--quiet").selection.overrides == {"smoke": ("--quiet",)}
+
+
 @pytest.mark.parametrize("command", STRANGE_COMMANDS)
 def test_another_tools_command_gets_a_hint(command: str) -> None:
     assert STRANGE_COMMANDS[command] in refused(command)

@@ -1,0 +1,67 @@
+"""What to write in place of options that were written wrongly: without a value, with one, misspelt, another tool's."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+import click
+
+from cargoship.cli.strangers import STRANGE_OPTIONS
+from cargoship.errors import UsageError
+
+_REFERENCE = re.compile(
+    r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?/[\w./-]+(:[\w.-]+|@sha256:\w+)?|[\w.-]+(/[\w.-]+)*:[\w.-]+"
+)
+
+
+def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
+    """What is wrong with an option, and what to write; None for what is no option's fault."""
+    command = None if error.ctx is None else error.ctx.command
+    match error:
+        case click.NoSuchOption(option_name=name):
+            if name in STRANGE_OPTIONS:
+                return f"no such option {name}", STRANGE_OPTIONS[name]
+            names = [] if command is None else [each for option in command.params for each in option.opts]
+            close = difflib.get_close_matches(name, [each for each in names if each.startswith("--")], n=1)
+            return f"no such option {name}" + (f"; did you mean {close[0]}?" if close else ""), None
+        case click.BadOptionUsage(option_name=name):
+            found = [each for each in ([] if command is None else command.params) if name in each.opts]
+            for option in found:
+                if isinstance(option, click.Option) and option.is_flag:
+                    return f"{name} takes no value", f"write {name} alone"
+                return f"{name} needs a value", _how_to_write(name, option)
+        case _:
+            pass
+    return None
+
+
+def check_values(ctx: click.Context) -> None:
+    """Refuse what was meant as an option and became the value of one, and values of nothing; raises UsageError."""
+    names = {name for each in ctx.command.params if isinstance(each, click.Option) for name in each.opts}
+    for option in ctx.command.params:
+        if not isinstance(option, click.Option) or option.is_flag or option.count:
+            continue
+        value = ctx.params.get(option.name or "")
+        for text in value if isinstance(value, tuple) else (value,):
+            shown = max(option.opts, key=len)
+            # a program that is started by the way has options of its own
+            if text in names and option.name != "smoke":
+                raise UsageError(f"{shown} needs a value, and {text} is an option", hint=_how_to_write(shown, option))
+            if option.name == "platforms" and isinstance(text, str) and not text.strip(", "):
+                raise UsageError(f"{shown} names nothing", hint=_how_to_write(shown, option))
+
+
+def check_project(text: str) -> None:
+    """Refuse an image's name where a folder is wanted, of a path that is not there; raises UsageError."""
+    if _REFERENCE.fullmatch(text):
+        raise UsageError(f"there is no folder {text}", hint=f"where it is to be the image's name, write -t {text}")
+
+
+def _how_to_write(name: str, option: click.Parameter) -> str:
+    """Such as `write --tag REFERENCE`, and what that is."""
+    if isinstance(option.type, click.Choice):
+        return f"write {name} with one of {', '.join(option.type.choices)}"
+    help_ = option.help if isinstance(option, click.Option) else None
+    about = re.sub(r" *\[default.*|; may be repeated.*", "", help_ or "")
+    return f"write {name} {option.metavar or 'VALUE'}: {about[:1].lower() + about[1:].rstrip('.')}"
