@@ -48,6 +48,7 @@ class LayerArchive:
         tar = self._open.enter_context(open_reader(cast("BinaryIO", self._packed)))
         bytes_max = max(_SMALL_BYTES, descriptor.size_bytes * _SWELLING_MAX)
         self._tar = _Forward(tar, self._name, bytes_max, self._algorithm)
+        self._holes_left = bytes_max
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -71,20 +72,45 @@ class LayerArchive:
                     member.name, member.linkname = _printable(member.name), _printable(member.linkname)
                 if member.size < 0:
                     raise self._damaged("an entry of it cannot be read")
-                self._left = member.size
+                self._left = stored_bytes = member.stored_bytes
+                if member.stretches is not None:
+                    self._bound(member)
                 yield member, self._path(member.name)
-                if member.size:
-                    tar.skip(self._left + -member.size % BLOCK_BYTES)
+                if stored_bytes:
+                    tar.skip(self._left + -stored_bytes % BLOCK_BYTES)
                     self._left = 0
 
     def pieces(self, member: Header) -> Iterator[bytes]:
-        """The content of the entry that was yielded last; nothing for what is no plain file."""
-        while self._left > 0 and member.is_file:
-            piece = self._tar.read(min(self._left, _PIECE_BYTES))
+        """The content of the entry that was yielded last, holes as zeros; nothing for what is no file."""
+        if not member.is_file:
+            return
+        if member.stretches is None:
+            yield from self._stored(self._left)
+            return
+        end = 0
+        for start, length in member.stretches:
+            yield from _zeros(start - end)
+            yield from self._stored(length)
+            end = start + length
+        yield from _zeros(member.size - end)
+
+    def _stored(self, size: int) -> Iterator[bytes]:
+        size = min(size, self._left)
+        while size > 0:
+            piece = self._tar.read(min(size, _PIECE_BYTES))
             if not piece:
                 raise self._damaged("it ends within a file")
             self._left -= len(piece)
+            size -= len(piece)
             yield piece
+
+    def _bound(self, member: Header) -> None:
+        """Holes cost nothing to write down: those of a layer are read up to what it could be without any."""
+        holes_bytes = member.size - member.stored_bytes
+        if holes_bytes > self._holes_left:
+            member.stretches = None
+        else:
+            self._holes_left -= holes_bytes
 
     def content(self, member: Header, bytes_max: int) -> bytes | None:
         """The content of the entry that was yielded last; None for what is no plain file, or larger."""
@@ -130,6 +156,12 @@ class LayerArchive:
 
     def _damaged(self, why: str) -> ContentInvalid:
         return ContentInvalid(f"layer {self._name} is damaged: {why}")
+
+
+def _zeros(size: int) -> Iterator[bytes]:
+    while size > 0:
+        yield bytes(min(size, _PIECE_BYTES))
+        size -= _PIECE_BYTES
 
 
 def entry_path(name: str) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from zlib import adler32
 
 from cargoship.errors import ContentInvalid
+from cargoship.rootfs.sparse import KEYS, MAP, Stretch, is_sparse, real_size, stretches_of
 
 BLOCK_BYTES = 512
 RECORD_BYTES_MAX = 1 << 20
@@ -50,7 +51,10 @@ class HeaderInvalid(ContentInvalid):
 class Header:
     """One entry; its names are texts, in which bytes that are no UTF-8 are escaped as in file names of Python."""
 
-    __slots__ = ("_block", "_said", "gid", "linkname", "mode", "name", "size", "sparse", "type", "uid")
+    __slots__ = (
+        "_block", "_said", "gid", "linkname", "mode", "name", "size", "sparse", "stored_bytes", "stretches", "type",
+        "uid",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -67,7 +71,9 @@ class Header:
         self.linkname = linkname
         self.type = kind
         self.mode, self.uid, self.gid, self.size = numbers
+        self.stored_bytes = self.size
         self.sparse = sparse
+        self.stretches: tuple[Stretch, ...] | None = None
         self._said = said
         self._block = block
 
@@ -101,8 +107,17 @@ class Header:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file whose content follows as it is."""
-        return not self.sparse and self.type not in _WITHOUT_DATA
+        """Whether it is a file whose content follows, as it is or in stretches that are known."""
+        return self.type not in _WITHOUT_DATA and (not self.sparse or self.stretches is not None)
+
+    def find_stretches(self, read: Read) -> None:
+        """Learn where the data of a file with holes belongs, and how large it is; raises HeaderInvalid."""
+        try:
+            self.stretches, taken = stretches_of(self._said, self.stored_bytes, read)
+            self.size = real_size(self._said, self.stored_bytes)
+        except ValueError as error:
+            raise HeaderInvalid("an entry of it cannot be read") from error
+        self.stored_bytes -= taken
 
 
 Read = Callable[[int], bytes]
@@ -130,14 +145,21 @@ def headers(read: Read, skip: Skip, *, only: bytes | None = None) -> Iterator[He
             about.take(kind, _content(read, skip, _number(block[_SIZE])))
             continue
         found = _header(block, about)
-        if kind == _SPARSE and block[_SPARSE_MORE]:
-            while (more := read(BLOCK_BYTES)) and len(more) == BLOCK_BYTES and more[_SPARSE_NEXT]:
-                pass
+        if found.sparse:
+            _find_holes(found, block, read)
         if about.pending:
             about = _About(about.shared)
         yield found
     if about.pending:
         raise HeaderInvalid("an entry of it cannot be read")
+
+
+def _find_holes(found: Header, block: bytes, read: Read) -> None:
+    if found.type != _SPARSE:
+        found.find_stretches(read)
+    elif block[_SPARSE_MORE]:
+        while (more := read(BLOCK_BYTES)) and len(more) == BLOCK_BYTES and more[_SPARSE_NEXT]:
+            pass
 
 
 def _check(block: bytes) -> None:
@@ -206,8 +228,8 @@ def _header(block: bytes, about: _About) -> Header:
         path, target = said.get("path", path), said.get("linkpath", target)
         more = (_decimal(said, key, number) for key, number in zip(("uid", "gid", "size"), numbers[1:], strict=True))
         numbers = (numbers[0], *more)  # type: ignore[assignment]  # three of them
-        if any(key.startswith("GNU.sparse") for key in said):
-            sparse, path = True, said.get("GNU.sparse.name", path)
+        if kind not in _WITHOUT_DATA and is_sparse(said):
+            sparse, path = True, said.get("GNU.sparse.name") or path
     # Unix V7 had no type for folders
     if kind == tarfile.AREGTYPE and path.endswith("/"):
         kind = tarfile.DIRTYPE
@@ -229,6 +251,7 @@ def _content(read: Callable[[int], bytes], skip: Callable[[int], None], size_byt
 def _records(data: bytes) -> dict[str, str]:
     """`LENGTH KEY=VALUE` and a line's end, many times (pax(1), "pax Extended Header"): those that are asked for."""
     found: dict[str, str] = {}
+    stretches: list[str] = []
     position = 0
     while position < len(data) and data[position]:
         digits, blank, _ = data[position : position + 20].partition(b" ")
@@ -241,15 +264,21 @@ def _records(data: bytes) -> dict[str, str]:
             raise HeaderInvalid("an entry of it cannot be read")
         key = data[start:equals]
         if key in _KEYS or key.startswith(_KEY_FAMILIES):
-            found[key.decode("utf-8", "surrogateescape")] = data[equals + 1 : end - 1].decode(
-                "utf-8", "surrogateescape"
-            )
+            text = data[equals + 1 : end - 1].decode("utf-8", "surrogateescape")
+            if key in _STRETCH:
+                # form 0.0 says them one by one
+                stretches.append(text)
+            else:
+                found[key.decode("utf-8", "surrogateescape")] = text
         position = end
+    if stretches:
+        found[MAP] = ",".join(stretches)
     return found
 
 
 _KEYS = {b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"}
-_KEY_FAMILIES = (b"GNU.sparse", _XATTR.encode())
+_KEY_FAMILIES = (KEYS.encode(), _XATTR.encode())
+_STRETCH = {b"GNU.sparse.offset", b"GNU.sparse.numbytes"}
 
 
 def _decimal(said: dict[str, str], key: str, otherwise: int) -> int:
