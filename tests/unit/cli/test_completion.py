@@ -17,7 +17,7 @@ from cargoship.cli.session import World
 FREE = {
     "--annotation", "--apk", "--apt", "--binary", "--builder", "--cargoship", "--changed-since", "--env", "--identity",
     "--issuer", "--label", "--max-size", "--rust", "--selector", "--smoke", "--tag", "--username", "-Z",
-    "unit", "words",
+    "--max", "unit", "words",
 }  # fmt: skip
 
 
