@@ -57,7 +57,7 @@ def _capability(bit: int, *, effective: bool = True) -> dict[str, str]:
     return {"SCHILY.xattr.security.capability": value.decode("ascii")}
 
 
-def _sparse_of_old() -> bytes:
+def sparse_of_old() -> bytes:
     """A file of GNU tar's old sparse form, type S: one stretch, which is all of it."""
 
     def change(data: bytearray) -> None:
@@ -216,7 +216,7 @@ MORE: tuple[Case, ...] = (
     Case("mark of a device", [ONE, tar(folder("app"), Member("app/web", tarfile.CHRTYPE))], starts=False),
     Case("mark of an attribute", [ONE, tar(Member("app", tarfile.DIRTYPE, pax={"SCHILY.xattr.trusted.overlay.opaque": "y"}))], unlike=("docker: it keeps the attribute, which overlay file systems obey", "podman: it keeps the attribute, which overlay file systems obey")),
     # archives
-    Case("sparse, old", [_sparse_of_old()], starts=False),
+    Case("sparse, old", [sparse_of_old()], starts=False),
     Case("sparse, 1.0", [_sparse_of_new()]),
     Case("sparse, 0.1", [_sparse_between()]),
     Case("record for the whole archive", [tar(Member("pax_global_header", tarfile.XGLTYPE, b"52 comment=" + b"a" * 40 + b"\n"), *APP)]),

@@ -12,8 +12,16 @@ import pytest
 
 from cargoship.cli.main import main
 from cargoship.cli.session import World
+from cargoship.errors import ContentInvalid
+from cargoship.oci.descriptor import BytesBlob, MediaType
+from cargoship.oci.digest import Digest
+from cargoship.oci.layer import Layer
+from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.rootfs.unpack import unpack_root
+from cargoship.rootfs.view import RootFs, view_of
 from support.image_corpus import PROGRAM, Case, file, folder, tar, write_images
 from support.programs import program
+from support.stranger_images import sparse_of_old
 
 pytestmark = pytest.mark.tools
 
@@ -104,6 +112,47 @@ def test_holes_without_end_are_not_read(tmp_path: Path) -> None:
     write_images(tmp_path / "b.tar", {"localhost/app:1": Case("app", [tar(folder("app"), file("app/web"))])})
     assert cargoship(tmp_path, "verify", "a.tar")[0] == 0
     assert cargoship(tmp_path, "diff", "a.tar", "b.tar")[0] == 1
+
+
+def test_files_with_more_holes_than_are_read_differ_where_their_data_does(tmp_path: Path) -> None:
+    """They have the same size, and were the same to `diff`."""
+    for name, content, start in (("a", b"x", 0), ("b", b"y", 0), ("c", b"x", 1)):
+        pax = {"GNU.sparse.map": f"{start},1", "GNU.sparse.numblocks": "1", "GNU.sparse.size": str(1 << 60)}
+        case = Case("app", [tar(folder("app"), file("app/web"), file("app/data", content, pax=pax))])
+        write_images(tmp_path / f"{name}.tar", {"localhost/app:1": case})
+    assert cargoship(tmp_path, "diff", "a.tar", "a.tar")[0] == 0
+    for other in ("b.tar", "c.tar"):
+        code, said = cargoship(tmp_path, "diff", "a.tar", other)
+        assert code == 1
+        assert "app/data" in said
+
+
+def root_of(where: Path, data: bytes) -> RootFs:
+    blob = BytesBlob.of(MediaType.OCI_LAYER, data)
+    return view_of([Layer(blob, Digest.of(data))], LayerCache(where / "book"))
+
+
+@pytest.mark.parametrize("form", ["0.0", "0.1", "1.0"])
+def test_a_program_runs_among_files_with_holes(tmp_path: Path, form: str) -> None:
+    root = root_of(tmp_path, layer(tmp_path, "--format=pax", f"--sparse-version={form}"))
+    unpack_root(root, tmp_path / "root", lambda _uid, _gid: None)
+    assert (tmp_path / "root/app/web").read_bytes() == _WITH_HOLES
+
+
+_MORE = {"GNU.sparse.map": "0,1", "GNU.sparse.numblocks": "1", "GNU.sparse.size": str(80 << 20)}
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (tar(folder("app"), file("app/data", b"x", pax=_MORE)), "83886080 bytes that are nearly all holes"),
+        (sparse_of_old(), "holes in a form that Docker and podman refuse"),
+    ],
+)
+def test_no_program_runs_without_a_file_of_its_image(tmp_path: Path, data: bytes, why: str) -> None:
+    """A file with holes that are not read was missing, and nobody was told."""
+    with pytest.raises(ContentInvalid, match=rf"cannot unpack /app/\w+ of layer sha256:\w+: it has {why}"):
+        unpack_root(root_of(tmp_path, data), tmp_path / "root", lambda _uid, _gid: None)
 
 
 def test_a_name_for_a_file_with_holes_means_nothing_without_them(tmp_path: Path) -> None:

@@ -94,6 +94,10 @@ class LayerArchive:
             end = start + length
         yield from _zeros(member.size - end)
 
+    def stored(self, member: Header) -> Iterator[bytes]:
+        """What the layer has of the entry that was yielded last, as it has it: without its holes."""
+        yield from self._stored(member.stored_bytes)
+
     def _stored(self, size: int) -> Iterator[bytes]:
         size = min(size, self._left)
         while size > 0:
@@ -108,7 +112,7 @@ class LayerArchive:
         """Holes cost nothing to write down: those of a layer are read up to what it could be without any."""
         holes_bytes = member.size - member.stored_bytes
         if holes_bytes > self._holes_left:
-            member.stretches = None
+            member.beyond = True
         else:
             self._holes_left -= holes_bytes
 

@@ -52,8 +52,8 @@ class Header:
     """One entry; its names are texts, in which bytes that are no UTF-8 are escaped as in file names of Python."""
 
     __slots__ = (
-        "_block", "_said", "gid", "linkname", "mode", "name", "size", "sparse", "stored_bytes", "stretches", "type",
-        "uid",
+        "_block", "_said", "beyond", "gid", "linkname", "mode", "name", "size", "sparse", "stored_bytes", "stretches",
+        "type", "uid",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +74,7 @@ class Header:
         self.stored_bytes = self.size
         self.sparse = sparse
         self.stretches: tuple[Stretch, ...] | None = None
+        self.beyond = False
         self._said = said
         self._block = block
 
@@ -107,8 +108,13 @@ class Header:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file whose content follows, as it is or in stretches that are known."""
-        return self.type not in _WITHOUT_DATA and (not self.sparse or self.stretches is not None)
+        """Whether it is a file whose content can be read: it follows as it is, or in stretches that are known."""
+        return self.type not in _WITHOUT_DATA and not self.is_closed
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has holes and is not read: in the old form, or with more of them than are read (`beyond`)."""
+        return self.sparse and (self.stretches is None or self.beyond)
 
     def find_stretches(self, read: Read) -> None:
         """Learn where the data of a file with holes belongs, and how large it is; raises HeaderInvalid."""

@@ -14,11 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from cargoship.errors import OutputError
+from cargoship.errors import ContentInvalid, OutputError
 from cargoship.oci.files import writing
 from cargoship.oci.layer import Layer
 from cargoship.oci.tar import LayerEntry
+from cargoship.printable import printable
 from cargoship.rootfs.archive import LayerArchive
+from cargoship.rootfs.headers import Header
 from cargoship.rootfs.item import ItemKind
 from cargoship.rootfs.tree import FileNode, FileTree
 from cargoship.rootfs.view import RootFs
@@ -46,8 +48,8 @@ def private(prefix: str, near: Path | None = None) -> Iterator[Path]:
 def unpack_root(root: RootFs, folder: Path, owner: Owner) -> None:
     """Unpack into a new folder. Devices are left out.
 
-    Raises OutputError where the folder cannot be written or the disk is too small, ContentInvalid for damaged layers,
-    and what opening their blobs raises.
+    Raises OutputError where the folder cannot be written or the disk is too small, ContentInvalid for damaged layers
+    and files with holes that are not read, and what opening blobs raises.
     """
     with writing(folder):
         folder.mkdir(parents=True)
@@ -101,7 +103,11 @@ def _files_of(layer: Layer, index: int, wanted: Mapping[tuple[int, str], list[st
     with LayerArchive(layer.blob) as archive:
         for member, path in archive.entries():
             places = wanted.get((index, path))
-            if places is None or not member.is_file:
+            if places is None:
+                continue
+            if member.is_closed:
+                raise _closed(layer, member, path)
+            if not member.is_file:
                 continue
             first, *others = (folder / place for place in places)
             first.unlink(missing_ok=True)
@@ -114,19 +120,35 @@ def _files_of(layer: Layer, index: int, wanted: Mapping[tuple[int, str], list[st
         archive.finish()
 
 
+def _closed(layer: Layer, member: Header, path: str) -> ContentInvalid:
+    """Why a file with holes is not made; without it a program would run in another root file system than its own."""
+    why = (
+        f"{member.size} bytes that are nearly all holes, more than its layer gives reason to expect"
+        if member.beyond
+        else "holes in a form that Docker and podman refuse"
+    )
+    return ContentInvalid(
+        f"cannot unpack /{printable(path)} of layer {layer.descriptor.digest}: it has {why}",
+        hint="make the layer anew, by a tar without --sparse",
+    )
+
+
 def _own_files(
     own: Mapping[str, LayerEntry], index: int, wanted: Mapping[tuple[int, str], list[str]], folder: Path
 ) -> None:
     for (number, path), places in wanted.items():
-        entry = own.get(path) if number == index else None
-        for place in places if entry is not None else ():
-            match entry.source if entry is not None else None:
-                case Path() as source:
-                    shutil.copyfile(source, folder / place)
-                case bytes() as content:
-                    (folder / place).write_bytes(content)
-                case _:
+        source = own[path].source if number == index else None
+        for place in places:
+            match source:
+                case None:
                     pass
+                case Path():
+                    shutil.copyfile(source, folder / place)
+                case bytes():
+                    (folder / place).write_bytes(source)
+                case _:
+                    with source.open() as stream, (folder / place).open("wb") as file:
+                        shutil.copyfileobj(stream, file, _PIECE_BYTES)
 
 
 def _settle_root(folder: Path, owner: Owner) -> None:
@@ -137,8 +159,8 @@ def _settle_root(folder: Path, owner: Owner) -> None:
 
 
 def _settle(path: Path, node: FileNode, owner: Owner) -> None:
-    if not os.path.lexists(path):
-        return  # a device, or a file that its layer has under another name
+    if node.kind is ItemKind.OTHER:
+        return  # a device, or a pipe
     owned = owner(node.uid, node.gid)
     if owned is not None:
         os.chown(path, *owned, follow_symlinks=False)
