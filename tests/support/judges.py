@@ -47,9 +47,9 @@ def single(source: str, architecture: str, layout: Path) -> Path:
     return layout
 
 
-def unpack(layout: Path, bundle: Path) -> Path:
-    """Unpack the image that `single` copied, with umoci; its root file system."""
-    run("umoci", "unpack", "--image", f"{layout}:judged", bundle)
+def unpack(layout: Path, bundle: Path, tag: str = "judged") -> Path:
+    """Unpack the image that `single` copied, or the only one by another tag, with umoci; its root file system."""
+    run("umoci", "unpack", "--image", f"{layout}:{tag}", bundle)
     return bundle / "rootfs"
 
 

@@ -1,6 +1,6 @@
 """What a machine may lack: disk, rights, a home, streams, the right time, being alone. One clear error, nothing half.
 
-All by the installed command, and judged by skopeo.
+All by the installed command, and judged by skopeo and umoci.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import pytest
 from cargoship.testing import InMemoryRegistry
 from cargoship.unitcache.stores.directory import DirectoryStore
 from support.elf_files import elf_file
+from support.judges import unpack
 from support.programs import CARGOSHIP, distribution_rust, program, run
 from support.projects import project
 from support.units import adding, packed, unit_files
@@ -93,6 +95,13 @@ def assert_image(layout: Path, digest: str, folder: Path) -> None:
     run("skopeo", "copy", "--all", "--insecure-policy", "-q", f"oci:{layout}", f"dir:{place}")
 
 
+def assert_unpacks(layout: Path, digest: str, folder: Path) -> None:
+    """The same, and umoci makes a root file system of it, the program at its place."""
+    assert_image(layout, digest, folder)
+    root = unpack(layout, folder / f"unpacked-{layout.name}", tag="latest")
+    assert (root / "app" / "app").stat().st_mode & 0o111
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
@@ -120,11 +129,11 @@ def test_a_full_disk_for_a_layout(machine: Machine, small_disk: Path) -> None:
     small = machine.words("-o", f"oci:{layout}", "--set", "include=[]", "--base", "scratch")
     before = digest_of(machine.start(small).stdout)
     assert_clear(machine.start(machine.words("-o", f"oci:{layout}")), 60, "No space left", str(small_disk))
-    assert_image(layout, before, machine.folder)
+    assert_unpacks(layout, before, machine.folder)
     assert not [path for path in small_disk.rglob("*") if path.name.endswith(".tmp")]
     enlarge(small_disk)
     digest = machine.pack("-o", f"oci:{small_disk}/new")
-    assert_image(small_disk / "new", digest, machine.folder)
+    assert_unpacks(small_disk / "new", digest, machine.folder)
     assert digest == machine.pack("-o", f"oci:{machine.folder}/elsewhere")
 
 
@@ -134,7 +143,29 @@ def test_a_full_disk_for_the_target_folder(machine: Machine, small_disk: Path) -
     assert not (small_disk / "target" / "cargoship" / "app" / "index.json").exists()
     enlarge(small_disk)
     digest = machine.pack(env=env)
-    assert_image(small_disk / "target" / "cargoship" / "app", digest, machine.folder)
+    assert_unpacks(small_disk / "target" / "cargoship" / "app", digest, machine.folder)
+
+
+def test_a_full_disk_while_a_program_is_compiled(machine: Machine, small_disk: Path) -> None:
+    """Whoever meets it first says so: cargoship, the compiler, or the linker, which a signal ends."""
+    target, layout = small_disk / "target", machine.folder / "layout"
+    words = [str(CARGOSHIP), "build", str(machine.app), "-q", "--no-cache", "--platform", "linux/amd64"]
+    words += ["-o", f"oci:{layout}"]
+    env = {"CARGO_TARGET_DIR": str(target), "CARGOSHIP_CACHE_DIR": os.environ["CARGOSHIP_CACHE_DIR"]}
+    for free_kib in (0, 300, 600):
+        (small_disk / "filler").write_bytes(bytes((2048 - free_kib) << 10))
+        done = machine.start([*words, "--set", "include=[]"], env)
+        assert done.returncode in {60, 101}, done.stderr
+        assert "Traceback" not in done.stderr
+        error, hint = done.stderr.splitlines()[-2:]
+        assert error == "error: cargo ended with exit code 101" or (str(target) in error and "No space left" in error)
+        assert "free some space" in hint
+        assert not (layout / "index.json").exists()
+        shutil.rmtree(target)
+    enlarge(small_disk)
+    done = machine.start(words, env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_unpacks(layout, digest_of(done.stdout), machine.folder)
 
 
 def test_a_full_disk_for_a_cache(machine: Machine, small_disk: Path) -> None:

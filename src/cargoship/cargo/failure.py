@@ -16,8 +16,13 @@ _LOCK = (
 )
 _LOCK_BROKEN = re.compile(r"failed to parse lock file at: (?P<path>.+)")
 _PROFILE = re.compile(r"profile `(?P<name>[^`]+)` is not defined")
-# What is missing on this machine when cargo, or a build script, ends with these words
+# What is wrong with this machine when cargo, or a build script, ends with these words
+_FULL = "free some space where the target folder and temporary files are, or build into another one (CARGO_TARGET_DIR)"
 _HINTS = {
+    "No space left on device": _FULL,
+    # linkers map what they write into memory: a full disk is no error there, but a signal
+    "Bus error": f"a linker that ends so has most often met a full disk: {_FULL}",
+    "SIGBUS": f"a compiler or linker that ends so has most often met a full disk: {_FULL}",
     "linker `cc` not found": "build scripts and procedural macros run here and need a C compiler: "
     "apt-get install gcc libc6-dev",
     "Unable to find libclang": "bindgen reads C headers with libclang: apt-get install libclang-dev",

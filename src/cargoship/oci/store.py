@@ -110,13 +110,16 @@ class BlobStore:
             folder.mkdir(parents=True, exist_ok=True)
             stream = path.open("xb")
         try:
-            with stream:
-                writer = BlobWriter(stream, path, algorithm)
-                sweep(folder, writer.started_ns)
-                yield writer
+            writer = BlobWriter(stream, path, algorithm)
+            sweep(folder, writer.started_ns)
+            yield writer
         finally:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            try:
+                with writing(path):
+                    stream.close()  # writes what was not written yet, once more where that has failed
+            finally:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def commit(self, writer: BlobWriter, media_type: str) -> FileBlob:
         """Give a finished blob its name; raises OutputError."""

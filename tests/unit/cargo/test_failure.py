@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cargoship.cargo.failure import explain_failure
-from cargoship.errors import CargoshipError, LockOutdated, ManifestInvalid, UsageError
+from cargoship.cargo.failure import explain_failure, failure_of
+from cargoship.errors import CargoshipError, CompileFailed, LockOutdated, ManifestInvalid, UsageError
 
 PREVENT = "was passed to prevent this"
 LOCK = "/w/Cargo.lock"
@@ -31,3 +31,18 @@ def test_meaning(stderr: str, family: type[CargoshipError] | None, word: str) ->
         assert word in found.message
         assert found.hint or found.details
         assert "Updating" not in (found.details or "")
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "rustc-LLVM ERROR: IO failure on output stream: No space left on device\nerror: could not compile `app`\n",
+        "error: failed to write `/t/.fingerprint/x`\n\nCaused by:\n  No space left on device (os error 28)\n",
+        "error: linking with `ld` failed: exit status: 135\n  |\n  = note: Bus error\n",
+        "  process didn't exit successfully: `rustc x` (signal: 7, SIGBUS: access to undefined memory)\n",
+    ],
+)
+def test_a_full_disk_is_told_by_whatever_it_has_ended(stderr: str) -> None:
+    error = failure_of(101, stderr)
+    assert isinstance(error, CompileFailed)
+    assert "free some space" in (error.hint or "")
