@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import codecs
 import enum
 import errno
 import json
@@ -25,6 +26,8 @@ _YAML = (".yaml", ".yml")
 _JSON = ".json"
 STDIN = "-"
 _MARK = b"\xef\xbb\xbf"
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_WIDE_SCHEMES = (SCHEME.encode("utf-16-le"), SCHEME.encode("utf-16-be"))
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
@@ -297,6 +300,8 @@ def _together(page: Page, start: int, what: str) -> UsageError:
 
 
 def _text(source: SourceFile) -> str:
+    if source.data.startswith(_WIDE_MARKS) or any(each in source.data for each in _WIDE_SCHEMES):
+        raise DocumentInvalid(f"{source.name}:1: this is UTF-16", hint="save it as UTF-8")
     try:
         return source.data.decode()
     except UnicodeDecodeError as error:

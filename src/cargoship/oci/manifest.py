@@ -228,11 +228,15 @@ _T = TypeVar("_T")
 def decode_content(raw: bytes, form: type[_T], what: str, *, bytes_max: int = MANIFEST_BYTES_MAX) -> _T:
     """Read JSON from outside into a typed value; raises ContentInvalid with the place that is wrong."""
     if len(raw) > bytes_max:
-        raise ContentInvalid(f"a {what} has {len(raw)} bytes; more than {bytes_max} are not accepted")
+        raise ContentInvalid(f"{_one(what)} has {len(raw)} bytes; more than {bytes_max} are not accepted")
     try:
         return decode(raw, form)
     except Undecodable as error:
-        raise ContentInvalid(f"a {what} is not valid: {error}") from error
+        raise ContentInvalid(f"{_one(what)} is not valid: {error}") from error
+
+
+def _one(what: str) -> str:
+    return f"{'an' if what[:1] in 'aeiou' else 'a'} {what}"
 
 
 def parse_platform(os: str | None, architecture: str | None, variant: str | None) -> Platform | None:
@@ -267,10 +271,10 @@ def _texts(table: Mapping[str, str | None] | None) -> dict[str, str]:
 
 def _media_type(what: str, schema: int, inside: str | None, outside: str | None, allowed: frozenset[str]) -> str | None:
     if schema != _SCHEMA_VERSION:
-        raise ContentInvalid(f"a {what} has the schema version {schema}; only {_SCHEMA_VERSION} is supported")
+        raise ContentInvalid(f"{_one(what)} has the schema version {schema}; only {_SCHEMA_VERSION} is supported")
     inside, outside = (None if text is None or is_generic(text) else text for text in (inside, outside))
     if inside is not None and outside is not None and inside != outside:
-        raise ContentInvalid(f"a {what} says that it is {inside}, and its descriptor says {outside}")
+        raise ContentInvalid(f"{_one(what)} says that it is {inside}, and its descriptor says {outside}")
     kind = inside or outside
     if kind is not None and kind not in allowed:
         raise ContentInvalid(f"{kind} is not the media type of a {what}")
