@@ -115,7 +115,7 @@ def test_another_dockerfile_keeps_the_general_dockerignore_that_is_not_its_own(
 ) -> None:
     project(tmp_path, files={"Dockerfile": "FROM scratch\n", ".dockerignore": "docs\n"})
     missing = run_cargoship("dockerfile", "--check", "-f", "Dockerfile.ship", cwd=tmp_path, check=False)
-    assert "hint: cargoship dockerfile --write -f Dockerfile.ship makes it\n" in missing.stderr
+    assert "hint: cargoship dockerfile --write --file Dockerfile.ship makes it\n" in missing.stderr
     run_cargoship("dockerfile", "--write", "-f", "Dockerfile.ship", cwd=tmp_path)
     assert (tmp_path / ".dockerignore").read_text() == "docs\n"
     own = tmp_path / "Dockerfile.ship.dockerignore"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from cargoship.cli import options, selecting, several, signing
+from cargoship.cli.asked import Asked
 from cargoship.cli.outcome import RecordFiles, finish
 from cargoship.cli.planned import print_plan
 from cargoship.errors import CargoshipError
@@ -54,7 +55,7 @@ def build(ctx: click.Context, /, **_: object) -> None:
     if result is None:
         records.write_none()
     else:
-        finish(session, result, records)
+        finish(session, result, records, Asked.of(ctx))
         if ctx.params["timings"]:
             _tell_timings(session, result)
 

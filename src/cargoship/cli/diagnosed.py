@@ -10,15 +10,18 @@ if TYPE_CHECKING:
     from cargoship.toolchain.diagnose import Diagnosis, Prerequisite
 
 
-def diagnosis_text(diagnosis: Diagnosis, paint: Paint) -> str:
-    """One line for each thing that a build needs; for one that is missing also what mends it."""
+def diagnosis_text(diagnosis: Diagnosis, mend: str, paint: Paint) -> str:
+    """One line for each thing that a build needs; for one that is missing also what mends it.
+
+    `mend` is the command that mends what can be.
+    """
     width = max((len(finding.subject) for finding in diagnosis.findings), default=0)
     lines = [line for finding in diagnosis.findings for line in _lines(finding, width, paint)]
     missing = sum(not finding.ok for finding in diagnosis.findings)
     if not missing:
         return "\n".join([*lines, "nothing is missing"])
     mendable = any(finding.mend is not None and not finding.ok for finding in diagnosis.findings)
-    advice = "; cargoship doctor --fix runs the commands above" if mendable else ""
+    advice = f"; {mend} runs the commands above" if mendable else ""
     return "\n".join([*lines, f"{missing} {'things are' if missing > 1 else 'thing is'} missing{advice}"])
 
 

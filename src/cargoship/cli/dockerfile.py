@@ -12,6 +12,7 @@ import rich_click as click
 from click.core import ParameterSource
 
 from cargoship.cli import options, selecting
+from cargoship.cli.asked import Asked
 
 if TYPE_CHECKING:
     from cargoship.cli.generated import GeneratedFiles
@@ -80,7 +81,8 @@ def dockerfile(ctx: click.Context, /, **_: object) -> None:
     if ctx.params["write"] and ctx.params["check"]:
         raise UsageError("--write and --check do not go together", hint="leave one of them out")
     sources = gather_workspace(session.world.cwd / ctx.params["path"])
-    files = GeneratedFiles.of(sources.root, ctx.params["file"], session.world.cwd)
+    again = Asked.of(ctx).again("--write", but=("write", "check", "overwrite"))
+    files = GeneratedFiles.of(sources.root, ctx.params["file"], session.world.cwd, again)
     asked = _recorded(ctx, files) if ctx.params["check"] or ctx.params["write"] else ctx
     with session.work() as context:
         plan = session.pipeline.plan(selecting.selection_of(asked, session), context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from cargoship.cli import options, selecting
+from cargoship.cli.asked import Asked
 
 
 @click.command()
@@ -30,7 +31,8 @@ def doctor(ctx: click.Context, /, **_: object) -> None:
     if ctx.params["as_json"]:
         session.result_json(diagnosis_document(diagnosis))
     else:
-        session.result(diagnosis_text(diagnosis, session.result_paint()))
+        mend = Asked.of(ctx).again("--fix", but=("fix",))
+        session.result(diagnosis_text(diagnosis, mend, session.result_paint()))
     if not diagnosis.ok:
         ctx.exit(1)
 

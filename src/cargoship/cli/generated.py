@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +35,10 @@ class GeneratedFiles:
     """The command that writes them."""
 
     @classmethod
-    def of(cls, root: Path, file: Path | None, cwd: Path) -> GeneratedFiles:
-        """From the workspace's folder and --file; raises UsageError for a file outside of that folder.
+    def of(cls, root: Path, file: Path | None, cwd: Path, again: str) -> GeneratedFiles:
+        """From the workspace's folder, --file and the command that writes them.
+
+        Raises UsageError for a file outside of that folder.
 
         A Dockerfile of another name has a .dockerignore of its own beside it, which BuildKit reads in place of the
         general one (docs.docker.com, "Filename and location"): that belongs to the project's other Dockerfiles.
@@ -47,8 +48,7 @@ class GeneratedFiles:
         if not path.is_relative_to(root):
             raise UsageError(f"--file {file} is outside of {root}", hint="it belongs into the build context")
         ignore = root / ".dockerignore" if path == default else path.with_name(f"{path.name}.dockerignore")
-        named = "" if file is None else f" -f {shlex.quote(str(file))}"
-        return cls(root, path, ignore, f"cargoship dockerfile --write{named}")
+        return cls(root, path, ignore, again)
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from cargoship.cli.session import CliSession
 from cargoship.errors import OutputError
 
 if TYPE_CHECKING:
+    from cargoship.cli.asked import Asked
     from cargoship.destinations import Published
     from cargoship.oci.descriptor import Descriptor
     from cargoship.oci.image import Image
@@ -57,8 +58,8 @@ class RecordFiles:
             _write(self.references, b"")
 
 
-def finish(session: CliSession, result: BuildResult, records: RecordFiles) -> None:
-    """Tell the outcome of a build: records, a summary on standard error, references on standard output."""
+def finish(session: CliSession, result: BuildResult, records: RecordFiles, asked: Asked) -> None:
+    """Tell the outcome of what was `asked`: records, a summary on standard error, references on standard output."""
     records.write(result)
     add_job_summary(session, result)
     _send_spans(session, result)
@@ -70,7 +71,7 @@ def finish(session: CliSession, result: BuildResult, records: RecordFiles) -> No
         paint = session.paint()
         session.say(summary(result, session.world.cwd, paint))
         if not (result.plan.push or result.plan.load or result.plan.clusters):
-            session.say(next_steps(result, session.world.cwd, paint))
+            session.say(next_steps(result, asked, session.world.cwd, paint))
     for reference in references(result):
         session.result(reference)
 

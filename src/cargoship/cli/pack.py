@@ -8,6 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from cargoship.cli import options, selecting, signing
+from cargoship.cli.asked import Asked
 from cargoship.cli.outcome import RecordFiles, finish
 from cargoship.cli.planned import print_plan
 from cargoship.errors import UsageError
@@ -50,7 +51,7 @@ def pack(ctx: click.Context, /, **_: object) -> None:
     records = RecordFiles.checked(ctx.params, session.world.cwd)
     with session.work(verify=not ctx.params["no_verify"]) as context:
         result = session.pipeline.pack(selection, binaries, context)
-    finish(session, result, records)
+    finish(session, result, records, Asked.of(ctx))
 
 
 def parse_binaries(texts: tuple[str, ...], cwd: Path) -> dict[Platform, tuple[Path, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -15,6 +14,7 @@ from cargoship.oci.layout_reader import FolderFiles, LayoutReader
 from cargoship.plan import Output, OutputKind
 
 if TYPE_CHECKING:
+    from cargoship.cli.asked import Asked
     from cargoship.cli.render.paint import Paint
     from cargoship.pipeline import BuildResult, BuiltImage
 
@@ -86,28 +86,29 @@ def _loaded(built: BuiltImage, result: BuildResult) -> list[str]:
     return asked or [f"{built.name}:latest"]
 
 
-def next_steps(result: BuildResult, cwd: Path, paint: Paint) -> str:
+def next_steps(result: BuildResult, asked: Asked, cwd: Path, paint: Paint) -> str:
     """The exact commands that take an image from where it lies to an engine or a registry."""
-    blocks = []
     if len(result.images) > _FEW:
-        prefix = "" if any(image.references for image in result.plan.images) else " -t registry.example.com/{name}"
-        return f"publish them with: cargoship build{prefix} --push, or one of them with: cargoship copy oci:FOLDER REF"
+        named = any(image.references for image in result.plan.images)
+        publish = asked.again("--push", *(() if named else ("-t registry.example.com/{name}",)))
+        return f"publish them with: {publish}, or one of them with: cargoship copy oci:FOLDER REF"
+    blocks = []
     for built in result.images:
         for output in built.outputs:
-            commands = _commands(built, output, result, cwd)
+            commands = _commands(built, output, result, asked, cwd)
             shown = [f"  {paint.dim((use + ':').ljust(9))} {line}" for use, line in commands]
             title = f"{built.name} is in {_shown(output.path, cwd)}; go on with one of"
             blocks.append("\n".join([title, *shown]))
     return "\n".join(blocks)
 
 
-def _commands(built: BuiltImage, output: Output, result: BuildResult, cwd: Path) -> list[tuple[str, str]]:
-    asked = [each for plan in result.plan.images if plan.name == built.name for each in plan.references]
+def _commands(built: BuiltImage, output: Output, result: BuildResult, asked: Asked, cwd: Path) -> list[tuple[str, str]]:
+    names = [each for plan in result.plan.images if plan.name == built.name for each in plan.references]
     local = _loaded(built, result)[0]
-    remote = str(asked[0]) if asked else f"registry.example.com/{built.name}"
+    remote = str(names[0]) if names else f"registry.example.com/{built.name}"
     path = shlex.quote(_shown(output.path, cwd))
     # an entry of a layout is chosen by its tag, for there may be several
-    tag = f":{asked[0].tag}" if asked else ""
+    tag = f":{names[0].tag}" if names else ""
     temporary = shlex.quote(f"{built.name}.tar")
     match output.kind:
         case OutputKind.OCI:
@@ -116,12 +117,11 @@ def _commands(built: BuiltImage, output: Output, result: BuildResult, cwd: Path)
             publish = ("copy", f"cargoship copy {source} {remote}")
             if result.plan.outputs:
                 return [*_by_archive(source, local, temporary), publish]
-            own = _own_words(built, result, cwd)
-            named = "" if asked else f" -t {remote}"
+            named = () if names else (f"-t {remote}",)
             # engines cannot load what they cannot unpack
             here = (output.path / "manifest.json").is_file()
-            local_verbs = [("run", f"cargoship run{own.project}"), ("load", f"cargoship build --load{own.path}")]
-            return [*(local_verbs if here else ()), ("push", f"cargoship build --push{named}{own.path}"), publish]
+            own = _own_verbs(built, result, asked, cwd, named, here=here)
+            return [*own, publish]
         case OutputKind.OCI_ARCHIVE:
             source = f"oci-archive:{path}{tag}"
             return [*_by_archive(source, local, temporary), ("copy", f"cargoship copy {source} {remote}")]
@@ -137,22 +137,48 @@ def _commands(built: BuiltImage, output: Output, result: BuildResult, cwd: Path)
     assert_never(output.kind)
 
 
-@dataclass(frozen=True)
-class _Own:
-    """How an image is named to the commands that build it."""
+def _own_verbs(
+    built: BuiltImage, result: BuildResult, asked: Asked, cwd: Path, named: tuple[str, ...], *, here: bool
+) -> list[tuple[str, str]]:
+    """The command again that made an image, with somewhere for it to go, and the one that runs it."""
+    from cargoship.cli.run import command as run
 
-    path: str
-    project: str
+    if "binaries" in asked.given:
+        # they were compiled elsewhere, and compiling them here would be another image; all of them go together
+        load = [("load", asked.again("--load"))] if here else []
+        return [*load, ("push", asked.again("--push", *named))]
+    chosen = _choice(built, result, asked, cwd)
+    push = ("push", asked.again("--push", *named, instead=chosen))
+    if not here:
+        return [push]
+    one = {"platform": str(result.plan.platforms[0])} if _one_platform(result, asked) else {}
+    ran = asked.for_another("cargoship run", run, instead={**chosen, **one})
+    return [("run", ran), ("load", asked.again("--load", instead=chosen)), push]
 
 
-def _own_words(built: BuiltImage, result: BuildResult, cwd: Path) -> _Own:
+def _one_platform(result: BuildResult, asked: Asked) -> bool:
+    return "platforms" in asked.given and len(result.plan.platforms) == 1
+
+
+def _choice(built: BuiltImage, result: BuildResult, asked: Asked, cwd: Path) -> dict[str, object]:
+    """How one image is chosen where what was asked for means others too, or may mean others the next time."""
+    paths = asked.given.get("paths")
+    several = isinstance(paths, tuple) and len(paths) > 1
+    if len(result.images) == 1 and not several and "changed_since" not in asked.given:
+        return {}
     image = next(each for each in result.plan.images if each.name == built.name)
-    chosen = f" --bin {shlex.quote(image.bins[0].name)}" if len(result.images) > 1 else ""
-    folder = result.plan.cargo.cwd if image.package.root.is_relative_to(result.plan.root) else image.package.root
-    if folder == cwd:
-        return _Own(chosen, chosen)
-    shown = shlex.quote(_shown(folder, cwd))
-    return _Own(f"{chosen} {shown}", f"{chosen} --project {shown}")
+    chosen: dict[str, object] = {"changed_since": None, "bins": (image.bins[0].name,)}
+    if len(image.bins) > 1:
+        before = asked.given.get("assignments")
+        # a binary that is named goes alone, unless the bundle is named with it
+        bundle = "bundle=" + ",".join(binary.name for binary in image.bins)
+        chosen["assignments"] = (*(before if isinstance(before, tuple) else ()), bundle)
+    alike = [each for each in result.plan.images if each.bins[0].name == image.bins[0].name]
+    if several or len(alike) > 1:
+        chosen |= {"packages": (image.package.name,), "workspace": False, "exclude": ()}
+    if several:
+        chosen["paths"] = (_shown(image.package.root, cwd),)
+    return chosen
 
 
 def _entry(built: BuiltImage, layout: Path, name: str) -> str:

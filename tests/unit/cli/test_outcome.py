@@ -241,7 +241,7 @@ def test_what_to_do_with_a_layout_of_our_own_is_said_in_our_own_verbs(tmp_path: 
         "copy:     cargoship copy oci:target/cargoship/web registry.example.com/web",
     ]
     assert max(map(len, told)) <= 80
-    elsewhere = run(built, cwd=tmp_path.parent).stderr
+    elsewhere = run(built, "build", tmp_path.name, cwd=tmp_path.parent).stderr
     assert f"cargoship run --project {tmp_path.name}\n" in elsewhere
     assert f"cargoship build --load {tmp_path.name}\n" in elsewhere
 
@@ -259,7 +259,7 @@ def test_many_images_are_a_table_and_one_line_of_advice(tmp_path: Path) -> None:
         ["service-1", "changed", *_size(images[1]), "+2.0", "kB", "0.2"],
         ["service-2", "unchanged", *_size(images[2]), "0", "0.2"],
     ]
-    advice = "publish them with: cargoship build -t registry.example.com/{name} --push, "
+    advice = "publish them with: cargoship build --push -t registry.example.com/{name}, "
     advice += "or one of them with: cargoship copy oci:FOLDER REF"
     assert told[13:] == [
         "     Written to target/cargoship: 2 changed, 10 unchanged",
