@@ -5,9 +5,10 @@ from __future__ import annotations
 import rich_click as click
 
 from cargoship.cli.base_pin import command as pin
+from cargoship.cli.groups import CommandGroup
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def base() -> None:
     """Look after the base images that the settings name."""
 

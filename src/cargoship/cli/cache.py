@@ -9,9 +9,10 @@ from cargoship.cli.cache_audit import audit
 from cargoship.cli.cache_care import gc, stats, verify
 from cargoship.cli.cache_explain import explain
 from cargoship.cli.cache_move import export, import_
+from cargoship.cli.groups import CommandGroup
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def cache() -> None:
     """Look after the compiled units that are kept between builds.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 
 import rich_click as click
 
+from cargoship.cli.groups import CommandGroup
 from cargoship.version import __version__
 
 COMMANDS: dict[str, str] = {
@@ -50,7 +50,7 @@ COMMANDS: dict[str, str] = {
 }
 
 
-class CommandTable(click.RichGroup):
+class CommandTable(CommandGroup):
     """A group whose members are modules with a `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -69,29 +69,11 @@ class CommandTable(click.RichGroup):
             raise TypeError(module)
         return command
 
-    def invoke(self, ctx: click.Context) -> object:
-        """As click does, and errors of a command's options know whose they are."""
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            if error.ctx is None and command is not None:
-                error.ctx = click.Context(command, info_name=ctx.invoked_subcommand, parent=ctx)
-            raise
+    def foreign(self, name: str) -> str | None:
+        """See `CommandGroup.foreign`."""
+        from cargoship.cli.strangers import STRANGE_COMMANDS
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, and with the nearest name for one that is unknown."""
-        # a shell that completes wants no errors
-        if not ctx.resilient_parsing and args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            from cargoship.cli.strangers import STRANGE_COMMANDS
-
-            said = STRANGE_COMMANDS.get(args[0])
-            meant = f"; {said}" if said else f"; did you mean {close[0]}?" if close else ""
-            raise click.UsageError(f"no such command {args[0]!r}{meant}", ctx)
-        return super().resolve_command(ctx, args)
+        return STRANGE_COMMANDS.get(name)
 
 
 @click.group(

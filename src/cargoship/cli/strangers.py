@@ -17,7 +17,7 @@ STRANGE_COMMANDS = {
     "chef": "cargoship recipe prepare and cargoship recipe cook take its place",
     "zigbuild": "cargoship cargo build is cargo with cargoship's compilers",
     "test": "cargoship cargo test is cargo with cargoship's compilers",
-    "clean": "cargo clean empties the target directory, cargoship cache clear the cache of compiled units",
+    "clean": "cargo clean empties the target directory; cargoship prune and cargoship cache gc remove what is not used",
 }
 """Commands of other tools, and what does their work here."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,8 +29,8 @@ from support import results
 from support.deploying import metadata
 from support.scripted import ScriptedRunner, said
 
-PACKAGES = {"api": ["api", "migrate"], "work": ["work"]}
-Settings = dict[str, dict[str, object]]
+PACKAGES: dict[str, Sequence[str]] = {"api": ["api", "migrate"], "work": ["work"]}
+Settings = Mapping[str, dict[str, object]]
 
 
 @pytest.fixture
@@ -43,14 +43,15 @@ def folder(tmp_path: Path) -> Path:
 
 def parsed(argv: list[str], folder: Path) -> tuple[click.Context, Selection]:
     session = CliSession(World({}, folder, io.StringIO(), io.StringIO()))
-    command = cargoship.get_command(click.Context(cargoship), argv[0])
+    root = click.Context(cargoship, info_name="cargoship", **cargoship.context_settings, obj=session)
+    command = cargoship.get_command(root, argv[0])
     assert command is not None
-    ctx = command.make_context(f"cargoship {argv[0]}", argv[1:], obj=session)
+    ctx = command.make_context(argv[0], argv[1:], parent=root)
     return ctx, selecting.selection_of(ctx, session)
 
 
 def planned(selection: Selection, folder: Path, settings: Settings) -> Plan:
-    told = json.loads(metadata(folder, PACKAGES, settings))
+    told = json.loads(metadata(folder, PACKAGES, dict(settings)))
     for each in told["packages"]:
         each["features"] = {"tls": [], "fast": []}
     runner = ScriptedRunner({("metadata",): said(json.dumps(told)), (): said(code=128)})

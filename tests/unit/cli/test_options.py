@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from cargoship.cli.commands import cargoship
 from cargoship.cli.main import cargo_ship, main
 from cargoship.cli.render import Talk
 from cargoship.cli.session import World
@@ -161,6 +164,45 @@ def test_an_option_that_was_written_wrongly_is_answered_with_how_it_is_written(
     argv: tuple[str, ...], told: str
 ) -> None:
     assert refused("build", *argv).startswith(f"error: {told}")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        ("build --profile a --profile b", "--profile is there twice\nhint: see 'cargoship build --help'"),
+        ("build -j1 . --jobs=2 -j 3", "--jobs is there 3 times\n"),
+        ("run --platform linux/amd64 --platform linux/arm64", "--platform is there twice\nhint: see 'cargoship run"),
+        ("cache gc --days 1 --days 1", "--days is there twice\nhint: see 'cargoship cache gc --help'"),
+        ("--color never --color always version", "--color is there twice\n"),
+    ],
+)
+def test_a_value_that_is_given_twice_is_refused(argv: str, told: str) -> None:
+    """The last one was taken, and nothing said of the first."""
+    assert refused(*argv.split()).startswith(f"error: {told}")
+
+
+@pytest.mark.parametrize(
+    "argv", ["build -vv -q -q --push --push -p a -p b --locked --no-locked", "-v build --color never"]
+)
+def test_what_may_be_repeated_is(argv: str) -> None:
+    assert asked(*argv.split()).command == "build"
+
+
+def test_commands_of_a_group_get_the_same_hints() -> None:
+    assert "error: --max-size needs a value\nhint: write --max-size SIZE: what packs" in refused(
+        "cache", "gc", "--max-size"
+    )
+    assert "error: no such option --max-sice; did you mean --max-size?\n" in refused("cache", "gc", "--max-sice", "1")
+    assert "error: no such command 'expor'; did you mean export?\n" in refused("cache", "expor")
+
+
+def test_hints_about_other_tools_name_commands_that_exist() -> None:
+    """`cargoship cache clear` was none."""
+    for text in (*STRANGE_COMMANDS.values(), *STRANGE_OPTIONS.values()):
+        for first, second in re.findall(r"cargoship ([a-z]+)(?: ([a-z]+))?", text):
+            command = cargoship.get_command(click.Context(cargoship), first)
+            assert command is not None, text
+            assert not isinstance(command, click.Group) or second in command.commands, text
 
 
 def test_options_of_a_smoke_run_are_the_programs_own() -> None:

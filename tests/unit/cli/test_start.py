@@ -21,6 +21,7 @@ OURS = {
     "cargoship",
     "cargoship.cli",
     "cargoship.cli.commands",
+    "cargoship.cli.groups",
     "cargoship.cli.interrupts",
     "cargoship.cli.main",
     "cargoship.cli.render",
