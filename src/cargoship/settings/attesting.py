@@ -11,6 +11,7 @@ from cargoship.settings.spec import DESCRIPTION, SettingScope, setting
 
 _FROM_ENVIRONMENT = "env://"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FORMATS = ("bundle", "cosign-2")
 
 
 def parse_signer(text: str) -> str:
@@ -54,7 +55,7 @@ class AttestSettings(BuildSettings):
         "The password is in `COSIGN_PASSWORD`. See [signing.md](signing.md).",
     )
     signature_format: tuple[str, ...] = setting(
-        kinds.texts(kinds.choice("bundle", "cosign-2").parse, "formats"),
+        kinds.texts(kinds.choice(*_FORMATS).parse, "formats", options=_FORMATS),
         ("bundle",),
         group=DESCRIPTION,
         scope=SettingScope.BUILD,

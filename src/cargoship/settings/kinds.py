@@ -92,10 +92,20 @@ def choice(*options: str) -> ValueType:
 
 
 def texts(
-    check: Callable[[str], Any] = _same, title: str = "texts", *, numbers: bool = False, unique: bool = True
+    check: Callable[[str], Any] = _same,
+    title: str = "texts",
+    *,
+    numbers: bool = False,
+    unique: bool = True,
+    options: Sequence[str] = (),
 ) -> ValueType:
-    """A list of texts; in an environment variable separated by commas, or a JSON list."""
+    """A list of texts; in an environment variable separated by commas, or a JSON list.
+
+    `options` are all that `check` takes, for editors; none where they cannot be listed.
+    """
     item: Schema = {"type": ["string", "integer"] if numbers else "string"}
+    if options:
+        item = {"enum": list(options)}
 
     def parse(value: object) -> object:
         if isinstance(value, str) or not isinstance(value, Sequence):

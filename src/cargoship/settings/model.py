@@ -272,7 +272,7 @@ class Settings(AttestSettings):
         "auditable's section `.dep-v0`, a few kilobytes). See [sbom.md](sbom.md).",
     )
     sbom: tuple[BillFormat, ...] = setting(
-        kinds.texts(values.parse_bill, "kinds of bills"),
+        kinds.texts(values.parse_bill, "kinds of bills", options=[each.value for each in BillFormat]),
         default=(BillFormat.CYCLONEDX,),
         group=DESCRIPTION,
         scope=SettingScope.BUILD,

@@ -54,5 +54,12 @@ def test_every_setting_is_described() -> None:
         assert properties[field.key]["description"] == field.spec.doc
 
 
+@pytest.mark.parametrize(("key", "word"), [("sbom", "spdx"), ("signature-format", "cosign-2")])
+def test_what_a_list_may_hold_is_offered_by_editors(key: str, word: str) -> None:
+    offered = json_schema()["properties"][key]["items"]["enum"]
+    assert word in offered
+    assert BY_KEY[key].spec.kind.parse(offered) == tuple(offered)
+
+
 def test_schema_is_json() -> None:
     assert json.loads(schema_text()) == json_schema()
