@@ -1,4 +1,4 @@
-"""What Zig cannot compile or link, told by its own words in cargo's: the limit, and ways out of it.
+"""What Zig and the C libraries of targets do not have, told by words in cargo's output: the limit, and ways out of it.
 
 The words are those of Zig 0.17, its clang and its lld; `tests/tools/test_limits.py` makes them say some of them.
 """
@@ -69,6 +69,18 @@ LIMITS: tuple[Limit, ...] = (
         "leave -fopenmp out: most crates that use it have a feature or variable for that",
     ),
     Limit(
+        # of those that the crate libc and Rust's own libraries have called: each stands for the name without 64
+        re.compile(
+            r"undefined symbol: (?P<name>(?:creat|fallocate|fgetpos|fopen|freopen|fseeko|fsetpos|fstat|fstatat|fstatfs"
+            r"|fstatvfs|ftello|ftruncate|getrlimit|lseek|lstat|mmap|open|openat|posix_fadvise|posix_fallocate|pread"
+            r"|preadv|prlimit|pwrite|pwritev|readdir|scandir|sendfile|setrlimit|stat|statfs|statvfs|tmpfile|truncate"
+            r")64)\b"
+        ),
+        "a crate calls {name}, which musl does not have since 1.2.4, and Rust since 1.93 comes with a newer one; "
+        "the crate libc did so before 0.2.146",
+        "bring it up to date in Cargo.lock: cargo update -p libc; or build with --libc gnu",
+    ),
+    Limit(
         re.compile(r"undefined symbol: .*std::__cxx11::"),
         "a library that was compiled with GNU's C++ library (libstdc++) is linked, and Zig has LLVM's (libc++)",
         "let the crate compile its C++ from source (features such as bundled, vendored), so that all of it is Zig's",
@@ -86,7 +98,7 @@ LIMITS: tuple[Limit, ...] = (
 
 
 def known_limit(stderr: str) -> tuple[str, str] | None:
-    """What kept a build from ending, if it is a limit of Zig, and the ways out; `stderr` is cargo's."""
+    """What kept a build from ending, if it is such a limit, and the ways out; `stderr` is cargo's."""
     text = _ANSI.sub("", stderr)
     for limit in LIMITS:
         if match := limit.words.search(text):

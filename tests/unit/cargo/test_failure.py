@@ -46,3 +46,17 @@ def test_a_full_disk_is_told_by_whatever_it_has_ended(stderr: str) -> None:
     error = failure_of(101, stderr)
     assert isinstance(error, CompileFailed)
     assert "free some space" in (error.hint or "")
+
+
+@pytest.mark.parametrize("name", ["open64", "fstat64", "prlimit64"])
+def test_an_old_libc_in_a_lock_file_is_told_by_what_musl_lacks(name: str) -> None:
+    """Crates that were published before 2023 lock one, and the linker named a symbol alone."""
+    error = failure_of(101, f"  = note: ld.lld: error: undefined symbol: {name}\n          >>> referenced by app.rs\n")
+    assert f"a crate calls {name}" in error.message
+    assert "cargo update -p libc" in (error.hint or "")
+
+
+@pytest.mark.parametrize("name", ["open64_frobnicate", "my_open64", "sha256_block64"])
+def test_a_symbol_of_somebody_else_is_no_libc(name: str) -> None:
+    error = failure_of(101, f"  = note: ld.lld: error: undefined symbol: {name}\n")
+    assert (error.message, error.hint) == ("cargo ended with exit code 101", None)
