@@ -8,9 +8,10 @@ from cargoship.cargo.limits import known_limit
 from cargoship.errors import CargoshipError, CompileFailed, LockOutdated, ManifestInvalid, UsageError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_NO_LOCK = re.compile(r"cannot create the lock file (?P<path>.+?) because --(?:locked|frozen) was passed")
 _LOCK = (
-    # 1.80 and later: cannot update|create the lock file X because --locked|--frozen was passed to prevent this
-    re.compile(r"cannot (?:update|create) the lock file (?P<path>.+?) because --(?:locked|frozen) was passed"),
+    # 1.80 and later: cannot update the lock file X because --locked|--frozen was passed to prevent this
+    re.compile(r"cannot update the lock file (?P<path>.+?) because --(?:locked|frozen) was passed"),
     # Before: the lock file X needs to be updated but --locked|--frozen was passed to prevent this
     re.compile(r"the lock file (?P<path>.+?) needs to be updated but --(?:locked|frozen) was passed"),
 )
@@ -50,10 +51,16 @@ def failure_of(code: int, stderr: str) -> CargoshipError:
 def explain_failure(stderr: str) -> CargoshipError | None:
     """Return the error that cargo's words mean, with those words as details; None where they speak for themselves.
 
-    Covers a lock file that is out of date (LockOutdated) or broken (ManifestInvalid) and an unknown profile
+    Covers a lock file that is missing or out of date (LockOutdated) or broken (ManifestInvalid) and an unknown profile
     (UsageError); a compile error is none of these.
     """
     text = _ANSI.sub("", stderr)
+    if match := _NO_LOCK.search(text):
+        return LockOutdated(
+            f"there is no {match['path']}",
+            hint="run `cargo generate-lockfile` and commit it, or leave --locked and --frozen out",
+            details=_words(text),
+        )
     for pattern in _LOCK:
         if match := pattern.search(text):
             return LockOutdated(

@@ -13,7 +13,7 @@ LOCK = "/w/Cargo.lock"
     ("stderr", "family", "word"),
     [
         (f"error: cannot update the lock file {LOCK} because --locked {PREVENT}\n", LockOutdated, LOCK),
-        (f"error: cannot create the lock file {LOCK} because --locked {PREVENT}\n", LockOutdated, LOCK),
+        (f"error: cannot create the lock file {LOCK} because --locked {PREVENT}\n", LockOutdated, "there is no /w"),
         (f"error: cannot update the lock file {LOCK} because --frozen {PREVENT}\n", LockOutdated, LOCK),
         (f"error: the lock file {LOCK} needs to be updated but --locked {PREVENT}\n", LockOutdated, LOCK),
         (f"\x1b[1m\x1b[91merror\x1b[0m: cannot update the lock file /a b/Cargo.lock because --locked {PREVENT}\n",
