@@ -69,6 +69,7 @@ STRANGE_OPTIONS = {
     "--workdir": "write --set workdir=/data",
     "--port": "write --set expose=8080",
     "--expose": "write --set expose=8080",
+    "--publish": "write --set expose=8080: run publishes the image's ports on the loopback",
     "--volume": "write --set volumes=/data",
     "--name": "write --set name=NAME",
     "--output-dir": "write -o oci:FOLDER",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from cargoship.plan.model import Selection
 from cargoship.settings.model import Settings
 
 _PATTERN = frozenset("*?[")
+_PORTS = re.compile(r"[\d.:]*\d(/\w+)?")
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,10 @@ def _named(project: Project, name: str) -> tuple[Package, ...]:
     if found:
         return found
     known = [package.name for package in project.packages]
+    # as engines write what is to be published
+    ports = "; -p is a package: for ports, write --set expose=PORT" if _PORTS.fullmatch(name) else ""
     raise PackageUnknown(
-        f"package {name!r} is not in the workspace{did_you_mean(name, known)}", hint=f"packages: {listed(known)}"
+        f"package {name!r} is not in the workspace{did_you_mean(name, known)}", hint=f"packages: {listed(known)}{ports}"
     )
 
 
