@@ -127,7 +127,8 @@ class Site:
 
     def copy(self, place: Path, *, times: bool) -> Path:
         """A fresh checkout of all of it, as another machine has it; returns its workspace. `times`: kept."""
-        how = shutil.copy2 if times else shutil.copyfile
+        # as git has them: files that can be started can be so in a checkout
+        how = shutil.copy2 if times else shutil.copy
         shutil.copytree(self.root, place, symlinks=True, copy_function=how, ignore=shutil.ignore_patterns(*TARGET_DIRS))
         return place / "work"
 
@@ -148,7 +149,7 @@ class _Earlier:
         state = self._now()
         if kept:
             self._clear()
-            how = site.chance.choice((shutil.copy2, shutil.copyfile))
+            how = site.chance.choice((shutil.copy2, shutil.copy))
             shutil.copytree(self._place(kept), site.root, symlinks=True, copy_function=how, dirs_exist_ok=True)
             shutil.rmtree(self._place(kept))
             env, options, site.target_dir, site.target = self._state
