@@ -111,6 +111,7 @@ class Case:
     """What the engines do with it."""
     unlike: Sequence[str] = ()
     """Who says otherwise, an engine or verify, and why."""
+    architecture: str = "amd64"
 
     def blobs(self) -> list[Blob]:
         """The layers as they lie in a registry."""
@@ -120,7 +121,7 @@ class Case:
         """The image's config."""
         diff_ids = [f"sha256:{hashlib.sha256(each.inside).hexdigest()}" for each in self.blobs()]
         document = {
-            "architecture": "amd64", "os": "linux", "config": {"Entrypoint": ["/app/web"], **self.run},
+            "architecture": self.architecture, "os": "linux", "config": {"Entrypoint": ["/app/web"], **self.run},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [{"created": "2023-01-01T00:00:00Z", "created_by": self.name} for _ in diff_ids],
         }  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 from cargoship.cli.main import main
 from cargoship.cli.session import World
 from support.buildx import engine_in_container
+from support.emulated_images import emulated
 from support.image_corpus import CORPUS as PLAIN
 from support.image_corpus import ENDS_WITH, Case, write_images
 from support.programs import program
@@ -40,10 +41,15 @@ def test_engines_start_what_the_corpus_says(engine: str, tmp_path: Path) -> None
     check((engine,), engine, tmp_path)
 
 
-def check(words: Sequence[str], engine: str, tmp_path: Path) -> None:
-    """Load and run all of the corpus with an engine, whose client is started by these words."""
+def test_an_engine_starts_under_qemu_what_the_corpus_says(tmp_path: Path) -> None:
+    """The kernel has QEMU run programs for arm64 (binfmt_misc)."""
+    check(("docker",), "dockerqemu", tmp_path, emulated())
+
+
+def check(words: Sequence[str], engine: str, tmp_path: Path, cases: Sequence[Case] = CORPUS) -> None:
+    """Load and run images with an engine, whose client is started by these words."""
     names = {
-        f"localhost/cargoship-corpus-{engine.replace(' ', '')}:{number}": case for number, case in enumerate(CORPUS)
+        f"localhost/cargoship-corpus-{engine.replace(' ', '')}:{number}": case for number, case in enumerate(cases)
     }
     starting = {name: case for name, case in names.items() if case.starts and _expected(case, engine)}
     try:
@@ -57,7 +63,9 @@ def check(words: Sequence[str], engine: str, tmp_path: Path) -> None:
                 write_images(path, {name: names[name]})
                 if _engine(words, "load", "-q", archive=path).returncode:
                     return False
-            return _engine(words, "run", "--rm", *_RUN[words[0]], name).returncode == ENDS_WITH
+            other = names[name].architecture != "amd64"
+            platform = (f"--platform=linux/{names[name].architecture}",) if other else ()
+            return _engine(words, "run", "--rm", *_RUN[words[0]], *platform, name).returncode == ENDS_WITH
 
         with ThreadPoolExecutor(_JOBS) as workers:
             found = list(zip(names.values(), workers.map(starts, names), strict=True))
@@ -69,7 +77,7 @@ def check(words: Sequence[str], engine: str, tmp_path: Path) -> None:
 
 def test_verify_says_what_engines_do(tmp_path: Path) -> None:
     wrong = {}
-    for number, case in enumerate(CORPUS):
+    for number, case in enumerate((*CORPUS, *emulated())):
         write_images(tmp_path / f"{number}.tar", {"localhost/app:1": case})
         code, said = _verify(tmp_path, f"{number}.tar")
         assert code in {0, 40, 55}, said
