@@ -51,6 +51,7 @@ _OF_A_RUN = re.compile(rf"\.making-{_RANDOM}(-old)?")
 _UNFINISHED = re.compile(rf"\..*\.{_RANDOM}\.tmp")
 _PROGRAM = re.compile(_RANDOM)
 _RECORD = re.compile(r".+\.json")
+_OWN = (".blobs", ".blobs/last", ".blobs/tmp", ".programs", ".records")
 _PARTS = frozenset({"oci-layout", "index.json", "manifest.json", "blobs"})
 _PROBE = re.compile(rf"\.cargoship-[a-z0-9_]{{8}}|\.\.cargoship-.*\.{_RANDOM}\.tmp")
 _ACCOUNT = ".cargoship-units.json"
@@ -105,8 +106,16 @@ class PruneRules:
 def in_use(target_dir: Path) -> Iterator[None]:
     """Keep `prune` out of the target folder while the block runs.
 
-    Where no lock can be had, for the folder cannot be written to or its file system has none, there is none.
+    Where no lock can be had, for the folder cannot be written to or its file system has none, there is none. Raises
+    OutputError where a folder in which cargoship itself writes and removes files is a link: a project that comes with
+    one would have that done where the link leads.
     """
+    for name in _OWN:
+        if (target_dir / "cargoship" / name).is_symlink():
+            raise OutputError(
+                f"{target_dir / 'cargoship' / name} is a link, and cargoship writes and removes files there",
+                hint="remove the link",
+            )
     lock = target_dir / "cargoship" / _LOCK
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):

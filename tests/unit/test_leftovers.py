@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.errors import OutputError
 from cargoship.leftovers import LeftFor, Pruned, PruneRules, in_use, prune_folder
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.digest import Digest
@@ -198,6 +199,16 @@ def test_a_link_is_not_followed(tmp_path: Path, place: str) -> None:
     before = {str(each) for each in there.rglob("*")}
     assert prune_folder(tmp_path / "target", tmp_path / "target", ALL).gone == ()
     assert {str(each) for each in there.rglob("*")} == before
+
+
+@pytest.mark.parametrize("place", [".blobs", ".programs", ".blobs/last", ".records"])
+def test_a_build_writes_nothing_through_a_link_of_the_projects(tmp_path: Path, place: str) -> None:
+    link = tmp_path / "target" / "cargoship" / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path)
+    with pytest.raises(OutputError, match=f"{place} is a link"), in_use(tmp_path / "target"):
+        pass
+    assert {each.name for each in tmp_path.iterdir()} == {"target"}
 
 
 def test_what_killed_runs_left_among_cargos_files_goes_after_a_day(tmp_path: Path) -> None:

@@ -182,12 +182,14 @@ def profiles(ctx: click.Context, param: click.Parameter, typed: str) -> list[Com
     """Cargo's own profiles, and those of the workspace."""
     import tomllib
 
+    from cargoship.reading import read_file
+
     del param
     project = _project(ctx)
     own: Sequence[str] = ()
     if project is not None:
         try:
-            own = tuple(tomllib.loads((project.root / "Cargo.toml").read_text(encoding="utf-8")).get("profile", {}))
+            own = tuple(tomllib.loads(read_file(project.root / "Cargo.toml").decode()).get("profile", {}))
         except (OSError, ValueError):
             own = ()
     return _items((*own, "release", "dev"), typed)

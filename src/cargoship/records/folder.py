@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ RECORDS_MAX = 50
 FOLDER_BYTES_MAX = 32 << 20
 """What all records of a project may take; the newest one stays, whatever its size."""
 _SUFFIX = ".json"
+_NAME = re.compile(rf"\d{{8}}T\d{{6}}\.\d{{3}}Z-[0-9a-f]{{4}}{re.escape(_SUFFIX)}")
+"""What is called otherwise is no record, and stays."""
 
 
 def record_folder(target_dir: Path) -> RecordFolder:
@@ -31,7 +35,12 @@ class RecordFolder:
     path: Path
 
     def keep(self, record: RunRecord) -> Path:
-        """Write a record, whole or not at all, and remove the oldest beyond the bounds; raises OSError."""
+        """Write a record, whole or not at all, and remove the oldest beyond the bounds; raises OSError.
+
+        A folder that is a link is none: a project may come with one, to files of somebody else.
+        """
+        if self.path.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(self.path))
         place = self.path / f"{record.id}{_SUFFIX}"
         with replacing(place) as stream:
             stream.write(encode_record(record))
@@ -85,4 +94,4 @@ def load_record(path: Path) -> RunRecord:
 
 
 def _is_record(path: Path) -> bool:
-    return path.name.endswith(_SUFFIX) and not path.name.startswith(".")
+    return _NAME.fullmatch(path.name) is not None

@@ -149,6 +149,23 @@ def test_a_folder_of_records_never_grows_beyond_its_bounds(tmp_path: Path, monke
     assert [each.id[13:15] for each in kept.readable()] == ["06"], "the newest stays, whatever its size"
 
 
+def test_files_of_others_stay_where_the_folder_leads_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project may come with a link in the place of its records."""
+    monkeypatch.setattr(folders, "RECORDS_MAX", 2)
+    others = tmp_path / "others"
+    others.mkdir()
+    for number in range(9):
+        (others / f"{number}.json").write_text("{}")
+    link = tmp_path / "records"
+    link.symlink_to(others)
+    with pytest.raises(NotADirectoryError, match="it is a link"):
+        RecordFolder(link).keep(record(1))
+    assert len(list(others.iterdir())) == 9
+    for number in range(4):
+        RecordFolder(others).keep(record(number))
+    assert len(list(others.iterdir())) == 9 + 2
+
+
 def test_damaged_records_are_passed_over_where_many_are_read(tmp_path: Path) -> None:
     kept = RecordFolder(tmp_path)
     for number in range(3):
