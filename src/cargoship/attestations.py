@@ -24,7 +24,7 @@ from cargoship.oci.statement import Document, with_statements
 from cargoship.plan import Plan
 from cargoship.rootfs.layer_cache import LayerCache
 
-Told = Callable[[ImageInputs, Sequence[Platform]], Provenance]
+ProvenanceOf = Callable[[ImageInputs, Sequence[Platform]], Provenance]
 """Where an image for these platforms comes from, without what differs from run to run."""
 _CREATED = "org.opencontainers.image.created"
 
@@ -44,7 +44,7 @@ def attested(
     crates: KnownCrates,
     plan: Plan,
     book: LayerCache,
-    told: Told | None = None,
+    provenance_of: ProvenanceOf | None = None,
     c_libraries: Callable[[], Mapping[Platform, NativeSource]] = dict,
 ) -> Attested:
     """What is published for an image that was made: `index` or one with statements in it, and what refers to that.
@@ -52,15 +52,15 @@ def attested(
     `programs` are its programs' files by name. Where nobody would keep what is said, nothing is. An index that is
     pushed by its digest is a part of one that `merge` makes: of its images alone something is said. `book` has what is
     known of layers, `c_libraries` what is in static programs. Statements in the index are about provenance too, where
-    it is `told`. Raises OSError, and what reading a base raises.
+    `provenance_of` is given. Raises OSError, and what reading a base raises.
     """
-    if not plan.keeps_attestations or not (plan.bills or told):
+    if not plan.keeps_attestations or not (plan.bills or provenance_of):
         return Attested(index)
     name = sources.image.name
     bills = bills_of(sources, index, programs, crates, plan, book, c_libraries()) if plan.bills else {}
     documents = documents_of(index, bills, plan.bills)
     if plan.attest.in_index:
-        origins = () if told is None else tuple(_origins(sources, index, told))
+        origins = () if provenance_of is None else tuple(_origins(sources, index, provenance_of))
         index = with_statements(index, (*documents, *origins), name)
     if not (plan.attest.refers and plan.bills):
         return Attested(index)
@@ -70,8 +70,8 @@ def attested(
     return Attested(index, tuple(Referrer(each.artifact(name, said)) for each in documents))
 
 
-def _origins(sources: ImageInputs, index: Index, told: Told) -> Iterator[Document]:
+def _origins(sources: ImageInputs, index: Index, provenance_of: ProvenanceOf) -> Iterator[Document]:
     """Where each image comes from, as BuildKit's `--provenance` has it: SLSA's predicate in the index."""
     for image in index.runnable:
-        statement = told(sources, [image.platform]).statement(Subject.of(image.digest, sources.image.name))
+        statement = provenance_of(sources, [image.platform]).statement(Subject.of(image.digest, sources.image.name))
         yield Document(image.descriptor, PREDICATE, msgspec.json.encode(statement.predicate))

@@ -32,7 +32,7 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |  |- ToolMissing          30
     |  |- StandardLibraryMissing 31
     |  |- SysrootBuildFailed   32
-    |  `- UnitsUntold          33   cargo's answer would be that of another build; never ends one
+    |  `- UnitsUnknown          33   cargo's answer would be that of another build; never ends one
     |- CannotStart             40   a binary that its base cannot start
     |- NotSigned               41   an image that is not signed by who was asked for
     |- SigningFailed           42   a key that cannot be read or used, or a service that does not sign
@@ -220,7 +220,7 @@ class ToolchainError(CargoshipError):
     exit_code = 39
 
 
-class UnitsUntold(ToolchainError):
+class UnitsUnknown(ToolchainError):
     """cargo cannot be asked which units a build has. The unit cache is not used then; it never ends a build."""
 
     exit_code = 33

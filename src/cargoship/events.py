@@ -115,7 +115,7 @@ class UnitsKept:
 
 
 @dataclass(frozen=True)
-class ToldUnit:
+class UnitReport:
     """What became of one unit of a build, and why."""
 
     package: str
@@ -144,10 +144,10 @@ class ToldUnit:
 
 
 @dataclass(frozen=True)
-class UnitsTold:
+class UnitsReported:
     """What became of all units of an invocation of cargo, told when it has ended."""
 
-    units: tuple[ToldUnit, ...]
+    units: tuple[UnitReport, ...]
     host: str
     """The triple of this machine."""
     because: tuple[str, ...] = ()
@@ -223,7 +223,7 @@ Event = (
     | CompileForeseen
     | UnitsRestored
     | UnitsKept
-    | UnitsTold
+    | UnitsReported
     | SourcesWritten
     | ToolOutput
     | LayerAssembled

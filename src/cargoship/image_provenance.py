@@ -17,7 +17,7 @@ from cargoship.materials import base_materials, cache_materials, lock_materials,
 from cargoship.oci.platform import Platform
 from cargoship.plan import ImagePlan, Plan
 from cargoship.platforms import row
-from cargoship.settings.told import told_settings
+from cargoship.settings.stated import stated_settings
 
 _HEEDED = re.compile(
     r"(?:RUST|RUSTDOC)FLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_(?:BUILD|PROFILE|TARGET|UNSTABLE|NET|SOURCE|REGISTRIES)_.*|"
@@ -75,7 +75,7 @@ def parameters_of(
     image: ImagePlan, platforms: Iterable[Platform], plan: Plan, env: Mapping[str, str], *, given: bool
 ) -> BuildParameters:
     """What was asked for, of an image for these platforms; `given` are programs that nobody here has compiled."""
-    decided = told_settings(image.settings)
+    decided = stated_settings(image.settings)
     # the invocation that compiles this image's programs
     cargo = next((each for each in plan.builds if image.package.name in each.names), plan.cargo)
     variables = (name for name in env if _HEEDED.fullmatch(name) and not _OWN.fullmatch(name))

@@ -13,7 +13,7 @@ from typing import TypeVar
 from cargoship import compile  # noqa: A004 - the step's own name
 from cargoship.attest.builder import run_of, runner_of
 from cargoship.attest.provenance import Material
-from cargoship.attestations import Told
+from cargoship.attestations import ProvenanceOf
 from cargoship.bases.distributions import open_package_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.bases.remote import RemoteBases
@@ -159,11 +159,11 @@ class BuildResources:
         )
 
     @property
-    def _is_told_in_files(self) -> bool:
+    def _keeps_provenance_in_files(self) -> bool:
         """Whether files that somebody has asked for get provenance: it takes a second to make."""
         return self.plan.provenance and self.plan.attest.refers and self.plan.keeps_files
 
-    def told_inside(self, programs: Programs) -> Told | None:
+    def provenance_inside(self, programs: Programs) -> ProvenanceOf | None:
         """Where the images come from, for a statement in their index; None where none is to be there."""
         if not (self.plan.provenance and self.plan.attest.in_index):
             return None
@@ -179,8 +179,8 @@ class BuildResources:
         if not (made.push and (tells or self.signer)):
             return None
         finished = None if context.clock is None else context.clock()
-        told = partial(provenance_for, plan=made, facts=self._facts(programs), finished=finished) if tells else None
-        return self._witness(sources, index, about, told, whole=not made.push_by_digest)
+        stated = partial(provenance_for, plan=made, facts=self._facts(programs), finished=finished) if tells else None
+        return self._witness(sources, index, about, stated, whole=not made.push_by_digest)
 
     def said_in_files(
         self, sources: ImageInputs, index: Index, about: Sequence[Referrer], programs: Programs
@@ -188,11 +188,13 @@ class BuildResources:
         """The same for layouts and archives, without what differs from run to run; raises SigningFailed, OSError."""
         made = self.plan
         signs = self.signer is not None and self.signer.key is not None and made.keeps_files
-        if not (self._is_told_in_files or signs):
+        if not (self._keeps_provenance_in_files or signs):
             return ()
         facts = self._facts(programs).lasting()
-        told = partial(provenance_for, plan=made, facts=facts, finished=None) if self._is_told_in_files else None
-        witness = self._witness(sources, index, about, told, whole=True)
+        stated = (
+            partial(provenance_for, plan=made, facts=facts, finished=None) if self._keeps_provenance_in_files else None
+        )
+        witness = self._witness(sources, index, about, stated, whole=True)
         name = next(iter(sources.image.references), None) or Reference.parse(f"{sources.image.name}:latest")
         return witness.testify(name, NothingPresent()).referrers
 
@@ -201,7 +203,7 @@ class BuildResources:
         sources: ImageInputs,
         index: Index,
         about: Sequence[Referrer],
-        told: Told | None,
+        provenance_of: ProvenanceOf | None,
         *,
         whole: bool,
     ) -> ImageWitness:
@@ -209,7 +211,7 @@ class BuildResources:
             bills = tuple(
                 said.tree for said in about if said.tag is None and subject_of(said.tree.root) == subject.digest
             )
-            return Matter(subject, None if told is None else partial(told, sources, platforms), bills)
+            return Matter(subject, None if provenance_of is None else partial(provenance_of, sources, platforms), bills)
 
         matters = [
             matter(each.descriptor, [each.platform]) for each in index.images() if each.platform in sources.bases
@@ -261,7 +263,7 @@ class BuildResources:
     ) -> tuple[compile.CompiledProgram, ...]:
         """All programs, with what had to be compiled; raises as `compile.run_builds` does."""
         context, wanted = self.context, self.wanted
-        if self.plan.provenance and (self.plan.push or self.plan.attest.in_index or self._is_told_in_files):
+        if self.plan.provenance and (self.plan.push or self.plan.attest.in_index or self._keeps_provenance_in_files):
             _ = self.compilers
         if self.plan.allocator != SYSTEM:
             triples = [triple for triple, _ in wanted.pairs]

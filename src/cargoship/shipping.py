@@ -111,7 +111,7 @@ def assembled(
         shop.offer_bases(whole)
         indexes = [_timed(partial(_index, shop, each, own)) for each, own in zip(whole, programs, strict=True)]
         about = [
-            attested(each, index, own, crates, made, shop.verifier.book, shop.told_inside(own), shop.c_libraries)
+            attested(each, index, own, crates, made, shop.verifier.book, shop.provenance_inside(own), shop.c_libraries)
             for each, (index, _), own in zip(whole, indexes, programs, strict=True)
         ]
         images = tuple(

@@ -17,7 +17,7 @@ from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
 from support.images import AMD64, ARM64, small_index
 from support.programs import run
-from support.pushing import Told
+from support.pushing import Emitted
 
 pytestmark = pytest.mark.tools
 # one at a time: beside another that removes images podman was seen to lose the name of one that it had just loaded
@@ -29,7 +29,7 @@ def _load(tmp_path: Path, name: str, engine: Engine | None, codec: Codec = Codec
     """Load a small image under two names; its config's digest, which is the engine's id for it."""
     index = small_index(tmp_path / "blobs", (AMD64, ARM64), compression=Compression.of(codec), mark=name)
     names = (Reference.parse(f"{name}:1"), Reference.parse(name))
-    destination = DaemonDestination(names, SystemRunner(), dict(os.environ), Told(), tmp_path / "scratch", engine)
+    destination = DaemonDestination(names, SystemRunner(), dict(os.environ), Emitted(), tmp_path / "scratch", engine)
     destination.publish(index)
     return choose(index, AMD64).config_blob.descriptor.digest.hex
 
@@ -71,6 +71,6 @@ def test_podman_reads_zstd(tmp_path: Path) -> None:
 def test_an_engine_that_cannot_be_reached_is_told_in_its_words(tmp_path: Path) -> None:
     index = small_index(tmp_path / "blobs")
     env = {**os.environ, "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
-    destination = DaemonDestination((), SystemRunner(), env, Told(), tmp_path / "scratch", Engine.DOCKER)
+    destination = DaemonDestination((), SystemRunner(), env, Emitted(), tmp_path / "scratch", Engine.DOCKER)
     with pytest.raises(DaemonError, match=r"(?i)docker daemon"):
         destination.publish(index)

@@ -22,7 +22,7 @@ from cargoship.registry.chunks import Chunks
 from cargoship.registry.referrers import attach, detach, list_referrers
 from support.images import small_index
 from support.peers import PEERS, Peer, peer_of
-from support.pushing import Told, push
+from support.pushing import Emitted, push
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_what_is_pushed_is_pulled(
 
 def test_what_is_there_is_not_sent_again(client: RegistryClient, repository: str, index: Index) -> None:
     push(client, index, "1", repository=repository)
-    told = Told()
+    told = Emitted()
     assert (push(client, index, "1", repository=repository, told=told).pushed, told.outcomes) == (0, {})
-    told = Told()
+    told = Emitted()
     push(client, index_of(index.children, annotations={"other": "index"}), "2", repository=repository, told=told)
     assert set(told.outcomes.values()) == {"exists"}
 
@@ -134,7 +134,7 @@ def test_an_image_is_deleted(client: RegistryClient, repository: str, index: Ind
 
 def test_strangers_are_told_to_log_in(peer: Peer, repository: str, tmp_path: Path) -> None:
     stranger = replace(peer, folder=tmp_path / "nothing")
-    with connect(peer.host, env=stranger.env, runner=SystemRunner(), emit=Told()) as client:
+    with connect(peer.host, env=stranger.env, runner=SystemRunner(), emit=Emitted()) as client:
         if peer.authority is None:
             assert list(client.tags(repository)) == []
         else:

@@ -29,7 +29,7 @@ from cargoship.registry.chunks import Chunks
 from cargoship.registry.options import ClientOptions
 from support.images import small_index
 from support.peers import HTPASSWD, NOT_LOOPBACK, PASSWORD, TOKEN, USER, Peer
-from support.pushing import Told
+from support.pushing import Emitted
 from support.registry import RunningRegistry
 
 pytestmark = pytest.mark.tools
@@ -50,7 +50,7 @@ def test_a_host_that_is_no_loopback_is_spoken_to_in_tls(
     (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
     env = {"DOCKER_CONFIG": str(tmp_path), "SSL_CERT_FILE": str(peer.authority)}
     reference = Reference.parse(f"{host}/secure/app")
-    told = Told()
+    told = Emitted()
     with connect(host, env=env, runner=SystemRunner(), emit=told, access=Access.PUSH) as client:
         push_index(client, index, reference=reference, tags=["1"], emit=told)
         assert fetch_index(client, reference.with_tag("1")).root == index.blob

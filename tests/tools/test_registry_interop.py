@@ -22,7 +22,7 @@ from support.engine import Engine
 from support.images import AMD64, in_sha512, small_index
 from support.peers import PLAIN, WAYS, Peer
 from support.programs import run
-from support.pushing import Told, push
+from support.pushing import Emitted, push
 
 pytestmark = pytest.mark.tools
 
@@ -128,7 +128,7 @@ def test_a_registry_of_today_takes_no_manifest_by_sha512(
     """distribution/distribution#4420: where nothing names it so, the same bytes are put there by sha256."""
     index = in_sha512(small_index(tmp_path / "store", [AMD64]), manifests="sha256")
     named = Index(index.raw, index.children, algorithm="sha512")
-    told = Told()
+    told = Emitted()
     with debian_peers[PLAIN].client() as client:
         published = push(client, named, "1", repository=repository, told=told)
         assert published.digest == index.digest == client.find_manifest(repository, "1")

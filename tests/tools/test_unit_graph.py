@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.cargo.unit_graph import ask_unit_graph, decode_unit_graph, question, without_zigbuild
-from cargoship.errors import UnitsUntold
+from cargoship.errors import UnitsUnknown
 from cargoship.process import Command, SystemRunner
 from support.programs import distribution_rust, run
 from support.unit_projects import write_workspace
@@ -64,5 +64,5 @@ def test_cargo_is_not_asked_where_its_answer_would_be_another_builds(tmp_path: P
     (place / ".cargo/config.toml").write_text('[unstable]\nbuild-std = ["std"]\n')
     env = {**os.environ, **distribution_rust()}
     build = Command((env.get("CARGO", "cargo"), "build"), place, env)
-    with pytest.raises(UnitsUntold, match="build-std"):
+    with pytest.raises(UnitsUnknown, match="build-std"):
         ask_unit_graph(SystemRunner(), build)

@@ -19,7 +19,7 @@ import msgspec
 from cargoship.cargo.config import cargo_home, configuration_files, options_tables, read_table, unstable_switches
 from cargoship.cargo.messages import is_local, package_name
 from cargoship.decoding import Undecodable, decode_json
-from cargoship.errors import ToolchainError, UnitsUntold
+from cargoship.errors import ToolchainError, UnitsUnknown
 from cargoship.process import Command, Runner
 
 RUN_CUSTOM_BUILD = "run-custom-build"
@@ -162,7 +162,7 @@ def _as_stable(runner: Runner, build: Command) -> tuple[dict[str, str], tuple[st
     """The environment, and options, with which the question is answered as a stable cargo would build.
 
     A stable cargo passes over [unstable] in its configuration, and with RUSTC_BOOTSTRAP=1 it does not. Raises
-    UnitsUntold for what no option turns off.
+    UnitsUnknown for what no option turns off.
     """
     env = dict(build.env or {})
     cwd = build.cwd or Path("/")
@@ -173,7 +173,7 @@ def _as_stable(runner: Runner, build: Command) -> tuple[dict[str, str], tuple[st
         return env, ()
     others = [name for name, value in switches.items() if not isinstance(value, bool)]
     if others:
-        raise UnitsUntold(
+        raise UnitsUnknown(
             f"cargo's configuration has [unstable] {', '.join(others)}, which this cargo passes over when it builds, "
             "but not when it is asked what it will build",
             hint="take it out of the configuration, or use a nightly toolchain",
@@ -204,7 +204,7 @@ def without_zigbuild(build: Command) -> Command:
 def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
     """Ask cargo what a build would compile; it downloads sources that are not there.
 
-    Raises ToolchainError with cargo's own words, UnitsUntold where its answer would be that of another build, and
+    Raises ToolchainError with cargo's own words, UnitsUnknown where its answer would be that of another build, and
     ToolMissing.
     """
     plain = without_zigbuild(build)
@@ -215,7 +215,7 @@ def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
         # a configuration, or an option, that cargo-zigbuild alone understands
         done = runner.run(Command(question(build.argv, switches), build.cwd, env), timeout_s=_TIMEOUT_S)
     if done.code != 0 and switches:
-        raise UnitsUntold(
+        raise UnitsUnknown(
             "cargo does not tell its units with what its configuration has in [unstable], which it passes over when it "
             "builds",
             hint="take it out of the configuration, or use a nightly toolchain",

@@ -11,7 +11,7 @@ from cargoship.context import Context
 from cargoship.materials import base_materials, compiler_materials, known_toolchain, lock_materials, source_material
 from cargoship.plan import ImagePlan, Plan
 from cargoship.resources import wanted_by
-from cargoship.settings.told import told_default
+from cargoship.settings.stated import stated_default
 from cargoship.version import __version__
 
 _COMPARED = (
@@ -61,7 +61,7 @@ def differing_parameters(
 ) -> Iterator[MaterialDifference]:
     """Where what is asked for is not what was; `settings` are those of then, as they were asked for now."""
     for key in sorted({*settings, *now.settings} - {*then.withheld, *now.withheld}):
-        one, other = (each.get(key, told_default(key)) for each in (settings, now.settings))
+        one, other = (each.get(key, stated_default(key)) for each in (settings, now.settings))
         if one != other:
             yield MaterialDifference(f"setting {key}", _value(one), _value(other))
     for name in ("profile", "features", "all_features", "default_features", "packages", "epoch"):

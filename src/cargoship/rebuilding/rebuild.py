@@ -30,7 +30,7 @@ from cargoship.rebuilding.request import RebuildRequest
 from cargoship.registry.source import ImageSource
 from cargoship.settings.attach import Attach
 from cargoship.settings.cache import CacheOptions
-from cargoship.settings.told import told_default, told_settings
+from cargoship.settings.stated import stated_default, stated_settings
 
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -162,8 +162,8 @@ def _planned(
 
 def _reset(image: ImagePlan, request: RebuildRequest, settings: Mapping[str, object]) -> dict[str, object]:
     """What the project sets and the build had as it is by default, such as `--base static` over another one."""
-    own, known = told_settings(image.settings).values, {*request.settings, *request.parameters.withheld, *settings}
-    defaults = {key: told_default(key) for key in own if key not in known}
+    own, known = stated_settings(image.settings).values, {*request.settings, *request.parameters.withheld, *settings}
+    defaults = {key: stated_default(key) for key in own if key not in known}
     # tables are merged, and what is nothing cannot be asked for
     return {key: value for key, value in defaults.items() if value is not None and not isinstance(value, dict)}
 

@@ -19,7 +19,7 @@ from cargoship.oci.digest import Digest
 from cargoship.plan import ImagePlan, Plan, Selection
 from cargoship.printable import printable
 from cargoship.settings.base import RegistryBase, parse_base_spec
-from cargoship.settings.told import TELLABLE
+from cargoship.settings.stated import STATEABLE
 
 EPOCH = "SOURCE_DATE_EPOCH"
 _EPOCH_MAX = 1 << 40
@@ -54,7 +54,7 @@ class RebuildRequest:
                 f"the programs of {said} were given to cargoship pack, and what they are made of is not told",
                 hint="compile them as it was done, pack them, and compare: cargoship diff",
             )
-        unknown = sorted(parameters.settings.keys() - TELLABLE)
+        unknown = sorted(parameters.settings.keys() - STATEABLE)
         if unknown or not _PROFILE.fullmatch(parameters.profile) or not 0 <= parameters.epoch < _EPOCH_MAX:
             what = f"the setting {unknown[0][:80]!r}" if unknown else "a profile or a time that is none"
             raise NotRebuildable(f"the provenance of {said} says what none of cargoship says: {what}")

@@ -19,11 +19,11 @@ from cargoship.events import (
     Event,
     PhaseEnded,
     PhaseStarted,
-    ToldUnit,
     UnitFinished,
+    UnitReport,
     UnitsKept,
+    UnitsReported,
     UnitsRestored,
-    UnitsTold,
 )
 from cargoship.records.model import (
     UNITS_MAX,
@@ -66,7 +66,7 @@ class Recorder:
         self._started = time.monotonic()
         self._open: dict[str, float] = {}
         self._phases: list[PhaseSpan] = []
-        self._told: list[UnitsTold] = []
+        self._told: list[UnitsReported] = []
         self._restored: list[UnitsRestored] = []
         self._kept: list[UnitsKept] = []
         self._sent: Counter[str] = Counter()
@@ -94,7 +94,7 @@ class Recorder:
             case BytesMoved(what=what, sent_bytes=sent, received_bytes=received):
                 self._sent[what] += sent
                 self._received[what] += received
-            case UnitsTold():
+            case UnitsReported():
                 self._told.append(event)
             case UnitsRestored():
                 self._restored.append(event)
@@ -145,7 +145,7 @@ class Recorder:
         )
 
 
-def _joined(told: Sequence[UnitsTold], began_s: float) -> list[UnitSpan]:
+def _joined(told: Sequence[UnitsReported], began_s: float) -> list[UnitSpan]:
     """The units of several invocations, one after the other."""
     found: list[UnitSpan] = []
     for each in told:
@@ -154,7 +154,7 @@ def _joined(told: Sequence[UnitsTold], began_s: float) -> list[UnitSpan]:
     return found
 
 
-def _span(unit: ToldUnit, first: int, began_s: float) -> UnitSpan:
+def _span(unit: UnitReport, first: int, began_s: float) -> UnitSpan:
     return UnitSpan(
         package=unit.package,
         version=unit.version,

@@ -17,7 +17,7 @@ from cargoship.reading import read_file
 from cargoship.unitcache.builddir.capture import Capture, CapturedUnit, capture
 from cargoship.unitcache.builddir.history import write_history
 from cargoship.unitcache.builds import LOCK, PROGRAM, RECORD, BuildKey, build_record
-from cargoship.unitcache.explain.account import WholeBuild, account, told_units, write_record
+from cargoship.unitcache.explain.account import WholeBuild, account, unit_reports, write_record
 from cargoship.unitcache.libraries import Libraries, described, libraries_at, library_files
 from cargoship.unitcache.packs.index import UnitEntry
 from cargoship.unitcache.packs.pack import Pack, UnitFile, entry_at
@@ -67,7 +67,7 @@ def save(
     made = note(restored, done.messages, reads=reads)
     about = account(restored, made, whole, failed=done.code != 0)
     write_record(contents.build_dir, about)
-    emit(told_units(restored, made, about))
+    emit(unit_reports(restored, made, about))
     for index, why in made.refused.items():
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
     wanted = [unit for unit in made.units.values() if build.local or "manifest" not in unit.parts]

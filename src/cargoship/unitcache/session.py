@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from cargoship.cargo.unit_graph import UnitGraph, ask_unit_graph
 from cargoship.cargo.watch import Watched
-from cargoship.errors import CacheUnavailable, CargoshipError, UnitsUntold
+from cargoship.errors import CacheUnavailable, CargoshipError, UnitsUnknown
 from cargoship.events import Emit, Level, Note, SourcesWritten, UnitsKept, UnitsRestored
 from cargoship.http.budget import Budget
 from cargoship.oci.digest import Digest
@@ -283,7 +283,7 @@ class CacheSession:
             )
         except (CargoshipError, OSError, ValueError) as error:
             # where cargo cannot tell its units it cannot compile them either, and will say so
-            level = Level.WARNING if isinstance(error, UnitsUntold) else Level.VERBOSE
+            level = Level.WARNING if isinstance(error, UnitsUnknown) else Level.VERBOSE
             self._emit(Note(f"the unit cache is not used: {error}", level))
             return None
         except BaseException:

@@ -21,7 +21,7 @@ from cargoship.registry.push import Published, push_index
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, nested_index
 from support.images import AMD64, ARM64, ARMV7, CREATED, small_index
-from support.pushing import Told, client_of, push
+from support.pushing import Emitted, client_of, push
 
 BASE = "bases/debian"
 
@@ -42,8 +42,8 @@ def index(tmp_path: Path, registry: InMemoryRegistry) -> Index:
     return found
 
 
-def bases_of(tmp_path: Path, *, offline: bool = False, told: Told | None = None) -> RemoteBases:
-    return RemoteBases(open_client=client_of, cache=tmp_path / "cache", offline=offline, emit=told or Told())
+def bases_of(tmp_path: Path, *, offline: bool = False, told: Emitted | None = None) -> RemoteBases:
+    return RemoteBases(open_client=client_of, cache=tmp_path / "cache", offline=offline, emit=told or Emitted())
 
 
 def find(tmp_path: Path, reference: Reference, *platforms: Platform, offline: bool = False) -> list[Base]:
@@ -159,7 +159,7 @@ def test_a_damaged_cache_is_mended(tmp_path: Path, index: Index, registry: InMem
 def publish(registry: InMemoryRegistry, base: Base, repository: str) -> Published:
     with client_of(registry.host) as client:
         reference = Reference(registry.host, repository)
-        return push_index(client, image_on(base, AMD64), reference=reference, tags=["1"], emit=Told())
+        return push_index(client, image_on(base, AMD64), reference=reference, tags=["1"], emit=Emitted())
 
 
 def test_the_registry_of_the_base_mounts_its_layers(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:

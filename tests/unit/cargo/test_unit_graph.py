@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cargoship.cargo.unit_graph import ask_unit_graph, decode_unit_graph, question
-from cargoship.errors import ToolchainError, UnitsUntold
+from cargoship.errors import ToolchainError, UnitsUnknown
 from cargoship.process import Command
 from support.scripted import ScriptedRunner, said
 
@@ -123,7 +123,7 @@ def test_a_switch_of_a_kind_that_cargo_does_not_know_is_told_as_what_it_is(tmp_p
     runner = ScriptedRunner(
         {("-V",): said("cargo 1.96.0"), ("--unit-graph",): said(code=101, stderr="expected a list")}
     )
-    with pytest.raises(UnitsUntold, match=r"in \[unstable\]") as caught:
+    with pytest.raises(UnitsUnknown, match=r"in \[unstable\]") as caught:
         ask_unit_graph(runner, Command(("cargo", "build"), tmp_path, {"HOME": str(tmp_path)}))
     assert caught.value.details == "expected a list"
 

@@ -18,7 +18,7 @@ from cargoship.plan import Cluster
 from cargoship.process import Command, Completed, Sink
 from cargoship.programs import ProgramFinder
 from support.images import AMD64, small_index
-from support.pushing import Told
+from support.pushing import Emitted
 
 NAMES = (Reference.parse("ghcr.io/me/web:1"),)
 LISTS = {
@@ -58,8 +58,8 @@ class Tools:
         raise AssertionError(command, on_stdout, on_stderr, stdin)
 
 
-def destination(tools: Tools, name: str, scratch: Path, told: Told | None = None) -> ClusterDestination:
-    return ClusterDestination(Cluster.parse(name), NAMES, AMD64, tools, {}, told or Told(), scratch)
+def destination(tools: Tools, name: str, scratch: Path, told: Emitted | None = None) -> ClusterDestination:
+    return ClusterDestination(Cluster.parse(name), NAMES, AMD64, tools, {}, told or Emitted(), scratch)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def destination(tools: Tools, name: str, scratch: Path, told: Told | None = None
     ],
 )
 def test_a_cluster_gets_the_image_by_its_own_tool(name: str, call: str, tmp_path: Path) -> None:
-    tools, told = Tools(), Told()
+    tools, told = Tools(), Emitted()
     place = destination(tools, name, tmp_path / "scratch", told)
     place.check()
     index = small_index(tmp_path / "blobs")

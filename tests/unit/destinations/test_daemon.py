@@ -19,7 +19,7 @@ from cargoship.oci.reference import Reference
 from cargoship.process import Command, Completed, Sink
 from cargoship.programs import ProgramFinder
 from support.images import AMD64, ARM64, GZIP, small_index
-from support.pushing import Told
+from support.pushing import Emitted
 
 _NAMES = (Reference.parse("example.com/me/app:1"), Reference.parse("me/app"))
 _DOCKER = Completed(0, b"20.10.24+dfsg1 linux/amd64\n", b"")
@@ -61,9 +61,9 @@ class ScriptedEngine:
 
 
 def _publish(
-    index: Index, runner: ScriptedEngine, scratch: Path, engine: Engine | None = None, told: Told | None = None
+    index: Index, runner: ScriptedEngine, scratch: Path, engine: Engine | None = None, told: Emitted | None = None
 ) -> None:
-    DaemonDestination(_NAMES, runner, {}, told or Told(), scratch, engine).publish(index)
+    DaemonDestination(_NAMES, runner, {}, told or Emitted(), scratch, engine).publish(index)
     assert list(scratch.iterdir()) == []
 
 
@@ -83,7 +83,7 @@ def _index(folder: Path, compression: Compression = GZIP) -> Index:
 def test_the_engine_that_answers_is_used(
     tmp_path: Path, engines: Mapping[str, Completed], engine: Engine | None, used: str
 ) -> None:
-    runner, told = ScriptedEngine(engines), Told()
+    runner, told = ScriptedEngine(engines), Emitted()
     index = _index(tmp_path)
     _publish(index, runner, tmp_path / "scratch", engine, told)
     ((name, files),) = runner.loaded
@@ -121,7 +121,7 @@ def test_no_engine_is_told(
 
 def test_an_engines_refusal_is_told_in_its_words(tmp_path: Path) -> None:
     runner = ScriptedEngine({"docker": _DOCKER}, Completed(1, b"", b"no space left on device\n"))
-    told = Told()
+    told = Emitted()
     with pytest.raises(DaemonError, match="docker load refused") as raised:
         _publish(_index(tmp_path), runner, tmp_path / "scratch", told=told)
     assert raised.value.details == "no space left on device"
@@ -137,7 +137,7 @@ def test_a_platform_that_is_not_built_is_told(tmp_path: Path) -> None:
 
 
 def test_the_only_platform_is_loaded_whatever_the_engine_runs(tmp_path: Path) -> None:
-    runner, told = ScriptedEngine({"docker": _DOCKER}), Told()
+    runner, told = ScriptedEngine({"docker": _DOCKER}), Emitted()
     _publish(small_index(tmp_path / "blobs", (ARM64,)), runner, tmp_path / "scratch", told=told)
     assert len(runner.loaded) == 1
     assert any(isinstance(each, Note) and "linux/arm64 runs there if QEMU" in each.text for each in told.events)

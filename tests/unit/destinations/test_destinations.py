@@ -21,7 +21,7 @@ from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
 from cargoship.testing import InMemoryRegistry
 from support.images import AMD64, ARMV7, files_below, small_index
-from support.pushing import Told
+from support.pushing import Emitted
 
 _NAME = Reference.parse("example.com/me/app:1")
 
@@ -32,7 +32,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 
 def test_a_layout_is_written(tmp_path: Path, index: Index) -> None:
-    told = Told()
+    told = Emitted()
     destination: Destination = LayoutDestination(tmp_path / "layout", (_NAME,), told)
     assert destination.publish(index) is None
     assert (tmp_path / "layout/oci-layout").is_file()
@@ -42,7 +42,7 @@ def test_a_layout_is_written(tmp_path: Path, index: Index) -> None:
 
 @pytest.mark.parametrize("docker", [True, False])
 def test_an_archive_is_written(tmp_path: Path, index: Index, *, docker: bool) -> None:
-    told = Told()
+    told = Emitted()
     path = tmp_path / "image.tar"
     destination: Destination = ArchiveDestination(path, (_NAME,), AMD64, told, docker)
     assert destination.publish(index) is None
@@ -55,7 +55,7 @@ def test_an_archive_is_written(tmp_path: Path, index: Index, *, docker: bool) ->
 
 def test_what_cannot_be_written_is_told_and_not_said_to_be_there(tmp_path: Path, index: Index) -> None:
     (tmp_path / "file").touch()
-    told = Told()
+    told = Emitted()
     destinations: list[Destination] = [
         LayoutDestination(tmp_path / "file" / "x", (), told),
         ArchiveDestination(tmp_path / "file" / "x", (), AMD64, told),
@@ -67,7 +67,7 @@ def test_what_cannot_be_written_is_told_and_not_said_to_be_there(tmp_path: Path,
 
 
 def test_references_are_pushed_repository_by_repository(index: Index) -> None:
-    told = Told()
+    told = Emitted()
     with InMemoryRegistry() as one, InMemoryRegistry() as other:
         texts = [f"{one.host}/a:1", f"{one.host}/b:1", f"{one.host}/a:2", f"{other.host}/a", f"{one.host}/a:1"]
         references = [Reference.parse(text) for text in texts]
@@ -88,7 +88,7 @@ def test_without_tags_a_repository_is_pushed_to_once(index: Index) -> None:
     with InMemoryRegistry() as registry:
         references = [Reference.parse(f"{registry.host}/a:{tag}") for tag in ("1", "2")]
         (destination,) = registry_destinations(
-            references, tagged=False, env={}, runner=SystemRunner(), emit=Told()
+            references, tagged=False, env={}, runner=SystemRunner(), emit=Emitted()
         )  # fmt: skip
         published = destination.publish(index)
         assert registry.tags("a") == {}
@@ -98,13 +98,13 @@ def test_without_tags_a_repository_is_pushed_to_once(index: Index) -> None:
 
 
 def test_a_client_is_opened_when_there_is_something_to_publish() -> None:
-    (destination,) = registry_destinations([_NAME], env={}, runner=SystemRunner(), emit=Told())
+    (destination,) = registry_destinations([_NAME], env={}, runner=SystemRunner(), emit=Emitted())
     assert isinstance(destination, RegistryDestination)
     assert (destination.reference, destination.tags) == (Reference("example.com", "me/app"), ("1",))
 
 
 def test_the_files_are_written_for_each_platform(tmp_path: Path) -> None:
-    told = Told()
+    told = Emitted()
     index = small_index(tmp_path / "blobs", (AMD64, ARMV7))
     destination: Destination = RootDestination(tmp_path / "root", told)
     (tmp_path / "root").mkdir()

@@ -16,10 +16,10 @@ from cargoship.events import (
     Event,
     PhaseEnded,
     PhaseStarted,
-    ToldUnit,
     UnitFinished,
+    UnitReport,
+    UnitsReported,
     UnitsRestored,
-    UnitsTold,
     ignore,
 )
 from cargoship.oci.platform import Platform
@@ -43,12 +43,12 @@ def record(number: int = 0, **fields: object) -> RunRecord:
     return RunRecord(**about)
 
 
-def unit(package: str, **fields: object) -> ToldUnit:
+def unit(package: str, **fields: object) -> UnitReport:
     about: dict[str, Any] = {
         "version": "1.0.0", "kind": "lib", "target": "x", "is_for_host": False, "is_local": False, "state": "compiled",
         "began_s": BEGAN_S + 1, "seconds": 2.0, "size_bytes": 100, "because": (), "waits_for": None, "needs": (),
     }  # fmt: skip
-    return ToldUnit(**{**about, "package": package, **fields})
+    return UnitReport(**{**about, "package": package, **fields})
 
 
 def recorded(*events: Event, outcome: Outcome | None = None) -> RunRecord:
@@ -62,9 +62,9 @@ def test_units_phases_and_traffic_are_noted() -> None:
     made = recorded(
         PhaseStarted("compile"),
         UnitsRestored(1, 1, 3, 500, 0.2, 9.0),
-        UnitsTold((unit("a"), unit("b", needs=(0,), because=("the file b.rs",))), "host", ("the file b.rs",)),
+        UnitsReported((unit("a"), unit("b", needs=(0,), because=("the file b.rs",))), "host", ("the file b.rs",)),
         # another invocation, whose places begin anew
-        UnitsTold((unit("c"), unit("d", waits_for=0, needs=(0,))), "host"),
+        UnitsReported((unit("c"), unit("d", waits_for=0, needs=(0,))), "host"),
         PhaseEnded("compile", 3.0, "2 units"),
         BytesMoved("registry", 10, 0),
         BytesMoved("registry", 5, 7),
@@ -103,7 +103,9 @@ def test_without_a_cache_the_progress_of_cargo_tells_of_units() -> None:
 def test_a_record_is_what_its_schema_says() -> None:
     import jsonschema  # noqa: PLC0415 - seconds
 
-    made = recorded(UnitsTold((unit("a", because=("x",)),), "host"), PhaseStarted("compile"), PhaseEnded("compile", 1))
+    made = recorded(
+        UnitsReported((unit("a", because=("x",)),), "host"), PhaseStarted("compile"), PhaseEnded("compile", 1)
+    )
     document = json.loads(encode_record(made))
     jsonschema.validate(document, record_schema())
     assert (document["format"], document["version"]) == ("cargoship-build", 1)

@@ -22,7 +22,7 @@ from cargoship.testing import Fault, InMemoryRegistry
 from cargoship.testing.content_api import ContentApi
 from support.attested import attested_index
 from support.images import AMD64, ARM64
-from support.pushing import REPOSITORY, Told, client_of, opened, push
+from support.pushing import REPOSITORY, Emitted, client_of, opened, push
 
 TARGET = "copied/app"
 
@@ -79,7 +79,7 @@ def signed(client: RegistryClient, content: bytes, about: BytesBlob, *, tag: str
 
 
 def copied(
-    source: InMemoryRegistry, target: InMemoryRegistry, *, told: Told | None = None, referrers: bool = True
+    source: InMemoryRegistry, target: InMemoryRegistry, *, told: Emitted | None = None, referrers: bool = True
 ) -> Published:
     def opener(registry: str, access: Access) -> RegistryClient:
         return client_of(registry, access=access)
@@ -90,7 +90,7 @@ def copied(
             Reference(target.host, TARGET, "1"),
             referrers=referrers,
             open_client=opener,
-            emit=told or Told(),
+            emit=told or Emitted(),
             mount_sources=NoMountSources(),
         )
 
@@ -155,7 +155,7 @@ def test_a_signature_that_is_replaced_is_told(index: Index) -> None:
         copied(source, target)
         with client_of(source.host) as client:
             signed(client, b"new", index.blob, tag="sig")
-        told = Told()
+        told = Emitted()
         copied(source, target, told=told)
     (note,) = (text for text in told.notes if "replaced" in text)
     assert str(old.descriptor.digest) in note
@@ -167,7 +167,7 @@ def test_an_entry_of_what_is_gone_is_passed_over(index: Index) -> None:
             push(client, index, "1")
             gone = signed(client, b"gone", index.blob)
             client.delete_manifest(REPOSITORY, gone.descriptor.digest)
-        told = Told()
+        told = Emitted()
         assert copied(source, target, told=told).referrers == 0
     assert [text for text in told.notes if str(gone.descriptor.digest) in text and "left out" in text]
 

@@ -8,7 +8,7 @@ from cargoship.registry.auth.credentials import FixedCredentials
 from cargoship.registry.auth.entries import Credential, IdentityToken, Login, RegistryToken
 from cargoship.registry.options import Access
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, TokenAuth
-from support.pushing import REPOSITORY, Told, client_of, push
+from support.pushing import REPOSITORY, Emitted, client_of, push
 
 _PASSWORD = "s3cr3t-word"
 _LOGIN = Login("u", _PASSWORD)
@@ -87,7 +87,7 @@ def test_a_mount_asks_for_the_source_too(index: Index) -> None:
         with client_of(registry.host, credentials=FixedCredentials(registry.host, _LOGIN)) as client:
             push(client, index, "1", repository="me/base")
         with client_of(registry.host, credentials=FixedCredentials(registry.host, _LOGIN)) as client:
-            told = Told()
+            told = Emitted()
             push(client, index, "1", told=told, mount_from="me/base")
         assert set(told.outcomes.values()) == {"mounted"}
         assert f"repository:{REPOSITORY}:pull,push repository:me/base:pull" in _token_requests(registry)
@@ -150,7 +150,7 @@ def test_credentials_are_looked_up_only_when_asked_for(index: Index, registry: I
 
 
 def test_the_source_of_credentials_is_told(index: Index) -> None:
-    told = Told()
+    told = Emitted()
     with InMemoryRegistry(auth=BasicAuth("u", _PASSWORD)) as registry:
         credentials = FixedCredentials(registry.host, _LOGIN, source="/home/me/.docker/config.json")
         with client_of(registry.host, credentials=credentials, told=told) as client:

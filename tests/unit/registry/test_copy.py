@@ -18,7 +18,7 @@ from cargoship.registry.push import Published
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, digests_of, nested_index
 from support.images import AMD64, ARM64, ARMV7
-from support.pushing import REPOSITORY, Told, client_of, opened, push
+from support.pushing import REPOSITORY, Emitted, client_of, opened, push
 
 MIRROR = "mirror/app"
 
@@ -44,7 +44,7 @@ def copied(
     *,
     platforms: tuple[Platform, ...] = (),
     referrers: bool = False,
-    told: Told | None = None,
+    told: Emitted | None = None,
     mount_sources: RememberedMountSources | None = None,
 ) -> Published:
     with opened(source) as (image,):
@@ -54,7 +54,7 @@ def copied(
             platforms=platforms,
             referrers=referrers,
             open_client=opener,
-            emit=told or Told(),
+            emit=told or Emitted(),
             mount_sources=mount_sources or NoMountSources(),
         )
 

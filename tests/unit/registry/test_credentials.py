@@ -11,7 +11,7 @@ from cargoship.errors import ToolMissing
 from cargoship.process import Command, Completed, SystemRunner
 from cargoship.registry.auth.credentials import ConfigFiles
 from cargoship.registry.auth.entries import Credential, IdentityToken, Login, RegistryToken
-from support.pushing import Told
+from support.pushing import Emitted
 
 _HUB = "https://index.docker.io/v1/"
 _SECRET = "s3cr3t-word"
@@ -96,7 +96,7 @@ def test_a_config_file_gives(
             "docker-credential-none": Completed(1, b"credentials not found in native keychain\n", b""),
         }
     )
-    told = Told()
+    told = Emitted()
     found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find(registry)
     assert (found and found.credential) == credential
     assert told.notes == []
@@ -127,14 +127,14 @@ def test_the_most_particular_key_counts(
     }
     config = {"auths": {key: _auth(name) for key, name in keys.items()}}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), Told()).find(registry, repository)
+    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), Emitted()).find(registry, repository)
     assert (found and found.credential) == (Login(user, _SECRET) if user else None)
 
 
 def test_a_helper_is_asked_once(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"credsStore": "desk"}')
     runner = ScriptedRunner({"docker-credential-desk": _answer("u", "x")})
-    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, Told())
+    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, Emitted())
     assert files.find("ghcr.io", "a/b") == files.find("ghcr.io", "c")
     assert len(runner.asked) == 1
 
@@ -142,7 +142,7 @@ def test_a_helper_is_asked_once(tmp_path: Path) -> None:
 def test_a_helper_is_asked_for_docker_hub_by_its_old_address(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"credsStore": "desk"}')
     runner = ScriptedRunner({"docker-credential-desk": _answer("u", "x")})
-    ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, Told()).find("docker.io")
+    ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, Emitted()).find("docker.io")
     assert runner.asked == [("docker-credential-desk", _HUB.encode())]
 
 
@@ -159,7 +159,7 @@ def test_a_helper_is_asked_for_docker_hub_by_its_old_address(tmp_path: Path) -> 
 def test_a_helper_that_fails_is_told_and_passed_over(tmp_path: Path, helper: Completed | None, warning: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"credsStore": "desk", "auths": {"ghcr.io": _auth("other")}}))
     runner = ScriptedRunner({} if helper is None else {"docker-credential-desk": helper})
-    told = Told()
+    told = Emitted()
     found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find("ghcr.io")
     assert found is not None
     assert found.source == str(tmp_path / "config.json")
@@ -170,7 +170,7 @@ def test_a_helper_that_fails_is_told_and_passed_over(tmp_path: Path, helper: Com
 
 def test_a_helpers_name_is_no_path(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"credsStore": "../../evil"}')
-    told, runner = Told(), ScriptedRunner({})
+    told, runner = Emitted(), ScriptedRunner({})
     assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find("ghcr.io") is None
     assert runner.asked == []
 
@@ -178,7 +178,7 @@ def test_a_helpers_name_is_no_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [f'{{"auths": {{"ghcr.io": {{"auth": "{_SECRET}"', "[]", "\x00", "[" * 100_000])
 def test_a_broken_file_is_told_without_its_content(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    told = Told()
+    told = Emitted()
     assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, SystemRunner(), told).find("ghcr.io") is None
     assert len(told.notes) == 1
     assert _SECRET not in told.notes[0]
@@ -187,7 +187,7 @@ def test_a_broken_file_is_told_without_its_content(tmp_path: Path, text: str) ->
 @pytest.mark.parametrize("auth", ["%%%", "dTpw*", "bm8gY29sb24=", "OnBhc3N3b3Jk", "//79", "dQ"])
 def test_a_credential_that_says_nothing_is_told(tmp_path: Path, auth: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"auths": {"ghcr.io": {"auth": auth}}}))
-    told = Told()
+    told = Emitted()
     files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), told)
     assert files.find("ghcr.io") is None
     assert files.find("ghcr.io", "me/app") is None
@@ -198,7 +198,7 @@ def test_a_credential_that_says_nothing_is_told(tmp_path: Path, auth: str) -> No
 @pytest.mark.parametrize("text", ["", " \n", "{}", '{"auths": {}}'])
 def test_an_empty_file_says_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    told = Told()
+    told = Emitted()
     assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), told).find("ghcr.io") is None
     assert told.notes == []
 
@@ -207,19 +207,19 @@ def test_dockers_variable_comes_before_its_file(tmp_path: Path) -> None:
     """docker/cli#6171; GitLab hands credentials to its jobs by it."""
     (tmp_path / "config.json").write_text(json.dumps({"auths": {"ghcr.io": _auth("file"), "quay.io": _auth("file")}}))
     said = json.dumps({"auths": {"ghcr.io": _auth("said")}, "credsStore": "desk"})
-    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), Told())
+    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), Emitted())
     found, other = files.find("ghcr.io"), files.find("quay.io")
     assert found is not None
     assert (found.credential, found.source) == (Login("said", _SECRET), "DOCKER_AUTH_CONFIG")
     assert other is not None
     assert other.credential == Login("file", _SECRET)
-    alone = ConfigFiles({"DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), Told()).find("ghcr.io")
+    alone = ConfigFiles({"DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), Emitted()).find("ghcr.io")
     assert alone == found
 
 
 @pytest.mark.parametrize("said", ["[]", f'{{"auths": "{_SECRET}', "x"])
 def test_a_variable_that_is_no_configuration_is_told_once(said: str) -> None:
-    told = Told()
+    told = Emitted()
     files = ConfigFiles({"DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), told)
     assert files.find("ghcr.io") is None
     assert files.find("quay.io") is None
@@ -229,7 +229,7 @@ def test_a_variable_that_is_no_configuration_is_told_once(said: str) -> None:
 def test_a_file_where_docker_wants_a_folder_is_read_and_told(tmp_path: Path) -> None:
     path = tmp_path / "docker.json"
     path.write_text(json.dumps({"auths": {"ghcr.io": _auth()}}))
-    told = Told()
+    told = Emitted()
     found = ConfigFiles({"DOCKER_CONFIG": str(path)}, ScriptedRunner({}), told).find("ghcr.io")
     assert found is not None
     assert found.credential == _LOGIN
@@ -249,19 +249,19 @@ def test_the_files_are_asked_in_order(tmp_path: Path) -> None:
         tmp_path / "run/containers/auth.json",
         tmp_path / ".config/containers/auth.json",
     ]
-    files = ConfigFiles(env, SystemRunner(), Told())
+    files = ConfigFiles(env, SystemRunner(), Emitted())
     assert list(files.files()) == paths
     for path in reversed(paths):
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(json.dumps({"auths": {"ghcr.io": _auth(path.name)}}))
         # each file is read once by each object
-        found = ConfigFiles(env, SystemRunner(), Told()).find("ghcr.io")
+        found = ConfigFiles(env, SystemRunner(), Emitted()).find("ghcr.io")
         assert found is not None
         assert found.source == str(path)
 
 
 def test_home_and_run_stand_in_for_what_is_not_named(tmp_path: Path) -> None:
-    files = ConfigFiles({"HOME": str(tmp_path)}, SystemRunner(), Told(), user_id=1000).files()
+    files = ConfigFiles({"HOME": str(tmp_path)}, SystemRunner(), Emitted(), user_id=1000).files()
     own = tmp_path / ".config/containers/auth.json"
     assert files == (tmp_path / ".docker/config.json", Path("/run/containers/1000/auth.json"), own)
 

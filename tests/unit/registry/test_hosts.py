@@ -28,7 +28,7 @@ from cargoship.testing.content_api import ContentApi
 from cargoship.testing.exchange import Reply
 from cargoship.testing.holdings import Repository
 from support.images import ARM64, small_index
-from support.pushing import HASTE, Told
+from support.pushing import HASTE, Emitted
 from support.virtual import VirtualBudget
 
 _SECRET = "s3cr3t-word"
@@ -60,9 +60,9 @@ def _client(
 ) -> RegistryClient:
     (folder / "config.json").write_text(json.dumps(config))
     options = ClientOptions(
-        credentials=ConfigFiles({"DOCKER_CONFIG": str(folder)}, _Helpers(helpers or {}), Told()),
+        credentials=ConfigFiles({"DOCKER_CONFIG": str(folder)}, _Helpers(helpers or {}), Emitted()),
         transport=InMemoryTransport(registry, registries=dict.fromkeys(also, registry)),
-        emit=Told(),
+        emit=Emitted(),
         access=access,
         budget=VirtualBudget(600.0),
         retry_policy=HASTE,
@@ -73,7 +73,7 @@ def _client(
 
 def _push(client: RegistryClient, index: Index, name: str) -> None:
     reference = Reference.parse(name)
-    push_index(client, index, reference=reference, tags=[reference.tag or "latest"], emit=Told())
+    push_index(client, index, reference=reference, tags=[reference.tag or "latest"], emit=Emitted())
 
 
 def _auths(key: str, username: str, password: str) -> dict[str, object]:

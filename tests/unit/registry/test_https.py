@@ -16,7 +16,7 @@ from cargoship.registry.auth.entries import Login
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.options import Access, ClientOptions
 from cargoship.registry.upload import BlobOutcome
-from support.pushing import HASTE, REPOSITORY, Told
+from support.pushing import HASTE, REPOSITORY, Emitted
 
 _REGISTRY = "registry.example"
 _LOGIN = FixedCredentials(_REGISTRY, Login("u", "s3cr3t-word"))
@@ -63,7 +63,9 @@ class Script:
 
 
 def _client(script: Script) -> RegistryClient:
-    options = ClientOptions(credentials=_LOGIN, transport=script, emit=Told(), access=Access.PUSH, retry_policy=HASTE)
+    options = ClientOptions(
+        credentials=_LOGIN, transport=script, emit=Emitted(), access=Access.PUSH, retry_policy=HASTE
+    )
     return RegistryClient(_REGISTRY, options)
 
 

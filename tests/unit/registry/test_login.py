@@ -20,7 +20,7 @@ from cargoship.registry.auth.credentials import ConfigFiles
 from cargoship.registry.auth.entries import Login
 from cargoship.registry.auth.login import log_in, log_out, registry_name
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, TokenAuth
-from support.pushing import Told
+from support.pushing import Emitted
 
 _SECRET = "s3cr3t-word"
 _LOGIN = Login("u", _SECRET)
@@ -56,13 +56,13 @@ def test_what_was_accepted_is_kept_for_docker(auth: BasicAuth | TokenAuth, tmp_p
     env = {"DOCKER_CONFIG": str(tmp_path / "new" / "docker")}
     with InMemoryRegistry(auth=auth) as registry:
         host = registry.host
-        done = log_in(host, _LOGIN, env=env, runner=SystemRunner(), emit=Told())
+        done = log_in(host, _LOGIN, env=env, runner=SystemRunner(), emit=Emitted())
     path = tmp_path / "new" / "docker" / "config.json"
     assert (done.asked, done.kept.place, done.kept.plain) == (True, str(path), True)
     assert _config(path.parent) == {"auths": {host: _entry()}}
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o077 == 0
-    found = ConfigFiles(env, SystemRunner(), Told()).find(host)
+    found = ConfigFiles(env, SystemRunner(), Emitted()).find(host)
     assert found is not None
     assert found.credential == _LOGIN
 
@@ -70,14 +70,16 @@ def test_what_was_accepted_is_kept_for_docker(auth: BasicAuth | TokenAuth, tmp_p
 @pytest.mark.parametrize("auth", [BasicAuth("u", "other"), TokenAuth("u", "other")])
 def test_what_was_refused_is_not_kept(auth: BasicAuth | TokenAuth, tmp_path: Path) -> None:
     with InMemoryRegistry(auth=auth) as registry, pytest.raises(Unauthorized) as raised:
-        log_in(registry.host, _LOGIN, env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner(), emit=Told())
+        log_in(registry.host, _LOGIN, env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner(), emit=Emitted())
     assert list(tmp_path.iterdir()) == []
     assert _SECRET not in raised.value.message + (raised.value.hint or "")
 
 
 def test_a_registry_that_asks_for_nothing_is_told(tmp_path: Path) -> None:
     with InMemoryRegistry() as registry:
-        done = log_in(registry.host, _LOGIN, env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner(), emit=Told())
+        done = log_in(
+            registry.host, _LOGIN, env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner(), emit=Emitted()
+        )
     assert not done.asked
 
 
@@ -289,7 +291,7 @@ def test_nothing_is_kept_beside_a_file_that_should_be_a_folder(tmp_path: Path) -
 def test_a_server_that_is_no_registry_is_called_so(tmp_path: Path) -> None:
     with InMemoryRegistry(faults=[Fault("GET", "^/v2/$", status=404, times=None)]) as registry:
         with pytest.raises(CargoshipError) as raised:
-            log_in(registry.host, _LOGIN, env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner(), emit=Told())
+            log_in(registry.host, _LOGIN, env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner(), emit=Emitted())
         assert raised.value.message == f"{registry.host} has no registry at /v2/ (HTTP 404)"
     assert "its port" in (raised.value.hint or "")
     assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,7 @@ from cargoship.registry.push import push_index
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
 from cargoship.testing.content_api import ContentApi
 from support.images import ARM64, small_index
-from support.pushing import REPOSITORY, NoCredentials, Told, client_of
+from support.pushing import REPOSITORY, Emitted, NoCredentials, client_of
 from support.virtual import VirtualBudget
 
 _ADDRESS = "https://registry.example"
@@ -147,7 +147,7 @@ def _seeded(index: Index) -> ContentApi:
     if index.digest not in _SEEDED:
         registry = InMemoryRegistry(address=_ADDRESS)
         with client_of(_HOST, transport=InMemoryTransport(registry)) as client:
-            push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1"], emit=Told())
+            push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1"], emit=Emitted())
         _SEEDED[index.digest] = registry.contents
     return copy.deepcopy(_SEEDED[index.digest])
 
@@ -170,7 +170,7 @@ class _Revoking(InMemoryTransport):
 def _push(run: _Run, index: Index, folder: Path) -> None:
     del folder
     with run.client() as client:
-        push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1", "new"], emit=Told(), jobs=1)
+        push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1", "new"], emit=Emitted(), jobs=1)
 
 
 def _pull(run: _Run, index: Index, folder: Path) -> None:

@@ -20,7 +20,7 @@ from cargoship.registry.push import Published
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import ATTESTATION, attested_index, digests_of, nested_index
 from support.images import AMD64, ARM64, ARMV7, small_image
-from support.pushing import REPOSITORY, Told, client_of, opened, push
+from support.pushing import REPOSITORY, Emitted, client_of, opened, push
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def by_digest(registry: InMemoryRegistry, index: Index, repository: str = REPOSI
 
 def merged(parts: Sequence[Reference], *names: Reference) -> tuple[Published, ...]:
     with opened(*parts) as sources:
-        return merge_images(sources, names, open_client=opener, emit=Told(), mount_sources=NoMountSources())
+        return merge_images(sources, names, open_client=opener, emit=Emitted(), mount_sources=NoMountSources())
 
 
 def document(registry: InMemoryRegistry, repository: str, digest: object) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from cargoship.registry import Access, RegistryClient, connect, fetch_index
 from cargoship.registry.mirrors.client import MirroredClient
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry
 from support.images import small_index
-from support.pushing import REPOSITORY, Told, client_of, push
+from support.pushing import REPOSITORY, Emitted, client_of, push
 
 _AT_MIRROR = f"cache/{REPOSITORY}"
 
@@ -46,12 +46,12 @@ def reader(
     registry: InMemoryRegistry,
     mirror: InMemoryRegistry | str,
     *,
-    told: Told | None = None,
+    told: Emitted | None = None,
     access: Access = Access.PULL,
 ) -> RegistryClient:
     place = mirror if isinstance(mirror, str) else mirror.host
     env = {"HOME": "/nonexistent", "CARGOSHIP_REGISTRY_MIRRORS": f"{registry.host}={place}/cache"}
-    return connect(registry.host, env=env, runner=SystemRunner(), emit=told or Told(), access=access)
+    return connect(registry.host, env=env, runner=SystemRunner(), emit=told or Emitted(), access=access)
 
 
 def both_have(data: bytes, registry: InMemoryRegistry, mirror: InMemoryRegistry) -> BytesBlob:
@@ -114,7 +114,7 @@ def test_a_mirror_that_is_not_there_is_asked_once(
 ) -> None:
     gone = mirror.host
     mirror.__exit__()
-    told = Told()
+    told = Emitted()
     with reader(registry, gone, told=told) as client:
         read_all(client, index, tmp_path)
     (note,) = told.notes
@@ -184,12 +184,12 @@ def test_each_host_gets_its_own_credentials(index: Index, tmp_path: Path) -> Non
             "CARGOSHIP_REGISTRY_MIRRORS": f"{registry.host}={mirror.host}",
         }
         for server in (registry, mirror):
-            with connect(server.host, env=env, runner=SystemRunner(), emit=Told(), access=Access.PUSH) as client:
+            with connect(server.host, env=env, runner=SystemRunner(), emit=Emitted(), access=Access.PUSH) as client:
                 push(client, index, "1")
         for server in (registry, mirror):
             server.calls.clear()
         mirror.faults.append(Fault("GET", "/blobs/", status=404, times=None))
-        with connect(registry.host, env=env, runner=SystemRunner(), emit=Told()) as client:
+        with connect(registry.host, env=env, runner=SystemRunner(), emit=Emitted()) as client:
             read_all(client, index, tmp_path)
         for server in (registry, mirror):
             sent = {call.headers.get("authorization") for call in server.calls} - {None}
@@ -202,14 +202,14 @@ def test_a_place_that_stands_in_for_a_registry_is_all_there_is(
     path = tmp_path / "registries.conf"
     path.write_text(f'[[registry]]\nprefix = "nowhere.invalid"\nlocation = "{mirror.host}/cache"\n')
     env = {"HOME": "/nonexistent", "CONTAINERS_REGISTRIES_CONF": str(path)}
-    with connect("nowhere.invalid", env=env, runner=SystemRunner(), emit=Told()) as client:
+    with connect("nowhere.invalid", env=env, runner=SystemRunner(), emit=Emitted()) as client:
         read_all(client, index, tmp_path)
         assert client.find_manifest(REPOSITORY, "unknown") is None
         with pytest.raises(RegistryRefused, match=mirror.host):
             client.manifest(REPOSITORY, "unknown")
     mirror.__exit__()
     with (
-        connect("nowhere.invalid", env=env, runner=SystemRunner(), emit=Told()) as client,
+        connect("nowhere.invalid", env=env, runner=SystemRunner(), emit=Emitted()) as client,
         pytest.raises(RegistryUnreachable, match=f"^{mirror_host(path)}"),
     ):
         client.manifest(REPOSITORY, "1")

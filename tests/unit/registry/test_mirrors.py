@@ -10,7 +10,7 @@ import pytest
 
 from cargoship.errors import RegistryRefused, UsageError
 from cargoship.registry.mirrors.files import RegistrySettings, read_mirrors
-from support.pushing import Told
+from support.pushing import Emitted
 
 _CONF = """
 unqualified-search-registries = ["docker.io"]
@@ -47,9 +47,9 @@ blocked = true
 """
 
 
-def settings(env: Mapping[str, str], told: Told | None = None) -> RegistrySettings:
+def settings(env: Mapping[str, str], told: Emitted | None = None) -> RegistrySettings:
     # a home of its own keeps the files of this machine's user away
-    return read_mirrors({"HOME": "/nonexistent", **env}, told or Told())
+    return read_mirrors({"HOME": "/nonexistent", **env}, told or Emitted())
 
 
 def route(found: RegistrySettings, name: str, *, by_digest: bool = True) -> list[str]:
@@ -172,7 +172,7 @@ def test_a_file_that_cannot_be_read_is_told_and_passed_over(name: str, text: str
     path = tmp_path / ".config" / name
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    told = Told()
+    told = Emitted()
     assert settings({"HOME": str(tmp_path)}, told).mirrors.rules == ()
     (note,) = told.notes
     assert str(path) in note

@@ -13,7 +13,7 @@ from cargoship.registry import mount_sources
 from cargoship.registry.mount_sources import RememberedMountSources
 from cargoship.registry.push import push_index
 from cargoship.testing import Fault, InMemoryRegistry
-from support.pushing import Told, client_of
+from support.pushing import Emitted, client_of
 
 A, B = Digest.of(b"a"), Digest.of(b"b")
 
@@ -82,8 +82,8 @@ def test_threads_lose_nothing(tmp_path: Path) -> None:
     assert {memory.source("r", "x", digest) for digest in digests} == {"one"}
 
 
-def publish(registry: InMemoryRegistry, index: Index, repository: str, memory: RememberedMountSources) -> Told:
-    told = Told()
+def publish(registry: InMemoryRegistry, index: Index, repository: str, memory: RememberedMountSources) -> Emitted:
+    told = Emitted()
     with client_of(registry.host) as client:
         reference = Reference(registry.host, repository)
         push_index(client, index, reference=reference, tags=["1"], emit=told, jobs=1, mount_sources=memory)

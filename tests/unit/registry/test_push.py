@@ -19,7 +19,7 @@ from cargoship.testing import Call, Fault, InMemoryRegistry
 from cargoship.testing.content_api import ContentApi
 from cargoship.testing.holdings import Mounts
 from support.images import AMD64, ARM64, small_image, small_index
-from support.pushing import REPOSITORY, Told, client_of, push
+from support.pushing import REPOSITORY, Emitted, client_of, push
 
 
 def _order(calls: list[Call], index: Index) -> list[str]:
@@ -42,7 +42,7 @@ def _order(calls: list[Call], index: Index) -> list[str]:
 
 
 def test_everything_is_there_before_it_is_named(index: Index, registry: InMemoryRegistry) -> None:
-    told = Told()
+    told = Emitted()
     with client_of(registry.host) as client:
         published = push(client, index, "1", "latest", told=told)
     blobs = list(index.blobs())
@@ -103,7 +103,7 @@ def test_a_new_tag_for_the_same_sends_nothing_else(index: Index, registry: InMem
 
 def test_only_what_is_new_is_sent(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:
     bigger = small_index(tmp_path, [image.platform for image in index.images()][:1])
-    told = Told()
+    told = Emitted()
     with client_of(registry.host) as client:
         push(client, bigger, "1")
         published = push(client, index, "1", told=told)
@@ -113,7 +113,7 @@ def test_only_what_is_new_is_sent(tmp_path: Path, index: Index, registry: InMemo
 
 
 def test_blobs_are_mounted_where_the_source_is_known(index: Index, registry: InMemoryRegistry) -> None:
-    told = Told()
+    told = Emitted()
     with client_of(registry.host) as client:
         push(client, index, "1", repository="me/base")
         registry.calls.clear()
@@ -155,7 +155,7 @@ def test_a_registry_may_find_blobs_elsewhere_by_itself(
         registry.faults += [] if fault is None else [fault]
         registry.calls.clear()
         published = push_index(
-            client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=Told(), jobs=1
+            client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=Emitted(), jobs=1
         )
         asked = [call for call in registry.calls if call.method == "POST" and "mount" in call.query]
         assert registry.tags(REPOSITORY) == {"1": str(index.digest)}

@@ -20,7 +20,7 @@ from cargoship.registry.pull import fetch_index
 from cargoship.registry.push import push_index
 from cargoship.registry.source import remote_source
 from cargoship.testing import QUIRKS, BasicAuth, InMemoryRegistry, InMemoryTransport, TokenAuth
-from support.pushing import REPOSITORY, Everywhere, Told, client_of
+from support.pushing import REPOSITORY, Emitted, Everywhere, client_of
 from support.virtual import VirtualBudget
 
 _PASSWORD = "s3cr3t-word"
@@ -38,7 +38,7 @@ class _World:
         self.budget = VirtualBudget(3600.0)
         self.auth = BasicAuth("u", _PASSWORD) if basic else TokenAuth("u", _PASSWORD, lifetime_s=lifetime_s)
         self.registry = InMemoryRegistry(address=address, auth=self.auth, quirks=quirks, sleep=self.budget.pass_by)
-        self.told = Told()
+        self.told = Emitted()
 
     def client(self, access: Access = Access.PUSH) -> RegistryClient:
         host = self.registry.host
@@ -147,7 +147,7 @@ def test_quirks_are_heard_through_sockets(index: Index) -> None:
     with InMemoryRegistry(auth=TokenAuth("u", _PASSWORD), quirks=quirks) as registry:
         credentials = FixedCredentials(registry.host, Login("u", _PASSWORD))
         with client_of(registry.host, credentials=credentials) as client:
-            push_index(client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=Told())
+            push_index(client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=Emitted())
             assert fetch_index(client, Reference(registry.host, REPOSITORY, "1")).root == index.blob
 
 

@@ -16,7 +16,7 @@ from cargoship.registry.auth.credentials import FixedCredentials
 from cargoship.registry.auth.entries import Credential, IdentityToken, Login, RegistryToken
 from cargoship.registry.http_client import NamedRequest
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, TokenAuth
-from support.pushing import REPOSITORY, Told, client_of, push
+from support.pushing import REPOSITORY, Emitted, client_of, push
 
 _SECRET = "s3cr3t-word"
 _BASIC = base64.b64encode(f"u:{_SECRET}".encode()).decode()
@@ -58,7 +58,7 @@ def test_no_secret_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    told = Told()
+    told = Emitted()
     texts: list[str] = []
     with InMemoryRegistry(auth=auth, faults=[replace(fault)] if fault else []) as registry:
         credentials = FixedCredentials(registry.host, credential)
@@ -92,7 +92,7 @@ def test_a_token_that_is_echoed_is_not_told(index: Index) -> None:
 
 
 def test_a_registrys_warnings_are_told_once_and_without_secrets(index: Index) -> None:
-    told = Told()
+    told = Emitted()
     header = {"Warning": f'299 - "move to v2", 299 - "you are {_SECRET}"'}
     auth = BasicAuth("u", _SECRET)
     with InMemoryRegistry(auth=auth) as registry:

@@ -20,7 +20,7 @@ from cargoship.registry.referrers import fallback_tag
 from cargoship.testing import InMemoryRegistry
 from cargoship.testing.content_api import ContentApi
 from support.images import AMD64, in_sha512, small_image, small_index
-from support.pushing import REPOSITORY, Told, client_of, opened, push
+from support.pushing import REPOSITORY, Emitted, client_of, opened, push
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def named(tmp_path: Path) -> Index:
     return in_sha512(small_index(tmp_path / "store"))
 
 
-def _copied(source: Reference, target: Reference, told: Told | None = None) -> Published:
+def _copied(source: Reference, target: Reference, told: Emitted | None = None) -> Published:
     with opened(source) as (found,):
         return copy_image(
             found,
             target,
             open_client=lambda host, _: client_of(host),
-            emit=told or Told(),
+            emit=told or Emitted(),
             mount_sources=NoMountSources(),
         )
 
@@ -74,7 +74,7 @@ def test_a_registry_that_names_everything_so_is_read(named: Index, tmp_path: Pat
         assert client.find_manifest(REPOSITORY, "1", algorithm="sha256") == Digest.of(named.raw)
         assert fetch_index(client, Reference(registry.host, REPOSITORY, "1")).reference.digest == named.digest
         reference = Reference(registry.host, REPOSITORY, "1")
-        with RemoteBases(open_client=client_of, cache=tmp_path / "bases", emit=Told()) as bases:
+        with RemoteBases(open_client=client_of, cache=tmp_path / "bases", emit=Emitted()) as bases:
             assert bases.digest_of(reference) == named.digest
             base = bases.find(reference, AMD64)
             for layer in base.layers:
@@ -82,7 +82,7 @@ def test_a_registry_that_names_everything_so_is_read(named: Index, tmp_path: Pat
                     assert layer.descriptor.digest.names(stream.read())
         # what was read is in the cache by that name
         asked = len(registry.calls)
-        with RemoteBases(open_client=client_of, cache=tmp_path / "bases", emit=Told(), offline=True) as bases:
+        with RemoteBases(open_client=client_of, cache=tmp_path / "bases", emit=Emitted(), offline=True) as bases:
             for layer in bases.find(reference, AMD64).layers:
                 with layer.blob.open() as stream:
                     assert layer.descriptor.digest.names(stream.read())
@@ -113,7 +113,7 @@ def test_a_registry_that_takes_manifests_by_sha256_alone_gets_the_same_bytes(nam
     document = IndexManifest("application/vnd.oci.image.index.v1+json", ())
     empty = Index(encode_index(document), (), algorithm="sha512")
     with InMemoryRegistry(quirks=["sha512-manifests-400"]) as registry, client_of(registry.host) as client:
-        told = Told()
+        told = Emitted()
         published = push(client, empty, "1", told=told)
         usual = Digest.of(empty.raw)
         assert (published.digest, str(published.reference.digest)) == (usual, str(usual))

@@ -14,7 +14,7 @@ from cargoship.registry.push import push_index
 from cargoship.registry.upload import BlobOutcome
 from cargoship.registry.upload_queue import BlobLocks, UploadQueue
 from cargoship.testing import Fault, InMemoryRegistry
-from support.pushing import REPOSITORY, Told, client_of
+from support.pushing import REPOSITORY, Emitted, client_of
 
 BLOBS = [BytesBlob.of("application/octet-stream", bytes([number]) * 1000) for number in range(8)]
 
@@ -25,7 +25,7 @@ def early_of(
     *,
     mount_sources: MountSources | None = None,
     blob_locks: BlobLocks | None = None,
-    told: Told | None = None,
+    told: Emitted | None = None,
     jobs: int = 4,
     idle_s: float = 5.0,
 ) -> UploadQueue:
@@ -34,14 +34,14 @@ def early_of(
         open_client=lambda: client_of(registry.host, idle_s=idle_s),
         mount_sources=mount_sources or NoMountSources(),
         blob_locks=blob_locks or BlobLocks(),
-        emit=told or Told(),
+        emit=told or Emitted(),
         jobs=jobs,
     )
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_what_is_offered_is_sent_once(registry: InMemoryRegistry, jobs: int) -> None:
-    told = Told()
+    told = Emitted()
     early = early_of(registry, told=told, jobs=jobs)
     for blob in (*BLOBS, *BLOBS):
         early.offer([blob])
@@ -72,7 +72,7 @@ def test_a_push_goes_on_where_early_uploads_ended(index: Index, registry: InMemo
     registry.calls.clear()
     with client_of(registry.host) as client:
         reference = Reference(registry.host, REPOSITORY)
-        published = push_index(client, index, reference=reference, tags=["1"], emit=Told(), done=done)
+        published = push_index(client, index, reference=reference, tags=["1"], emit=Emitted(), done=done)
     assert published.pushed == len(list(index.blobs()))
     assert registry.tags(REPOSITORY) == {"1": str(index.digest)}
     sent = [call.path for call in registry.calls if call.method == "HEAD" and "/blobs/" in call.path]

@@ -16,7 +16,7 @@ import pytest
 
 from cargoship.cargo.watch import watch_cargo
 from cargoship.errors import CacheUnavailable, CompileFailed
-from cargoship.events import Event, UnitsKept, UnitsRestored, UnitsTold
+from cargoship.events import Event, UnitsKept, UnitsReported, UnitsRestored
 from cargoship.oci.digest import Digest
 from cargoship.process import Completed
 from cargoship.toolchain.runtime import Runtime
@@ -146,7 +146,7 @@ def test_who_listens_is_told_what_became_of_each_unit(
     build(checkout(), store)
     second = checkout("second")
     second.edit("helper", "// changed\n")
-    (told,) = (event for event in build(second, store).events if isinstance(event, UnitsTold))
+    (told,) = (event for event in build(second, store).events if isinstance(event, UnitsReported))
     found = {unit.package: unit for unit in told.units}
     helper, app = (found[name] for name in ("helper", "app"))
     assert [(unit.state, unit.is_local) for unit in (helper, app)] == [("compiled", True), ("compiled", True)]

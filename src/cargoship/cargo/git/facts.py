@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cargoship.cargo.git.ask import Git, GitRefused
 from cargoship.cargo.git.changes import read_changes
-from cargoship.cargo.git.names import choose_tag, is_version, refs_of, remote_of, told_by_ci
+from cargoship.cargo.git.names import choose_tag, is_version, named_by_ci, refs_of, remote_of
 from cargoship.errors import ToolMissing
 from cargoship.events import Level, Note, ignore
 from cargoship.process import Runner
@@ -99,12 +99,12 @@ def _facts(git: Git | None, tell: Callable[[Note], None]) -> GitFacts | None:
         tell(Note(remark, Level.WARNING))
     sha, time, refs = (commit.decode("utf-8", "replace") + "\n\n").split("\n")[:3]
     branch, tags = refs_of(refs)
-    told_branch, told_tag = told_by_ci(git.env, sha)
+    ci_branch, ci_tag = named_by_ci(git.env, sha)
     return GitFacts(
         sha=sha,
         commit_time=_seconds(time),
-        branch=branch or told_branch,
-        tag=told_tag or choose_tag(tags),
+        branch=branch or ci_branch,
+        tag=ci_tag or choose_tag(tags),
         changed=changes.paths,
         remote=remote_of(git.settings),
     )

@@ -12,7 +12,7 @@ _VERSION = re.compile(r"(?:.*[^0-9.])?(?P<numbers>[0-9]+(?:\.[0-9]+)+)(?P<pre>-[
 _WEB_SCHEMES = frozenset({"https", "http", "ssh", "git", "git+ssh"})
 
 
-def told_by_ci(env: Mapping[str, str], sha: str) -> tuple[str | None, str | None]:
+def named_by_ci(env: Mapping[str, str], sha: str) -> tuple[str | None, str | None]:
     """Take the branch and the tag from what CI says: its checkouts have a detached HEAD, and often no tags.
 
     GitHub: https://docs.github.com/en/actions/reference/workflows-and-actions/variables

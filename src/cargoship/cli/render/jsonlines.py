@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from cargoship.cli.render.document import line
-from cargoship.events import CompileProgress, Event, Note, UnitsTold
+from cargoship.events import CompileProgress, Event, Note, UnitsReported
 from cargoship.printable import without_passwords
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class JsonRenderer:
         if self._verbosity < 0 or (isinstance(event, Note) and event.level > self._verbosity + 1):
             return
         # as much as all other lines together; the record of the build has it
-        if isinstance(event, UnitsTold):
+        if isinstance(event, UnitsReported):
             return
         with self._lock:
             if isinstance(event, CompileProgress):

@@ -26,8 +26,8 @@ from cargoship.events import (
     ToolOutput,
     UnitFinished,
     UnitsKept,
+    UnitsReported,
     UnitsRestored,
-    UnitsTold,
     Written,
 )
 from cargoship.printable import printable, printable_lines, without_passwords
@@ -161,7 +161,7 @@ def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: 
             return status("Kept", f"{count(units, 'unit')}, {size(size_bytes)} in {duration(seconds)}{waited}", paint)
         case SourcesWritten(paths=paths):
             return status("Written", printable(f"by build scripts: {', '.join(paths)}"), paint) if verbosity else None
-        case PhaseStarted() | CompileProgress() | CompileForeseen() | BlobQueued() | BytesMoved() | UnitsTold():
+        case PhaseStarted() | CompileProgress() | CompileForeseen() | BlobQueued() | BytesMoved() | UnitsReported():
             return None
 
 

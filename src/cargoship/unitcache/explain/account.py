@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from cargoship.decoding import Undecodable, decode_json
-from cargoship.events import ToldUnit, UnitsTold
+from cargoship.events import UnitReport, UnitsReported
 from cargoship.oci.files import replacing
 from cargoship.unitcache.build import prepare_folder
 from cargoship.unitcache.builddir.capture import Capture
@@ -106,7 +106,7 @@ def account(
     return BuildAccount(tuple(told), whole)
 
 
-def told_units(restored: Restored, made: Capture, record: BuildAccount) -> UnitsTold:
+def unit_reports(restored: Restored, made: Capture, record: BuildAccount) -> UnitsReported:
     """The account of a build for who listens, with times and sizes, and with what depends on what."""
     units = []
     for index, (unit, about) in enumerate(zip(restored.graph.units, record.units, strict=True)):
@@ -114,7 +114,7 @@ def told_units(restored: Restored, made: Capture, record: BuildAccount) -> Units
         here = times if about.state in _MADE_HERE else None
         entry = restored.placed.get(kept.place) if about.state == "restored" and kept is not None else None
         units.append(
-            ToldUnit(
+            UnitReport(
                 package=unit.package,
                 version=version_of(unit.package_id),
                 kind="build script run" if unit.runs else next(iter(unit.kinds), unit.mode),
@@ -130,7 +130,7 @@ def told_units(restored: Restored, made: Capture, record: BuildAccount) -> Units
                 needs=tuple(each.index for each in unit.dependencies),
             )
         )
-    return UnitsTold(tuple(units), restored.around.host, () if record.whole is None else record.whole.because)
+    return UnitsReported(tuple(units), restored.around.host, () if record.whole is None else record.whole.because)
 
 
 def write_record(build_dir: Path, record: BuildAccount) -> None:

@@ -12,7 +12,7 @@ import pytest
 from cargoship.settings.attesting import parse_signer
 from cargoship.settings.fields import BY_KEY
 from cargoship.settings.model import Settings
-from cargoship.settings.told import told_settings
+from cargoship.settings.stated import stated_settings
 
 GIVEN: dict[str, object] = {
     "libc": "gnu:2.17",
@@ -36,14 +36,14 @@ def parsed(values: Mapping[str, Any]) -> Settings:
 
 def test_what_is_told_gives_the_same_settings_again() -> None:
     settings = parsed(GIVEN)
-    found = told_settings(settings)
+    found = stated_settings(settings)
     assert found.values.keys() == GIVEN.keys()
     assert parsed(json.loads(json.dumps(found.values))) == settings
 
 
 def test_defaults_places_and_variables_are_not_told() -> None:
-    assert told_settings(Settings()).values == {}
-    found = told_settings(
+    assert stated_settings(Settings()).values == {}
+    found = stated_settings(
         parsed({"env": {"A": "secret"}, "base": "oci:/home/me/base", "tags": ["h.io/a"], "sign": "me.key"})
     )
     assert (found.values, set(found.withheld)) == ({}, {"env", "base"})

@@ -30,34 +30,34 @@ _ELSEWHERE = frozenset(
     }
 )  # fmt: skip
 _WITHHELD = frozenset({"env"})
-TELLABLE = frozenset(each.key for each in FIELDS if each.spec.group != CACHE and each.key not in _ELSEWHERE)
+STATEABLE = frozenset(each.key for each in FIELDS if each.spec.group != CACHE and each.key not in _ELSEWHERE)
 """All that may be told, by their keys."""
 
 
 @dataclass(frozen=True)
-class ToldSettings:
+class StatedSettings:
     """`values` by their keys, and the keys of those that are not told."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
 
 
-def told_settings(settings: Settings) -> ToldSettings:
+def stated_settings(settings: Settings) -> StatedSettings:
     """What decides an image and is no default."""
     values: dict[str, Any] = {}
     withheld = []
     for each in FIELDS:
         value = getattr(settings, each.attribute)
-        if each.key not in TELLABLE or value == each.default:
+        if each.key not in STATEABLE or value == each.default:
             continue
         if each.key in _WITHHELD or (each.key == "base" and isinstance(settings.base_spec, LayoutBase)):
             withheld.append(each.key)
         else:
             values[each.key] = _plain(value)
-    return ToldSettings(values, tuple(withheld))
+    return StatedSettings(values, tuple(withheld))
 
 
-def told_default(key: str) -> object:
+def stated_default(key: str) -> object:
     """The default of a setting, in the same form."""
     return _plain(BY_KEY[key].default)
 
