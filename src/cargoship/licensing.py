@@ -12,20 +12,15 @@ from cargoship.bom.native import known_crates
 from cargoship.bom.notices import NoticedCrate, notices_text
 from cargoship.bom.policy import LicensePolicy, unused
 from cargoship.bom.reduce import crates_with_folders
-from cargoship.cargo.command import CargoBuild
-from cargoship.cargo.unit_graph import ask_unit_graph
 from cargoship.context import Context
 from cargoship.errors import LicenseRefused
 from cargoship.events import Level, Note, count
 from cargoship.oci.platform import Platform
 from cargoship.plan import ImagePlan, Plan
+from cargoship.planned_units import lock_text, planned_units
 from cargoship.platforms import LibcFamily, row
-from cargoship.process import Command
-from cargoship.reading import read_utf8
 from cargoship.toolchain.locate import Wanted
-from cargoship.toolchain.rust import Rust, toolchains
 
-_LOCK_NAME = "Cargo.lock"
 _STD = "The Rust standard library: MIT OR Apache-2.0, https://github.com/rust-lang/rust"
 _MUSL = "musl: MIT, https://musl.libc.org"
 
@@ -146,20 +141,8 @@ def _checkout(folder: Path) -> Path:
 
 
 def _ask(plan: Plan, wanted: Wanted, context: Context) -> list[_Surveyed]:
-    lock = plan.root / _LOCK_NAME
-    rust = next(iter(toolchains(context.runner, context.env, wanted.cwd)))
-    found = []
-    for build in plan.builds:
-        graph = ask_unit_graph(context.runner, _command(build, rust, wanted, context))
-        text = read_utf8(lock) if lock.exists() else ""
-        found.append(_Surveyed(*crates_with_folders(graph, text)))
-    return found
-
-
-def _command(build: CargoBuild, rust: Rust, wanted: Wanted, context: Context) -> Command:
-    words = build.with_targets(*(triple for triple, _ in wanted.pairs)).arguments()
-    env = {**context.env, "CARGO": str(rust.cargo), "RUSTC": str(rust.rustc)}
-    return Command((str(rust.cargo), *words), cwd=build.cwd, env=env)
+    lock = lock_text(plan)
+    return [_Surveyed(*crates_with_folders(graph, lock)) for graph in planned_units(plan, wanted, context)]
 
 
 def _programs(

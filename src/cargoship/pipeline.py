@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
+from cargoship.build_needs import examined_needs, say_what_is_missing
 from cargoship.cargo.git import read_git_facts, read_since
 from cargoship.cargo.project import Binary, Package, Project, load_project
 from cargoship.clock import Clock
@@ -223,6 +223,8 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
         recalled = shop.recalled(env)
         artifacts = recalled.artifacts
         recording.recalled = not recalled.missing
+        if recalled.missing:
+            say_what_is_missing(shop.plan, shop.wanted, context, env)
         toolchain = shop.toolchain(recalled) if recalled.missing else None
     if made.libc.family is LibcFamily.MUSL or not context.verify:
         # for a static program the compile alone can fail now: its base travels meanwhile
@@ -258,8 +260,13 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     """Look for everything that a build needs; with `fix`, run what mends it and look again."""
-    wanted = _wanted_of(selection, context)
-    look = partial(diagnose, wanted, runner=context.runner, env=context.env)
+    made, wanted = _wanted_of(selection, context)
+
+    def look() -> Diagnosis:
+        found = diagnose(wanted, runner=context.runner, env=context.env)
+        needs = () if made is None else examined_needs(made, wanted, context)
+        return Diagnosis((*found.findings, *needs))
+
     found = look()
     if not fix:
         return found
@@ -285,13 +292,14 @@ def _decide(decide: Callable[[Selection, Context], Plan], selection: Selection, 
     return made
 
 
-def _wanted_of(selection: Selection, context: Context) -> Wanted:
+def _wanted_of(selection: Selection, context: Context) -> tuple[Plan | None, Wanted]:
     """What a build would want; outside a project, or without a cargo to read it, what the options or defaults say."""
     try:
-        return wanted_by(_planned(selection, context), context)
+        made = _planned(selection, context)
+        return made, wanted_by(made, context)
     except (ManifestNotFound, ToolchainError):
         settings = load_flags(selection.overrides)
-        return Wanted(settings.platforms, settings.libc, context.cwd, context.cache_dir)
+        return None, Wanted(settings.platforms, settings.libc, context.cwd, context.cache_dir)
 
 
 def _built(built: Mapping[tuple[Platform, str, str], Path], platform: Platform, binary: Binary) -> Path:

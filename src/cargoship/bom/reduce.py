@@ -12,7 +12,7 @@ from cargoship.bom.crates import Crate, CrateGraph, NativeSource, Use
 from cargoship.bom.licenses import expression_of
 from cargoship.bom.manifests import facts_of, folder_of
 from cargoship.bom.native import native_sources
-from cargoship.cargo.messages import package_name
+from cargoship.cargo.messages import package_name, package_version
 from cargoship.cargo.unit_graph import RUN_CUSTOM_BUILD, Unit, UnitGraph
 
 _COMPILED = frozenset({"build", "check"})
@@ -116,7 +116,7 @@ class _Gathered:
         folder = self.folder
         if folder is None:
             return ()
-        return native_sources(package_name(package), _version(package), self._features, folder)
+        return native_sources(package_name(package), package_version(package), self._features, folder)
 
     @property
     def folder(self) -> Path | None:
@@ -142,13 +142,6 @@ def _needed(unit: Unit, graph: UnitGraph) -> set[_Node]:
     }  # fmt: skip
 
 
-def _version(package: str) -> str:
-    if "#" not in package:
-        # NAME VERSION (SOURCE), as cargo wrote it before 1.77
-        return package.split(" ")[1] if " " in package else ""
-    return package.rpartition("#")[2].rpartition("@")[2]
-
-
 def _source(package: str) -> str:
     """Where a package comes from, as Cargo.lock has it without the commit; empty for a local one."""
     where = package.rpartition("#")[0] if "#" in package else package.rpartition("(")[2].rstrip(")")
@@ -167,7 +160,7 @@ def _pins(lock: str) -> dict[tuple[str, str], list[tuple[str, str]]]:
 def _crate(
     package: str, nodes: Mapping[_Node, _Gathered], pins: Mapping[tuple[str, str], list[tuple[str, str]]]
 ) -> Crate:
-    name, version, where = package_name(package), _version(package), _source(package)
+    name, version, where = package_name(package), package_version(package), _source(package)
     crate = Crate(name, version, where)
     if where:
         for source, checksum in pins.get((name, version), ()):

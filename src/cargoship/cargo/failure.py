@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cargoship.cargo.limits import known_limit
+from cargoship.cargo.tools.words import known_need
 from cargoship.errors import CargoshipError, CompileFailed, LockOutdated, ManifestInvalid, UsageError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -26,12 +27,7 @@ _HINTS = {
     "SIGBUS": f"a compiler or linker that ends so has most often met a full disk: {_FULL}",
     "linker `cc` not found": "build scripts and procedural macros run here and need a C compiler: "
     "apt-get install gcc libc6-dev",
-    "Unable to find libclang": "bindgen reads C headers with libclang: apt-get install libclang-dev",
-    "is `cmake` not installed?": "a dependency is built with CMake: apt-get install cmake",
-    "Could not find `protoc`": "a dependency is generated from protocol buffers: apt-get install protobuf-compiler",
     "no such command: `clippy`": "rustup component add clippy, or on Debian apt-get install rust-clippy",
-    "pkg-config has not been configured to support cross-compilation": "a dependency looks for a C library of the "
-    "system, which is not there for the target; see whether the crate has a feature to compile it (vendored, bundled)",
 }
 
 
@@ -41,7 +37,7 @@ def failure_of(code: int, stderr: str) -> CargoshipError:
     if explained is not None:
         explained.details = None  # cargo's words have been shown as they came
         return explained
-    hint = next((hint for words, hint in _HINTS.items() if words in stderr), None)
+    hint = next((hint for words, hint in _HINTS.items() if words in stderr), None) or known_need(_ANSI.sub("", stderr))
     limit = None if hint else known_limit(stderr)
     if limit is not None:
         return CompileFailed(f"cargo ended with exit code {code}: {limit[0]}", hint=limit[1])

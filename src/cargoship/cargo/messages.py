@@ -124,6 +124,14 @@ def package_name(package_id: str) -> str:
     return name if at else url.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
+def package_version(package_id: str) -> str:
+    """Take the version from a package id in either form; empty where it has none."""
+    if "#" not in package_id:
+        # NAME VERSION (SOURCE), as cargo wrote it before 1.77
+        return package_id.split(" ")[1] if " " in package_id else ""
+    return package_id.rpartition("#")[2].rpartition("@")[2]
+
+
 def read_message(line: bytes) -> Message | None:
     """Read one line; None for reasons that cargoship has no use for, and for empty lines."""
     if not line.strip():

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from cargoship.cargo.config import cargo_home, configuration_files, options_tables, read_table, unstable_switches
-from cargoship.cargo.messages import is_local, package_name
+from cargoship.cargo.messages import is_local, package_name, package_version
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ToolchainError, UnitsUnknown
 from cargoship.process import Command, Runner
@@ -95,6 +95,11 @@ class Unit:
     def package(self) -> str:
         """The name of the package."""
         return package_name(self.package_id)
+
+    @property
+    def version(self) -> str:
+        """The version of the package."""
+        return package_version(self.package_id)
 
     @property
     def is_local(self) -> bool:

@@ -1,0 +1,154 @@
+"""What the build scripts of a plan want and this machine lacks: known before the compile, and what brings it.
+
+cargo is asked for its units only where Cargo.lock names a crate of the table whose tool or library is not here. Nothing
+is refused by this: a unit may come from a cache, and a build script may do without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.cargo.tools.present import find_tool, has_library
+from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, TOOLS, Library, Tool, tool
+from cargoship.cargo.tools.wanted import WantedLibrary, locked_names, wanted_libraries, wanted_tools
+from cargoship.cargo.tools.words import advice
+from cargoship.context import Context
+from cargoship.errors import CargoshipError
+from cargoship.events import Level, Note
+from cargoship.plan import Plan
+from cargoship.planned_units import lock_text, planned_units
+from cargoship.process import Command
+from cargoship.toolchain.diagnose import Prerequisite
+from cargoship.toolchain.locate import Wanted
+
+
+@dataclass(frozen=True)
+class ToolNeed:
+    """A tool that build scripts of a plan want."""
+
+    tool: Tool
+    wanted_by: tuple[str, ...]
+    """In words: which crates, in whose build scripts."""
+    found: str | None
+
+
+@dataclass(frozen=True)
+class LibraryNeed:
+    """A library of the system that crates of a plan link, and that is not there."""
+
+    library: Library
+    crate: str
+    platforms: tuple[str, ...]
+
+    @property
+    def problem(self) -> str:
+        """What is the matter, for people."""
+        return f"{self.crate} links {self.library.name} of the system, which is not there for {self.where}"
+
+    @property
+    def where(self) -> str:
+        """The platforms, for people."""
+        return ", ".join(self.platforms)
+
+    @property
+    def way_out(self) -> str:
+        """What brings it."""
+        host = f"apt-get install {self.library.debian} pkg-config"
+        return host if self.platforms == (_HERE,) else advice(self.library)
+
+
+_HERE = "this machine"
+
+
+@dataclass(frozen=True)
+class BuildNeeds:
+    """All that was looked at: tools, there or not, and libraries that are not."""
+
+    tools: tuple[ToolNeed, ...] = ()
+    libraries: tuple[LibraryNeed, ...] = ()
+
+
+def build_needs(plan: Plan, wanted: Wanted, context: Context, env: Mapping[str, str]) -> BuildNeeds:
+    """What build scripts of a plan want in this environment; raises as `planned_units` does."""
+    tools: dict[str, set[str]] = {}
+    libraries: dict[tuple[str, str], list[WantedLibrary]] = {}
+    for graph in planned_units(plan, wanted, context):
+        for each in wanted_tools(graph):
+            why = each.crate if each.crate == each.package else f"{each.crate}, in the build script of {each.package}"
+            tools.setdefault(each.tool, set()).add(why)
+        for library in wanted_libraries(graph):
+            if not has_library(library.library, library.triple, env):
+                libraries.setdefault((library.library.name, library.crate), []).append(library)
+    platforms: dict[str | None, str] = {triple: str(entry.platform) for triple, entry in wanted.pairs}
+    return BuildNeeds(
+        tuple(ToolNeed(tool(name), tuple(sorted(why)), find_tool(tool(name), env)) for name, why in tools.items()),
+        tuple(
+            LibraryNeed(found[0].library, crate, tuple(dict.fromkeys(platforms.get(e.triple, _HERE) for e in found)))
+            for (_, crate), found in libraries.items()
+        ),
+    )
+
+
+def say_what_is_missing(plan: Plan, wanted: Wanted, context: Context, env: Mapping[str, str]) -> None:
+    """Warn of each tool and library that build scripts of a plan want and do not find; never fails."""
+    try:
+        if not _may_lack(lock_text(plan), wanted, env):
+            return
+        needs = build_needs(plan, wanted, context, env)
+    except (CargoshipError, OSError, ValueError) as error:
+        context.emit(Note(f"what build scripts want is not known: {error}", Level.VERBOSE))
+        return
+    for each in needs.tools:
+        if each.found is None:
+            why = "; ".join(each.wanted_by)
+            context.emit(Note(f"{each.tool.name} is not here, and is wanted by {why}: {each.tool.ways}", Level.WARNING))
+    for library in needs.libraries:
+        context.emit(Note(f"{library.problem}: {library.way_out}", Level.WARNING))
+
+
+def examined_needs(plan: Plan, wanted: Wanted, context: Context) -> tuple[Prerequisite, ...]:
+    """The same as findings of the doctor: tools that are wanted, here or not, and libraries that are not.
+
+    Of libraries only those are looked at that no package of `build-packages` may bring: a build unpacks these.
+    """
+    try:
+        needs = build_needs(plan, wanted, context, context.env)
+    except (CargoshipError, OSError, ValueError) as error:
+        context.emit(Note(f"what build scripts want is not known: {error}", Level.WARNING))
+        return ()
+    apt = context.runner.programs.find("apt-get", context.env)
+    tools = tuple(
+        _tool_finding(each, apt, context.env) for each in sorted(needs.tools, key=lambda each: each.tool.name)
+    )
+    brought = [name for image in plan.images for name in image.settings.build_packages]
+    return (*tools, *(_library_finding(each) for each in needs.libraries if not brought or each.platforms == (_HERE,)))
+
+
+def _tool_finding(need: ToolNeed, apt: Path | None, env: Mapping[str, str]) -> Prerequisite:
+    if need.found is not None:
+        return Prerequisite(need.tool.name, need.found)
+    why = "; ".join(need.wanted_by)
+    mend = None if apt is None else Command((str(apt), "install", "-y", *need.tool.debian), env=env)
+    hint = need.tool.ways
+    if mend is not None:
+        hint = f"or: {need.tool.pypi}" if need.tool.pypi else ""
+    return Prerequisite(need.tool.name, None, f"not here, and wanted by {why}", mend=mend, hint=hint)
+
+
+def _library_finding(need: LibraryNeed) -> Prerequisite:
+    return Prerequisite(f"{need.library.name} for {need.where}", None, f"{need.crate} links it", hint=need.way_out)
+
+
+def _may_lack(lock: str, wanted: Wanted, env: Mapping[str, str]) -> bool:
+    """Whether it is worth asking cargo: a Cargo.lock names all crates that any build of the workspace may have."""
+    missing = {each.name for each in TOOLS if find_tool(each, env) is None}
+    if not lock:
+        return True
+    names = locked_names(lock)
+    if any(use.crate in names and use.tool in missing for use in TOOL_USES):
+        return True
+    triples = [triple for triple, _ in wanted.pairs]
+    named = [each for each in LIBRARIES if each.crate in names]
+    return any(not has_library(each, triple, env) for each in named for triple in (*triples, None))
