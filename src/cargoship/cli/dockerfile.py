@@ -16,7 +16,7 @@ from cargoship.cli.asked import Asked
 
 if TYPE_CHECKING:
     from cargoship.cli.generated import GeneratedFiles
-    from cargoship.dockerfile import BuilderImage, DockerfileOptions
+    from cargoship.dockerfile import BuilderImage, DockerfileOptions, PrivateSources
     from cargoship.pipeline import Context
     from cargoship.recipe.gather import WorkspaceSources
 
@@ -114,7 +114,7 @@ def _content(ctx: click.Context) -> Iterator[click.Option]:
 def _wishes(
     ctx: click.Context, sources: WorkspaceSources, files: GeneratedFiles, context: Context
 ) -> DockerfileOptions:
-    from cargoship.dockerfile import DockerfileOptions, Variant
+    from cargoship.dockerfile import DockerfileOptions, Variant, private_sources
     from cargoship.version import __version__
 
     given = ctx.params
@@ -128,18 +128,33 @@ def _wishes(
         )
     builder, found = _builder(ctx, sources, context)
     requirements, wheel = _requirements(ctx, sources.root)
+    private = private_sources(sources.lock, sources.config)
+    _check_registries(private, sources, context)
+    apk = selecting.split(given["apk"])
+    apt = selecting.split(given["apt"])
     return DockerfileOptions(
         builder=builder,
         requirements=requirements,
         variant=Variant(given["variant"]),
         wheel=wheel,
         bins=given["bins"],
-        apt=selecting.split(given["apt"]),
-        apk=selecting.split(given["apk"]),
+        apt=apt if apk else (*apt, *private.packages),
+        apk=(*apk, *private.packages) if apk else (),
+        private=private,
         version=__version__,
         arguments=tuple(_spelled(ctx, {"rust": found, "packages": _package(ctx, sources)})),
         file=files.name,
     )
+
+
+def _check_registries(private: PrivateSources, sources: WorkspaceSources, context: Context) -> None:
+    """Say which registries a cargo in a container will not know."""
+    from cargoship.dockerfile import undefined_registries
+    from cargoship.events import Level, Note
+
+    for index in undefined_registries(private, sources.config):
+        text = f"the registry {index} is in no [registries] of {sources.root / '.cargo' / 'config.toml'}"
+        context.emit(Note(f"{text}: where Docker builds, cargo reads no other configuration", Level.WARNING))
 
 
 def _builder(ctx: click.Context, sources: WorkspaceSources, context: Context) -> tuple[BuilderImage, str | None]:

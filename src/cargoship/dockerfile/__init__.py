@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cargoship.dockerfile.ignore import dockerignore
 from cargoship.dockerfile.model import BuilderImage, DockerfileOptions, Variant
+from cargoship.dockerfile.private import PrivateSources, private_sources, undefined_registries
 from cargoship.dockerfile.recorded import is_ours, recorded
 from cargoship.dockerfile.toolchain import choose_builder
 from cargoship.dockerfile.write import dockerfile
@@ -17,10 +18,13 @@ from cargoship.dockerfile.write import dockerfile
 __all__ = [
     "BuilderImage",
     "DockerfileOptions",
+    "PrivateSources",
     "Variant",
     "choose_builder",
     "dockerfile",
     "dockerignore",
     "is_ours",
+    "private_sources",
     "recorded",
+    "undefined_registries",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from cargoship.dockerfile.private import NO_PRIVATE_SOURCES, PrivateSources
+
 
 class Variant(enum.Enum):
     """Where a Dockerfile compiles."""
@@ -46,5 +48,7 @@ class DockerfileOptions:
     """cargoship's own, for the first line."""
     arguments: tuple[str, ...] = ()
     """What follows `cargoship dockerfile` to get the same file again."""
+    private: PrivateSources = NO_PRIVATE_SOURCES
+    """What cargo wants credentials for while the image is built."""
     file: str = "Dockerfile"
     """The file's own path in the build context."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from cargoship.cargo.suggest import listed
 from cargoship.dockerfile.model import DockerfileOptions, Variant
+from cargoship.dockerfile.private import PrivateSources
 from cargoship.dockerfile.recorded import head
 from cargoship.dockerfile.runtime import check_base, runtime
 from cargoship.dockerfile.words import command, quoted, without_controls
@@ -55,13 +56,17 @@ def dockerfile(plan: Plan, wishes: DockerfileOptions) -> str:
 def _opening(plan: Plan, wishes: DockerfileOptions, platforms: str) -> Iterator[str]:
     yield head(wishes)
     yield "#"
-    named = "" if wishes.file == "Dockerfile" else f"-f {command(wishes.file)} "
+    named = ("" if wishes.file == "Dockerfile" else f"-f {command(wishes.file)} ") + wishes.private.given
     for image in plan.images:
         target = "" if len(plan.images) == 1 else f"--target runtime-{image.name} "
         if wishes.variant is Variant.CROSS:
             yield f"#   docker buildx build {named}{target}--platform {platforms} -t {image.name} ."
         else:
             yield f"#   docker build {named}{target}-t {image.name} ."
+    if wishes.private.git or wishes.private.ssh:
+        yield "#"
+        yield "# For repositories that want a login, or a host key of their own, also:"
+        yield "#   --secret id=gitconfig,src=FILE --secret id=known_hosts,src=FILE"
     if wishes.variant is Variant.CROSS:
         yield ""
         yield "# All of them are compiled at once; --build-arg PLATFORMS=linux/amd64 leaves the others out."
@@ -141,7 +146,7 @@ def _dependencies(plan: Plan, wishes: DockerfileOptions) -> Iterator[str]:
     yield "FROM tools AS dependencies"
     yield f"ARG {_platforms(wishes)}"
     yield f"COPY --from=planner {SOURCE}/recipe.json ./"
-    yield from _cargo("recipe cook", _options(plan, wishes))
+    yield from _cargo("recipe cook", wishes.private, _options(plan, wishes))
 
 
 def _build(plan: Plan, wishes: DockerfileOptions) -> Iterator[str]:
@@ -161,7 +166,7 @@ def _build(plan: Plan, wishes: DockerfileOptions) -> Iterator[str]:
         # and so is the C library that programs look for
         words.append("--no-verify")
     words.append(f"-o 'rootfs:{OUT}/{{name}}'" if several else f"-o rootfs:{OUT}")
-    yield from _cargo("build", _options(plan, wishes), " ".join(words))
+    yield from _cargo("build", wishes.private, _options(plan, wishes), " ".join(words))
 
 
 class _Standing(enum.Enum):
@@ -183,12 +188,14 @@ def _standing(plan: Plan) -> _Standing:
     return next(iter(kinds))
 
 
-def _cargo(name: str, *lines: str) -> Iterator[str]:
+def _cargo(name: str, private: PrivateSources, *lines: str) -> Iterator[str]:
     # locked: cargo's own lock is in a folder that builds do not share
     yield f"RUN --mount=type=cache,sharing=locked,target={CARGO_HOME}/registry \\"
     yield f"    --mount=type=cache,sharing=locked,target={CARGO_HOME}/git \\"
     # what a layer that is made again has in common with the one before; in a mount, for a layer would hold it twice
     yield f"    --mount=type=cache,target={UNITS} \\"
+    for mount in private.mounts(CARGO_HOME):
+        yield f"    {mount} \\"
     yield " \\\n".join([f"    cargoship {name} {lines[0]}", *(f"        {line}" for line in lines[1:])])
 
 

@@ -12,7 +12,16 @@ from syrupy.assertion import SnapshotAssertion
 
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Binary, Package, Project
-from cargoship.dockerfile import BuilderImage, DockerfileOptions, Variant, dockerfile, dockerignore, is_ours, recorded
+from cargoship.dockerfile import (
+    BuilderImage,
+    DockerfileOptions,
+    PrivateSources,
+    Variant,
+    dockerfile,
+    dockerignore,
+    is_ours,
+    recorded,
+)
 from cargoship.errors import UsageError
 from cargoship.plan import Plan, Selection, choose_packages, make_plan
 from cargoship.settings.model import Settings
@@ -69,6 +78,10 @@ PLANS = {
     ),
     "another base, a static program": (plan("web", settings={"base": "debian:12-slim"}), WISHES),
     "two images": (plan("api", "worker", settings={"bins": ["api", "worker"]}), WISHES),
+    "private sources": (
+        plan("web"),
+        replace(WISHES, private=PrivateSources(ssh=True, git=True, registries=("https://crates.example.com/index",))),
+    ),
     "one of two": (plan("api", "worker", packages=("worker",), bins=("worker",)), replace(WISHES, bins=("worker",))),
     "packages, a wheel and a toolchain file": (
         plan("web", overrides={"platforms": ("linux/amd64", "linux/arm/v7")}, no_default_features=True, locked=False),

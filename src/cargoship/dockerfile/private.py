@@ -1,0 +1,90 @@
+"""Which credentials cargo may want for what Cargo.lock names: written as mounts, so that no layer ever has them.
+
+cargo's sources: https://doc.rust-lang.org/cargo/reference/pkgid-spec.html; mounts:
+https://docs.docker.com/reference/dockerfile/#run---mount. A mount whose secret or agent is not given when the image is
+built is not there, and nothing fails for that: a repository over HTTPS may be a public one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cargoship.recipe.lock import parse_cargo_lock
+
+_CRATES_IO = frozenset({"registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"})
+_SSH = ("git+ssh://", "registry+ssh://")
+_GIT = ("git+https://", "git+http://")
+_HOME = "/root"
+
+
+@dataclass(frozen=True)
+class PrivateSources:
+    """What a Cargo.lock has beside crates.io and the project's own folders."""
+
+    ssh: bool = False
+    """Repositories that are reached over SSH."""
+    git: bool = False
+    """Repositories over HTTP(S): some of them may want a login."""
+    registries: tuple[str, ...] = ()
+    """The indexes of other registries, as the lock file has them, without what cargo puts before the URL."""
+    by_program: bool = False
+    """git and ssh are started as programs (`net.git-fetch-with-cli`); else cargo speaks both itself."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What the builder's distribution must have for it; Debian and Alpine call both the same."""
+        return ("git", "openssh-client") if self.by_program and (self.ssh or self.git or self.registries) else ()
+
+    @property
+    def given(self) -> str:
+        """The options of `docker build` that give what is surely wanted, with a space after each."""
+        ssh = "--ssh default " if self.ssh else ""
+        return ssh + ("--secret id=cargo,src=$HOME/.cargo/credentials.toml " if self.registries else "")
+
+    def mounts(self, cargo_home: str) -> Iterator[str]:
+        """The mounts of a step that runs cargo."""
+        if self.ssh:
+            yield "--mount=type=ssh"
+            yield f"--mount=type=secret,id=known_hosts,target={_HOME}/.ssh/known_hosts"
+        if self.git or self.ssh:
+            yield f"--mount=type=secret,id=gitconfig,target={_HOME}/.gitconfig"
+        if self.registries:
+            yield f"--mount=type=secret,id=cargo,target={cargo_home}/credentials.toml"
+
+
+NO_PRIVATE_SOURCES = PrivateSources()
+
+
+def private_sources(lock: str | None, config: dict[str, Any] | None) -> PrivateSources:
+    """What a workspace's Cargo.lock, given as its text, wants credentials for; raises ManifestInvalid.
+
+    `config` is cargo's configuration in the workspace.
+    """
+    found = {each.source for each in parse_cargo_lock(lock or "", Path("Cargo.lock")).entries if each.source}
+    registries = {
+        source for source in found if source.startswith(("registry+", "sparse+")) and source not in _CRATES_IO
+    }
+    net = (config or {}).get("net")
+    return PrivateSources(
+        ssh=any(source.startswith(_SSH) for source in found),
+        git=any(source.startswith(_GIT) for source in found),
+        registries=tuple(sorted(_index(source) for source in registries)),
+        by_program=isinstance(net, dict) and net.get("git-fetch-with-cli") is True,
+    )
+
+
+def undefined_registries(private: PrivateSources, config: dict[str, Any] | None) -> tuple[str, ...]:
+    """The indexes that the workspace's own configuration does not name: cargo in a container knows no other."""
+    tables = (config or {}).get("registries")
+    named = (
+        [each.get("index") for each in tables.values() if isinstance(each, dict)] if isinstance(tables, dict) else []
+    )
+    known = {_index(each) for each in named if isinstance(each, str)}
+    return tuple(each for each in private.registries if each not in known)
+
+
+def _index(source: str) -> str:
+    return source.removeprefix("registry+").removeprefix("sparse+").rstrip("/")

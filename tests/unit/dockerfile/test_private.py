@@ -1,0 +1,63 @@
+"""What a Cargo.lock wants credentials for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cargoship.dockerfile.private import PrivateSources, private_sources, undefined_registries
+
+CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
+CLI = {"net": {"git-fetch-with-cli": True}}
+
+
+def lock(*sources: str) -> str:
+    entries = (
+        f'[[package]]\nname = "p{place}"\nversion = "1.0.0"\nsource = "{source}"\n'
+        for place, source in enumerate(sources)
+    )
+    return "version = 4\n\n" + "\n".join(entries)
+
+
+@pytest.mark.parametrize(
+    ("source", "config", "found"),
+    [
+        (CRATES_IO, None, PrivateSources()),
+        ("sparse+https://index.crates.io/", None, PrivateSources()),
+        ("git+ssh://git@github.com/me/app.git?branch=main#0123", None, PrivateSources(ssh=True)),
+        ("git+https://github.com/me/app#0123", None, PrivateSources(git=True)),
+        ("sparse+https://crates.example.com/index/", None,
+         PrivateSources(registries=("https://crates.example.com/index",))),
+        ("registry+ssh://git@example.com/index", CLI,
+         PrivateSources(ssh=True, registries=("ssh://git@example.com/index",), by_program=True)),
+    ],
+)  # fmt: skip
+def test_sources(source: str, config: dict[str, Any] | None, found: PrivateSources) -> None:
+    assert private_sources(lock(CRATES_IO, source), config) == found
+
+
+def test_without_a_lock_file_nothing_is_known() -> None:
+    assert private_sources(None, None) == PrivateSources()
+
+
+def test_programs_come_along_where_cargo_starts_them() -> None:
+    assert private_sources(lock("git+https://github.com/me/app#0123"), CLI).packages == ("git", "openssh-client")
+    assert private_sources(lock("git+https://github.com/me/app#0123"), None).packages == ()
+    assert private_sources(lock(CRATES_IO), CLI).packages == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "unknown"),
+    [
+        (None, ("https://crates.example.com/index",)),
+        ({"registries": {"mine": {"index": "sparse+https://crates.example.com/index/"}}}, ()),
+        (
+            {"registries": {"mine": {"index": "sparse+https://other.example.com/"}}},
+            ("https://crates.example.com/index",),
+        ),
+    ],
+)
+def test_registries_that_a_container_does_not_know(config: dict[str, Any] | None, unknown: tuple[str, ...]) -> None:
+    private = private_sources(lock("sparse+https://crates.example.com/index/"), config)
+    assert undefined_registries(private, config) == unknown
