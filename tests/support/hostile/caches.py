@@ -40,6 +40,7 @@ from cargoship.unitcache.stores.directory import DirectoryStore
 from cargoship.unitcache.stores.registry import RegistryStore
 from cargoship.unitcache.stores.untrusted import untrusted
 from cargoship.unitcache.unpacking import FrameReader, unpack_units
+from cargoship.unitcache.watching.c_sources import CSources
 from cargoship.unitcache.watching.compilers import read_by_compiler
 from cargoship.unitcache.watching.frames import passes_on, takes_all
 from cargoship.unitcache.watching.records import read_records
@@ -355,6 +356,7 @@ def watch_logs(chance: Chance, folder: Path) -> None:
             read_by_compiler(
                 os.fsdecode(words.encode("utf-8", "surrogatepass")).replace("\0", ""),
                 {str(Path("/usr/bin/true").resolve())},
+                CSources(lambda _: False),
             )
         )
     path = folder / f"program-{chance.random()}"

@@ -11,18 +11,17 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from cargoship.unitcache.keys.refusal import NotKept
+from cargoship.unitcache.watching.c_sources import ASSEMBLER, CSources, sources_in
+from cargoship.unitcache.watching.linked import read_by_linker
 
 _COMPILES = frozenset({"cc", "c++", "clang"})
+_LINKS = frozenset({"ld.lld", "ar", "ranlib", "lib", "dlltool", "objcopy", "rc", "ld64.lld", "lld-link", "wasm-ld"})
+_ANSWERS = frozenset({"version", "env", "targets", "help", "libc", "zen", "--help", "-h"})
 _THROUGH = frozenset({"cargo-zigbuild"})
-_SOURCES = (".c", ".cc", ".cpp", ".cxx", ".C", ".S", ".s", ".m", ".h", ".hpp")
 _BYTES_MAX = 16 << 20
-_VALUE_FOLLOWS = frozenset(
-    {"-o", "-MF", "-MT", "-MQ", "--output", "-target", "-Map", "-soname", "-h", "--dependency-file"}
-)
-_NAMED = re.compile(r"(?:-T|--script=|--version-script=|--dynamic-list=|-Wl,.*[,=])?(?P<path>.+)")
 
 
-def read_by_compiler(text: str, trusted: Collection[str]) -> Iterator[tuple[str, str]]:
+def read_by_compiler(text: str, trusted: Collection[str], sources: CSources) -> Iterator[tuple[str, str]]:
     """Kinds and paths of what an invocation reads; raises NotKept for a program that is not known, OSError."""
     program, *said = text.split("\n")
     if not said:
@@ -30,42 +29,32 @@ def read_by_compiler(text: str, trusted: Collection[str]) -> Iterator[tuple[str,
     cwd, *words = said
     if os.path.realpath(program) not in trusted:
         raise NotKept(f"what it reads cannot be seen: {program} is a program that cannot be watched")
-    if os.path.basename(program) in _THROUGH:  # noqa: PTH119 - text all the way
+    name = os.path.basename(program)  # noqa: PTH119 - text all the way
+    if name in _THROUGH:
         return
     if words and words[0] in _COMPILES:
-        listed = _value_after("-MF", words)
-        if listed is not None:
-            files = list(_listed(os.path.join(cwd, listed), cwd))  # noqa: PTH118
-            yield from (("O", path) for path in files)
-            yield from (("A", path) for path in _passed_over(words, files, cwd))
-        elif any(word.endswith(_SOURCES) for word in words) or "-" in words:
-            raise NotKept("what it reads cannot be seen: a C compiler that was not asked which files it reads")
-    yield from _named(words[1:], cwd)
+        yield from _compiled(words, cwd, sources)
+    elif name.startswith("zig") and words and words[0] not in _LINKS | _ANSWERS:
+        raise NotKept(f"what it reads cannot be seen: zig {words[0]}")
+    elif words[:1] == ["ar"] and any(word.lstrip("-").startswith("M") for word in words[1:2]):
+        raise NotKept("what it reads cannot be seen: an archiver that follows a script")
+    yield from read_by_linker(words[1:], cwd)
 
 
-def _named(words: Sequence[str], cwd: str) -> Iterator[tuple[str, str]]:
-    folders, libraries = [], []
-    skipped = False
-    for number, word in enumerate(words):
-        if skipped:
-            skipped = False
-            continue
-        if word in _VALUE_FOLLOWS:
-            skipped = True
-        elif word.startswith("-L"):
-            folders.append(word[2:] or "".join(words[number + 1 : number + 2]))
-        elif word.startswith("-l") and len(word) > 2:  # noqa: PLR2004 - a library, by its name
-            libraries.append(word[2:])
-        else:
-            match = _NAMED.fullmatch(word.removeprefix("@"))
-            path = os.path.join(cwd, match["path"]) if match else ""  # noqa: PTH118
-            if os.path.isfile(path):  # noqa: PTH113
-                yield "O", path
-    for folder in folders:
-        for name in libraries:
-            for file in (f"lib{name}.so", f"lib{name}.a"):
-                path = os.path.join(cwd, folder, file)  # noqa: PTH118
-                yield ("O" if os.path.isfile(path) else "A"), path  # noqa: PTH113
+def _compiled(words: Sequence[str], cwd: str, sources: CSources) -> Iterator[tuple[str, str]]:
+    compiled = sources_in(words[1:])
+    listed = _value_after("-MF", words)
+    files: list[str] = []
+    if compiled and all(word.endswith(ASSEMBLER) for word in compiled) and "-x" not in words:
+        files = [os.path.join(cwd, word) for word in compiled]  # noqa: PTH118
+    elif listed is not None and len(compiled) <= 1:
+        files = list(_listed(os.path.join(cwd, listed), cwd))  # noqa: PTH118
+    elif listed is not None:
+        raise NotKept("what it reads cannot be seen: a C compiler that lists the files of one of its sources alone")
+    elif compiled or not {"-", "-x"}.isdisjoint(words):
+        raise NotKept("what it reads cannot be seen: a C compiler that was not asked which files it reads")
+    yield from (("O", path) for path in files)
+    yield from sources.beyond(words, files, cwd)
 
 
 def _value_after(flag: str, words: Sequence[str]) -> str | None:
@@ -76,28 +65,6 @@ def _value_after(flag: str, words: Sequence[str]) -> str | None:
         elif word.startswith(flag) and word != flag:
             found = word[len(flag) :]
     return found
-
-
-def _passed_over(words: Sequence[str], files: Sequence[str], cwd: str) -> Iterator[str]:
-    """Where headers were looked for that were found in a later folder, or would be found beside a source."""
-    folders = [os.path.normpath(os.path.join(cwd, each)) for each in _folders(words)]  # noqa: PTH118
-    sources = [os.path.dirname(os.path.join(cwd, word)) for word in words if word.endswith(_SOURCES)]  # noqa: PTH118, PTH120
-    for path in map(os.path.normpath, files):
-        for number, folder in enumerate(folders):
-            if path.startswith(f"{folder}/"):
-                below = path[len(folder) + 1 :]
-                others = (os.path.normpath(f"{other}/{below}") for other in (*sources, *folders[:number]))
-                yield from (other for other in others if other != path)
-                break
-
-
-def _folders(words: Sequence[str]) -> Iterator[str]:
-    for number, word in enumerate(words):
-        for flag in ("-I", "-iquote", "-isystem", "-idirafter"):
-            if word == flag and number + 1 < len(words):
-                yield words[number + 1]
-            elif word.startswith(flag) and word != flag:
-                yield word[len(flag) :]
 
 
 def _listed(place: str, cwd: str) -> Iterator[str]:

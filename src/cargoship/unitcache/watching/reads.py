@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from cargoship.unitcache.keys.probes import (
 )
 from cargoship.unitcache.keys.refusal import NotKept
 from cargoship.unitcache.keys.variables import counts
+from cargoship.unitcache.watching.c_sources import CSources
 from cargoship.unitcache.watching.compilers import read_by_compiler
 from cargoship.unitcache.watching.frames import passes_on, takes_all
 from cargoship.unitcache.watching.library import Watcher
@@ -137,12 +138,13 @@ class _Unit:
         self._record = record
         self._pinned = pinned
         self._roots = tuple(dict.fromkeys((str(contents.root), os.path.realpath(contents.root))))
-        covered = (contents.build_dir, *reads.watcher.covered)
-        self._covered = tuple({f"{each}/" for path in covered for each in (path, os.path.realpath(path))})
+        self._of_tools = _folders(reads.watcher.covered)
+        self._covered = (*_folders((contents.build_dir,)), *self._of_tools)
         self._trusted = {os.path.realpath(path) for path in reads.watcher.trusted}
         self._searched = frozenset(filter(None, (contents.env.get("PATH") or os.defpath).split(os.pathsep)))
         self._above = {path for root in self._roots for path in (root, *map(str, Path(root).parents))}
         self._above |= {contents.env.get("TMPDIR") or _TEMPORARY[0], *_TEMPORARY, contents.env.get("PWD", "")}
+        self._sources = CSources(self._is_known_by_keys)
         self._own: set[str] = set()
         self._found: dict[str, Digest] = {}
         self._unset: set[str] = set()
@@ -155,9 +157,8 @@ class _Unit:
                 self._path(event, asked)
             elif event.kind == "V":
                 self._variable(event.text)
-            elif event.kind == "Z" and not self._pinned:
-                for kind, path in read_by_compiler(event.text, self._trusted):
-                    self._path(Event(kind, path), asked)
+            elif event.kind == "Z":
+                self._compiler(event.text, asked)
             elif not self._pinned:
                 self._ask_beyond(event)
         for kind, path in asked:
@@ -168,6 +169,15 @@ class _Unit:
         if len(self._found) > _READS_MAX:
             raise NotKept(f"it reads more than {_READS_MAX} files")
         return self._found
+
+    def _compiler(self, text: str, asked: dict[tuple[str, str], None]) -> None:
+        try:
+            for kind, path in read_by_compiler(text, self._trusted, self._sources):
+                self._path(Event(kind, path), asked)
+        except NotKept:
+            # sources that cannot change read what they always read, and of the user's what is plain
+            if not self._pinned:
+                raise
 
     def _path(self, event: Event, asked: dict[tuple[str, str], None]) -> None:
         path = self._plain(event.text)
@@ -210,6 +220,12 @@ class _Unit:
             # and a link there, that may lead to where it is not
             return f"{os.path.realpath(real)}/".startswith(self._covered) if os.path.islink(real) else True  # noqa: PTH114
         return False
+
+    def _is_known_by_keys(self, path: str) -> bool:
+        """Whether a text of this path needs no search: it cannot change. A copy in the build directory can."""
+        if self._pinned and (self._is_covered(path) or not self._is_inside(path)):
+            return True
+        return f"{self._reads.real(path)}/".startswith(self._of_tools)
 
     def _is_inside(self, path: str) -> bool:
         return any(path.startswith(f"{root}/") or path == root for root in self._roots)
@@ -322,6 +338,10 @@ class _Unit:
             raise NotKept(f"what it reads cannot be seen: {what}")
         elif kind not in _UNDERSTOOD:
             raise NotKept("what it reads was noted in a way that is not known")
+
+
+def _folders(paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple({f"{each}/" for path in paths for each in (path, os.path.realpath(path))})
 
 
 def _is_known(program: str) -> bool:
