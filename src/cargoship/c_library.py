@@ -31,6 +31,9 @@ def c_libraries(found: Foreseen) -> Mapping[Platform, NativeSource]:
         return {}
     versions = {}
     for triple, row in found.pairs:
+        if row.is_wasm:
+            # wasi-libc has no releases, and says no version
+            continue
         if found.way is not Way.DIRECT:
             version = _of_zig(found)
         elif triple in found.installed:

@@ -20,7 +20,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.statement import Document
 from cargoship.plan import BIN_DIR, Plan
-from cargoship.platforms import LibcFamily
+from cargoship.platforms import LibcFamily, row
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.view import view_of
 from cargoship.settings.base import BaseSpec, BuiltInBase, LayoutBase
@@ -75,7 +75,7 @@ def bills_of(
         found[at] = bill_of(
             sources.image.name, image.digest,
             architecture=at.architecture, created=plan.created, tools=_tools(shipped),
-            programs=shipped, base=_contents(sources.image.settings.base_spec, sources.bases[at], plan, book),
+            programs=shipped, base=_contents(_spec(sources, at), sources.bases[at], plan, book),
             c_library=c_libraries.get(at),
         )  # fmt: skip
     return found
@@ -96,6 +96,11 @@ def _tools(programs: Sequence[ShippedProgram]) -> Mapping[str, str]:
         if program.crates is not None:
             found |= program.crates.graph.compilers
     return found
+
+
+def _spec(sources: ImageInputs, platform: Platform) -> BaseSpec:
+    """What a platform's image stands on: WebAssembly on nothing, whatever the settings say."""
+    return BuiltInBase.SCRATCH if row(platform).is_wasm else sources.image.settings.base_spec
 
 
 def _contents(spec: BaseSpec, base: Base, plan: Plan, book: LayerCache) -> BaseContents:

@@ -10,10 +10,12 @@ from cargoship.bases.base import Base, RemoteBase, resolve_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.errors import IncludeInvalid
 from cargoship.oci.compress import Compression
+from cargoship.oci.config import ImageConfig
 from cargoship.oci.layer import BlobStore
 from cargoship.oci.platform import Platform
 from cargoship.plan import BIN_DIR, ImagePlan, Plan
-from cargoship.settings.base import distribution_of
+from cargoship.platforms import row
+from cargoship.settings.base import BuiltInBase, distribution_of
 from cargoship.settings.include import IncludedFile, resolve_includes
 
 
@@ -59,7 +61,9 @@ def gather_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages:
         bases = _bases(image, plan, store, compression, remote)
     else:
         bases = {
-            platform: packages.find(settings, platform, root=plan.root, compression=compression)
+            platform: _nothing()
+            if row(platform).is_wasm
+            else packages.find(settings, platform, root=plan.root, compression=compression)
             for platform in plan.platforms
         }
     return ImageInputs(image, files, bases, store, compression)
@@ -81,12 +85,19 @@ def _bases(
     image: ImagePlan, plan: Plan, store: BlobStore, compression: Compression, remote: RemoteBase
 ) -> dict[Platform, Base]:
     return {
-        platform: resolve_base(
+        platform: _nothing()
+        if row(platform).is_wasm
+        else resolve_base(
             image.settings.base_spec, platform,
             root=image.package.root, store=store, compression=compression, epoch=plan.epoch, remote=remote,
         )
         for platform in plan.platforms
     }  # fmt: skip
+
+
+def _nothing() -> Base:
+    """The base of WebAssembly, whatever the settings say: those are systems of files for programs of Linux."""
+    return Base(str(BuiltInBase.SCRATCH), None, None, (), ImageConfig(), has_loader=False)
 
 
 def _files(image: ImagePlan, plan: Plan) -> tuple[IncludedFile, ...]:

@@ -105,6 +105,11 @@ class PlatformSpec:
         return not self.big_endian
 
     @property
+    def is_wasm(self) -> bool:
+        """Whether its programs are WebAssembly: no ELF, no loader, nothing of Linux below them."""
+        return self.platform.os == _WASI
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Every spelling that is taken for it, without `linux/`."""
         return (str(self.platform).removeprefix(f"{self.platform.os}/"), *self.machines, *self.aliases)
@@ -112,6 +117,10 @@ class PlatformSpec:
     def triple(self, libc: Libc) -> str:
         """Rust's triple for this platform and C library; raises PlatformUnknown where there is none."""
         if libc.family is LibcFamily.GNU:
+            if self.is_wasm:
+                raise PlatformUnknown(
+                    f"{self.platform} has no glibc", hint="leave this platform out, or build it with --libc musl"
+                )
             return self.gnu
         if self.musl is None:
             raise PlatformUnknown(
@@ -122,6 +131,7 @@ class PlatformSpec:
 
 
 _LINUX = "linux"
+_WASI = "wasi"
 
 TABLE: tuple[PlatformSpec, ...] = (
     PlatformSpec(
@@ -261,17 +271,43 @@ TABLE: tuple[PlatformSpec, ...] = (
     ),
 )
 
+WASI = PlatformSpec(
+    # Docker's and containerd's name for it; in Rust's, the interface has its version too
+    platform=Platform(_WASI, "wasm"),
+    aliases=("wasi/wasm", "wasi/wasm32", "wasm32-wasip1"),
+    machines=("wasm32",),
+    elf_machine="",
+    elf_bits=32,
+    musl="wasm32-wasip1",
+    gnu="wasm32-wasip1",
+    zig_musl="wasm32-wasi",
+    zig_gnu="wasm32-wasi",
+    zig_headers=("wasm", "wasi"),
+    gnu_floor=(0, 0),
+    gnu_loader="",
+    debian="",
+    multiarch="",
+    debian_musl="",
+    qemu="wasm32",
+)
+"""WebAssembly with WASI 0.1. Its C library is wasi-libc, as Zig brings it, and stands where others have musl."""
+
 DEFAULT_PLATFORMS: tuple[Platform, ...] = (TABLE[0].platform, TABLE[1].platform)
+
+
+def every_row() -> tuple[PlatformSpec, ...]:
+    """Every platform that can be named: those of Linux, which `TABLE` has, and WebAssembly."""
+    return (*TABLE, WASI)
 
 
 def row(platform: Platform | str) -> PlatformSpec:
     """The table's row for a platform or for any spelling of it; raises PlatformUnknown."""
     wanted = str(platform).strip().lower()
     bare = wanted.removeprefix(f"{_LINUX}/")
-    for candidate in TABLE:
-        if bare in candidate.names:
+    for candidate in every_row():
+        if bare in candidate.names and (candidate.platform.os == _LINUX or bare == wanted):
             return candidate
-    known = [str(candidate.platform) for candidate in TABLE]
+    known = [str(candidate.platform) for candidate in every_row()]
     close = difflib.get_close_matches(wanted, known, n=1)
     raise PlatformUnknown(
         f"platform {platform} is not known" + (f'; did you mean "{close[0]}"?' if close else ""),
@@ -285,4 +321,4 @@ def kin(platform: Platform) -> PlatformSpec | None:
         return row(platform)
     except PlatformUnknown:
         wanted = (platform.os, platform.architecture)
-        return next((each for each in TABLE if (each.platform.os, each.platform.architecture) == wanted), None)
+        return next((each for each in every_row() if (each.platform.os, each.platform.architecture) == wanted), None)

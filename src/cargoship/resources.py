@@ -266,13 +266,13 @@ class BuildResources:
         if self.plan.provenance and (self.plan.push or self.plan.attest.in_index or self._keeps_provenance_in_files):
             _ = self.compilers
         if self.plan.allocator != SYSTEM:
-            triples = [triple for triple, _ in wanted.pairs]
+            triples = [triple for triple, _ in wanted.linux_pairs]
             folders = mimalloc_folders(triples, toolchain.zig, cache_dir=wanted.cache_dir)
             recalled = recalled.with_missing(lambda cached: cached.bringing(folders.values()))
             env = {
                 **env,
                 **mimalloc_environment(
-                    wanted.pairs, rust=toolchain.rust, zig=toolchain.zig, runner=context.runner, env=context.env,
+                    wanted.linux_pairs, rust=toolchain.rust, zig=toolchain.zig, runner=context.runner, env=context.env,
                     cwd=wanted.cwd, cache_dir=wanted.cache_dir, offline=wanted.offline, emit=context.emit,
                 ),
             }  # fmt: skip

@@ -22,7 +22,7 @@ from cargoship.checks.image import (
     check_healthcheck,
     check_layers,
 )
-from cargoship.checks.program import ProgramContext, check_machine, check_program, find_program
+from cargoship.checks.program import ProgramContext, check_machine, check_program, check_wasm, find_program
 from cargoship.checks.users import check_user, names_in
 from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import read_elf
@@ -33,10 +33,11 @@ from cargoship.oci.config import ImageConfig
 from cargoship.oci.platform import Platform
 from cargoship.oci.tar import LayerEntry
 from cargoship.plan import BIN_DIR, Plan
-from cargoship.platforms import LibcFamily
+from cargoship.platforms import LibcFamily, row
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.view import RootFs, known_view_of, view_of, view_of_entries
 from cargoship.settings.base import BuiltInBase
+from cargoship.wasm import wasm_kind_of
 
 _JOBS = 2
 
@@ -146,6 +147,10 @@ class _Case:
     def _after(
         self, config: ImageConfig, entries: tuple[LayerEntry, ...], binaries: Mapping[str, Path]
     ) -> Iterator[Finding]:
+        if row(self.platform).is_wasm:
+            for path in binaries.values():
+                yield from check_wasm(wasm_kind_of(path), str(path), self.platform)
+            return
         facts = {name: read_elf(path) for name, path in binaries.items()}
         for name, each in facts.items():
             wrong = list(check_machine(each, str(binaries[name]), self.platform))

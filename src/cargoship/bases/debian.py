@@ -122,7 +122,12 @@ class DebianBases(PackageBase):
 
     def renew(self, wanted: Sequence[Settings], *, root: Path) -> bool:
         """See `PackageBase.renew`."""
-        requests = [(*_request(each, platform), row(platform).debian) for each in wanted for platform in each.platforms]
+        requests = [
+            (*_request(each, platform), row(platform).debian)
+            for each in wanted
+            for platform in each.platforms
+            if not row(platform).is_wasm
+        ]
         return self._resolver.renew(requests, root=root)
 
     def _owner(self, spec: DebianSpec, platform: Platform, library: str) -> str | None:

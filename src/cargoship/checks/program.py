@@ -16,6 +16,7 @@ from cargoship.platforms import TABLE, PlatformSpec, kin
 from cargoship.printable import printable
 from cargoship.rootfs.tree import ResolvedPath
 from cargoship.rootfs.view import RootFs
+from cargoship.wasm import WasmKind, wasm_kind
 
 _SCRIPTS_MAX = 4
 _LINE_BYTES_MAX = 256
@@ -62,6 +63,16 @@ def check_machine(facts: ElfFacts, name: str, platform: Platform) -> Iterator[Fi
         )
 
 
+def check_wasm(kind: WasmKind | None, name: str, platform: Platform) -> Iterator[Finding]:
+    """Whether a file of this kind is what a runtime of WebAssembly can be given; `name` is for messages."""
+    if kind is None:
+        yield error(
+            Code.NOT_A_PROGRAM,
+            f"{name} is not a program for {platform}: it is neither a module nor a component of WebAssembly",
+            "name a binary that is built for wasm32-wasip1 or wasm32-wasip2",
+        )
+
+
 def check_program(
     found: ResolvedPath, root: RootFs, place: ProgramContext, *, scripts: tuple[str, ...] = ()
 ) -> Iterator[Finding]:
@@ -72,7 +83,7 @@ def check_program(
     said = f"{found.path} ({place.platform})"
     facts = root.elf(found)
     if facts is None:
-        yield from _check_script(found, root, place, (*scripts, found.node.path))
+        yield from _check_other(found, root, place, scripts)
         return
     wrong = list(check_machine(facts, found.path, place.platform))
     yield from wrong
@@ -100,6 +111,16 @@ def check_program(
         return
     findings = list(check_libraries(result, root, said=said))
     yield from findings or _check_beyond(loading, result, said)
+
+
+def _check_other(
+    found: ResolvedPath, root: RootFs, place: ProgramContext, scripts: tuple[str, ...]
+) -> Iterator[Finding]:
+    """Whether a file that is no ELF can be started."""
+    if place.row is not None and place.row.is_wasm:
+        yield from check_wasm(wasm_kind(root.start(found)), found.path, place.platform)
+    else:
+        yield from _check_script(found, root, place, (*scripts, found.node.path))
 
 
 def _check_beyond(loading: _Loading, everywhere: Loaded, said: str) -> Iterator[Finding]:

@@ -73,7 +73,7 @@ def schemes(*names: str, paths_too: bool = False) -> Offer:
 
 images = schemes(*_SCHEMES, paths_too=True)
 """Images on this machine; what registries have is not asked for while somebody types."""
-outputs = schemes(*_SCHEMES, "rootfs:")
+outputs = schemes(*_SCHEMES, "rootfs:", "wasm:")
 caches = schemes("registry:", "s3://", "dir:")
 clusters = one_of("kind", "minikube", "k3d")
 users = one_of("nonroot", "root")

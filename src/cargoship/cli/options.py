@@ -228,7 +228,8 @@ destination_options = group(
         multiple=True,
         metavar="KIND:PATH",
         shell_complete=offers.outputs,
-        help="Write oci:DIR, oci-archive:FILE, docker-archive:FILE or rootfs:DIR (the files); may be repeated.  "
+        help="Write oci:DIR, oci-archive:FILE, docker-archive:FILE, rootfs:DIR (the files) or wasm:DIR (an artifact); "
+        "may be repeated.  "
         "[default, with no other destination: an OCI layout in the target directory]",
     ),
 )

@@ -134,6 +134,10 @@ def _commands(built: BuiltImage, output: Output, result: BuildResult, asked: Ask
             ]
         case OutputKind.ROOTFS:
             return [("Dockerfile", f"COPY {path}/$TARGETPLATFORM/ /")]
+        case OutputKind.WASM:
+            # a name of its own: under the image's there would be the artifact alone
+            apart = str(names[0].with_tag(f"{names[0].tag}-wasm")) if names else f"{remote}:wasm"
+            return [("copy", f"cargoship copy oci:{path}{tag} {apart}")]
     assert_never(output.kind)
 
 

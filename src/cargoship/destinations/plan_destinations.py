@@ -15,6 +15,7 @@ from cargoship.destinations.destination import Destination
 from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
 from cargoship.destinations.rootfs import RootDestination
+from cargoship.destinations.wasm import WasmDestination
 from cargoship.events import Emit
 from cargoship.native import native_platform
 from cargoship.oci.descriptor import Blob
@@ -29,6 +30,9 @@ from cargoship.registry.push import Published
 from cargoship.registry.testimony import Witness
 from cargoship.registry.upload_queue import BlobLocks
 from cargoship.settings.attach import Attach
+
+_NO_INDEX = frozenset({OutputKind.ROOTFS, OutputKind.WASM})
+"""What holds no index that could be named by its digest."""
 
 
 def outputs_of(image: ImagePlan, plan: Plan) -> tuple[Output, ...]:
@@ -47,7 +51,7 @@ def reference_of(image: ImagePlan, plan: Plan, digest: Digest, published: Sequen
     if published:
         return str(published[0].reference)
     for output in outputs_of(image, plan):
-        return str(output) if output.kind is OutputKind.ROOTFS else f"{output}@{digest}"
+        return str(output) if output.kind in _NO_INDEX else f"{output}@{digest}"
     return _loaded_names(image)[0].familiar
 
 
@@ -177,6 +181,8 @@ def _own_destinations(
                 yield ArchiveDestination(output.path, names, native, emit)
             case OutputKind.ROOTFS:
                 yield RootDestination(output.path, emit)
+            case OutputKind.WASM:
+                yield WasmDestination(output.path, names, emit)
     for cluster in plan.clusters:
         yield ClusterDestination(cluster, names, native, runner, env, emit, plan.target_dir / "cargoship")
     if plan.load:

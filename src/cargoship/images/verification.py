@@ -19,6 +19,7 @@ from cargoship.images.layered import LayeredImage, open_layers
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform
+from cargoship.platforms import kin
 from cargoship.rootfs.tree import ResolvedPath
 from cargoship.rootfs.view import RootFs
 
@@ -103,7 +104,8 @@ def inspect_programs(target: str, context: Context) -> tuple[ImagePrograms, ...]
 
 
 def _findings(image: LayeredImage) -> Iterator[Finding]:
-    if image.platform.os != "linux":
+    place = kin(image.platform)
+    if image.platform.os != "linux" and (place is None or not place.is_wasm):
         yield Finding(Severity.NOTE, Code.NOT_CHECKED, f"the image ({image.platform}) is not for Linux")
         return
     yield from check_image(image.root(), image.config, image.platform)

@@ -22,7 +22,7 @@ from cargoship.plan.describe import describe, placeholders, provenance, referenc
 from cargoship.plan.invocations import features_of, set_apart
 from cargoship.plan.model import ImagePlan, OutputKind, Plan, Selection
 from cargoship.plan.packages import check_packages, libc_of
-from cargoship.platforms import LibcFamily, row
+from cargoship.platforms import WASI, LibcFamily, row
 from cargoship.settings.attach import Attach
 from cargoship.settings.fields import FIELDS
 from cargoship.settings.model import Settings
@@ -272,8 +272,24 @@ def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> No
             f"{roots[0]} cannot hold the files of the base {foreign.settings.base!r}, only of one that is built in",
             hint="--base scratch leaves the base out",
         )
+    _check_artifacts(images, selection)
     for path in _repeated(output.path for output in selection.outputs):
         raise UsageError(f"two outputs are written to {path}")
+
+
+def _check_artifacts(images: Sequence[ImagePlan], selection: Selection) -> None:
+    artifacts = [output for output in selection.outputs if output.kind is OutputKind.WASM]
+    if artifacts and WASI.platform not in images[0].settings.platforms:
+        raise UsageError(
+            f"{artifacts[0]} is for the program of {WASI.platform}, which is not among the platforms",
+            hint=f"add it: --platform {WASI.platform}",
+        )
+    several = next((image for image in images if len(image.bins) > 1), None)
+    if artifacts and several is not None:
+        raise UsageError(
+            f"{artifacts[0]} would hold {len(several.bins)} programs, and such an artifact is one",
+            hint="choose one binary with --bin",
+        )
 
 
 def _repeated(values: Iterable[_Value]) -> list[_Value]:

@@ -37,6 +37,8 @@ class OutputKind(enum.Enum):
     """A tar file for `docker load` and `podman load`."""
     ROOTFS = "rootfs"
     """The files as a container sees them, in a folder for each platform."""
+    WASM = "wasm"
+    """The program for wasi/wasm as an artifact of its own, in an image layout."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Output:
             meant = did_you_mean(word, known) if colon else ""
             raise UsageError(
                 f"output {text!r} is not KIND:PATH{meant}",
-                hint="use oci:FOLDER, oci-archive:FILE, docker-archive:FILE or rootfs:FOLDER",
+                hint="use oci:FOLDER, oci-archive:FILE, docker-archive:FILE, rootfs:FOLDER or wasm:FOLDER",
             )
         if not path:
             raise UsageError(f"output {text!r} has no path", hint=f"write {word}:PATH")
@@ -130,7 +132,9 @@ def _buildx(text: str) -> str:
         "image": "--push" if fields.get("push") == "true" else "-o oci:FOLDER",
         "local": f"-o rootfs:{place or 'FOLDER'}",
     }
-    return f"write {words.get(kind, '-o oci:FOLDER, oci-archive:FILE, docker-archive:FILE or rootfs:FOLDER')}"
+    return (
+        f"write {words.get(kind, '-o oci:FOLDER, oci-archive:FILE, docker-archive:FILE, rootfs:FOLDER or wasm:FOLDER')}"
+    )
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,12 @@ def emulator_for(platform: Platform, programs: ProgramFinder, env: Mapping[str, 
     if runs_natively(platform):
         return None
     try:
-        name = row(platform).qemu
+        spec = row(platform)
     except PlatformUnknown:
         return f"{platform} is not known here"
+    if spec.is_wasm:
+        return "WebAssembly is run by a runtime of its own, such as wasmtime"
+    name = spec.qemu
     # registered with the kernel, and held open by it (F), so that it is found from inside of any root
     registered = BINFMT / f"qemu-{name}"
     if registered.exists() and _has_flag_f(registered):

@@ -10,7 +10,7 @@ import json
 import tomllib
 from typing import Any
 
-from cargoship.platforms import TABLE
+from cargoship.platforms import every_row
 from cargoship.settings.fields import FIELDS, Field
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -64,7 +64,7 @@ def _property(field: Field) -> dict[str, Any]:
     made = {"description": field.spec.doc, **field.spec.kind.schema}
     if field.key == "platforms":
         # names that editors offer; other spellings of them are taken too
-        known = {"enum": [str(row.platform) for row in TABLE]}
+        known = {"enum": [str(row.platform) for row in every_row()]}
         made["items"] = {"anyOf": [known, made["items"]]}
     default = _default(field)
     return made if default is None else {**made, "default": default}

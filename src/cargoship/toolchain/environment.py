@@ -63,7 +63,7 @@ def compile_environment(
         # crates' build scripts that start cargo or rustc get the same ones, whatever folder they are in
         made["RUSTUP_TOOLCHAIN"] = toolchain.rust.sysroot.name
     if toolchain.libc.family is LibcFamily.MUSL:
-        made["CARGOSHIP_STATIC_TARGETS"] = " ".join(triple for triple, _ in pairs)
+        made["CARGOSHIP_STATIC_TARGETS"] = " ".join(triple for triple, row in pairs if not row.is_wasm)
     match toolchain.way:
         case Way.DIRECT:
             _direct(toolchain, made, wrappers)

@@ -19,6 +19,7 @@ from cargoship.platforms import Libc, LibcFamily, PlatformSpec, row
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
 from cargoship.toolchain.rust import Rust, toolchains
+from cargoship.toolchain.startfiles import has_start_files
 from cargoship.toolchain.sysroot import StandardLibrary, Stream
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
 
@@ -79,6 +80,11 @@ class Wanted:
         """Triple and table row of each platform; raises PlatformUnknown."""
         rows = [row(platform) for platform in self.platforms]
         return tuple((entry.triple(self.libc), entry) for entry in rows)
+
+    @property
+    def linux_pairs(self) -> tuple[tuple[str, PlatformSpec], ...]:
+        """The same without WebAssembly."""
+        return tuple((triple, entry) for triple, entry in self.pairs if not entry.is_wasm)
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ def _way(installed: Mapping[str, Path], libc: Libc) -> tuple[Way, str]:
     if libc.family is LibcFamily.GNU:
         return Way.ZIGBUILD, "glibc with a version floor"
     for triple, folder in installed.items():
-        if not (folder / "lib" / "self-contained" / "crt1.o").exists():
+        if not has_start_files(triple, folder):
             return Way.ZIGBUILD, f"the standard library for {triple} brings no start files"
     return Way.DIRECT, ""
 

@@ -25,6 +25,7 @@ _FROM_MUSL = ("crt1.o", "rcrt1.o", "Scrt1.o", "crti.o", "crtn.o")
 _EMPTY = ("crtbegin.o", "crtbeginS.o", "crtbeginT.o", "crtend.o", "crtendS.o")
 # Zig has taken parts of musl over into libzigc, and memcpy and its like into its compiler runtime
 _ZIGS_PARTS = ("libc.a", "libzigc.a", "libcompiler_rt.a")
+_WASI_START = "crt1-command.o"
 _UNWINDER = (
     "libunwind.cpp",
     "Unwind-EHABI.cpp",
@@ -42,11 +43,12 @@ class MuslSource:
 
     folder: Path | None
     """An installed musl-dev; None: Zig compiles its own."""
+    library: str = "musl"
 
     @property
     def name(self) -> str:
         """For people."""
-        return "musl compiled by Zig" if self.folder is None else f"musl from {self.folder}"
+        return f"{self.library} compiled by Zig" if self.folder is None else f"musl from {self.folder}"
 
     @property
     def identity(self) -> str:
@@ -58,7 +60,12 @@ class MuslSource:
 
 
 def find_musl(row: PlatformSpec, *, root: Path = Path("/usr/lib")) -> MuslSource:
-    """Musl of a target: the distribution's where musl-dev for it is installed (Debian's multiarch folders)."""
+    """Musl of a target: the distribution's where musl-dev for it is installed (Debian's multiarch folders).
+
+    For WebAssembly that is wasi-libc, of which musl is the larger part.
+    """
+    if row.is_wasm:
+        return MuslSource(None, "wasi-libc")
     folder = root / row.debian_musl
     complete = all((folder / name).exists() for name in (*_FROM_MUSL, "libc.a"))
     return MuslSource(folder if complete else None)
@@ -72,6 +79,9 @@ def make_start_files(
     with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
         work = Path(scratch)
         maker = _Maker(runner, zig, row, work, without_secrets(env))
+        if row.is_wasm:
+            _compile_wasi(maker, into)
+            return
         nothing = work / "nothing.c"
         nothing.write_text("")
         maker.compile(nothing, into / _EMPTY[0])
@@ -114,6 +124,41 @@ class _Maker:
             )
 
 
+def has_start_files(triple: str, folder: Path) -> bool:
+    """Whether a standard library, as rustc's lib/rustlib/<triple>, brings what its programs begin with."""
+    name = _WASI_START if triple.startswith("wasm") else "crt1.o"
+    return (folder / "lib" / "self-contained" / name).exists()
+
+
+def _compile_wasi(maker: _Maker, into: Path) -> None:
+    made = _linked(maker, "-O2", "-fno-sanitize=all")
+    start = next(iter(made[_WASI_START]), None)
+    if start is None:
+        raise SysrootBuildFailed(f"zig {maker.zig.version} made no start file for {maker.row.platform}")
+    shutil.copyfile(start, into / _WASI_START)
+    _archive(maker, made, into)
+
+
+def _linked(maker: _Maker, *how: str) -> dict[str, list[Path]]:
+    """What Zig compiles of its own for an empty program: by name, the files that there are."""
+    main = maker.work / "main.c"
+    main.write_text("int main(void) { return 0; }\n")
+    cache = maker.work / "cache"
+    linking = _Maker(
+        maker.runner, maker.zig, maker.row, maker.work,
+        {**maker.env, "ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)},
+    )  # fmt: skip
+    linking.run("cc", *maker.target, *how, str(main), "-o", str(maker.work / "main"))
+    return {name: sorted(cache.rglob(name)) for name in (*_ZIGS_PARTS, _WASI_START)}
+
+
+def _archive(maker: _Maker, made: Mapping[str, list[Path]], into: Path) -> None:
+    parts = [path for name in _ZIGS_PARTS for path in made[name]]
+    if len(parts) != len(_ZIGS_PARTS):
+        raise SysrootBuildFailed(f"zig {maker.zig.version} made no whole C library for {maker.row.platform}")
+    maker.run("ar", "qcLsD", str(into / "libc.a"), *map(str, parts))
+
+
 def _compile_musl(maker: _Maker, into: Path) -> None:
     source = maker.zig.lib / "libc" / "musl"
     architecture = maker.row.zig_musl.partition("-")[0]
@@ -128,20 +173,8 @@ def _compile_musl(maker: _Maker, into: Path) -> None:
     # musl's _init and _fini are optional: programs use the arrays of constructors that lld collects
     for name in ("crti.o", "crtn.o"):
         shutil.copyfile(into / _EMPTY[0], into / name)
-    main = maker.work / "main.c"
-    main.write_text("int main(void) { return 0; }\n")
-    cache = maker.work / "cache"
-    linking = _Maker(
-        maker.runner, maker.zig, maker.row, maker.work,
-        {**maker.env, "ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)},
-    )  # fmt: skip
     # position-independent, for Rust links static programs so on some processors
-    how = ("-static", "-fPIE", "-pie", "-O2", "-fno-sanitize=all")
-    linking.run("cc", *maker.target, *how, str(main), "-o", str(maker.work / "main"))
-    made = [path for name in _ZIGS_PARTS for path in cache.rglob(name)]
-    if len(made) != len(_ZIGS_PARTS):
-        raise SysrootBuildFailed(f"zig {maker.zig.version} made no whole C library for {maker.row.platform}")
-    maker.run("ar", "qcLsD", str(into / "libc.a"), *map(str, made))
+    _archive(maker, _linked(maker, "-static", "-fPIE", "-pie", "-O2", "-fno-sanitize=all"), into)
 
 
 def _compile_unwinder(maker: _Maker, into: Path) -> None:

@@ -25,7 +25,7 @@ from cargoship.toolchain.marks import mark_used
 RUSTC = "cargoship-rustc"
 ZIG = "cargoship-zig"
 # Without the last three, CMake finds headers and libraries of the host
-_CMAKE = """set(CMAKE_SYSTEM_NAME Linux)
+_CMAKE = """set(CMAKE_SYSTEM_NAME {system})
 set(CMAKE_SYSTEM_PROCESSOR {processor})
 set(CMAKE_C_COMPILER cargoship-{triple}-cc)
 set(CMAKE_CXX_COMPILER cargoship-{triple}-c++)
@@ -60,6 +60,10 @@ def compiler_environment(triple: str) -> dict[str, str]:
 
 def bindgen_arguments(row: PlatformSpec, zig_lib: Path) -> str:
     """The clang arguments that show bindgen the C headers that Zig compiles with, in Zig's own order."""
+    if row.is_wasm:
+        includes = (zig_lib / "include", zig_lib / "libc" / "include" / "wasm-wasi-musl")
+        words = [part for folder in includes for part in ("-isystem", str(folder))]
+        return shlex.join([f"--target={row.musl}", "-nostdinc", *words])
     headers, family = row.zig_headers
     include = zig_lib / "libc" / "include"
     folders = [
@@ -135,10 +139,12 @@ def _files(rows: Sequence[tuple[str, PlatformSpec]]) -> dict[str, str]:
         values = {"triple": triple, "zig_target": row.zig_musl, "zig_cpu": row.zig_cpu or "", "march": row.march.value}
         for language in ("cc", "c++"):
             files[f"cargoship-{triple}-{language}"] = _script({**values, "language": language}, "cc")
-        files[linker(triple)] = _script(values, "runtime", "ld")
+        files[linker(triple)] = _script({}, "wasm-ld") if row.is_wasm else _script(values, "runtime", "ld")
         files[f"cargoship-{triple}-ar"] = _script({}, "ar")
         files[f"cargoship-{triple}-ranlib"] = _script({}, "ranlib")
-        files[cmake_toolchain(triple)] = _CMAKE.format(triple=triple, processor=triple.partition("-")[0])
+        files[cmake_toolchain(triple)] = _CMAKE.format(
+            triple=triple, processor=triple.partition("-")[0], system="WASI" if row.is_wasm else "Linux"
+        )
     return files
 
 

@@ -91,7 +91,7 @@ def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.Co
         ]),
         ("refuse", ("build", "-o", "oci"), 2, [
             "error: output 'oci' is not KIND:PATH",
-            "hint: use oci:FOLDER, oci-archive:FILE, docker-archive:FILE or rootfs:FOLDER",
+            "hint: use oci:FOLDER, oci-archive:FILE, docker-archive:FILE, rootfs:FOLDER or wasm:FOLDER",
         ]),
         ("refuse", ("build", "--metadata-file", "no/m.json"), 60, [
             "error: cannot write {cwd}/no/m.json: there is no folder {cwd}/no",

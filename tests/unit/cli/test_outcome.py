@@ -99,18 +99,22 @@ def test_a_name_that_exists_nowhere_is_not_printed_and_not_recorded(
     assert "ghcr.io" not in (tmp_path / "m.json").read_text()
 
 
+# what holds no image that another command could take
+_NO_IMAGE = {OutputKind.ROOTFS, OutputKind.WASM}
+
+
 @pytest.mark.parametrize("kind", OutputKind)
 def test_what_was_written_goes_by_its_file(kind: OutputKind, tmp_path: Path) -> None:
     output = Output(kind, tmp_path / "out")
     built = results.result(results.plan(tmp_path, "web", outputs=(output,)))
-    digest = "" if kind is OutputKind.ROOTFS else f"@{built.images[0].index.digest}"
+    digest = "" if kind in _NO_IMAGE else f"@{built.images[0].index.digest}"
     if kind is OutputKind.OCI:
         write_layout(output.path, built.images[0].index, names=())
     else:
         write_archive(output.path, built.images[0].index, names=(), native=Platform("linux", "amd64"))
     ended = run(built, cwd=tmp_path)
     assert ended.stdout == f"{output}{digest}\n"
-    if kind is not OutputKind.ROOTFS:
+    if kind not in _NO_IMAGE:
         # what is printed is what the other verbs take
         shown = main(["inspect", ended.stdout.strip()], World({}, tmp_path, io.StringIO(), io.StringIO()))
         assert shown == 0
@@ -190,7 +194,7 @@ def test_the_last_json_line_is_the_record(tmp_path: Path) -> None:
     assert line == json.loads((tmp_path / "m.json").read_text())
 
 
-@pytest.mark.parametrize("kind", [kind for kind in OutputKind if kind is not OutputKind.ROOTFS])
+@pytest.mark.parametrize("kind", [kind for kind in OutputKind if kind not in _NO_IMAGE])
 @pytest.mark.parametrize("references", [(), ("ghcr.io/me/{name}:1", "ghcr.io/me/{name}:latest")])
 def test_the_commands_that_take_an_image_on(kind: OutputKind, references: tuple[str, ...], tmp_path: Path) -> None:
     output = Output(kind, tmp_path / "out put")
@@ -216,6 +220,21 @@ def test_the_commands_that_take_an_image_on(kind: OutputKind, references: tuple[
     shown = [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-4:]
     title = "web is in out put; go on with one of"
     assert shown == [title, *(directly if kind is OutputKind.DOCKER_ARCHIVE else copied)]
+
+
+@pytest.mark.parametrize(
+    ("references", "source", "name"),
+    [
+        ((), "oci:'out put'", "registry.example.com/web:wasm"),
+        (("ghcr.io/me/{name}:1",), "oci:'out put':1", "ghcr.io/me/web:1-wasm"),
+    ],
+)
+def test_an_artifact_is_taken_on_under_a_name_of_its_own(
+    references: tuple[str, ...], source: str, name: str, tmp_path: Path
+) -> None:
+    output = Output(OutputKind.WASM, tmp_path / "out put")
+    built = results.result(results.plan(tmp_path, "web", references=references, outputs=(output,)))
+    assert run(built, cwd=tmp_path).stderr.splitlines()[-1].strip() == f"copy:     cargoship copy {source} {name}"
 
 
 def test_files_are_taken_on_by_a_dockerfile(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""The program for WebAssembly as an artifact of its own, which runtimes pull without a container around it.
+
+Format: https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/ (CNCF TAG Runtime).
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargoship.destinations.destination import Destination
+from cargoship.destinations.writable import check_writable
+from cargoship.errors import CannotStart
+from cargoship.events import Emit, Written
+from cargoship.oci.decompress import open_reader
+from cargoship.oci.descriptor import BytesBlob, MediaType
+from cargoship.oci.image import Image
+from cargoship.oci.index import Index
+from cargoship.oci.layout import write_layout
+from cargoship.oci.manifest import Manifest, encode_json, encode_manifest
+from cargoship.oci.reference import Reference
+from cargoship.oci.referrer import Referrer
+from cargoship.oci.tree import ManifestTree
+from cargoship.platforms import WASI
+from cargoship.wasm import WasmKind, wasm_kind
+
+CONFIG = "application/vnd.wasm.config.v0+json"
+LAYER = "application/wasm"
+_OS = "wasip1"
+
+
+@dataclass(frozen=True)
+class WasmDestination(Destination):
+    """The folder `path`, an image layout made or added to, with the artifact under `names`."""
+
+    path: Path
+    names: tuple[Reference, ...]
+    emit: Emit
+
+    def check(self) -> None:
+        """See `Destination.check`."""
+        check_writable(self.path)
+
+    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:  # noqa: ARG002 - it is about the image
+        """See `Destination.publish`; raises CannotStart for a component, OutputError."""
+        image = next(each for each in index.runnable if each.platform == WASI.platform)
+        # those of cargoship's own say how layers were compressed: this has none
+        annotations = {
+            name: value for name, value in image.manifest.annotations.items() if not name.startswith("dev.cargoship.")
+        }
+        tree = wasm_artifact(program_of(image), created=image.config_file.created or "", annotations=annotations)
+        write_layout(self.path, tree, names=self.names)
+        self.emit(Written("WebAssembly artifact", str(self.path)))
+
+
+def wasm_artifact(program: bytes, *, created: str, annotations: Mapping[str, str]) -> ManifestTree:
+    """The artifact of a module; `created` in RFC 3339. Raises CannotStart for anything else than a module."""
+    if wasm_kind(program) is not WasmKind.MODULE:
+        raise CannotStart(
+            "the program is no module of WebAssembly, and what a component imports is not read here",
+            hint="push a component with wkg, which lists its interfaces",
+        )
+    layer = BytesBlob.of(LAYER, program)
+    config = BytesBlob.of(
+        CONFIG,
+        encode_json(
+            {
+                "created": created,
+                "architecture": WASI.platform.architecture,
+                "os": _OS,
+                "layerDigests": [str(layer.descriptor.digest)],
+            }
+        ),
+    )
+    manifest = Manifest(MediaType.OCI_MANIFEST, config.descriptor, (layer.descriptor,), annotations)
+    return ManifestTree(BytesBlob.of(MediaType.OCI_MANIFEST, encode_manifest(manifest)), (), (layer,), (config,))
+
+
+def program_of(image: Image) -> bytes:
+    """The program that an image made here starts; raises CannotStart where that is in none of its layers."""
+    path = image.config.entrypoint[0].lstrip("/")
+    for layer in reversed(image.layers):
+        with (
+            layer.blob.open() as raw,
+            open_reader(raw) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as tar,
+        ):
+            for member in tar:
+                content = tar.extractfile(member) if member.name == path and member.isreg() else None
+                if content is not None:
+                    return content.read()
+    raise CannotStart(f"the entrypoint /{path} is not a program of the image", hint="leave entrypoint out")

@@ -1,0 +1,118 @@
+"""The frame of WebAssembly files, and what is made of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cargoship.bom.auditable import SECTION
+from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
+from cargoship.bom.embed import embed
+from cargoship.destinations.wasm import CONFIG, LAYER, wasm_artifact
+from cargoship.errors import CannotStart, PlatformUnknown
+from cargoship.oci.digest import Digest
+from cargoship.oci.manifest import decode_manifest
+from cargoship.oci.platform import Platform
+from cargoship.platforms import DEFAULT_PLATFORMS, TABLE, WASI, Libc, kin, row
+from cargoship.wasm import WasmKind, custom_section, custom_sections, wasm_kind
+
+MODULE = b"\0asm\x01\0\0\0"
+COMPONENT = b"\0asm\x0d\0\x01\0"
+# a type section with one function without parameters and results
+TYPES = b"\x01\x04\x01\x60\0\0"
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (MODULE, WasmKind.MODULE),
+        (COMPONENT, WasmKind.COMPONENT),
+        (b"\0asm\x02\0\0\0", None),
+        (b"\0asm", None),
+        (b"\x7fELF\x02\x01\x01\0", None),
+        (b"", None),
+    ],
+)
+def test_kinds(start: bytes, kind: WasmKind | None) -> None:
+    assert wasm_kind(start) is kind
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 70_000])
+def test_a_section_is_found_behind_others(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.wasm"
+    path.write_bytes(MODULE + TYPES + custom_section("producers", b"x") + custom_section("mine", b"y" * size))
+    assert custom_sections(path) == ("producers", "mine")
+
+
+@pytest.mark.parametrize(
+    "rest", [b"\x00\x05\x01a", b"\x00", b"\x00\xff\xff\xff\xff\xff\x01", b"\x00\x02\x7fa", b"\x01\x80\x80\x80\x80\x01"]
+)
+def test_damaged_files_are_refused(tmp_path: Path, rest: bytes) -> None:
+    path = tmp_path / "a.wasm"
+    path.write_bytes(MODULE + rest)
+    with pytest.raises(ValueError, match=r"section|number|file|name"):
+        custom_sections(path)
+
+
+def crates() -> ProgramCrates:
+    graph = CrateGraph((Crate("app", "1.0.0", ""),), (Use(0, "wasm32-wasip1"),), {"wasm32-wasip1/app/app": 0}, {})
+    found = graph.program("wasm32-wasip1/app/app")
+    assert found is not None
+    return found
+
+
+def test_the_list_of_crates_is_a_custom_section(tmp_path: Path) -> None:
+    program = tmp_path / "app.wasm"
+    program.write_bytes(MODULE + TYPES)
+    made = embed(program, crates(), tmp_path / "programs")
+    assert made.read_bytes().startswith(MODULE + TYPES)
+    assert custom_sections(made) == (SECTION,)
+    # what has one stays as it is
+    assert embed(made, crates(), tmp_path / "programs") == made
+
+
+def test_a_damaged_program_is_refused(tmp_path: Path) -> None:
+    program = tmp_path / "app.wasm"
+    program.write_bytes(MODULE + b"\x00\x50\x01")
+    with pytest.raises(CannotStart, match="damaged"):
+        embed(program, crates(), tmp_path / "programs")
+
+
+def test_the_artifact_is_that_of_the_community() -> None:
+    program = MODULE + TYPES
+    tree = wasm_artifact(program, created="1970-01-01T00:00:00Z", annotations={"a": "b"})
+    manifest = decode_manifest(tree.root.data)
+    assert manifest.config.media_type == CONFIG == "application/vnd.wasm.config.v0+json"
+    assert [(each.media_type, each.digest) for each in manifest.layers] == [(LAYER, Digest.of(program))]
+    (config,) = tree.configs
+    with config.open() as stream:
+        assert json.load(stream) == {
+            "created": "1970-01-01T00:00:00Z",
+            "architecture": "wasm",
+            "os": "wasip1",
+            "layerDigests": [str(Digest.of(program))],
+        }
+    assert wasm_artifact(program, created="1970-01-01T00:00:00Z", annotations={"a": "b"}) == tree
+
+
+@pytest.mark.parametrize("program", [COMPONENT, b"\x7fELF", b""])
+def test_what_is_no_module_is_no_artifact(program: bytes) -> None:
+    with pytest.raises(CannotStart, match="no module"):
+        wasm_artifact(program, created="", annotations={})
+
+
+@pytest.mark.parametrize("name", ["wasi/wasm", "wasm", "wasi/wasm32", "wasm32-wasip1"])
+def test_the_platform_has_these_names(name: str) -> None:
+    assert row(name) is WASI
+
+
+def test_it_is_no_linux() -> None:
+    assert WASI not in TABLE
+    assert WASI.platform not in DEFAULT_PLATFORMS
+    assert kin(Platform("wasi", "wasm")) is WASI
+    with pytest.raises(PlatformUnknown):
+        row("linux/wasm")
+    with pytest.raises(PlatformUnknown, match="has no glibc"):
+        WASI.triple(Libc.parse("gnu"))
