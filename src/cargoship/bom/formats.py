@@ -11,6 +11,7 @@ from cargoship.bom.cyclonedx import cyclonedx
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX_TYPE
 from cargoship.bom.spdx import PREDICATE_TYPE as SPDX_PREDICATE
 from cargoship.bom.spdx import spdx
+from cargoship.bom.spdx3 import spdx3
 
 
 class BillFormat(enum.StrEnum):
@@ -22,23 +23,30 @@ class BillFormat(enum.StrEnum):
     CYCLONEDX_1_7 = "cyclonedx-1.7"
     SPDX = "spdx"
     """2.3."""
+    SPDX_3 = "spdx-3"
+    """3.0.1; its media type and predicate type are those of 2.3."""
 
     @property
     def media_type(self) -> str:
         """Of a document in it."""
-        return SPDX_TYPE if self is BillFormat.SPDX else CYCLONEDX_TYPE
+        return SPDX_TYPE if self in _SPDX else CYCLONEDX_TYPE
 
     @property
     def predicate_type(self) -> str:
         """Of the statement of in-toto that a document in it is the predicate of."""
-        return SPDX_PREDICATE if self is BillFormat.SPDX else CYCLONEDX_PREDICATE
+        return SPDX_PREDICATE if self in _SPDX else CYCLONEDX_PREDICATE
 
     def write(self, bill: Bill) -> bytes:
         """The bill in this format; the same bytes for the same bill."""
         match self:
             case BillFormat.SPDX:
                 return spdx(bill)
+            case BillFormat.SPDX_3:
+                return spdx3(bill)
             case BillFormat.CYCLONEDX:
                 return cyclonedx(bill, "1.6")
             case _:
                 return cyclonedx(bill, self.value.rpartition("-")[2])
+
+
+_SPDX = frozenset({BillFormat.SPDX, BillFormat.SPDX_3})

@@ -91,7 +91,7 @@ def _fields(each: Component, name: str) -> Iterator[tuple[str, Any]]:
     yield "versionInfo", each.version
     yield "packageFileName", each.place
     yield "supplier", f"Organization: {each.supplier}" if each.supplier else _NONE
-    yield "downloadLocation", _download(each)
+    yield "downloadLocation", download_of(each) or _NONE
     yield "filesAnalyzed", False
     yield "checksums", [{"algorithm": "SHA256", "checksumValue": each.sha256}] if each.sha256 else []
     yield "licenseConcluded", _NONE
@@ -111,7 +111,8 @@ def _reference(category: str, kind: str, locator: str) -> Mapping[str, str]:
     return {"referenceCategory": category, "referenceType": kind, "referenceLocator": locator}
 
 
-def _download(each: Component) -> str:
+def download_of(each: Component) -> str:
+    """Where a component's sources can be had; empty where that is not known."""
     if each.kind is Kind.CRATE and each.purl and "?" not in each.purl:
         return _CRATE_URL.format(each.name, each.version)
-    return _NONE
+    return ""

@@ -15,7 +15,9 @@ from cargoship.cli import offers, options
     shell_complete=offers.platforms,
     help="What the image is made of on one platform, such as linux/arm64.",
 )
-@click.option("--format", "form", type=click.Choice(("cyclonedx", "spdx")), help="This format, where it has several.")
+@click.option(
+    "--format", "form", type=click.Choice(("cyclonedx", "spdx", "spdx-3")), help="This format, where it has several."
+)
 @options.talk_options
 @click.pass_context
 def sbom(ctx: click.Context, /, **_: object) -> None:

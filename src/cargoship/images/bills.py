@@ -15,6 +15,7 @@ import msgspec
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
 from cargoship.bom.join import join_bills
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX
+from cargoship.bom.spdx3 import is_spdx3
 from cargoship.context import Context
 from cargoship.errors import ContentInvalid, NothingAttached
 from cargoship.images.opening import open_image
@@ -32,8 +33,8 @@ from cargoship.registry.source import ImageSource
 
 DOCUMENT_BYTES_MAX = 64 << 20
 """A bill of the largest images has a few megabytes."""
-FORMATS = {"cyclonedx": CYCLONEDX, "spdx": SPDX}
-"""Media types by the names that people use."""
+FORMATS = {"cyclonedx": CYCLONEDX, "spdx": SPDX, "spdx-3": SPDX}
+"""Media types by the names that people use; SPDX 2 and 3 share theirs."""
 _PREDICATES = {"https://cyclonedx.org/bom": CYCLONEDX, "https://spdx.dev/Document": SPDX}
 _IN_TOTO = "application/vnd.in-toto+json"
 _PREDICATE_TYPE = "in-toto.io/predicate-type"
@@ -63,8 +64,10 @@ def find_bill(target: str, context: Context, *, platform: str | None, form: str 
         found = sorted(
             (each for each in listed if each.media_type in wanted), key=lambda each: wanted.index(each.media_type)
         )
-        if found:
-            return FoundBill(found[0].subject, found[0].media_type, found[0].document(source))
+        for each in found:
+            document = each.document(source)
+            if each.media_type != SPDX or form is None or is_spdx3(document) == (form == "spdx-3"):
+                return FoundBill(each.subject, each.media_type, document)
     of = f" in the format {form}" if form else ""
     for_platform = f" for {platform}" if platform else ""
     raise NothingAttached(

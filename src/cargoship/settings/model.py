@@ -279,7 +279,7 @@ class Settings(AttestSettings):
         shown='["cyclonedx"]',
         example='["cyclonedx-1.5", "spdx"]',
         doc="Bills of materials that are attached to images: `cyclonedx` (1.6), `cyclonedx-1.5`, "
-        "`cyclonedx-1.7`, `spdx` (2.3); `[]` for none. See [sbom.md](sbom.md).",
+        "`cyclonedx-1.7`, `spdx` (2.3), `spdx-3` (3.0.1); `[]` for none. See [sbom.md](sbom.md).",
     )
     attest: str = setting(
         kinds.choice(*Attach),

@@ -198,7 +198,7 @@ def parse_store(text: str) -> str:
 
 
 def parse_bill(text: str) -> BillFormat:
-    """Check the format of a bill of materials: `cyclonedx`, `spdx`."""
+    """Check the format of a bill of materials: `cyclonedx`, `spdx`, ..."""
     try:
         return BillFormat(text)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, 
 from cargoship.bom.cyclonedx import VERSIONS, cyclonedx
 from cargoship.bom.reduce import crates_of
 from cargoship.bom.spdx import spdx
+from cargoship.bom.spdx3 import is_spdx3, spdx3
 from cargoship.oci.digest import Digest
 from support.crates_graph import LOCK, TRIPLES, service
 
@@ -57,6 +59,48 @@ def test_spdx_is_valid(tmp_path: Path, known: bool) -> None:  # noqa: FBT001
     from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document  # noqa: PLC0415 - seconds
 
     assert validate_full_spdx_document(parse_file(str(path))) == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_spdx_3_is_read_and_written_by_the_model_of_its_makers(tmp_path: Path, known: bool) -> None:  # noqa: FBT001
+    from spdx_python_model import v3_0_1 as model  # noqa: PLC0415 - a second
+
+    made = bill(tmp_path, known=known)
+    read = model.SHACLObjectSet()
+    model.JSONLDDeserializer().read(io.BytesIO(spdx3(made)), read)
+    # nothing is named that is not there, and nothing lacks what its kind must have
+    assert read.missing_ids == set()
+    model.JSONLDSerializer().write(read, io.BytesIO())
+
+
+def test_spdx_3_says_what_is_in_the_image_and_what_ran(tmp_path: Path) -> None:
+    made = bill(tmp_path)
+    graph = json.loads(spdx3(made))["@graph"]
+    by_id = {each["spdxId"]: each for each in graph if "spdxId" in each}
+    (bom,) = (each for each in graph if each["type"] == "software_Sbom")
+    image = by_id[bom["rootElement"][0]]
+    assert image["verifiedUsing"] == [{"type": "Hash", "algorithm": "sha256", "hashValue": made.digest.hex}]
+    packages = [each for each in graph if each["type"] == "software_Package" and each is not image]
+    assert sorted(each["name"] for each in packages) == sorted(each.name for each in made.components)
+    licenses = {
+        (by_id[each["from"]]["name"], by_id[each["to"][0]]["simplelicensing_licenseExpression"])
+        for each in graph
+        if each.get("relationshipType") == "hasDeclaredLicense"
+    }
+    assert licenses == {(each.name, each.license) for each in made.components if each.license}
+    needs = [
+        (by_id[each["from"]]["name"], by_id[other]["name"], each["scope"])
+        for each in graph
+        if each.get("relationshipType") == "dependsOn"
+        for other in each["to"]
+    ]
+    known = {each.ref: each for each in made.components}
+    assert sorted(needs) == sorted(
+        (each.name, known[ref].name, "runtime" if each.is_shipped and known[ref].is_shipped else "build")
+        for each in made.components
+        for ref in each.needs
+    )
+    assert {"runtime", "build"} == {scope for _, _, scope in needs}
 
 
 def test_what_is_shipped_and_what_only_ran(components: dict[str, dict[str, Any]]) -> None:
@@ -112,6 +156,7 @@ def test_the_same_bytes(tmp_path: Path) -> None:
     one, other = bill(tmp_path / "x"), bill(tmp_path / "y")
     assert cyclonedx(one, "1.6") == cyclonedx(other, "1.6")
     assert spdx(one) == spdx(other)
+    assert spdx3(one) == spdx3(other)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +186,17 @@ def test_who_supplies_it_is_said_of_everything(tmp_path: Path) -> None:
     suppliers = {each["name"]: each["supplier"] for each in packages}
     assert suppliers["service"] == suppliers["serve"] == "Organization: me/service"
     assert "secret" not in str(suppliers)
+
+
+@pytest.mark.parametrize(
+    ("document", "is_third"),
+    [
+        (b'{"@context": "x", "@graph": []}', True),
+        (b'{"spdxVersion": "SPDX-2.3"}', False),
+        (b"[]", False),
+        (b"\xff", False),
+        (b'{"a":' * 3000, False),
+    ],
+)
+def test_the_versions_of_spdx_are_told_apart(document: bytes, is_third: bool) -> None:  # noqa: FBT001
+    assert is_spdx3(document) == is_third

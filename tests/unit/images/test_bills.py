@@ -95,6 +95,23 @@ def test_what_was_attached_is_found(
     assert found.document == document(name)
 
 
+@pytest.mark.parametrize(("form", "place"), [("spdx", 0), ("spdx-3", 1), (None, 0)])
+def test_versions_of_spdx_are_told_apart(
+    client: RegistryClient, bills: Finder, tmp_path: Path, form: str | None, place: int
+) -> None:
+    """They have one media type."""
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    documents = (b'{"spdxVersion": "SPDX-2.3"}', b'{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"}')
+    made = tuple(Referrer(artifact_of(index.descriptor, SPDX, each, annotations={})) for each in documents)
+    push(client, index, made[:1])
+    if form == "spdx-3":
+        with pytest.raises(NothingAttached):
+            bills.find(None, form)
+    push(client, index, made)
+    found = bills.find(None, form).document
+    assert found == documents[place] if form else found in documents
+
+
 @pytest.mark.parametrize(("platform", "form"), [(None, None), ("linux/arm64", None), (None, "spdx")])
 def test_nothing_is_attached(
     client: RegistryClient, bills: Finder, tmp_path: Path, platform: str | None, form: str | None

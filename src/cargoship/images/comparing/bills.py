@@ -15,6 +15,7 @@ from cargoship.images.comparing.leaves import Leaf
 from cargoship.images.comparing.programs import CrateUse, crate_differences
 
 _CRATE = "pkg:cargo/"
+_IMAGE = "pkg:oci/"
 _BUILD_SCOPE = "excluded"
 
 
@@ -40,7 +41,7 @@ def _uses_of(target: str, leaf: Leaf, context: Context) -> Sequence[tuple[Differ
 
 
 def uses_in(bill: FoundBill) -> list[tuple[DifferenceKind, CrateUse]]:
-    """The crates and packages of a bill, in CycloneDX or SPDX 2; raises ContentInvalid."""
+    """The crates and packages of a bill, in CycloneDX or SPDX; raises ContentInvalid."""
     try:
         document = msgspec.json.decode(bill.document, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -53,6 +54,11 @@ def uses_in(bill: FoundBill) -> list[tuple[DifferenceKind, CrateUse]]:
         purls = (ref.get("referenceLocator") for ref in _objects(each.get("externalRefs")))
         purl = next((str(text) for text in purls if str(text).startswith("pkg:")), "")
         found.append(_use(purl, each.get("name"), each.get("versionInfo"), ""))
+    for each in _objects(document.get("@graph")):
+        if each.get("type") == "software_Package":
+            purl = str(each.get("software_packageUrl") or "")
+            if not purl.startswith(_IMAGE):
+                found.append(_use(purl, each.get("name"), each.get("software_packageVersion"), ""))
     return found
 
 

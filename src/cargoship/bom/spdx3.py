@@ -1,0 +1,195 @@
+"""A bill of materials as SPDX 3.0 (https://spdx.github.io/spdx-spec/v3.0.1/), in its JSON-LD form.
+
+Everything is an element of one graph, with an IRI made of the image's digest. The scope of a relationship says which
+crates ran while others were compiled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from cargoship.bom.bill import Bill, Component, Kind, cpe_of
+from cargoship.bom.spdx import download_of
+from cargoship.oci.digest import Digest
+
+CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
+
+_VERSION = "3.0.1"
+_CREATION = "_:creation"
+_DATA_LICENSE = "CC0-1.0"
+_PURPOSES = {Kind.PROGRAM: "application", Kind.IMAGE: "container", Kind.DATA: "data"}
+
+
+def spdx3(bill: Bill) -> bytes:
+    """The bill as SPDX 3.0.1; the same bytes for the same bill."""
+    return msgspec.json.encode({"@context": CONTEXT, "@graph": list(_Graph(bill).elements())})
+
+
+class _Graph:
+    def __init__(self, bill: Bill) -> None:
+        self._bill = bill
+        self._base = f"https://cargoship.dev/spdx/{bill.uuid}#"
+        self._ids = {each.ref: self._iri(_part(each)) for each in bill.components}
+        self._image = self._iri("image")
+        self._names: dict[str, str] = {}
+
+    def _iri(self, part: str) -> str:
+        return f"{self._base}{part}"
+
+    def elements(self) -> Iterator[Mapping[str, Any]]:
+        bill = self._bill
+        tools = [(self._iri(f"tool-{_plain(name)}"), name, said) for name, said in bill.tools]
+        packages = [self._package(each) for each in bill.components]
+        licenses = list(self._licenses())
+        relations = list(self._relations())
+        image = self._image_package()
+        yield {
+            "type": "CreationInfo",
+            "@id": _CREATION,
+            "specVersion": _VERSION,
+            "created": bill.created,
+            "createdBy": [self._iri("maker")],
+            "createdUsing": [iri for iri, _, _ in tools],
+        }
+        maker = self._element("SoftwareAgent", self._iri("maker"), name="cargoship")
+        yield maker
+        yield from (self._element("Tool", iri, name=f"{name} {said}".strip()) for iri, name, said in tools)
+        everything = [image, *packages, *licenses, *relations]
+        agents = [self._element("Organization", iri, name=name) for name, iri in self._names.items()]
+        sbom = self._iri("bom")
+        data = self._license_iri(_DATA_LICENSE)
+        members = [str(each["spdxId"]) for each in (*agents, *everything)]
+        yield self._element(
+            "SpdxDocument",
+            self._iri("document"),
+            name=bill.name,
+            profileConformance=["core", "software", "simpleLicensing"],
+            dataLicense=data,
+            rootElement=[sbom],
+            element=[sbom, str(maker["spdxId"]), *(iri for iri, _, _ in tools), *members, data],
+        )
+        yield self._element(
+            "software_Sbom",
+            sbom,
+            name=bill.name,
+            software_sbomType=["build"],
+            rootElement=[self._image],
+            element=members,
+        )
+        yield from agents
+        yield from everything
+        yield self._license(_DATA_LICENSE)
+
+    def _element(self, kind: str, iri: str, **fields: object) -> dict[str, Any]:
+        kept = {name: value for name, value in fields.items() if value not in ("", None, [])}
+        return {"type": kind, "spdxId": iri, "creationInfo": _CREATION, **kept}
+
+    def _agent(self, name: str) -> str:
+        return self._names.setdefault(name, self._iri(f"organization-{_digest(name)}"))
+
+    def _image_package(self) -> Mapping[str, Any]:
+        bill = self._bill
+        return self._element(
+            "software_Package",
+            self._image,
+            name=bill.name,
+            software_packageVersion=str(bill.digest),
+            software_packageUrl=bill.purl,
+            software_primaryPurpose="container",
+            suppliedBy=self._agent(bill.name),
+            builtTime=bill.created,
+            verifiedUsing=[_hash(bill.digest.hex)],
+        )
+
+    def _package(self, each: Component) -> Mapping[str, Any]:
+        identifiers = [("packageUrl", each.purl), ("cpe23", cpe_of(each))]
+        return self._element(
+            "software_Package",
+            self._ids[each.ref],
+            name=each.name,
+            comment="; ".join(f"{fact}: {value}" for fact, value in each.facts),
+            software_packageVersion=each.version,
+            software_packageUrl=each.purl,
+            software_downloadLocation=download_of(each),
+            software_sourceInfo=f"in the image at {each.place}" if each.place else "",
+            software_primaryPurpose=_PURPOSES.get(each.kind, "library"),
+            suppliedBy=self._agent(each.supplier) if each.supplier else None,
+            verifiedUsing=[_hash(each.sha256)] if each.sha256 else [],
+            externalIdentifier=[
+                {"type": "ExternalIdentifier", "externalIdentifierType": kind, "identifier": text}
+                for kind, text in identifiers
+                if text
+            ],
+        )
+
+    def _licenses(self) -> Iterator[Mapping[str, Any]]:
+        expressions = sorted({each.license for each in self._bill.components if each.license} - {_DATA_LICENSE})
+        yield from (self._license(text) for text in expressions)
+
+    def _license(self, expression: str) -> Mapping[str, Any]:
+        return self._element(
+            "simplelicensing_LicenseExpression",
+            self._license_iri(expression),
+            simplelicensing_licenseExpression=expression,
+        )
+
+    def _license_iri(self, expression: str) -> str:
+        return self._iri(f"license-{_digest(expression)}")
+
+    def _relations(self) -> Iterator[Mapping[str, Any]]:
+        bill = self._bill
+        shipped = {each.ref: each.is_shipped for each in bill.components}
+        complete = "complete" if bill.is_whole else "incomplete"
+        yield self._relation(self._image, "contains", [self._ids[ref] for ref in bill.top], completeness=complete)
+        for each in bill.components:
+            runs = [self._ids[ref] for ref in each.needs if not each.is_shipped or shipped[ref]]
+            builds = [self._ids[ref] for ref in each.needs if each.is_shipped and not shipped[ref]]
+            scope = "runtime" if each.is_shipped else "build"
+            if runs:
+                yield self._scoped(self._ids[each.ref], runs, scope)
+            if builds:
+                yield self._scoped(self._ids[each.ref], builds, "build")
+            if each.license:
+                yield self._relation(self._ids[each.ref], "hasDeclaredLicense", [self._license_iri(each.license)])
+
+    def _scoped(self, one: str, others: list[str], scope: str) -> Mapping[str, Any]:
+        return self._element(
+            "LifecycleScopedRelationship",
+            self._iri(f"relation-{_digest(one, 'dependsOn', scope, *others)}"),
+            **{"from": one, "to": others, "relationshipType": "dependsOn", "scope": scope},
+        )
+
+    def _relation(self, one: str, kind: str, others: list[str], **more: object) -> Mapping[str, Any]:
+        return self._element(
+            "Relationship",
+            self._iri(f"relation-{_digest(one, kind, *others)}"),
+            **{"from": one, "to": others, "relationshipType": kind, **more},
+        )
+
+
+def _hash(value: str) -> Mapping[str, str]:
+    return {"type": "Hash", "algorithm": "sha256", "hashValue": value}
+
+
+def _part(each: Component) -> str:
+    return f"{each.kind.value}-{_plain(f'{each.name}-{each.version}')[:80]}-{_digest(each.ref)}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-")
+
+
+def _digest(*texts: str) -> str:
+    return Digest.of("\0".join(texts).encode()).hex[:12]
+
+
+def is_spdx3(document: bytes) -> bool:
+    """Whether a document in SPDX's media type is of version 3, and so JSON-LD."""
+    try:
+        return "@context" in msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
