@@ -6,6 +6,7 @@ What is the same for every platform is the same blob.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cargoship.bases.base import Base
@@ -16,24 +17,26 @@ from cargoship.oci.layer import Layer, build_layer
 from cargoship.oci.platform import Platform
 from cargoship.oci.tar import LayerEntry
 from cargoship.plan import ImagePlan
+from cargoship.platforms import row
 
 
 def layers_of(
     sources: ImageInputs,
     base: Base,
     binaries: Mapping[str, Path],
+    probe: Path | None = None,
     *,
     epoch: int,
     below: Iterable[LayerEntry] | None = None,
 ) -> Iterator[Layer]:
     """The layers that an image has above its base, for one platform, each as soon as it is made.
 
-    `binaries` are paths by name, `epoch` the time of everything in them (seconds since 1970), `below` the folders of
-    the base whose owners and rights are kept (None: those that it says itself). Raises IncludeInvalid, ContentInvalid
-    (a file that changes while it is read), OutputError.
+    `binaries` are paths by name, `probe` is what a health check asks by, `epoch` the time of everything in them
+    (seconds since 1970), `below` the folders of the base whose owners and rights are kept (None: those that it says).
+    Raises IncludeInvalid, ContentInvalid (a file that changes while it is read), OutputError.
     """
     folders = tuple(base.folders if below is None else below)
-    for layer in file_layers(sources.image, sources.files, binaries):
+    for layer in file_layers(sources.image, sources.files, binaries, probe):
         yield build_layer(
             layer.entries,
             store=sources.store, compression=sources.compression, epoch=epoch,
@@ -59,9 +62,13 @@ def image_of(
         )
         if value is not None
     }
+    config = image_config(image, base.config)
+    if row(platform).is_wasm:
+        # nothing is started beside a program
+        config = replace(config, healthcheck=None)
     return make_image(
         platform=platform,
-        config=image_config(image, base.config),
+        config=config,
         layers=(*base.layers, *layers),
         created=created,
         annotations={**about_base, **annotations},

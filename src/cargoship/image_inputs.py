@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cargoship.bases.base import Base, RemoteBase, resolve_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.errors import IncludeInvalid
+from cargoship.image_layers import asks_by_probe
 from cargoship.oci.compress import Compression
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.layer import BlobStore
@@ -16,6 +17,7 @@ from cargoship.oci.platform import Platform
 from cargoship.plan import BIN_DIR, ImagePlan, Plan
 from cargoship.platforms import row
 from cargoship.settings.base import BuiltInBase, distribution_of
+from cargoship.settings.health import PROBE
 from cargoship.settings.include import IncludedFile, resolve_includes
 
 
@@ -29,6 +31,8 @@ class ImageInputs:
     store: BlobStore
     """Where layers are kept, below cargo's target folder."""
     compression: Compression
+    probes: Mapping[Platform, Path] = field(default_factory=dict)
+    """What a health check asks by, made for each platform."""
 
     def with_file(self, file: IncludedFile) -> ImageInputs:
         """With one file more; raises IncludeInvalid where another one is in its place."""
@@ -103,6 +107,10 @@ def _nothing() -> Base:
 def _files(image: ImagePlan, plan: Plan) -> tuple[IncludedFile, ...]:
     files = resolve_includes(image.settings.include, image.package.root, plan.root, target_dir=plan.target_dir)
     taken = {f"{BIN_DIR}/{binary.name}" for binary in image.bins}
+    if asks_by_probe(image):
+        if PROBE in taken:
+            raise IncludeInvalid(f"the binary {PROBE} is in the place of the health check's probe", hint="rename it")
+        taken.add(PROBE)
     for file in files:
         if file.path in taken:
             raise IncludeInvalid(f"include: {file.source} would take the place of the binary {file.path}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.tar import LayerEntry
 from cargoship.plan import BIN_DIR, ImagePlan
+from cargoship.settings.health import PROBE
 from cargoship.settings.include import IncludedFile
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -27,21 +28,32 @@ class FileEntriesLayer:
 
 
 def file_layers(
-    image: ImagePlan, files: Sequence[IncludedFile], binaries: Mapping[str, Path] | None
+    image: ImagePlan, files: Sequence[IncludedFile], binaries: Mapping[str, Path] | None, probe: Path | None = None
 ) -> tuple[FileEntriesLayer, ...]:
-    """The layers above the base, lowest first; `binaries` are paths by name, None where they do not exist yet."""
+    """The layers above the base, lowest first; `binaries` are paths by name, None where they do not exist yet.
+
+    `probe` is what a health check asks by; where there is one for a platform, it is there when the binaries are.
+    """
     folder = BIN_DIR.lstrip("/")
     included = (*_files(files), *_folders(image))
     programs = tuple(
         LayerEntry.file(f"{folder}/{binary.name}", b"" if binaries is None else binaries[binary.name], 0o755)
         for binary in image.bins
     )
+    if asks_by_probe(image) and (binaries is None or probe is not None):
+        programs += (LayerEntry.file(PROBE.lstrip("/"), b"" if probe is None else probe, 0o755),)
     names = ", ".join(f"{BIN_DIR}/{binary.name}" for binary in image.bins)
     layers = (
         FileEntriesLayer(included, "cargoship: included files"),
         FileEntriesLayer(programs, f"cargoship: {names}"),
     )
     return tuple(layer for layer in layers if layer.entries)
+
+
+def asks_by_probe(image: ImagePlan) -> bool:
+    """Whether the image has the probe in it."""
+    check = image.settings.healthcheck
+    return check is not None and check.probe is not None
 
 
 def image_config(image: ImagePlan, base: ImageConfig) -> ImageConfig:

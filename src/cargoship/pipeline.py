@@ -23,6 +23,7 @@ from cargoship.context import Context
 from cargoship.destinations import DaemonDestination
 from cargoship.errors import BinaryUnknown, CargoshipError, DaemonError, ManifestNotFound, ToolchainError, UsageError
 from cargoship.events import Level, Note, ignore
+from cargoship.health_probe.make import with_probes
 from cargoship.images.bills import find_bill
 from cargoship.images.copying import copy, inspect
 from cargoship.images.inspection import Inspection
@@ -226,6 +227,8 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
         if recalled.missing:
             say_what_is_missing(shop.plan, shop.wanted, context, env)
         toolchain = shop.toolchain(recalled) if recalled.missing else None
+        sources, kept = with_probes(sources, shop.wanted, context, find=find_toolchain, bring=shop.bring)
+        recalled = recalled.with_missing(lambda cached: cached.bringing(kept))
     if made.libc.family is LibcFamily.MUSL or not context.verify:
         # for a static program the compile alone can fail now: its base travels meanwhile
         shop.offer_bases(sources)
@@ -255,6 +258,7 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
                 {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
             ]
             shop.check_before([own for own in sources if not own.unfinished])
+            sources, _ = with_probes(sources, shop.wanted, context, find=find_toolchain)
         return assembled(shop, sources, programs, {}, clock).published()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -120,17 +120,15 @@ class BuildResources:
     @cached_property
     def _foreseen(self) -> Future[Foreseen | None]:
         """The toolchain, asked for beside other work; None where it is not known, or not yet."""
-        return _beside(self._find_toolchain)
-
-    def _find_toolchain(self) -> Foreseen | None:
-        return known_toolchain(self.wanted, runner=self.context.runner, env=self.context.env)
+        return _beside(partial(known_toolchain, self.wanted, runner=self.context.runner, env=self.context.env))
 
     def c_libraries(self) -> Mapping[Platform, NativeSource]:
         """The C libraries in programs that are compiled here."""
         if not self.compiles:
             return {}
         # what was not there before may have been added for the compile
-        found = self._foreseen.result() or self._find_toolchain()
+        context = self.context
+        found = self._foreseen.result() or known_toolchain(self.wanted, runner=context.runner, env=context.env)
         return {} if found is None else c_libraries(found)
 
     @cached_property
@@ -299,11 +297,14 @@ class BuildResources:
         folder = above / ".programs" / program.triple / program.package
         return replace(program, path=embed(program.path, program.crates, folder))
 
+    def bring(self, folders: Iterable[Path]) -> None:
+        """Put those in their places that the cache of compiled units has."""
+        if self.cached is not None:
+            self.cached.bringing(folders)
+
     def toolchain(self, recalled: compile.Recalled) -> Toolchain:
         """Find the compilers, or make what they and the cache lack; raises ToolchainError's family."""
-        for _, cached in recalled.missing[:1]:
-            if cached is not None:
-                cached.bringing(cached.libraries.values())
+        self.bring(folder for _, cached in recalled.missing[:1] if cached for folder in cached.libraries.values())
         return find_toolchain(self.wanted, self.context)
 
 

@@ -137,7 +137,8 @@ def _index(shop: BuildResources, sources: ImageInputs, programs: Programs) -> In
         base = sources.bases[platform]
         below = shop.verifier.folders(sources, base)
         layers = []
-        for layer in assemble.layers_of(sources, base, programs[platform], epoch=made.epoch, below=below):
+        probe = sources.probes.get(platform)
+        for layer in assemble.layers_of(sources, base, programs[platform], probe, epoch=made.epoch, below=below):
             layers.append(layer)
             # travels while the next one is compressed
             shop.places.offer(sources.image, [layer.blob])

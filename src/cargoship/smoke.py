@@ -78,7 +78,8 @@ class Smoke:
             return None
         base = own.bases[platform]
         config = image_config(own.image, base.config)
-        entries = [entry for layer in file_layers(own.image, own.files, binaries) for entry in layer.entries]
+        layers = file_layers(own.image, own.files, binaries, own.probes.get(platform))
+        entries = [entry for layer in layers for entry in layer.entries]
         root = view_of(base.layers, self.book, entries)
         argv = (*config.entrypoint, *words)
         with private("smoke-", place) as folder:

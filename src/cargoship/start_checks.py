@@ -105,7 +105,7 @@ class _Case:
 
     def findings(self) -> Iterator[Finding]:
         config = image_config(self.own.image, self.base.config)
-        entries = _entries(self.own, self.binaries)
+        entries = _entries(self.own, self.binaries, self.own.probes.get(self.platform))
         yield from (
             self._before(config, entries) if self.binaries is None else self._after(config, entries, self.binaries)
         )
@@ -190,8 +190,10 @@ class _Case:
             )
 
 
-def _entries(own: ImageInputs, binaries: Mapping[str, Path] | None) -> tuple[LayerEntry, ...]:
-    return tuple(entry for layer in file_layers(own.image, own.files, binaries) for entry in layer.entries)
+def _entries(
+    own: ImageInputs, binaries: Mapping[str, Path] | None, probe: Path | None = None
+) -> tuple[LayerEntry, ...]:
+    return tuple(entry for layer in file_layers(own.image, own.files, binaries, probe) for entry in layer.entries)
 
 
 def _leaves_home(entries: Sequence[LayerEntry]) -> bool:

@@ -16,6 +16,7 @@ from cargoship.events import Event
 from cargoship.pipeline import BuildResult
 from cargoship.plan import Plan, Selection
 from cargoship.process import Command, Completed
+from cargoship.settings.health import Healthcheck
 from support import results
 from support.scripted import ScriptedRunner, said
 
@@ -60,13 +61,19 @@ class PretendBuilder:
     planned: list[Selection] = field(default_factory=list)
     built: list[Selection] = field(default_factory=list)
     fails: CargoshipError | None = None
+    checks: dict[str, Healthcheck] = field(default_factory=dict)
+    """The health checks of images, by their names."""
 
     def plan(self, selection: Selection, context: Context) -> Plan:
         del context
         self.planned.append(selection)
         made = results.plan(self.root, *selection.bins, references=(f"{REPOSITORY}/{{name}}:1",), push=True)
         images = [
-            replace(image, bins=(replace(image.bins[0], package=self._owner(selection, image.name)),))
+            replace(
+                image,
+                bins=(replace(image.bins[0], package=self._owner(selection, image.name)),),
+                settings=replace(image.settings, healthcheck=self.checks.get(image.name)),
+            )
             for image in made.images
         ]
         return replace(made, images=tuple(images))

@@ -12,7 +12,7 @@ import json
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,11 +117,21 @@ class Engine:
 
     @contextlib.contextmanager
     def container(
-        self, image: str, platform: str, *arguments: str, env: Mapping[str, str] | None = None
+        self,
+        image: str,
+        platform: str,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> Iterator[Container]:
-        """Create a container on the host's network, not started yet; it is removed afterwards."""
+        """Create a container on the host's network, not started yet; it is removed afterwards.
+
+        `options` are those of `docker create` besides.
+        """
         variables = [f"--env={name}={value}" for name, value in (env or {}).items()]
-        done = run("docker", "create", "--network=host", f"--platform={platform}", *variables, image, *arguments)
+        done = run(
+            "docker", "create", "--network=host", f"--platform={platform}", *variables, *options, image, *arguments
+        )
         container = Container(done.stdout.strip())
         try:
             yield container

@@ -8,7 +8,7 @@ from cargoship.decoding import Undecodable, decode_toml
 from cargoship.errors import ManifestInvalid, SettingsInvalid
 from cargoship.settings.fields import BY_KEY
 
-_SHOWN = ("tags", "platforms", "base", "expose", "env", "include", "user", "labels")
+_SHOWN = ("tags", "platforms", "base", "expose", "env", "include", "user", "labels", "healthcheck")
 """What people set first, in the order in which they do."""
 _COLUMNS = 100
 

@@ -17,6 +17,7 @@ from cargoship.context import Context
 from cargoship.deploy.catalog import Catalog, ImageToBuild
 from cargoship.deploy.documents import Format, ScannedFile, SourceFile, scan
 from cargoship.deploy.places import FolderReference, NameReference
+from cargoship.deploy.probes import unchecked
 from cargoship.deploy.selector import Selector
 from cargoship.errors import ReferenceUnknown, UsageError
 from cargoship.events import Level, Note
@@ -24,6 +25,7 @@ from cargoship.oci.index import normalized_platform
 from cargoship.oci.platform import Platform
 from cargoship.pipeline import BuildResult, BuiltImage
 from cargoship.plan import ImagePlan, Plan, Selection
+from cargoship.settings.health import Healthcheck
 
 
 class ImageBuilder(Protocol):
@@ -94,6 +96,9 @@ def prepare(request: ResolveRequest, context: Context, builder: ImageBuilder) ->
     selections = catalog.selections(tuple(targets.values()))
     plans = {root: (selection, builder.plan(selection, context)) for root, selection in selections.items()}
     _check_platforms(found, targets, plans)
+    for each in found:
+        for note in unchecked(each, _checks(each.source.name, targets, plans)):
+            context.emit(note)
     if not targets:
         context.emit(Note("there is nothing to resolve in " + ", ".join(each.source.name for each in found)))
     return Prepared(found, targets, plans)
@@ -115,6 +120,25 @@ def _check_platforms(
                     + ", ".join(map(str, platforms)),
                     hint=f"add --platform {demand.platform}, or change the service's platform",
                 )
+
+
+def _checks(
+    name: str,
+    targets: Mapping[tuple[str, NameReference | FolderReference], ImageToBuild],
+    plans: Mapping[Path, tuple[Selection, Plan]],
+) -> dict[NameReference, Healthcheck]:
+    """The health checks of what a document names."""
+    found = {}
+    for (document, wanted), target in targets.items():
+        image = next((each for each in plans[target.root][1].images if _is_of(each, target)), None)
+        check = None if image is None else image.settings.healthcheck
+        if document == name and isinstance(wanted, NameReference) and check is not None:
+            found[wanted] = check
+    return found
+
+
+def _is_of(image: ImagePlan, target: ImageToBuild) -> bool:
+    return any((each.package, each.name) == (target.package, target.binary) for each in image.bins)
 
 
 def by_digest(plan: ImagePlan, image: BuiltImage) -> str:

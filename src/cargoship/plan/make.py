@@ -199,6 +199,12 @@ def _remarks(images: Sequence[ImagePlan], selection: Selection) -> list[Note]:
     if checked:
         text = f"only Docker reads the healthcheck of {listed(checked)}; the OCI format has none"
         remarks.append(Note(text, Level.VERBOSE))
+    for image in images:
+        check, exposed = image.settings.healthcheck, image.settings.expose
+        if check is not None and check.port is not None and f"{check.port}/tcp" not in exposed:
+            text = f"the healthcheck of {image.name} asks port {check.port}, which expose does not have"
+            said = f" ({', '.join(exposed)})" if exposed else ""
+            remarks.append(Note(text + said, Level.WARNING))
     names = [reference.familiar for image in images for reference in image.references]
     goes = selection.push or selection.push_by_digest or selection.load or selection.clusters or selection.outputs
     # tags in the settings wait for a --push of their own; one that somebody has just typed is expected somewhere

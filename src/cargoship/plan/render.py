@@ -6,9 +6,10 @@ The shape is kept stable: keys are only added. `version` would change with the m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from cargoship.plan.model import ImagePlan, Plan
+from cargoship.settings.health import Healthcheck
 from cargoship.settings.values import Include
 
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
@@ -21,7 +22,8 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
     `version` 1; `root`, `target-dir`; `platforms`; `libc`; `allocator`; `auditable`; `sbom`; `provenance`; `sign`,
     `signature-format`; `created`, `epoch`; `revision` (null without git); `cargo`: `directory`, `arguments`, `targets`;
     `images`: for each its `name`, `package`, `version`, `binaries` (the first is the entrypoint), `references`, `base`,
-    `compression` and `config`, `include`, `annotations`, `index-annotations`, `origins`: where its settings come from;
+    `compression` and `config`, `probes` (the health check for Kubernetes, Compose and ECS), `include`, `annotations`,
+    `index-annotations`, `origins`: where its settings come from;
     `destinations`: `push`, `push-by-digest` (then `push` is true too), `load`, `clusters`, `outputs`; `notes`.
     """
     return {
@@ -59,6 +61,7 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
 
 def _image(image: ImagePlan) -> dict[str, Json]:
     settings = image.settings
+    check = settings.healthcheck
     return {
         "name": image.name,
         "package": image.package.name,
@@ -78,14 +81,21 @@ def _image(image: ImagePlan) -> dict[str, Json]:
             "expose": list(settings.expose),
             "volumes": list(settings.volumes),
             "stop-signal": settings.stop_signal,
-            "healthcheck": list(settings.healthcheck.command) if settings.healthcheck else None,
+            "healthcheck": None if check is None else list(check.command),
             "labels": _texts(image.labels),
         },
+        # the same check in the words of what runs containers and does not read it from the image
+        "probes": None if check is None else _forms(check),
         "include": [_include(include) for include in settings.include],
         "annotations": _texts(image.annotations),
         "index-annotations": _texts(image.index_annotations),
         "origins": _texts(image.origins),
     }
+
+
+def _forms(check: Healthcheck) -> dict[str, Json]:
+    forms = {"kubernetes": check.kubernetes(), "compose": check.compose(), "ecs": check.ecs()}
+    return cast("dict[str, Json]", forms)
 
 
 def _include(include: Include) -> dict[str, Json]:

@@ -11,6 +11,16 @@ from cargoship.oci.compress import Codec
 from cargoship.oci.platform import Platform
 from cargoship.platforms import TABLE, Libc, row
 from cargoship.settings import values
+from cargoship.settings.health import (
+    FileProbe,
+    GrpcProbe,
+    Healthcheck,
+    HttpProbe,
+    Probe,
+    TcpProbe,
+    parse_http_path,
+    parse_service,
+)  # fmt: skip
 from cargoship.settings.kinds import (
     WORDS,
     Schema,
@@ -25,7 +35,7 @@ from cargoship.settings.kinds import (
     text,
     texts,
 )
-from cargoship.settings.values import Healthcheck, Include
+from cargoship.settings.values import Include
 
 
 def _platform(value: str) -> Platform:
@@ -102,22 +112,67 @@ def _includes(value: object) -> object:
     return tuple(found)
 
 
+_ASKS = {"command": (), "http": ("port",), "tcp": (), "grpc": ("port",), "file": ("newer-than",)}
+"""What a health check can ask, each with what it wants beside it."""
+_TIMES = ("interval", "timeout", "start-period")
+
+
 def _healthcheck(value: object) -> Healthcheck:
     if isinstance(value, Sequence) and not isinstance(value, str):
         value = {"command": value}
-    times = ("interval", "timeout", "start-period")
-    part = _members(value, "a list of words or a table", ("command",), (*times, "retries"))
-    try:
-        command = WORDS.parse(part["command"])
-    except Wrong as error:
-        raise Wrong(error.what, f".command{error.path}", error.hint) from error
+    if not isinstance(value, Mapping):
+        raise expected("a list of words or a table", value)
+    asked = [key for key in _ASKS if key in value]
+    if len(asked) > 1:
+        raise Wrong(f"asks {' and '.join(asked)}, and can ask one of them")
+    wanted = (asked[0], *_ASKS[asked[0]]) if asked else ()
+    part = _members(value, "a list of words or a table", wanted, (*(() if asked else _ASKS), *_TIMES, "retries"))
+    if not asked:
+        raise Wrong("asks nothing", hint=f"name one of {', '.join(_ASKS)}")
     retries = part.get("retries")
     if isinstance(retries, bool) or not isinstance(retries, int | None) or (retries is not None and retries < 1):
         raise Wrong("must be a number above 0", ".retries")
+    interval, timeout, start_period = (_member(part, key, values.parse_duration_ns) for key in _TIMES)
+    return Healthcheck(_asks(asked[0], part), interval, timeout, start_period, retries)
+
+
+def _asks(kind: str, part: Mapping[str, object]) -> tuple[str, ...] | Probe:
+    match kind:
+        case "http":
+            return HttpProbe(_member(part, "http", parse_http_path), _port(part, "port"))
+        case "tcp":
+            return TcpProbe(_port(part, "tcp"))
+        case "grpc":
+            return GrpcProbe(_member(part, "grpc", parse_service), _port(part, "port"))
+        case "file":
+            age_s = _member(part, "newer-than", values.parse_duration_ns) // 10**9
+            if not 0 < age_s < 2**32:
+                raise Wrong("must be a second or more, and no more than a clock counts", ".newer-than")
+            return FileProbe(_member(part, "file", values.parse_container_path), age_s)
+        case _:
+            return _command(part["command"])
+
+
+def _command(value: object) -> tuple[str, ...]:
+    try:
+        command = WORDS.parse(value)
+    except Wrong as error:
+        raise Wrong(error.what, f".command{error.path}", error.hint) from error
     if not isinstance(command, tuple) or not command:
         raise Wrong("must not be empty", ".command")
-    interval, timeout, start_period = (_member(part, key, values.parse_duration_ns) for key in times)
-    return Healthcheck(command, interval, timeout, start_period, retries)
+    return command
+
+
+def _port(part: Mapping[str, object], key: str) -> int:
+    value = part[key]
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    try:
+        number, _, protocol = apply_check(values.parse_port, take_text(text, "a port")).partition("/")
+    except Wrong as error:
+        raise Wrong(error.what, f".{key}", error.hint) from error
+    if protocol != "tcp":
+        raise Wrong("must be a TCP port", f".{key}")
+    return int(number)
 
 
 _WORD_LIST: Schema = {"type": "array", "items": {"type": "string"}}
@@ -141,21 +196,33 @@ _INCLUDE_SCHEMA: Schema = {
         ]
     },
 }
+_PORT: Schema = {"type": ["integer", "string"], "examples": [8080]}
+_WHEN: Schema = {
+    "interval": _TIME,
+    "timeout": _TIME,
+    "start-period": _TIME,
+    "retries": {"type": "integer", "minimum": 1},
+}
+
+
+def _asking(**properties: Schema) -> Schema:
+    named = {name.replace("_", "-"): schema for name, schema in properties.items()}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(named),
+        "properties": {**named, **_WHEN},
+    }
+
+
 _HEALTHCHECK_SCHEMA: Schema = {
     "anyOf": [
         _WORD_LIST,
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["command"],
-            "properties": {
-                "command": _WORD_LIST,
-                "interval": _TIME,
-                "timeout": _TIME,
-                "start-period": _TIME,
-                "retries": {"type": "integer", "minimum": 1},
-            },
-        },
+        _asking(http={"type": "string", "pattern": "^/"}, port=_PORT),
+        _asking(tcp=_PORT),
+        _asking(grpc={"type": "string"}, port=_PORT),
+        _asking(file={"type": "string", "pattern": "^/"}, newer_than=_TIME),
+        _asking(command=_WORD_LIST),
     ]
 }
 

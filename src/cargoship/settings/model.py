@@ -17,8 +17,9 @@ from cargoship.settings.attach import Attach
 from cargoship.settings.attesting import AttestSettings
 from cargoship.settings.base import BaseSpec, parse_base_spec
 from cargoship.settings.cache import DEFAULT_SIZE, CacheOptions
+from cargoship.settings.health import Healthcheck
 from cargoship.settings.spec import BUILD, CACHE, DESCRIPTION, FILES, IMAGE, RUN, SettingScope, setting
-from cargoship.settings.values import Healthcheck, Include
+from cargoship.settings.values import Include
 
 
 @dataclass(frozen=True)
@@ -201,10 +202,12 @@ class Settings(AttestSettings):
         group=RUN,
         scope=SettingScope.IMAGE,
         shown="none",
-        example='{ command = ["/app/server", "--health"], interval = "30s" }',
-        doc="A command that tells whether the program works, as a list of words, or a table with `command` and any of "
-        '`interval`, `timeout`, `start-period` (such as "30s") and `retries`. Only Docker reads it: the OCI format '
-        "has no such field, and Kubernetes uses probes of its own.",
+        example='{ http = "/health", port = 8080, interval = "30s" }',
+        doc="How an engine finds out whether the program works. A table with one of `http` (a path) and `port`; `tcp` "
+        '(a port); `grpc` (a service of grpc.health.v1, or "") and `port`; `file` and `newer-than` (such as "30s"); '
+        "`command` (a list of words, which may also stand alone), and any of `interval`, `timeout`, `start-period` and "
+        "`retries`. All but `command` put a static probe into the image, `/app/cargoship-probe`: no shell is needed. "
+        "Docker reads it from the image; see docs/health.md for Kubernetes, Compose and Amazon ECS.",
     )
     smoke: tuple[str, ...] = setting(
         kinds.WORDS,

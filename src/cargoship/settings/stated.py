@@ -13,9 +13,10 @@ from typing import Any
 
 from cargoship.settings.base import LayoutBase
 from cargoship.settings.fields import BY_KEY, FIELDS
+from cargoship.settings.health import Healthcheck
 from cargoship.settings.model import Settings
 from cargoship.settings.spec import CACHE
-from cargoship.settings.values import Healthcheck, Include
+from cargoship.settings.values import Include
 
 _ELSEWHERE = frozenset(
     {
@@ -73,10 +74,7 @@ def _plain(value: object) -> object:  # noqa: PLR0911 - one for each kind
             owner = {"owner": f"{value.uid}:{value.gid}"} if value.uid or value.gid else {}
             return {"from": value.source, "to": value.to, **mode, **owner}
         case Healthcheck():
-            times = {"interval": value.interval_ns, "timeout": value.timeout_ns, "start-period": value.start_period_ns}
-            lasting = {key: f"{time // 10**9}.{time % 10**9:09d}s" for key, time in times.items() if time is not None}
-            retries = {} if value.retries is None else {"retries": value.retries}
-            return {"command": list(value.command), **lasting, **retries}
+            return value.stated()
         case Mapping():
             return {str(key): _plain(each) for key, each in value.items()}
         case tuple() | list():

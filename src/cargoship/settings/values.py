@@ -75,28 +75,6 @@ class Include:
     gid: int = 0
 
 
-@dataclass(frozen=True)
-class Healthcheck:
-    """How an engine finds out whether a container works; OCI has no field for it, only Docker's format does."""
-
-    command: tuple[str, ...]
-    interval_ns: int | None = None
-    timeout_ns: int | None = None
-    start_period_ns: int | None = None
-    retries: int | None = None
-
-    def docker(self) -> dict[str, object]:
-        """Return the `Healthcheck` object of Docker's image configuration."""
-        fields: dict[str, object] = {"Test": ["CMD", *self.command]}
-        numbers = {
-            "Interval": self.interval_ns,
-            "Timeout": self.timeout_ns,
-            "StartPeriod": self.start_period_ns,
-            "Retries": self.retries,
-        }
-        return fields | {name: number for name, number in numbers.items() if number is not None}
-
-
 def parse_user(text: str) -> str:
     """Check `name`, `uid`, `name:group` or `uid:gid`."""
     parts = text.split(":")

@@ -21,7 +21,10 @@ from cargoship.unitcache.unpacking import unpack_units
 
 Libraries = Mapping[Digest, Path]
 """Folders by their keys. A folder's name stands for all that the library is made from."""
-_KINDS = {"std": "standard library", "allocators": "allocator", "watching": "library that watches reads"}
+_KINDS = {
+    "std": "standard library", "allocators": "allocator", "watching": "library that watches reads",
+    "probes": "health probe",
+}  # fmt: skip
 """By the folder of all that are of a kind."""
 
 

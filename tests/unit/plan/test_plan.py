@@ -332,6 +332,17 @@ def test_what_engines_do_not_read_is_said() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expose", "said"),
+    [([], "asks port 8080, which expose does not have"), (["8080/udp"], "does not have (8080/udp)"), ([8080], None)],
+)
+def test_a_probe_of_a_port_that_is_not_exposed(expose: list[object], said: str | None) -> None:
+    asked = ONE.flags(healthcheck={"http": "/health", "port": 8080}, expose=expose)
+    notes = [note.text for note in asked.plan().notes if "asks port" in note.text]
+    assert len(notes) == (0 if said is None else 1)
+    assert said is None or said in notes[0]
+
+
 def test_labels_and_annotations() -> None:
     told = package(
         "app", "app", authors=("A <a@x>", "B"), description="Two\n  lines", homepage="https://h", license="MIT",
@@ -454,6 +465,7 @@ def test_json_has_a_fixed_shape() -> None:
             "user": "nonroot", "env": {"A": "2", "B": "1"}, "entrypoint": ["/app/app"], "args": [], "workdir": "/app",
             "expose": [], "volumes": [], "stop-signal": None, "healthcheck": None,
         },
+        "probes": None,
         "include": [{"from": "a", "to": "/a", "mode": None, "owner": "0:0"}],
         "origins": {},
     }  # fmt: skip

@@ -13,9 +13,10 @@ from cargoship.events import Level
 from cargoship.oci.platform import Platform
 from cargoship.platforms import Libc, LibcFamily
 from cargoship.settings.fields import BY_KEY, FIELDS
+from cargoship.settings.health import Healthcheck
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_origins, load_settings
-from cargoship.settings.values import Healthcheck, Include
+from cargoship.settings.values import Include
 
 ARM64 = Platform("linux", "arm64")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cargoship.settings import values
-from cargoship.settings.values import Healthcheck
+from cargoship.settings.health import Healthcheck
 
 CHECKS: tuple[Callable[[str], object], ...] = (
     values.parse_user, values.parse_port, values.parse_signal, values.parse_variable, values.parse_container_path,
