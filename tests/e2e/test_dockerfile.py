@@ -17,7 +17,7 @@ import pytest
 from cargoship.platforms import TABLE
 from support.buildx import BUILDER, EngineInContainer, Log, OwnEngine, builder_context, engine_in_container
 from support.cooking import cargo
-from support.programs import RunCargoship, program, run
+from support.programs import REPOSITORY, RunCargoship, program, run
 from support.projects import project
 
 pytestmark = pytest.mark.e2e
@@ -235,6 +235,40 @@ def listing(engine: EngineInContainer, image: str) -> dict[str, tuple[bytes, int
             for each in tar
             if each.name.rstrip("/") not in own and not each.name.startswith(("dev/", "proc/", "sys/"))
         }
+
+
+def test_a_dockerfile_of_ones_own_stands_on_an_image_with_cargoship(first: First, wheel: Path, tmp_path: Path) -> None:
+    """The dozen lines of docs/dockerfile.md, with another image that has what cargoship's own has."""
+    ship = tmp_path / "ship"
+    ship.mkdir()
+    shutil.copy(wheel, ship)
+    (ship / "Dockerfile").write_text(
+        f"FROM {BUILDER}\nCOPY *.whl /tmp/\nENV CARGO_HOME=/usr/local/cargo\n"
+        "RUN python3 -m venv /opt/cargoship && /opt/cargoship/bin/pip install --quiet /tmp/*.whl\n"
+        "ENV PATH=$PATH:/opt/cargoship/bin\n"
+    )
+    first.engine.build(ship, "-t", "cargoship-test/ship:1")
+    written = (REPOSITORY / "docs" / "dockerfile.md").read_text().partition("## A Dockerfile of your own")[2]
+    text = written.partition("```dockerfile\n")[2].partition("```")[0].replace("/app/NAME", "/app/own")
+    app = project(
+        tmp_path / "own",
+        name="own",
+        manifest='[dependencies]\nitoa = "1"\n',
+        files={
+            "src/main.rs": 'fn main() { println!("{} own", itoa::Buffer::new().format(42)); }\n',
+            "Dockerfile": text,
+        },
+    )
+    cargo("generate-lockfile", cwd=app)
+    arguments = (f"--platform={','.join(PLATFORMS)}", "--build-arg", "CARGOSHIP=cargoship-test/ship:1")
+    first.engine.build(app, *arguments, "-t", "cargoship-test/own")
+    for platform in PLATFORMS:
+        assert first.engine.output("cargoship-test/own", platform) == "42 own\n"
+    # code alone: what cook has made stays
+    (app / "src/main.rs").write_text('fn main() { println!("{} again", itoa::Buffer::new().format(42)); }\n')
+    log = first.engine.build(app, *arguments, "-t", "cargoship-test/own")
+    assert any("recipe cook" in words and kept for words, kept in log.steps("build").items())
+    assert first.engine.output("cargoship-test/own", PLATFORMS[1]) == "42 again\n"
 
 
 def test_the_machines_own_engine_builds_one_platform(
