@@ -86,7 +86,7 @@ def place(run_cargoship: RunCargoship, tmp_path_factory: pytest.TempPathFactory)
 libc = "gnu"
 base = "oci:{folder}/base"
 expose = [{port}]
-healthcheck = {{ http = "/health", port = {port}, interval = "1s", timeout = "1s", start-period = "4s", retries = 2 }}
+healthcheck = {{ http = "/health", port = {port}, interval = "1s", timeout = "2s", start-period = "4s", retries = 2 }}
 """
     app = project(folder / "app", manifest=settings)
     done = run_cargoship(
@@ -144,7 +144,7 @@ def test_it_starts_and_then_is_healthy(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(503, "status 503"), (404, "status 404"), (0, "no answer within 900 ms")]
+    ("status", "words"), [(503, "status 503"), (404, "status 404"), (0, "no answer within 1500 ms")]
 )
 def test_one_that_does_not_is_unhealthy(place: Place, status: int, words: str) -> None:
     with running(place, "127.0.0.1", status) as container:

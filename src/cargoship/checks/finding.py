@@ -29,6 +29,7 @@ class Code(enum.Enum):
 
     WRONG_MACHINE = "wrong-machine"
     NOT_A_PROGRAM = "not-a-program"
+    PROCESSOR_BEYOND = "processor-beyond"
     INTERPRETER_MISSING = "interpreter-missing"
     LIBRARY_MISSING = "library-missing"
     VERSION_MISSING = "version-missing"

@@ -10,6 +10,7 @@ from cargoship.checks.finding import Code, Finding, Severity, error
 from cargoship.checks.hwcaps import SINCE, beyond, promised
 from cargoship.checks.libraries import Loaded, check_libraries, fits, load
 from cargoship.checks.loaders import Asker, loader_of
+from cargoship.checks.processors import check_library_processors, check_processor
 from cargoship.elf.facts import ElfFacts, ElfKind
 from cargoship.oci.platform import Platform
 from cargoship.platforms import TABLE, PlatformSpec, kin
@@ -85,7 +86,7 @@ def check_program(
     if facts is None:
         yield from _check_other(found, root, place, scripts)
         return
-    wrong = list(check_machine(facts, found.path, place.platform))
+    wrong = [*check_machine(facts, found.path, place.platform), *check_processor(facts, found.path, place.platform)]
     yield from wrong
     if any(each.severity is Severity.ERROR for each in wrong):
         return
@@ -109,6 +110,8 @@ def check_program(
         text = f"the libraries of {said} were not checked: the rules of {facts.interpreter} are not known here"
         yield Finding(Severity.NOTE, Code.NOT_CHECKED, text)
         return
+    others = [(each.path, each.facts) for each in (*result.everything[1:], *result.by_name.values())]
+    yield from check_library_processors(others, said, place.platform)
     findings = list(check_libraries(result, root, said=said))
     yield from findings or _check_beyond(loading, result, said)
 

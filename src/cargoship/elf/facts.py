@@ -70,6 +70,9 @@ class ElfFacts:
     loader_folders: tuple[str, ...] = ()
     """Where it looks for libraries by default, if it is glibc's dynamic loader."""
 
+    x86_level: int | None = None
+    """The level of x86-64 that it says it needs, 1 (baseline) to 4; None where it says nothing."""
+
     @property
     def is_program(self) -> bool:
         """Whether it can be started."""

@@ -24,6 +24,7 @@ from elftools.elf.segments import InterpSegment
 
 from cargoship.elf.bounded_reader import BoundedReader, ReadLimitExceeded
 from cargoship.elf.facts import ElfFacts, ElfKind, Relro, Versions
+from cargoship.elf.properties import x86_level
 from cargoship.errors import CannotStart
 
 _SEGMENTS_MAX = 1024
@@ -77,12 +78,15 @@ def _read(elf: ELFFile, stream: BinaryIO) -> ElfFacts:
     interpreter: str | None = None
     dynamic: DynamicSegment | None = None
     relro, nx = False, False
+    level: int | None = None
     for segment in _segments(elf):
         match segment["p_type"]:
             case "PT_INTERP" if isinstance(segment, InterpSegment) and interpreter is None:
                 interpreter = segment.get_interp_name()
             case "PT_DYNAMIC" if isinstance(segment, DynamicSegment) and dynamic is None:
                 dynamic = segment
+            case "PT_GNU_PROPERTY" if elf["e_machine"] == "EM_X86_64":
+                level = x86_level(stream, segment["p_offset"], segment["p_filesz"], bits=elf.elfclass)
             case "PT_GNU_RELRO":
                 relro = True
             case "PT_GNU_STACK":
@@ -111,6 +115,7 @@ def _read(elf: ELFFile, stream: BinaryIO) -> ElfFacts:
         relro=(Relro.FULL if now else Relro.PARTIAL) if relro else Relro.NONE,
         nx=nx,
         finds_certificates=kind is ElfKind.PROGRAM and _contains(stream, _CERTIFICATES),
+        x86_level=level,
         loader_folders=_loader_folders(stream) if soname is not None and soname.startswith("ld") else (),
     )
 

@@ -17,7 +17,7 @@ def check_native(plan: Plan, env: Mapping[str, str]) -> None:
     """Raise UsageError where flags name no processor but say `native`, unless the settings allow it."""
     if all(image.settings.native_cpu for image in plan.images):
         return
-    where = next((name for name, text in _flags(plan, env) if says_native(text)), None)
+    where = next((name for name, text in flags_of(plan, env) if says_native(text)), None)
     if where is not None:
         raise UsageError(
             f"{where} asks for the native processor, that of this machine: the image might not start elsewhere",
@@ -25,7 +25,7 @@ def check_native(plan: Plan, env: Mapping[str, str]) -> None:
         )
 
 
-def _flags(plan: Plan, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def flags_of(plan: Plan, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Flags for what goes into the image, with the names of where they stand."""
     for name, value in env.items():
         if _FLAGS.fullmatch(name):

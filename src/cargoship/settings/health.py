@@ -13,6 +13,7 @@ from dataclasses import dataclass
 PROBE = "/app/cargoship-probe"
 """Where the probe is in an image whose health check asks by it."""
 _NANOS = 10**9
+_EARLIER_NS = 5 * 10**8
 _HTTP_PATH = re.compile(r"/[!-~]*")
 _SERVICE = re.compile(r"[A-Za-z0-9_.]{0,100}")
 
@@ -96,9 +97,11 @@ class Healthcheck:
         """What is run in the container."""
         if isinstance(self.asks, tuple):
             return self.asks
-        # a bit earlier than the engine, which would end it before it says what is wrong
-        limit = () if self.timeout_ns is None else ("--timeout-ms", str(max(1, self.timeout_ns * 9 // 10 // 10**6)))
-        return (PROBE, *limit, *self.asks.words)
+        if self.timeout_ns is None:
+            return (PROBE, *self.asks.words)
+        # earlier than the engine, which would end it before it says what is wrong; starting it takes time, too
+        limit_ms = max(1, max(self.timeout_ns - _EARLIER_NS, self.timeout_ns // 2) // 10**6)
+        return (PROBE, "--timeout-ms", str(limit_ms), *self.asks.words)
 
     def docker(self) -> dict[str, object]:
         """Return the `Healthcheck` object of Docker's image configuration; OCI has no field for it."""

@@ -37,7 +37,7 @@ def test_what_is_asked(value: dict[str, object], asks: object, words: list[str])
     assert found.docker() == {"Test": ["CMD", "/app/cargoship-probe", *words]}
     assert loaded(found.stated()) == found
     timed = loaded({**value, **TIMES})
-    assert timed.command == ("/app/cargoship-probe", "--timeout-ms", "450", *words)
+    assert timed.command == ("/app/cargoship-probe", "--timeout-ms", "250", *words)
     assert loaded(timed.stated()) == timed
 
 
