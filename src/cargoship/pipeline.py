@@ -44,6 +44,7 @@ from cargoship.plan import (
     without_skipped,
 )
 from cargoship.plan.native import check_native
+from cargoship.plan.profiles import check_profile
 from cargoship.platforms import LibcFamily
 from cargoship.processors import check_processors
 from cargoship.recording import Recording, recording_of
@@ -90,6 +91,7 @@ def plan(selection: Selection, context: Context) -> Plan:
     """Decide what would be done; raises ProjectError's family, SettingsInvalid, PlatformUnknown, UsageError."""
     made = _loaded_alone(_planned(selection, context), selection, context)
     check_native(made, context.env)
+    check_profile(made, context.env)
     return made
 
 

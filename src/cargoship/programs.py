@@ -15,6 +15,11 @@ from pathlib import Path
 
 _CARGOS = frozenset({"cargo", "cc", "pkg-config", "rustc", "rustup"})
 """cargo and build scripts find these on PATH by themselves, in the project's folders too (Hermit puts them there)."""
+_RUST = (
+    "install Rust with rustup (https://rustup.rs) or from the distribution (Debian 12: apt-get install cargo-web "
+    "rust-web-src); cargoship doctor says what else a build needs"
+)
+_ORIGINS = {"cargo": _RUST, "rustc": _RUST, "git": "install git"}
 _ROOT_HAS = ("Cargo.toml", ".git")
 _SECRET = re.compile(
     r"token|secret|passw|passphrase|credential|_key(?:_|$)|_auth(?:_|$)|_proxy$|^(?:aws|azure|cargoship|google)_",
@@ -55,6 +60,10 @@ class ProgramFinder:
         passed = next(iter(_on_path(name, env)), None)
         where = "" if passed is None else f" outside of the project, where {passed} is not started"
         return f"{name} is not on PATH{where}"
+
+    def origin(self, name: str) -> str | None:
+        """Where people get a program of that name from; None where that depends on what it is for."""
+        return _ORIGINS.get(name)
 
     def _is_project(self, folder: Path) -> bool:
         if folder == Path(sys.executable).parent:

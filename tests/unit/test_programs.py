@@ -57,6 +57,13 @@ def test_what_was_passed_over_is_told(project: Path) -> None:
     assert ProgramFinder().reason("docker", {"PATH": "/nowhere"}) == "docker is not on PATH"
 
 
+def test_where_rust_is_not_installed_the_error_says_where_it_comes_from() -> None:
+    with pytest.raises(ToolMissing, match="cargo is not on PATH") as caught:
+        SystemRunner().run(Command(("cargo", "metadata"), env={"PATH": "/nowhere"}))
+    assert "https://rustup.rs" in (caught.value.hint or "")
+    assert "cargoship doctor" in (caught.value.hint or "")
+
+
 def test_what_cargo_finds_in_the_project_is_found_there(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     env = {"PATH": f":.:bin:{project}/bin", "HOME": "/root"}

@@ -41,7 +41,11 @@ def _check_owned(project: Project, packages: Sequence[Package], owner: str, feat
 
 def _unknown(what: str, name: str, known: set[str], packages: Sequence[Package]) -> FeatureUnknown:
     where = listed(package.name for package in packages)
-    hint = f"known in {where}: {listed(known)}" if known else f"{where} has no features"
+    hint = (
+        f"known in {where}: {listed(known)}"
+        if known
+        else f"{where} {'has' if len(packages) == 1 else 'have'} no features"
+    )
     return FeatureUnknown(what + did_you_mean(name, known), hint=hint)
 
 

@@ -9,49 +9,34 @@ import rich_click as click
 from cargoship.cli.groups import CommandGroup
 from cargoship.version import __version__
 
-COMMANDS: dict[str, str] = {
-    "build": "cargoship.cli.build",
-    "init": "cargoship.cli.init",
-    "pack": "cargoship.cli.pack",
-    "plan": "cargoship.cli.plan",
-    "run": "cargoship.cli.run",
-    "watch": "cargoship.cli.watch",
-    "resolve": "cargoship.cli.resolve",
-    "apply": "cargoship.cli.apply",
-    "create": "cargoship.cli.create",
-    "delete": "cargoship.cli.delete",
-    "up": "cargoship.cli.up",
-    "deploy": "cargoship.cli.deploy",
-    "inspect": "cargoship.cli.inspect",
-    "verify": "cargoship.cli.verify",
-    "diff": "cargoship.cli.diff",
-    "size": "cargoship.cli.size",
-    "report": "cargoship.cli.report",
-    "timings": "cargoship.cli.timings",
-    "history": "cargoship.cli.history",
-    "sbom": "cargoship.cli.sbom",
-    "licenses": "cargoship.cli.licenses",
-    "copy": "cargoship.cli.copy",
-    "merge": "cargoship.cli.merge",
-    "rebase": "cargoship.cli.rebase",
-    "rebuild": "cargoship.cli.rebuild",
-    "login": "cargoship.cli.login",
-    "logout": "cargoship.cli.logout",
-    "base": "cargoship.cli.base",
-    "doctor": "cargoship.cli.doctor",
-    "cache": "cargoship.cli.cache",
-    "prune": "cargoship.cli.prune",
-    "cargo": "cargoship.cli.cargo",
-    "recipe": "cargoship.cli.recipe",
-    "dockerfile": "cargoship.cli.dockerfile",
-    "schema": "cargoship.cli.schema",
-    "help": "cargoship.cli.help",
-    "version": "cargoship.cli.version",
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Build": ("build", "run", "watch", "plan", "pack"),
+    "Set up": ("init", "doctor", "dockerfile", "schema"),
+    "Deploy": ("resolve", "apply", "create", "delete", "up", "deploy"),
+    "Look at images": ("inspect", "verify", "size", "diff", "sbom", "licenses"),
+    "Make images of images": ("copy", "merge", "rebase", "rebuild"),
+    "Look back at builds": ("timings", "report", "history"),
+    "Registries and bases": ("login", "logout", "base"),
+    "What is kept": ("cache", "prune"),
+    "With cargo alone": ("cargo", "recipe"),
+    "About cargoship": ("help", "version"),
 }
+"""Every command, in the order in which a newcomer meets them, below the titles of `cargoship --help`."""
+
+COMMANDS: dict[str, str] = {name: f"cargoship.cli.{name}" for names in GROUPS.values() for name in names}
+"""The module of each."""
 
 
 class CommandTable(CommandGroup):
     """A group whose members are modules with a `command`."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """As rich_click does, with the commands below their titles, and where the documentation is."""
+        if not self.panels:
+            for title, names in GROUPS.items():
+                self.add_panel(click.RichCommandPanel(title, commands=list(names)))
+        self.epilog = f"Documentation: {_documentation()}"
+        return super().get_help(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order in which a newcomer meets them."""
@@ -91,3 +76,11 @@ def cargoship(ctx: click.Context, /, **_: object) -> None:
     """Turn a Cargo project into a multi-architecture container image: no Docker, no Dockerfile."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+def _documentation() -> str:
+    """Where it is, as the metadata of this installation says."""
+    from importlib.metadata import metadata
+
+    named: dict[str, str] = dict(each.split(", ", 1) for each in metadata("cargoship").get_all("Project-URL") or ())
+    return named.get("Documentation", "the folder docs of the sources")

@@ -8,7 +8,7 @@ from cargoship.cli import offers
 from cargoship.errors import UsageError
 
 
-@click.command()
+@click.command("help")
 @click.argument("words", metavar="[COMMAND]...", nargs=-1, shell_complete=offers.helped)
 @click.pass_context
 def help_(ctx: click.Context, words: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -109,12 +110,18 @@ def assigned(texts: Sequence[str]) -> dict[str, object]:
     return found
 
 
+def _written(option: str, key: str) -> str:
+    if option == "--env" and re.fullmatch(r"\w+", key):
+        return f'for the value that it has here, write {option} {key}="${key}"'
+    return f"such as {option} {key or 'KEY'}=value"
+
+
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     pairs = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise UsageError(f"{option} {text!r} is not KEY=VALUE")
+            raise UsageError(f"{option} {text!r} is not KEY=VALUE", hint=_written(option, key))
         pairs[key] = value
     return pairs
 

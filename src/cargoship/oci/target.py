@@ -140,8 +140,8 @@ def _existing(found: LayoutTarget | ArchiveTarget, text: str) -> LayoutTarget | 
 
 
 def _refuse_missing(text: str, first: str, cwd: Path) -> None:
-    """Docker Hub is not asked for what was meant to be a path."""
-    if is_folder(cwd / first):
+    """Docker Hub is not asked for what was meant to be a path into a folder that is here, or into cargo's."""
+    if first == "target" or is_folder(cwd / first):
         raise UsageError(
             f"there is no folder or file {text}",
             hint=f"for the image of that name on Docker Hub write docker.io/{text}",

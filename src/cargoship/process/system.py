@@ -185,7 +185,7 @@ def _resolved(programs: ProgramFinder, command: Command) -> tuple[tuple[str, ...
     seen = {"PATH": os.pathsep.join(os.get_exec_path())} if env is None else env
     path = programs.find(name, seen)
     if path is None:
-        raise ToolMissing(programs.reason(name, seen))
+        raise ToolMissing(programs.reason(name, seen), hint=programs.origin(name))
     if env is not None and "PATH" in env and not programs.is_cargos(name):
         env["PATH"] = absolute_path(env)
     return (str(path), *words), env

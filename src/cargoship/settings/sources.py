@@ -21,6 +21,7 @@ from cargoship.settings.kinds import Wrong
 from cargoship.settings.model import Settings
 from cargoship.settings.user import UsersFile, users_file
 
+_SETTINGS = "docs/settings.md describes every setting; cargoship schema prints them for editors"
 REPOSITORY = "CARGOSHIP_REPO"
 """The short name of the variable for `repository`."""
 OPTIONS = {
@@ -185,7 +186,7 @@ def _checked_table(values: Mapping[str, object], where: str, separator: str = ".
         if field is None:
             raise SettingsInvalid(
                 f"{where}{separator}{key} is not a setting{did_you_mean(key, BY_KEY)}",
-                hint=f"settings: {listed(BY_KEY)}",
+                hint=_SETTINGS,
             )
         try:
             found[field.attribute] = field.spec.kind.parse(value)
@@ -199,7 +200,7 @@ def _flags(values: Mapping[str, object]) -> SettingsLayer:
     for key, value in values.items():
         field = BY_KEY.get(key)
         if field is None:
-            raise UsageError(f"{key} is not a setting{did_you_mean(key, BY_KEY)}", hint=f"settings: {listed(BY_KEY)}")
+            raise UsageError(f"{key} is not a setting{did_you_mean(key, BY_KEY)}", hint=_SETTINGS)
         kind = field.spec.kind
         try:
             # Text has the form that it has in a variable: a list with commas, a table in lines

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import click
 import pytest
 
-from cargoship.cli.commands import cargoship
+from cargoship.cli.commands import COMMANDS, GROUPS, cargoship
+from cargoship.cli.main import main
 from cargoship.cli.manual import FOLDER, manual_pages
 from cargoship.cli.panels import panels_of
 from cargoship.cli.reference import commands_page
+from cargoship.cli.session import World
 
 PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
 
@@ -49,3 +52,14 @@ def test_an_option_stands_where_its_command_means_it(path: tuple[str, ...], opti
         assert found is not None
         command = found
     assert [held for held, names in panels_of(command).items() if option in names] == [title]
+
+
+def test_help_shows_every_command_once_below_a_title(capsys: pytest.CaptureFixture[str]) -> None:
+    """It was one list of 37 names, of which one was `help-`."""
+    assert main(["--help"], World({}, Path("/"), io.StringIO(), io.StringIO())) == 0
+    shown = capsys.readouterr().out
+    names = re.findall(r"^│ ([a-z]+)  ", shown, re.MULTILINE)
+    assert sorted(names) == sorted(COMMANDS)
+    for title in GROUPS:
+        assert f"─ {title} ─" in shown
+    assert "Documentation: https://" in shown

@@ -94,6 +94,12 @@ def test_docker_hub_is_not_asked_for_what_was_meant_to_be_a_path(cwd: Path, text
     assert "unexpected" not in str(caught.value)
 
 
+def test_cargos_folder_is_meant_before_anything_was_built(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder or file target/cargoship/app") as caught:
+        ImageTarget.parse("target/cargoship/app", tmp_path)
+    assert "docker.io/target/cargoship/app" in (caught.value.hint or "")
+
+
 def test_a_target_need_not_exist(cwd: Path) -> None:
     assert ImageTarget.parse("oci:new/one:2", cwd, new=True) == LayoutTarget(cwd / "new/one", "2")
     assert ImageTarget.parse("oci-archive:new.tar", cwd, new=True) == ArchiveTarget(cwd / "new.tar")
