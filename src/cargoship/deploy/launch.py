@@ -23,7 +23,8 @@ from cargoship.oci.layout_reader import read_image
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.pipeline import BuildResult, BuiltImage
-from cargoship.plan import ImagePlan, Output, OutputKind, Selection
+from cargoship.plan import BIN_DIR, ImagePlan, Output, OutputKind, Selection
+from cargoship.platforms import row
 from cargoship.process import Command
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.unpack import unpack_root
@@ -68,7 +69,16 @@ def find_host(context: Context) -> Host:
 
 
 def selection_for(selection: Selection, host: Host, platform: Platform | None, folder: Path) -> Selection:
-    """What to build so that `host` can run it; without an engine the image goes into `folder`."""
+    """What to build so that `host` can run it; without an engine the image goes into `folder`.
+
+    Raises UsageError for WebAssembly, which no engine of Linux runs.
+    """
+    if platform is not None and row(platform).is_wasm:
+        program = f"FOLDER/{platform}{BIN_DIR}/NAME"
+        raise UsageError(
+            f"{platform} is not run here: it takes a runtime of WebAssembly",
+            hint=f"cargoship build --platform {platform} -o rootfs:FOLDER, and wasmtime {program}",
+        )
     overrides = {**selection.overrides, "platforms": (str(platform or host.platform),)}
     if host.engine is not None:
         return replace(selection, overrides=overrides, load=True)

@@ -175,6 +175,13 @@ def test_what_the_image_has_in_qemus_place(tmp_path: Path, monkeypatch: pytest.M
     assert (files / EMULATOR).read_text() == "emulator"
 
 
+def test_webassembly_is_not_run_by_an_engine(tmp_path: Path) -> None:
+    host = Host(None, Platform("linux", "amd64"))
+    with pytest.raises(UsageError, match="runtime of WebAssembly") as raised:
+        selection_for(Selection(tmp_path), host, Platform("wasi", "wasm"), tmp_path)
+    assert "wasmtime FOLDER/wasi/wasm/app/NAME" in (raised.value.hint or "")
+
+
 def test_what_is_built_for_it(tmp_path: Path) -> None:
     asked = Selection(tmp_path, overrides={"base": "static"})
     assert selection_for(asked, ENGINE, None, tmp_path) == Selection(

@@ -71,6 +71,9 @@ def wanted_libraries(graph: UnitGraph) -> tuple[WantedLibrary, ...]:
         if not unit.runs:
             continue
         for library in LIBRARIES:
+            # a module of WebAssembly has no system below it
+            if (unit.platform or "").startswith("wasm"):
+                continue
             if library.crate != unit.package or library.bundled_by.intersection(unit.features):
                 continue
             if library.features and library.features.isdisjoint(unit.features):
