@@ -61,7 +61,9 @@ from cargoship.events import ignore
 from cargoship.oci.layout import read_layout
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
-from cargoship.registry import Access, connect, push_index, warm
+from cargoship.registry.connect import connect, warm
+from cargoship.registry.options import Access
+from cargoship.registry.push import push_index
 layout, name = sys.argv[1:]
 reference = Reference.parse(name)
 index = read_layout(Path(layout), select=None)

@@ -9,34 +9,35 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cargoship.bom.crates import CrateGraph, ProgramCrates, decode
-from cargoship.bom.reduce import crates_of
 from cargoship.cargo.command import CargoBuild
-from cargoship.cargo.failure import failure_of
-from cargoship.cargo.messages import Artifact as Unit
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.suggest import listed
-from cargoship.cargo.unit_graph import UnitGraph, ask_unit_graph
-from cargoship.cargo.watch import Watched, watch_cargo
 from cargoship.clock import phase
 from cargoship.errors import CargoshipError, ContentInvalid
 from cargoship.events import Emit, Level, Note, count
 from cargoship.oci.platform import Platform
 from cargoship.process import Command, Runner
 from cargoship.reading import read_utf8
-from cargoship.toolchain.invocation import open_invocation
-from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, Way, foresee_toolchain
-from cargoship.toolchain.runtime import runtime_of
+from cargoship.toolchain.locate import Foreseen, Toolchain, Way
 from cargoship.unitcache.builds import RECORD, BuildKey, build_key_of, build_request, program_name
 from cargoship.unitcache.keys.compilers import compilers_of, foreseen_compilers
 from cargoship.unitcache.keys.environment import find_environment
-from cargoship.unitcache.keys.key import BuildEnvironment
 from cargoship.unitcache.libraries import Libraries, libraries_at
-from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, RunningBuild, Workspace
-from cargoship.unitcache.watching.library import Watcher
-from cargoship.unitcache.watching.tools import watcher_of
+from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, Workspace
 from cargoship.version import __version__
+
+if TYPE_CHECKING:
+    from cargoship.cargo.messages import Artifact as Unit
+    from cargoship.cargo.unit_graph import UnitGraph
+    from cargoship.cargo.watch import Watched
+    from cargoship.unitcache.keys.key import BuildEnvironment
+    from cargoship.unitcache.running import RunningBuild
+    from cargoship.unitcache.watching.library import Watcher
+
+    _Describe = Callable[[Callable[[], UnitGraph]], CrateGraph | str]
 
 _APART = ".cargoship"
 
@@ -81,6 +82,8 @@ class Cached:
         watcher: Watcher | None,
     ) -> AbstractContextManager[RunningBuild]:
         """See Session."""
+        from cargoship.toolchain.runtime import runtime_of
+
         return self.session.around(
             BuildInputs(
                 command, env, self.workspace, compilers_of(toolchain, env),
@@ -164,6 +167,10 @@ def run_build(
     arrives as ToolOutput, unchanged; its JSON messages say which programs there are. With `settled` they are kept when
     this returns.
     """
+    from cargoship.cargo.failure import failure_of
+    from cargoship.toolchain.invocation import open_invocation
+    from cargoship.unitcache.watching.tools import watcher_of
+
     with phase(emit, "compile", count(len(toolchain.targets), "target")) as say:
         if toolchain.way is Way.ZIGBUILD:
             emit(Note(f"linking through cargo-zigbuild: {toolchain.why_zigbuild}", Level.VERBOSE))
@@ -190,13 +197,13 @@ def run_build(
     return _with_crates(_artifacts(done.units, toolchain), crates)
 
 
-_Describe = Callable[[Callable[[], UnitGraph]], CrateGraph | str]
-
-
 def _compiled(
     command: Command, running: RunningBuild | None, describe: _Describe, *, runner: Runner, emit: Emit
 ) -> tuple[Watched, CrateGraph | str]:
     """Run cargo, and find out what the programs are made of, or why that is not known."""
+    from cargoship.cargo.unit_graph import ask_unit_graph
+    from cargoship.cargo.watch import watch_cargo
+
     if running is None or running.restored is None:
         done = watch_cargo(runner, command, emit) if running is None else running.compile()
         # when cargo has ended: of two at a time one waits, and says so
@@ -209,6 +216,8 @@ def _compiled(
 
 def _crates(graph: Callable[[], UnitGraph], *, toolchain: Toolchain, lock: Path) -> CrateGraph | str:
     """The crates of a build, or why they are not known."""
+    from cargoship.bom.reduce import crates_of
+
     compilers = {
         "rustc": toolchain.rust.version.partition("\n")[0].removeprefix("rustc "),
         "zig": toolchain.zig.version,
@@ -228,7 +237,7 @@ def _with_crates(programs: Iterable[CompiledProgram], graph: CrateGraph) -> tupl
 
 def recall(
     builds: Sequence[CargoBuild],
-    wanted: Wanted,
+    foreseen: Foreseen | None,
     cached: Cached,
     into: Path,
     *,
@@ -240,14 +249,13 @@ def recall(
 ) -> Recalled:
     """The programs of builds that were made before with everything as it is now, put below `into`.
 
-    `programs` has the wanted binaries of each package, `project` is what cargo says of the workspace. Never fails: what
-    is wrong will be said by what follows.
+    `programs` has the wanted binaries of each package, `project` is what cargo says of the workspace. Without a
+    toolchain that is `foreseen` nothing is recalled. Never fails: what is wrong will be said by what follows.
     """
+    if foreseen is None:
+        return Recalled(missing=tuple((build, cached) for build in builds))
     root = cached.workspace.root
     try:
-        foreseen = foresee_toolchain(wanted, runner=runner, env=env)
-        if foreseen is None:
-            return Recalled(missing=tuple((build, cached) for build in builds))
         cached = replace(cached, libraries=libraries_at(foreseen.built.values()))
         command = Command(builds[0].arguments(), cwd=builds[0].cwd, env=env)
         around = find_environment(foreseen_compilers(foreseen, env), root, command, runner=runner, env=env)
@@ -314,6 +322,7 @@ def _question(build: CargoBuild, foreseen: Foreseen, around: BuildEnvironment, r
 
 def stream_plainly(runner: Runner, emit: Emit) -> Callable[[Command], int]:
     """A way to run cargo for something else than the user's build, showing progress and errors alike."""
+    from cargoship.cargo.watch import watch_cargo
 
     def stream(command: Command) -> int:
         made = Command(command.argv, command.cwd, {**(command.env or {}), **PROGRESS_ENV})

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cargoship.events import Emit, ignore
-from cargoship.http.exchange import Transport
-from cargoship.http.metered import Meter
-from cargoship.process import Runner
-from cargoship.registry.client import RegistryClient
-from cargoship.registry.connect import connect, open_transport
-from cargoship.registry.mount_sources import RememberedMountSources
-from cargoship.registry.options import Access
 
 if TYPE_CHECKING:
     from cargoship.debian.mirror import MirrorConfig
+    from cargoship.http.exchange import Transport
+    from cargoship.process import Runner
+    from cargoship.registry.client import RegistryClient
+    from cargoship.registry.mount_sources import RememberedMountSources
+    from cargoship.registry.options import Access
 
 
 @dataclass(frozen=True)
@@ -39,26 +37,35 @@ class Context:
         named = self.env.get("CARGOSHIP_CACHE_DIR")
         if named:
             return self.cwd / named
-        import platformdirs  # noqa: PLC0415 - every command makes a context, few ask where the cache is
+        import platformdirs
 
         return platformdirs.user_cache_path("cargoship")
 
     @property
     def mount_sources(self) -> RememberedMountSources:
         """What registries are known to have."""
+        from cargoship.registry.mount_sources import RememberedMountSources
+
         return RememberedMountSources(self.cache_dir / "registries")
 
     def open_transport(self) -> Transport:
         """Connections to anything else than a registry; who asks for them closes them."""
+        from cargoship.http.metered import Meter
+        from cargoship.registry.connect import open_transport
+
         return open_transport(self.env, meter=Meter(self.emit, "packages"))
 
     def mirror_config(self, mirror: str) -> MirrorConfig:
         """Where Debian's packages are looked for, and whose signatures count."""
-        from cargoship.debian.mirror import DEFAULT_SNAPSHOTS, MirrorConfig  # noqa: PLC0415 - a few bases alone need it
+        from cargoship.debian.mirror import DEFAULT_SNAPSHOTS, MirrorConfig
 
         snapshots, keys = (self.env.get(f"CARGOSHIP_DEBIAN_{name}") for name in ("SNAPSHOTS", "KEYS"))
         return MirrorConfig(mirror, snapshots or DEFAULT_SNAPSHOTS, self.cwd / keys if keys else None)
 
-    def connect(self, registry: str, access: Access = Access.PULL) -> RegistryClient:
-        """A client of a registry with the user's credentials; who asks for it closes it."""
+    def connect(self, registry: str, access: Access | None = None) -> RegistryClient:
+        """A client of a registry with the user's credentials, to read (None) or more; who asks for it closes it."""
+        from cargoship.registry.connect import connect
+        from cargoship.registry.options import Access
+
+        access = access or Access.PULL
         return connect(registry, env=self.env, runner=self.runner, emit=self.emit, access=access)

@@ -6,20 +6,21 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates
 from cargoship.bom.native import known_crates
-from cargoship.bom.notices import NoticedCrate, notices_text
 from cargoship.bom.policy import LicensePolicy, unused
-from cargoship.bom.reduce import crates_with_folders
 from cargoship.context import Context
 from cargoship.errors import LicenseRefused
 from cargoship.events import Level, Note, count
 from cargoship.oci.platform import Platform
 from cargoship.plan import ImagePlan, Plan
-from cargoship.planned_units import lock_text, planned_units
 from cargoship.platforms import LibcFamily, row
 from cargoship.toolchain.locate import Wanted
+
+if TYPE_CHECKING:
+    from cargoship.bom.notices import NoticedCrate
 
 _STD = "The Rust standard library: MIT OR Apache-2.0, https://github.com/rust-lang/rust"
 _MUSL = "musl: MIT, https://musl.libc.org"
@@ -120,12 +121,16 @@ def licenses_of(plan: Plan, wanted: Wanted, context: Context) -> LicenseSurvey |
 
 def notices_of(image: ImagePlan, survey: LicenseSurvey, plan: Plan) -> bytes:
     """The notices of an image: of all crates whose code is in its programs, on any platform."""
+    from cargoship.bom.notices import notices_text
+
     programs = frozenset(binary.name for binary in image.bins)
     crates = [_noticed(each, plan.root) for each in survey.crates if not programs.isdisjoint(each.shipped_in)]
     return notices_text(image.name, crates, (_STD, _MUSL) if plan.libc.family is LibcFamily.MUSL else (_STD,))
 
 
 def _noticed(each: LicensedCrate, root: Path) -> NoticedCrate:
+    from cargoship.bom.notices import NoticedCrate
+
     if each.folder is None or each.crate.source.startswith("registry") or "registry" in each.crate.source:
         return NoticedCrate(each.crate, each.folder, each.folder, each.carries)
     above = root if each.folder.is_relative_to(root) else _checkout(each.folder)
@@ -141,6 +146,9 @@ def _checkout(folder: Path) -> Path:
 
 
 def _ask(plan: Plan, wanted: Wanted, context: Context) -> list[_Surveyed]:
+    from cargoship.bom.reduce import crates_with_folders
+    from cargoship.planned_units import lock_text, planned_units
+
     lock = lock_text(plan)
     return [_Surveyed(*crates_with_folders(graph, lock)) for graph in planned_units(plan, wanted, context)]
 

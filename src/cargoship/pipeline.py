@@ -7,6 +7,7 @@ Everything that can be refused is refused before the first compile. Each step is
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,25 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cargoship.build_needs import examined_needs, say_what_is_missing
 from cargoship.cargo.git import read_git_facts, read_since
 from cargoship.cargo.project import Binary, Package, Project, load_project
 from cargoship.clock import Clock
 from cargoship.context import Context
-from cargoship.destinations import DaemonDestination
 from cargoship.errors import BinaryUnknown, CargoshipError, DaemonError, ManifestNotFound, ToolchainError, UsageError
 from cargoship.events import Level, Note, ignore
 from cargoship.health_probe.make import with_probes
-from cargoship.images.bills import find_bill
-from cargoship.images.copying import copy, inspect
-from cargoship.images.inspection import Inspection
-from cargoship.images.merging import merge
-from cargoship.images.signatures import SignatureReport, verify_signatures
-from cargoship.images.verification import Examination, inspect_programs, verify
-from cargoship.link_check import check_linking
 from cargoship.oci.platform import Platform
-from cargoship.pins import PinnedBase, pin_base
 from cargoship.plan import (
     Group,
     ImagePlan,
@@ -53,11 +45,17 @@ from cargoship.resources import find_toolchain, foresee_sources, open_resources,
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_flags, load_origins, load_settings
 from cargoship.shipping import AssembledBuild, BuildResult, BuiltImage, assembled
-from cargoship.toolchain.diagnose import Diagnosis, diagnose
 from cargoship.toolchain.locate import Wanted
-from cargoship.touched import Touched
-from cargoship.unitcache.keys.file_digests import FileDigests
-from cargoship.unitcache.stores.opening import open_stores
+
+if TYPE_CHECKING:
+    from cargoship.images.bills import find_bill
+    from cargoship.images.copying import copy, inspect
+    from cargoship.images.inspection import Inspection
+    from cargoship.images.merging import merge
+    from cargoship.images.signatures import SignatureReport, verify_signatures
+    from cargoship.images.verification import Examination, inspect_programs, verify
+    from cargoship.pins import PinnedBase, pin_base
+    from cargoship.toolchain.diagnose import Diagnosis
 
 __all__ = [
     "BuildResult",
@@ -85,6 +83,30 @@ __all__ = [
     "verify",
     "verify_signatures",
 ]
+
+_HOME = {
+    "Diagnosis": "cargoship.toolchain.diagnose",
+    "Examination": "cargoship.images.verification",
+    "Inspection": "cargoship.images.inspection",
+    "PinnedBase": "cargoship.pins",
+    "SignatureReport": "cargoship.images.signatures",
+    "copy": "cargoship.images.copying",
+    "find_bill": "cargoship.images.bills",
+    "inspect": "cargoship.images.copying",
+    "inspect_programs": "cargoship.images.verification",
+    "merge": "cargoship.images.merging",
+    "pin_base": "cargoship.pins",
+    "verify": "cargoship.images.verification",
+    "verify_signatures": "cargoship.images.signatures",
+}
+"""Where the ways are that have nothing to do with a build: each is loaded when somebody goes it."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
 
 
 def plan(selection: Selection, context: Context) -> Plan:
@@ -149,6 +171,8 @@ def _loaded_alone(made: Plan, selection: Selection, context: Context) -> Plan:
     """
     if not made.load or made.push or made.outputs or made.clusters or len(made.platforms) == 1:
         return made
+    from cargoship.destinations.daemon import DaemonDestination
+
     asked = DaemonDestination((), context.runner, context.env, ignore, context.cache_dir)
     try:
         _, platform = asked.find()
@@ -166,6 +190,10 @@ def _changed(
     """Says which images may have changed, where that is asked."""
     if selection.changed_since is None:
         return None
+    from cargoship.touched import Touched
+    from cargoship.unitcache.keys.file_digests import FileDigests
+    from cargoship.unitcache.stores.opening import open_stores
+
     since = read_since(context.runner, project.root, selection.changed_since, env=context.env)
     with open_stores(settings[first.name].caches, context) as store:
         index = store.load()
@@ -228,6 +256,8 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
         artifacts = recalled.artifacts
         recording.recalled = not recalled.missing
         if recalled.missing:
+            from cargoship.build_needs import say_what_is_missing
+
             say_what_is_missing(shop.plan, shop.wanted, context, env)
         toolchain = shop.toolchain(recalled) if recalled.missing else None
         if toolchain is not None:
@@ -269,6 +299,10 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     """Look for everything that a build needs; with `fix`, run what mends it and look again."""
+    from cargoship.build_needs import examined_needs
+    from cargoship.link_check import check_linking
+    from cargoship.toolchain.diagnose import Diagnosis, diagnose
+
     made, wanted = _wanted_of(selection, context)
 
     def look() -> Diagnosis:

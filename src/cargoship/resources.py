@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cargoship import compile  # noqa: A004 - the step's own name
 from cargoship.attest.builder import run_of, runner_of
@@ -44,8 +44,6 @@ from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.scratch import scratch
 from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile
-from cargoship.signing.signer import Signer, open_signer
-from cargoship.smoke import Smoke
 from cargoship.start_checks import Programs, StartChecks
 from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
 from cargoship.toolchain.libraries import library_environment
@@ -55,6 +53,9 @@ from cargoship.unitcache.session import Workspace, open_session
 from cargoship.unitcache.stores.opening import open_stores
 from cargoship.version import __version__
 from cargoship.witnesses import ImageWitness, Matter, Signing
+
+if TYPE_CHECKING:
+    from cargoship.signing.signer import Signer
 
 _WRITERS = 4
 _Found = TypeVar("_Found")
@@ -71,7 +72,6 @@ class BuildResources:
     packages: PackageBase
     places: PlanDestinations
     verifier: StartChecks
-    smoke: Smoke
     cached: compile.Cached | None
     """The cache of compiled units; None where it is turned off or nothing is compiled."""
     scratch: Path
@@ -87,7 +87,7 @@ class BuildResources:
 
         Raises as `gather_inputs` does, and LicenseRefused for crates that the settings do not take.
         """
-        if self.compiles and self.plan.bills and self.plan.keeps_attestations:
+        if self.compiles:
             _ = self._foreseen
         survey = licenses_of(self.plan, self.wanted, self.context) if self.compiles else None
         if survey is None and any(image.settings.include_licenses for image in self.plan.images):
@@ -134,10 +134,9 @@ class BuildResources:
     @cached_property
     def compilers(self) -> Future[tuple[Material, ...]]:
         """What compiles, for provenance: files are read beside other work."""
-        asked = self._foreseen
 
         def read() -> tuple[Material, ...]:
-            found = asked.result()
+            found = self._foreseen.result()
             return () if found is None else compiler_materials(found, self.context.cache_dir / "toolchains")
 
         return _beside(read)
@@ -251,7 +250,7 @@ class BuildResources:
         for each in (each for image in self.plan.images for each in image.bins):
             programs.setdefault(each.package, set()).add(each.name)
         return compile.recall(
-            self.plan.builds, self.wanted, self.cached, self.scratch,
+            self.plan.builds, self._foreseen.result(), self.cached, self.scratch,
             project=self.plan.project, programs={name: sorted(bins) for name, bins in programs.items()},
             runner=self.context.runner, env=env, emit=self.context.emit,
         )  # fmt: skip
@@ -323,6 +322,8 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
     begun = None if context.clock is None else context.clock()
     signer = None
     if plan.sign is not None and (plan.push or plan.signs_files):
+        from cargoship.signing.signer import open_signer
+
         signer = open_signer(plan.sign, env=context.env, cwd=context.cwd)
     with (
         in_use(plan.target_dir),
@@ -335,9 +336,8 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
         ) as places,
     ):
         verifier = StartChecks(plan, book, context.emit)
-        smoke = Smoke(plan, book, context.runner, context.env, context.emit)
         yield BuildResources(
-            plan, wanted, context, remote, packages, places, verifier, smoke, cached, folder, compiles, begun, signer
+            plan, wanted, context, remote, packages, places, verifier, cached, folder, compiles, begun, signer
         )  # fmt: skip
 
 
@@ -369,8 +369,8 @@ def wanted_by(plan: Plan, context: Context) -> Wanted:
 
 def find_toolchain(wanted: Wanted, context: Context) -> Toolchain:
     """The compilers for these targets; raises ToolchainError's family."""
-    stream = compile.stream_plainly(context.runner, context.emit)
-    return locate(wanted, runner=context.runner, stream=stream, env=context.env, emit=context.emit)
+    runner, emit = context.runner, context.emit
+    return locate(wanted, runner=runner, stream=compile.stream_plainly(runner, emit), env=context.env, emit=emit)
 
 
 @contextlib.contextmanager

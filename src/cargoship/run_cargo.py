@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cargoship.cargo.config import cargo_home, configuration_files, default_targets, read_table, with_includes
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project, load_project
-from cargoship.cargo.watch import watch_cargo
 from cargoship.cargo.words import COMPILES, RUNS, choosing, has_more, option_of, options_of, told
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, UsageError
@@ -34,13 +34,14 @@ from cargoship.unitcache.builds import BuildKey, build_key_of, build_request, pr
 from cargoship.unitcache.explain.account import record_no_use
 from cargoship.unitcache.keys.compilers import plain_compilers
 from cargoship.unitcache.keys.environment import find_environment
-from cargoship.unitcache.keys.key import BuildEnvironment
 from cargoship.unitcache.packs.frame import check_path
 from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, RecalledPrograms, Workspace, open_session
 from cargoship.unitcache.stores.opening import open_stores
-from cargoship.unitcache.watching.library import Watcher
-from cargoship.unitcache.watching.tools import watcher
 from cargoship.version import __version__
+
+if TYPE_CHECKING:
+    from cargoship.unitcache.keys.key import BuildEnvironment
+    from cargoship.unitcache.watching.library import Watcher
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def run_cargo(
     then = Command((str(program), *words), cwd=context.cwd, env=env) if has_more(words) else None
     if not options.enabled:
         record_no_use(_build_dir(project, _target_dir(words, project, context.cwd)))
+        from cargoship.cargo.watch import watch_cargo
+
         code = watch_cargo(context.runner, command, context.emit).code
         return Ended(code, then if code == 0 else None)
     compilers = plain_compilers(
@@ -117,6 +120,8 @@ def run_cargo(
 
 
 def _watcher(rust: Rust, session: CacheSession, context: Context) -> Watcher | None:
+    from cargoship.unitcache.watching.tools import watcher
+
     return watcher(
         rust, runner=context.runner, env=context.env, cache_dir=context.cache_dir, emit=context.emit,
         bring=session.bring_watching,

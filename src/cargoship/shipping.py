@@ -105,8 +105,11 @@ def assembled(
         if shop.context.verify:
             shop.verifier.after(whole, programs)
     if any(own.image.settings.smoke for own in whole):
+        from cargoship.smoke import Smoke  # noqa: PLC0415 - few settings ask for it
+
+        context = shop.context
         with clock.phase("smoke"):
-            shop.smoke.run(whole, programs)
+            Smoke(shop.plan, shop.verifier.book, context.runner, context.env, context.emit).run(whole, programs)
     with clock.phase("assemble"):
         shop.offer_bases(whole)
         indexes = [_timed(partial(_index, shop, each, own)) for each, own in zip(whole, programs, strict=True)]

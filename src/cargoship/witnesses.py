@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,9 +24,9 @@ from cargoship.oci.referrer import Referrer
 from cargoship.oci.tree import ManifestTree
 from cargoship.registry.testimony import Present, TaggedLayers, Testimony
 from cargoship.signing.bundle import BUNDLE_PREDICATE, BUNDLE_TYPE, CONTENT, SIGNED
-from cargoship.signing.envelope import ENVELOPE_TYPE, encode_envelope, sealed
-from cargoship.signing.signer import Signer
-from cargoship.signing.simple import SIGNATURE, SIMPLE_TYPE, simple_payload
+
+if TYPE_CHECKING:
+    from cargoship.signing.signer import Signer
 
 BUNDLES = "bundle"
 COSIGN_2 = "cosign-2"
@@ -94,6 +95,9 @@ class ImageWitness:
         return artifact_of(matter.subject, media_type, document, annotations={_CREATED: self.created, **annotations})
 
     def _tagged(self, matter: Matter, repository: Reference, there: _Heard) -> Iterator[TaggedLayers]:
+        from cargoship.signing.envelope import ENVELOPE_TYPE, encode_envelope, sealed
+        from cargoship.signing.simple import SIGNATURE, SIMPLE_TYPE, simple_payload
+
         if self.signing is None or COSIGN_2 not in self.signing.formats or self.signing.signer.key is None:
             return
         key, name = self.signing.signer.key, self.signing.signer.name

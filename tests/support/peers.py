@@ -18,7 +18,9 @@ from cargoship.events import Emit, ignore
 from cargoship.http.exchange import Request, read_all
 from cargoship.http.transport import HttpTransport
 from cargoship.process import SystemRunner
-from cargoship.registry import Access, RegistryClient, connect
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.connect import connect
+from cargoship.registry.options import Access
 from cargoship.testing import BasicAuth, InMemoryRegistry, TokenAuth
 from cargoship.testing.auth import Auth
 from support.registry import running_registry

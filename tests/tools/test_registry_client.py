@@ -17,8 +17,11 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
-from cargoship.registry import Access, RegistryClient, connect, fetch_index
 from cargoship.registry.chunks import Chunks
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.connect import connect
+from cargoship.registry.options import Access
+from cargoship.registry.pull import fetch_index
 from cargoship.registry.referrers import attach, detach, list_referrers
 from support.images import small_index
 from support.peers import PEERS, Peer, peer_of

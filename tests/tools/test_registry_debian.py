@@ -21,12 +21,15 @@ from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
-from cargoship.registry import Access, RegistryClient, connect, fetch_index, push_index
 from cargoship.registry.auth.credentials import ConfigFiles
 from cargoship.registry.auth.entries import Login
 from cargoship.registry.auth.login import log_in, log_out
 from cargoship.registry.chunks import Chunks
-from cargoship.registry.options import ClientOptions
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.connect import connect
+from cargoship.registry.options import Access, ClientOptions
+from cargoship.registry.pull import fetch_index
+from cargoship.registry.push import push_index
 from support.images import small_index
 from support.peers import HTPASSWD, NOT_LOOPBACK, PASSWORD, TOKEN, USER, Peer
 from support.pushing import Emitted

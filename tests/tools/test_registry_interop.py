@@ -17,7 +17,7 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.manifest import Manifest, decode_manifest
 from cargoship.oci.reference import Reference
-from cargoship.registry import fetch_index
+from cargoship.registry.pull import fetch_index
 from support.engine import Engine
 from support.images import AMD64, in_sha512, small_index
 from support.peers import PLAIN, WAYS, Peer

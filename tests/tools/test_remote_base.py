@@ -10,7 +10,7 @@ import pytest
 from cargoship.oci.layout import read_layout
 from cargoship.oci.reference import Reference
 from cargoship.oci.validate import validate
-from cargoship.registry import fetch_index
+from cargoship.registry.pull import fetch_index
 from support.attested import attested_index
 from support.elf_files import elf_file
 from support.images import AMD64, ARM64

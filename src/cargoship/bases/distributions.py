@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cargoship.bases.debian import DebianBases
 from cargoship.bases.package_base import PackageBase
 from cargoship.context import Context
 from cargoship.settings.base import distribution_of
@@ -15,6 +14,8 @@ OpenPackageBase = Callable[[Settings, Context, bool, bool], PackageBase]
 
 
 def _open_debian(settings: Settings, context: Context, offline: bool, insist: bool) -> PackageBase:  # noqa: FBT001
+    from cargoship.bases.debian import DebianBases
+
     return DebianBases(
         config=context.mirror_config(settings.debian_mirror),
         open_transport=context.open_transport,

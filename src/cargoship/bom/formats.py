@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
-from cargoship.bom.bill import Bill
-from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX_TYPE
-from cargoship.bom.cyclonedx import PREDICATE_TYPE as CYCLONEDX_PREDICATE
-from cargoship.bom.cyclonedx import cyclonedx
-from cargoship.bom.spdx import MEDIA_TYPE as SPDX_TYPE
-from cargoship.bom.spdx import PREDICATE_TYPE as SPDX_PREDICATE
-from cargoship.bom.spdx import spdx
-from cargoship.bom.spdx3 import spdx3
+if TYPE_CHECKING:
+    # who reads settings meets formats, and seldom writes a bill
+    from cargoship.bom.bill import Bill
 
 
 class BillFormat(enum.StrEnum):
@@ -29,15 +25,23 @@ class BillFormat(enum.StrEnum):
     @property
     def media_type(self) -> str:
         """Of a document in it."""
-        return SPDX_TYPE if self in _SPDX else CYCLONEDX_TYPE
+        from cargoship.bom import cyclonedx, spdx
+
+        return spdx.MEDIA_TYPE if self in _SPDX else cyclonedx.MEDIA_TYPE
 
     @property
     def predicate_type(self) -> str:
         """Of the statement of in-toto that a document in it is the predicate of."""
-        return SPDX_PREDICATE if self in _SPDX else CYCLONEDX_PREDICATE
+        from cargoship.bom import cyclonedx, spdx
+
+        return spdx.PREDICATE_TYPE if self in _SPDX else cyclonedx.PREDICATE_TYPE
 
     def write(self, bill: Bill) -> bytes:
         """The bill in this format; the same bytes for the same bill."""
+        from cargoship.bom.cyclonedx import cyclonedx
+        from cargoship.bom.spdx import spdx
+        from cargoship.bom.spdx3 import spdx3
+
         match self:
             case BillFormat.SPDX:
                 return spdx(bill)

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from cargoship.bom.crates import Crate
-from cargoship.bom.licenses import parsed_expression
-
 if TYPE_CHECKING:
     from license_expression import LicenseExpression  # type: ignore[import-untyped]
+
+    from cargoship.bom.crates import Crate
 
 _VERSIONED = re.compile(r"(?P<family>.+?)-(?P<version>\d+(?:\.\d+)*)(?P<how>-only|-or-later)?")
 _WITH = " WITH "
@@ -49,6 +48,8 @@ class LicensePolicy:
             return None
         if not crate.license:
             return None if crate.is_local else _unknown(crate)
+        from cargoship.bom.licenses import parsed_expression
+
         wrong = list(dict.fromkeys(self._wrong(parsed_expression(crate.license))))
         if not wrong:
             return None
@@ -89,6 +90,8 @@ def license_entry(text: str) -> str:
     text = text.strip()
     if "*" in text:
         return text
+    from cargoship.bom.licenses import parsed_expression
+
     expression = parsed_expression(text)
     if expression is None:
         raise ValueError(f"{text!r} is no SPDX licence (https://spdx.org/licenses), nor a pattern such as GPL-*")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from cargoship.destinations.archive import ArchiveDestination
-from cargoship.destinations.daemon import DaemonDestination, Engine
-from cargoship.destinations.destination import Destination
-from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from cargoship.destinations.plan_destinations import PlanDestinations, outputs_of, reference_of
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
-from cargoship.destinations.rootfs import RootDestination
 from cargoship.registry.push import Published
+
+if TYPE_CHECKING:
+    from cargoship.destinations.archive import ArchiveDestination
+    from cargoship.destinations.daemon import DaemonDestination, Engine
+    from cargoship.destinations.destination import Destination
+    from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
+    from cargoship.destinations.rootfs import RootDestination
 
 __all__ = [
     "ArchiveDestination",
@@ -26,3 +31,21 @@ __all__ = [
     "reference_of",
     "registry_destinations",
 ]
+
+_HOME = {
+    "ArchiveDestination": "archive",
+    "DaemonDestination": "daemon",
+    "Destination": "destination",
+    "Engine": "daemon",
+    "LayoutDestination": "layout",
+    "OwnLayoutDestination": "layout",
+    "RootDestination": "rootfs",
+}
+"""Where those are that few builds need: each is loaded when somebody asks for it."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

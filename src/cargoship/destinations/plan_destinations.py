@@ -8,19 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
 
-from cargoship.destinations.archive import ArchiveDestination
-from cargoship.destinations.cluster import ClusterDestination
-from cargoship.destinations.daemon import DaemonDestination
 from cargoship.destinations.destination import Destination
-from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
-from cargoship.destinations.rootfs import RootDestination
-from cargoship.destinations.wasm import WasmDestination
 from cargoship.events import Emit
 from cargoship.native import native_platform
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
+from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.referrer import Referrer
 from cargoship.plan import ImagePlan, Output, OutputKind, Plan
@@ -166,8 +161,34 @@ def _own_destinations(
 ) -> Iterator[Destination]:
     names = _loaded_names(image)
     native = native_platform()
+    outputs = outputs_of(image, plan)
+    if outputs:
+        yield from _written(image, plan, outputs, names, native, emit)
+    for cluster in plan.clusters:
+        from cargoship.destinations.cluster import ClusterDestination
+
+        yield ClusterDestination(cluster, names, native, runner, env, emit, plan.target_dir / "cargoship")
+    if plan.load:
+        from cargoship.destinations.daemon import DaemonDestination
+
+        yield DaemonDestination(names, runner, env, emit, plan.target_dir / "cargoship")
+
+
+def _written(
+    image: ImagePlan,
+    plan: Plan,
+    outputs: Iterable[Output],
+    names: tuple[Reference, ...],
+    native: Platform,
+    emit: Emit,
+) -> Iterator[Destination]:
+    from cargoship.destinations.archive import ArchiveDestination
+    from cargoship.destinations.layout import LayoutDestination, OwnLayoutDestination
+    from cargoship.destinations.rootfs import RootDestination
+    from cargoship.destinations.wasm import WasmDestination
+
     entries = plan.attest is Attach.ENTRIES
-    for output in outputs_of(image, plan):
+    for output in outputs:
         match output.kind:
             case OutputKind.OCI if not plan.outputs:
                 yield OwnLayoutDestination(output.path, names, native, emit, entries)
@@ -183,7 +204,3 @@ def _own_destinations(
                 yield RootDestination(output.path, emit)
             case OutputKind.WASM:
                 yield WasmDestination(output.path, names, emit)
-    for cluster in plan.clusters:
-        yield ClusterDestination(cluster, names, native, runner, env, emit, plan.target_dir / "cargoship")
-    if plan.load:
-        yield DaemonDestination(names, runner, env, emit, plan.target_dir / "cargoship")

@@ -13,8 +13,6 @@ from importlib import resources
 from pathlib import Path
 
 from cargoship.cargo.above import check_owners
-from cargoship.cargo.failure import failure_of
-from cargoship.cargo.watch import watch_cargo
 from cargoship.context import Context
 from cargoship.errors import OutputError
 from cargoship.events import Level, Note
@@ -26,9 +24,7 @@ from cargoship.oci.platform import Platform
 from cargoship.platforms import Libc, LibcFamily, row
 from cargoship.process import Command
 from cargoship.scratch import scratch
-from cargoship.toolchain.invocation import open_invocation
 from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, foresee_toolchain
-from cargoship.toolchain.marks import mark_used
 
 _NAME = "cargoship-probe"
 _SOURCE = "probe.rs"
@@ -78,6 +74,8 @@ def probes_for(wanted: Wanted, context: Context, *, find: Find, bring: Bring) ->
 
     Raises ToolchainError's family, CompileFailed, OutputError, and PlatformUnknown for a platform without musl.
     """
+    from cargoship.toolchain.marks import mark_used
+
     # WebAssembly's runtimes start nothing beside a program
     platforms = tuple(platform for platform in wanted.platforms if not row(platform).is_wasm)
     if not platforms:
@@ -115,6 +113,10 @@ def _source() -> str:
 
 
 def _make(wanted: Wanted, places: Mapping[Platform, Path], context: Context, find: Find) -> None:
+    from cargoship.cargo.failure import failure_of
+    from cargoship.cargo.watch import watch_cargo
+    from cargoship.toolchain.invocation import open_invocation
+
     toolchain = find(wanted, context)
     names = ", ".join(map(str, wanted.platforms))
     context.emit(Note(f"making the health probe for {names} (once, kept in the cache)", Level.VERBOSE))

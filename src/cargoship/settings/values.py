@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from cargoship.bom.formats import BillFormat
-from cargoship.debian.relations import parse_request
 from cargoship.debian.suites import DebianSpec
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.reference import Reference
@@ -192,6 +191,8 @@ def parse_size(text: str) -> str:
 
 def parse_debian_package(text: str) -> str:
     """Check what is asked of Debian: `libpq5`, or `libpq5=15.13-0+deb12u1`."""
+    from cargoship.debian.relations import parse_request
+
     try:
         parse_request(text)
     except ContentInvalid as error:

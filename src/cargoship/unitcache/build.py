@@ -8,17 +8,20 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cargoship.cargo.messages import Artifact
-from cargoship.cargo.unit_graph import UnitGraph
 from cargoship.locks import Busy, locked
 from cargoship.process import Command
-from cargoship.toolchain.runtime import Runtime
 from cargoship.unitcache.builds import BuildKey, programs_of
-from cargoship.unitcache.keys.environment import Compilers
-from cargoship.unitcache.keys.key import BuildEnvironment
-from cargoship.unitcache.libraries import Libraries
-from cargoship.unitcache.watching.library import Watcher
+
+if TYPE_CHECKING:
+    from cargoship.cargo.messages import Artifact
+    from cargoship.cargo.unit_graph import UnitGraph
+    from cargoship.toolchain.runtime import Runtime
+    from cargoship.unitcache.keys.environment import Compilers
+    from cargoship.unitcache.keys.key import BuildEnvironment
+    from cargoship.unitcache.libraries import Libraries
+    from cargoship.unitcache.watching.library import Watcher
 
 _TAG = "CACHEDIR.TAG"
 # https://bford.info/cachedir/

@@ -13,16 +13,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from cargoship.cargo.messages import Artifact
 from cargoship.oci.digest import Digest
 from cargoship.reading import read_file
-from cargoship.unitcache.builddir.capture import Capture
 from cargoship.unitcache.keys.file_digests import NEVER, FileDigests
 from cargoship.unitcache.keys.key import FORMAT, BuildEnvironment, differing
 from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
+
+if TYPE_CHECKING:
+    from cargoship.cargo.messages import Artifact
+    from cargoship.unitcache.builddir.capture import Capture
 
 PROJECT = "what cargo says of the workspace"
 PACKAGES = "local packages"

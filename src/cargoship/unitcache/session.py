@@ -26,35 +26,33 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from cargoship.cargo.unit_graph import UnitGraph, ask_unit_graph
-from cargoship.cargo.watch import Watched
 from cargoship.errors import CacheUnavailable, CargoshipError, UnitsUnknown
 from cargoship.events import Emit, Level, Note, SourcesWritten, UnitsKept, UnitsRestored
 from cargoship.http.budget import Budget
 from cargoship.oci.digest import Digest
-from cargoship.process import Command, Runner
 from cargoship.unitcache.build import BuildInputs, Missed, Workspace
 from cargoship.unitcache.builds import RECORD, BuildKey, find_build, may_serve, nearest_build, program_in
 from cargoship.unitcache.explain.account import BuildAccount, WholeBuild, record_alone
-from cargoship.unitcache.explain.missed import why_missed
-from cargoship.unitcache.foresight import foresee_compiling
 from cargoship.unitcache.keys.file_digests import FileDigests
 from cargoship.unitcache.libraries import Libraries, libraries_at
 from cargoship.unitcache.libraries import restore_libraries as bring_libraries
 from cargoship.unitcache.packs.index import BuildRecord, UnitIndex
-from cargoship.unitcache.restore import Restored, restore
-from cargoship.unitcache.running import RunningBuild
-from cargoship.unitcache.runtimes import restore_runtime as bring_runtimes
-from cargoship.unitcache.save import SaveResult, save
 from cargoship.unitcache.stores.store import LocalStore
 from cargoship.unitcache.unpacking import unpack_units
-from cargoship.unitcache.watching.library import Watcher
-from cargoship.unitcache.watching.reads import Reads
-from cargoship.unitcache.watching.records import read_records, written_sources
 
-__all__ = ["BuildInputs", "CacheSession", "Missed", "RecalledPrograms", "RunningBuild", "Workspace", "open_session"]
+if TYPE_CHECKING:
+    from cargoship.cargo.unit_graph import UnitGraph
+    from cargoship.cargo.watch import Watched
+    from cargoship.process import Command, Runner
+    from cargoship.unitcache.restore import Restored
+    from cargoship.unitcache.running import RunningBuild
+    from cargoship.unitcache.save import SaveResult
+    from cargoship.unitcache.watching.library import Watcher
+    from cargoship.unitcache.watching.reads import Reads
+
+__all__ = ["BuildInputs", "CacheSession", "Missed", "RecalledPrograms", "Workspace", "open_session"]
 
 _T = TypeVar("_T")
 _THREADS = 8
@@ -118,6 +116,8 @@ class CacheSession:
 
         What is returned gives the answer, for `BuildInputs.graph`, and raises as `ask_unit_graph` does.
         """
+        from cargoship.cargo.unit_graph import ask_unit_graph
+
         return self._threads.submit(ask_unit_graph, self._runner, command).result
 
     def whole_build(
@@ -168,6 +168,8 @@ class CacheSession:
 
         With `settled`, the end of the block waits until it is kept: where the build directory is changed afterwards.
         """
+        from cargoship.unitcache.running import RunningBuild
+
         with self._watched(build) as (command, folder):
             yield RunningBuild(
                 self._restored(build), command,
@@ -208,6 +210,8 @@ class CacheSession:
                 waited_s = time.monotonic() - started
                 self._emit(UnitsKept(kept.units, kept.packs, kept.size, kept.seconds, waited_s))
         for folder, workspace in notes:
+            from cargoship.unitcache.watching.records import written_sources
+
             with contextlib.suppress(OSError):
                 but = (workspace.build_dir, workspace.target_dir or workspace.build_dir)
                 if written := written_sources(folder, workspace.root, but=but):
@@ -233,6 +237,8 @@ class CacheSession:
         index = self._index.result()
         build = find_build(index, build_key, contents, wanted)
         if build is None:
+            from cargoship.unitcache.explain.missed import why_missed
+
             return Missed(why_missed(index, build_key, contents))
         found: dict[str, Path] = {}
         for number, (name, entry) in enumerate(build.programs.items()):
@@ -269,6 +275,9 @@ class CacheSession:
 
     def _restored(self, build: BuildInputs) -> Restored | None:
         """Put units in place, and what Zig has compiled of itself: nearly every build that needs cargo links."""
+        from cargoship.unitcache.foresight import foresee_compiling
+        from cargoship.unitcache.restore import restore
+
         prefetching = None if build.build_key is None else self._prefetch(build.build_key, build.workspace)
         runtime = self._threads.submit(self._bring_runtime, build)
 
@@ -307,8 +316,10 @@ class CacheSession:
     def _bring_runtime(self, build: BuildInputs) -> None:
         if build.runtime is None:
             return
+        from cargoship.unitcache.runtimes import restore_runtime
+
         try:
-            for target in bring_runtimes(build.runtime, self._store, self._index.result(), tell=self._say_more):
+            for target in restore_runtime(build.runtime, self._store, self._index.result(), tell=self._say_more):
                 self._emit(Note(f"Zig's runtime for {target} comes from the unit cache", Level.VERBOSE))
         except (CargoshipError, OSError, ValueError) as error:
             self._say_more(f"Zig's runtime does not come from the unit cache: {error}")
@@ -325,9 +336,16 @@ class CacheSession:
 
     def _reads(self, watcher: Watcher | None, folder: Path | None) -> Reads | None:
         """What was seen to be read so far; raises OSError."""
-        return None if watcher is None or folder is None else Reads(read_records(folder), watcher)
+        if watcher is None or folder is None:
+            return None
+        from cargoship.unitcache.watching.reads import Reads
+        from cargoship.unitcache.watching.records import read_records
+
+        return Reads(read_records(folder), watcher)
 
     def _save(self, restored: Restored, done: Watched, folder: Path | None, record: bytes | None) -> SaveResult | None:
+        from cargoship.unitcache.save import save
+
         def work() -> SaveResult:
             return save(
                 restored, done, self._store,

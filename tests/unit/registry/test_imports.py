@@ -9,8 +9,8 @@ import pytest
 @pytest.mark.parametrize(
     ("statements", "loaded"),
     [
-        ("import cargoship.registry, cargoship.destinations", False),
-        ("from cargoship.registry import warm; warm()", True),
+        ("import cargoship.registry.connect, cargoship.destinations", False),
+        ("from cargoship.registry.connect import warm; warm()", True),
     ],
 )
 def test_http_is_loaded_when_somebody_connects(statements: str, loaded: bool) -> None:  # noqa: FBT001

@@ -15,8 +15,11 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
-from cargoship.registry import Access, RegistryClient, connect, fetch_index
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.connect import connect
 from cargoship.registry.mirrors.client import MirroredClient
+from cargoship.registry.options import Access
+from cargoship.registry.pull import fetch_index
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry
 from support.images import small_index
 from support.pushing import REPOSITORY, Emitted, client_of, push

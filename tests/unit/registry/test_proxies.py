@@ -14,9 +14,13 @@ from cargoship.events import ignore
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
-from cargoship.registry import Access, RegistryClient, connect, fetch_index, push_index
 from cargoship.registry.auth.credentials import FixedCredentials
 from cargoship.registry.auth.entries import Login
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.connect import connect
+from cargoship.registry.options import Access
+from cargoship.registry.pull import fetch_index
+from cargoship.registry.push import push_index
 from cargoship.testing import BasicAuth, InMemoryRegistry
 from support.proxy import http_proxy, socks_proxy
 from support.pushing import REPOSITORY

@@ -16,8 +16,10 @@ from cargoship.http.certificates import certificates_of
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.process import SystemRunner
-from cargoship.registry import Access, connect, push_index
 from cargoship.registry.client import RegistryClient
+from cargoship.registry.connect import connect
+from cargoship.registry.options import Access
+from cargoship.registry.push import push_index
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
 from support.pushing import REPOSITORY, client_of, push
 

@@ -10,6 +10,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,11 +18,11 @@ from cargoship.decoding import Undecodable, decode_json
 from cargoship.events import UnitReport, UnitsReported
 from cargoship.oci.files import replacing
 from cargoship.unitcache.build import prepare_folder
-from cargoship.unitcache.builddir.capture import Capture
-from cargoship.unitcache.explain.differences import inputs_in_words, parts_in_words
-from cargoship.unitcache.keys.key import name_of, nearest_parts, version_of
-from cargoship.unitcache.resolve import Entries
-from cargoship.unitcache.restore import Restored
+
+if TYPE_CHECKING:
+    from cargoship.unitcache.builddir.capture import Capture
+    from cargoship.unitcache.resolve import Entries
+    from cargoship.unitcache.restore import Restored
 
 _FILE = ".cargoship-units.json"
 _BYTES_MAX = 64 << 20
@@ -69,6 +70,9 @@ def account(
     restored: Restored, made: Capture, whole: WholeBuild | None = None, *, failed: bool = False
 ) -> BuildAccount:
     """Tell of a build that has ended, or has `failed`."""
+    from cargoship.unitcache.keys.key import name_of
+    from cargoship.unitcache.resolve import Entries
+
     entries = Entries(restored.index.entries.values())
     graph, resolution = restored.graph, restored.resolution
     unfinished = made.unsaid if failed else frozenset()
@@ -108,6 +112,8 @@ def account(
 
 def unit_reports(restored: Restored, made: Capture, record: BuildAccount) -> UnitsReported:
     """The account of a build for who listens, with times and sizes, and with what depends on what."""
+    from cargoship.unitcache.keys.key import version_of
+
     units = []
     for index, (unit, about) in enumerate(zip(restored.graph.units, record.units, strict=True)):
         kept, times = made.units.get(index), made.times.get(index)
@@ -195,6 +201,9 @@ def _state(index: int, restored: Restored, made: Capture) -> str:
 
 
 def _because(entries: Entries, parts: Mapping[str, str], restored: Restored) -> tuple[str, ...]:
+    from cargoship.unitcache.explain.differences import inputs_in_words, parts_in_words
+    from cargoship.unitcache.keys.key import nearest_parts
+
     alike = entries.alike(parts)
     if not alike:
         return ("the cache having nothing of it yet",)

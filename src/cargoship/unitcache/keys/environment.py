@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
@@ -21,7 +22,6 @@ from cargoship.cargo.config import (
     replaced_sources,
     with_includes,
 )
-from cargoship.cargo.unit_graph import UnitGraph
 from cargoship.decoding import decode_toml
 from cargoship.oci.digest import Digest
 from cargoship.process import Command, Runner
@@ -35,6 +35,9 @@ from cargoship.unitcache.keys.configuration import (
 from cargoship.unitcache.keys.key import LOCAL_ID, BuildEnvironment, LockedSources
 from cargoship.unitcache.keys.manifests import workspace_of
 from cargoship.unitcache.keys.named import NamedFiles, processor
+
+if TYPE_CHECKING:
+    from cargoship.cargo.unit_graph import UnitGraph
 
 _UNSTABLE = re.compile(r"-Z.*|--config(?:=.*)?")
 _SYSTEM_FIELDS = ("ID", "VERSION_ID", "BUILD_ID")

@@ -20,12 +20,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
 
-from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from cargoship.cargo.unit_graph import Unit, UnitGraph
 
 FORMAT = "4"
 """Part of every key: a change of what keys are made of, or of what is captured, makes all older entries strangers."""

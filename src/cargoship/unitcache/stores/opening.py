@@ -6,21 +6,19 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cargoship.context import Context
 from cargoship.errors import CacheUnavailable
 from cargoship.events import BytesMoved, Emit, Event, Level, Note
-from cargoship.http.metered import Meter
-from cargoship.registry.client import RegistryClient
-from cargoship.registry.options import Access
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
 from cargoship.unitcache.stores.directory import DirectoryStore
-from cargoship.unitcache.stores.objects import open_objects
-from cargoship.unitcache.stores.readonly import ReadOnly
-from cargoship.unitcache.stores.registry import RegistryStore
 from cargoship.unitcache.stores.store import LocalStore, Store
-from cargoship.unitcache.stores.tiered import Tiered
 from cargoship.unitcache.stores.untrusted import untrusted
+
+if TYPE_CHECKING:
+    from cargoship.registry.client import RegistryClient
+    from cargoship.registry.options import Access
 
 _CACHE = "cache"
 
@@ -42,6 +40,8 @@ def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]
     for spec in dict.fromkeys((*options.written, *options.read)):
         if spec == first:
             continue
+        from cargoship.unitcache.stores.readonly import ReadOnly
+
         try:
             remote = open_remote(spec, context)
         except CacheUnavailable as error:
@@ -54,7 +54,11 @@ def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]
         remotes.append(remote)
     if reason is not None and not all(spec.trusted for spec in (first, *options.written)):
         context.emit(Note(f"caches are read and not written: this is {reason}", Level.VERBOSE))
-    store = Tiered(local, tuple(remotes), lambda error: warn(context, error)) if remotes else local
+    store: LocalStore = local
+    if remotes:
+        from cargoship.unitcache.stores.tiered import Tiered
+
+        store = Tiered(local, tuple(remotes), lambda error: warn(context, error))
     try:
         yield store
     finally:
@@ -77,6 +81,8 @@ def open_remote(spec: StoreSpec, context: Context) -> Store:
         case StoreKind.DIRECTORY:
             return DirectoryStore(context.cwd / spec.place)
         case StoreKind.REGISTRY:
+            from cargoship.unitcache.stores.registry import RegistryStore
+
             reference = spec.reference
             own = replace(context, emit=_as_cache(context.emit))
 
@@ -85,6 +91,9 @@ def open_remote(spec: StoreSpec, context: Context) -> Store:
 
             return RegistryStore(reference, connect)
         case StoreKind.S3:
+            from cargoship.http.metered import Meter
+            from cargoship.unitcache.stores.objects import open_objects
+
             return open_objects(spec.place, context.env, meter=Meter(context.emit, _CACHE))
 
 

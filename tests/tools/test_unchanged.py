@@ -1,0 +1,117 @@
+"""What is loaded and started where nothing has changed: counted, for seconds differ from machine to machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.programs import distribution_rust, run, unmeasured
+
+pytestmark = pytest.mark.tools
+
+SCRIPT = """
+import json, os, sys
+started = []
+def heard(event, words):
+    if event == "subprocess.Popen":
+        started.append([os.path.basename(os.fsdecode(words[0])), *map(os.fsdecode, words[1][1:])])
+sys.addaudithook(heard)
+from cargoship.cli.main import main
+code = main(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    json.dump([started, sorted(sys.modules)], file)
+sys.exit(code)
+"""
+# what compiles, keeps, explains, or talks to somebody else
+NOT_NEEDED = {
+    "cargoship.bom.bill",
+    "cargoship.cargo.messages",
+    "cargoship.debian.mirror",
+    "cargoship.http.exchange",
+    "cargoship.licensing",
+    "cargoship.registry.client",
+    "cargoship.signing",
+    "cargoship.unitcache.builddir.capture",
+    "cargoship.unitcache.explain.differences",
+    "cargoship.unitcache.restore",
+    "cargoship.unitcache.save",
+    "cargoship.unitcache.stores.objects",
+    "cargoship.unitcache.stores.registry",
+    "cargoship.unitcache.stores.tiered",
+    "cargoship.unitcache.watching.reads",
+    "httpx2",
+    "license_expression",
+    "obstore",
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Programs that were started, and modules that were loaded."""
+
+    programs: list[list[str]]
+    modules: set[str]
+
+
+def seen(record: Path, *words: str, cwd: Path) -> Seen:
+    """Run the command line in a process of its own."""
+    env = {**unmeasured(), **distribution_rust(), "CARGOSHIP_CACHE_DIR": str(record.parent / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, record, *words], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    programs, modules = json.loads(record.read_text())
+    return Seen(programs, set(modules))
+
+
+def test_programs_that_come_back_ask_five_questions_and_load_no_part_that_compiles(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    (place / "src").mkdir(parents=True)
+    (place / "src" / "main.rs").write_text("fn main() {}\n")
+    (place / "Cargo.toml").write_text('[package]\nname = "one"\nversion = "0.1.0"\nedition = "2021"\n')
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+    words = ("cargo", "--programs", "--", "build", "--release")
+    first = seen(tmp_path / "first.json", *words, cwd=place)
+    assert ["cargo", "build"] in [each[:2] for each in first.programs]
+    shutil.rmtree(place / "target")
+    again = seen(tmp_path / "again.json", *words, cwd=place)
+    assert os.access(place / "target" / "release" / "one", os.X_OK)
+    assert sorted(each[:2] for each in again.programs) == [
+        ["cargo", "-V"],
+        ["cargo", "metadata"],
+        ["cc", "--version"],
+        ["rustc", "--print"],
+        ["rustc", "-vV"],
+    ]
+    assert again.modules & NOT_NEEDED == set()
+
+
+def test_a_build_loads_no_way_that_it_does_not_go() -> None:
+    program = "import sys, cargoship.pipeline; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], env=unmeasured(), check=True, capture_output=True, text=True)
+    modules = set(done.stdout.split())
+    others = {
+        "cargoship.build_needs",
+        "cargoship.destinations.archive",
+        "cargoship.destinations.daemon",
+        "cargoship.destinations.layout",
+        "cargoship.images.copying",
+        "cargoship.images.merging",
+        "cargoship.images.signatures",
+        "cargoship.link_check",
+        "cargoship.sandbox.start",
+        "cargoship.signing.signer",
+        "cargoship.toolchain.diagnose",
+        "cargoship.touched",
+        "cargoship.unitcache.restore",
+        "cargoship.unitcache.save",
+        "httpx2",
+    }
+    assert modules & others == set()
