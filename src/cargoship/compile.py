@@ -55,6 +55,8 @@ class CompiledProgram:
     """cargo found it already there."""
     crates: ProgramCrates | None = None
     """What it is made of; None where cargo does not say."""
+    symbols: Path | None = None
+    """Its symbols, where they are apart from it."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from cargoship.cargo.git import read_git_facts, read_since
 from cargoship.cargo.project import Binary, Package, Project, load_project
 from cargoship.clock import Clock
 from cargoship.context import Context
+from cargoship.debug_symbols import split_programs, symbols_of
 from cargoship.errors import BinaryUnknown, CargoshipError, DaemonError, ManifestNotFound, ToolchainError, UsageError
 from cargoship.events import Level, Note, ignore
 from cargoship.health_probe.make import with_probes
@@ -270,14 +271,14 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
     if toolchain is not None:
         with clock.measured("compile"):
             artifacts = shop.compiled(toolchain, env, recalled)
-    artifacts = shop.audited(artifacts)
+    artifacts = shop.audited(split_programs(artifacts, made, context.emit))
     built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
     crates = {(each.platform, each.package, each.bin): each.crates for each in artifacts if each.crates is not None}
     programs = [
         {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
         for image in made.images
     ]
-    return assembled(shop, sources, programs, crates, clock)
+    return assembled(shop, sources, programs, crates, clock, symbols_of(artifacts))
 
 
 def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context) -> BuildResult:

@@ -22,6 +22,7 @@ from cargoship.bom.embed import embed
 from cargoship.bom.notices import PLACE
 from cargoship.c_library import c_libraries
 from cargoship.context import Context
+from cargoship.debug_symbols import symbols_environment
 from cargoship.destinations import PlanDestinations
 from cargoship.errors import IncludeInvalid
 from cargoship.events import Level, Note
@@ -237,10 +238,9 @@ class BuildResources:
 
     def environment(self) -> Mapping[str, str]:
         """What cargo and build scripts see: the user's own environment, and where the system's libraries are."""
-        context = self.context
         sysroots = {row(platform).gnu: sysroot for platform, sysroot in self.packages.sysroots().items()}
-        env = library_environment(sysroots, context.env, cache_dir=context.cache_dir)
-        return {**env, **choice_environment(self.plan.allocator)}
+        env = library_environment(sysroots, self.context.env, cache_dir=self.context.cache_dir)
+        return {**env, **choice_environment(self.plan.allocator), **symbols_environment(self.plan, self.context.env)}
 
     def recalled(self, env: Mapping[str, str]) -> compile.Recalled:
         """The programs of builds that were made before with all as it is now, and what is still to be compiled."""

@@ -11,6 +11,7 @@ from functools import partial
 from cargoship import assemble
 from cargoship.attestations import Attested, attested
 from cargoship.clock import Clock, phase
+from cargoship.debug_symbols import KnownSymbols, symbol_referrers
 from cargoship.destinations import Published, outputs_of, reference_of
 from cargoship.events import LayerAssembled
 from cargoship.image_bills import KnownCrates
@@ -96,6 +97,7 @@ def assembled(
     programs: Sequence[Programs],
     crates: KnownCrates,
     clock: Clock,
+    symbols: KnownSymbols | None = None,
 ) -> AssembledBuild:
     """Verify and assemble every image; nothing of one is sent before all are verified. Raises as these steps do."""
     made = shop.plan
@@ -117,9 +119,10 @@ def assembled(
             attested(each, index, own, crates, made, shop.verifier.book, shop.provenance_inside(own), shop.c_libraries)
             for each, (index, _), own in zip(whole, indexes, programs, strict=True)
         ]
+        kept = symbols if symbols and made.keeps_attestations else {}
         images = tuple(
             AssembledImage(
-                said,
+                said.with_more(symbol_referrers(each.image, said.index, kept, made.created)),
                 shop.witness(each, said.index, said.about, own),
                 shop.said_in_files(each, said.index, said.about, own),
                 taken,

@@ -13,7 +13,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Build": ("build", "run", "watch", "plan", "pack"),
     "Set up": ("init", "doctor", "dockerfile", "schema"),
     "Deploy": ("resolve", "apply", "create", "delete", "up", "deploy"),
-    "Look at images": ("inspect", "verify", "size", "diff", "sbom", "licenses"),
+    "Look at images": ("inspect", "verify", "size", "diff", "sbom", "licenses", "symbols", "symbolicate"),
     "Make images of images": ("copy", "merge", "rebase", "rebuild"),
     "Look back at builds": ("timings", "report", "history"),
     "Registries and bases": ("login", "logout", "base"),

@@ -10,6 +10,8 @@ PANELS: dict[str, tuple[str, ...]] = {
     "What to write": ("--ci", "--matrix"),
     "What to copy": (),
     "What to compare": ("--whole", "--old-base"),
+    "What to bring": (),
+    "What ran": ("--address",),
     "What to do with it": ("--print", "--env", "--network"),
     "What to build": (
         "--package",
@@ -95,6 +97,8 @@ _MEANT_OTHERWISE: dict[str, dict[str, str]] = {
     "rebase": {"--old-base": "The image", "--check": "Where it goes", "--tag": "Where it goes"},
     "rebuild": {"--check": "What to build", "--env": "The image"},
     "diff": {"--platform": "What to compare"},
+    "symbols": {"--platform": "What to bring", "--output": "What to bring"},
+    "symbolicate": dict.fromkeys(("--platform", "--address"), "What ran"),
     "prune": dict.fromkeys(("--all", "--dry-run"), "What stays"),
     "copy": dict.fromkeys(("--platform", "--all", "--referrers"), "What to copy"),
     "run": dict.fromkeys(("--project", "--manifest-path"), "What to build"),

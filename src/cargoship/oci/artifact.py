@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
+from cargoship.oci.descriptor import Blob, BytesBlob, Descriptor, MediaType
 from cargoship.oci.manifest import Manifest, encode_manifest
 from cargoship.oci.tree import ManifestTree
 
@@ -19,9 +19,7 @@ def artifact_of(
     return made_of(subject, media_type, [BytesBlob.of(media_type, document)], annotations=annotations)
 
 
-def made_of(
-    subject: Descriptor, kind: str, layers: Sequence[BytesBlob], *, annotations: Mapping[str, str]
-) -> ManifestTree:
+def made_of(subject: Descriptor, kind: str, layers: Sequence[Blob], *, annotations: Mapping[str, str]) -> ManifestTree:
     """The manifest of this kind that says of `subject` what is in `layers`."""
     manifest = Manifest(
         MediaType.OCI_MANIFEST,

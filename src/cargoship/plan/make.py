@@ -93,6 +93,7 @@ def make_plan(
         libc=libc_of(first),
         allocator=first.allocator,
         auditable=first.auditable,
+        splits_symbols=first.debug_symbols == "split",
         bills=first.sbom,
         attest=Attach(first.attest),
         provenance=first.provenance,

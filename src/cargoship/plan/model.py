@@ -229,6 +229,8 @@ class Plan:
     allocator: str = "system"
     auditable: bool = True
     """Whether programs carry the list of their crates."""
+    splits_symbols: bool = False
+    """Whether programs have no symbols, which are an artifact beside the image."""
     bills: tuple[BillFormat, ...] = ()
     """The bills of materials that go with the images."""
     attest: Attach = Attach.REFERRERS

@@ -274,6 +274,17 @@ class Settings(AttestSettings):
         doc="Whether programs carry the list of their crates, which `cargo audit bin`, Trivy and others read (cargo-"
         "auditable's section `.dep-v0`, a few kilobytes). See [sbom.md](sbom.md).",
     )
+    debug_symbols: str = setting(
+        kinds.choice("profile", "split"),
+        "profile",
+        group=BUILD,
+        scope=SettingScope.BUILD,
+        shown='"profile"',
+        example='"split"',
+        doc="What becomes of debug information. `profile`: programs are as the profile of Cargo.toml makes them. "
+        "`split`: programs in images have none, and no symbols; both go into an artifact that refers to the image, for "
+        "`cargoship symbols`, `cargoship symbolicate` and debuggers. See [symbols.md](symbols.md).",
+    )
     sbom: tuple[BillFormat, ...] = setting(
         kinds.texts(values.parse_bill, "kinds of bills", options=[each.value for each in BillFormat]),
         default=(BillFormat.CYCLONEDX,),

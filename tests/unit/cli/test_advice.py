@@ -38,6 +38,8 @@ def folder(tmp_path: Path) -> Path:
     for each in (tmp_path, *(tmp_path / name for name in PACKAGES)):
         each.mkdir(exist_ok=True)
         (each / "Cargo.toml").touch()
+    # a name as nobody's, so that it has to be quoted
+    (tmp_path / "Cargo.toml").write_text('[profile."my dist"]\ninherits = "release"\n')
     return tmp_path
 
 

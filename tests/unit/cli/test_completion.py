@@ -15,9 +15,9 @@ from cargoship.cli.session import World
 
 # what only who types it knows
 FREE = {
-    "--annotation", "--apk", "--apt", "--binary", "--builder", "--cargoship", "--changed-since", "--env", "--identity",
-    "--issuer", "--label", "--max-size", "--rust", "--selector", "--smoke", "--tag", "--username", "-Z",
-    "--max", "unit", "words",
+    "--address", "--annotation", "--apk", "--apt", "--binary", "--builder", "--cargoship", "--changed-since",
+    "--env", "--identity", "--issuer", "--label", "--max-size", "--rust", "--selector", "--smoke", "--tag",
+    "--username", "-Z", "--max", "unit", "words",
 }  # fmt: skip
 
 

@@ -1,0 +1,79 @@
+"""Backtraces without symbols: where the program was, and what stays as it is."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from cargoship.elf.lines import DebugFile, Function, Place
+from cargoship.images.backtraces import symbolicated
+
+NAMES = {
+    0x1000: "_RNvNtNtCs1_3std12backtrace_rs9backtrace5traceB2_",
+    0x2040: "_RNvNtCs1_3std9panicking12default_hook",
+    0x3080: "rust_begin_unwind",
+    0x40C0: "_RNvNtCs7_4core9panicking9panic_fmt",
+    0x5100: "_RNvCs3_3app4deep",
+    0x6140: "_RNvNtCs1_3std2rt10lang_start_internal",
+    0x7180: "main",
+}
+SIZE = 0x80
+
+
+class Symbols(DebugFile):
+    """Symbols that need no file."""
+
+    def __init__(self, *, moves: bool = True) -> None:
+        super().__init__(io.BytesIO(), Path("app.debug"))
+        self._moves = moves
+        self.__dict__["functions"] = tuple(Function(at, at + SIZE, name) for at, name in NAMES.items())
+
+    @property
+    def moves(self) -> bool:
+        return self._moves
+
+    def place_of(self, address: int) -> Place | None:
+        return Place("src/main.rs", address & 0xFF, 5) if 0x5100 <= address < 0x5180 else None
+
+
+def log(base: int) -> list[str]:
+    frames = [f"{number:4}: {base + at + 0x21:#18x} - <unknown>\n" for number, at in enumerate(NAMES)]
+    return ["thread 'main' panicked\n", "stack backtrace:\n", *frames, "the end\n"]
+
+
+@pytest.mark.parametrize("base", [0, 0x5500_0000_0000, 0x7F77_B86A_9000])
+def test_one_place_alone_makes_all_frames_fit(base: int) -> None:
+    found = "".join(symbolicated(log(base), [Symbols()]))
+    assert f"   4: {base + 0x5121:#18x} - app::deep\n" in found
+    assert f"{'at src/main.rs:32:5':>44}\n" in found or "at src/main.rs:32:5\n" in found
+    assert "rust_begin_unwind" in found
+    assert found.startswith("thread 'main' panicked\n")
+    assert found.endswith("the end\n")
+    assert "<unknown>" not in found
+
+
+def test_frames_of_other_programs_stay_as_they_are() -> None:
+    lines = [f"{number:4}: {0x7F00_1234_5000 + number * 0x1003:#18x} - <unknown>\n" for number in range(8)]
+    assert list(symbolicated(lines, [Symbols()])) == lines
+    assert list(symbolicated(log(0x1000), [Symbols(moves=False)])) == log(0x1000)
+
+
+def test_a_place_that_is_known_is_taken() -> None:
+    lines = [f"   0: {0x10_0000 + 0x5121:#18x} - <unknown>\n"]
+    assert list(symbolicated(lines, [Symbols()])) == lines
+    assert "app::deep" in "".join(symbolicated(lines, [Symbols()], 0x10_0000))
+
+
+def test_each_backtrace_has_a_place_of_its_own() -> None:
+    found = "".join(symbolicated([*log(0x1_0000_0000), *log(0x2_0000_0000)], [Symbols()]))
+    assert found.count("app::deep") == 2
+
+
+def test_words_before_a_frame_stay() -> None:
+    """As container engines and Kubernetes print logs: with times and names before each line."""
+    lines = [f"2026-01-01T00:00:00Z app {line}" for line in log(0x3_0000_0000)]
+    found = list(symbolicated(lines, [Symbols()]))
+    assert all(line.startswith("2026-01-01T00:00:00Z app ") for line in found)
+    assert any("app::deep" in line for line in found)
