@@ -100,6 +100,34 @@ def test_what_a_record_holds_cannot_leave_its_place() -> None:
     assert EVIL in page.text
 
 
+def test_what_is_too_small_to_be_seen_is_one_row_and_a_stripped_program_says_so() -> None:
+    parts = [
+        ("section", ".text", 9_000_000),
+        ("section", ".data", 999_900),
+        ("section", ".a", 60),
+        ("section", ".b", 40),
+    ]
+    program = {
+        "path": "/app/x", "size_bytes": 10_000_000,
+        "parts": [{"kind": kind, "name": name, "size_bytes": size} for kind, name, size in parts],
+    }  # fmt: skip
+    sizes = {"target": "x", "images": [{"platform": "linux/amd64", "files": [], "programs": [program]}]}
+    page = Page(report_page(sample_record(), None, (sizes,)))
+    assert "[.data]" in page.text
+    assert "[.a]" not in page.text
+    assert "2 more" in page.text
+    assert "It has no symbols" in page.text
+    program["parts"] = [{"kind": "crate", "name": "core", "size_bytes": 10_000_000}]
+    assert "It has no symbols" not in Page(report_page(sample_record(), None, (sizes,))).text
+
+
+def test_there_is_no_column_of_changes_where_nothing_was_before() -> None:
+    record = build_record(images=(image_record(),), units=(unit_span("a", 0, 1.0),))
+    assert "change" not in Page(report_page(record, None, ())).text.split("Images", 1)[1].split("Units", 1)[0]
+    assert "about, with one core more" in Page(report_page(record, None, ())).text
+    assert "-0.0s" not in Page(report_page(record, None, ())).text
+
+
 def test_a_page_of_six_hundred_units_is_below_a_megabyte_and_of_ten_thousand_has_the_slowest() -> None:
     def units(number: int) -> tuple[UnitSpan, ...]:
         because = ("the cache having nothing of it yet",)

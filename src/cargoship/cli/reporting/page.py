@@ -23,6 +23,9 @@ UNITS_MAX = 5000
 _ROWS_MAX = 15
 _LAYERS_MAX = 20
 _NAMES_MAX = 3
+_GAIN_MIN_S = 0.1
+_SHARE_MIN = 1000
+"""A part below one of this many is not shown by itself."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 Sizes = Mapping[str, Any]
@@ -50,8 +53,8 @@ def report_page(record: RunRecord, before: RunRecord | None, sizes: Sequence[Siz
         _section("Why units were compiled", _reasons(record)),
         _section("Critical path", _chain(record, critical)),
         _section("By target", _targets(record)),
-        _section("Since the build before", _changes(record, before)),
         "</div>",
+        _section("Since the build before", _changes(record, before)),
         _section("Images", _images(record, before)),
         *(_section(f"Inside {each['target']}", _inside(each)) for each in sizes),
         _section("Inside the images", f"<p>not looked at: {escape(unknown)}</p>" if unknown else ""),
@@ -123,7 +126,8 @@ def _tiles(record: RunRecord, before: RunRecord | None, compiled: CompiledUnits)
         at_once = compiled.seconds / compiled.span if compiled.span else 0.0
         tiles.append((f"{at_once:.1f}", f"units at once, of {record.machine.cores} cores"))
         spared = compiled.spared_by_a_core(record.machine.cores)
-        tiles.append((f"-{words.duration(spared)}", "about, with one core more"))
+        gain = f"-{words.duration(spared)}" if spared >= _GAIN_MIN_S else "nothing"
+        tiles.append((gain, "about, with one core more"))
     if record.cache.spared_seconds:
         tiles.append((words.duration(record.cache.spared_seconds), "of compiling spared by the cache"))
     tiles += [
@@ -256,7 +260,9 @@ def _changes(record: RunRecord, before: RunRecord | None) -> str:
             for unit, old in unit_changes(record, before)[:_ROWS_MAX]
         ),
     )
-    return told + (phases + units or "<p>No phase and no unit took noticeably more or less.</p>")
+    if not (phases or units):
+        return f"{told}<p>No phase and no unit took noticeably more or less.</p>"
+    return f'{told}<div class="columns">{phases}{units}</div>'
 
 
 def _signed(value: float, text: str) -> str:
@@ -285,7 +291,10 @@ def _images(record: RunRecord, before: RunRecord | None) -> str:
                 (f"<span class='dim'>{escape(layer.made_by or layer.digest)}</span>", words.size(layer.size), "")
                 for layer in each.layers[:_LAYERS_MAX]
             ]
-    return _table(("image, and its layers from the bottom", "to pull", "change"), rows)
+    head = ("image, and its layers from the bottom", "to pull", "change")
+    if before is None:
+        return _table(head[:2], [row[:2] for row in rows])
+    return _table(head, rows)
 
 
 def _inside(sizes: Sizes) -> str:
@@ -306,17 +315,22 @@ def _program(program: Mapping[str, Any]) -> str:
     parts = program["parts"]
     most = max((part["size_bytes"] for part in parts), default=0)
     rows: list[tuple[str, str, str]] = []
-    for part in parts[: 2 * _ROWS_MAX]:
+    # what is too small for a bar is one row
+    shown = [part for part in parts if part["size_bytes"] * _SHARE_MIN >= program["size_bytes"]][: 2 * _ROWS_MAX]
+    for part in shown:
         name = f"[{part['name']}]" if part["kind"] == "section" else part["name"]
         share = f"{100 * part['size_bytes'] / program['size_bytes']:.1f} %"
         bar = _bar(((kinds.get(part["kind"], "other"), part["size_bytes"]),), most)
         rows.append((f"{escape(name)}{bar}", words.size(part["size_bytes"]), share))
-    rest = parts[2 * _ROWS_MAX :]
+    rest = parts[len(shown) :]
     if rest:
         rest_bytes = sum(part["size_bytes"] for part in rest)
         share = f"{100 * rest_bytes / program['size_bytes']:.1f} %"
         rows.append((f"{len(rest)} more", words.size(rest_bytes), share))
-    return _table((f"{program['path']}, {words.size(program['size_bytes'])}", "size", "share"), rows)
+    table = _table((f"{program['path']}, {words.size(program['size_bytes'])}", "size", "share"), rows)
+    if any(part["kind"] not in {"section", "headers"} for part in parts):
+        return table
+    return f"{table}<p>It has no symbols, by which crates are known: the profile strips them.</p>"
 
 
 def _traffic(record: RunRecord) -> str:
