@@ -38,11 +38,12 @@ from cargoship.plan import (
 )
 from cargoship.plan.native import check_native
 from cargoship.plan.profiles import check_profile
-from cargoship.platforms import LibcFamily
+from cargoship.platforms import DEFAULT_PLATFORMS, LibcFamily
 from cargoship.processors import check_processors
 from cargoship.recording import Recording, recording_of
 from cargoship.registry.connect import warm
 from cargoship.resources import find_toolchain, foresee_sources, open_resources, wanted_by
+from cargoship.settings.compound import PLATFORMS_OF_BASE
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_flags, load_origins, load_settings
 from cargoship.shipping import AssembledBuild, BuildResult, BuiltImage, assembled
@@ -146,6 +147,11 @@ def _planned(selection: Selection, context: Context) -> Plan:
         facts = git.result()
     epoch = choose_epoch(context.env, facts, settings[packages[0].name])
     try:
+        if any(each.platforms == PLATFORMS_OF_BASE for each in settings.values()):
+            from cargoship.images.base_platforms import with_platforms_of_bases
+
+            roots = {each.name: each.root for each in project.packages}
+            settings = with_platforms_of_bases(settings, roots, context, offline=selection.is_offline)
         keep = _changed(project, settings, packages[0], selection, context)
         return make_plan(
             project,
@@ -343,7 +349,7 @@ def _wanted_of(selection: Selection, context: Context) -> tuple[Plan | None, Wan
         return made, wanted_by(made, context)
     except (ManifestNotFound, ToolchainError):
         settings = load_flags(selection.overrides)
-        return None, Wanted(settings.platforms, settings.libc, context.cwd, context.cache_dir)
+        return None, Wanted(settings.platforms or DEFAULT_PLATFORMS, settings.libc, context.cwd, context.cache_dir)
 
 
 def _built(built: Mapping[tuple[Platform, str, str], Path], platform: Platform, binary: Binary) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.oci.layout import read_layout
+from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.validate import validate
 from cargoship.registry.pull import fetch_index
@@ -119,3 +120,19 @@ def test_a_base_that_lacks_a_platform_is_refused_before_anything_is_done(
             assert (planned.returncode, planned.stdout) == (54, "")
             assert f"{docker_registry.host} has no " in planned.stderr
             assert f"has no {docker_registry.host}" not in planned.stderr, "a registry that has itself"
+
+
+def test_the_platforms_are_those_of_the_base(
+    run_cargoship: RunCargoship, docker_registry: RunningRegistry, tmp_path: Path
+) -> None:
+    base = attested_index(tmp_path / "blobs", [ARM64, Platform("linux", "mips64le")])
+    with client_of(docker_registry.host) as client:
+        push(client, base, "1", repository="bases/few")
+    name = docker_registry.reference("bases/few", "1")
+    app = project(tmp_path / "app", manifest=f'[package.metadata.cargoship]\nbase = "{name}"\nplatforms = "base"\n')
+    planned = json.loads(run_cargoship("plan", app, "--json").stdout)
+    assert planned["platforms"] == ["linux/arm64"]
+    words = ("plan", app, "--json", "--platform", "base")
+    assert json.loads(run_cargoship(*words).stdout)["platforms"] == ["linux/arm64"]
+    done = run_cargoship(*words, "--base", "static", check=False)
+    assert (done.returncode, "no platforms of its own" in done.stderr) == (2, True)

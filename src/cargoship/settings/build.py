@@ -23,8 +23,10 @@ class BuildSettings:
         scope=SettingScope.BUILD_IN_ANY_ORDER,
         shown='["linux/amd64", "linux/arm64"]',
         example='["linux/amd64", "linux/arm64", "linux/arm/v7"]',
-        doc="The platforms that the image is for; `all` means all that are known. One invocation of cargo compiles "
-        "them. Known: " + ", ".join(str(row.platform) for row in TABLE) + ".",
+        doc="The platforms that the image is for; `all` means all that are known, `base` those of them that "
+        "the base has. One invocation of cargo compiles them. Known: "
+        + ", ".join(str(row.platform) for row in TABLE)
+        + ".",
     )
     libc: Libc = setting(  # noqa: RUF009 - dataclasses.field under another name
         compound.LIBC,

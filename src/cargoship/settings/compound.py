@@ -37,6 +37,9 @@ from cargoship.settings.kinds import (
 )
 from cargoship.settings.values import Include
 
+PLATFORMS_OF_BASE: tuple[Platform, ...] = ()
+"""Stands for the platforms that the base has, until it has been asked; no list that somebody writes is empty."""
+
 
 def _platform(value: str) -> Platform:
     return row(value).platform
@@ -45,6 +48,8 @@ def _platform(value: str) -> Platform:
 def _platforms(value: object) -> object:
     if isinstance(value, list | tuple) and list(value) == ["all"]:
         return tuple(each.platform for each in TABLE)
+    if value == "base" or (isinstance(value, list | tuple) and list(value) == ["base"]):
+        return PLATFORMS_OF_BASE
     found = _PLATFORM_LIST.parse(value)
     if not found:
         raise Wrong("must name at least one platform")
@@ -231,6 +236,7 @@ LIBC = text(Libc.parse, "a C library")
 _CODECS = choice(*(codec.value for codec in Codec))
 CODEC = replace(_CODECS, parse=lambda value: Codec(str(_CODECS.parse(value))))
 _PLATFORM_LIST = texts(_platform, "platforms")
-PLATFORMS = ValueType("list of platforms", {**_PLATFORM_LIST.schema, "minItems": 1}, _platforms, list_from_text)
+_PLATFORMS_SCHEMA: Schema = {**_PLATFORM_LIST.schema, "type": ["array", "string"], "minItems": 1, "pattern": "^base$"}
+PLATFORMS = ValueType("list of platforms", _PLATFORMS_SCHEMA, _platforms, list_from_text)
 INCLUDES = ValueType("list of files", _INCLUDE_SCHEMA, _includes, list_from_text)
 HEALTHCHECK = ValueType("list of words or table", _HEALTHCHECK_SCHEMA, _healthcheck, from_json)
