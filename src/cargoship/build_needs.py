@@ -6,17 +6,20 @@ is refused by this: a unit may come from a cache, and a build script may do with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cargoship.cargo.tools.present import find_tool, has_library
-from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, TOOLS, Library, Tool, tool
+from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, Library, Tool, tool
 from cargoship.cargo.tools.wanted import WantedLibrary, locked_names, wanted_libraries, wanted_tools
 from cargoship.cargo.tools.words import advice
 from cargoship.context import Context
-from cargoship.errors import CargoshipError
+from cargoship.errors import CargoshipError, OutputError
 from cargoship.events import Level, Note
+from cargoship.oci.digest import Digest
+from cargoship.oci.files import write_atomically
 from cargoship.plan import Plan
 from cargoship.planned_units import lock_text, planned_units
 from cargoship.process import Command
@@ -60,6 +63,8 @@ class LibraryNeed:
 
 
 _HERE = "this machine"
+_ANSWER = ".needs"
+"""Beside what was built last: what was asked when nothing was missing."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +99,35 @@ def build_needs(plan: Plan, wanted: Wanted, context: Context, env: Mapping[str, 
 def say_what_is_missing(plan: Plan, wanted: Wanted, context: Context, env: Mapping[str, str]) -> None:
     """Warn of each tool and library that build scripts of a plan want and do not find; never fails."""
     try:
-        if not _may_lack(lock_text(plan), wanted, env):
+        lock = lock_text(plan)
+        lacking = tuple(_may_lack(lock, wanted, env))
+        if not lacking:
+            return
+        known = plan.target_dir / "cargoship" / ".blobs" / "last" / _ANSWER
+        asked = _question(plan, lock, lacking)
+        if known.is_file() and known.read_text() == asked:
             return
         needs = build_needs(plan, wanted, context, env)
     except (CargoshipError, OSError, ValueError) as error:
         context.emit(Note(f"what build scripts want is not known: {error}", Level.VERBOSE))
         return
-    for each in needs.tools:
-        if each.found is None:
-            why = "; ".join(each.wanted_by)
-            context.emit(Note(f"{each.tool.name} is not here, and is wanted by {why}: {each.tool.ways}", Level.WARNING))
+    missing = [each for each in needs.tools if each.found is None]
+    for each in missing:
+        why = "; ".join(each.wanted_by)
+        context.emit(Note(f"{each.tool.name} is not here, and is wanted by {why}: {each.tool.ways}", Level.WARNING))
     for library in needs.libraries:
         context.emit(Note(f"{library.problem}: {library.way_out}", Level.WARNING))
+    if not (missing or needs.libraries):
+        # cargo takes some tenths of a second, and the next edit changes nothing of this
+        with contextlib.suppress(OSError, OutputError):
+            known.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(known, asked.encode())
+
+
+def _question(plan: Plan, lock: str, lacking: Sequence[str]) -> str:
+    """Changes when the answer may be another one."""
+    words = [word for build in plan.builds for word in build.arguments()]
+    return Digest.of("\0".join([plan.project, lock, *words, *lacking]).encode()).hex
 
 
 def examined_needs(plan: Plan, wanted: Wanted, context: Context) -> tuple[Prerequisite, ...]:
@@ -141,14 +163,13 @@ def _library_finding(need: LibraryNeed) -> Prerequisite:
     return Prerequisite(f"{need.library.name} for {need.where}", None, f"{need.crate} links it", hint=need.way_out)
 
 
-def _may_lack(lock: str, wanted: Wanted, env: Mapping[str, str]) -> bool:
-    """Whether it is worth asking cargo: a Cargo.lock names all crates that any build of the workspace may have."""
-    missing = {each.name for each in TOOLS if find_tool(each, env) is None}
-    if not lock:
-        return True
+def _may_lack(lock: str, wanted: Wanted, env: Mapping[str, str]) -> Iterator[str]:
+    """What it is worth to ask cargo for: a Cargo.lock names all crates that any build of the workspace may have."""
     names = locked_names(lock)
-    if any(use.crate in names and use.tool in missing for use in TOOL_USES):
-        return True
+    likely = sorted({use.tool for use in TOOL_USES if not lock or use.crate in names})
+    yield from (name for name in likely if find_tool(tool(name), env) is None)
     triples = [triple for triple, _ in wanted.pairs]
-    named = [each for each in LIBRARIES if each.crate in names]
-    return any(not has_library(each, triple, env) for each in named for triple in (*triples, None))
+    for each in LIBRARIES:
+        if lock and each.crate not in names:
+            continue
+        yield from (f"{each.name} {triple}" for triple in (*triples, None) if not has_library(each, triple, env))

@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cargoship.build_needs import say_what_is_missing
+from cargoship.calls import context_for_call
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, TOOLS, Library, ToolUse, tool
+from cargoship.events import Event, Level, Note
+from cargoship.pipeline import plan
+from cargoship.plan import Selection
+from cargoship.process import Command, Completed, SystemRunner
+from cargoship.resources import wanted_by
 from support.crates import download
 from support.programs import RunCargoship, distribution_rust, run
 from support.projects import project
@@ -185,3 +193,36 @@ def test_a_build_says_it_before_it_compiles(run_cargoship: RunCargoship, wanting
     assert "openssl-sys 0.9.118 links openssl of the system, which is not there for linux/amd64" in before
     assert done.returncode == 101
     assert "hint: turn on the feature 'vendored' of openssl-sys" in after
+
+
+def test_what_is_known_is_asked_once(tmp_path: Path) -> None:
+    """cargo takes some tenths of a second for it, with every edit of a project whose SQLite is compiled in."""
+    needs = '[dependencies]\nlibsqlite3-sys = { version = "=0.40.0", features = ["bundled"] }\n'
+    app = project(tmp_path / "app", manifest=needs)
+    env = {**os.environ, **distribution_rust()}
+    download(app)
+    run(env.get("CARGO", "cargo"), "generate-lockfile", cwd=app, env=env)
+    notes: list[Event] = []
+    asked: list[Command] = []
+
+    class Counting(SystemRunner):
+        def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
+            asked.extend([command] if "--unit-graph" in command.argv else [])
+            return super().run(command, stdin=stdin, timeout_s=timeout_s)
+
+    context = replace(context_for_call({"env": env}), runner=Counting(), emit=notes.append)
+    selection = Selection(app, overrides={"platforms": ("linux/amd64",)})
+
+    def say() -> int:
+        asked.clear()
+        made = plan(selection, context)
+        say_what_is_missing(made, wanted_by(made, context), context, context.env)
+        return len(asked)
+
+    assert [say(), say()] == [1, 0]
+    assert not any(isinstance(each, Note) and each.level is Level.WARNING for each in notes)
+    # with another manifest, and its lock file, it is asked again, and as long as something is missing
+    (app / "Cargo.toml").write_text((app / "Cargo.toml").read_text().replace('features = ["bundled"]', "features = []"))
+    run(env.get("CARGO", "cargo"), "generate-lockfile", cwd=app, env=env)
+    assert [say(), say()] == [1, 1]
+    assert any("links sqlite3 of the system" in each.text for each in notes if isinstance(each, Note))
