@@ -85,6 +85,7 @@ class Catalog:
     selection: Selection
     context: Context
     _known: dict[Path, _Known] = field(default_factory=dict)
+    _of_folders: dict[Path, list[ImageToBuild]] = field(default_factory=dict)
 
     def find(self, wanted: NameReference | FolderReference, place: Position) -> ImageToBuild:
         """The image that is wanted; raises ReferenceUnknown with candidates, and ProjectError's family."""
@@ -145,7 +146,9 @@ class Catalog:
         chosen = known.project.selected
         alone = chosen is not None and chosen in known.packages
         packages = [chosen] if alone and chosen is not None else known.packages
-        found = [target for package in packages for target in known.targets(package)]
+        if wanted.path not in self._of_folders:
+            self._of_folders[wanted.path] = [target for package in packages for target in known.targets(package)]
+        found = self._of_folders[wanted.path]
         if len(found) == 1:
             return found[0]
         named = [target for target in found if wanted.service in {target.binary, target.package}]

@@ -40,6 +40,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
 
     Others are left alone, and reported.
     """
+    found: dict[str, Path | str] = {}
     for name, service in services(document):
         build = service.entry("build")
         if build is None:
@@ -51,7 +52,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
             yield _set_aside(key, page, table)
             yield from _policy(service, page)
             continue
-        path = project(value, folder)
+        path = project(value, folder, found)
         if isinstance(path, str):
             tell(Note(f"{page.place(key.start)}: the build of {name.value} is left alone: {path}"))
             continue
@@ -69,6 +70,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
 
 def demands(document: YamlDocument, page: Page, folder: Path) -> Iterator[Demand]:
     """The platforms that services say they run on, for images that are built here."""
+    known: dict[str, Path | str] = {}
     for name, service in services(document):
         platform = service.entry("platform")
         if platform is None or platform[2].form is not Form.SCALAR or not platform[2].value or "$" in platform[2].value:
@@ -78,7 +80,7 @@ def demands(document: YamlDocument, page: Page, folder: Path) -> Iterator[Demand
         found = FOUND.search(image)
         if found is not None:
             yield Demand(place, parse_reference(found[0], place)[0], platform[2].value)
-        elif build is not None and isinstance(path := project(build, folder), Path):
+        elif build is not None and isinstance(path := project(build, folder, known), Path):
             yield Demand(place, FolderReference(path, name.value), platform[2].value)
 
 
@@ -95,15 +97,24 @@ def is_remote(path: str) -> bool:
     return _REMOTE.match(path) is not None
 
 
-def project(value: YamlNode, folder: Path) -> Path | str:  # noqa: PLR0911 - one for each reason
-    """The folder of the Cargo project that a `build` means, or why it is none."""
+def project(value: YamlNode, folder: Path, known: dict[str, Path | str]) -> Path | str:
+    """The folder of the Cargo project that a `build` means, or why it is none.
+
+    `known` has what is known of contexts already, and gets what is found out: a thousand services may have one.
+    """
     if value.form is Form.LIST:
         return "it is no folder"
     if value.form is Form.TABLE:
         other = next((key for key in _DOCKERFILE if value.get(key) is not None), None)
         if other is not None:
             return f"it names a {other}"
-    context = value.value if value.form is Form.SCALAR else value.text(_CONTEXT)
+    context = (value.value if value.form is Form.SCALAR else value.text(_CONTEXT)) or ""
+    if context not in known:
+        known[context] = _project_in(context, folder)
+    return known[context]
+
+
+def _project_in(context: str, folder: Path) -> Path | str:
     if not context:
         return "it names no folder"
     if "$" in context:

@@ -29,6 +29,9 @@ _MARK = b"\xef\xbb\xbf"
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WIDE_SCHEMES = (SCHEME.encode("utf-16-le"), SCHEME.encode("utf-16-be"))
 _BLANK = re.compile(r"[ \t\r\n]*")
+_BLANKS = frozenset(" \t\r\n")
+_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:/@+-]*[A-Za-z0-9])?")
+"""What YAML and JSON take for part of a text, wherever a reference can stand."""
 
 
 class ReferenceHidden(DocumentInvalid):
@@ -82,12 +85,25 @@ class ScannedFile:
     def filled(self, reference: Callable[[NameReference | FolderReference], str]) -> bytes:
         """The file with every spot filled; raises DocumentInvalid where that cannot be done safely."""
         text = splice(self.page, self.spots, reference) if all(self.chosen) else self._cut(reference)
-        self._check(text)
+        self._check(text, reference)
         return text.encode()
 
-    def _check(self, text: str) -> None:
+    def _is_plain(self, text: str, reference: Callable[[NameReference | FolderReference], str]) -> bool:
+        """Whether nothing could have gone wrong: words took the place of words that mean as little to a parser.
+
+        Reading a large document again costs as much as reading it did.
+        """
+        wanted = {spot.wanted for spot in self.spots}
+        return (
+            all(self.chosen)
+            and not _may_want(text)
+            and not any(spot.before or spot.after for spot in self.spots)
+            and all(each is not None and _WORD.fullmatch(reference(each)) for each in wanted)
+        )
+
+    def _check(self, text: str, reference: Callable[[NameReference | FolderReference], str]) -> None:
         """Whatever way it was written in: what comes out is read again, and nothing is left to be resolved."""
-        if self.format is Format.TEXT or not self.spots:
+        if self.format is Format.TEXT or not self.spots or self._is_plain(text, reference):
             return
         try:
             if self.format is Format.YAML and not _may_want(text) and "build" not in text:
@@ -237,7 +253,7 @@ def _read_yaml(
             spots += compose.in_services(document, page, source.folder, tell)
             other_files.check_other_files(document, page, source.folder, tell)
             demands += compose.demands(document, page, source.folder)
-        if document.root is None or not possible:
+        if document.root is None or not possible or not document.root.has_word:
             continue
         kustomize.check_images(document, page)
         hidden = next((each for each in document.root.keys_in_braces() if SCHEME in each.value), None)
@@ -334,7 +350,7 @@ def json_documents(text: str) -> list[tuple[int, object]]:
     while position < len(text) or not found:
         value, end = decoder.raw_decode(text, position)
         found.append((position, value))
-        position = _blank(text, end)
+        position = _blank(text, end) if text[end : end + 1] in _BLANKS else end
     return found
 
 

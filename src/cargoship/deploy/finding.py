@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from cargoship.deploy.places import FOUND, Page, Position, Spot, parse_reference
+from cargoship.deploy.places import FOUND, SCHEME, Page, Position, Spot, parse_reference
 from cargoship.deploy.tree import YamlNode
 from cargoship.errors import DocumentInvalid
 
@@ -45,6 +45,8 @@ def in_json(page: Page) -> Iterator[Spot]:
     Raises ReferenceUnknown.
     """
     for match in _JSON_TEXT.finditer(page.text):
+        if SCHEME not in match[0] and "\\" not in match[0]:
+            continue
         if _JSON_KEY.match(page.text, match.end()):
             continue
         value = json.loads(match[0], strict=False)

@@ -133,7 +133,7 @@ class _Looked:
     def _refuse_build(self, name: YamlNode, service: YamlNode, other: Page, place: _Place) -> None:
         image, build = service.entry("image"), service.entry("build")
         ours = image if image is not None and SCHEME in image[2].value else None
-        if ours is None and build is not None and isinstance(compose.project(build[2], place.folder), Path):
+        if ours is None and build is not None and isinstance(compose.project(build[2], place.folder, {}), Path):
             ours = build
         if ours is not None:
             raise DocumentInvalid(

@@ -19,6 +19,7 @@ from cargoship.deploy.documents import Format, ScannedFile, SourceFile, scan
 from cargoship.deploy.places import FolderReference, NameReference
 from cargoship.deploy.probes import unchecked
 from cargoship.deploy.selector import Selector
+from cargoship.deploy.tree import uncollected
 from cargoship.errors import ReferenceUnknown, UsageError
 from cargoship.events import Level, Note
 from cargoship.oci.index import normalized_platform
@@ -81,6 +82,7 @@ class Resolved:
     results: tuple[BuildResult, ...]
 
 
+@uncollected()
 def prepare(request: ResolveRequest, context: Context, builder: ImageBuilder) -> Prepared:
     """Find everything and refuse what cannot be done.
 
@@ -171,7 +173,8 @@ def resolve(
     missing = [target for target in prepared.targets.values() if target not in references]
     if missing:  # pragma: no cover - the build would have refused
         raise ReferenceUnknown(f"{missing[0]} was not built")
-    documents = tuple(_filled(each, prepared, references, context) for each in prepared.found)
+    with uncollected():
+        documents = tuple(_filled(each, prepared, references, context) for each in prepared.found)
     return Resolved(documents, results)
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import enum
 import gc
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import yaml
 
@@ -24,12 +25,29 @@ _BRACKETS_MAX = 200
 """Brackets in brackets. libyaml looks through all that are open at each word; nobody writes a tenth of it."""
 
 
+_DIRECTIVES_MAX = 100
+_LINE = re.compile(r"(?:^|[\r\x85\u2028\u2029])(?:(%TAG)|[ \t]*[^\s#])", re.MULTILINE)
+"""One that is neither empty nor a comment, and whether it is such a directive."""
+
+
 class Mark(Protocol):
     """Where something begins or ends, as libyaml says it: counted from 0."""
 
     index: int
     line: int
     column: int
+
+
+class YamlEvent(Protocol):
+    """What libyaml has read, with what every kind of it may have."""
+
+    start_mark: Mark
+    end_mark: Mark
+    anchor: str | None
+    tag: str | None
+    value: str
+    style: str | None
+    flow_style: bool | None
 
 
 class Form(enum.Enum):
@@ -46,10 +64,12 @@ _NO_ITEMS: list[YamlNode] = []
 class YamlNode:
     """A scalar, list or table; two nodes are equal if they are the same one, and none changes once it is read.
 
-    `start` and `end` count characters from the text's beginning. What a node does not have costs it
-    nothing, as it would in a dataclass.
+    `start` and `end` count characters from the text's beginning. What a node of its form does not have costs it
+    nothing, neither time nor memory, as it would in a dataclass.
     """
 
+    form: Form
+    start: int
     end: int = -1
     """Of a scalar only: where it ends."""
     value: str = ""
@@ -68,10 +88,7 @@ class YamlNode:
     _named: dict[str, tuple[YamlNode, YamlNode]] | None = None
     """A table's own entries by their keys, once somebody asks."""
     _found: dict[str, tuple[YamlNode, YamlNode, YamlNode] | None] | None = None
-
-    def __init__(self, form: Form, start: int) -> None:
-        self.form = form
-        self.start = start
+    _merges: tuple[YamlNode, ...] | None = None
 
     @property
     def pairs(self) -> Iterator[tuple[YamlNode, YamlNode]]:
@@ -100,7 +117,7 @@ class YamlNode:
         while pending:
             table = pending[-1]
             own = table.own(key)
-            below = [] if own is not None or key in table.found else list(table.merged())
+            below = () if own is not None or key in table.found else table.merged()
             # an anchor is never inside of what it names: this ends
             unread = [each for each in below if key not in each.found]
             if unread:
@@ -129,12 +146,13 @@ class YamlNode:
         found = self.get(key)
         return found.value if found is not None and found.form is Form.SCALAR else None
 
-    def merged(self) -> Iterator[YamlNode]:
-        """The tables that this one names with `<<`, the strongest first (https://yaml.org/type/merge.html)."""
-        merged = self.own(_MERGE)
-        if merged is not None:
-            of = merged[1].items if merged[1].form is Form.LIST else [merged[1]]
-            yield from (each for each in of if each.form is Form.TABLE)
+    def merged(self) -> tuple[YamlNode, ...]:
+        """The tables that this one names with `<<`, each once, the strongest first (https://yaml.org/type/merge.html)."""
+        if self._merges is None:
+            own = self.own(_MERGE)
+            of = () if own is None else own[1].items if own[1].form is Form.LIST else (own[1],)
+            self._merges = tuple(dict.fromkeys(each for each in of if each.form is Form.TABLE))
+        return self._merges
 
     def tables(self) -> Iterator[YamlNode]:
         """This table, then those that it merges and that these do, the strongest first."""
@@ -145,7 +163,7 @@ class YamlNode:
                 continue
             seen.add(id(table))
             yield table
-            pending.extend(reversed(list(table.merged())))
+            pending.extend(reversed(table.merged()))
 
     def keys_in_braces(self) -> Iterator[YamlNode]:
         """Every scalar with the word that is part of a key which is itself in braces or brackets.
@@ -185,6 +203,32 @@ class YamlNode:
         return self.items[1::2] if self.form is Form.TABLE else self.items
 
 
+class _Scalar(YamlNode):
+    __slots__ = ("end", "has_word", "start", "style", "tag", "value")
+    form = Form.SCALAR
+
+    def __init__(self, event: YamlEvent, mark: int, word: str) -> None:
+        self.start = event.start_mark.index + mark
+        self.end = event.end_mark.index + mark
+        self.value = value = event.value
+        self.style = event.style or ""
+        self.tag = event.tag or ""
+        self.has_word = word in value
+
+
+class _Collection(YamlNode):
+    __slots__ = ("flow", "form", "has_word", "is_open", "items", "start", "tag")
+
+    def __init__(self, form: Form, mark: int, event: YamlEvent | None = None) -> None:
+        self.form = form
+        self.start = mark if event is None else event.start_mark.index + mark
+        self.flow = event is not None and bool(event.flow_style)
+        self.tag = "" if event is None else event.tag or ""
+        self.items = []
+        self.has_word = False
+        self.is_open = True
+
+
 @dataclass(frozen=True)
 class YamlDocument:
     """One document of a stream: where it starts, and its root (None: it is empty)."""
@@ -196,6 +240,7 @@ class YamlDocument:
 def read_documents(text: str, name: str, word: str) -> tuple[YamlDocument, ...]:
     """Parse a stream, and note where a word is; raises DocumentInvalid with file, line and column."""
     mark = 1 if text.startswith("\ufeff") else 0
+    _refuse_directives(text, name)
     with _errors_of(text, name), uncollected():
         return tuple(_documents(text[mark:], name, mark, word))
 
@@ -204,6 +249,18 @@ def count_documents(text: str, name: str) -> int:
     """How many documents a stream has; raises DocumentInvalid as `read_documents`, but for aliases and depth."""
     with _errors_of(text, name):
         return sum(isinstance(event, yaml.DocumentStartEvent) for event in _events(text.removeprefix("\ufeff")))
+
+
+def _refuse_directives(text: str, name: str) -> None:
+    """For each that a document begins with libyaml looks through all before it."""
+    in_row = 0
+    for match in _LINE.finditer(text) if text.count("%TAG") > _DIRECTIVES_MAX else ():
+        in_row = in_row + 1 if match[1] else 0
+        if in_row > _DIRECTIVES_MAX:
+            line = text.count("\n", 0, match.start(1)) + 1
+            raise DocumentInvalid(
+                f"{name}:{line}:1: a document begins with more than {_DIRECTIVES_MAX} directives %TAG"
+            )
 
 
 @contextmanager
@@ -237,102 +294,70 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class _Tree:
-    """One document while it is read."""
-
-    def __init__(self, start: int, name: str) -> None:
-        self.start = start
-        self.root: YamlNode | None = None
-        self._name = name
-        self._open: list[YamlNode] = []
-        self._brackets = 0
-        self._anchors: dict[str, YamlNode] = {}
-
-    def add(self, node: YamlNode, event: yaml.NodeEvent) -> None:
-        """Put a node, whose items may follow, where it belongs; raises DocumentInvalid."""
-        self.put(node)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = node
-        if node.is_open:
-            self._open.append(node)
-            self._brackets += node.flow
-            if self._brackets > _BRACKETS_MAX:
-                raise DocumentInvalid(f"{_place(event, self._name)}: this is nested too deeply: brackets in brackets")
-
-    def put(self, node: YamlNode) -> None:
-        """Put a node below the one that is open."""
-        if not self._open:
-            self.root = node
-            return
-        above = self._open[-1]
-        above.items.append(node)
+def _documents(  # noqa: C901, PLR0912 - the one loop of which every step counts: a megabyte may be a million of them
+    text: str, name: str, mark: int, word: str
+) -> Iterator[YamlDocument]:
+    next_event = cast("Callable[[], YamlEvent | None]", yaml.CSafeLoader(text).get_event)
+    start, brackets = 0, 0
+    anchors: dict[str, YamlNode] = {}
+    # the root is the only item of what is open first
+    above: YamlNode = _Collection(Form.LIST, 0)
+    opened: list[YamlNode] = []
+    items: list[YamlNode] = above.items
+    while (event := next_event()) is not None:
+        kind: type = event.__class__
+        if kind is yaml.ScalarEvent:
+            node: YamlNode = _Scalar(event, mark, word)
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            node = _Collection(Form.LIST if kind is yaml.SequenceStartEvent else Form.TABLE, mark, event)
+            items.append(node)
+            opened.append(above)
+            above, items = node, node.items
+            if node.flow:
+                brackets += 1
+                if brackets > _BRACKETS_MAX:
+                    raise DocumentInvalid(f"{_place(event, name)}: this is nested too deeply: brackets in brackets")
+            if event.anchor is not None:
+                anchors[event.anchor] = node
+            continue
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            above.is_open = False
+            brackets -= above.flow
+            had_word = above.has_word
+            above = opened.pop()
+            items = above.items
+            above.has_word |= had_word
+            continue
+        elif kind is yaml.AliasEvent:
+            node = _named(event, anchors, name)
+        else:
+            if kind is yaml.DocumentStartEvent:
+                start, anchors, above = event.start_mark.index + mark, {}, _Collection(Form.LIST, 0)
+                items = above.items
+            elif kind is yaml.DocumentEndEvent:
+                yield YamlDocument(start, items[0] if items else None)
+            continue
+        items.append(node)
         if node.has_word:
             above.has_word = True
-
-    def close(self) -> None:
-        """End the list or table that is open."""
-        node = self._open.pop()
-        node.is_open = False
-        self._brackets -= node.flow
-        if node.has_word and self._open:
-            self._open[-1].has_word = True
-
-    def named(self, event: yaml.AliasEvent) -> YamlNode:
-        """What an alias stands for; raises DocumentInvalid."""
-        anchor = event.anchor or ""
-        node = self._anchors.get(anchor)
-        if node is None:
-            raise DocumentInvalid(f"{_place(event, self._name)}: there is no anchor &{anchor} before this")
-        if node.is_open:
-            place = _place(event, self._name)
-            raise DocumentInvalid(f"{place}: *{anchor} is inside of &{anchor}: it would never end")
-        return node
+        if event.anchor is not None and kind is not yaml.AliasEvent:
+            anchors[event.anchor] = node
 
 
-def _documents(text: str, name: str, mark: int, word: str) -> Iterator[YamlDocument]:
-    tree = _Tree(0, name)
-    for event in _events(text):
-        match event:
-            case yaml.ScalarEvent() | yaml.CollectionStartEvent():
-                tree.add(_node(event, mark, word), event)
-            case yaml.CollectionEndEvent():
-                tree.close()
-            case yaml.AliasEvent():
-                tree.put(tree.named(event))
-            case yaml.DocumentStartEvent():
-                tree = _Tree(_index(event.start_mark, 0) + mark, name)
-            case yaml.DocumentEndEvent():
-                yield YamlDocument(tree.start, tree.root)
-            case _:
-                pass
+def _named(event: YamlEvent, anchors: dict[str, YamlNode], name: str) -> YamlNode:
+    """What an alias stands for; raises DocumentInvalid."""
+    node = anchors.get(event.anchor or "")
+    if node is None:
+        raise DocumentInvalid(f"{_place(event, name)}: there is no anchor &{event.anchor} before this")
+    if node.is_open:
+        place = _place(event, name)
+        raise DocumentInvalid(f"{place}: *{event.anchor} is inside of &{event.anchor}: it would never end")
+    return node
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
     return iter(yaml.CSafeLoader(text).get_event, None)
 
 
-def _index(mark: Mark | None, otherwise: int) -> int:
-    return otherwise if mark is None else mark.index
-
-
-def _place(event: yaml.Event, name: str) -> str:
-    mark = event.start_mark
-    return name if mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"
-
-
-def _node(event: yaml.ScalarEvent | yaml.CollectionStartEvent, mark: int, word: str) -> YamlNode:
-    start = _index(event.start_mark, 0) + mark
-    if isinstance(event, yaml.ScalarEvent):
-        node = YamlNode(Form.SCALAR, start)
-        node.end = _index(event.end_mark, start - mark) + mark
-        node.value = event.value
-        if event.style:
-            node.style = event.style
-        if word in event.value:
-            node.has_word = True
-    else:
-        node = YamlNode(Form.TABLE if isinstance(event, yaml.MappingStartEvent) else Form.LIST, start)
-        node.items, node.flow, node.is_open = [], bool(event.flow_style), True
-    if event.tag:
-        node.tag = event.tag
-    return node
+def _place(event: YamlEvent, name: str) -> str:
+    return f"{name}:{event.start_mark.line + 1}:{event.start_mark.column + 1}"

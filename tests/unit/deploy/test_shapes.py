@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +133,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "no JSON at all": ("a.json", "", "a.json:1:1: this is no JSON"),
     "number of many digits": ("a.json", '{"a": ' + "1" * 5000 + ', "b": "cargoship://app"}', "a.json"),
     "tab in YAML": ("a.yaml", "a:\n\tb: cargoship://app\n", "a.yaml:2:1: this is no YAML"),
+    "more directives than anybody has": ("a.yaml", "".join(f"%TAG !{n}! a:{n}\n# x\n\n" for n in range(102)) + "---\na: cargoship://app\n", "a.yaml:301:1: a document begins with more than 100"),
     "anchor that never ends": ("a.yaml", "a: &a [cargoship://app, *a]\n", "a.yaml:1:25: *a is inside of &a"),
 }  # fmt: skip
 
@@ -218,6 +220,12 @@ HOSTILE: dict[str, tuple[str, str, str, str]] = {
     "builds of elsewhere": ("compose.yaml", "services:\n  a: {image: cargoship://app}\n", "  s%d: {build: $X}\n", ""),
     "services that extend": ("compose.yaml", "services:\n  a: {image: cargoship://app}\n", "  s%d: {extends: {file: $X}}\n", ""),
     "images of a kustomization": ("kustomization.yaml", "images:\n", "- {name: a, newName: 'cargoship://app#name'}\n", ""),
+    "builds": ("compose.yaml", "services:\n", "  s%d: {build: app, platform: linux/amd64}\n", ""),
+    "builds of blocks, beside images": ("compose.yaml", "services:\n", "  s%d:\n    build: app\n    image: x\n", ""),
+    "builds in JSON": ("compose.json", '{"services": {', '"s%d": {"build": "app"}, ', '"z": {}}}'),
+    "a table that is merged again and again": ("compose.yaml", "x: &a {build: app}\nservices:\n  s: {<<: [", "*a,", "*a]}\n"),
+    "empty documents": ("a.yaml", "cargoship://app\n", "---\n", ""),
+    "texts in JSON": ("a.json", '["cargoship://app",', '"",', "1]"),
     "words in a template that is read as text": ("a.yaml", "i: cargoship://app\n{{ if }}\n", "${{[(", ""),
 }  # fmt: skip
 
@@ -252,6 +260,25 @@ def test_a_document_costs_what_its_text_is_long(place: Workplace, shape: tuple[s
     assert large < 2.2 * small
     # a million characters by this many calls is what an ordinary processor does in a second
     assert large - small < 4_000 * 10
+
+
+def test_a_large_document_is_read_once(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the time went into reading what was written, where nothing could have gone wrong."""
+    read: list[str] = []
+
+    def loader(text: str) -> yaml.CSafeLoader:
+        read.append(text)
+        return real(text)
+
+    real = yaml.CSafeLoader
+    monkeypatch.setattr(yaml, "CSafeLoader", loader)
+    place.resolve(("a.yaml", b"image: 'cargoship://app'\nb: cargoship://app#digest\n"))
+    assert len(read) == 1
+    # a comment, which is no reason to refuse anything, and an escape, which could be
+    for more in (b"# cargoship://app\n", b'c: "\\t"\n'):
+        read.clear()
+        place.resolve(("a.yaml", b"image: cargoship://app\n" + more))
+        assert len(read) == 2
 
 
 POD = '{"kind": "Pod", "metadata": {"labels": {"app": "%s"}}, "image": "cargoship://app"}'
