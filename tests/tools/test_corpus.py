@@ -17,6 +17,7 @@ from support.emulated_images import emulated
 from support.image_corpus import CORPUS as PLAIN
 from support.image_corpus import ENDS_WITH, Case, write_images
 from support.programs import program
+from support.stranger_configs import CONFIGS
 from support.stranger_images import MORE
 
 pytestmark = pytest.mark.tools
@@ -27,7 +28,7 @@ _RUN: Mapping[str, Sequence[str]] = {
     "podman": ("--network=none", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"),
 }
 _JOBS = 4
-CORPUS = (*PLAIN, *MORE)
+CORPUS = (*PLAIN, *MORE, *CONFIGS)
 
 
 def test_a_newer_engine_starts_what_the_corpus_says(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from cargoship.cargo import metadata
 from cargoship.cargo.above import check_owners
 from cargoship.cargo.manifest import MANIFEST, find_manifest
-from cargoship.decoding import Undecodable, decode_json
+from cargoship.decoding import decode_json
 from cargoship.errors import ManifestInvalid, ToolchainError
 from cargoship.oci.digest import Digest
 from cargoship.process import Command, Completed, Runner
@@ -126,10 +126,9 @@ def load_project(runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, s
         raise _refusal(done, manifest)
     try:
         raw = metadata.decode_metadata(done.stdout)
-        said = _said(done.stdout, raw.workspace_root)
-    except Undecodable as error:
+        return replace(_project(raw, manifest), said=_said(done.stdout, raw.workspace_root))
+    except ValueError as error:  # Undecodable, or a path with a NUL in it
         raise ToolchainError(f"{cargo} gave metadata that cannot be read: {error}") from error
-    return replace(_project(raw, manifest), said=said)
 
 
 def _said(answer: bytes, root: str) -> str:

@@ -38,6 +38,7 @@ class Code(enum.Enum):
     USER_UNKNOWN = "user-unknown"
     FILES_CLASH = "files-clash"
     LAYER_REFUSED = "layer-refused"
+    CONFIG_REFUSED = "config-refused"
     TOO_MANY_LAYERS = "too-many-layers"
     FOLDER_CLOSED = "folder-closed"
     WORKDIR_WRONG = "workdir-wrong"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cargoship.checks.config_form import check_config
 from cargoship.checks.finding import Code, Finding, Severity
 from cargoship.checks.image import check_image
 from cargoship.checks.program import ProgramContext, find_program, load_program
@@ -108,6 +109,7 @@ def _findings(image: LayeredImage) -> Iterator[Finding]:
     if image.platform.os != "linux" and (place is None or not place.is_wasm):
         yield Finding(Severity.NOTE, Code.NOT_CHECKED, f"the image ({image.platform}) is not for Linux")
         return
+    yield from check_config(image.config_file, said=f"the image ({image.platform})")
     yield from check_image(image.root(), image.config, image.platform)
 
 

@@ -16,9 +16,9 @@ from cargoship.oci.image import is_image
 from cargoship.oci.manifest import (
     MANIFEST_BYTES_MAX,
     Manifest,
-    decode_content,
     decode_index,
     decode_manifest,
+    index_document,
     is_generic,
 )
 from cargoship.oci.platform import UNKNOWN, Platform
@@ -128,7 +128,7 @@ class _Walker:
                 f"{self._root.descriptor.digest} has more in it than is accepted",
                 hint=f"that is {MANIFESTS_MAX} manifests, and {DEPTH_MAX} indexes inside each other",
             )
-        raws = decode_content(blob.data, dict[str, Any], "index")["manifests"] or ()
+        raws = index_document(blob.data)["manifests"] or ()
         for named, raw in zip(children, raws, strict=True):
             child = self._typed(named)
             if child.media_type not in INDEX_TYPES:

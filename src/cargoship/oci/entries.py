@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from cargoship.oci.content import (
     Content,
@@ -17,7 +16,7 @@ from cargoship.oci.content import (
 )
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob
 from cargoship.oci.index import normalized_platform
-from cargoship.oci.manifest import decode_content, descriptor_json, encode_json
+from cargoship.oci.manifest import descriptor_json, encode_json, index_document
 from cargoship.oci.platform import Platform
 from cargoship.oci.tree import choose_image
 
@@ -80,7 +79,7 @@ def narrowed(content: Content, root: BytesBlob, platforms: Sequence[Platform], *
         for entry in entries
         if entry.descriptor.digest in chosen or entry.descriptor.annotations.get(_ATTESTS_TO) in names
     ]
-    document = decode_content(root.data, dict[str, Any], "index")
+    document = index_document(root.data)
     if len(kept) == len(entries) == len(document["manifests"]):
         return root
     return BytesBlob.of(root.descriptor.media_type, encode_json({**document, "manifests": kept}))

@@ -17,6 +17,7 @@ import msgspec
 from cargoship.decoding import Undecodable
 from cargoship.decoding import decode_json as decode
 from cargoship.errors import ContentInvalid
+from cargoship.oci import field_names
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform
@@ -32,6 +33,7 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _GENERIC = frozenset(
     {"", "application/json", "application/octet-stream", "binary/octet-stream", "text/plain", "text/json"}
 )
+_FIELDS = {name.casefold(): name for name in ("mediaType", "manifests", "config", "layers", "fsLayers")}
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 
 
@@ -139,7 +141,9 @@ def kind_of(raw: bytes, said: str, what: str) -> str:
     name for a document that contradicts, is none, or is an image of Docker's schema 1.
     """
     said = said.partition(";")[0].strip().lower()
-    document = _object(raw, what, insist=said in _KNOWN)
+    document = {
+        _FIELDS.get(name.casefold(), name): value for name, value in _object(raw, what, insist=said in _KNOWN).items()
+    }
     inside = document.get("mediaType")
     inside = inside if isinstance(inside, str) and not is_generic(inside) else ""
     if said.startswith(_SCHEMA_1) or inside.startswith(_SCHEMA_1) or ("fsLayers" in document and not inside):
@@ -230,9 +234,28 @@ def decode_content(raw: bytes, form: type[_T], what: str, *, bytes_max: int = MA
     if len(raw) > bytes_max:
         raise ContentInvalid(f"{_one(what)} has {len(raw)} bytes; more than {bytes_max} are not accepted")
     try:
-        return decode(raw, form)
-    except Undecodable as error:
+        written = _canonical(raw, form) if issubclass(form, msgspec.Struct) else None
+        return decode(raw if written is None else msgspec.json.encode(written), form)
+    except (Undecodable, field_names.TwoMeanings) as error:
         raise ContentInvalid(f"{_one(what)} is not valid: {error}") from error
+
+
+def _canonical(raw: bytes, form: type[msgspec.Struct]) -> dict[str, Any] | None:
+    """An object that is written as only Go's programs read it; None for what can be decoded, or not, as it is."""
+    try:
+        found = field_names.canonical(raw, form)
+    except field_names.TwoMeanings:
+        raise
+    except (ValueError, RecursionError):
+        return None
+    return None if found is None or not found[1] else found[0]
+
+
+def index_document(raw: bytes) -> dict[str, Any]:
+    """All that an index says, with the names that `decode_index` knows fields by; raises ContentInvalid."""
+    decode_content(raw, _Index, "index")
+    found = field_names.canonical(raw, _Index)
+    return {} if found is None else found[0]
 
 
 def _one(what: str) -> str:

@@ -118,6 +118,11 @@ def test_links_are_taken_away_with_the_colours() -> None:
     assert without_escapes("\x1b]8;;https://x.y\x1b\\E0308\x1b]8;;\x1b\\ \x1b[Kend") == "E0308 end"
 
 
+def test_what_stands_around_a_sequence_does_not_become_one() -> None:
+    """A line without colours had one again, which two others had hidden."""
+    assert without_escapes("\x1b[\x1b[0m1mx") == "\\x1b[1mx"
+
+
 def test_quiet_shows_what_a_tool_said_only_when_the_run_fails() -> None:
     for failed, shown in ((False, ""), (True, "error[E0308]: mismatched types\n")):
         stream = io.StringIO()

@@ -153,6 +153,13 @@ CHANGES: dict[str, Callable[[Documents, Documents, Documents], object]] = {
     "history of null": lambda _, __, c: c.update(history=None),
     "history with a null in it": lambda _, __, c: c.update(history=[None]),
     "config without a platform": lambda _, __, c: (c.pop("os"), c.pop("architecture")),
+    "config in another letter case": lambda _, __, c: c.update(
+        OS=c.pop("os"), Architecture=c.pop("architecture"), Config=c.pop("config"), RootFS=c.pop("rootfs")
+    ),
+    "manifest and index in another letter case": lambda r, m, __: (
+        r.update(SCHEMAVERSION=r.pop("schemaVersion"), MEDIATYPE=r.pop("mediaType")),
+        m.update(Layers=m.pop("layers")),
+    ),
     "config with an empty platform": lambda _, __, c: c.update(os="", architecture=""),
 }
 

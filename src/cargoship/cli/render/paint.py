@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from cargoship.printable import styled
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|)")
+"""A sequence, or an escape that begins none: what stands around a sequence must not become one without it."""
 
 
 def wants_colour(choice: str, env: Mapping[str, str], *, terminal: bool) -> bool:
@@ -29,7 +30,7 @@ def wants_colour(choice: str, env: Mapping[str, str], *, terminal: bool) -> bool
 
 def without_escapes(text: str) -> str:
     """A line without colours, links and other escape sequences."""
-    return _ESCAPES.sub("", text)
+    return _ESCAPES.sub(lambda match: r"\x1b" if match[0] == "\x1b" else "", text)
 
 
 @dataclass(frozen=True)
