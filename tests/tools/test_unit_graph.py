@@ -37,11 +37,23 @@ def test_cargo_tells_the_units_that_cargo_zigbuild_would_compile(tmp_path: Path)
     assert {unit.platform for unit in asked.units} == {None, "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"}
 
 
+def _of_channel(folder: Path, channel: str) -> str:
+    """A cargo of a channel, whatever the one that is here was built as; with RUSTC_BOOTSTRAP=1 each takes all."""
+    path = folder / f"cargo-{channel}"
+    path.write_text(
+        '#!/bin/sh\n[ "$RUSTC_BOOTSTRAP" = 1 ] || '
+        f"export __CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS={channel}\n"
+        f'exec "{distribution_rust().get("CARGO", "cargo")}" "$@"\n'
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
 @pytest.mark.parametrize("by", ["configuration", "variable", "option", "file"])
 def test_what_a_stable_cargo_passes_over_has_no_say_in_its_units(tmp_path: Path, by: str) -> None:
     place = write_workspace(tmp_path / "place")
-    env = {**os.environ, **distribution_rust()}
-    cargo = env.get("CARGO", "cargo")
+    cargo = _of_channel(tmp_path, "stable")
+    env = {**os.environ, **distribution_rust(), "CARGO": cargo}
     run(cargo, "generate-lockfile", cwd=place)
     build = Command((cargo, "build", "--release", "--offline"), place, env)
     plain = ask_unit_graph(SystemRunner(), build)
@@ -62,7 +74,24 @@ def test_cargo_is_not_asked_where_its_answer_would_be_another_builds(tmp_path: P
     place = write_workspace(tmp_path / "place")
     (place / ".cargo").mkdir()
     (place / ".cargo/config.toml").write_text('[unstable]\nbuild-std = ["std"]\n')
-    env = {**os.environ, **distribution_rust()}
-    build = Command((env.get("CARGO", "cargo"), "build"), place, env)
+    cargo = _of_channel(tmp_path, "stable")
+    env = {**os.environ, **distribution_rust(), "CARGO": cargo}
+    build = Command((cargo, "build"), place, env)
     with pytest.raises(UnitsUnknown, match="build-std"):
         ask_unit_graph(SystemRunner(), build)
+
+
+@pytest.mark.parametrize("channel", ["nightly", "dev"])
+def test_a_cargo_that_does_what_the_table_says_is_asked_as_it_is(tmp_path: Path, channel: str) -> None:
+    """Without the table it refuses the profile, and so it was asked for another build, or for none."""
+    place = write_workspace(tmp_path / "place")
+    (place / ".cargo").mkdir()
+    (place / ".cargo/config.toml").write_text(
+        '[unstable]\nprofile-rustflags = true\n[profile.release]\nrustflags = ["--cfg", "x"]\n'
+    )
+    cargo = _of_channel(tmp_path, channel)
+    env = {**os.environ, **distribution_rust(), "CARGO": cargo}
+    run(cargo, "generate-lockfile", cwd=place)
+    build = Command((cargo, "build", "--release", "--offline"), place, env)
+    said = run(*question(build.argv), cwd=place, env={**env, "RUSTC_BOOTSTRAP": "1"}).stdout
+    assert ask_unit_graph(SystemRunner(), build) == decode_unit_graph(said.encode())

@@ -28,6 +28,8 @@ _QUESTION = ("--unit-graph", "-Zunstable-options")
 _TIMEOUT_S = 600.0
 _FLOOR = re.compile(r"^(--target=[\w-]+|[\w-]+-linux-gnu\w*)\.\d+(?:\.\d+)*$")
 _UNSTABLE = "CARGO_UNSTABLE_"
+_REFUSAL = "only accepted on the nightly channel"
+"""What a stable cargo says to -Z (cargo, src/cargo/core/features.rs)."""
 _INDIFFERENT = frozenset({"git", "gitoxide", "gc", "registry-auth", "asymmetric-token", "unstable-options"})
 """Switches that have no say in what is built."""
 _ZIGBUILDS_OWN = frozenset({"--disable-zig-linker", "--enable-zig-ar"})
@@ -174,7 +176,7 @@ def _as_stable(runner: Runner, build: Command) -> tuple[dict[str, str], tuple[st
     tables = [*options_tables(build.argv, cwd), *map(read_table, configuration_files(cwd, cargo_home(env)))]
     switches = {name: value for name, value in unstable_switches(tables).items() if name not in _INDIFFERENT}
     variables = [name for name in env if name.startswith(_UNSTABLE)]
-    if not (switches or variables) or env.get("RUSTC_BOOTSTRAP") == "1" or _is_nightly(runner, build):
+    if not (switches or variables) or env.get("RUSTC_BOOTSTRAP") == "1" or _obeys(runner, build):
         return env, ()
     others = [name for name, value in switches.items() if not isinstance(value, bool)]
     if others:
@@ -187,10 +189,16 @@ def _as_stable(runner: Runner, build: Command) -> tuple[dict[str, str], tuple[st
     return {name: value for name, value in env.items() if name not in variables}, off
 
 
-def _is_nightly(runner: Runner, build: Command) -> bool:
+def _obeys(runner: Runner, build: Command) -> bool:
+    """Whether a cargo does what [unstable] says when it builds.
+
+    A nightly one does; so does one that was built without the name of a channel, such as Debian's, and its version
+    does not show that.
+    """
     cargo = (build.env or {}).get("CARGO") or build.argv[0]
-    said = runner.run(Command((cargo, "-V"), build.cwd, build.env), timeout_s=_TIMEOUT_S).text
-    return "-nightly" in said or "-dev" in said
+    toolchain = build.argv[1:2] if build.argv[1:2] and build.argv[1].startswith("+") else ()
+    asked = Command((cargo, *toolchain, "-Zunstable-options", "locate-project"), build.cwd, build.env)
+    return _REFUSAL not in runner.run(asked, timeout_s=_TIMEOUT_S).error_text
 
 
 def without_zigbuild(build: Command) -> Command:

@@ -42,7 +42,7 @@ class _Repeating(dict[str, Any]):
     pairs: list[tuple[str, Any]]
 
 
-def canonical(raw: bytes, form: type[msgspec.Struct]) -> tuple[dict[str, Any], bool] | None:
+def object_as_go_reads_it(raw: bytes, form: type[msgspec.Struct]) -> tuple[dict[str, Any], bool] | None:
     """An object with the names that `form` has, and whether it was written otherwise; None for what is no object.
 
     Raises TwoMeanings; ValueError or RecursionError for what is no JSON.

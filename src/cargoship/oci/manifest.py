@@ -243,7 +243,7 @@ def decode_content(raw: bytes, form: type[_T], what: str, *, bytes_max: int = MA
 def _canonical(raw: bytes, form: type[msgspec.Struct]) -> dict[str, Any] | None:
     """An object that is written as only Go's programs read it; None for what can be decoded, or not, as it is."""
     try:
-        found = field_names.canonical(raw, form)
+        found = field_names.object_as_go_reads_it(raw, form)
     except field_names.TwoMeanings:
         raise
     except (ValueError, RecursionError):
@@ -254,7 +254,7 @@ def _canonical(raw: bytes, form: type[msgspec.Struct]) -> dict[str, Any] | None:
 def index_document(raw: bytes) -> dict[str, Any]:
     """All that an index says, with the names that `decode_index` knows fields by; raises ContentInvalid."""
     decode_content(raw, _Index, "index")
-    found = field_names.canonical(raw, _Index)
+    found = field_names.object_as_go_reads_it(raw, _Index)
     return {} if found is None else found[0]
 
 

@@ -11,6 +11,11 @@ from cargoship.errors import ToolchainError, UnitsUnknown
 from cargoship.process import Command
 from support.scripted import ScriptedRunner, said
 
+STABLE = said(
+    code=101,
+    stderr="error: the `-Z` flag is only accepted on the nightly channel of Cargo, but this is the `stable` channel",
+)
+
 
 def unit(name: str, *needs: int, **more: object) -> dict[str, Any]:
     target = {"kind": ["lib"], "crate_types": ["lib"], "name": name, "src_path": f"/w/{name}/src/lib.rs"}
@@ -110,19 +115,27 @@ def test_cargo_s_own_words_come_with_the_error() -> None:
     ],
 )
 def test_what_options_turn_on_is_turned_off_for_the_question(words: tuple[str, ...], off: list[str]) -> None:
-    runner = ScriptedRunner({("-V",): said("cargo 1.96.0"), ("--unit-graph",): said(graph(unit("app")).decode())})
+    runner = ScriptedRunner({("locate-project",): STABLE, ("--unit-graph",): said(graph(unit("app")).decode())})
     ask_unit_graph(runner, Command(("cargo", "build", *words), Path("/w"), {}))
     asked = list(runner.commands[-1].argv)
     assert [word for word in asked[asked.index("--unit-graph") :] if word.endswith("=false")] == off
+
+
+def test_a_cargo_that_does_what_the_table_says_is_asked_as_it_is(tmp_path: Path) -> None:
+    """Debian's cargo is built without a channel's name, calls itself 1.96.0, and takes every -Z."""
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text("[unstable]\nprofile-rustflags = true\nbuild-std = ['core']\n")
+    runner = ScriptedRunner({("locate-project",): said("{}"), ("--unit-graph",): said(graph(unit("app")).decode())})
+    ask_unit_graph(runner, Command(("cargo", "+mine", "build"), tmp_path, {"HOME": str(tmp_path)}))
+    assert [command.argv[1] for command in runner.commands] == ["+mine", "+mine"]
+    assert not [word for word in runner.commands[-1].argv if word.startswith("unstable.")]
 
 
 def test_a_switch_of_a_kind_that_cargo_does_not_know_is_told_as_what_it_is(tmp_path: Path) -> None:
     """[unstable] build-std = true fails the question alone: a stable cargo builds as if it was not there."""
     (tmp_path / ".cargo").mkdir()
     (tmp_path / ".cargo/config.toml").write_text("[unstable]\nbuild-std = true\n")
-    runner = ScriptedRunner(
-        {("-V",): said("cargo 1.96.0"), ("--unit-graph",): said(code=101, stderr="expected a list")}
-    )
+    runner = ScriptedRunner({("locate-project",): STABLE, ("--unit-graph",): said(code=101, stderr="expected a list")})
     with pytest.raises(UnitsUnknown, match=r"in \[unstable\]") as caught:
         ask_unit_graph(runner, Command(("cargo", "build"), tmp_path, {"HOME": str(tmp_path)}))
     assert caught.value.details == "expected a list"

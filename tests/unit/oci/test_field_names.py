@@ -9,7 +9,7 @@ import pytest
 from cargoship.errors import ContentInvalid
 from cargoship.oci.config import decode_config
 from cargoship.oci.content import walk
-from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
+from cargoship.oci.descriptor import Blob, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import decode_index, decode_manifest, kind_of
 from cargoship.oci.platform import Platform
@@ -72,8 +72,14 @@ def test_an_index_in_capitals_is_an_index() -> None:
         def find(self, descriptor: Descriptor) -> None:
             del descriptor
 
+        def config(self, descriptor: Descriptor) -> bytes:
+            raise AssertionError(descriptor)
+
+        def blob(self, descriptor: Descriptor) -> Blob:
+            raise AssertionError(descriptor)
+
     root = BytesBlob.of(MediaType.OCI_INDEX, raw)
-    (found,) = walk(Nothing(), root).entries  # type: ignore[arg-type] - a place that has nothing
+    (found,) = walk(Nothing(), root).entries
     assert (found.raw["size"], found.raw["platform"]) == (1, {"os": "linux"})
 
 
