@@ -14,6 +14,9 @@ _REFERENCE = re.compile(
     r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?/[\w./-]+(:[\w.-]+|@sha256:\w+)?|[\w.-]+(/[\w.-]+)*:[\w.-]+"
 )
 
+_NEAR = 0.7
+"""How like an option must be to be meant: words of other tools are often like one that does something else."""
+
 
 def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
     """What is wrong with an option, and what to write; None for what is no option's fault."""
@@ -23,7 +26,9 @@ def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
             if name in STRANGE_OPTIONS:
                 return f"no such option {name}", STRANGE_OPTIONS[name]
             names = [] if command is None else [each for option in command.params for each in option.opts]
-            close = difflib.get_close_matches(name, [each for each in names if each.startswith("--")], n=1)
+            close = difflib.get_close_matches(
+                name, [each for each in names if each.startswith("--")], n=1, cutoff=_NEAR
+            )
             return f"no such option {name}" + (f"; did you mean {close[0]}?" if close else ""), None
         case click.BadOptionUsage(option_name=name):
             found = [each for each in ([] if command is None else command.params) if name in each.opts]

@@ -106,4 +106,20 @@ def _split(where: str, text: str) -> tuple[StoreKind, str]:
         if Reference.parse(place).digest is not None:
             raise UsageError(f"{text!r} names a digest, and a cache changes", hint="give it a tag")
         return StoreKind.REGISTRY, place
-    raise UsageError(f"{text!r} names no place for a cache", hint=_EXAMPLE)
+    raise UsageError(f"{text!r} names no place for a cache", hint=_of_buildx(text) or _EXAMPLE)
+
+
+def _of_buildx(text: str) -> str | None:
+    """What to write for a cache in Buildx's words (docs.docker.com/build/cache/backends); None for other words."""
+    words = dict(part.partition("=")[::2] for part in text.split(","))
+    match words.get("type"):
+        case "registry" if words.get("ref"):
+            return f"write registry:{words['ref']}"
+        case "local" if words.get("dest") or words.get("src"):
+            return f"write dir:{words.get('dest') or words['src']}"
+        case "s3" if words.get("bucket"):
+            return f"write s3://{words['bucket']}"
+        case "gha":
+            return "write registry:REPOSITORY-cache, as the workflow of cargoship init --ci github has it"
+        case _:
+            return None

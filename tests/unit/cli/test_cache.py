@@ -105,6 +105,9 @@ def test_a_cache_is_carried_in_a_file(filled: Path) -> None:
     ("arguments", "code", "words"),
     [
         (("stats", "nowhere"), 2, "names no place for a cache"),
+        (("stats", "type=registry,ref=ghcr.io/me/app:c,mode=max"), 2, "write registry:ghcr.io/me/app:c"),
+        (("stats", "type=local,dest=out"), 2, "write dir:out"),
+        (("stats", "type=gha"), 2, "cargoship init --ci github"),
         (("gc", "--max-size", "much"), 2, "is not a size"),
         (("import", "gone.tar"), 65, "cannot read"),
         (("import", "broken.tar"), 55, "is no export of a cache"),

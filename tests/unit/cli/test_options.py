@@ -209,6 +209,14 @@ def test_options_of_a_smoke_run_are_the_programs_own() -> None:
     assert asked("build", "--smoke", "--quiet").selection.overrides == {"smoke": ("--quiet",)}
 
 
+@pytest.mark.parametrize("name", ["--sbom", "--provenance", "--attest", "--pull", "--squash", "--network"])
+def test_what_buildx_has_is_not_taken_for_a_misspelt_option(name: str) -> None:
+    """`--provenance` was answered with `did you mean --frozen?`."""
+    said = refused("build", f"{name}=x")
+    assert "did you mean" not in said
+    assert STRANGE_OPTIONS[name] in said
+
+
 @pytest.mark.parametrize("command", STRANGE_COMMANDS)
 def test_another_tools_command_gets_a_hint(command: str) -> None:
     assert STRANGE_COMMANDS[command] in refused(command)
