@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from cargoship.events import CompileProgress, Emit, Level, Note, ToolOutput, Uni
 from cargoship.process import Command, Runner
 
 _KEPT_STDERR = 64 * 1024
+_LOCK = re.compile(r"waiting for file lock on ([a-z ]+)")
 _GRAIN_NS = 10_000_000
 """How far behind the clock the times of files may be."""
 
@@ -108,6 +110,8 @@ class _Watch:
             match each:
                 case CompileProgress():
                     self._emit(each)
+                case StatusLine(verb="Blocking", line=line) if (found := _LOCK.search(line)) is not None:
+                    self._emit(Note(f"waiting for another cargo, which has locked the {found[1]}"))
                 case StatusLine():
                     self._emit(Note(each.line, Level.VERBOSE))
                 case ToolOutput():
