@@ -197,7 +197,7 @@ class NothingAttached(CargoshipError):
 
 
 class LicenseRefused(CargoshipError):
-    """A crate has a licence that the settings do not take, or none that can be told."""
+    """A crate has a licence that the settings do not take, or none that can be found out."""
 
     exit_code = 34
 

@@ -145,7 +145,7 @@ class UnitReport:
 
 @dataclass(frozen=True)
 class UnitsReported:
-    """What became of all units of an invocation of cargo, told when it has ended."""
+    """What became of all units of an invocation of cargo, reported when it has ended."""
 
     units: tuple[UnitReport, ...]
     host: str

@@ -24,7 +24,7 @@ _HEEDED = re.compile(
     r"CARGO|RUSTC(?:_.*)?|RUSTUP_TOOLCHAIN|SOURCE_DATE_EPOCH|(?:HOST_|TARGET_)?(?:AR|CC|CXX|[CL]D?FLAGS|CXXFLAGS)(?:_.*)?|"
     r"CPATH|LIBRARY_PATH|C_INCLUDE_PATH|PKG_CONFIG_.*|.*_(?:STATIC|NO_VENDOR)|CARGOSHIP_.*"
 )
-"""Variables by which compilers and build scripts are told what to make."""
+"""Variables by which compilers and build scripts learn what to make."""
 _OWN = re.compile(r"CARGOSHIP_(?:BACKTRACE|CACHE_.*|PROGRESS|REPO)")
 """Those of ours that have no say in what an image is."""
 

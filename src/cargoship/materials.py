@@ -188,7 +188,7 @@ class _KeptDigests:
 
 
 def _file(path: Path) -> dict[str, str] | None:
-    """The digest of a file; None where it cannot be read: what is not known is not told."""
+    """The digest of a file; None where it cannot be read: what is not known is not stated."""
     try:
         if not path.is_file():
             return None

@@ -137,8 +137,8 @@ def foresee(made: Plan, context: Context) -> None:
 def _planned(selection: Selection, context: Context) -> Plan:
     with ThreadPoolExecutor(1) as beside:
         folder = selection.path if selection.path.is_dir() else selection.path.parent
-        told: list[Note] = []
-        git = beside.submit(read_git_facts, context.runner, folder, env=context.env, tell=told.append)
+        git_notes: list[Note] = []
+        git = beside.submit(read_git_facts, context.runner, folder, env=context.env, tell=git_notes.append)
         cargo = Path(context.env.get("CARGO") or "cargo")
         project = load_project(context.runner, cargo, selection.path, env=context.env, offline=selection.is_offline)
         chosen = choose_packages(project, selection)
@@ -160,13 +160,13 @@ def _planned(selection: Selection, context: Context) -> Plan:
             selection,
             git=facts,
             epoch=epoch,
-            notes=(*notes, *told),
+            notes=(*notes, *git_notes),
             keep=keep,
             origins=load_origins(project, packages, env=context.env, overrides=selection.overrides),
         )
     except CargoshipError:
         # such as a tag of a commit that git does not tell
-        for note in told:
+        for note in git_notes:
             context.emit(note)
         raise
 

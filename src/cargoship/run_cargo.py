@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from cargoship.cargo.config import cargo_home, configuration_files, default_targets, read_table, with_includes
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project, load_project
-from cargoship.cargo.words import COMPILES, RUNS, choosing, has_more, option_of, options_of, told
+from cargoship.cargo.words import COMPILES, RUNS, choosing, compiling_words, has_more, option_of, options_of
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, UsageError
 from cargoship.events import Level, Note
@@ -72,7 +72,7 @@ def run_cargo(
     manifest = option_of(words, "--manifest-path")
     project = load_project(context.runner, rust.cargo, context.cwd / (manifest or "."), env=context.env)
     program, env, zig = _program(words[0], rust, context)
-    command = Command((str(program), *told(words)), cwd=context.cwd, env={**env, **PROGRESS_ENV})
+    command = Command((str(program), *compiling_words(words)), cwd=context.cwd, env={**env, **PROGRESS_ENV})
     options = _options(project, context, overrides)
     targets = options_of(words, "--target") or list(_default_targets(words, context))
     then = Command((str(program), *words), cwd=context.cwd, env=env) if has_more(words) else None
@@ -141,9 +141,9 @@ def _question(words: Sequence[str], project: Project, around: BuildEnvironment, 
     """The key of the build as a whole; None without a lock file."""
     root = project.root
     # where no package is named, the folder that cargo runs in says which
-    told = (f"cargoship {__version__}", "cargo", *words, "in", os.path.relpath(project.folder, root))
+    request = (f"cargoship {__version__}", "cargo", *words, "in", os.path.relpath(project.folder, root))
     try:
-        return build_key_of(around, build_request(root, told, project.said))
+        return build_key_of(around, build_request(root, request, project.said))
     except OSError as error:
         context.emit(Note(f"this build has no key as a whole: {error}", Level.VERBOSE))
         return None

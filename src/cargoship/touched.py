@@ -79,7 +79,7 @@ class Touched:
         """Whether a package is another one than it was: its programs where they are `made`, else its library."""
         if (package.name, made) not in self._judged:
             members = {each.root.resolve() for each in self.project.packages}
-            # a local package that is no member: cargo has not told of its own dependencies
+            # a local package that is no member: cargo does not list its own dependencies
             strangers = [each for each in package.beside if each.resolve() not in members]
             self._judged[package.name, made] = (
                 self.since.touches(package.manifest.resolve())

@@ -78,9 +78,9 @@ class BuildParameters:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What decides the image and is no default, by its key in Cargo.toml, as Cargo.toml may have it."""
     withheld: tuple[str, ...] = ()
-    """Settings of which the values are not told: variables of the image, places on the machine."""
+    """Settings of which the values are not given: variables of the image, places on the machine."""
     variables: tuple[str, ...] = ()
-    """Names of variables of the environment that compilers heed, and that were set. Their values are not told."""
+    """Names of variables of the environment that compilers heed, and that were set. Their values are not given."""
     given: bool = False
     """Whether the programs were given (`cargoship pack`), so that nothing was compiled."""
 

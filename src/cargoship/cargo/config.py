@@ -73,9 +73,9 @@ def default_targets(files: Iterable[Table], env: Mapping[str, str]) -> tuple[str
 
 def replaced_sources(files: Iterable[Table]) -> list[Table]:
     """What is said of sources where crates are taken from a folder: other files may be in there than were published."""
-    told = [table["source"] for table in files if _table(table, "source")]
-    by_folder = any("directory" in each for table in told for each in table.values() if isinstance(each, dict))
-    return told if by_folder else []
+    sources = [table["source"] for table in files if _table(table, "source")]
+    by_folder = any("directory" in each for table in sources for each in table.values() if isinstance(each, dict))
+    return sources if by_folder else []
 
 
 def options_tables(words: Sequence[str], cwd: Path) -> Iterator[Table]:

@@ -1,4 +1,4 @@
-"""What Zig and the C libraries of targets do not have, told by words in cargo's output: the limit, and ways out of it.
+"""What Zig and the C libraries of targets do not have, recognized by cargo's own words: the limit, and ways out of it.
 
 The words are those of Zig 0.17, its clang and its lld; `tests/tools/test_limits.py` makes them say some of them.
 """

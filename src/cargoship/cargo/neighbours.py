@@ -25,7 +25,7 @@ class Neighbours:
 def find_neighbours(project: Project, load: Callable[[Path], Project]) -> Neighbours:
     """Follow the path dependencies of all members out of the workspace; `load` asks cargo about a folder.
 
-    What cannot be loaded is named, and not followed: whoever builds is told what is wrong with it.
+    What cannot be loaded is named, and not followed: the build reports what is wrong with it.
     """
     root = project.root.resolve()
     seen = {package.root.resolve() for package in project.packages}

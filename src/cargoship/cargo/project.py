@@ -132,15 +132,15 @@ def load_project(runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, s
 
 
 def _said(answer: bytes, root: str) -> str:
-    told = decode_json(answer, dict[str, Any])
+    metadata_of_cargo = decode_json(answer, dict[str, Any])
     for name in ("target_directory", "build_directory"):
-        told.pop(name, None)
+        metadata_of_cargo.pop(name, None)
     # cargo's ids have a package's name only where its folder is called otherwise
-    names = {each["id"]: f"{each['manifest_path']} {each['version']}" for each in told["packages"]}
-    told["packages"] = [{**each, "id": names[each["id"]]} for each in told["packages"]]
+    names = {each["id"]: f"{each['manifest_path']} {each['version']}" for each in metadata_of_cargo["packages"]}
+    metadata_of_cargo["packages"] = [{**each, "id": names[each["id"]]} for each in metadata_of_cargo["packages"]]
     for name in ("workspace_members", "workspace_default_members"):
-        told[name] = [names.get(each, each) for each in told.get(name) or ()]
-    text = msgspec.json.encode(told, order="deterministic")
+        metadata_of_cargo[name] = [names.get(each, each) for each in metadata_of_cargo.get(name) or ()]
+    text = msgspec.json.encode(metadata_of_cargo, order="deterministic")
     return Digest.of(text.replace(msgspec.json.encode(root).strip(b'"'), b"")).hex
 
 

@@ -3,7 +3,7 @@
 Format: https://doc.rust-lang.org/cargo/reference/unstable.html#unit-graph, version 1. It is asked for with the
 words of the build that follows, for features, profiles and targets all have a say in it. The option is unstable,
 and so RUSTC_BOOTSTRAP=1 is set for this one question. cargo would remember what rustc says with that variable, and take
-it for what the stable one says (cfg values of nightly would reach build scripts): it is told to remember nothing.
+it for what the stable one says (cfg values of nightly would reach build scripts): it is set to remember nothing.
 """
 
 from __future__ import annotations

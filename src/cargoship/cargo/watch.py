@@ -42,22 +42,22 @@ class Watched:
 
 
 def watch_cargo(
-    runner: Runner, command: Command, emit: Emit, told: Callable[[Artifact | BuildScriptRun], None] = lambda _: None
+    runner: Runner, command: Command, emit: Emit, on_unit: Callable[[Artifact | BuildScriptRun], None] = lambda _: None
 ) -> Watched:
     """Run cargo to its end; raises ToolMissing. What it prints arrives as ToolOutput, unchanged.
 
-    `told` gets what cargo says of units at once, for anybody who wants to know it after an interrupt.
+    `on_unit` gets what cargo says of units at once, for anybody who wants to know it after an interrupt.
     """
-    watcher = _Watch(emit, told)
+    watcher = _Watch(emit, on_unit)
     code = runner.stream(command, on_stdout=watcher.stdout, on_stderr=watcher.stderr)
     watcher.finish()
     return Watched(code, tuple(watcher.units), tuple(watcher.scripts), watcher.tail, watcher.scripts_fresh)
 
 
 class _Watch:
-    def __init__(self, emit: Emit, told: Callable[[Artifact | BuildScriptRun], None]) -> None:
+    def __init__(self, emit: Emit, on_unit: Callable[[Artifact | BuildScriptRun], None]) -> None:
         self._emit = emit
-        self._told = told
+        self._on_unit = on_unit
         self._messages = MessageReader()
         self._stderr = StderrReader()
         self.units: list[Artifact] = []
@@ -79,7 +79,7 @@ class _Watch:
     def _take(self, messages: Sequence[Message]) -> None:
         for message in messages:
             if isinstance(message, Artifact | BuildScriptRun):
-                self._told(message)
+                self._on_unit(message)
             match message:
                 case Artifact():
                     self.units.append(message)

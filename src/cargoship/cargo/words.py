@@ -38,7 +38,7 @@ def options_of(words: Sequence[str], name: str) -> list[str]:
     return found
 
 
-def told(words: Sequence[str]) -> tuple[str, ...]:
+def compiling_words(words: Sequence[str]) -> tuple[str, ...]:
     """The words with which cargo compiles, and tells what in JSON."""
     end = words.index("--") if "--" in words else len(words)
     own, rest = list(words[:end]), words[end:]

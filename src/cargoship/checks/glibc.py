@@ -1,4 +1,4 @@
-"""Whether a base has a glibc that programs can be linked for: told before there is a program."""
+"""Whether a base has a glibc that programs can be linked for: known before there is a program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_glibc(root: RootFs, place: ProgramContext, floor: tuple[int, int] | No
         )
         return
     has = glibc_of(root, place, path, facts)
-    if has is not None and floor is not None and has < _told(floor):
+    if has is not None and floor is not None and has < _as_linked(floor):
         yield error(
             Code.VERSION_MISSING,
             f"the base {base!r} ({place.platform}) has glibc {has[0]}.{has[1]}, and programs are to be linked for "
@@ -40,7 +40,7 @@ def check_glibc(root: RootFs, place: ProgramContext, floor: tuple[int, int] | No
         )
 
 
-def _told(version: tuple[int, int]) -> tuple[int, int]:
+def _as_linked(version: tuple[int, int]) -> tuple[int, int]:
     """What a C library of that version says of itself."""
     while version in _SILENT:
         version = (version[0], version[1] - 1)

@@ -72,7 +72,7 @@ class Workflow:
     """Who signs what is pushed, as the settings have it."""
 
     def installation(self, checkout: str) -> str:
-        """What pip is told, in double quotes of a shell that knows where the checkout is."""
+        """What pip is given, in double quotes of a shell that knows where the checkout is."""
         if self.is_file:
             return f"{checkout}/$CARGOSHIP_SOURCE" + ("[sign]" if self.is_keyless else "")
         return "$CARGOSHIP_SOURCE"
@@ -173,13 +173,13 @@ def trusting(host: str, authority: str) -> list[str]:
     ]
 
 
-def logging_in(host: str, username: str, password: str, told: str) -> list[str]:
-    """Lines of a shell that log in to `host`, with what variables have; `told` is what the password is called."""
+def logging_in(host: str, username: str, password: str, label: str) -> list[str]:
+    """Lines of a shell that log in to `host`, with what variables have; `label` is what the password is called."""
     return [
         f'if [ -n "${password}" ]; then',
         f'  printf %s "${password}" | cargoship login {host} --username "${username}" --password-stdin',
         "else",
-        f'  echo "{told} is not set: {host} is used without a login" >&2',
+        f'  echo "{label} is not set: {host} is used without a login" >&2',
         "fi",
     ]
 

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 _SAID_ONCE = frozenset(
     {
-        # where an image goes, what is written beside it, and how it is told: what comes next is something else
+        # where an image goes, what is written beside it, and how it is reported: what comes next is something else
         *("push", "push_by_digest", "load", "clusters", "outputs", "metadata_file", "image_refs", "dry_run", "timings"),
         *("verbose", "quiet", "color", "progress", "as_json"),
         # says what is so without it

@@ -29,8 +29,8 @@ def audit(ctx: click.Context, /, **_: object) -> None:
     """Prove the caches: compile the project in PATH anew without them, and compare with what they would have given.
 
     Options are those of `cargoship build`. Each unit is compared, and each program that would come from the caches
-    without cargo. What differs is compiled once more: what the compiler itself makes otherwise each time is told apart,
-    and stays. What is wrong is forgotten where caches may be written, and the exit code is 67.
+    without cargo. What differs is compiled once more: what the compiler itself makes otherwise each time is set
+    apart, and stays. What is wrong is forgotten where caches may be written, and the exit code is 67.
     """
     from cargoship.audit import audit as audit_of
     from cargoship.cli.render.document import indented
@@ -80,14 +80,14 @@ def _lines(done: Audited) -> list[str]:
     from cargoship.cli.render import words
 
     given = f"{done.units} of {words.count(done.compiled, 'unit')} and {words.count(done.programs, 'program')}"
-    told = [f"{given} would come from {done.cache}; {len(done.wrong)} {'is' if len(done.wrong) == 1 else 'are'} wrong"]
+    lines = [f"{given} would come from {done.cache}; {len(done.wrong)} {'is' if len(done.wrong) == 1 else 'are'} wrong"]
     for each in done.findings:
-        told += _finding(each)
-    return told
+        lines += _finding(each)
+    return lines
 
 
 def _finding(each: Discrepancy) -> list[str]:
     more = len(each.where) - _SHOWN
-    told = [f"{each.state}: {each.name}", *(f"    {where}" for where in each.where[:_SHOWN])]
-    told += [f"    {more} parts more"] if more > 0 else []
-    return [*told, *(f"    was not known to read {name}" for name in each.missed)]
+    lines = [f"{each.state}: {each.name}", *(f"    {where}" for where in each.where[:_SHOWN])]
+    lines += [f"    {more} parts more"] if more > 0 else []
+    return [*lines, *(f"    was not known to read {name}" for name in each.missed)]

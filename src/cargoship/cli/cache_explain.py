@@ -108,8 +108,8 @@ def _together(
         unit = record.units[index]
         names, all_units, all_seconds = found.get(unit.because, ([], 0, 0.0))
         found[unit.because] = ([*names, unit.name], all_units + units, all_seconds + seconds)
-    told = [(reasons, _names(names), units, seconds) for reasons, (names, units, seconds) in found.items()]
-    return sorted(told, key=lambda each: -each[3])
+    rows = [(reasons, _names(names), units, seconds) for reasons, (names, units, seconds) in found.items()]
+    return sorted(rows, key=lambda each: -each[3])
 
 
 def _names(names: list[str]) -> str:

@@ -28,7 +28,7 @@ def diff(ctx: click.Context, /, **_: object) -> None:
     ONE and OTHER are references, such as ghcr.io/me/app:1.0, image layouts (oci:FOLDER, oci:FOLDER:TAG) or archives
     (oci-archive:FILE, docker-archive:FILE). What differs is named: values of the configuration, labels, annotations,
     layers, files with what of them (size, mode, owner, type, link, time), sections and crates of programs. What has the
-    same digest is not fetched; layers are told apart by what is in them. The exit code is 0 where everything is the
+    same digest is not fetched; layers are distinguished by what is in them. The exit code is 0 where everything is the
     same to the byte, 1 where something differs, another one for errors.
     """
     from cargoship.cli.differing import comparison_document, comparison_text

@@ -1,4 +1,4 @@
-"""What a person is told about an exception: one sentence, details, a hint, and the exit code.
+"""What a person is shown about an exception: one sentence, details, a hint, and the exit code.
 
 Knows every kind of exception that reaches the boundary; does not print.
 """

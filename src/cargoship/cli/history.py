@@ -75,10 +75,10 @@ def _lines(records: Sequence[RunRecord], paint: Paint) -> list[str]:
         for name, values, last in rows
     ]
     for record in records[-_SHOWN:]:
-        sizes_told = [words.size(image.size) for image in record.images[:1]] if len(record.images) == 1 else []
+        sizes_shown = [words.size(image.size) for image in record.images[:1]] if len(record.images) == 1 else []
         units = "from the cache" if record.cache.recalled else f"{_compiled(record)} compiled"
         outcome = [paint.bad("failed")] if record.outcome == "failed" else []
-        about = ", ".join([units, *sizes_told, *outcome])
+        about = ", ".join([units, *sizes_shown, *outcome])
         began = printable(record.began)[:19].replace("T", " ")
         lines.append(f"{paint.dim(began)}  {words.duration(record.seconds):>7}  {about}")
     return lines

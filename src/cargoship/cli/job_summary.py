@@ -147,6 +147,6 @@ def _units(observed: Observer) -> str:
 
 def _times(result: BuildResult) -> str:
     phases = {name: spent for name, spent in result.seconds.items() if name != "total" and spent >= _WORTH_TELLING_S}
-    told = ", ".join(f"{name} {words.duration(spent)}" for name, spent in phases.items())
+    listed = ", ".join(f"{name} {words.duration(spent)}" for name, spent in phases.items())
     total = result.seconds.get("total", sum(result.seconds.values()))
-    return f"Took {words.duration(total)}" + (f": {told}." if told else ".")
+    return f"Took {words.duration(total)}" + (f": {listed}." if listed else ".")

@@ -59,7 +59,9 @@ def _page(name: str, ctx: click.Context, command: click.Command) -> Iterator[str
         placed.update(map(id, chosen))
         if rows:
             yield f".SH {_escaped(title.upper())}"
-            yield from (f".TP\n.B {_escaped(spelled)}\n{_escaped(' '.join(told.split()))}" for spelled, told in rows)
+            yield from (
+                f".TP\n.B {_escaped(spelled)}\n{_escaped(' '.join(help_text.split()))}" for spelled, help_text in rows
+            )
     yield ".SH SEE ALSO\n.BR cargoship (1)"
 
 

@@ -214,7 +214,7 @@ def helped(ctx: click.Context, param: click.Parameter, typed: str) -> list[Compl
 
 
 def _project(ctx: click.Context) -> Project | None:
-    """The project that the line names so far, as cargo describes it; None where it cannot be told."""
+    """The project that the line names so far, as cargo describes it; None where it cannot be known."""
     from cargoship.cargo.project import load_project
     from cargoship.cli.session import CliSession
     from cargoship.errors import CargoshipError

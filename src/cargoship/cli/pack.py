@@ -39,7 +39,7 @@ def pack(ctx: click.Context, /, **_: object) -> None:
     """Make the image of the Cargo project in PATH from binaries that were built elsewhere.
 
     The same settings, checks and destinations as `cargoship build`, without the compilation. Several binaries of one
-    platform are told apart by their file names.
+    platform are distinguished by their file names.
     """
     session = options.begin(ctx)
     binaries = parse_binaries(ctx.params["binaries"], session.world.cwd)

@@ -40,7 +40,7 @@ def rebuild(ctx: click.Context, /, **_: object) -> None:
     """Make an image again from what its provenance says, and say whether it comes out the same.
 
     SOURCE is the folder of the project, as it was for the image: nothing is checked out. What is not as it was then is
-    told before anything is compiled: the commit, lock files, compilers, settings, variables. Then everything is
+    reported before anything is compiled: the commit, lock files, compilers, settings, variables. Then everything is
     compiled in a folder apart, without caches, on the base by its digest, and the images are compared as by `cargoship
     diff`. Values of variables of the image are in no provenance: they come from the project, or from --env.
 
@@ -70,12 +70,12 @@ def _text(found: Rebuilt, paint: Paint) -> str:
 
     lines = [f"{paint.strong(printable(found.target))} {found.digest}, by {printable(found.builder)}"]
     lines += [f"  not as it was: {printable(str(each))}" for each in found.materials]
-    if found.untold:
-        lines.append(f"  not told, and taken as they are here: {printable(', '.join(found.untold))}")
+    if found.withheld:
+        lines.append(f"  not given, and taken as they are here: {printable(', '.join(found.withheld))}")
     if found.comparison is not None:
         lines.append(comparison_text(found.comparison, paint))
     elif found.is_same:
-        lines.append("  everything that is told is as it was")
+        lines.append("  everything that is given is as it was")
     return "\n".join(lines)
 
 
@@ -89,7 +89,7 @@ def _document(found: Rebuilt) -> dict[str, object]:
         "source": str(found.source),
         "builder": found.builder,
         "materials": [{"name": each.name, "then": each.then, "now": each.now} for each in found.materials],
-        "untold": list(found.untold),
+        "withheld": list(found.withheld),
         "comparison": None if found.comparison is None else comparison_document(found.comparison),
     }
 

@@ -135,8 +135,8 @@ def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
 
 def _row(option: click.Option, ctx: click.Context) -> str:
     record = option.get_help_record(ctx)
-    spelled, told = record if record is not None else ("", "")
-    cells = (f"`{spelled}`", " ".join(told.split()))
+    spelled, help_text = record if record is not None else ("", "")
+    cells = (f"`{spelled}`", " ".join(help_text.split()))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -147,22 +147,22 @@ def errors_page() -> str:
     rows = []
     for kind in vars(cargoship.errors).values():
         if isinstance(kind, type) and issubclass(kind, cargoship.errors.CargoshipError):
-            told = " ".join(inspect.cleandoc(kind.__doc__ or "").split()).replace("|", "\\|")
+            sentence = " ".join(inspect.cleandoc(kind.__doc__ or "").split()).replace("|", "\\|")
             family = kind.__mro__[1].__name__
-            rows.append((kind.exit_code, kind.__name__, family, told))
-    lines = [f"| {code} | `{name}` | `{family}` | {told} |" for code, name, family, told in sorted(rows)]
+            rows.append((kind.exit_code, kind.__name__, family, sentence))
+    lines = [f"| {code} | `{name}` | `{family}` | {sentence} |" for code, name, family, sentence in sorted(rows)]
     return "\n".join([_ERRORS_HEAD, *lines]) + "\n"
 
 
 def _codes() -> Iterator[str]:
     import cargoship.errors
 
-    told = dict(_CODES)
+    meanings = dict(_CODES)
     for kind in vars(cargoship.errors).values():
         if isinstance(kind, type) and issubclass(kind, cargoship.errors.CargoshipError):
             sentence = inspect.cleandoc(kind.__doc__ or "").split("\n", 1)[0].rstrip(".")
-            told.setdefault(kind.exit_code, f"{sentence} (`{kind.__name__}`)")
-    yield from (f"| {code} | {told[code]} |\n" for code in sorted(told))
+            meanings.setdefault(kind.exit_code, f"{sentence} (`{kind.__name__}`)")
+    yield from (f"| {code} | {meanings[code]} |\n" for code in sorted(meanings))
 
 
 if __name__ == "__main__":

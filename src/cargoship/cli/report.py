@@ -32,7 +32,7 @@ def report(ctx: click.Context, /, **_: object) -> None:
 
     A timeline of units with the critical path, why they were compiled, what each platform took, what the images
     consist of, and what is otherwise than in the build before. PATH is a project, RECORD the file of a record. Images
-    are looked into where they lie in a layout; those that are in registries alone are told by their layers.
+    are looked into where they lie in a layout; those that are in registries alone are described by their layers.
     """
     from cargoship.cli.reporting.page import report_page
     from cargoship.oci.files import write_atomically

@@ -171,7 +171,7 @@ class CliSession:
     def __init__(self, world: World) -> None:
         self.world = world
         self.observer: Observer | None = None
-        """What the events of the work have told, where a summary is wanted."""
+        """What the events of the work have reported, where a summary is wanted."""
         self._talk = Talk()
 
     def talk(self, talk: Talk) -> None:
@@ -197,7 +197,7 @@ class CliSession:
         return Paint(colours, links=shows_links(self.world.env, terminal=terminal))
 
     def result_paint(self) -> Paint:
-        """Colours for standard output; what cargo is told about colours does not concern results in a file."""
+        """Colours for standard output; what is set for cargo about colours does not concern results in a file."""
         env = {name: value for name, value in self.world.env.items() if name != "CARGO_TERM_COLOR"}
         return Paint(wants_colour(self._talk.colour, env, terminal=self.world.stdout.isatty()))
 

@@ -65,7 +65,7 @@ def _joined(results: Sequence[BuildResult]) -> BuildResult | None:
     for each in results:
         seconds.update(each.seconds)
     # all have one beginning
-    told = {**seconds, "total": max(each.seconds.get("total", 0.0) for each in results)}
+    summed = {**seconds, "total": max(each.seconds.get("total", 0.0) for each in results)}
     plan = replace(results[0].plan, images=tuple(image for each in results for image in each.plan.images))
     images = tuple(image for each in results for image in each.images)
-    return replace(results[0], plan=plan, images=images, seconds=told)
+    return replace(results[0], plan=plan, images=images, seconds=summed)

@@ -186,7 +186,7 @@ def _choice(built: BuiltImage, result: BuildResult, asked: Asked, cwd: Path) -> 
 
 
 def _entry(built: BuiltImage, layout: Path, name: str) -> str:
-    """How `copy` is told which entry of a layout folder: other builds may have left theirs in it."""
+    """How one names to `copy` which entry of a layout folder: other builds may have left theirs in it."""
     entries = LayoutReader(FolderFiles(layout)).entries()
     mine = [each for each in entries if each.digest == built.index.digest]
     mine.sort(key=lambda each: each.annotations.get(CONTAINERD_NAME) != name)

@@ -80,11 +80,11 @@ def spans_of(record: RunRecord, env: Mapping[str, str]) -> list[Any]:
     for unit in record.units:
         if unit.began is None:
             continue
-        told: dict[str, Any] = {
+        attributes: dict[str, Any] = {
             "cargoship.unit.kind": unit.kind, "cargoship.unit.target": unit.target, "cargoship.unit.state": unit.state,
             "cargoship.unit.size": unit.size, "cargoship.unit.because": list(unit.because),
         }  # fmt: skip
-        span = tracer.start_span(unit.name, compiling, attributes=told, start_time=at(unit.began))
+        span = tracer.start_span(unit.name, compiling, attributes=attributes, start_time=at(unit.began))
         span.end(at(unit.began + unit.seconds))
         found.append(span)
     root.end(at(record.seconds))

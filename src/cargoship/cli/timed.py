@@ -48,15 +48,15 @@ def short_text(record: RunRecord, before: RunRecord | None, paint: Paint) -> str
     path = compiled.critical_path()
     last = _name(record.units[path[-1].place])
     chain = words.duration(sum(step.seconds for step in path))
-    told = [
+    lines = [
         f"slowest: {', '.join(f'{_name(unit)} {words.duration(unit.seconds)}' for unit in slow)}",
         f"critical path {chain}: {words.count(len(path), 'unit')}, ending in {last}",
     ]
-    told += [core] if (core := _core(record, compiled)) is not None else []
-    told += [f"{_cost(miss)}: {_because(miss)}" for miss in misses(record)[:_SHORT]]
+    lines += [core] if (core := _core(record, compiled)) is not None else []
+    lines += [f"{_cost(miss)}: {_because(miss)}" for miss in misses(record)[:_SHORT]]
     if (change := _change(record, before)) is not None:
-        told.append(change)
-    return "\n".join(words.status("" if number else "Timed", line, paint) for number, line in enumerate(told))
+        lines.append(change)
+    return "\n".join(words.status("" if number else "Timed", line, paint) for number, line in enumerate(lines))
 
 
 def timings_document(record: RunRecord, before: RunRecord | None) -> dict[str, Any]:
@@ -117,12 +117,12 @@ def _change(record: RunRecord, before: RunRecord | None) -> str | None:
     slower = record.seconds - before.seconds
     took = f"{words.duration(abs(slower))} {'longer' if slower > 0 else 'less'} than the build before"
     sizes = {image.name: image.size for image in before.images}
-    told = [
+    grown = [
         f"{printable(image.name)} {'+' if (more := image.size - sizes[image.name]) > 0 else '-'}{words.size(abs(more))}"
         for image in record.images
         if image.name in sizes and image.size != sizes[image.name]
     ]
-    return ", ".join([took, *told])
+    return ", ".join([took, *grown])
 
 
 def _states(record: RunRecord) -> dict[str, int]:
@@ -139,12 +139,12 @@ def _nothing(record: RunRecord) -> str:
 
 
 def _phases(record: RunRecord, paint: Paint) -> list[str]:
-    told = [
+    shown = [
         f"{printable(phase.name)} {words.duration(phase.ended - phase.began)}"
         for phase in record.phases
         if phase.ended - phase.began >= _WORTH_TELLING_S
     ]
-    return [f"{paint.strong('phases')} {', '.join(told)}"] if told else []
+    return [f"{paint.strong('phases')} {', '.join(shown)}"] if shown else []
 
 
 def _slowest(record: RunRecord, compiled: CompiledUnits, number: int) -> Iterator[str]:
@@ -211,13 +211,13 @@ def _targets(record: RunRecord, paint: Paint) -> list[str]:
         if unit.kind == "build script run":
             # it runs here, and what it makes is for its target
             scripts[group] += unit.seconds
-    told = [
+    lines = [
         f"{words.duration(seconds):>{_COLUMNS}}  {group}"
         + (f", of that {words.duration(scripts[group])} in build scripts" if scripts[group] > _WORTH_TELLING_S else "")
         for group, seconds in sorted(total.items(), key=lambda each: -each[1])
         if group
     ]
-    return [paint.strong("by target"), *told] if told else []
+    return [paint.strong("by target"), *lines] if lines else []
 
 
 def _name(unit: UnitSpan) -> str:

@@ -42,7 +42,7 @@ def watch(ctx: click.Context, /, **_: object) -> None:
     """Build and run the image, and again whenever the code changes.
 
     As `cargoship run`; with -f as `cargoship apply`, whose documents are watched too, and with --cluster as that does
-    for a local cluster. The program is started anew when what was changed has compiled, and told how long that took.
+    for a local cluster. The program is started anew when what was changed has compiled; how long that took is said.
     Code that does not compile changes nothing: what runs goes on. Ctrl-C stops both.
     """
     from cargoship.deploy import watching
@@ -210,8 +210,8 @@ class _Teller:
         """See `Teller.started`."""
         from cargoship.cli.render import words
 
-        told = f"in {words.duration(built_s)}, started in {words.duration(started_s)}; waiting for changes"
-        self.session.say(words.status("Built", told, self.session.paint()))
+        outcome = f"in {words.duration(built_s)}, started in {words.duration(started_s)}; waiting for changes"
+        self.session.say(words.status("Built", outcome, self.session.paint()))
 
     def ended(self, code: int) -> None:
         """See `Teller.ended`."""

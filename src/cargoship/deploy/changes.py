@@ -59,7 +59,7 @@ class FileChanges:
             self._events.close()
 
     def __iter__(self) -> Iterator[bool]:
-        """True when files have changed since it was told last, false several times a second meanwhile."""
+        """True when files have changed since the last answer, false several times a second meanwhile."""
         for events in self._events or ():
             # each of them: all are noted as seen
             counting = [path for change, path in events if self._counts(change, Path(path))]
@@ -119,15 +119,15 @@ class OwnFiles:
 
     def noted(self, context: Context) -> Context:
         """The context for one attempt, whose events tell what is written."""
-        told = threading.Event()
+        begun = threading.Event()
 
         def emit(event: Event) -> None:
             match event:
                 case SourcesWritten(paths=paths):
                     self._changes.made(map(Path, paths))
-                case UnitsRestored() | CompileProgress() | UnitFinished() | LayerAssembled() if not told.is_set():
+                case UnitsRestored() | CompileProgress() | UnitFinished() | LayerAssembled() if not begun.is_set():
                     # what is chosen for a build is chosen now; who changes a lock file later is somebody else
-                    told.set()
+                    begun.set()
                     self._changes.made(self._locks)
                 case _:
                     pass

@@ -368,5 +368,5 @@ def _is_json(data: bytes) -> bool:
 
 
 def _silent(note: Note) -> None:
-    """Nobody is told twice."""
+    """Nobody is informed twice."""
     del note

@@ -1,6 +1,6 @@
 """Doing it again whenever the code changes: build, and where that went well, start anew what runs.
 
-An attempt that fails is told and changes nothing: what ran goes on running.
+An attempt that fails is reported and changes nothing: what ran goes on running.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Running(Protocol):
 
 
 class Teller(Protocol):
-    """What a person is told meanwhile."""
+    """What a person sees meanwhile."""
 
     def failed(self, error: CargoshipError, *, still_running: bool) -> None:
         """An attempt went wrong."""

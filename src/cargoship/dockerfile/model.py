@@ -25,7 +25,7 @@ class BuilderImage:
     toolchain_file: str | None = None
     """A file of rustup's in the build context that must be there before Rust is first asked for anything."""
     channel: str | None = None
-    """The toolchain that rustup is told to use, whatever such a file says."""
+    """The toolchain that rustup has to use, whatever such a file says."""
 
 
 @dataclass(frozen=True)

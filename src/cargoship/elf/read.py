@@ -37,7 +37,7 @@ _PF_X = 0x1
 _VER_FLG_WEAK = 0x2
 
 _MAGIC = b"\x7fELF"
-# What every library that trusts the system's certificates can be told them by: OpenSSL, rustls-native-certs, Go.
+# What every library that trusts the system's certificates can be pointed to them by: OpenSSL, rustls-native-certs, Go.
 _CERTIFICATES = b"SSL_CERT_FILE"
 # rtld.c, `system_dirs`: two or more absolute folders with a slash at their ends, one after the other.
 _SYSTEM_FOLDERS = re.compile(rb"(?<=\0)(?:(?:/[A-Za-z0-9_.+-]+){1,6}/\0){2,16}")

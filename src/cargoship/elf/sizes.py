@@ -1,7 +1,7 @@
 """What a program's bytes are: crates, C, tables. Every byte of the file is counted once, so that the sum is its size.
 
 Symbols say where functions and constants lie, with their sizes. What has no symbol (texts and constants that are the
-compiler's own, tables for unwinding, the symbols themselves) is told by its section.
+compiler's own, tables for unwinding, the symbols themselves) is found by its section.
 """
 
 from __future__ import annotations

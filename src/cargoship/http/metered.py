@@ -24,14 +24,14 @@ class Meter:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _sent_bytes: int = 0
     _received_bytes: int = 0
-    _told_at: float = float("-inf")
+    _reported_at: float = float("-inf")
 
     def add(self, *, sent_bytes: int = 0, received_bytes: int = 0) -> None:
         """Something has travelled."""
         with self._lock:
             self._sent_bytes += sent_bytes
             self._received_bytes += received_bytes
-            if self.now() - self._told_at < _INTERVAL_S:
+            if self.now() - self._reported_at < _INTERVAL_S:
                 return
         self.tell()
 
@@ -40,7 +40,7 @@ class Meter:
         with self._lock:
             moved = BytesMoved(self.what, self._sent_bytes, self._received_bytes)
             self._sent_bytes = self._received_bytes = 0
-            self._told_at = self.now()
+            self._reported_at = self.now()
         if moved.sent_bytes or moved.received_bytes:
             self.emit(moved)
 

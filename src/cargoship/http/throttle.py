@@ -19,7 +19,7 @@ _PAUSE_LONGEST_S = 300.0
 class Throttle:
     """Additive increase, multiplicative decrease, as TCP's; shared by threads.
 
-    A pause that a rate limit asks for (429, Retry-After) is kept by all threads, not only by the one that was told.
+    A pause that a rate limit asks for (429, Retry-After) is kept by all threads, not only by the one that got it.
     """
 
     def __init__(self, budget: Budget, *, most: int = _MOST) -> None:

@@ -1,6 +1,6 @@
 """Whether an image is signed by whom it should be, with all that is attached to it.
 
-What counts is a signature by the wanted key or identity over a statement of this very digest. All else is told and
+What counts is a signature by the wanted key or identity over a statement of this very digest. All else is reported and
 counts as nothing: signatures of others, of other images, for other repositories, documents that nobody has signed.
 """
 

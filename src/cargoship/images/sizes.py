@@ -126,7 +126,7 @@ def _files(folder: FileNode, path: str) -> Iterator[FileSize]:
 
 
 def _programs(root: RootFs, files: list[FileSize]) -> Iterator[ProgramSize]:
-    """The largest that are programs; libraries, and what is not ELF, are told as files alone."""
+    """The largest that are programs; libraries, and what is not ELF, are shown as files alone."""
     left = _PROGRAMS_MAX
     for file in files:
         found = root.find(file.path)

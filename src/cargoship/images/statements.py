@@ -116,8 +116,10 @@ def attached_documents(source: ImageSource, subject: Digest) -> Iterator[Attache
             if size_bytes > _BYTES_MAX:
                 raise ContentInvalid(f"more is attached to {subject} than is read: over {_BYTES_MAX >> 20} MiB")
             form = _FORMS.get(layer.media_type, DocumentForm.OTHER)
-            told = {**read.annotations, **layer.annotations}
-            said = told.get(BUNDLE_PREDICATE) or told.get(PREDICATE_TYPE) or told.get("predicateType")
+            annotations = {**read.annotations, **layer.annotations}
+            said = (
+                annotations.get(BUNDLE_PREDICATE) or annotations.get(PREDICATE_TYPE) or annotations.get("predicateType")
+            )
             yield AttachedDocument(subject, manifest.descriptor.digest, tag, form, layer, said or layer.media_type)
 
 
@@ -126,11 +128,11 @@ def inner_documents(source: ImageSource) -> Iterator[AttachedDocument]:
     if source.root.descriptor.media_type not in INDEX_TYPES:
         return
     entries = walk(source.content, source.root).entries
-    told_of = [each for each in entries if each.descriptor.annotations.get(_REFERENCE_DIGEST)]
-    if len(told_of) > _MANIFESTS_MAX:
-        raise ContentInvalid(f"{source.said} has {len(told_of)} attestations in its index; more than is read")
-    inside = {str(each.descriptor.digest) for each in entries} - {str(each.descriptor.digest) for each in told_of}
-    for entry in told_of:
+    attestations = [each for each in entries if each.descriptor.annotations.get(_REFERENCE_DIGEST)]
+    if len(attestations) > _MANIFESTS_MAX:
+        raise ContentInvalid(f"{source.said} has {len(attestations)} attestations in its index; more than is read")
+    inside = {str(each.descriptor.digest) for each in entries} - {str(each.descriptor.digest) for each in attestations}
+    for entry in attestations:
         about = entry.descriptor.annotations[_REFERENCE_DIGEST]
         if about not in inside:
             raise ContentInvalid(f"{entry.descriptor.digest} speaks of an image that {source.said} does not have")

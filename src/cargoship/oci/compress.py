@@ -1,7 +1,7 @@
 """Compression of layers, with bytes that depend on the input, the level and the library's version alone.
 
 Input is cut into blocks of one size before a codec sees it, so neither the number of threads nor the size of the
-caller's writes can be told from the output. Codecs are imported when they are used: a warm build needs none.
+caller's writes can be known from the output. Codecs are imported when they are used: a warm build needs none.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def differing_materials(
         one, other = then.get(key), here.get(key)
         if not _is_same(one, other):
             name = f"{key[0]} ({key[1]})" if key[1] else key[0]
-            yield MaterialDifference(name, _told(one), _told(other))
+            yield MaterialDifference(name, _shown(one), _shown(other))
     ours = provenance.run.versions.get("cargoship", "")
     if ours != __version__:
         yield MaterialDifference("cargoship", ours[:80] or None, __version__)
@@ -94,13 +94,13 @@ def _is_same(one: Material | None, other: Material | None) -> bool:
     if one is None or other is None:
         return one is other
     if one.annotations.get("dirty") or other.annotations.get("dirty"):
-        # which files, and how, nobody has told
+        # which files, and how, nobody has recorded
         return False
     common = one.digest.keys() & other.digest.keys()
     return all(one.digest[name] == other.digest[name] for name in common) if common else one.uri == other.uri
 
 
-def _told(material: Material | None) -> str | None:
+def _shown(material: Material | None) -> str | None:
     """What a material is, in a few words."""
     if material is None:
         return None

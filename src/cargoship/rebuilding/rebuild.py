@@ -47,8 +47,8 @@ class Rebuilt:
     """Who has made the image, as its provenance says."""
     materials: tuple[MaterialDifference, ...]
     """What is not as it was then."""
-    untold: tuple[str, ...]
-    """Settings whose values are not told: taken from the project, or from the caller."""
+    withheld: tuple[str, ...]
+    """Settings whose values are not given: taken from the project, or from the caller."""
     comparison: Comparison | None = None
     """With the image; None where nothing was compiled."""
 
@@ -86,7 +86,7 @@ def rebuild(
     found = find_provenance(pinned, context, platform=platform)
     if platform is None and found.subject != root.digest:
         raise NotRebuildable(
-            f"it is told of each image in {target} alone where it comes from", hint="name one: --platform linux/amd64"
+            f"it is stated of each image in {target} alone where it comes from", hint="name one: --platform linux/amd64"
         )
     request = RebuildRequest.of(found.provenance, target)
     context = replace(request.context(context), verify=verified)

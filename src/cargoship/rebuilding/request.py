@@ -51,7 +51,7 @@ class RebuildRequest:
         parameters = provenance.parameters
         if parameters.given:
             raise NotRebuildable(
-                f"the programs of {said} were given to cargoship pack, and what they are made of is not told",
+                f"the programs of {said} were given to cargoship pack, and what they are made of is not known",
                 hint="compile them as it was done, pack them, and compare: cargoship diff",
             )
         unknown = sorted(parameters.settings.keys() - STATEABLE)
@@ -61,7 +61,7 @@ class RebuildRequest:
         return cls(parameters, _with_base(parameters.settings, provenance))
 
     def selection(self, folder: Path, given: Mapping[str, object], *, bins: tuple[str, ...] = ()) -> Selection:
-        """As a request for the project in `folder`, with `given` settings over those that are told."""
+        """As a request for the project in `folder`, with `given` settings over those that are recorded."""
         asked = self.parameters
         overrides = {**self.settings, **given, "platforms": asked.platforms}
         return Selection(
@@ -89,7 +89,7 @@ class RebuildRequest:
         return None
 
     def context(self, context: Context) -> Context:
-        """The context with the time that the build was told, or none where it was told none."""
+        """The context with the time that was set for the build, or none where none was."""
         env = {name: value for name, value in context.env.items() if name != EPOCH}
         if EPOCH in self.parameters.variables:
             env[EPOCH] = str(self.parameters.epoch)

@@ -165,7 +165,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
     """The kind of error that ended it."""
     revision: str = ""
-    """The commit, where git told."""
+    """The commit, where git knew it."""
     platforms: tuple[str, ...] = ()
     phases: tuple[PhaseSpan, ...] = ()
     cache: CacheUse = CacheUse()

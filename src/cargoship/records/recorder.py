@@ -66,7 +66,7 @@ class Recorder:
         self._started = time.monotonic()
         self._open: dict[str, float] = {}
         self._phases: list[PhaseSpan] = []
-        self._told: list[UnitsReported] = []
+        self._reports: list[UnitsReported] = []
         self._restored: list[UnitsRestored] = []
         self._kept: list[UnitsKept] = []
         self._sent: Counter[str] = Counter()
@@ -95,7 +95,7 @@ class Recorder:
                 self._sent[what] += sent
                 self._received[what] += received
             case UnitsReported():
-                self._told.append(event)
+                self._reports.append(event)
             case UnitsRestored():
                 self._restored.append(event)
             case UnitsKept():
@@ -107,8 +107,8 @@ class Recorder:
         """What was noted so far, as the record of a build that has ended."""
         with self._lock:
             began = datetime.fromtimestamp(self._began_s, UTC)
-            told = _joined(self._told, self._began_s) if self._told else self._seen.units
-            units, left_out = bounded(told)
+            spans = _joined(self._reports, self._began_s) if self._reports else self._seen.units
+            units, left_out = bounded(spans)
             traffic = {what: Traffic(self._sent[what], self._received[what]) for what in self._sent}
             return RunRecord(
                 id=f"{began:%Y%m%dT%H%M%S}.{began.microsecond // 1000:03}Z-{os.urandom(2).hex()}",
@@ -116,7 +116,7 @@ class Recorder:
                 seconds=round(time.monotonic() - self._started, 3),
                 cargoship=__version__,
                 project=outcome.project,
-                machine=Machine(os.cpu_count() or 1, self._told[0].host if self._told else ""),
+                machine=Machine(os.cpu_count() or 1, self._reports[0].host if self._reports else ""),
                 outcome="failed" if outcome.error else "built",
                 error=outcome.error,
                 revision=outcome.revision,
@@ -127,13 +127,13 @@ class Recorder:
                 units_left_out=left_out,
                 traffic=traffic,
                 images=outcome.images,
-                units_by="cargo" if self._told or not self._seen.units else "progress",
+                units_by="cargo" if self._reports or not self._seen.units else "progress",
             )
 
     def _cache(self, *, recalled: bool) -> CacheUse:
         return CacheUse(
             recalled=recalled,
-            because=tuple(dict.fromkeys(why for told in self._told for why in told.because)),
+            because=tuple(dict.fromkeys(why for report in self._reports for why in report.because)),
             restored=sum(each.restored for each in self._restored),
             restored_bytes=sum(each.size_bytes for each in self._restored),
             restored_seconds=round(sum((each.seconds for each in self._restored), 0.0), 3),
@@ -145,10 +145,10 @@ class Recorder:
         )
 
 
-def _joined(told: Sequence[UnitsReported], began_s: float) -> list[UnitSpan]:
+def _joined(reports: Sequence[UnitsReported], began_s: float) -> list[UnitSpan]:
     """The units of several invocations, one after the other."""
     found: list[UnitSpan] = []
-    for each in told:
+    for each in reports:
         first = len(found)
         found += (_span(unit, first, began_s) for unit in each.units)
     return found

@@ -188,8 +188,8 @@ def misses(record: RunRecord) -> tuple[Miss, ...]:
             root = each
         names, units, seconds = found.get(root.because, ({}, 0, 0.0))
         found[root.because] = ({**names, root.name: None}, units + 1, seconds + unit.seconds)
-    told = (Miss(because, tuple(names), units, seconds) for because, (names, units, seconds) in found.items())
-    return tuple(sorted(told, key=lambda each: -each.seconds))
+    rows = (Miss(because, tuple(names), units, seconds) for because, (names, units, seconds) in found.items())
+    return tuple(sorted(rows, key=lambda each: -each.seconds))
 
 
 def _chain(record: RunRecord, unit: UnitSpan) -> Iterator[UnitSpan]:

@@ -1,7 +1,7 @@
 """Manifests that are about another one: signatures, SBOMs, attestations (distribution-spec 1.1, "Listing Referrers").
 
 Registries without that API get the specification's fallback: an index under a tag made of the subject's digest, that
-clients keep themselves. Nothing there stops two writers from overwriting each other; what is done about it is told at
+clients keep themselves. Nothing there stops two writers from overwriting each other; what is done about it is said at
 `attach`.
 """
 
@@ -40,8 +40,8 @@ def list_referrers(
 
     Raises RegistryError's family, ContentInvalid.
     """
-    told = _from_api(client, repository, subject, artifact_type)
-    found = _from_tag(client, repository, subject) if told is None else told
+    from_api = _from_api(client, repository, subject, artifact_type)
+    found = _from_tag(client, repository, subject) if from_api is None else from_api
     # a registry need not filter, and the tag cannot
     return tuple(entry for entry in found if artifact_type in {None, entry.artifact_type})
 

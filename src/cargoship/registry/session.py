@@ -193,7 +193,7 @@ class RegistrySession:
             broken = error.__cause__
             evidence = broken.evidence if isinstance(broken, ConnectionBroken) else None
             if evidence is Evidence.TRUST:
-                # whether it does cannot be found out, and that is what is to be told
+                # whether it does cannot be found out, and that is what is to be reported
                 raise
             if evidence is not Evidence.TLS:
                 return False

@@ -80,7 +80,7 @@ class Upload:
 
     @property
     def _named(self) -> Mapping[str, str]:
-        """What a registry is told that has to hash by another algorithm than its own ("digest-algorithm")."""
+        """What is sent to a registry that has to hash by another algorithm than its own ("digest-algorithm")."""
         algorithm = self._descriptor.digest.algorithm
         return {} if algorithm == SHA256 else {"digest-algorithm": algorithm}
 

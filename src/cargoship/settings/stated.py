@@ -1,4 +1,4 @@
-"""Settings as others may be told them: what decides an image, in the form that Cargo.toml has, and no secret.
+"""Settings as others may know them: what decides an image, in the form that Cargo.toml has, and no secret.
 
 Values of variables are left out though they are in the image's configuration: they may hold secrets, and are copied to
 fewer places so. So are folders of the machine.
@@ -24,7 +24,7 @@ _ELSEWHERE = frozenset(
         "keep-blobs", "provenance", "repository", "sbom", "sign", "signature-format", "tags",
         # where packages come from has no say in what they are
         "debian-mirror",
-        # which images there are, and what is refused: told by what there is
+        # which images there are, and what is refused: known from what there is
         "allow-licenses", "bins", "bundle", "deny-licenses", "license-exceptions", "skip", "smoke",
         # parameters of their own, with what options have said
         "default-features", "features", "platforms", "profile",
@@ -32,12 +32,12 @@ _ELSEWHERE = frozenset(
 )  # fmt: skip
 _WITHHELD = frozenset({"env"})
 STATEABLE = frozenset(each.key for each in FIELDS if each.spec.group != CACHE and each.key not in _ELSEWHERE)
-"""All that may be told, by their keys."""
+"""All that may be stated, by their keys."""
 
 
 @dataclass(frozen=True)
 class StatedSettings:
-    """`values` by their keys, and the keys of those that are not told."""
+    """`values` by their keys, and the keys of those that are not stated."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()

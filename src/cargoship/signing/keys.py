@@ -169,10 +169,12 @@ def _opened(body: bytes, password: str | None, said: str) -> bytes:
     if password is None:
         raise _no_password(said)
     try:
-        told = decode_json(base64.b64decode(body), dict[str, Any])
-        scrypt, cipher = told["kdf"], told["cipher"]
+        parameters = decode_json(base64.b64decode(body), dict[str, Any])
+        scrypt, cipher = parameters["kdf"], parameters["cipher"]
         cost, block, lanes = (int(scrypt["params"][name]) for name in ("N", "r", "p"))
-        salt, nonce, sealed = (base64.b64decode(each) for each in (scrypt["salt"], cipher["nonce"], told["ciphertext"]))
+        salt, nonce, sealed = (
+            base64.b64decode(each) for each in (scrypt["salt"], cipher["nonce"], parameters["ciphertext"])
+        )
         kinds = (scrypt["name"], cipher["name"])
     except (KeyError, TypeError, Undecodable, binascii.Error) as error:
         raise ValueError("no box of cosign's") from error

@@ -53,7 +53,7 @@ class TokenAuth:
     """Bearer tokens.
 
     `anonymous` are the actions that anybody gets; a user, or the owner of a token in `identity_tokens`, gets those
-    in `actions`. Clients are told that tokens serve for `lifetime_s` seconds; they do until `revoke()`.
+    in `actions`. Tokens are issued to serve for `lifetime_s` seconds; they do until `revoke()`.
     """
 
     username: str = ""

@@ -350,7 +350,7 @@ QUIRKS: Mapping[str, Quirk] = {
     "busy-until-a-date": _Once("PUT", "/manifests/", 429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
     "busy-until-unreadable": _Once("PUT", "/manifests/", 503, headers={"Retry-After": "soon"}),
     "warnings": _adding("GET|PUT", "/manifests/", {"Warning": '299 - "this registry is moving"'}),
-    "rate-limit-told": _adding("GET|HEAD", "/manifests/", {"RateLimit-Remaining": "0;w=21600"}),
+    "rate-limit-headers": _adding("GET|HEAD", "/manifests/", {"RateLimit-Remaining": "0;w=21600"}),
     "api-version-old": _adding("GET|HEAD|POST", "/v2/", {"Docker-Distribution-API-Version": "registry/1.0"}),
     "cookies": _adding("GET|HEAD|POST|PUT", "/v2/", {"Set-Cookie": "sid=1; Path=/; HttpOnly"}),
     # encodings

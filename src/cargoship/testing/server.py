@@ -23,7 +23,7 @@ class Service(Protocol):
     """What a server serves."""
 
     def begin(self, call: Call) -> Fault | None:
-        """Told of a request before its body is read: the fault that hits it."""
+        """Called for a request before its body is read: the fault that hits it."""
         ...
 
     def finish(self, call: Call, fault: Fault | None) -> Reply:
@@ -31,7 +31,7 @@ class Service(Protocol):
         ...
 
     def cut(self, call: Call) -> None:
-        """Told of a request whose connection was cut in the middle of its body."""
+        """Called for a request whose connection was cut in the middle of its body."""
         ...
 
 

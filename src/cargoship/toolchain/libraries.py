@@ -1,6 +1,6 @@
 """System libraries of the targets for build scripts: pkg-config, the cc crate, CMake, bindgen and the linker find them.
 
-All of it is told in variables for one target each, so that build scripts that compile for the host are not concerned.
+All of it is set in variables for one target each, so that build scripts that compile for the host are not concerned.
 What a user has set is kept, and comes first.
 """
 

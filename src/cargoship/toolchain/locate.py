@@ -89,7 +89,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What `locate` would return, as far as that can be told without making or adding anything."""
+    """What `locate` would return, as far as that can be known without making or adding anything."""
 
     rust: Rust
     zig: Zig

@@ -3,7 +3,7 @@
     <cache>/runtime/<version of Zig>/<triple>/        parts for a static program, which `scripts/runtime.sh` makes
     <cache>/runtime/<version of Zig>/<Zig's target>/  Zig's global cache for this target alone, if Zig links
 
-Whoever names a global cache for Zig has the latter in there.
+Where the user names a global cache for Zig, the latter is in there.
 """
 
 from __future__ import annotations

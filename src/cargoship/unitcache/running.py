@@ -49,14 +49,14 @@ class RunningBuild:
         return (lambda: None) if self.restored is None else self.begin(self.restored, done, record).result
 
     def _watched(self) -> Watched:
-        told: list[Artifact | BuildScriptRun] = []
+        messages: list[Artifact | BuildScriptRun] = []
         try:
-            return watch_cargo(self.runner, self.command, self.emit, told.append)
+            return watch_cargo(self.runner, self.command, self.emit, messages.append)
         except BaseException:
             # so that the next run need not make anew what this one has made
-            if self.restored is not None and told:
+            if self.restored is not None and messages:
                 with contextlib.suppress(OSError, ValueError):
-                    note(self.restored, told, reads=self.reads())
+                    note(self.restored, messages, reads=self.reads())
             raise
 
     def _forgets_strangers(self, restored: Restored, done: Watched) -> bool:

@@ -57,7 +57,7 @@ __all__ = ["BuildInputs", "CacheSession", "Missed", "RecalledPrograms", "Workspa
 _T = TypeVar("_T")
 _THREADS = 8
 _QUIET_S = 0.5
-"""What a save may take before a person is told that it is waited for."""
+"""What a save may take before a person learns that it is waited for."""
 
 
 @dataclass(frozen=True)

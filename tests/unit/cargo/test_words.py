@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cargoship.cargo.words import choosing, options_of, told
+from cargoship.cargo.words import choosing, compiling_words, options_of
 
 
 @pytest.mark.parametrize(
@@ -48,5 +48,5 @@ def test_what_asks_for_more(words: str, more: str) -> None:
 def test_what_follows_is_not_cargos() -> None:
     words = ("test", "--target", "a", "--message-format=short", "--", "--target", "b")
     assert options_of(words, "--target") == ["a"]
-    assert told(words)[-1] == "--no-run"
-    assert "b" not in told(words)
+    assert compiling_words(words)[-1] == "--no-run"
+    assert "b" not in compiling_words(words)

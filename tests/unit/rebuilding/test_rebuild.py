@@ -108,7 +108,7 @@ def test_settings_are_those_of_then_whatever_the_project_says(shop: Shop, regist
 def test_variables_of_the_image_come_from_the_project_or_the_caller(shop: Shop, registry: InMemoryRegistry) -> None:
     build(pushed(shop, registry, env={"A": "b"}), context(shop))
     found = rebuild(name(registry), shop.machine.project, context(shop))
-    assert found.untold == ("env",)
+    assert found.withheld == ("env",)
     assert not found.is_same
     assert rebuild(name(registry), shop.machine.project, context(shop), settings={"env": {"A": "b"}}).is_same
 

@@ -1,4 +1,4 @@
-"""How long a compilation will still take, where earlier ones have told what its units take."""
+"""How long a compilation will still take, where earlier ones have shown what its units take."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class GithubRenderer(HostedRenderer):
         self._root = root
         self._diagnostics = Diagnostics()
         self._found: list[Annotation] = []
-        self._told = 0
+        self._annotated = 0
 
     def emit(self, event: Event) -> None:
         """See `Renderer.emit`."""
@@ -163,8 +163,8 @@ class GithubRenderer(HostedRenderer):
         super()._leave(name)
         # errors first, for there is room for a few
         for each in sorted(self._found, key=lambda found: found.level):
-            if self._told < _ANNOTATIONS_MAX:
-                self._told += 1
+            if self._annotated < _ANNOTATIONS_MAX:
+                self._annotated += 1
                 self._write(self._annotation(each))
         self._found.clear()
 

@@ -52,7 +52,7 @@ class LiveRenderer:
             width=width,
         )
         self._progress = shows_progress(env)
-        self._told_progress = ""
+        self._progress_sent = ""
         self._live: Live | None = None
 
     def emit(self, event: Event) -> None:
@@ -68,7 +68,7 @@ class LiveRenderer:
         """See `Renderer.close`."""
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._hide()
-            if self._told_progress:
+            if self._progress_sent:
                 self._stderr.write(progress_over(failed=failed))
                 self._stderr.flush()
 
@@ -107,11 +107,11 @@ class LiveRenderer:
         """The region as it is now."""
         yield from self._region.lines(width)
         if self._progress:
-            told = progress_sequence(self._region.fraction())
-            if told != self._told_progress:
-                self._told_progress = told
+            sequence = progress_sequence(self._region.fraction())
+            if sequence != self._progress_sent:
+                self._progress_sent = sequence
                 with contextlib.suppress(OSError, ValueError):
-                    self._stderr.write(told)
+                    self._stderr.write(sequence)
 
 
 class _Shown:

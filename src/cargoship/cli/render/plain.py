@@ -29,14 +29,14 @@ class PlainRenderer:
         self._verbosity = verbosity
         self._clock = clock
         self._lock = threading.Lock()
-        self._told_at = 0.0
-        self._told_tenth = 0
+        self._reported_at = 0.0
+        self._reported_tenth = 0
 
     def emit(self, event: Event) -> None:
         """See `Renderer.emit`."""
         with self._lock:
             if isinstance(event, PhaseStarted):
-                self._told_at, self._told_tenth = self._clock(), 0
+                self._reported_at, self._reported_tenth = self._clock(), 0
                 # The short phases are reported when they are over; of a long one a log should say that it has begun.
                 if event.name in {"sysroot", "trial", "compile"}:
                     self._write(words.status(*words.running(event.name, event.detail), self._paint))
@@ -57,10 +57,10 @@ class PlainRenderer:
         if not event.total or event.done >= event.total:
             return
         now, tenth = self._clock(), _TENTHS * event.done // event.total
-        since = now - self._told_at
-        if since < _AT_LEAST_S or (tenth <= self._told_tenth and since < _AT_MOST_S):
+        since = now - self._reported_at
+        if since < _AT_LEAST_S or (tenth <= self._reported_tenth and since < _AT_MOST_S):
             return
-        self._told_at, self._told_tenth = now, tenth
+        self._reported_at, self._reported_tenth = now, tenth
         more = len(event.active) - _NAMES_SHOWN
         names = printable(", ".join(event.active[:_NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
         self._write(words.status("", f"{event.done}/{event.total} {names}", self._paint))

@@ -158,8 +158,8 @@ class Region:
         if phase.active:
             yield _within(Text(" " * INDENT + self._busy(now, width - INDENT), style="dim"), width)
         for name, flow in self._flows.items():
-            if told := self._travelling(name, flow, now):
-                yield _within(Text(" " * INDENT + told, style="dim"), width)
+            if line := self._travelling(name, flow, now):
+                yield _within(Text(" " * INDENT + line, style="dim"), width)
 
     @property
     def _phase(self) -> Phase:

@@ -132,7 +132,7 @@ def _ended(phase: PhaseEnded, verbosity: int, paint: Paint) -> str | None:
 
 
 def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: C901, PLR0911 - one for each event
-    """The line that an event is worth at a verbosity; None for one that is not told in a line of its own."""
+    """The line that an event is worth at a verbosity; None for one that does not get a line of its own."""
     match event:
         case Note(text=text, level=level):
             return _note(text, level, verbosity, paint)

@@ -120,11 +120,11 @@ function choose(unit, focus) {
       + (unit.began === null ? unit.seconds ? ", took " + seconds(unit.seconds) + " once" : ""
         : " in " + seconds(unit.seconds) + " from " + seconds(unit.began)) + ", " + bytes(unit.size)
       + (unit.critical ? ", on the critical path" : ""));
-    const told = unit.because.map((each) => "because of " + each);
-    if (unit.waits_for !== null) told.push("because " + units[unit.waits_for].name + " had to be compiled");
-    if (unit.needs.length) told.push("needs " + unit.needs.slice(0, 12).map((place) => units[place].name).join(", ")
+    const reasons = unit.because.map((each) => "because of " + each);
+    if (unit.waits_for !== null) reasons.push("because " + units[unit.waits_for].name + " had to be compiled");
+    if (unit.needs.length) reasons.push("needs " + unit.needs.slice(0, 12).map((place) => units[place].name).join(", ")
       + (unit.needs.length > 12 ? " and " + (unit.needs.length - 12) + " more" : ""));
-    for (const line of told) {
+    for (const line of reasons) {
       const p = document.createElement("p");
       p.textContent = line;
       about.append(p);

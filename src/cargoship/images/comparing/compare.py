@@ -169,9 +169,9 @@ class _Comparing:
             return
         is_whole = self._whole or not pairs.shared
         read = (old, new) if is_whole else pairs.unshared()
-        files, untold = file_differences(*read, is_whole=is_whole)
+        files, unexplained = file_differences(*read, is_whole=is_whole)
         yield from files
-        if untold:
+        if unexplained:
             yield from bill_differences(self._one.target, self._other.target, (one, other), self._context)
         if not files:
             said = "in other layers, in another order, or with other names of owners"
@@ -202,7 +202,7 @@ def _alone(one: Leaf | None, other: Leaf | None) -> Difference:
 
 
 def _others(left: Leaves, right: Leaves) -> Iterator[Difference]:
-    """What indexes have beside images, told by digest: attestations are about digests, and differ where these do."""
+    """What indexes have beside images, known by digest: attestations are about digests, and differ where these do."""
     one, other = ({str(each.descriptor.digest): each.descriptor for each in side.others} for side in (left, right))
     for digest in (digest for digest in one if digest not in other):
         yield Difference(DifferenceKind.ATTACHED, _artifact(one[digest]), Change.REMOVED, old=digest)

@@ -41,8 +41,10 @@ def file_differences(
     before, after = _anatomies(one, old, asked), _anatomies(other, new, asked)
     programs = {path: (before.get(path), after.get(path)) for path in asked}
     found = tuple(_difference(path, old.entries.get(path), new.entries.get(path), programs) for path in paths)
-    untold = any(each is not None and each.crates is None for pair in programs.values() if all(pair) for each in pair)
-    return tuple(each for each in found if each is not None), untold
+    unexplained = any(
+        each is not None and each.crates is None for pair in programs.values() if all(pair) for each in pair
+    )
+    return tuple(each for each in found if each is not None), unexplained
 
 
 def _differs(entry: FileEntry, other: FileEntry | None) -> bool:

@@ -1,4 +1,4 @@
-"""Which layers two images share, and which only one of them has: told by what is in them, however packed."""
+"""Which layers two images share, and which only one of them has: known by what is in them, however packed."""
 
 from __future__ import annotations
 

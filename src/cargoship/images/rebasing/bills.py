@@ -1,4 +1,4 @@
-"""Bills of materials of an image, told of the one that it became: what has changed is the base, and the digests.
+"""Bills of materials of an image, rewritten for the one that it became: what has changed is the base, and the digests.
 
 A bill says of a base from a registry its name and digest, and nothing of what is in it; so all that differs in the bill
 of the new image is known. Bills of others list what was in the old base, and are not taken along.
@@ -63,7 +63,7 @@ def _serial(image: Digest) -> bytes:
 def renamed_bills(
     source: ImageSource, renaming: Renaming, subjects: Sequence[tuple[Digest, Descriptor]]
 ) -> Iterator[Referrer]:
-    """What cargoship's own bills of the old images (by digest) say, told of the new ones.
+    """What cargoship's own bills of the old images (by digest) say, rewritten for the new ones.
 
     Raises ContentInvalid for a damaged bill, RegistryError's family.
     """

@@ -47,18 +47,18 @@ class Parts:
 
     def over(self, base: Base) -> Image:
         """The image as a build over `base` makes it."""
-        told = self.image.config_file
+        config_file = self.image.config_file
         about_base = {BASE_NAME: base.name, BASE_DIGEST: None if base.digest is None else str(base.digest)}
         return make_image(
-            platform=told.platform,
+            platform=config_file.platform,
             config=over_base(self.config, base.config),
             layers=(*base.layers, *self.own),
-            created=told.created or "",
+            created=config_file.created or "",
             annotations={
                 **{name: value for name, value in about_base.items() if value is not None},
                 **self.annotations,
             },
-            author=told.author,
+            author=config_file.author,
             below=base.steps,
         )
 
@@ -70,7 +70,7 @@ OldBase = Callable[[Reference], Base]
 def taken_apart(image: Image, said: str, *, find: OldBase, given: Base | None = None) -> Parts:
     """Take an image apart; `given` is its base where its user says so, `find` asks a registry for the one it names.
 
-    Raises NotRebasable for an image that cannot be told apart or was not made by cargoship as it is.
+    Raises NotRebasable for an image that cannot be taken apart or was not made by cargoship as it is.
     """
     layers = _named_layers(image)
     count = _own_count([layer.created_by for layer in layers])
@@ -101,8 +101,8 @@ def taken_apart(image: Image, said: str, *, find: OldBase, given: Base | None = 
 
 def _named_layers(image: Image) -> list[Layer]:
     """The layers with the history's words; without words where it is not that of these layers."""
-    told = image.config_file.history
-    texts = told if len(told) == len(image.layers) else ("",) * len(image.layers)
+    history = image.config_file.history
+    texts = history if len(history) == len(image.layers) else ("",) * len(image.layers)
     return [replace(layer, created_by=text) for layer, text in zip(image.layers, texts, strict=True)]
 
 

@@ -30,7 +30,7 @@ _CLIENT_ID = "cargoship"
 _LIFETIME_S = 60.0
 _GIVEN_MAX = 100
 _SECRET_CHARACTERS = 4
-"""Shorter ones cannot be told from parts of words."""
+"""Shorter ones cannot be distinguished from parts of words."""
 _MARGIN_S = 10.0
 """A token is not used in its last seconds: the request takes time too."""
 

@@ -25,8 +25,8 @@ _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 _NO_CORE_BYTES = 1
 
 
-def live(spec: SandboxSpec, env: dict[str, str], alive: int, told: int) -> NoReturn:
-    """Be the first process: `alive` ends with the one outside, and `told` takes its word of how it ended."""
+def live(spec: SandboxSpec, env: dict[str, str], alive: int, outcome: int) -> NoReturn:
+    """Be the first process: `alive` ends with the one outside, and `outcome` takes its word of how it ended."""
     code = EXIT_NO_SANDBOX
     try:
         _settle(spec)
@@ -36,8 +36,8 @@ def live(spec: SandboxSpec, env: dict[str, str], alive: int, told: int) -> NoRet
         program = os.fork()
         if program == 0:
             _start(spec, env)
-        os.write(told, b"r")
-        os.write(told, _outlast(program).to_bytes(4, "little"))
+        os.write(outcome, b"r")
+        os.write(outcome, _outlast(program).to_bytes(4, "little"))
         code = 0
     except OSError as error:
         complain(error)

@@ -117,15 +117,15 @@ def _write_map(process: str, name: str, text: str) -> None:
 def _supervise(spec: SandboxSpec, env: dict[str, str], parent: int, console: Console | None) -> int | None:
     """Start the first process and see it through; the program's status, None where it never was."""
     alive, held = os.pipe()
-    hear, told = os.pipe()
+    hear, outcome = os.pipe()
     signals = _signals()
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
         os.close(held)
-        first.live(spec, env, alive, told)
-    os.close(told)
+        first.live(spec, env, alive, outcome)
+    os.close(outcome)
     os.close(alive)
     until = None if spec.limits.time_s is None else began + spec.limits.time_s
     said, overdue, watch = b"", None, None

@@ -28,7 +28,7 @@ fi
 case " ${CARGOSHIP_STATIC_TARGETS-} " in
 *" ${target:-none} "*) set -- -C target-feature=+crt-static "$@" ;;
 esac
-# A static program gets the allocator that was asked for. cargo knows nothing of that: it is told through the unit's
+# A static program gets the allocator that was asked for. cargo knows nothing of that: it comes through the unit's
 # dep-info, as if the crate had looked at the variable, so that another choice links again.
 case " ${CARGOSHIP_STATIC_TARGETS-} " in
 *" ${target:-none} "*)

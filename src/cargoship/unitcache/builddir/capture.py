@@ -221,9 +221,9 @@ class _Stock:
     def _rewritten(self, unit: Unit, matched: Matched) -> dict[str, bytes]:
         """Dep-info without the place of this checkout; raises NotKept, OSError."""
         package, root = str(package_root(unit, self.folders)), str(self.contents.root)
-        told = {name: (self.build.root / name).read_bytes() for name in matched.fingerprint.dep_infos}
-        other = {name: relocated(data, package, root) for name, data in told.items() if root.encode() in data}
-        return {name: data for name, data in other.items() if data != told[name]}
+        originals = {name: (self.build.root / name).read_bytes() for name in matched.fingerprint.dep_infos}
+        other = {name: relocated(data, package, root) for name, data in originals.items() if root.encode() in data}
+        return {name: data for name, data in other.items() if data != originals[name]}
 
     def _silenced(self, matched: Matched, files: Sequence[str]) -> dict[str, bytes]:
         """What cargo notes without a use for it, and may be a secret: a script's words, and variables' values."""
@@ -238,8 +238,8 @@ class _Stock:
                 change = without_values
             if change is not None:
                 data = (self.build.root / name).read_bytes()
-                if (told := change(data)) != data:
-                    found[name] = told
+                if (changed := change(data)) != data:
+                    found[name] = changed
         return found
 
     def refuse(self, index: int, why: str) -> None:
@@ -256,7 +256,7 @@ class _Stock:
     def _inputs(
         self, index: int, matched: Matched, files: Sequence[str], parts: Mapping[str, str] | None
     ) -> Mapping[str, Digest]:
-        """What a unit depends on, as an earlier run has seen it, or as it is told now; raises NotKept, OSError."""
+        """What a unit depends on, as seen in an earlier run or by cargo's notes now; raises NotKept, OSError."""
         unit = self.graph.units[index]
         if self.manifests.get(unit.package_id) != self.around.manifests.get(unit.package_id):
             raise NotKept(_EDITED)
@@ -301,10 +301,10 @@ class _Stock:
         Where that is less than what it may read, the next run makes it anew.
         """
         if not self.fresh[index]:
-            inputs = self._as_told(index, matched, why)
+            inputs = self._as_noted(index, matched, why)
             self.made[matched.folder.fingerprint] = self._made(index, matched, "", inputs, "")
 
-    def _as_told(self, index: int, matched: Matched, why: str) -> Mapping[str, Digest]:
+    def _as_noted(self, index: int, matched: Matched, why: str) -> Mapping[str, Digest]:
         unit = self.graph.units[index]
         if is_pinned(unit, self.lock):
             return {}

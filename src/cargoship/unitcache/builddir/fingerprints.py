@@ -93,13 +93,13 @@ def without_values(fingerprint: bytes) -> bytes:
     Raises NotKept.
     """
     try:
-        told = decode_json(fingerprint, dict[str, Any])
+        parsed = decode_json(fingerprint, dict[str, Any])
     except Undecodable as error:
         raise NotKept("its fingerprint cannot be read") from error
-    named = [each["RerunIfEnvChanged"] for each in told.get("local", ()) if "RerunIfEnvChanged" in each]
+    named = [each["RerunIfEnvChanged"] for each in parsed.get("local", ()) if "RerunIfEnvChanged" in each]
     for each in named:
         each["val"] = None
-    return msgspec.json.encode(told) if named else fingerprint
+    return msgspec.json.encode(parsed) if named else fingerprint
 
 
 def read_dep_info(data: bytes) -> DepInfo:

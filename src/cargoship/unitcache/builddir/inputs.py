@@ -28,7 +28,7 @@ _PROGRAMS = frozenset({"bin", "cdylib", "dylib", "test", "example", "bench"})
 
 
 def package_root(unit: Unit, manifests: Mapping[str, Path]) -> Path:
-    """The folder of a unit's package; raises NotKept where nobody has told it."""
+    """The folder of a unit's package; raises NotKept where nobody knows it."""
     match = LOCAL_ID.match(unit.package_id)
     if match is not None:
         return Path(unquote(match["path"]))
@@ -113,7 +113,7 @@ def _read(
 
 
 def variables_of(matched: Matched, contents: FileDigests) -> dict[str, Digest]:
-    """What the user has set of the variables that the unit looks at: with `env!`, or as its build script has told.
+    """What the user has set of the variables that the unit looks at: with `env!`, or as its build script has declared.
 
     cargo would compare them too. But two units that differ in nothing else must not have one key: the programs of a
     whole build are put in place without cargo. Raises NotKept, OSError.

@@ -75,7 +75,7 @@ def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build
         else:
             unsaid.add(index)
     _decide_by_users(graph, found, unclear)
-    missing = dict.fromkeys(unclear, "its files cannot be told from others'")
+    missing = dict.fromkeys(unclear, "its files cannot be distinguished from others'")
     missing |= dict.fromkeys(unsaid, "cargo did not tell its files")
     return Match(found, missing, frozenset(unsaid))
 

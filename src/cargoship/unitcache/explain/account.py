@@ -1,4 +1,4 @@
-"""Why the last build compiled what it compiled: told for each unit, along the chain to what differs.
+"""Why the last build compiled what it compiled: said for each unit, along the chain to what differs.
 
 A build leaves an account in its build directory. It says of each unit what became of it; of a unit that was compiled,
 the part of its key that differs from that of the nearest entry, or the unit that it depends on and that was compiled.
@@ -80,7 +80,7 @@ def account(
         index: "unfinished" if index in unfinished else _state(index, restored, made)
         for index in range(len(graph.units))
     }
-    told = []
+    accounts = []
     for index, unit in enumerate(graph.units):
         kept = made.units.get(index)
         because: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def account(
                 because = _because(entries, resolution.parts[index], restored)
             else:
                 because = ("a unit that it depends on is in no cache",)
-        told.append(
+        accounts.append(
             UnitAccount(
                 name=name_of(unit, restored.around.host),
                 state=states[index],
@@ -107,7 +107,7 @@ def account(
                 not_kept="" if index in unfinished else made.refused.get(index, ""),
             )
         )
-    return BuildAccount(tuple(told), whole)
+    return BuildAccount(tuple(accounts), whole)
 
 
 def unit_reports(restored: Restored, made: Capture, record: BuildAccount) -> UnitsReported:

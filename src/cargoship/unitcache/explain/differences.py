@@ -54,10 +54,10 @@ def parts_in_words(now: Mapping[str, str], then: Mapping[str, str]) -> tuple[str
     if "package" in names:
         # another version lies elsewhere and has another checksum: that says nothing more
         names = tuple(name for name in names if name not in _OF_A_VERSION)
-    told = [name for name in names if name.partition(" ")[0] in _NAMES]
+    configured = [name for name in names if name.partition(" ")[0] in _NAMES]
     said = [
-        *_settings(told, now, then),
-        *(_part(name, now.get(name), then.get(name)) for name in names if name not in told),
+        *_settings(configured, now, then),
+        *(_part(name, now.get(name), then.get(name)) for name in names if name not in configured),
     ]
     return tuple(dict.fromkeys(said))
 
@@ -87,17 +87,17 @@ def _part(name: str, now: str | None, then: str | None) -> str:
         case "dependency":
             said = _dependency(of, now, then)
         case "package":
-            said = _told("version", _version(now), _version(then))
+            said = _changed("version", _version(now), _version(then))
         case "rustc":
             # of all that rustc says of itself, the first line says enough, mostly
             one, two = ((text or "").partition("\n")[0] for text in (now, then))
-            said = _told("rustc", one, two) if one != two else "rustc's build"
+            said = _changed("rustc", one, two) if one != two else "rustc's build"
         case "features":
             said = _features(now or "", then or "")
         case "standard":
             said = f"the {name}"
         case _:
-            said = _SAID.get(name) or _told(name, now, then)
+            said = _SAID.get(name) or _changed(name, now, then)
     return said
 
 
@@ -105,13 +105,13 @@ def inputs_in_words(inputs: Mapping[str, Digest], contents: FileDigests) -> tupl
     """The files and variables that are not as they were."""
     other = [path for path, digest in inputs.items() if contents.digest(path) != digest]
     files = [path for path in other if not path.startswith(":")]
-    told = [
+    phrases = [
         said
         for path in other
-        if path != NEVER and not _is_told_by(path, files)
+        if path != NEVER and not _is_implied_by(path, files)
         for said in (_now_set(path, contents) if path.startswith(UNSET) else (_input(path),))
     ]
-    return _listed(dict.fromkeys(told))
+    return _listed(dict.fromkeys(phrases))
 
 
 def names_in_words(names: Iterable[str]) -> tuple[str, ...]:
@@ -119,13 +119,13 @@ def names_in_words(names: Iterable[str]) -> tuple[str, ...]:
     return _listed(dict.fromkeys(_input(name) for name in names))
 
 
-def _listed(told: Iterable[str]) -> tuple[str, ...]:
-    names = list(told)
+def _listed(phrases: Iterable[str]) -> tuple[str, ...]:
+    names = list(phrases)
     more = len(names) - _SHOWN
     return (*names[:_SHOWN], *((f"{more} more",) if more > 0 else ()))
 
 
-def _told(name: str, now: str | None, then: str | None) -> str:
+def _changed(name: str, now: str | None, then: str | None) -> str:
     if not now or not then:
         return f"{name}: {now} now, nothing then" if now and len(now) <= _SHORT else f"{name}: nothing now, {then} then"
     # digests and long texts say nothing to a person
@@ -173,7 +173,7 @@ def _now_set(path: str, contents: FileDigests) -> tuple[str, ...]:
     return tuple(f"the variable {name}" for name in set_now(path, contents.env))
 
 
-def _is_told_by(path: str, files: list[str]) -> bool:
+def _is_implied_by(path: str, files: list[str]) -> bool:
     """Whether a folder differs, and files in it that are known by their names: they are the reason, most likely."""
     kind, _, folder = path.partition(" ")
     inside = "" if folder == "." else f"{folder}/"

@@ -39,8 +39,8 @@ def _parts(now: Mapping[str, str], then: Mapping[str, str]) -> list[str]:
     if WORDS in names:
         said.append(_words(now[WORDS].splitlines(), then.get(WORDS, "").splitlines()))
     said += [text for name, text in _SAID.items() if name in names]
-    told = {LOCK, LOCKED, WORDS, *_SAID}
-    others = [{name: text for name, text in side.items() if name not in told} for side in (now, then)]
+    explained = {LOCK, LOCKED, WORDS, *_SAID}
+    others = [{name: text for name, text in side.items() if name not in explained} for side in (now, then)]
     return said + list(parts_in_words(*others))
 
 

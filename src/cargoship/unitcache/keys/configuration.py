@@ -57,16 +57,16 @@ def settings_as_text(
     """What is set for one triple: keys of configuration files, cargo's --config and -Z, variables. A line for each.
 
     Files and programs that they name have lines of their own, and what `native` means, where that is said. `places` are
-    the names of the files as far as they lie in the workspace; what others say is told without theirs, for
+    the names of the files as far as they lie in the workspace; what others say is recorded without theirs, for
     checkouts lie in many folders.
     """
     configured = [_relevant(data, triple) for data in files]
     chosen = _chosen(env, triple)
     said = {OPTIONS: list(options), **chosen}
-    told = {name: value for name, value in said.items() if value not in ([], None)} | _keys(configured, places)
+    settings = {name: value for name, value in said.items() if value not in ([], None)} | _keys(configured, places)
     texts = [*texts_of(configured), *options, *chosen.values()]
     programs = [*_programs(configured), *(value for name, value in chosen.items() if _NAMES_A_PROGRAM.fullmatch(name))]
-    return _told(told | _meant(texts, programs, named or NamedFiles(), processor))
+    return _as_text(settings | _meant(texts, programs, named or NamedFiles(), processor))
 
 
 def environment_as_text(
@@ -80,7 +80,7 @@ def environment_as_text(
         if match is not None and _is_for(match["triple"], triple):
             chosen[name] = value
             programs += [value] if match["tool"] in _TOOLS else []
-    return _told(chosen | _meant(list(chosen.values()), programs, named or NamedFiles(), processor))
+    return _as_text(chosen | _meant(list(chosen.values()), programs, named or NamedFiles(), processor))
 
 
 def _meant(texts: Sequence[str], programs: Iterable[str], named: NamedFiles, processor: str) -> dict[str, str]:
@@ -128,12 +128,12 @@ def manifest_digest(manifest: bytes, workspace: bytes | None) -> str:
         "profile",
         "replace",
     )
-    told: list[object] = [{name: value for name, value in own.items() if name not in left}]
+    parts: list[object] = [{name: value for name, value in own.items() if name not in left}]
     if workspace is not None and b"workspace" in manifest:
         shared = _parsed(workspace).get("workspace")
         if isinstance(shared, dict):
-            told.append({name: shared.get(name) for name in ("package", "lints")})
-    return _digest(told)
+            parts.append({name: shared.get(name) for name in ("package", "lints")})
+    return _digest(parts)
 
 
 def _relevant(data: bytes, triple: str) -> object:
@@ -141,17 +141,17 @@ def _relevant(data: bytes, triple: str) -> object:
         parsed = decode_toml(data)
     except Undecodable:
         return Digest.of(data).hex
-    told = {name: value for name, value in parsed.items() if name not in _HARMLESS_TABLES}
-    if isinstance(told.get("build"), dict):
-        told["build"] = {name: value for name, value in told["build"].items() if name not in _HARMLESS_BUILD}
-    if isinstance(told.get("target"), dict):
+    counting = {name: value for name, value in parsed.items() if name not in _HARMLESS_TABLES}
+    if isinstance(counting.get("build"), dict):
+        counting["build"] = {name: value for name, value in counting["build"].items() if name not in _HARMLESS_BUILD}
+    if isinstance(counting.get("target"), dict):
         kept = {
             name: {key: each for key, each in value.items() if key not in _HARMLESS_TARGET}
-            for name, value in told["target"].items()
+            for name, value in counting["target"].items()
             if isinstance(value, dict) and (name == triple or not re.fullmatch(r"[\w.-]+", name))
         }
-        told["target"] = {name: value for name, value in kept.items() if value}
-    return {name: value for name, value in told.items() if value != {}}
+        counting["target"] = {name: value for name, value in kept.items() if value}
+    return {name: value for name, value in counting.items() if value != {}}
 
 
 def _keys(configured: Sequence[object], places: Sequence[str]) -> dict[str, object]:
@@ -165,7 +165,7 @@ def _keys(configured: Sequence[object], places: Sequence[str]) -> dict[str, obje
                 found[f"{key} in {place}".strip()] = each
             else:
                 beyond.setdefault(f"{key} in {CONFIGURATION}".strip(), []).append(each)
-    # those of the workspace count more than others: where that is not so, the order is told
+    # those of the workspace count more than others: where that is not so, the order is recorded
     inside = [bool(place) for place in places]
     if inside != sorted(inside, reverse=True):
         found[f"the order of {CONFIGURATION}"] = [place or "another" for place in places]
@@ -206,7 +206,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         return {"unreadable": Digest.of(data).hex}
 
 
-def _told(said: Mapping[str, object]) -> str:
+def _as_text(said: Mapping[str, object]) -> str:
     return "\n".join(f"{name}={_digest(value)}" for name, value in sorted(said.items()))
 
 

@@ -175,8 +175,8 @@ def _read(path: Path) -> bytes | None:
 
 def _system(runner: Runner, env: Mapping[str, str]) -> str:
     """The host's system: programs are linked against its C library by its compiler, and build scripts look at it."""
-    told = _read(Path("/etc/os-release")) or _read(Path("/usr/lib/os-release")) or b""
-    fields = dict(line.partition("=")[::2] for line in told.decode("utf-8", "replace").splitlines())
+    release = _read(Path("/etc/os-release")) or _read(Path("/usr/lib/os-release")) or b""
+    fields = dict(line.partition("=")[::2] for line in release.decode("utf-8", "replace").splitlines())
     words = [os.uname().sysname, os.uname().machine, *(fields.get(name, "").strip('"') for name in _SYSTEM_FIELDS)]
     words.append(_libc_version())
     try:

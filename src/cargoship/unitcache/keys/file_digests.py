@@ -101,7 +101,7 @@ class FileDigests:
     def unchanged(self, path: str, time_ns: int) -> Digest:
         """The content of a package that was the same before the build, and older than a time; raises NotKept otherwise.
 
-        cargo takes for fresh what the compiler told of, though other files are newer: what was compiled before them
+        cargo takes for fresh what the compiler named, though other files are newer: what was compiled before them
         must not be kept as if it was compiled with them.
         """
         found = self._look(path)
@@ -145,8 +145,8 @@ class FileDigests:
         match f"{kind} ":
             case value if value == VARIABLE:
                 variable = self.env.get(rest)
-                told = b"unset" if variable is None else b"=" + variable.encode("utf-8", "surrogateescape")
-                return Digest.of(told), 0
+                state = b"unset" if variable is None else b"=" + variable.encode("utf-8", "surrogateescape")
+                return Digest.of(state), 0
             case value if value == MANIFEST:
                 try:
                     return Digest.of(significant(read_file(self.root / rest))), 0

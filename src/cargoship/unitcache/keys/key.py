@@ -200,7 +200,7 @@ def name_of(unit: Unit, around_host: str) -> str:
 
 
 def differing(wanted: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the parts in which two keys differ, in the order in which they are told."""
+    """The names of the parts in which two keys differ, in the order in which they are listed."""
     return tuple(name for name in [*wanted, *(set(other) - set(wanted))] if wanted.get(name) != other.get(name))
 
 

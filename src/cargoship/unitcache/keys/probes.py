@@ -56,29 +56,29 @@ def _beyond(name: str, env: Mapping[str, str]) -> Answer | None:
     match name.partition(" ")[0]:
         case ":program":
             found = found_as(name.removeprefix(PROGRAM), env)
-            told = ["nothing" if found is None else _content(found)]
+            answers = ["nothing" if found is None else _content(found)]
         case ":unset":
-            told = [f"{each}={env[each]}" for each in set_now(name, env)]
+            answers = [f"{each}={env[each]}" for each in set_now(name, env)]
         case value if value == ENVIRONMENT:
-            told = [f"{each}={env[each]}" for each in all_that_count(env)]
+            answers = [f"{each}={env[each]}" for each in all_that_count(env)]
         case value if value == HOST:
-            told = list(os.uname())
+            answers = list(os.uname())
         case value if value == USER:
-            told = [str(os.getuid()), env.get("USER", "")]
+            answers = [str(os.getuid()), env.get("USER", "")]
         case value if value == PROCESSOR:
-            told = [processor()]
+            answers = [processor()]
         case _:
             return None
-    return _of("\0".join(told)), 0
+    return _of("\0".join(answers)), 0
 
 
 def machine_with_glibc() -> str:
     """The kind of machine that this is, if it is Linux with glibc; else nothing."""
     try:
-        told = os.confstr("CS_GNU_LIBC_VERSION")
+        libc = os.confstr("CS_GNU_LIBC_VERSION")
     except (ValueError, OSError):
         return ""
-    return os.uname().machine if told and os.uname().sysname == "Linux" else ""
+    return os.uname().machine if libc and os.uname().sysname == "Linux" else ""
 
 
 def set_now(name: str, env: Mapping[str, str]) -> tuple[str, ...]:
@@ -109,24 +109,24 @@ def _seen(place: Path, _root: Path, _build_dir: Path) -> Answer:
         return ABSENT, 0
     except OSError as error:
         return _of(f"error {error.errno}"), 0
-    # who asks without following a link is told of it
+    # who asks without following a link sees it
     is_link = " link" if place.is_symlink() else ""
     return _of(f"{stat.S_IFMT(mode):o}{' program' if stat.S_ISREG(mode) and mode & 0o111 else ''}{is_link}"), 0
 
 
 def _listed(place: Path, _root: Path, build_dir: Path) -> Answer | None:
     changed = place.stat()
-    told = []
+    names = []
     with os.scandir(place) as found:
         for entry in found:
             # what is compiled makes it
             if build_dir == Path(entry.path):
                 continue
             kind = "l" if entry.is_symlink() else "d" if entry.is_dir(follow_symlinks=False) else "f"
-            told.append(f"{entry.name}/{kind}")
-            if len(told) > _NAMES_MAX:
+            names.append(f"{entry.name}/{kind}")
+            if len(names) > _NAMES_MAX:
                 return None
-    return _of("\0".join(sorted(told))), max(changed.st_mtime_ns, changed.st_ctime_ns)
+    return _of("\0".join(sorted(names))), max(changed.st_mtime_ns, changed.st_ctime_ns)
 
 
 def _link(place: Path, _root: Path, _build_dir: Path) -> Answer:

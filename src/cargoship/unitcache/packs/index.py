@@ -42,7 +42,7 @@ class UnitEntry:
     parts: Mapping[str, str] = field(default_factory=dict)
     """What the key was made of, to explain a miss. What may be secret is hashed by who makes the key."""
     seconds: float = 0.0
-    """What compiling it took, as far as cargo told; 0 where it did not."""
+    """What compiling it took, as far as cargo reported; 0 where it did not."""
     inputs: Mapping[str, Digest] = field(default_factory=dict)
     """Files, relative to the workspace's root, that must have this content for the entry to hold."""
     output: Digest = NOTHING

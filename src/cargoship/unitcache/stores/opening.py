@@ -98,12 +98,12 @@ def open_remote(spec: StoreSpec, context: Context) -> Store:
 
 
 def _as_cache(emit: Emit) -> Emit:
-    """A listener who is told that what travels is the cache's."""
+    """A listener that hears that what travels is the cache's."""
 
-    def told(event: Event) -> None:
+    def emit_as_cache(event: Event) -> None:
         emit(replace(event, what=_CACHE) if isinstance(event, BytesMoved) else event)
 
-    return told
+    return emit_as_cache
 
 
 def warn(context: Context, error: CacheUnavailable) -> None:

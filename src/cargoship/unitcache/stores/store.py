@@ -42,7 +42,7 @@ class Store(Protocol):
 
     @property
     def name(self) -> str:
-        """As people are told it."""
+        """As people read it."""
         ...
 
     @property

@@ -45,7 +45,7 @@ class _Shared:
 
 @dataclass(frozen=True)
 class Tiered(LocalStore):
-    """`local` in front of `remotes`. `warn` is told of each store's first failure."""
+    """`local` in front of `remotes`. `warn` is called for each store's first failure."""
 
     local: LocalStore
     remotes: tuple[Store, ...]

@@ -283,7 +283,7 @@ class _Unit:
         elif os.path.isfile(path):  # noqa: PTH113
             self._found[name] = self._contents.before(name, self._record.began_ns - _MARGIN_NS)
             if kind not in _KIND_OF_FILE:
-                # whether it may be started is told too
+                # whether it may be started is recorded too
                 self._found[SEEN + name] = self._now(SEEN + name)
         elif self._is_own(path) or not os.path.lexists(path):
             raise NotKept(f"{name} was removed while it was compiled")
