@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from cargoship.cli import options, selecting, several, signing
 from cargoship.cli.asked import Asked
-from cargoship.cli.outcome import RecordFiles, finish
+from cargoship.cli.outcome import RecordFiles, finish, send_failed
 from cargoship.cli.planned import print_plan
 from cargoship.errors import CargoshipError
 
@@ -50,8 +51,13 @@ def build(ctx: click.Context, /, **_: object) -> None:
         print_plan(session, selection, verify=not ctx.params["no_verify"])
         return
     records = RecordFiles.checked(ctx.params, session.world.cwd)
+    began = datetime.now(UTC)
     with session.work(verify=not ctx.params["no_verify"]) as context:
-        result = several.build_selected(session, selection, context)
+        try:
+            result = several.build_selected(session, selection, context)
+        except CargoshipError:
+            send_failed(session, selection.path, context, began)
+            raise
     if result is None:
         records.write_none()
     else:

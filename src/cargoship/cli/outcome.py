@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,15 @@ from cargoship.errors import OutputError
 
 if TYPE_CHECKING:
     from cargoship.cli.asked import Asked
+    from cargoship.context import Context
     from cargoship.destinations import Published
     from cargoship.oci.descriptor import Descriptor
     from cargoship.oci.image import Image
     from cargoship.pipeline import BuildResult, BuiltImage
     from cargoship.records.model import RunRecord
+
+_CLOCK_GRAIN = timedelta(milliseconds=1)
+"""How exact the times of records are."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,40 @@ def _records(result: BuildResult) -> tuple[RunRecord | None, RunRecord | None]:
     return (record, folder.before(record)) if {image.digest for image in record.images} <= made else (None, None)
 
 
-def _send_spans(session: CliSession, result: BuildResult) -> None:
-    """Tell a collector of OpenTelemetry, where one is named; what keeps it from that is a note."""
-    if not any(name.startswith("OTEL_") for name in session.world.env):
+def send_failed(session: CliSession, project: Path, context: Context, began: datetime) -> None:
+    """Tell a collector of OpenTelemetry of a build that has failed after `began`, if it came as far as a record."""
+    if not _wants_spans(session):
         return
-    from cargoship.cli.telemetry import SpansUnsent, send_spans, wants_spans
+    from cargoship.errors import CargoshipError
+    from cargoship.recording import find_record
 
-    record = _records(result)[0] if wants_spans(session.world.env) else None
-    if record is None:
+    try:
+        record, _ = find_record(project, context)
+    except CargoshipError:
         return
+    # the record of an earlier build is that build's alone
+    if record.outcome != "built" and datetime.fromisoformat(record.began) >= began - _CLOCK_GRAIN:
+        _send(session, record)
+
+
+def _send_spans(session: CliSession, result: BuildResult) -> None:
+    record = _records(result)[0] if _wants_spans(session) else None
+    if record is not None:
+        _send(session, record)
+
+
+def _wants_spans(session: CliSession) -> bool:
+    if not any(name.startswith("OTEL_") for name in session.world.env):
+        return False
+    from cargoship.cli.telemetry import wants_spans
+
+    return wants_spans(session.world.env)
+
+
+def _send(session: CliSession, record: RunRecord) -> None:
+    """Tell the collector; what keeps it from that is a note."""
+    from cargoship.cli.telemetry import SpansUnsent, send_spans
+
     try:
         send_spans(record, session.world.env)
     except SpansUnsent as error:

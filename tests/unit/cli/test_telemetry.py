@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from cargoship.cli.outcome import send_failed
+from cargoship.cli.session import CliSession, World
 from cargoship.cli.telemetry import SpansUnsent, send_spans, wants_spans
+from cargoship.records.folder import RecordFolder
 from support.build_records import sample_record
 
 BEGAN_NS = 1_800_000_000_000_000_000 + 3 * 10**9
@@ -50,6 +57,28 @@ def test_a_collector_gets_the_build_its_phases_and_its_units(got: list[Span], ht
     app = others[-1]
     assert app.start_time_unix_nano - root.start_time_unix_nano == 4_000_000_000
     assert app.end_time_unix_nano - app.start_time_unix_nano == 2_500_000_000
+
+
+@pytest.mark.parametrize(
+    ("outcome", "began", "sent"),
+    [
+        ("failed", datetime(2027, 1, 15, 8, 0, 2, tzinfo=UTC), True),
+        ("failed", datetime(2027, 1, 15, 8, 0, 4, tzinfo=UTC), False),
+        ("built", datetime(2027, 1, 15, 8, 0, 2, tzinfo=UTC), False),
+    ],
+)
+def test_a_build_that_failed_is_sent_and_no_earlier_one_in_its_place(
+    got: list[Span], httpserver: HTTPServer, tmp_path: Path, outcome: str, began: datetime, *, sent: bool
+) -> None:
+    record = sample_record(3, outcome=outcome, error="CompileFailed" if outcome == "failed" else "")
+    path = RecordFolder(tmp_path).keep(record)
+    world = World({"OTEL_EXPORTER_OTLP_ENDPOINT": httpserver.url_for("/")}, tmp_path, io.StringIO(), io.StringIO())
+    session = CliSession(world)
+    with session.work() as context:
+        send_failed(session, path, context, began)
+    assert bool(got) is sent
+    if sent:
+        assert (got[0].status.code, got[0].status.message) == (Status.STATUS_CODE_ERROR, "CompileFailed")
 
 
 def test_a_collector_that_refuses_is_one_error(httpserver: HTTPServer) -> None:
