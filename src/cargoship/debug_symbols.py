@@ -28,6 +28,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.referrer import Referrer
 from cargoship.plan import ImagePlan, Plan
+from cargoship.wasm import wasm_kind_of
 
 ARTIFACT = "application/vnd.cargoship.debug-symbols.v1"
 LAYER = "application/vnd.cargoship.debug-symbols.v1.elf"
@@ -87,13 +88,16 @@ def split_programs(programs: Sequence[CompiledProgram], plan: Plan, emit: Emit) 
     with ThreadPoolExecutor(_WRITERS) as writers:
         made = tuple(writers.map(lambda each: _split(each, folder / each.triple), programs))
     if not plan.keeps_attestations:
-        places = ", ".join(str(each.symbols) for each in made)
+        places = ", ".join(str(each.symbols) for each in made if each.symbols is not None)
         text = f"debug-symbols: nothing that the images go to can hold symbols; they are in {places}"
         emit(Note(text, Level.WARNING))
     return made
 
 
 def _split(program: CompiledProgram, folder: Path) -> CompiledProgram:
+    if wasm_kind_of(program.path) is not None:
+        # no debugger looks for a file beside a module by a build ID: its names stay in it
+        return program
     status = program.path.stat()
     known = (str(program.path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     place = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:_HEX]

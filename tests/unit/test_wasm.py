@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,17 @@ import pytest
 from cargoship.bom.auditable import SECTION
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
 from cargoship.bom.embed import embed
+from cargoship.compile import CompiledProgram
+from cargoship.debug_symbols import split_programs, symbols_of
 from cargoship.destinations.wasm import CONFIG, LAYER, wasm_artifact
 from cargoship.errors import CannotStart, PlatformUnknown
+from cargoship.events import ignore
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import decode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.platforms import DEFAULT_PLATFORMS, TABLE, WASI, Libc, kin, row
 from cargoship.wasm import WasmKind, custom_section, custom_sections, wasm_kind
+from support import results
 
 MODULE = b"\0asm\x01\0\0\0"
 COMPONENT = b"\0asm\x0d\0\x01\0"
@@ -116,3 +121,13 @@ def test_it_is_no_linux() -> None:
         row("linux/wasm")
     with pytest.raises(PlatformUnknown, match="has no glibc"):
         WASI.triple(Libc.parse("gnu"))
+
+
+def test_symbols_stay_in_a_module(tmp_path: Path) -> None:
+    """Splitting them took it for a damaged ELF file."""
+    path = tmp_path / "app.wasm"
+    path.write_bytes(MODULE + TYPES)
+    made = replace(results.plan(tmp_path, "app"), splits_symbols=True)
+    program = CompiledProgram("app", "app", WASI.platform, "wasm32-wasip1", path, fresh=False)
+    assert split_programs((program,), made, ignore) == (program,)
+    assert symbols_of((program,)) == {}
