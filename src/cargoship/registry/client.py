@@ -35,7 +35,7 @@ _ACCEPTED = 202
 _PARTIAL = 206
 _NO_CONTENT = 204
 _NOT_FOUND = 404
-_SERVER_ERROR = 500
+_FAULTS = frozenset({500, 502, 504})
 _ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
 _TAGS_BYTES = 8 << 20
 _PAGES_MAX = 10_000
@@ -128,7 +128,7 @@ class RegistryClient:
         except (Forbidden, RegistryRefused):
             return _Head.NO_ANSWER
         except Transient as failure:
-            if failure.status == _SERVER_ERROR:
+            if failure.status in _FAULTS:
                 return _Head.NO_ANSWER
             raise
         return _digest_of(said, self.registry) or _Head.NO_ANSWER

@@ -23,7 +23,8 @@ _OK = 200
 _CREATED = 201
 _NOT_FOUND = 404
 _LIMITED = 429
-_SERVER_ERROR = 500
+_FAULTS = frozenset({500, 502, 504})
+"""What gateways answer HEAD with too; one that is truly down answers GET so, which is waited for."""
 _GOOD = range(200, 300)
 """What begins and ends an upload: registries do not agree on which."""
 
@@ -140,7 +141,7 @@ class Upload:
             except (Forbidden, RegistryRefused):
                 pass
             except Transient as failure:
-                if failure.status != _SERVER_ERROR:
+                if failure.status not in _FAULTS:
                     raise
         # some do not answer this question, or send it to a storage that takes it for a forgery: it is asked by GET,
         # of whose answer nothing is read

@@ -271,14 +271,26 @@ QUIRKS: Mapping[str, Quirk] = {
     "issued-at-odd": _token_with(lambda body: body.replace(b"{", b'{"issued_at": "yesterday", ', 1)),
     "issued-at-future": _token_with(lambda body: body.replace(b"{", b'{"issued_at": "2999-01-01T00:00:00Z", ', 1)),
     "challenge-with-error": _challenged(lambda _, text: text + ',error="invalid_token",error_description="a, \\"b\\""'),
+    "challenge-with-empty-parts": _challenged(lambda _, text: ", " + text.replace(",", ",\t,") + ","),
+    "realm-in-capitals": _challenged(lambda registry, text: text.replace(registry.host, registry.host.upper())),
+    "realm-with-port": _challenged(lambda registry, text: text.replace(registry.url, _with_port(registry.url))),
+    "realm-with-fragment": _challenged(lambda _, text: text.replace('/token"', '/token#part"')),
+    "expires-in-words": _expires_in('"an hour"'),
+    "token-in-capitals": _token_with(lambda body: body.replace(b'"token"', b'"Token"')),
     "realm-with-query": _challenged(lambda _, text: text.replace('/token"', '/token?account=me"')),
     "scope-twice": _challenged(lambda _, text: text + ',scope="repository:other/one:pull"'),
     "service-empty": _challenged(lambda _, text: re.sub('service="[^"]*"', 'service=""', text)),
     "service-missing": _challenged(lambda _, text: re.sub(',?service="[^"]*"', "", text)),
     # what is there
-    **{f"head-blob-{status}": _status("HEAD", "/blobs/", status) for status in (400, 403, 404, 405, 500, 501)},
+    **{
+        f"head-blob-{status}": _status("HEAD", "/blobs/", status)
+        for status in (400, 403, 404, 405, 410, 500, 501, 502, 504)
+    },
     "head-blob-to-storage": _head_to_storage,
-    **{f"head-manifest-{status}": _status("HEAD", "/manifests/", status) for status in (400, 403, 404, 405, 500, 501)},
+    **{
+        f"head-manifest-{status}": _status("HEAD", "/manifests/", status)
+        for status in (400, 403, 404, 405, 410, 500, 501, 502, 504)
+    },
     # uploads
     **{
         f"mount-{status}": _status("POST", _UPLOADS, status, "mount")
@@ -297,6 +309,9 @@ QUIRKS: Mapping[str, Quirk] = {
     "patch-lost-416": _Once("PATCH", _GOING, 416, skip=1),
     "put-lost-404": _Once("PUT", _GOING, 404),
     "location-absolute": _header("POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: registry.url + text),
+    "location-with-port": _header(
+        "POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: _with_port(registry.url) + text
+    ),
     "location-by-scheme": _header(
         "POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: "//" + registry.host + text
     ),
@@ -371,6 +386,12 @@ def _in_sha512(registry: QuirkyRegistry, digest: str) -> str:
     manifests = (each.manifests for each in registry.contents.repositories.values())
     found = next((each[digest][1] for each in manifests if digest in each), None)
     return digest_of(registry.contents.blobs[digest] if found is None else found, "sha512")
+
+
+def _with_port(url: str) -> str:
+    """With the port that goes without saying."""
+    scheme, _, place = url.partition("://")
+    return url if ":" in place else f"{url}:{443 if scheme == 'https' else 80}"
 
 
 def _one_more(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Self
 from urllib.parse import urlsplit
 
+from cargoship.http.endpoint import origin
 from cargoship.http.exchange import ConnectionBroken, Evidence, Request
 from cargoship.testing.exchange import Call, Fault, Reply
 from cargoship.testing.registry import InMemoryRegistry
@@ -29,19 +30,19 @@ class InMemoryTransport:
         idle_s: float = _IDLE_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._places = {origin: (registry, "registry") for origin, registry in (registries or {}).items()}
+        self._places = {origin(url): (registry, "registry") for url, registry in (registries or {}).items()}
         for registry in (*own, *(registries or {}).values()):
-            self._places.setdefault(registry.url, (registry, "registry"))
-            self._places[registry.storage_url] = (registry, "storage")
+            self._places.setdefault(origin(registry.url), (registry, "registry"))
+            self._places[origin(registry.storage_url)] = (registry, "storage")
         self._idle_s = idle_s
         self._sleep = sleep
 
     def send(self, request: Request) -> _Response:
         """See `Transport.send`."""
         parts = urlsplit(request.url)
-        place = self._places.get(f"{parts.scheme}://{parts.netloc}")
+        place = self._places.get(origin(request.url))
         if place is None:
-            if any(urlsplit(origin).netloc == parts.netloc for origin in self._places):
+            if any(host == (parts.hostname or "") and parts.port in {None, port} for _, host, port in self._places):
                 tls = parts.scheme == "https"
                 reason = "it does not speak TLS" if tls else "it hung up"
                 evidence = Evidence.NO_TLS if tls else Evidence.NO_HTTP

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urldefrag, urlencode, urlsplit
 
 from cargoship.errors import RegistryError, RegistryUnreachable, Unauthorized
 from cargoship.events import Emit, Level, Note
@@ -217,7 +217,8 @@ class Authenticator:
         url = absolute(registry + "/", realm) if realm.startswith("/") else realm
         if url is None or parsed(url) is None:
             raise RegistryError(f"{self._registry} asks for a token but names no server to get it from")
-        return url
+        # what is added to it must not become part of a fragment
+        return urldefrag(url).url
 
     def _check_safe(self, url: str, found: FoundCredential | None) -> None:
         """Raise RegistryError where these credentials, or none, are not to be shown to this token server."""
@@ -312,12 +313,21 @@ def _token_request(
 def _parse_token(content: bytes, registry: str) -> tuple[str, float]:
     """The token and its lifetime in seconds; the specification's default is 60."""
     try:
-        document = json.loads(content)
-        value = document.get("token") or document.get("access_token")
-        said_s = float(document.get("expires_in") or _LIFETIME_S)
-        lifetime_s = said_s if math.isfinite(said_s) and said_s > 0 else _LIFETIME_S
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        value, lifetime_s = None, 0.0
+        # Go's programs take names in any letter case
+        document = {name.lower(): each for name, each in reversed(json.loads(content).items())}
+    except (ValueError, AttributeError, RecursionError):
+        document = {}
+    value = document.get("token") or document.get("access_token")
+    lifetime_s = _lifetime_s(document.get("expires_in"))
     if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
         raise RegistryError(f"the token server of {registry} gave no token")
     return value, lifetime_s
+
+
+def _lifetime_s(said: object) -> float:
+    """What a token server says in seconds; where that is no length of time, the default."""
+    try:
+        said_s = float(said) if isinstance(said, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        said_s = 0.0
+    return said_s if math.isfinite(said_s) and said_s > 0 else _LIFETIME_S
