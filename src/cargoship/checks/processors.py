@@ -30,8 +30,7 @@ def check_processor(facts: ElfFacts, path: str, platform: Platform) -> Iterator[
             Code.PROCESSOR_BEYOND,
             f"{path} ({platform}) needs a processor of {level_name(facts.x86_level)}, and {platform} promises "
             f"{level_name(level)}",
-            f"compile it for {level_name(level)} (-march, -C target-cpu, -z), or publish it for "
-            f"linux/amd64/v{facts.x86_level}",
+            f"compile it for {level_name(level)}: look at -march, -C target-cpu and -z",
         )
 
 

@@ -85,6 +85,10 @@ def _unnamed(project: Project, selection: Selection) -> tuple[Package, ...]:
             (path.parent if path.name == MANIFEST else path).resolve() for path in (selection.path, *selection.also)
         ]
         found = [_at(project, folder) for folder in folders]
+        for (own, *others), folder in zip(found, folders, strict=True):
+            # as a name does, a folder asks for an image of its own
+            if not (others or own.bins or folder == project.root.resolve()):
+                raise _library(f"package {own.name}")
         return tuple(dict.fromkeys(package for each in found for package in each))
     # In the workspace's own folder cargo builds the default members, which are its root package unless it says more
     if project.selected is None or project.folder.resolve() == project.root.resolve():
@@ -107,9 +111,14 @@ def _with_binaries(project: Project, name: str) -> tuple[Package, ...]:
     found = _named(project, name)
     with_bins = tuple(package for package in found if package.bins)
     if not with_bins:
-        what = "has no binary, it is a library" if name == found[0].name else "means libraries alone"
-        raise NothingToShip(f"package {name} {what}")
+        if name == found[0].name:
+            raise _library(f"package {name}")
+        raise NothingToShip(f"package {name} means libraries alone")
     return with_bins
+
+
+def _library(name: str) -> NothingToShip:
+    return NothingToShip(f"{name} has no binary, it is a library")
 
 
 def _named(project: Project, name: str) -> tuple[Package, ...]:

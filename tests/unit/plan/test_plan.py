@@ -561,6 +561,8 @@ def test_packages_that_are_not_there_or_are_all_left_out() -> None:
     refuse(SERVICES.asked(packages=("svc-api",), exclude=("svc-*",)), NothingToShip, "excluded")
     refuse(SERVICES.asked(packages=("cor*",)), NothingToShip, "libraries alone")
     refuse(SERVICES.asked(path=ROOT, also=(Path("/elsewhere"),)), PackageUnknown, "/elsewhere")
+    library = SERVICES.asked(path=ROOT / "core", also=(ROOT / "svc-api",))
+    refuse(library, NothingToShip, "package core has no binary, it is a library")
     alone = Workspace((package("xtask", "xtask", metadata_cargoship={"skip": True}),))
     refuse(alone, NothingToShip, "skip xtask", "--package")
 
