@@ -44,17 +44,19 @@ def explain(ctx: click.Context, /, **_: object) -> None:
     if ctx.params["as_json"]:
         session.result(indented(_document(record, chosen)))
         return
-    for line in (*_whole(record), *(_roots(record) if asked is None else _chains(record, chosen))):
+    lines = _chains(record, chosen) if asked is not None else [*_roots(record), *_signers(record)]
+    for line in (*_whole(record), *lines):
         session.result(line)
 
 
 def _document(record: BuildAccount, chosen: list[int]) -> dict[str, object]:
-    from cargoship.unitcache.explain.account import cost_of, root_of
+    from cargoship.unitcache.explain.account import cost_of, root_of, signers_of
 
     costs = cost_of(record)
     whole = record.whole
     return {
         "whole": None if whole is None else {"came": whole.came, "because": list(whole.because)},
+        "signers": signers_of(record),
         "units": [
             {
                 "name": record.units[index].name,
@@ -63,6 +65,7 @@ def _document(record: BuildAccount, chosen: list[int]) -> dict[str, object]:
                 "because": list(record.units[index].because),
                 "chain": [record.units[each].name for each in root_of(record, index)[1:]],
                 "not_kept": record.units[index].not_kept or None,
+                "signer": record.units[index].signer or None,
                 "caused": {"units": costs[index][0], "seconds": round(costs[index][1], 3)} if index in costs else None,
             }
             for index in chosen
@@ -97,6 +100,13 @@ def _roots(record: BuildAccount) -> list[str]:
     unkept = [unit for unit in record.units if unit.not_kept]
     lines += [f"{unit.name} is not kept: {unit.not_kept}" for unit in unkept]
     return lines
+
+
+def _signers(record: BuildAccount) -> list[str]:
+    from cargoship.cli.render import words
+    from cargoship.unitcache.explain.account import signers_of
+
+    return [f"signed by {name}: {words.count(units, 'unit')}" for name, units in signers_of(record).items()]
 
 
 def _together(
@@ -138,6 +148,8 @@ def _chains(record: BuildAccount, chosen: list[int]) -> list[str]:
         if reasons and len(chain) > 1:
             units, seconds = costs[chain[-1]]
             lines.append(f"    {words.count(units, 'unit')} in {words.duration(seconds)} for that reason")
+        if unit.signer:
+            lines.append(f"    signed by {unit.signer}")
         if unit.not_kept:
             lines.append(f"    not kept: {unit.not_kept}")
     return lines

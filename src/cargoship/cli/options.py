@@ -118,6 +118,18 @@ cache_options = group(
         shell_complete=offers.caches,
         help="Read them from there and write them; may be repeated.",
     ),
+    click.option(
+        "--cache-trust",
+        multiple=True,
+        metavar="KEY",
+        help="Take only units that this public key (a file, env://NAME) or IDENTITY by ISSUER has signed; "
+        "may be repeated.",
+    ),
+    click.option(
+        "--cache-sign",
+        metavar="KEY",
+        help="Sign the units that are written: a key's file, env://NAME or keyless.  [default: the key of --sign]",
+    ),
     click.option("--no-cache", is_flag=True, help="Compile everything, and keep nothing of it for later."),
 )
 

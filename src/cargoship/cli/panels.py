@@ -40,7 +40,15 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--frozen",
         "--jobs",
     ),
-    "Where units are kept": ("--cache-from", "--cache-to", "--no-cache", "--cached", "--programs"),
+    "Where units are kept": (
+        "--cache-from",
+        "--cache-to",
+        "--cache-trust",
+        "--cache-sign",
+        "--no-cache",
+        "--cached",
+        "--programs",
+    ),
     "How to cook": (
         "--recipe-path",
         "--check",

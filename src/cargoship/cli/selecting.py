@@ -24,6 +24,8 @@ def cache_overrides(given: Mapping[str, Any]) -> dict[str, object]:
         "cache": False if given.get("no_cache") else None,
         "cache-from": tuple(given.get("cache_from", ())),
         "cache-to": tuple(given.get("cache_to", ())),
+        "cache-trust": tuple(given.get("cache_trust", ())),
+        "cache-sign": given.get("cache_sign"),
     }
     return {key: value for key, value in said.items() if value not in (None, ())}
 

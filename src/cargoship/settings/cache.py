@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from cargoship.errors import UsageError
 from cargoship.oci.reference import Reference
@@ -74,11 +74,24 @@ class CacheOptions:
     read: tuple[StoreSpec, ...] = ()
     written: tuple[StoreSpec, ...] = ()
     bytes_max: int = 10 << 30
+    trust: tuple[str, ...] = ()
+    """Whose units are taken, as `trust.parse_trusted` reads it; of nobody in particular where it is empty."""
+    sign: str | None = None
+    """Who signs what is written elsewhere than on this machine."""
 
     @classmethod
     def parse(cls, read: Iterable[str], written: Iterable[str], bytes_max: str, *, enabled: bool) -> CacheOptions:
         """From what settings hold; raises UsageError."""
         return cls(enabled, _stores(read), _stores(written), size_of(bytes_max))
+
+    def with_trust(self, trust: Sequence[str], sign: str | None) -> CacheOptions:
+        """With who is trusted, and who signs; raises UsageError for a signer that trusts nobody."""
+        if sign is not None and not trust:
+            raise UsageError(
+                "cache-sign without cache-trust would vouch for what is made of anybody's units",
+                hint="name in cache-trust whose units this job may build on; its own key is taken in any case",
+            )
+        return replace(self, trust=tuple(trust), sign=sign)
 
 
 def _stores(texts: Iterable[str]) -> tuple[StoreSpec, ...]:

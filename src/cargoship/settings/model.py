@@ -14,7 +14,7 @@ from cargoship.debian.suites import DebianSpec
 from cargoship.oci.compress import Codec
 from cargoship.settings import compound, kinds, values
 from cargoship.settings.attach import Attach
-from cargoship.settings.attesting import AttestSettings
+from cargoship.settings.attesting import AttestSettings, parse_signer
 from cargoship.settings.base import BaseSpec, parse_base_spec
 from cargoship.settings.cache import DEFAULT_SIZE, CacheOptions
 from cargoship.settings.health import Healthcheck
@@ -348,10 +348,33 @@ class Settings(AttestSettings):
         doc="How large the folder of this machine may become. What was not used for longest goes first.",
     )
 
+    cache_trust: tuple[str, ...] = setting(
+        kinds.texts(values.trusted_text, "keys and identities"),
+        (),
+        group=CACHE,
+        scope=SettingScope.BUILD,
+        shown="[]",
+        example='["cosign.pub"]',
+        doc="Whose units are taken from caches: public keys (a file, `env://NAME`, or PEM itself) and identities of CI "
+        "jobs (`IDENTITY by ISSUER`). Units that none of them has signed are compiled. Without it, whoever may write a "
+        "cache is trusted. See [unit-cache.md](unit-cache.md#caches-that-strangers-share).",
+    )
+    cache_sign: str | None = setting(
+        kinds.text(parse_signer, "a key"),
+        None,
+        group=CACHE,
+        scope=SettingScope.BUILD,
+        shown="with cache-trust: what sign says",
+        example='"env://COSIGN_PRIVATE_KEY"',
+        doc="Who signs units that are written to `cache-to`, in the form of `sign`; it takes `cache-trust`.",
+    )
+
     @property
     def caches(self) -> CacheOptions:
         """Where compiled units are kept."""
-        return CacheOptions.parse(self.cache_from, self.cache_to, self.cache_size, enabled=self.cache)
+        options = CacheOptions.parse(self.cache_from, self.cache_to, self.cache_size, enabled=self.cache)
+        sign = self.cache_sign if self.cache_sign is not None or not self.cache_trust else self.sign
+        return options.with_trust(self.cache_trust, sign)
 
     @functools.cached_property
     def base_spec(self) -> BaseSpec:

@@ -27,6 +27,7 @@ REPOSITORY = "CARGOSHIP_REPO"
 OPTIONS = {
     "platforms": "--platform", "libc": "--libc", "tags": "--tag", "base": "--base", "compression": "--compression",
     "smoke": "--smoke", "cache": "--no-cache", "cache-from": "--cache-from", "cache-to": "--cache-to",
+    "cache-trust": "--cache-trust", "cache-sign": "--cache-sign",
     "labels": "--label", "annotations": "--annotation", "env": "--env", "user": "--user", "sign": "--sign",
 }  # fmt: skip
 """Settings that have an option of their own; --set is for all."""

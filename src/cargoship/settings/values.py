@@ -10,6 +10,7 @@ from cargoship.bom.formats import BillFormat
 from cargoship.debian.suites import DebianSpec
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.reference import Reference
+from cargoship.settings import trust
 from cargoship.settings.base import parse_base_spec
 from cargoship.settings.cache import StoreSpec, size_of
 
@@ -172,6 +173,12 @@ def parse_base(text: str) -> str:
 def parse_store(text: str) -> str:
     """Check where units are kept: `dir:PATH`, `registry:HOST/REPOSITORY:TAG`, `s3://BUCKET/PREFIX`."""
     return str(StoreSpec.parse(text))
+
+
+def trusted_text(text: str) -> str:
+    """Check whose units are taken: a public key, `env://NAME`, `IDENTITY by ISSUER`."""
+    trust.parse_trusted(text)
+    return text
 
 
 def parse_bill(text: str) -> BillFormat:

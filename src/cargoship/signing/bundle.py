@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ _TYPES = frozenset(
     }
 )
 BUNDLE_TYPES = _TYPES
+_HINT = re.compile(r"[A-Za-z0-9+/=_.:-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Bundle:
     has_certificate: bool
     """Whether a certificate of Fulcio's vouches for the signer, and not a key that is known already."""
     data: bytes = field(repr=False)
+    hint: str = ""
+    """What it says of its key, as `PublicKey.hint` has it; anybody may have written that."""
 
 
 def key_bundle(statement: bytes, key: PrivateKey) -> bytes:
@@ -67,4 +71,10 @@ def read_bundle(data: bytes) -> Bundle:
         raise ContentInvalid("it has several signatures, and a bundle has one")
     material = said.get("verificationMaterial")
     parts = material if isinstance(material, Mapping) else {}
-    return Bundle(envelope, any(part in parts for part in ("certificate", "x509CertificateChain")), data)
+    has_certificate = any(part in parts for part in ("certificate", "x509CertificateChain"))
+    return Bundle(envelope, has_certificate, data, _hint(parts.get("publicKey")))
+
+
+def _hint(said: object) -> str:
+    hint = said.get("hint") if isinstance(said, Mapping) else None
+    return hint if isinstance(hint, str) and _HINT.fullmatch(hint) else ""

@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -67,6 +67,8 @@ class RecalledPrograms:
     paths: Mapping[str, Path]
     record: bytes | None = None
     """What was kept with them, where it was asked for."""
+    signers: Mapping[str, int] = field(default_factory=dict)
+    """Who vouches for how many of its units, where caches are asked for signatures."""
 
 
 @contextlib.contextmanager
@@ -145,7 +147,7 @@ class CacheSession:
         if isinstance(found, Missed):
             self._prefetch(build_key, workspace)
         else:
-            record_alone(workspace.build_dir, BuildAccount((), WholeBuild(came=True)))
+            record_alone(workspace.build_dir, BuildAccount((), WholeBuild(came=True, signers=found.signers)))
         return found
 
     def bring_watching(self, folders: Iterable[Path]) -> None:
@@ -252,11 +254,16 @@ class CacheSession:
         record = found.pop(RECORD).read_bytes() if RECORD in found else None
         if self._store.lacks(build.plan):
             self._saving.append(self._threads.submit(self._send, build.plan))
-        return RecalledPrograms(found, record)
+        made = [index.entries[key] for key in build.plan.units if key in index.entries]
+        signers = Counter(entry.signer for entry in (*made, *build.programs.values()) if entry.signer)
+        return RecalledPrograms(found, record, dict(sorted(signers.items())))
 
     def _send(self, plan: BuildRecord) -> None:
         """Give a build of which nothing had to be compiled to the stores that lack it."""
-        self._kept(lambda: self._store.save((), lambda index: index.with_plan(plan)))
+        from cargoship.unitcache.packs.signatures import covering
+
+        signatures = covering(self._index.result().signatures, (), [plan])
+        self._kept(lambda: self._store.save((), lambda index: index.with_plan(plan).with_signatures(signatures)))
 
     def _prefetch(self, build_key: BuildKey, workspace: Workspace) -> Future[None]:
         """Let packs travel that a build like this one needed, while cargo is asked for its units."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
+from cargoship.unitcache.packs import signatures
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack, entry_at
 from cargoship.unitcache.packs.packing import frame_writer
@@ -110,7 +111,7 @@ def collect(store: Store, rules: Rules, *, scratch: Path, used: Mapping[Digest, 
         live = {entry.pack for entry in entries.values()}
         # packs that came meanwhile are somebody else's, and may be about to get their entries
         packs = {pack: info for pack, info in index.packs.items() if pack in live or pack not in before.packs}
-        return UnitIndex(entries, plans, packs)
+        return signatures.pruned(replace(index, entries=entries, plans=plans, packs=packs))
 
     try:
         after = store.save(packs, change).index

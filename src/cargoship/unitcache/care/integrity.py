@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
+from cargoship.unitcache.packs import signatures
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.stores.store import Store
 from cargoship.unitcache.unpacking import FrameReader, check_bounds, verified_frame
@@ -82,6 +83,7 @@ def drop_entries(
         entries = {key: entry for key, entry in now.entries.items() if not is_wrong(entry)}
         live = {entry.pack for entry in entries.values()}
         packs = {pack: info for pack, info in now.packs.items() if pack in live or pack not in index.packs}
-        return UnitIndex(entries, {key: plan for key, plan in now.plans.items() if key not in plans}, packs)
+        left = {key: plan for key, plan in now.plans.items() if key not in plans}
+        return signatures.pruned(replace(now, entries=entries, plans=left, packs=packs))
 
     return store.save((), change).index

@@ -7,7 +7,7 @@ the part of its key that differs from that of the nearest entry, or the unit tha
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from cargoship.oci.files import replacing
 from cargoship.unitcache.build import prepare_folder
 
 if TYPE_CHECKING:
-    from cargoship.unitcache.builddir.capture import Capture
+    from cargoship.unitcache.builddir.capture import Capture, CapturedUnit
     from cargoship.unitcache.resolve import Entries
     from cargoship.unitcache.restore import Restored
 
@@ -47,6 +47,8 @@ class UnitAccount(msgspec.Struct, frozen=True, omit_defaults=True):
     """The place of a unit that it depends on, and that was compiled: the reason where `because` has none."""
     not_kept: str = ""
     """Why it cannot be kept."""
+    signer: str = ""
+    """Who vouches for what was restored, where caches are asked for signatures."""
 
 
 class WholeBuild(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +58,8 @@ class WholeBuild(msgspec.Struct, frozen=True, omit_defaults=True):
     """Its programs came from the cache, and cargo was not started."""
     because: tuple[str, ...] = ()
     """Why they did not, for people."""
+    signers: Mapping[str, int] = {}
+    """Who vouches for how many of its units, where caches are asked for signatures."""
 
 
 class BuildAccount(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,7 +98,7 @@ def account(
             elif states[index] == "replaced":
                 because = ("cargo did not take what was restored: something that it looks at is in no key",)
             elif index in resolution.parts:
-                because = _because(entries, resolution.parts[index], restored)
+                because = _because(entries, resolution.parts[index], restored, kept)
             else:
                 because = ("a unit that it depends on is in no cache",)
         accounts.append(
@@ -105,6 +109,7 @@ def account(
                 because=because,
                 waits_for=waits_for,
                 not_kept="" if index in unfinished else made.refused.get(index, ""),
+                signer=_signer(kept, restored) if states[index] == "restored" else "",
             )
         )
     return BuildAccount(tuple(accounts), whole)
@@ -166,6 +171,13 @@ def read_record(build_dir: Path) -> BuildAccount | None:
         return None
 
 
+def signers_of(record: BuildAccount) -> dict[str, int]:
+    """Who vouches for how many of the units that came from caches, where these were asked for signatures."""
+    found = Counter(unit.signer for unit in record.units if unit.signer)
+    found.update({} if record.whole is None else dict(record.whole.signers))
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
 def cost_of(record: BuildAccount) -> dict[int, tuple[int, float]]:
     """By the place of each root of a miss: how many units were compiled because of it, and the seconds they took."""
     found: dict[int, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
@@ -200,7 +212,16 @@ def _state(index: int, restored: Restored, made: Capture) -> str:
     return "replaced" if entry is not None and entry.place in restored.placed else "compiled"
 
 
-def _because(entries: Entries, parts: Mapping[str, str], restored: Restored) -> tuple[str, ...]:
+def _signer(kept: CapturedUnit | None, restored: Restored) -> str:
+    entry = None if kept is None else restored.placed.get(kept.place)
+    return "" if entry is None else entry.signer
+
+
+def _because(
+    entries: Entries, parts: Mapping[str, str], restored: Restored, kept: CapturedUnit | None
+) -> tuple[str, ...]:
+    if kept is not None and kept.key in restored.index.refused:
+        return (f"the one in the cache not being taken: {restored.index.refused[kept.key]}",)
     from cargoship.unitcache.explain.differences import inputs_in_words, parts_in_words
     from cargoship.unitcache.keys.key import nearest_parts
 

@@ -54,6 +54,8 @@ class UnitEntry:
     """
     place: str = ""
     """The folder of its fingerprint, relative to the build directory: where that is, the unit is not fetched."""
+    signer: str = field(default="", compare=False)
+    """Who vouches for it, as a store that looks at signatures has found; no part of what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class BuildRecord:
     """Seconds since 1970, by the clock of who saved it."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """What the build's own key was made of: builds with the same parts had other `inputs` at most."""
+    signer: str = field(default="", compare=False)
+    """As for an entry."""
 
     @property
     def needed(self) -> frozenset[Digest]:
@@ -87,6 +91,16 @@ class PackInfo:
     units: int
 
 
+@dataclass(frozen=True, slots=True)
+class SaveSignature:
+    """One signature over everything that a save has added, as `signatures` makes and reads it."""
+
+    listed: tuple[Digest, ...]
+    """What each entry and plan comes to (`signatures.entry_digest`), in order."""
+    bundle: bytes = field(repr=False)
+    """Sigstore's bundle, with a statement about the list."""
+
+
 @dataclass(frozen=True)
 class UnitIndex:
     """Everything that a store holds. Plans are in the order in which they were saved, the newest last."""
@@ -94,6 +108,10 @@ class UnitIndex:
     entries: Mapping[Digest, UnitEntry] = field(default_factory=dict)
     plans: Mapping[Digest, BuildRecord] = field(default_factory=dict)
     packs: Mapping[Digest, PackInfo] = field(default_factory=dict)
+    signatures: Mapping[Digest, SaveSignature] = field(default_factory=dict)
+    """By the digests of their bundles."""
+    refused: Mapping[Digest, str] = field(default_factory=dict, compare=False)
+    """Units that are there and not taken, and why; no part of what is kept."""
 
     def merged(self, other: UnitIndex) -> UnitIndex:
         """Both together. For a key that both hold, this side's entry stays if its pack is known, and the later plan.
@@ -107,7 +125,8 @@ class UnitIndex:
         for key, plan in other.plans.items():
             if key not in plans or plans[key].saved_at < plan.saved_at:
                 plans[key] = plan
-        return UnitIndex(entries, _latest(plans.values()), packs)
+        refused = {key: why for key, why in {**other.refused, **self.refused}.items() if key not in entries}
+        return UnitIndex(entries, _latest(plans.values()), packs, {**other.signatures, **self.signatures}, refused)
 
     def with_entries(self, entries: Iterable[UnitEntry]) -> UnitIndex:
         """With these; each takes the place of one of the same key. Their packs are added by the store."""
@@ -116,6 +135,10 @@ class UnitIndex:
     def with_packs(self, packs: Mapping[Digest, PackInfo]) -> UnitIndex:
         """With these packs."""
         return replace(self, packs={**self.packs, **packs})
+
+    def with_signatures(self, signatures: Mapping[Digest, SaveSignature]) -> UnitIndex:
+        """With these signatures beside its own."""
+        return replace(self, signatures={**self.signatures, **signatures}) if signatures else self
 
     def with_plan(self, plan: BuildRecord) -> UnitIndex:
         """With a plan as the newest; the oldest goes where there are too many."""

@@ -1,12 +1,14 @@
 """An index as bytes: one zstd frame of JSON, the same bytes for the same index. Read strictly, with bounds.
 
-    {"format": 1, "packs": [[hex, size, units]], "entries": [...], "plans": [...]}
+    {"format": 1, "packs": [[hex, size, units]], "entries": [...], "plans": [...], "signatures": [{"listed", "bundle"}]}
 
-Digests are hexadecimal digits without their algorithm; an entry names its pack by its place in the list.
+Digests are hexadecimal digits without their algorithm; an entry names its pack by its place in the list. What a
+signature lists is one string of such digits. Without signatures there is no word of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -15,7 +17,17 @@ from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError
 from cargoship.unitcache.packs.frame import FRAME_BYTES_MAX
-from cargoship.unitcache.packs.index import FORMAT, NOTHING, PLANS_MAX, BuildRecord, PackInfo, UnitEntry, UnitIndex
+from cargoship.unitcache.packs.index import (
+    FORMAT,
+    NOTHING,
+    PLANS_MAX,
+    BuildRecord,
+    PackInfo,
+    SaveSignature,
+    UnitEntry,
+    UnitIndex,
+)
+from cargoship.unitcache.packs.signatures import within_limits
 
 INDEX_BYTES_MAX = 64 << 20
 """What an index may have as bytes of a store."""
@@ -23,6 +35,12 @@ _JSON_BYTES_MAX = 128 << 20
 _ENTRIES_MAX = 200_000
 _PACKS_MAX = 50_000
 _NAMES_MAX = 20_000
+SIGNATURES_MAX = 1_000
+"""Savers with a key have one signature each, those with an identity one for each save."""
+BUNDLE_BYTES_MAX = 64 << 10
+"""Those of identities have about ten kilobytes, with certificates and the log's word."""
+_LISTED_MAX = 2 * _ENTRIES_MAX
+_HEX_DIGITS = 64
 
 _Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 _Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 44)]
@@ -65,15 +83,21 @@ class _Plan(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     parts: _Parts = {}
 
 
+class _Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    listed: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})*$", max_length=_LISTED_MAX * _HEX_DIGITS)]
+    bundle: Annotated[str, msgspec.Meta(max_length=BUNDLE_BYTES_MAX)]
+
+
 class _Format(msgspec.Struct, frozen=True):
     format: int
 
 
-class _Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Index(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     format: int
     packs: Annotated[list[_Pack], msgspec.Meta(max_length=_PACKS_MAX)]
     entries: Annotated[list[_Entry], msgspec.Meta(max_length=_ENTRIES_MAX)]
     plans: Annotated[list[_Plan], msgspec.Meta(max_length=PLANS_MAX)]
+    signatures: Annotated[list[_Signature], msgspec.Meta(max_length=SIGNATURES_MAX)] = []
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -83,6 +107,8 @@ _FORMAT_DECODER = msgspec.json.Decoder(_Format)
 
 def encode_unit_index(index: UnitIndex) -> bytes:
     """The index as bytes. Entries whose pack is unknown are left out."""
+    if len(index.signatures) > SIGNATURES_MAX or sum(map(_length, index.signatures.values())) > _LISTED_MAX:
+        index = within_limits(index, count=SIGNATURES_MAX, listed=_LISTED_MAX)
     places = {digest: place for place, digest in enumerate(sorted(index.packs))}
     entries = sorted((entry for entry in index.entries.values() if entry.pack in places), key=lambda entry: entry.key)
     document = _Index(
@@ -90,6 +116,7 @@ def encode_unit_index(index: UnitIndex) -> bytes:
         [_Pack(digest.hex, index.packs[digest].size, index.packs[digest].units) for digest in places],
         [_entry(entry, places[entry.pack]) for entry in entries],
         [_plan(plan) for plan in index.plans.values()],
+        [_signature(index.signatures[key]) for key in sorted(index.signatures)],
     )
     compressor = ZstdCompressor(options={CompressionParameter.compression_level: 3})
     return compressor.compress(_ENCODER.encode(document), ZstdCompressor.FLUSH_FRAME)
@@ -122,7 +149,8 @@ def decode_unit_index(data: bytes) -> UnitIndex:
         or len({p.key for p in plans}) < len(plans)
     ):
         raise ContentInvalid("the index of the cache has something twice")
-    return UnitIndex(entries, {plan.key: plan for plan in plans}, dict(packs))
+    signatures = _read_signatures(document.signatures)
+    return UnitIndex(entries, {plan.key: plan for plan in plans}, dict(packs), signatures)
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -192,3 +220,25 @@ def _read_plan(each: _Plan) -> BuildRecord:
         each.saved_at,
         each.parts,
     )
+
+
+def _length(signature: SaveSignature) -> int:
+    return len(signature.listed)
+
+
+def _signature(signature: SaveSignature) -> _Signature:
+    return _Signature("".join(digest.hex for digest in signature.listed), signature.bundle.decode())
+
+
+def _read_signatures(signatures: Iterable[_Signature]) -> dict[Digest, SaveSignature]:
+    found = {}
+    total = 0
+    for each in signatures:
+        total += len(each.listed) // _HEX_DIGITS
+        if total > _LISTED_MAX:
+            raise ContentInvalid("the signatures of the cache list more units than a cache has")
+        starts = range(0, len(each.listed), _HEX_DIGITS)
+        listed = tuple(Digest(each.listed[start : start + _HEX_DIGITS]) for start in starts)
+        bundle = each.bundle.encode()
+        found[Digest.of(bundle)] = SaveSignature(listed, bundle)
+    return found

@@ -28,6 +28,7 @@ from cargoship.oci.files import replacing, sweep
 from cargoship.unitcache.packs.index import FORMAT, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_index, encode_unit_index
 from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.packs.signatures import pruned
 from cargoship.unitcache.stores.store import LocalStore, PackSource, Saved
 
 DEFAULT_BYTES_MAX = 10 << 30
@@ -162,7 +163,7 @@ class DirectoryStore(LocalStore):
                 break
             left -= index.packs[pack].size
             gone.append(pack)
-        return index.without_packs(gone)
+        return pruned(index.without_packs(gone))
 
     def last_used(self, packs: Collection[Digest]) -> Mapping[Digest, int]:
         """When packs were read or written last, in nanoseconds since 1970; those that are gone are left out."""

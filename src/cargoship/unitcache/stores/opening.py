@@ -30,13 +30,23 @@ def units_folder(context: Context) -> Path:
 
 @contextlib.contextmanager
 def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]:
-    """All caches as one. What is wrong with a remote one is a warning, here and in all that is done with it."""
+    """All caches as one. What is wrong with a remote one is a warning, here and in all that is done with it.
+
+    Raises SigningFailed where it is said who is trusted, or who signs, and a key for that cannot be read.
+    """
     reason = untrusted(context.env)
     folders = [spec for spec in (*options.written, *options.read) if spec.kind is StoreKind.DIRECTORY]
     first = folders[0] if folders else StoreSpec(StoreKind.DIRECTORY, str(units_folder(context)))
     writes = (not folders or first in options.written) and (reason is None or first.trusted)
-    local = DirectoryStore(context.cwd / first.place, options.bytes_max, writable=writes)
+    local: LocalStore = DirectoryStore(context.cwd / first.place, options.bytes_max, writable=writes)
     remotes: list[Store] = []
+    shared = any(reason is None or spec.trusted for spec in options.written)
+    vouching = None
+    if options.trust:
+        from cargoship.unitcache.stores.vouching import Vouching
+
+        vouching = Vouching.of(options, context, saves=shared)
+        local = vouching.folder(local)
     for spec in dict.fromkeys((*options.written, *options.read)):
         if spec == first:
             continue
@@ -51,7 +61,7 @@ def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]
             remote = ReadOnly(remote)
         elif reason is not None and not spec.trusted:
             remote = ReadOnly(remote, reason)
-        remotes.append(remote)
+        remotes.append(remote if vouching is None else vouching.store(remote))
     if reason is not None and not all(spec.trusted for spec in (first, *options.written)):
         context.emit(Note(f"caches are read and not written: this is {reason}", Level.VERBOSE))
     store: LocalStore = local

@@ -216,7 +216,12 @@ def _all_of(indexes: Sequence[UnitIndex]) -> UnitIndex:
 
 
 def _contains(index: UnitIndex, other: UnitIndex) -> bool:
-    return index.entries.keys() >= other.entries.keys() and index.plans.keys() >= other.plans.keys()
+    there = index.entries.keys() >= other.entries.keys() and index.plans.keys() >= other.plans.keys()
+    return there and (not other.signatures or _listed(index) >= _listed(other))
+
+
+def _listed(index: UnitIndex) -> set[Digest]:
+    return set().union(*(each.listed for each in index.signatures.values()))
 
 
 def _says(error: RegistryRefused, words: Sequence[str]) -> bool:

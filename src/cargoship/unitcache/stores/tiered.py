@@ -20,6 +20,7 @@ from cargoship.errors import CacheUnavailable
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.packs.signatures import covering
 from cargoship.unitcache.stores.store import LocalStore, PackSource, Saved, Store
 
 _JOBS = 4
@@ -155,7 +156,7 @@ class Tiered(LocalStore):
         brought, self.shared.brought = self.shared.brought, []
         if brought:
             with self._forgiving(self.local):
-                self.local.save(brought, lambda index: index.with_entries(self._brought_entries(index)))
+                self.local.save(brought, self._with_brought)
         for pack in brought:
             pack.path.unlink(missing_ok=True)
         for store in self._all:
@@ -221,12 +222,16 @@ class Tiered(LocalStore):
             self.shared.brought.append(Pack(path, pack, size, ()))
         return data
 
-    def _brought_entries(self, index: UnitIndex) -> list[UnitEntry]:
-        """What remote stores said of packs that are kept here now; what is known here stays as it is."""
+    def _with_brought(self, index: UnitIndex) -> UnitIndex:
+        """With what remote stores said of packs that are kept here now; what is known and taken here stays."""
         found: dict[Digest, UnitEntry] = {}
         for each in self.shared.indexes.values():
             found |= {key: entry for key, entry in each.entries.items() if entry.pack in index.packs}
-        return [entry for key, entry in found.items() if key not in index.entries]
+        here = self.shared.indexes.get(self.local.name, UnitIndex())
+        new = [entry for key, entry in found.items() if key not in index.entries or key in here.refused]
+        for each in self.shared.indexes.values():
+            index = index.with_signatures(covering(each.signatures, new))
+        return index.with_entries(new)
 
     def _save_remote(
         self, remote: Store, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex], local: UnitIndex
@@ -237,6 +242,7 @@ class Tiered(LocalStore):
         plans = [plan for key, plan in changed.plans.items() if there.plans.get(key) != plan]
         needed = frozenset().union(*(plan.needed for plan in plans)) - changed.entries.keys()
         lacking = [local.entries[key] for key in needed if key in local.entries]
+        carried = covering(local.signatures, lacking)
         sent = {pack.digest for pack in packs} | there.packs.keys()
         known = {entry.pack: local.packs[entry.pack] for entry in lacking}
         more = [
@@ -246,8 +252,10 @@ class Tiered(LocalStore):
         ]
 
         def with_lacking(index: UnitIndex) -> UnitIndex:
-            index = change(index.with_packs(known))
-            return index.with_entries(entry for entry in lacking if entry.key not in index.entries)
+            index = change(index.with_packs(known)).with_signatures(carried)
+            return index.with_entries(
+                entry for entry in lacking if entry.key not in index.entries or entry.key in there.refused
+            )
 
         return remote.save([*packs, *more], with_lacking)
 
