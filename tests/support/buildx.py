@@ -70,8 +70,19 @@ class Buildx(ABC):
         return Log(self.docker(*words).stderr)
 
     def output(self, image: str, platform: str, *arguments: str) -> str:
-        """Run an image to its end; what it wrote to stdout."""
-        return self.docker("run", "--rm", "--network=host", f"--platform={platform}", image, *arguments).stdout
+        """Run an image to its end, which has to be a good one; what it wrote to stdout.
+
+        It is read from the engine's log: what listens to a container misses the words of a short one on a busy machine.
+        """
+        container = self.docker("run", "--detach", "--network=host", f"--platform={platform}", image, *arguments).stdout
+        container = container.strip()
+        try:
+            ended = self.docker("wait", container).stdout.strip()
+            logs = self.docker("logs", container)
+        finally:
+            self.docker("rm", "--force", container)
+        assert ended == "0", f"{image} on {platform} ended with {ended}: {logs.stderr}"
+        return logs.stdout
 
     def config(self, image: str) -> dict[str, Any]:
         """How the engine would run an image."""
