@@ -94,6 +94,13 @@ def test_texts_that_keys_know_are_not_searched(reads: Reads, tmp_path: Path) -> 
     assert reads(*compiled(tmp_path, "", "zig/asm.h"), covered="zig") == {("O", "a.c"), ("O", "zig/asm.h")}
 
 
+def test_a_text_that_was_removed_asks_for_nothing(reads: Reads, tmp_path: Path) -> None:
+    """As the cc crate does to learn which compiler it has."""
+    words = compiled(tmp_path, "")
+    (tmp_path / "a.c").unlink()
+    assert reads(*words) == {("O", "a.c")}
+
+
 def test_a_compiled_header_would_be_read_in_the_place_of_one(reads: Reads, tmp_path: Path) -> None:
     write(tmp_path, all_dot_h="")
     found = reads(*compiled(tmp_path, "", "all.h"), "-include", "all.h")
