@@ -117,9 +117,9 @@ class _Looked:
             return
         self.done.add(done)
         self.way.append(step)
-        if len(self.way) > _FILES_MAX:
+        if len(self.way) > _STEPS_MAX:
             raise DocumentInvalid(
-                f"{self.page.place(self.named.start)}: this leads through more than {_FILES_MAX} files"
+                f"{self.page.place(self.named.start)}: this leads through more than {_STEPS_MAX} files or services"
             )
         for document in file.documents:
             if service is None and document.root is not None and document.root.form is Form.TABLE:

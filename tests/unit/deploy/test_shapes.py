@@ -399,6 +399,22 @@ def test_what_compose_reads_by_itself_is_followed_through_folders(place: Workpla
 
 
 @pytest.mark.parametrize(
+    ("text", "each"),
+    [
+        ("include: [0.yaml]\nservices: {}\n", "include: [%d.yaml]\nservices: {}\n"),
+        ("services: {a: {extends: {file: 0.yaml, service: a}}}\n", "services: {a: {extends: {file: %d.yaml, service: a}}}\n"),
+    ],
+)  # fmt: skip
+def test_a_chain_of_files_that_is_deeper_than_pythons_stack_is_refused(place: Workplace, text: str, each: str) -> None:
+    for number in range(480):
+        (place.root / f"{number}.yaml").write_text(each % (number + 1))
+    with pytest.raises(
+        DocumentInvalid, match=r"^compose.yaml:1:\d+: this leads through more than 50 files or services"
+    ):
+        place.resolve(("compose.yaml", text.encode()))
+
+
+@pytest.mark.parametrize(
     ("name", "why"),
     [
         ("none.yaml", "No such file"),
