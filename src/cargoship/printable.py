@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _STYLE = re.compile(r"(\x1b\[[0-9;:]*m|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\))")
-"""Colours, and links (OSC 8): all that a terminal others may send to it."""
+"""Colours, and links (OSC 8): all that others may send to a terminal."""
 
 
 _PLACE = re.compile(r"[^:]*(?::\d*)?|\[[0-9A-Fa-f:.%]*\](?::\d*)?")

@@ -71,7 +71,7 @@ async fn fetch(State(service): State<Service>, Query(fetch): Query<Fetch>) -> Re
     Ok(Json(Fetched { status, bytes }))
 }
 
-/// The whole chain of causes: that a certificate is not trusted is told by the innermost.
+/// The whole chain of causes: that a certificate is not trusted is reported by the innermost.
 fn bad_gateway(error: reqwest::Error) -> Failure {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -368,5 +368,5 @@ def _is_json(data: bytes) -> bool:
 
 
 def _silent(note: Note) -> None:
-    """Nobody is informed twice."""
+    """A note is given once."""
     del note

@@ -1,4 +1,4 @@
-//! Greets whoever asks: `GET /Ferris` answers `Hello, Ferris`.
+//! Greets everyone who asks: `GET /Ferris` answers `Hello, Ferris`.
 
 fn main() -> std::io::Result<()> {
     let greeting = std::env::var("GREETING").unwrap_or_else(|_| "Good day".into());

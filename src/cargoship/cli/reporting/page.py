@@ -215,8 +215,8 @@ def _chain(record: RunRecord, steps: Sequence[Any]) -> str:
     shown = [step for step in steps if step in longest]
     rows = ((escape(record.units[step.place].name), words.duration(step.seconds)) for step in shown)
     more = len(steps) - len(shown)
-    told = f"<p>and {more} that are shorter</p>" if more else ""
-    return _table(("each needs the one before", "until used"), rows) + told
+    rest = f"<p>and {more} that are shorter</p>" if more else ""
+    return _table(("each needs the one before", "until used"), rows) + rest
 
 
 def _targets(record: RunRecord) -> str:
@@ -240,7 +240,7 @@ def _targets(record: RunRecord) -> str:
 def _changes(record: RunRecord, before: RunRecord | None) -> str:
     if before is None:
         return ""
-    told = f"<p>Compared with the build of {escape(before.began[:16].replace('T', ' '))} UTC.</p>"
+    heading = f"<p>Compared with the build of {escape(before.began[:16].replace('T', ' '))} UTC.</p>"
     phases = _table(
         ("phase", "before", "now", "change"),
         (
@@ -261,8 +261,8 @@ def _changes(record: RunRecord, before: RunRecord | None) -> str:
         ),
     )
     if not (phases or units):
-        return f"{told}<p>No phase and no unit took noticeably more or less.</p>"
-    return f'{told}<div class="columns">{phases}{units}</div>'
+        return f"{heading}<p>No phase and no unit took noticeably more or less.</p>"
+    return f'{heading}<div class="columns">{phases}{units}</div>'
 
 
 def _signed(value: float, text: str) -> str:

@@ -20,7 +20,6 @@ from cargoship.images.comparing.difference import (
 from cargoship.oci.content import IndexEntry
 
 _ENV = "config.Env"
-_LABELS = "config.Labels"
 _SEPARATELY = {"config", "layers", "manifests"}
 """What manifests and indexes name is compared by itself."""
 
