@@ -122,12 +122,14 @@ cache_options = group(
         "--cache-trust",
         multiple=True,
         metavar="KEY",
+        shell_complete=offers.files,
         help="Take only units that this public key (a file, env://NAME) or IDENTITY by ISSUER has signed; "
         "may be repeated.",
     ),
     click.option(
         "--cache-sign",
         metavar="KEY",
+        shell_complete=offers.files,
         help="Sign the units that are written: a key's file, env://NAME or keyless.  [default: the key of --sign]",
     ),
     click.option("--no-cache", is_flag=True, help="Compile everything, and keep nothing of it for later."),
