@@ -11,7 +11,7 @@ from elftools.elf.elffile import ELFFile
 
 from cargoship.elf.lines import DebugFile
 from cargoship.elf.split import BUILD_ID, split_symbols
-from cargoship.errors import CannotStart
+from cargoship.errors import CannotStart, ContentInvalid
 from support.programs import run
 
 pytestmark = pytest.mark.tools
@@ -98,3 +98,15 @@ def test_a_program_that_is_cut_is_named_as_damaged(size: int, tmp_path: Path) ->
     program.write_bytes(program.read_bytes()[:size])
     with pytest.raises(CannotStart, match="damaged"):
         split_symbols(program, tmp_path / "stripped", tmp_path / "debug")
+
+
+def test_debug_information_that_unpacks_to_more_than_is_read_is_refused(tmp_path: Path) -> None:
+    program = compiled("x86_64-linux-musl", tmp_path)
+    split_symbols(program, tmp_path / "stripped", tmp_path / "debug")
+    data = bytearray((tmp_path / "debug").read_bytes())
+    with (tmp_path / "debug").open("rb") as stream:
+        at = section(ELFFile(stream), ".debug_info")["sh_offset"]
+    data[at + 8 : at + 16] = (1 << 40).to_bytes(8, "little")
+    (tmp_path / "debug").write_bytes(data)
+    with (tmp_path / "debug").open("rb") as stream, pytest.raises(ContentInvalid, match="more debug information"):
+        DebugFile(stream, tmp_path / "debug").place_of(0x1000)

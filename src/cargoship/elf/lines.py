@@ -15,6 +15,8 @@ from cargoship.errors import ContentInvalid
 
 _FUNCTION = "STT_FUNC"
 _SYMBOLS_MAX = 4_000_000
+_DWARF_BYTES_MAX = 4 << 30
+"""Of a whole browser's debug information, unpacked, there is less."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,15 @@ class DebugFile:
 
     @cached_property
     def _dwarf(self) -> Any:  # noqa: ANN401
-        return self._elf.get_dwarf_info(follow_links=False) if self._elf.has_dwarf_info() else None
+        if not self._elf.has_dwarf_info():
+            return None
+        # it is anybody's, and unpacked whole: what it says of its sizes is never exceeded
+        sections = (each for each in self._elf.iter_sections() if each.name.startswith((".debug_", ".zdebug_")))
+        if sum(each.data_size for each in sections) > _DWARF_BYTES_MAX:
+            raise ContentInvalid(
+                f"{self.path} has more debug information than is read: over {_DWARF_BYTES_MAX >> 20} MiB"
+            )
+        return self._elf.get_dwarf_info(follow_links=False)
 
     @cached_property
     def _ranges(self) -> Any:  # noqa: ANN401
