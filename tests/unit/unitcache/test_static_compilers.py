@@ -74,11 +74,25 @@ def test_what_a_list_for_make_lacks(text: str, wanted: Found, reads: Reads, tmp_
         ('#define INCBIN(name, file) __asm__(".incbin \\"" file "\\"")', "the assembler reads"),
         ('__asm__(".include " NAME);', "the assembler reads"),
         ("#if __has_include(CONFIG)\n#endif", "__has_include"),
+        ('#if __has_include("a\0b")\n#endif', "zero byte"),
+        ('#include "a\0b"\n', "zero byte"),
     ],
 )
 def test_what_only_a_compiler_can_resolve_is_not_kept(text: str, why: str, reads: Reads, tmp_path: Path) -> None:
     with pytest.raises(NotKept, match=why):
         reads(*compiled(tmp_path, text))
+
+
+def test_a_list_with_a_zero_byte_is_not_kept(reads: Reads, tmp_path: Path) -> None:
+    """Whoever wrote it: no path of a system has one."""
+    with pytest.raises(NotKept, match="no list of files"):
+        reads(*compiled(tmp_path, "", "a\0b"))
+
+
+def test_a_member_with_a_zero_byte_is_not_kept(reads: Reads, tmp_path: Path) -> None:
+    thin(tmp_path / "thin.a", "a\0b")
+    with pytest.raises(NotKept, match="no archive"):
+        reads("ld.lld", "thin.a")
 
 
 def test_a_header_is_looked_for_beside_the_text_that_names_it(reads: Reads, tmp_path: Path) -> None:

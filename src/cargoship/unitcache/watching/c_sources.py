@@ -49,6 +49,7 @@ _ASSEMBLED_FILE = re.compile(
 _ASKS = re.compile(rb"\b__has_(?:include(?:_next)?|embed)\s*\(")
 _ASKS_FOR = re.compile(rb"\b__has_(?:include(?:_next)?|embed)\s*\(\s*(?:<(?P<angle>[^>\n]+)>|\"(?P<quote>[^\"\n]+)\")")
 _INCLUDES = re.compile(rb"^[ \t]*#[ \t]*(?:include(?:_next)?|import|embed)[ \t]*\"([^\"\n]+)\"", re.MULTILINE)
+_NAMES = (_ASSEMBLED_FILE, _ASKS_FOR, _INCLUDES)
 _FOLDERS = ("-I", "-iquote", "-isystem", "-idirafter", "--embed-dir=", "-cxx-isystem")
 _PREFIXES = ("-include", "-include-pch", "-imacros")
 
@@ -199,6 +200,8 @@ def _searched(path: str) -> _Text:
         unclear = "a file that the assembler reads (.incbin, .include), of which the name is not plain,"
     elif len(_ASKS.findall(text)) > len(asked):
         unclear = "__has_include of what is not plain"
+    elif b"\0" in text and any(b"\0" in match[0] for each in _NAMES for match in each.finditer(text)):
+        unclear = "a name with a zero byte"
     return _Text(
         tuple(dict.fromkeys(assembled)),
         tuple(dict.fromkeys(os.fsdecode(match["quote"]) for match in asked if match["quote"])),

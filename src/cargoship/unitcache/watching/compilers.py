@@ -76,6 +76,8 @@ def _listed(place: str, cwd: str) -> Iterator[str]:
         raise NotKept("what it reads cannot be seen: a C compiler's list of files is gone") from error
     if len(data) > _BYTES_MAX:
         raise NotKept("what it reads is more than can be noted")
+    if b"\0" in data:
+        raise NotKept(f"what it reads cannot be seen: {place} is no list of files")
     text = os.fsdecode(data).replace("\\\n", " ")
     for line in text.splitlines():
         _, colon, files = line.partition(": ")

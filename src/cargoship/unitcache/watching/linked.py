@@ -204,9 +204,15 @@ def _members(path: str) -> Iterator[str]:
             table = data[at : at + int(size)] if name == b"//" else table
             at += int(size) + int(size) % 2
         elif name.startswith(b"/") and name[1:].isdigit():
-            yield os.fsdecode(table[int(name[1:]) :].partition(b"\n")[0].rstrip(b"/"))
+            yield _member(table[int(name[1:]) :].partition(b"\n")[0], path)
         else:
-            yield os.fsdecode(name.rstrip(b"/"))
+            yield _member(name, path)
+
+
+def _member(name: bytes, archive: str) -> str:
+    if b"\0" in name:
+        raise NotKept(f"what it reads cannot be seen: {archive} is no archive")
+    return os.fsdecode(name.rstrip(b"/"))
 
 
 def _content(path: str) -> bytes:
