@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,7 @@ from cargoship.checks.hwcaps import beyond, promised
 from cargoship.checks.program import ProgramContext
 from cargoship.errors import PlatformUnknown
 from cargoship.oci.platform import Platform
-from cargoship.platforms import TABLE, Libc, March, PlatformSpec, kin, row
+from cargoship.platforms import TABLE, Libc, March, PlatformSpec, every_row, kin, row
 from cargoship.settings.sources import from_environment, merge_layers
 from cargoship.toolchain.wrappers import bindgen_arguments
 from support.programs import REPOSITORY
@@ -59,6 +60,15 @@ def test_zig_has_the_headers_that_a_row_names(each: PlatformSpec) -> None:
 def test_the_documentation_names_every_platform(place: str) -> None:
     text = (REPOSITORY / place).read_text()
     assert [str(each.platform) for each in TABLE if str(each.platform) not in text] == []
+
+
+def test_the_table_in_the_documentation_is_that_of_the_program() -> None:
+    script = runpy.run_path(str(REPOSITORY / "scripts" / "platform_table.py"))
+    page = (REPOSITORY / "docs" / "platforms.md").read_text(encoding="utf-8")
+    assert script["with_table"](page, every_row()) == page, "run scripts/platform_table.py"
+    more = script["with_table"](page, (*every_row(), LOONG))
+    (added,) = set(more.splitlines()) - set(page.splitlines())
+    assert added.startswith("| `linux/loong64` | `loongarch64`, `loong` | `loongarch64-unknown-linux-musl` |")
 
 
 def test_a_row_that_is_added_is_known_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
