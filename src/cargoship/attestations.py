@@ -6,8 +6,8 @@ manifests that refer to it, or statements inside its index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -35,10 +35,6 @@ class Attested:
 
     index: Index
     about: tuple[Referrer, ...] = ()
-
-    def with_more(self, about: Iterable[Referrer]) -> Attested:
-        """The same, with something else that refers to it."""
-        return replace(self, about=(*self.about, *about))
 
 
 def attested(

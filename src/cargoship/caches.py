@@ -92,7 +92,7 @@ def verify_units(spec: StoreSpec | None, context: Context, *, fix: bool) -> tupl
 def collect_garbage(spec: StoreSpec | None, context: Context, rules: Rules, *, days: int) -> Gone:
     """Bound a cache, and with that of this machine also what else is kept there and was not used for so many days."""
     with _store(spec, context) as store, _scratch(context) as scratch:
-        used = store.last_used(store.load().packs) if isinstance(store, DirectoryStore) else {}
+        used = store.last_used(store.load().packs)
         collected = collect(store, rules, scratch=scratch, used=used)
     freed = cache_folder.remove_unused(context.cache_dir, days=days) if spec is None else 0
     return Gone(collected, freed)

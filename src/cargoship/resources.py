@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cargoship import compile  # noqa: A004 - the step's own name
-from cargoship.attest.builder import run_of, runner_of
 from cargoship.attest.provenance import Material
-from cargoship.attestations import ProvenanceOf
 from cargoship.bases.distributions import open_package_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.bases.remote import RemoteBases
@@ -27,33 +25,25 @@ from cargoship.destinations import PlanDestinations
 from cargoship.errors import IncludeInvalid
 from cargoship.events import Level, Note
 from cargoship.image_inputs import ImageInputs, foresee_inputs, gather_inputs
-from cargoship.image_provenance import RunFacts, provenance_for
 from cargoship.leftovers import in_use
 from cargoship.licensing import LicenseSurvey, licenses_of, notices_of
 from cargoship.materials import compiler_materials, known_toolchain
-from cargoship.oci.descriptor import Descriptor
-from cargoship.oci.index import Index
 from cargoship.oci.layer import BlobStore, Layer
 from cargoship.oci.platform import Platform
-from cargoship.oci.reference import Reference
-from cargoship.oci.referrer import Referrer
 from cargoship.plan import Plan
 from cargoship.platforms import row
-from cargoship.registry.referrers import subject_of
-from cargoship.registry.testimony import NothingPresent, Witness
 from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.run_statements import RunStatements
 from cargoship.scratch import scratch
 from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile
-from cargoship.start_checks import Programs, StartChecks
+from cargoship.start_checks import StartChecks
 from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
 from cargoship.toolchain.libraries import library_environment
 from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, locate
 from cargoship.unitcache.explain.account import record_no_use
 from cargoship.unitcache.session import Workspace, open_session
 from cargoship.unitcache.stores.opening import open_stores
-from cargoship.version import __version__
-from cargoship.witnesses import ImageWitness, Matter, Signing
 
 if TYPE_CHECKING:
     from cargoship.signing.signer import Signer
@@ -145,80 +135,11 @@ class BuildResources:
     def _compilers(self) -> tuple[Material, ...]:
         return self.compilers.result()
 
-    def _facts(self, programs: Programs) -> RunFacts:
-        env = self.context.env
-        return RunFacts(
-            replace(run_of(env), started=self.begun, versions={"cargoship": __version__}),
-            self._compilers,
-            {} if self.cached is None else self.cached.session.given,
-            env,
-            runner_of(env),
-            {} if self.compiles else programs,
-        )
-
-    @property
-    def _keeps_provenance_in_files(self) -> bool:
-        """Whether files that somebody has asked for get provenance: it takes a second to make."""
-        return self.plan.provenance and self.plan.attest.refers and self.plan.keeps_files
-
-    def provenance_inside(self, programs: Programs) -> ProvenanceOf | None:
-        """Where the images come from, for a statement in their index; None where none is to be there."""
-        if not (self.plan.provenance and self.plan.attest.in_index):
-            return None
-        facts = self._facts(programs).lasting()
-        return lambda sources, platforms: provenance_for(sources, platforms, self.plan, facts, None)
-
-    def witness(
-        self, sources: ImageInputs, index: Index, about: Sequence[Referrer], programs: Programs
-    ) -> Witness | None:
-        """Who says in registries where an image comes from, and signs it with its bills (`about`); None: nobody."""
-        made, context = self.plan, self.context
-        tells = made.provenance and made.attest.refers
-        if not (made.push and (tells or self.signer)):
-            return None
-        finished = None if context.clock is None else context.clock()
-        stated = partial(provenance_for, plan=made, facts=self._facts(programs), finished=finished) if tells else None
-        return self._witness(sources, index, about, stated, whole=not made.push_by_digest)
-
-    def said_in_files(
-        self, sources: ImageInputs, index: Index, about: Sequence[Referrer], programs: Programs
-    ) -> tuple[Referrer, ...]:
-        """The same for layouts and archives, without what differs from run to run; raises SigningFailed, OSError."""
-        made = self.plan
-        signs = self.signer is not None and self.signer.key is not None and made.keeps_files
-        if not (self._keeps_provenance_in_files or signs):
-            return ()
-        facts = self._facts(programs).lasting()
-        stated = (
-            partial(provenance_for, plan=made, facts=facts, finished=None) if self._keeps_provenance_in_files else None
-        )
-        witness = self._witness(sources, index, about, stated, whole=True)
-        name = next(iter(sources.image.references), None) or Reference.parse(f"{sources.image.name}:latest")
-        return witness.testify(name, NothingPresent()).referrers
-
-    def _witness(
-        self,
-        sources: ImageInputs,
-        index: Index,
-        about: Sequence[Referrer],
-        provenance_of: ProvenanceOf | None,
-        *,
-        whole: bool,
-    ) -> ImageWitness:
-        def matter(subject: Descriptor, platforms: Sequence[Platform]) -> Matter:
-            bills = tuple(
-                said.tree for said in about if said.tag is None and subject_of(said.tree.root) == subject.digest
-            )
-            return Matter(subject, None if provenance_of is None else partial(provenance_of, sources, platforms), bills)
-
-        matters = [
-            matter(each.descriptor, [each.platform]) for each in index.images() if each.platform in sources.bases
-        ]
-        if whole:
-            # what is a part of another index is found by nobody
-            matters.append(matter(index.descriptor, index.platforms))
-        signing = None if self.signer is None else Signing(self.signer, self.plan.signature_formats)
-        return ImageWitness(tuple(matters), self.plan.created, signing)
+    @cached_property
+    def statements(self) -> RunStatements:
+        """What this run says about its images."""
+        given: Mapping[str, int] = {} if self.cached is None else self.cached.session.given
+        return RunStatements(self.plan, self.context, self.signer, self.begun, self._compilers, given, self.compiles)
 
     def check_before(self, sources: Sequence[ImageInputs]) -> None:
         """Refuse what can be refused without programs; raises CannotStart."""
@@ -260,7 +181,7 @@ class BuildResources:
     ) -> tuple[compile.CompiledProgram, ...]:
         """All programs, with what had to be compiled; raises as `compile.run_builds` does."""
         context, wanted = self.context, self.wanted
-        if self.plan.provenance and (self.plan.push or self.plan.attest.in_index or self._keeps_provenance_in_files):
+        if self.statements.names_compilers:
             _ = self.compilers
         if self.plan.allocator != SYSTEM:
             triples = [triple for triple, _ in wanted.linux_pairs]
@@ -353,7 +274,7 @@ def foresee_sources(plan: Plan, context: Context) -> None:
             plan, runner=context.runner, env=context.env, emit=context.emit, mount_sources=context.mount_sources
         ) as places,
     ):
-        places.check_own()
+        places.foresee()
         licenses_of(plan, wanted_by(plan, context), context)
         store = BlobStore(folder)
         found = [foresee_inputs(image, plan, remote=remote.find, store=store) for image in plan.images]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from cargoship import assemble
-from cargoship.attestations import Attested, attested
+from cargoship.attestations import attested
 from cargoship.clock import Clock, phase
 from cargoship.debug_symbols import KnownSymbols, symbol_referrers
-from cargoship.destinations import Published, outputs_of, reference_of
+from cargoship.destinations import About, Published, outputs_of, reference_of
 from cargoship.events import LayerAssembled
 from cargoship.image_bills import KnownCrates
 from cargoship.image_inputs import ImageInputs
@@ -21,9 +21,7 @@ from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import BlobStore
 from cargoship.oci.platform import Platform
-from cargoship.oci.referrer import Referrer
 from cargoship.plan import ImagePlan, Output, Plan
-from cargoship.registry.testimony import Witness
 from cargoship.resources import BuildResources
 from cargoship.start_checks import Programs
 
@@ -59,11 +57,8 @@ class BuildResult:
 class AssembledImage:
     """An image that exists, and has no name yet."""
 
-    said: Attested
-    witness: Witness | None
-    """Who speaks of it in registries."""
-    in_files: tuple[Referrer, ...]
-    """What is said of it in layouts and archives besides."""
+    index: Index
+    about: About
     seconds: float
     """What it took."""
 
@@ -116,20 +111,16 @@ def assembled(
         shop.offer_bases(whole)
         indexes = [_timed(partial(_index, shop, each, own)) for each, own in zip(whole, programs, strict=True)]
         about = [
-            attested(each, index, own, crates, made, shop.verifier.book, shop.provenance_inside(own), shop.c_libraries)
+            attested(each, index, own, crates, made, shop.verifier.book, shop.statements.inside(own), shop.c_libraries)
             for each, (index, _), own in zip(whole, indexes, programs, strict=True)
         ]
         kept = symbols if symbols and made.keeps_attestations else {}
-        images = tuple(
-            AssembledImage(
-                said.with_more(symbol_referrers(each.image, said.index, kept, made.created)),
-                shop.witness(each, said.index, said.about, own),
-                shop.said_in_files(each, said.index, said.about, own),
-                taken,
-            )
-            for each, said, (_, taken), own in zip(whole, about, indexes, programs, strict=True)
-        )
-    return AssembledBuild(shop, images, clock)
+        images = []
+        for each, image, (_, taken), own in zip(whole, about, indexes, programs, strict=True):
+            more = symbol_referrers(each.image, image.index, kept, made.created)
+            said = shop.statements.about(each, image, own).with_referrers(more)
+            images.append(AssembledImage(image.index, said, taken))
+    return AssembledBuild(shop, tuple(images), clock)
 
 
 def _index(shop: BuildResources, sources: ImageInputs, programs: Programs) -> Index:
@@ -163,9 +154,9 @@ def _timed(make: Callable[[], Index]) -> tuple[Index, float]:
 
 
 def _publish(shop: BuildResources, image: ImagePlan, own: AssembledImage) -> BuiltImage:
-    made, index = shop.plan, own.said.index
+    made, index = shop.plan, own.index
     begun = time.monotonic()
-    published = shop.places.publish(image, index, own.said.about, own.witness, own.in_files)
+    published = shop.places.publish(image, index, own.about)
     taken = own.seconds + time.monotonic() - begun
     reference = reference_of(image, made, index.digest, published)
     now = LastBuilt.of(index)

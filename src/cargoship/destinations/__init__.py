@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from cargoship.destinations.destination import About
 from cargoship.destinations.plan_destinations import PlanDestinations, outputs_of, reference_of
 from cargoship.destinations.registry import RegistryDestination, registry_destinations
 from cargoship.registry.push import Published
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cargoship.destinations.rootfs import RootDestination
 
 __all__ = [
+    "About",
     "ArchiveDestination",
     "DaemonDestination",
     "Destination",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cargoship.destinations.destination import Destination
+from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.destinations.writable import check_writable
 from cargoship.events import Emit, Level, Note, Written
 from cargoship.oci.archive import write_archive
 from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.referrer import Referrer
 
 
 @dataclass(frozen=True)
@@ -31,14 +29,14 @@ class ArchiveDestination(Destination):
         """See `Destination.check`."""
         check_writable(self.path.parent)
 
-    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> None:
         """See `Destination.publish`; raises OutputError, UsageError (zstd for Docker)."""
-        if self.docker and about:
+        if self.docker and about.kept_in_files:
             text = "a Docker archive holds the image alone, and nothing that is said about it: oci-archive: does"
             self.emit(Note(text, Level.VERBOSE))
         write_archive(
             self.path, index,
             names=self.names, native=self.native, docker=self.docker,
-            about=() if self.docker else about, as_entries=self.as_entries,
+            about=() if self.docker else about.kept_in_files, as_entries=self.as_entries,
         )  # fmt: skip
         self.emit(Written("Docker archive" if self.docker else "OCI archive", str(self.path)))

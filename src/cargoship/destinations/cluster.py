@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cargoship.destinations.destination import Destination
+from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.errors import DaemonError
 from cargoship.events import Emit, Written
 from cargoship.oci.archive import write_archive
@@ -15,7 +15,6 @@ from cargoship.oci.files import writing
 from cargoship.oci.index import Index, choose, index_of
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.referrer import Referrer
 from cargoship.plan import Cluster, ClusterTool
 from cargoship.process import Command, Completed, Runner
 from cargoship.scratch import scratch
@@ -58,7 +57,7 @@ class ClusterDestination(Destination):
         if name not in words:
             raise DaemonError(f"{tool.value} has no cluster {name!r}", hint=f"start it: {_START[tool].format(name)}")
 
-    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:  # noqa: ARG002 - no place for it
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> None:  # noqa: ARG002 - no place for it
         """See `Destination.publish`; raises DaemonError, OutputError, PlatformUnknown."""
         image = index.runnable[0] if len(index.runnable) == 1 else choose(index, self.native)
         with contextlib.ExitStack() as held:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import enum
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cargoship.destinations.destination import Destination
+from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.errors import DaemonError, PlatformUnknown, ToolMissing
 from cargoship.events import Emit, Level, Note, Written
 from cargoship.oci.archive import write_archive
@@ -22,7 +22,6 @@ from cargoship.oci.image import Image
 from cargoship.oci.index import Index, choose, index_of
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.referrer import Referrer
 from cargoship.process import Command, Runner
 from cargoship.scratch import scratch
 
@@ -82,7 +81,7 @@ class DaemonDestination(Destination):
         running = self._find()
         return running.engine, running.platform
 
-    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:  # noqa: ARG002 - no place for it
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> None:  # noqa: ARG002 - no place for it
         """See `Destination.publish`; raises DaemonError, OutputError."""
         running = self._find()
         image = self._choose(index, running)

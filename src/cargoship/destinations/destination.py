@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.index import Index
 from cargoship.oci.referrer import Referrer
 from cargoship.registry.push import Published
+from cargoship.registry.testimony import Witness
+
+
+@dataclass(frozen=True)
+class About:
+    """What is said about an image that is published, or about one for a platform; a place takes what it can keep."""
+
+    referrers: tuple[Referrer, ...] = ()
+    """Documents that are the same everywhere."""
+    witness: Witness | None = None
+    """Who says in registries what differs from run to run, or from repository to repository."""
+    in_files: tuple[Referrer, ...] = ()
+    """What layouts and archives get in place of the witness."""
+
+    def with_referrers(self, more: Iterable[Referrer]) -> About:
+        """The same, with other documents."""
+        return replace(self, referrers=(*self.referrers, *more))
+
+    @property
+    def kept_in_files(self) -> tuple[Referrer, ...]:
+        """All that layouts and archives get."""
+        return (*self.referrers, *self.in_files)
+
+
+NOTHING_SAID = About()
 
 
 class Destination(Protocol):
@@ -18,11 +44,15 @@ class Destination(Protocol):
         """Find out before a long build whether the image could be put there; raises as `publish` does."""
         ...
 
-    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> Published | None:
+    def foresee(self) -> None:
+        """The same, as far as it can be known on this machine: no other one is asked."""
+        self.check()
+
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> Published | None:
         """Put the image there, whole or not at all; what a registry made of it, None for other places.
 
-        `about` is what is said about the image, or one for a platform. Registries list it, before a tag names the
-        image; layouts and OCI archives hold it beside the image; other places hold images alone, and leave it out.
+        Registries list what is said about it, before a tag names the image; layouts and OCI archives hold it beside
+        the image; other places hold images alone, and leave it out.
 
         Raises the errors of its place: RegistryError's family, OutputError, DaemonError.
         """

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cargoship.destinations.destination import Destination
+from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.destinations.writable import check_writable
 from cargoship.events import Emit, Written
 from cargoship.oci.archive import docker_manifest, is_for_docker
@@ -15,7 +14,6 @@ from cargoship.oci.index import Index
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.referrer import Referrer
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,10 @@ class LayoutDestination(Destination):
         """See `Destination.check`."""
         check_writable(self.path)
 
-    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> None:
         """See `Destination.publish`; raises OutputError, ContentInvalid for a damaged layout."""
         write_layout(
-            self.path, index, names=self.names, drop=self.drop, about=about, as_entries=self.as_entries
+            self.path, index, names=self.names, drop=self.drop, about=about.kept_in_files, as_entries=self.as_entries
         )  # fmt: skip
         self.emit(Written("OCI layout", str(self.path)))
 
@@ -61,10 +59,10 @@ class OwnLayoutDestination(Destination):
         """See `Destination.check`."""
         check_writable(self.path)
 
-    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> None:
         """See `Destination.publish`; raises OutputError."""
         with writing(self.path), atomic_folder(self.path, taken=Taken.REPLACE) as making:
-            write_layout(making, index, names=self.names, about=about, as_entries=self.as_entries)
+            write_layout(making, index, names=self.names, about=about.kept_in_files, as_entries=self.as_entries)
             if is_for_docker(index):
                 write_atomically(making / "manifest.json", docker_manifest(index, self.native, self.names))
         self.emit(Written("OCI layout", str(self.path)))

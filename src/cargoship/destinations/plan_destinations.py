@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
 
-from cargoship.destinations.destination import Destination
-from cargoship.destinations.registry import RegistryDestination, registry_destinations
+from cargoship.destinations.destination import NOTHING_SAID, About, Destination
+from cargoship.destinations.registry import registry_destinations
 from cargoship.events import Emit
 from cargoship.native import native_platform
 from cargoship.oci.descriptor import Blob
@@ -17,12 +17,10 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.referrer import Referrer
 from cargoship.plan import ImagePlan, Output, OutputKind, Plan
 from cargoship.process import Runner
 from cargoship.registry.mount_sources import MountSources
 from cargoship.registry.push import Published
-from cargoship.registry.testimony import Witness
 from cargoship.registry.upload_queue import BlobLocks
 from cargoship.settings.attach import Attach
 
@@ -103,11 +101,10 @@ class PlanDestinations:
         for check in checks:
             check.result()
 
-    def check_own(self) -> None:
-        """Find out whether the destinations on this machine will take their images; raises as `checking` does."""
+    def foresee(self) -> None:
+        """Find out what is known on this machine of whether they will take their images; raises as `checking` does."""
         for place in itertools.chain.from_iterable(self._places.values()):
-            if not isinstance(place, RegistryDestination):
-                place.check()
+            place.foresee()
 
     def offer(self, image: ImagePlan, blobs: Iterable[Blob]) -> None:
         """Let the places of an image have blobs of it before the image exists; see `Destination.offer`."""
@@ -115,25 +112,10 @@ class PlanDestinations:
         for place in self._places[image.name]:
             place.offer(blobs)
 
-    def publish(
-        self,
-        image: ImagePlan,
-        index: Index,
-        about: Sequence[Referrer] = (),
-        witness: Witness | None = None,
-        in_files: Sequence[Referrer] = (),
-    ) -> tuple[Published, ...]:
-        """Put an image everywhere it goes, with what is said about it; raises as `Destination.publish` does.
-
-        Registries get what the `witness` says, too, and layouts and archives what is said `in_files`.
-        """
-
-        def put(place: Destination) -> Published | None:
-            if isinstance(place, RegistryDestination):
-                return place.publish(index, about, witness)
-            return place.publish(index, (*about, *in_files))
-
-        return tuple(done for place in self._places[image.name] if (done := put(place)) is not None)
+    def publish(self, image: ImagePlan, index: Index, about: About = NOTHING_SAID) -> tuple[Published, ...]:
+        """Put an image everywhere it goes, with what is said about it; raises as `Destination.publish` does."""
+        placed = (place.publish(index, about) for place in self._places[image.name])
+        return tuple(done for done in placed if done is not None)
 
 
 class _Check(threading.Thread):

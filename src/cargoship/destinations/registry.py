@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cargoship.destinations.destination import Destination
+from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.events import Emit
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference, tags_by_repository
-from cargoship.oci.referrer import Referrer
 from cargoship.process import Runner
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.connect import connect
 from cargoship.registry.mount_sources import MountSources, NoMountSources
 from cargoship.registry.options import Access
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
-from cargoship.registry.testimony import Witness
 from cargoship.registry.upload_queue import BlobLocks, UploadQueue
 
 
@@ -42,6 +40,9 @@ class RegistryDestination(Destination):
         with self.open_client() as client:
             client.check_push(self.reference.repository)
 
+    def foresee(self) -> None:
+        """See `Destination.foresee`: nothing is known of a registry that is not asked."""
+
     def offer(self, blobs: Iterable[Blob]) -> None:
         """See `UploadQueue.offer`."""
         self.early.offer(tuple(blobs))
@@ -50,7 +51,7 @@ class RegistryDestination(Destination):
         """See `Destination.close`."""
         self.early.close()
 
-    def publish(self, index: Index, about: Sequence[Referrer] = (), witness: Witness | None = None) -> Published:
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> Published:
         """See `Destination.publish`; raises RegistryError's family, ContentInvalid, and what the witness raises."""
         done = self.early.settle()
         with self.open_client() as client:
@@ -63,8 +64,8 @@ class RegistryDestination(Destination):
                 jobs=self.jobs,
                 mount_sources=self.mount_sources,
                 done=done,
-                about=about,
-                witness=witness,
+                about=about.referrers,
+                witness=about.witness,
             )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cargoship.destinations.destination import Destination
+from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.destinations.writable import check_writable
 from cargoship.errors import OutputError
 from cargoship.events import Emit, Written
 from cargoship.oci.files import Taken, atomic_folder, writing
 from cargoship.oci.index import Index
-from cargoship.oci.referrer import Referrer
 from cargoship.oci.unpack import unpack_layers
 
 
@@ -31,7 +29,7 @@ class RootDestination(Destination):
         check_writable(self.path)
         self._refuse_what_is_there()
 
-    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:  # noqa: ARG002 - no place for it
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> None:  # noqa: ARG002 - no place for it
         """See `Destination.publish`; raises OutputError, ContentInvalid."""
         self._refuse_what_is_there()
         with writing(self.path), atomic_folder(self.path, taken=Taken.REFUSE) as making:

@@ -6,11 +6,11 @@ Format: https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/ (CN
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cargoship.destinations.destination import Destination
+from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.destinations.writable import check_writable
 from cargoship.errors import CannotStart
 from cargoship.events import Emit, Written
@@ -21,7 +21,6 @@ from cargoship.oci.index import Index
 from cargoship.oci.layout import write_layout
 from cargoship.oci.manifest import Manifest, encode_json, encode_manifest
 from cargoship.oci.reference import Reference
-from cargoship.oci.referrer import Referrer
 from cargoship.oci.tree import ManifestTree
 from cargoship.platforms import WASI
 from cargoship.wasm import WasmKind, wasm_kind
@@ -43,7 +42,7 @@ class WasmDestination(Destination):
         """See `Destination.check`."""
         check_writable(self.path)
 
-    def publish(self, index: Index, about: Sequence[Referrer] = ()) -> None:  # noqa: ARG002 - it is about the image
+    def publish(self, index: Index, about: About = NOTHING_SAID) -> None:  # noqa: ARG002 - it is about the image
         """See `Destination.publish`; raises CannotStart for a component, OutputError."""
         image = next(each for each in index.runnable if each.platform == WASI.platform)
         # those of cargoship's own say how layers were compressed: this has none

@@ -16,7 +16,7 @@ from cargoship.bom.cyclonedx import PREDICATE_TYPE, cyclonedx
 from cargoship.cli.inspected import inspection_text
 from cargoship.cli.render.paint import Paint
 from cargoship.context import Context
-from cargoship.destinations import ArchiveDestination, Destination, LayoutDestination, OwnLayoutDestination
+from cargoship.destinations import About, ArchiveDestination, Destination, LayoutDestination, OwnLayoutDestination
 from cargoship.errors import ContentInvalid, NothingAttached, UsageError
 from cargoship.events import ignore
 from cargoship.images.bills import find_bill
@@ -75,7 +75,7 @@ def archive(folder: Path, *, as_entries: bool) -> Destination:
 @pytest.mark.parametrize("as_entries", [False, True])
 @pytest.mark.parametrize("place", [layout, own, archive])
 def test_files_hold_it(place: Callable[..., Destination], as_entries: bool, tmp_path: Path, index: Index) -> None:  # noqa: FBT001
-    place(tmp_path, as_entries=as_entries).publish(index, about(index))
+    place(tmp_path, as_entries=as_entries).publish(index, About(about(index)))
     target = str(tmp_path / "out")
     assert find_bill(target, context(tmp_path), platform=None, form=None).document == _BILL
     assert find_bill(target, context(tmp_path), platform="linux/amd64", form=None).document == b'{"of":"amd64"}'
@@ -85,7 +85,7 @@ def test_files_hold_it(place: Callable[..., Destination], as_entries: bool, tmp_
 
 @pytest.mark.parametrize("as_entries", [False, True])
 def test_tools_that_want_one_entry_get_one(as_entries: bool, tmp_path: Path, index: Index) -> None:  # noqa: FBT001
-    layout(tmp_path, as_entries=as_entries).publish(index, about(index))
+    layout(tmp_path, as_entries=as_entries).publish(index, About(about(index)))
     entries = json.loads((tmp_path / "out" / "index.json").read_bytes())["manifests"]
     assert len(entries) == (4 if as_entries else 1)
     assert entries[-1]["digest"] == str(index.digest)
@@ -98,16 +98,16 @@ def test_a_layout_that_is_written_again_keeps_nothing_of_the_last_image(
     tmp_path: Path,
     index: Index,
 ) -> None:
-    layout(tmp_path, as_entries=as_entries).publish(index, about(index))
+    layout(tmp_path, as_entries=as_entries).publish(index, About(about(index)))
     other = small_index(tmp_path / "store", (ARM64,))
-    layout(tmp_path, as_entries=as_entries).publish(other, ())
+    layout(tmp_path, as_entries=as_entries).publish(other)
     assert len(json.loads((tmp_path / "out" / "index.json").read_bytes())["manifests"]) == 1
     names = {path.name for path in (tmp_path / "out" / "blobs" / "sha256").iterdir()}
     assert names == {blob.descriptor.digest.hex for blob in (*other.blobs(), *other.manifests())}
 
 
 def test_a_list_that_another_tool_took_away(tmp_path: Path, index: Index) -> None:
-    layout(tmp_path, as_entries=False).publish(index, about(index))
+    layout(tmp_path, as_entries=False).publish(index, About(about(index)))
     _listed(tmp_path / "out").unlink()
     with pytest.raises(NothingAttached):
         find_bill(str(tmp_path / "out"), context(tmp_path), platform=None, form=None)
@@ -115,7 +115,7 @@ def test_a_list_that_another_tool_took_away(tmp_path: Path, index: Index) -> Non
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"schemaVersion":2,"manifests":[{}]}', b"[" * 100_000])
 def test_a_list_that_is_none(text: bytes, tmp_path: Path, index: Index) -> None:
-    layout(tmp_path, as_entries=False).publish(index, about(index))
+    layout(tmp_path, as_entries=False).publish(index, About(about(index)))
     document = json.loads((tmp_path / "out" / "index.json").read_bytes())
     digest = Digest.of(text)
     document["manifests"][0]["annotations"][REFERRERS] = str(digest)
@@ -126,7 +126,7 @@ def test_a_list_that_is_none(text: bytes, tmp_path: Path, index: Index) -> None:
 
 
 def test_a_list_with_other_contents(tmp_path: Path, index: Index) -> None:
-    layout(tmp_path, as_entries=False).publish(index, about(index))
+    layout(tmp_path, as_entries=False).publish(index, About(about(index)))
     path = _listed(tmp_path / "out")
     path.chmod(0o644)
     path.write_bytes(path.read_bytes() + b" ")
@@ -137,7 +137,7 @@ def test_a_list_with_other_contents(tmp_path: Path, index: Index) -> None:
 def test_what_cosign_finds_by_a_tag(tmp_path: Path, index: Index) -> None:
     tag = f"sha256-{index.digest.hex}.sig"
     made = artifact_of(index.descriptor, "application/x-signature", b"signed", annotations={})
-    layout(tmp_path, as_entries=False).publish(index, (Referrer(made, tag),))
+    layout(tmp_path, as_entries=False).publish(index, About((Referrer(made, tag),)))
     found = source_of_files(LayoutTarget(tmp_path / "out")).about
     assert found is not None
     assert [(blob.descriptor.digest, name) for blob, name in found(index.digest)] == [(made.descriptor.digest, tag)]
@@ -184,7 +184,7 @@ def test_statements_in_the_index_as_buildkit_writes_them(tmp_path: Path, index: 
             "predicateType": PREDICATE_TYPE,
             "predicate": {"place": place},
         }
-    layout(tmp_path, as_entries=False).publish(made, ())
+    layout(tmp_path, as_entries=False).publish(made)
     assert read_layout(tmp_path / "out").raw == made.raw
     found = find_bill(str(tmp_path / "out"), context(tmp_path), platform="linux/arm64", form=None)
     assert json.loads(found.document) == {"place": 1}
@@ -226,7 +226,7 @@ def _written(image: Image) -> bytes:
 def test_merging_keeps_what_is_said_and_says_what_the_whole_is_made_of(tmp_path: Path) -> None:
     parts = {name: small_index(tmp_path / "store", (at,)) for name, at in (("amd64", AMD64), ("arm64", ARM64))}
     for name, part in parts.items():
-        LayoutDestination(tmp_path / name, (NAME,), ignore).publish(part, _bills(part))
+        LayoutDestination(tmp_path / name, (NAME,), ignore).publish(part, About(_bills(part)))
     with InMemoryRegistry() as registry:
         target = f"{registry.host}/me/app:1"
         (done,) = merge([f"oci:{tmp_path}/amd64", f"oci:{tmp_path}/arm64"], [target], context(tmp_path))
@@ -244,8 +244,8 @@ def test_merging_keeps_what_is_said_and_says_what_the_whole_is_made_of(tmp_path:
 
 def test_an_index_of_images_of_which_nothing_is_known_has_no_bill(tmp_path: Path) -> None:
     one, other = small_index(tmp_path / "store", (AMD64,)), small_index(tmp_path / "store", (ARM64,))
-    LayoutDestination(tmp_path / "one", (NAME,), ignore).publish(one, _bills(one))
-    LayoutDestination(tmp_path / "other", (NAME,), ignore).publish(other, ())
+    LayoutDestination(tmp_path / "one", (NAME,), ignore).publish(one, About(_bills(one)))
+    LayoutDestination(tmp_path / "other", (NAME,), ignore).publish(other)
     with InMemoryRegistry() as registry:
         target = f"{registry.host}/me/app:1"
         merge([f"oci:{tmp_path}/one", f"oci:{tmp_path}/other"], [target], context(tmp_path))
@@ -254,7 +254,7 @@ def test_an_index_of_images_of_which_nothing_is_known_has_no_bill(tmp_path: Path
 
 
 def test_copies_keep_it_in_every_direction(tmp_path: Path, index: Index) -> None:
-    layout(tmp_path, as_entries=False).publish(index, about(index))
+    layout(tmp_path, as_entries=False).publish(index, About(about(index)))
     with InMemoryRegistry() as registry:
         steps = [
             f"oci:{tmp_path}/out",
@@ -277,7 +277,7 @@ def test_copies_keep_it_in_every_direction(tmp_path: Path, index: Index) -> None
 
 
 def test_a_docker_archive_has_no_place_for_it(tmp_path: Path, index: Index) -> None:
-    layout(tmp_path, as_entries=False).publish(index, about(index))
+    layout(tmp_path, as_entries=False).publish(index, About(about(index)))
     target = f"docker-archive:{tmp_path}/d.tar"
     copy(f"oci:{tmp_path}/out", target, context(tmp_path), platforms=(), referrers=False)
     with pytest.raises(UsageError, match="one image alone"):
@@ -285,7 +285,7 @@ def test_a_docker_archive_has_no_place_for_it(tmp_path: Path, index: Index) -> N
 
 
 def test_inspecting_shows_what_is_attached(tmp_path: Path, index: Index) -> None:
-    layout(tmp_path, as_entries=False).publish(index, about(index))
+    layout(tmp_path, as_entries=False).publish(index, About(about(index)))
     found = inspect(str(tmp_path / "out"), context(tmp_path)).attached
     assert [(each.subject, each.kind) for each in found] == [
         (index.digest, CYCLONEDX), (index.children[0].digest, CYCLONEDX),

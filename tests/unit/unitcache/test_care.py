@@ -20,6 +20,7 @@ from cargoship.unitcache.care.integrity import check_store, mend
 from cargoship.unitcache.packs.index import BuildRecord, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.stores.directory import DirectoryStore
+from cargoship.unitcache.stores.readonly import ReadOnly
 from cargoship.unitcache.stores.store import Saved
 from cargoship.unitcache.unpacking import unpack_units
 from support.units import adding, key_of, packed, tree, unit_files
@@ -109,7 +110,8 @@ def test_the_least_recently_used_go_first_and_the_limit_holds(tmp_path: Path) ->
     store = filled(tmp_path, groups=("abc", "def", "ghi"))
     os.utime(store.pack_path(store.load().entries[key_of("a")].pack))
     limit = store.load().size // 2
-    used = store.last_used(store.load().packs)
+    used = ReadOnly(store).last_used(store.load().packs)
+    assert used == store.last_used(store.load().packs)
     collect(store, Rules(limit), scratch=tmp_path / "scratch", used=used)
     assert files_in(store) == store.load().size <= limit
     assert set("abc") <= set(names_in(store.load()))

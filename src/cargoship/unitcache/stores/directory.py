@@ -166,7 +166,7 @@ class DirectoryStore(LocalStore):
         return pruned(index.without_packs(gone))
 
     def last_used(self, packs: Collection[Digest]) -> Mapping[Digest, int]:
-        """When packs were read or written last, in nanoseconds since 1970; those that are gone are left out."""
+        """See `Store.last_used`; packs that are gone are left out."""
         used = {}
         for pack in packs:
             with contextlib.suppress(OSError):

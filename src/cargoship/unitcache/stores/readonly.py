@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -45,6 +45,10 @@ class ReadOnly(Store):
     def prefetch(self, index: UnitIndex, wanted: Iterable[UnitEntry]) -> None:
         """See Store."""
         self.store.prefetch(index, wanted)
+
+    def last_used(self, packs: Collection[Digest]) -> Mapping[Digest, int]:
+        """See Store."""
+        return self.store.last_used(packs)
 
     def stop(self) -> None:
         """See Store."""

@@ -6,7 +6,7 @@ could not be read is missed, what could not be written is compiled again next ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,10 @@ class Store(Protocol):
     def lacks(self, plan: BuildRecord) -> bool:  # noqa: ARG002 - a default
         """Whether some of its caches that can be written to have not all that this machine has of a build."""
         return False
+
+    def last_used(self, packs: Collection[Digest]) -> Mapping[Digest, int]:  # noqa: ARG002 - a default
+        """When packs were read or written last, in nanoseconds since 1970, of those of which that is known."""
+        return {}  # services do not say
 
     def giver(self, pack: Digest) -> str:  # noqa: ARG002 - a default
         """The name of the store that a pack which was opened was read from: of several, the one that had it."""

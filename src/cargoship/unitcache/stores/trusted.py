@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,6 +84,10 @@ class TrustedStore(Store):
     def lacks(self, plan: BuildRecord) -> bool:
         """See Store."""
         return self.store.lacks(plan)
+
+    def last_used(self, packs: Collection[Digest]) -> Mapping[Digest, int]:
+        """See Store."""
+        return self.store.last_used(packs)
 
     def giver(self, pack: Digest) -> str:
         """See Store."""
