@@ -6,14 +6,24 @@ A service's `build` becomes its `image`; the section itself stays, as an extensi
 
 from __future__ import annotations
 
-import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.suggest import listed
-from cargoship.deploy.places import FOUND, SCHEME, Demand, FolderReference, Page, Spot, parse_reference
+from cargoship.deploy.places import (
+    FOUND,
+    SCHEME,
+    WORD,
+    Demand,
+    FolderReference,
+    Page,
+    Position,
+    Spot,
+    parse_reference,
+)
 from cargoship.deploy.tree import Form, YamlDocument, YamlNode
 from cargoship.events import Note
 from cargoship.oci.target import expanded
@@ -41,6 +51,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
     Others are left alone, and reported.
     """
     found: dict[str, Path | str] = {}
+    asks = page.may_say("pull_policy")
     for name, service in services(document):
         build = service.entry("build")
         if build is None:
@@ -50,7 +61,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
         if image is not None and SCHEME in image[2].value:
             # the image says which binary it is; the section must not win over it
             yield _set_aside(key, page, table)
-            yield from _policy(service, page)
+            yield from _policy(service, page) if asks else ()
             continue
         path = project(value, folder, found)
         if isinstance(path, str):
@@ -60,7 +71,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
         if ignored:
             tell(Note(f"{page.place(key.start)}: of the build of {name.value}, {listed(ignored)} means nothing here"))
         wanted = FolderReference(path, name.value)
-        yield from _policy(service, page)
+        yield from _policy(service, page) if asks else ()
         if image is None:
             yield _replaced(key, page, wanted, table)
         else:
@@ -71,7 +82,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
 def demands(document: YamlDocument, page: Page, folder: Path) -> Iterator[Demand]:
     """The platforms that services say they run on, for images that are built here."""
     known: dict[str, Path | str] = {}
-    for name, service in services(document):
+    for name, service in services(document) if page.may_say("platform") else ():
         platform = service.entry("platform")
         if platform is None or platform[2].form is not Form.SCALAR or not platform[2].value or "$" in platform[2].value:
             continue
@@ -121,21 +132,38 @@ def _project_in(context: str, folder: Path) -> Path | str:
         return "its folder depends on a variable"
     if is_remote(context):
         return f"{context} is not on this machine"
-    path = folder / expanded(context)
-    if not is_file(path / MANIFEST):
-        return f"there is no {MANIFEST} in {context}"
-    return path
+    path = os.path.join(folder, expanded(context) if context.startswith("~") else context)  # noqa: PTH118 - half the time
+    return Path(path) if is_file(Path(path, MANIFEST)) else f"there is no {MANIFEST} in {context}"
 
 
 def _set_aside(key: YamlNode, page: Page, table: YamlNode) -> Spot:
     """The word `build` becomes `x-build`, or what is not there yet."""
+    place = page.place(key.start)
     aside = page.text[key.start : key.end].replace(key.value, _aside(key, table), 1)
-    return Spot(page.place(key.start), None, key.start, key.end, before=aside)
+    return Spot(place, None, key.start, key.end, before=aside, is_plain=_is_plain_key(key, page, table, place))
 
 
 def _aside(key: YamlNode, table: YamlNode) -> str:
-    names = (f"x-{key.value}" + (f"-{number}" if number > 1 else "") for number in itertools.count(1))
-    return next(name for name in names if table.own(name) is None)
+    name, number = f"x-{key.value}", 1
+    while table.own(name) is not None:
+        number += 1
+        name = f"x-{key.value}-{number}"
+    return name
+
+
+def _is_plain_key(key: YamlNode, page: Page, table: YamlNode, place: Position) -> bool:
+    """Whether a key stands there as most people write it: alone, or first in its line or between braces.
+
+    Another key in its place, or before it, is then what it looks like, and there is no second one of its name.
+    """
+    text, start, end = page.text, key.start, key.end
+    return (
+        page.is_simple
+        and table.has_plain_keys
+        and text[start:end] == f"{key.style}{key.value}{key.style}"
+        and text.startswith(":", end)
+        and (table.flow or not text[start - place.column + 1 : start].strip(" "))
+    )
 
 
 def _policy(service: YamlNode, page: Page) -> Iterator[Spot]:
@@ -147,10 +175,14 @@ def _policy(service: YamlNode, page: Page) -> Iterator[Spot]:
 
 def _replaced(key: YamlNode, page: Page, wanted: FolderReference, table: YamlNode) -> Spot:
     """The same, with the image before it."""
+    place = page.place(key.start)
     written = page.text[key.start : key.end]
-    between = ", " if table.flow else _newline(page) + " " * (page.place(key.start).column - 1)
+    between = ", " if table.flow else _newline(page) + " " * (place.column - 1)
     before, after = written.replace("build", "image", 1), written.replace("build", _aside(key, table), 1)
-    return Spot(page.place(key.start), wanted, key.start, key.end, before=f'{before}: "', after=f'"{between}{after}')
+    return Spot(
+        place, wanted, key.start, key.end, before=f'{before}: "', after=f'"{between}{after}',
+        is_plain=_is_plain_key(key, page, table, place),
+    )  # fmt: skip
 
 
 def _filled(image: YamlNode, page: Page, wanted: FolderReference) -> Spot:
@@ -162,7 +194,8 @@ def _filled(image: YamlNode, page: Page, wanted: FolderReference) -> Spot:
     end = image.start + len(written)
     start = end - len(written.rsplit(maxsplit=1)[-1])
     quote = image.style if image.style in {"'", '"'} else ""
-    return Spot(page.place(start), wanted, start, end, before=quote, after=quote)
+    is_plain = WORD.fullmatch(image.value) is not None and written == f"{quote}{image.value}{quote}"
+    return Spot(page.place(start), wanted, start, end, before=quote, after=quote, is_plain=is_plain)
 
 
 def _newline(page: Page) -> str:

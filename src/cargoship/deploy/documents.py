@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.deploy import compose, finding, kustomize, other_files
-from cargoship.deploy.places import SCHEME, Demand, FolderReference, NameReference, Page, Spot, splice
+from cargoship.deploy.places import SCHEME, WORD, Demand, FolderReference, NameReference, Page, Spot, splice
 from cargoship.deploy.selector import Selector
 from cargoship.deploy.tree import Form, YamlDocument, YamlNode, count_documents, read_documents, uncollected
 from cargoship.errors import DocumentInvalid, UsageError
@@ -30,8 +30,6 @@ _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WIDE_SCHEMES = (SCHEME.encode("utf-16-le"), SCHEME.encode("utf-16-be"))
 _BLANK = re.compile(r"[ \t\r\n]*")
 _BLANKS = frozenset(" \t\r\n")
-_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:/@+-]*[A-Za-z0-9])?")
-"""What YAML and JSON take for part of a text, wherever a reference can stand."""
 
 
 class ReferenceHidden(DocumentInvalid):
@@ -97,8 +95,8 @@ class ScannedFile:
         return (
             all(self.chosen)
             and not _may_want(text)
-            and not any(spot.before or spot.after for spot in self.spots)
-            and all(each is not None and _WORD.fullmatch(reference(each)) for each in wanted)
+            and not any((spot.before or spot.after) and not spot.is_plain for spot in self.spots)
+            and all(WORD.fullmatch(reference(each)) for each in wanted if each is not None)
         )
 
     def _check(self, text: str, reference: Callable[[NameReference | FolderReference], str]) -> None:
@@ -129,7 +127,7 @@ class ScannedFile:
         kept = []
         for meant, start, end in zip(self.chosen, starts[:-1], starts[1:], strict=True):
             if meant:
-                within = [replace(each, start=each.start - start, end=each.end - start)
+                within = [each._replace(start=each.start - start, end=each.end - start)
                           for each in self.spots if start <= each.start < end]  # fmt: skip
                 kept.append(splice(Page(self.page.name, self.page.text[start:end]), within, reference))
         return "".join(kept)

@@ -190,7 +190,7 @@ def check_other_files(document: YamlDocument, page: Page, folder: Path, tell: Ca
     if root is None:
         return
     looked = _Looked(page, root, tell, {}, set())
-    for name, service in _extending(document):
+    for name, service in _extending(document) if page.may_say("extends") else ():
         looked.extends(service, name, None, _Place(folder, ""))
     looked.include(root.get("include"), _Place(folder, ""))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from cargoship.cargo.suggest import listed
 from cargoship.errors import DocumentInvalid, ReferenceUnknown
@@ -16,6 +17,8 @@ from cargoship.errors import DocumentInvalid, ReferenceUnknown
 SCHEME = "cargoship://"
 # up to what cannot be in a name; what is found is checked afterwards, so that a misspelt one is not passed over
 FOUND = re.compile(re.escape(SCHEME) + r"[^\s\"'`,;()\[\]<>|\\]*")
+WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:/@+-]*[A-Za-z0-9])?")
+"""What YAML and JSON take for part of a text, wherever a reference can stand."""
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _REFERENCE = re.compile(rf"{re.escape(SCHEME)}(?P<name>{_PART}(?:/{_PART})?)(?:#(?P<part>name|digest))?")
 
@@ -40,8 +43,7 @@ class ReferencePart(enum.Enum):
                 return digest
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """Where something stands; `line` and `column` count from 1."""
 
     file: str
@@ -62,32 +64,42 @@ class Page:
 
     def place(self, position: int) -> Position:
         """The place of a character."""
-        line = bisect.bisect_left(self._ends, position)
-        return Position(self.name, line + 1, position - (self._ends[line - 1] if line else -1))
+        ends = self._ends
+        line = bisect.bisect_left(ends, position)
+        return Position(self.name, line + 1, position - (ends[line - 1] if line else -1))
+
+    def may_say(self, word: str) -> bool:
+        """Whether something in it may be called so: it has the word, or escapes that might hide it."""
+        return word in self.text or "\\" in self.text
+
+    @cached_property
+    def is_simple(self) -> bool:
+        """Whether nothing in it stands for something else: no anchors, merges or escapes, if it is YAML."""
+        return not any(each in self.text for each in ("&", "<<", "\\"))
 
     @cached_property
     def _ends(self) -> list[int]:
         return [match.start() for match in re.finditer("\n", self.text)]
 
 
-@dataclass(frozen=True)
-class NameReference:
+class NameReference(NamedTuple):
     """A binary or package by its name, or as PACKAGE/BINARY."""
 
     name: str
 
 
-@dataclass(frozen=True)
-class FolderReference:
+class FolderReference(NamedTuple):
     """A Cargo project by its folder, and the name of the service that is built from it."""
 
     path: Path
     service: str
 
 
-@dataclass(frozen=True)
-class Spot:
-    """A stretch of a text that an image's reference, with `before` and `after` around it, takes the place of."""
+class Spot(NamedTuple):
+    """A stretch of a text that an image's reference, with `before` and `after` around it, takes the place of.
+
+    A document may have 50,000, and a tuple is made in a third of a dataclass's time.
+    """
 
     place: Position
     wanted: NameReference | FolderReference | None
@@ -97,6 +109,9 @@ class Spot:
     part: ReferencePart = ReferencePart.ALL
     before: str = ""
     after: str = ""
+    is_plain: bool = False
+    """Whether a word that means nothing to a parser, put there, surely makes no other document, though `before` or
+    `after` are not empty."""
 
     def filled(self, reference: str) -> str:
         """What stands there with an image's digest reference."""

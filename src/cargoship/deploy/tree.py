@@ -23,8 +23,6 @@ from cargoship.errors import DocumentInvalid
 _MERGE = "<<"
 _BRACKETS_MAX = 200
 """Brackets in brackets. libyaml looks through all that are open at each word; nobody writes a tenth of it."""
-
-
 _DIRECTIVES_MAX = 100
 _LINE = re.compile(r"(?:^|[\r\x85\u2028\u2029])(?:(%TAG)|[ \t]*[^\s#])", re.MULTILINE)
 """One that is neither empty nor a comment, and whether it is such a directive."""
@@ -85,7 +83,7 @@ class YamlNode:
     """Whether the word that was looked for is in it, or in something below it."""
     is_open: bool = False
     """While its items are being read."""
-    _named: dict[str, tuple[YamlNode, YamlNode]] | None = None
+    by_name: dict[str, tuple[YamlNode, YamlNode]] | None = None
     """A table's own entries by their keys, once somebody asks."""
     _found: dict[str, tuple[YamlNode, YamlNode, YamlNode] | None] | None = None
     _merges: tuple[YamlNode, ...] | None = None
@@ -97,12 +95,22 @@ class YamlNode:
 
     def own(self, key: str) -> tuple[YamlNode, YamlNode] | None:
         """The key and the value of an entry that stands in this very table, the first of that name."""
-        if self._named is None:
-            self._named = {}
-            for pair in self.pairs if self.form is Form.TABLE else ():
-                if pair[0].form is Form.SCALAR:
-                    self._named.setdefault(pair[0].value, pair)
-        return self._named.get(key)
+        named = self.by_name
+        return (self._read_names() if named is None else named).get(key)
+
+    def _read_names(self) -> dict[str, tuple[YamlNode, YamlNode]]:
+        named: dict[str, tuple[YamlNode, YamlNode]] = {}
+        self.by_name = named
+        for pair in self.pairs if self.form is Form.TABLE else ():
+            if pair[0].form is Form.SCALAR:
+                named.setdefault(pair[0].value, pair)
+        return named
+
+    @property
+    def has_plain_keys(self) -> bool:
+        """Whether all keys of a table are scalars, and no two of them are equal."""
+        named = self.by_name
+        return 2 * len(self._read_names() if named is None else named) == len(self.items)
 
     def entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
         """The table, the key and the value of an entry, own or merged in with `<<`."""
@@ -112,6 +120,15 @@ class YamlNode:
         return self._merged_entry(key) if self.own(_MERGE) is not None else None
 
     def _merged_entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
+        for each in self.merged():
+            own = each.own(key)
+            if own is not None:
+                return each, *own
+            if each.own(_MERGE) is not None:
+                return self._deeply_merged_entry(key)
+        return None
+
+    def _deeply_merged_entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
         """What is found is kept, for thousands of tables may merge each other: each is looked through once."""
         pending = [self]
         while pending:
@@ -207,26 +224,15 @@ class _Scalar(YamlNode):
     __slots__ = ("end", "has_word", "start", "style", "tag", "value")
     form = Form.SCALAR
 
-    def __init__(self, event: YamlEvent, mark: int, word: str) -> None:
-        self.start = event.start_mark.index + mark
-        self.end = event.end_mark.index + mark
-        self.value = value = event.value
-        self.style = event.style or ""
-        self.tag = event.tag or ""
-        self.has_word = word in value
+
+class _List(YamlNode):
+    __slots__ = ("by_name", "flow", "has_word", "is_open", "items", "start", "tag")
+    form = Form.LIST
 
 
-class _Collection(YamlNode):
-    __slots__ = ("flow", "form", "has_word", "is_open", "items", "start", "tag")
-
-    def __init__(self, form: Form, mark: int, event: YamlEvent | None = None) -> None:
-        self.form = form
-        self.start = mark if event is None else event.start_mark.index + mark
-        self.flow = event is not None and bool(event.flow_style)
-        self.tag = "" if event is None else event.tag or ""
-        self.items = []
-        self.has_word = False
-        self.is_open = True
+class _Table(YamlNode):
+    __slots__ = ("by_name", "flow", "has_word", "is_open", "items", "start", "tag")
+    form = Form.TABLE
 
 
 @dataclass(frozen=True)
@@ -248,7 +254,8 @@ def read_documents(text: str, name: str, word: str) -> tuple[YamlDocument, ...]:
 def count_documents(text: str, name: str) -> int:
     """How many documents a stream has; raises DocumentInvalid as `read_documents`, but for aliases and depth."""
     with _errors_of(text, name):
-        return sum(isinstance(event, yaml.DocumentStartEvent) for event in _events(text.removeprefix("\ufeff")))
+        events = iter(yaml.CSafeLoader(text.removeprefix("\ufeff")).get_event, None)
+        return sum(isinstance(event, yaml.DocumentStartEvent) for event in events)
 
 
 def _refuse_directives(text: str, name: str) -> None:
@@ -291,57 +298,91 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            # what was made meanwhile is old at once: as young as it is it would all be looked through now
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
-def _documents(  # noqa: C901, PLR0912 - the one loop of which every step counts: a megabyte may be a million of them
+def _documents(  # noqa: C901, PLR0912, PLR0915 - the one loop of which every step counts: a megabyte may be a million of them
     text: str, name: str, mark: int, word: str
 ) -> Iterator[YamlDocument]:
     next_event = cast("Callable[[], YamlEvent | None]", yaml.CSafeLoader(text).get_event)
+    scalar_event, alias_event = yaml.ScalarEvent, yaml.AliasEvent
+    table_start, list_start = yaml.MappingStartEvent, yaml.SequenceStartEvent
+    table_end, list_end = yaml.MappingEndEvent, yaml.SequenceEndEvent
+    # nodes are filled in here: to call something for each costs as much as all the rest
+    new = object.__new__
     start, brackets = 0, 0
     anchors: dict[str, YamlNode] = {}
     # the root is the only item of what is open first
-    above: YamlNode = _Collection(Form.LIST, 0)
+    above: YamlNode = _root_above()
     opened: list[YamlNode] = []
     items: list[YamlNode] = above.items
     while (event := next_event()) is not None:
         kind: type = event.__class__
-        if kind is yaml.ScalarEvent:
-            node: YamlNode = _Scalar(event, mark, word)
-        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-            node = _Collection(Form.LIST if kind is yaml.SequenceStartEvent else Form.TABLE, mark, event)
+        if kind is scalar_event:
+            node: YamlNode = new(_Scalar)
+            node.start = event.start_mark.index + mark
+            node.end = event.end_mark.index + mark
+            node.value = value = event.value
+            node.style = event.style or ""
+            node.tag = event.tag or ""
+            items.append(node)
+            if word in value:
+                node.has_word = above.has_word = True
+            else:
+                node.has_word = False
+            if event.anchor is not None:
+                anchors[event.anchor] = node
+        elif kind is table_start or kind is list_start:
+            node = new(_Table if kind is table_start else _List)
+            node.start = event.start_mark.index + mark
+            node.tag = event.tag or ""
+            node.has_word = False
+            node.is_open = True
+            node.by_name = None
             items.append(node)
             opened.append(above)
-            above, items = node, node.items
-            if node.flow:
+            above = node
+            node.items = items = []
+            if event.flow_style:
+                node.flow = True
                 brackets += 1
                 if brackets > _BRACKETS_MAX:
                     raise DocumentInvalid(f"{_place(event, name)}: this is nested too deeply: brackets in brackets")
+            else:
+                node.flow = False
             if event.anchor is not None:
                 anchors[event.anchor] = node
-            continue
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+        elif kind is table_end or kind is list_end:
             above.is_open = False
-            brackets -= above.flow
+            if above.flow:
+                brackets -= 1
             had_word = above.has_word
             above = opened.pop()
             items = above.items
-            above.has_word |= had_word
-            continue
-        elif kind is yaml.AliasEvent:
+            if had_word:
+                above.has_word = True
+        elif kind is alias_event:
             node = _named(event, anchors, name)
-        else:
-            if kind is yaml.DocumentStartEvent:
-                start, anchors, above = event.start_mark.index + mark, {}, _Collection(Form.LIST, 0)
-                items = above.items
-            elif kind is yaml.DocumentEndEvent:
-                yield YamlDocument(start, items[0] if items else None)
-            continue
-        items.append(node)
-        if node.has_word:
-            above.has_word = True
-        if event.anchor is not None and kind is not yaml.AliasEvent:
-            anchors[event.anchor] = node
+            items.append(node)
+            if node.has_word:
+                above.has_word = True
+        elif kind is yaml.DocumentStartEvent:
+            start, anchors, above = event.start_mark.index + mark, {}, _root_above()
+            items = above.items
+        elif kind is yaml.DocumentEndEvent:
+            yield YamlDocument(start, items[0] if items else None)
+
+
+def _root_above() -> YamlNode:
+    """What a document's root is the only item of."""
+    above = _List()
+    above.items = []
+    above.flow = above.has_word = False
+    return above
 
 
 def _named(event: YamlEvent, anchors: dict[str, YamlNode], name: str) -> YamlNode:
@@ -353,10 +394,6 @@ def _named(event: YamlEvent, anchors: dict[str, YamlNode], name: str) -> YamlNod
         place = _place(event, name)
         raise DocumentInvalid(f"{place}: *{event.anchor} is inside of &{event.anchor}: it would never end")
     return node
-
-
-def _events(text: str) -> Iterator[yaml.Event]:
-    return iter(yaml.CSafeLoader(text).get_event, None)
 
 
 def _place(event: YamlEvent, name: str) -> str:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from cargoship.errors import DocumentInvalid, ReferenceUnknown
+from cargoship.deploy.documents import ScannedFile
+from cargoship.errors import CargoshipError, DocumentInvalid, ReferenceUnknown
 from cargoship.events import Note
 from support.deploying import Workplace
 
@@ -156,3 +159,33 @@ def test_one_place_cannot_have_two_images(tmp_path: Path) -> None:
     with pytest.raises(DocumentInvalid) as caught:
         place.resolve(("compose.yaml", source.encode()))
     assert "two images are wanted in one place" in caught.value.message
+
+
+PIECES = (
+    "\n", " ", ":", " :", "- ", "#", "'", '"', "[", "]", "{", "}", ",", "&a ", "*a", "!!str ", "|\n", "\t", "\r", "\\x62", "? ",
+    "---\n", "<<: ", "build: app", "x-build: app", "'build'", "image: x", "pull_policy: build", "app", "\ufeff", "\u2028", "k" * 1200,
+)  # fmt: skip
+CUTS = st.lists(st.tuples(st.integers(0, 120), st.integers(0, 9), st.sampled_from(PIECES)), min_size=1, max_size=4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(shape=st.sampled_from([source for source, _ in CASES.values()]), cuts=CUTS)
+def test_what_is_not_read_again_would_have_passed(
+    tmp_path_factory: pytest.TempPathFactory, shape: str, cuts: list[tuple[int, int, str]]
+) -> None:
+    """Where a build is written as most people write it, the result is not parsed: it has to be as if it were."""
+    place = Workplace(tmp_path_factory.getbasetemp() / "services", {"app": ["app"]})
+    text = shape
+    for start, length, piece in cuts:
+        text = text[:start] + piece + text[start + length :]
+
+    def outcome() -> str:
+        try:
+            return place.resolve(("compose.yaml", text.encode())).documents[0].data.decode()
+        except CargoshipError as error:
+            return error.message
+
+    trusting = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScannedFile, "_is_plain", lambda *_: False)
+        assert outcome() == trusting

@@ -274,6 +274,11 @@ def test_a_large_document_is_read_once(place: Workplace, monkeypatch: pytest.Mon
     monkeypatch.setattr(yaml, "CSafeLoader", loader)
     place.resolve(("a.yaml", b"image: 'cargoship://app'\nb: cargoship://app#digest\n"))
     assert len(read) == 1
+    # as most people write them
+    for services in (b"{app: {build: app}}", b"\n  app:\n    build: app\n    pull_policy: build\n    image: 'x'\n"):
+        read.clear()
+        place.resolve(("compose.yaml", b"services: " + services))
+        assert len(read) == 1
     # a comment, which is no reason to refuse anything, and an escape, which could be
     for more in (b"# cargoship://app\n", b'c: "\\t"\n'):
         read.clear()
