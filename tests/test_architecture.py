@@ -76,6 +76,8 @@ SEAMS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
         ("cli/", "oci/unpack.py", "owners.py", "registry/connect.py", "sandbox/", "scratch.py", "unitcache/keys/"),
     ),
     ({"obstore"}, ("unitcache/stores/objects.py",)),
+    ({"grpc"}, ("reapi/channel.py",)),
+    ({"google"}, ("reapi/schema.py",)),
     ({"shutil.which", "os.get_exec_path"}, ("programs.py", "process/")),
     ({"time.time", "datetime.now", "datetime.utcnow"}, ("calls.py", "cli/")),
 )

@@ -52,6 +52,7 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- CacheUnavailable        65   a store of compiled units that cannot be read or written; never ends a build
     |- NotPackable             66   a unit that a pack cannot hold; it is compiled again, and never ends a build
     |- CacheWrong            67   a cache that would have given another program than a clean build makes
+    |- RemoteFailed            68   a Remote Execution server that does not answer, or refuses; never ends a build
     |- CompileFailed          101   cargo's own exit code for a failed build
     `- Interrupted            130
 """
@@ -356,6 +357,12 @@ class CacheWrong(CargoshipError):
     """A cache would have given another unit, or another program, than a clean build makes."""
 
     exit_code = 67
+
+
+class RemoteFailed(CargoshipError):
+    """A server of the Remote Execution API did not answer, or refused. A build goes on without it."""
+
+    exit_code = 68
 
 
 class ToolFailed(CargoshipError):

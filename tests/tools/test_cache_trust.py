@@ -1,13 +1,15 @@
-"""A registry with units of several savers: each machine takes those of the keys that it trusts, and no others."""
+"""A cache with units of several savers: each machine takes those of the keys that it trusts, and no others."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.programs import RunCargoship, distribution_rust, run
+from support.reapi import running_server
 from support.registry import RunningRegistry
 
 pytestmark = pytest.mark.tools
@@ -21,12 +23,17 @@ FILES = {
 }
 
 
-@pytest.fixture(params=["registry", "folder"])
-def cache(request: pytest.FixtureRequest, docker_registry: RunningRegistry, tmp_path: Path) -> str:
+@pytest.fixture(params=["registry", "folder", "remote"])
+def cache(request: pytest.FixtureRequest, docker_registry: RunningRegistry, tmp_path: Path) -> Iterator[str]:
     """A place that all machines share."""
-    if request.param == "folder":
-        return f"dir:{tmp_path / 'shared'}"
-    return f"registry:{docker_registry.host}/trusted/units"
+    match request.param:
+        case "folder":
+            yield f"dir:{tmp_path / 'shared'}"
+        case "remote":
+            with running_server(tmp_path / "server") as server:
+                yield server.address
+        case _:
+            yield f"registry:{docker_registry.host}/trusted/units"
 
 
 @pytest.fixture

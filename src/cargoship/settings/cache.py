@@ -1,6 +1,11 @@
-"""Where compiled units are kept, as a person writes it: `dir:PATH`, `registry:HOST/REPOSITORY:TAG`, `s3://BUCKET/PREFIX`.
+"""Where compiled units are kept, as a person writes it.
 
-An option may follow, as in `registry:ghcr.io/me/app:cache?trusted=true`.
+    dir:PATH
+    registry:HOST/REPOSITORY:TAG
+    s3://BUCKET/PREFIX
+    reapi://HOST:PORT/INSTANCE      (and grpcs://, grpc://)
+
+Options may follow, as in `registry:ghcr.io/me/app:cache?trusted=true`; of `?name=shop` there is one for the last kind.
 """
 
 from __future__ import annotations
@@ -13,8 +18,10 @@ from dataclasses import dataclass, replace
 from cargoship.errors import UsageError
 from cargoship.oci.reference import Reference
 
-_EXAMPLE = "write dir:PATH, registry:HOST/REPOSITORY[:TAG] or s3://BUCKET[/PREFIX]"
+_EXAMPLE = "write dir:PATH, registry:HOST/REPOSITORY[:TAG], s3://BUCKET[/PREFIX] or reapi://HOST:PORT[/INSTANCE]"
 _S3 = "s3://"
+_REAPI = ("reapi://", "grpcs://", "grpc://")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _SIZE = re.compile(r"(\d{1,12}) ?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB|)")
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     f"{letter}iB": 1 << 10 * (power + 1) for power, letter in enumerate("KMGT")
@@ -28,28 +35,39 @@ class StoreKind(enum.StrEnum):
     DIRECTORY = "dir"
     REGISTRY = "registry"
     S3 = "s3"
+    REAPI = "reapi"
+    """A server of the Remote Execution API."""
 
 
 @dataclass(frozen=True)
 class StoreSpec:
     """Which cache is meant.
 
-    `place` is a path, a reference, or `bucket/prefix`. `trusted` says that it may be written even by a CI job for
-    somebody else's changes.
+    `place` is a path, a reference, `bucket/prefix`, or an address with its scheme. `trusted` says that it may be
+    written even by a CI job for somebody else's changes. `name` is that of one of several caches of a server.
     """
 
     kind: StoreKind
     place: str
     trusted: bool = False
+    name: str = ""
 
     @classmethod
     def parse(cls, text: str) -> StoreSpec:
         """Read what a person wrote; raises UsageError."""
-        where, mark, option = text.strip().partition("?")
-        if mark and option not in {"trusted=true", "trusted=false"}:
-            raise UsageError(f"{text!r} has an unknown option {option!r}", hint="there is ?trusted=true alone")
+        where, mark, words = text.strip().partition("?")
         kind, place = _split(where, text)
-        return cls(kind, place, trusted=option == "trusted=true")
+        trusted, name = False, ""
+        for option in words.split("&") if mark else ():
+            key, _, value = option.partition("=")
+            if key == "trusted" and value in {"true", "false"}:
+                trusted = value == "true"
+            elif key == "name" and kind is StoreKind.REAPI and _NAME.fullmatch(value):
+                name = value
+            else:
+                known = "?trusted=true, and ?name=NAME" if kind is StoreKind.REAPI else "?trusted=true alone"
+                raise UsageError(f"{text!r} has an unknown option {option!r}", hint=f"there is {known}")
+        return cls(kind, place, trusted, name)
 
     @property
     def reference(self) -> Reference:
@@ -58,8 +76,10 @@ class StoreSpec:
 
     def __str__(self) -> str:
         """As it is written."""
-        where = _S3 + self.place if self.kind is StoreKind.S3 else f"{self.kind}:{self.place}"
-        return f"{where}?trusted=true" if self.trusted else where
+        schemes = {StoreKind.S3: _S3, StoreKind.REAPI: ""}
+        where = schemes.get(self.kind, f"{self.kind}:") + self.place
+        options = ["trusted=true"] * self.trusted + [f"name={self.name}"] * bool(self.name)
+        return f"{where}?{'&'.join(options)}" if options else where
 
 
 @dataclass(frozen=True)
@@ -112,6 +132,10 @@ def _split(where: str, text: str) -> tuple[StoreKind, str]:
         if not bucket or any(part in {".", ".."} for part in prefix.split("/")):
             raise UsageError(f"{text!r} names no bucket", hint=_EXAMPLE)
         return StoreKind.S3, f"{bucket}/{prefix}".strip("/")
+    if where.startswith(_REAPI):
+        from cargoship.reapi.address import ReapiAddress  # noqa: PLC0415 - seldom needed
+
+        return StoreKind.REAPI, str(ReapiAddress.parse(where))
     name, _, place = where.partition(":")
     if name == StoreKind.DIRECTORY and place:
         return StoreKind.DIRECTORY, place

@@ -326,7 +326,8 @@ class Settings(AttestSettings):
         shown="[]",
         example='["registry:ghcr.io/me/app:cache"]',
         doc="Caches that are read, beside the folder of this machine: `registry:HOST/REPOSITORY:TAG`, "
-        "`s3://BUCKET/PREFIX` (with the extra `s3`), or `dir:PATH` in place of that folder.",
+        "`s3://BUCKET/PREFIX` (with the extra `s3`), `reapi://HOST:PORT/INSTANCE` (with the extra `remote`), or "
+        "`dir:PATH` in place of that folder.",
     )
     cache_to: tuple[str, ...] = setting(
         kinds.texts(values.parse_store, "caches"),

@@ -105,6 +105,30 @@ def open_remote(spec: StoreSpec, context: Context) -> Store:
             from cargoship.unitcache.stores.objects import open_objects
 
             return open_objects(spec.place, context.env, meter=Meter(context.emit, _CACHE))
+        case StoreKind.REAPI:
+            return _open_reapi(spec, context)
+
+
+def _open_reapi(spec: StoreSpec, context: Context) -> Store:
+    from cargoship.errors import UsageError
+    from cargoship.http.metered import Meter
+    from cargoship.reapi.address import ReapiAddress
+    from cargoship.reapi.connect import open_reapi
+    from cargoship.registry.connect import insecure_hosts
+    from cargoship.unitcache.stores.remote import RemoteStore
+
+    try:
+        client = open_reapi(
+            ReapiAddress.parse(spec.place),
+            env=context.env,
+            runner=context.runner,
+            insecure=insecure_hosts(context.env),
+            meter=Meter(context.emit, _CACHE),
+            now_s=context.clock,
+        )
+    except UsageError as error:
+        raise CacheUnavailable(f"the cache {spec.place}: {error.message}", hint=error.hint) from error
+    return RemoteStore(client, str(replace(spec, trusted=False)), spec.name or _CACHE)
 
 
 def _as_cache(emit: Emit) -> Emit:

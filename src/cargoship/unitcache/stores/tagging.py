@@ -14,15 +14,16 @@ gives `<tag>-next` an empty cache before the real one; `<tag>` itself never exis
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Protocol
 
 from cargoship.errors import CacheUnavailable, RegistryRefused
+from cargoship.http.budget import Budget
 from cargoship.http.retry import CONTENTION
-from cargoship.oci.descriptor import BytesBlob
+from cargoship.oci.descriptor import Blob, BytesBlob, Descriptor
 from cargoship.oci.digest import Digest
-from cargoship.registry.client import RegistryClient
 from cargoship.unitcache.packs.index import UnitIndex
 from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_index
 from cargoship.unitcache.stores.manifests import NO_PACK, cache_manifest, index_descriptor
@@ -44,6 +45,39 @@ class _State:
     index: UnitIndex
 
 
+class TagPlace(Protocol):
+    """Where tags are: a client of a registry, or of anything else that keeps blobs and a few names."""
+
+    @property
+    def budget(self) -> Budget:
+        """How long others are waited for."""
+        ...
+
+    def find_manifest(self, repository: str, reference: str, /) -> Digest | None:
+        """What is under a tag."""
+        ...
+
+    def manifest(self, repository: str, reference: Digest, /) -> BytesBlob:
+        """The manifest that was under a tag."""
+        ...
+
+    def blob_bytes(self, repository: str, descriptor: Descriptor, /, *, limit_bytes: int) -> bytes:
+        """A small blob."""
+        ...
+
+    def upload(self, repository: str, blob: Blob, /) -> object:
+        """Send a blob that is not there."""
+        ...
+
+    def put_manifest(self, repository: str, reference: str, manifest: BytesBlob, /) -> object:
+        """Put a manifest under a tag, in place of what is there."""
+        ...
+
+    def tags(self, repository: str, /) -> Iterable[str]:
+        """All tags."""
+        ...
+
+
 @dataclass(frozen=True)
 class Tags:
     """The tags of one cache. `indexes` remembers what manifests were read, by their digests.
@@ -51,7 +85,7 @@ class Tags:
     The methods raise RegistryError's family, ContentInvalid, and CacheUnavailable for a tag of something else.
     """
 
-    client: RegistryClient
+    client: TagPlace
     repository: str
     tag: str
     name: str

@@ -1,0 +1,135 @@
+"""The messages of the protocol that are used here, as classes of protobuf that are made at run time.
+
+They are described by the table below: names, numbers and types of fields as the specifications have them. What is not
+in it is passed over when a message is read. Enumerations are numbers here, which is what they are on the wire.
+
+- build/bazel/remote/execution/v2/remote_execution.proto of https://github.com/bazelbuild/remote-apis
+- google/bytestream/bytestream.proto, google/longrunning/operations.proto, google/rpc/{status,error_details}.proto of
+  https://github.com/googleapis/googleapis
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from cargoship.errors import ToolMissing
+
+_REAPI = "build.bazel.remote.execution.v2"
+SHA256 = 1
+"""DigestFunction.Value."""
+ZSTD = 1
+"""Compressor.Value."""
+
+_TABLE = """
+Digest: hash=1 string, size_bytes=2 int64
+Command: arguments=1 string*, environment_variables=2 EnvironmentVariable*, platform=5 Platform,
+    working_directory=6 string, output_paths=7 string*
+EnvironmentVariable: name=1 string, value=2 string
+Platform: properties=1 Property*
+Property: name=1 string, value=2 string
+Action: command_digest=1 Digest, input_root_digest=2 Digest, timeout=6 Duration, do_not_cache=7 bool, salt=9 bytes,
+    platform=10 Platform
+Directory: files=1 FileNode*, directories=2 DirectoryNode*, symlinks=3 SymlinkNode*
+FileNode: name=1 string, digest=2 Digest, is_executable=4 bool
+DirectoryNode: name=1 string, digest=2 Digest
+SymlinkNode: name=1 string, target=2 string
+OutputFile: path=1 string, digest=2 Digest, is_executable=4 bool, contents=5 bytes
+ActionResult: output_files=2 OutputFile*, exit_code=4 int32, stdout_raw=5 bytes, stdout_digest=6 Digest,
+    stderr_raw=7 bytes, stderr_digest=8 Digest
+GetActionResultRequest: instance_name=1 string, action_digest=2 Digest, digest_function=6 int32
+UpdateActionResultRequest: instance_name=1 string, action_digest=2 Digest, action_result=3 ActionResult,
+    digest_function=5 int32
+FindMissingBlobsRequest: instance_name=1 string, blob_digests=2 Digest*, digest_function=3 int32
+FindMissingBlobsResponse: missing_blob_digests=2 Digest*
+BatchUpdateBlobsRequest: instance_name=1 string, requests=2 BlobUpdate*, digest_function=5 int32
+BlobUpdate: digest=1 Digest, data=2 bytes, compressor=3 int32
+BatchUpdateBlobsResponse: responses=1 BlobUpdated*
+BlobUpdated: digest=1 Digest, status=2 Status
+BatchReadBlobsRequest: instance_name=1 string, digests=2 Digest*, digest_function=4 int32
+BatchReadBlobsResponse: responses=1 BlobGiven*
+BlobGiven: digest=1 Digest, data=2 bytes, status=3 Status, compressor=4 int32
+GetCapabilitiesRequest: instance_name=1 string
+ServerCapabilities: cache_capabilities=1 CacheCapabilities, execution_capabilities=2 ExecutionCapabilities
+CacheCapabilities: digest_functions=1 int32*, action_cache_update_capabilities=2 ActionCacheUpdateCapabilities,
+    max_batch_total_size_bytes=4 int64, supported_compressors=6 int32*, max_cas_blob_size_bytes=8 int64
+ActionCacheUpdateCapabilities: update_enabled=1 bool
+ExecutionCapabilities: digest_function=1 int32, exec_enabled=2 bool
+RequestMetadata: tool_details=1 ToolDetails, action_id=2 string, tool_invocation_id=3 string
+ToolDetails: tool_name=1 string, tool_version=2 string
+ReadRequest: resource_name=1 string, read_offset=2 int64, read_limit=3 int64
+ReadResponse: data=10 bytes
+WriteRequest: resource_name=1 string, write_offset=2 int64, finish_write=3 bool, data=10 bytes
+WriteResponse: committed_size=1 int64
+Status: code=1 int32, message=2 string, details=3 Any*
+Any: type_url=1 string, value=2 bytes
+Duration: seconds=1 int64, nanos=2 int32
+RetryInfo: retry_delay=1 Duration
+"""
+_MESSAGE = re.compile(r"^(\w+): ((?:.|\n    )+)$", re.MULTILINE)
+_FIELD = re.compile(r"(\w+)=(\d+) (\w+)(\*?)")
+_SCALARS = ("string", "bytes", "bool", "int32", "int64")
+
+METHODS = {
+    "GetCapabilities": (f"{_REAPI}.Capabilities", "GetCapabilitiesRequest", "ServerCapabilities"),
+    "FindMissingBlobs": (
+        f"{_REAPI}.ContentAddressableStorage",
+        "FindMissingBlobsRequest",
+        "FindMissingBlobsResponse",
+    ),
+    "BatchUpdateBlobs": (
+        f"{_REAPI}.ContentAddressableStorage",
+        "BatchUpdateBlobsRequest",
+        "BatchUpdateBlobsResponse",
+    ),
+    "BatchReadBlobs": (f"{_REAPI}.ContentAddressableStorage", "BatchReadBlobsRequest", "BatchReadBlobsResponse"),
+    "GetActionResult": (f"{_REAPI}.ActionCache", "GetActionResultRequest", "ActionResult"),
+    "UpdateActionResult": (f"{_REAPI}.ActionCache", "UpdateActionResultRequest", "ActionResult"),
+    "Read": ("google.bytestream.ByteStream", "ReadRequest", "ReadResponse"),
+    "Write": ("google.bytestream.ByteStream", "WriteRequest", "WriteResponse"),
+}
+"""The service of each method, and the messages that it takes and gives."""
+
+
+@functools.cache
+def message_class(name: str) -> Any:  # noqa: ANN401 - made at run time: no checker knows its fields
+    """The class of a message; raises ToolMissing without the extra."""
+    try:
+        from google.protobuf import message_factory  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise missing_extra() from error
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"cargoship.reapi.{name}"))
+
+
+def missing_extra() -> ToolMissing:
+    """The error for a machine without the libraries."""
+    return ToolMissing(
+        "a Remote Execution server needs the libraries grpcio and protobuf",
+        hint="install them with `pip install 'cargoship[remote]'`",
+    )
+
+
+@functools.cache
+def _pool() -> Any:  # noqa: ANN401
+    from google.protobuf import descriptor_pb2, descriptor_pool  # noqa: PLC0415 - an extra
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    # a package and a pool of its own: generated classes of other libraries stay as they are
+    file = descriptor_pb2.FileDescriptorProto(name="cargoship/reapi.proto", package="cargoship.reapi", syntax="proto3")
+    for name, fields in _MESSAGE.findall(_TABLE):
+        message = file.message_type.add(name=name)
+        for field, number, kind, many in _FIELD.findall(fields):
+            added = message.field.add(
+                name=field,
+                number=int(number),
+                label=kinds.LABEL_REPEATED if many else kinds.LABEL_OPTIONAL,
+            )
+            if kind in _SCALARS:
+                added.type = getattr(kinds, f"TYPE_{kind.upper()}")
+            else:
+                added.type = kinds.TYPE_MESSAGE
+                added.type_name = f".cargoship.reapi.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return pool

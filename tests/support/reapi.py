@@ -1,0 +1,249 @@
+"""Servers of the Remote Execution API: a real one, buildbox-casd, and one in this process that fails on demand."""
+
+# ruff: noqa: ANN401 - messages have classes that are made at run time
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from cargoship.process.system import SystemRunner
+from cargoship.reapi.address import ReapiAddress
+from cargoship.reapi.client import ReapiClient
+from cargoship.reapi.connect import open_reapi
+from cargoship.reapi.schema import METHODS, message_class
+from cargoship.unitcache.stores.remote import RemoteStore
+from support.programs import REPOSITORY
+from support.registry import free_port
+
+_START_S = 30.0
+_STREAMS = {"Read": "unary_stream", "Write": "stream_unary"}
+
+
+@dataclass
+class RunningServer:
+    """A real server on the loopback."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        return f"reapi://127.0.0.1:{self.port}"
+
+    def forget(self) -> None:
+        """Everything that it has stored, as a server that was given a new disk."""
+        for path in (self.folder / "cas").rglob("*"):
+            if path.is_file():
+                path.unlink()
+
+
+@contextlib.contextmanager
+def running_server(folder: Path, *arguments: str, port: int | None = None) -> Iterator[RunningServer]:
+    """buildbox-casd, which keeps what it gets in `folder`."""
+    port = port or free_port()
+    log = folder.with_suffix(".log")
+    casd = REPOSITORY / ".tools" / "bin" / "buildbox-casd"
+    if not casd.exists():
+        pytest.fail("buildbox-casd is not there; scripts/setup --test fetches it")
+    command = [str(casd), f"--bind=127.0.0.1:{port}", "--quota-high=1G", *arguments, str(folder)]
+    with log.open("ab") as sink, subprocess.Popen(command, stdout=sink, stderr=sink) as process:
+        try:
+            _wait(port, process, log)
+            yield RunningServer(port, folder, process)
+        finally:
+            process.terminate()
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        while time.monotonic() < deadline and process.poll() is None:
+            with contextlib.suppress(grpc.FutureTimeoutError):
+                grpc.channel_ready_future(channel).result(timeout=1)
+                return
+    raise AssertionError(f"buildbox-casd does not answer: {log.read_text()}")
+
+
+class Failing(Exception):
+    """What a server answers in place of a result."""
+
+    def __init__(self, code: grpc.StatusCode, details: str = "", trailers: tuple[tuple[str, bytes], ...] = ()) -> None:
+        super().__init__(details)
+        self.code = code
+        self.details = details
+        self.trailers = trailers
+
+
+Fault = Callable[[str, int], None]
+
+
+@dataclass
+class FakeServer:
+    """A server in this process: what it holds, what it was asked, and what goes wrong.
+
+    `fault` is called before each answer with the method and how often that was asked, and may raise Failing; `limit`
+    is what it takes at once, `lies` changes what is read.
+    """
+
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    fault: Fault = lambda _method, _times: None
+    lies: Callable[[bytes], bytes] = bytes
+    limit: int = 0
+    digest_functions: tuple[int, ...] = (1,)
+    updates: bool = True
+    asked: Counter[str] = field(default_factory=Counter)
+    metadata: list[Mapping[str, str | bytes]] = field(default_factory=list)
+    statuses: dict[str, list[int]] = field(default_factory=dict)
+    """Of single blobs in batches, by their hashes: the next ones."""
+    port: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def address(self) -> str:
+        return f"reapi://127.0.0.1:{self.port}"
+
+    def get_capabilities(self, _: Any) -> Any:
+        answer = message_class("ServerCapabilities")()
+        answer.cache_capabilities.digest_functions.extend(self.digest_functions)
+        answer.cache_capabilities.max_batch_total_size_bytes = self.limit
+        answer.cache_capabilities.action_cache_update_capabilities.update_enabled = self.updates
+        return answer
+
+    def find_missing_blobs(self, request: Any) -> Any:
+        answer = message_class("FindMissingBlobsResponse")()
+        answer.missing_blob_digests.extend(each for each in request.blob_digests if each.hash not in self.blobs)
+        return answer
+
+    def batch_update_blobs(self, request: Any) -> Any:
+        if self.limit and request.ByteSize() > self.limit:
+            raise Failing(grpc.StatusCode.INVALID_ARGUMENT, "too much at once")
+        answer = message_class("BatchUpdateBlobsResponse")()
+        for each in request.requests:
+            waiting = self.statuses.get(each.digest.hash)
+            code = waiting.pop(0) if waiting else 0
+            if not code:
+                self._keep(each.digest, each.data)
+            answer.responses.add(digest=each.digest, status=message_class("Status")(code=code, message="not now"))
+        return answer
+
+    def get_action_result(self, request: Any) -> Any:
+        found = self.results.get(request.action_digest.hash)
+        if found is None:
+            raise Failing(grpc.StatusCode.NOT_FOUND)
+        return found
+
+    def update_action_result(self, request: Any) -> Any:
+        self.results[request.action_digest.hash] = request.action_result
+        return request.action_result
+
+    def read(self, request: Any) -> Iterator[Any]:
+        digest, size = request.resource_name.split("/")[-2:]
+        if digest not in self.blobs or len(self.blobs[digest]) != int(size):
+            raise Failing(grpc.StatusCode.NOT_FOUND)
+        end = request.read_offset + request.read_limit if request.read_limit else None
+        data = self.lies(self.blobs[digest][request.read_offset : end])
+        for start in range(0, len(data), 1 << 16):
+            if start:
+                self._told("Read, later")
+            yield message_class("ReadResponse")(data=data[start : start + (1 << 16)])
+
+    def write(self, requests: Iterable[Any]) -> Any:
+        name, data = "", b""
+        for each in requests:
+            name = name or each.resource_name
+            assert each.write_offset == len(data)
+            data += each.data
+            if len(data) > 1 << 20:
+                self._told("Write, later")
+        hex_, size = name.split("/")[-2:]
+        self._keep(message_class("Digest")(hash=hex_, size_bytes=int(size)), data)
+        return message_class("WriteResponse")(committed_size=len(data))
+
+    def _keep(self, digest: Any, data: bytes) -> None:
+        if hashlib.sha256(data).hexdigest() != digest.hash or len(data) != digest.size_bytes:
+            raise Failing(grpc.StatusCode.INVALID_ARGUMENT, "another content")
+        self.blobs[digest.hash] = data
+
+    def _told(self, method: str) -> None:
+        with self.lock:
+            self.asked[method] += 1
+            times = self.asked[method]
+        self.fault(method, times)
+
+    def handler(self, method: str) -> Any:
+        kind, (_, takes, _) = _STREAMS.get(method, "unary_unary"), METHODS[method]
+        answer = getattr(self, "".join(f"_{each.lower()}" if each.isupper() else each for each in method)[1:])
+
+        def failing(context: Any, error: Failing) -> None:
+            context.set_trailing_metadata(error.trailers)
+            context.abort(error.code, error.details)
+
+        def unary(request: Any, context: Any) -> Any:
+            self.metadata.append(dict(context.invocation_metadata()))
+            try:
+                self._told(method)
+                return answer(request)
+            except Failing as error:
+                failing(context, error)
+
+        def stream(request: Any, context: Any) -> Iterator[Any]:
+            self.metadata.append(dict(context.invocation_metadata()))
+            try:
+                self._told(method)
+                yield from answer(request)
+            except Failing as error:
+                failing(context, error)
+
+        made = getattr(grpc, f"{kind}_rpc_method_handler")
+        return made(
+            stream if kind == "unary_stream" else unary,
+            request_deserializer=message_class(takes).FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+
+
+@contextlib.contextmanager
+def fake_server(server: FakeServer | None = None, *, tls: Any = None) -> Iterator[FakeServer]:
+    """A server in this process; `tls` are grpc's own credentials for one."""
+    server = server or FakeServer()
+    running = grpc.server(ThreadPoolExecutor(8), options=(("grpc.max_receive_message_length", 64 << 20),))
+    services: dict[str, dict[str, Any]] = {}
+    for method, (service, _, _) in METHODS.items():
+        if hasattr(server, "".join(f"_{each.lower()}" if each.isupper() else each for each in method)[1:]):
+            services.setdefault(service, {})[method] = server.handler(method)
+    for service, methods in services.items():
+        running.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+    place = "127.0.0.1:0"
+    server.port = running.add_secure_port(place, tls) if tls is not None else running.add_insecure_port(place)
+    running.start()
+    try:
+        yield server
+    finally:
+        running.stop(grace=0).wait()
+
+
+def client_at(address: str, env: Mapping[str, str] | None = None) -> ReapiClient:
+    """A client that waits for nothing between its tries."""
+    client = open_reapi(ReapiAddress.parse(address), env=env or {}, runner=SystemRunner(), insecure=())
+    # so that tests do not wait
+    client.channel.budget.jitter = lambda: 0.0
+    return client
+
+
+def store_at(address: str, title: str = "cache") -> RemoteStore:
+    return RemoteStore(client_at(address), address, title)

@@ -1,0 +1,119 @@
+"""Compiled units at a real server of the Remote Execution API, buildbox-casd."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cargoship.unitcache.unpacking import unpack_units
+from support.programs import RunCargoship, distribution_rust, run
+from support.reapi import RunningServer, running_server, store_at
+from support.units import adding, packed, tree, unit_files
+
+pytestmark = pytest.mark.tools
+
+MANIFEST = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
+FILES = {
+    "Cargo.toml": MANIFEST.format("app") + '[dependencies]\nhelper = { path = "helper" }\n[workspace]\n',
+    "src/main.rs": 'fn main() { println!("{}", helper::text()); }\n',
+    "helper/Cargo.toml": MANIFEST.format("helper"),
+    "helper/src/lib.rs": 'pub fn text() -> &\'static str { "helped" }\n',
+}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with running_server(tmp_path / "server") as running:
+        yield running
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "place"
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=folder)
+    return folder
+
+
+def build(run_cargoship: RunCargoship, place: Path, machine: Path, *words: str) -> str:
+    """What a new machine says when it builds."""
+    shutil.rmtree(place / "target", ignore_errors=True)
+    env = {"CARGOSHIP_CACHE_DIR": str(machine)}
+    done = run_cargoship("cargo", *words, "-v", "--", "build", "--release", cwd=place, env=env)
+    assert run(place / "target" / "release" / "app").stdout == "helped\n"
+    return done.stderr
+
+
+def test_what_one_machine_compiles_another_one_has(
+    run_cargoship: RunCargoship, server: RunningServer, place: Path, tmp_path: Path
+) -> None:
+    first = build(run_cargoship, place, tmp_path / "one", "--cache-to", server.address)
+    assert "Compiling app" in first
+    second = build(run_cargoship, place, tmp_path / "two", "--cache-from", server.address)
+    assert "Compiling" not in second, second
+    # a server that was given a new disk: everything is compiled, kept again, and nobody is bothered
+    server.forget()
+    third = build(run_cargoship, place, tmp_path / "three", "--cache-to", server.address)
+    assert "Compiling app" in third
+    assert "warning" not in third
+    fourth = build(run_cargoship, place, tmp_path / "four", "--cache-from", server.address)
+    assert "Compiling" not in fourth, fourth
+
+
+def test_a_server_that_is_not_there_is_one_warning(run_cargoship: RunCargoship, place: Path, tmp_path: Path) -> None:
+    said = build(run_cargoship, place, tmp_path / "one", "--cache-to", "reapi://127.0.0.1:9")
+    (warning,) = [line for line in said.splitlines() if "127.0.0.1:9" in line]
+    assert re.fullmatch(r"warning: the cache reapi://127.0.0.1:9 does not answer: .*; going on without it", warning)
+
+
+def test_a_server_that_ends_in_the_middle_loses_nothing_that_is_needed(tmp_path: Path) -> None:
+    with running_server(tmp_path / "server") as first:
+        store = store_at(first.address)
+        packs = packed(tmp_path / "a", {name: unit_files(name, 3_000_000) for name in ("serde", "syn")})
+        index = store.save(packs, adding(packs, ["serde", "syn"])).index
+        port = first.port
+    # another one with the same disk, at the same place: the client goes on
+    with running_server(tmp_path / "server", port=port):
+        done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+        assert not done.failed
+        assert len(tree(tmp_path / "target")) == 6
+        store.close()
+
+
+def test_those_that_save_at_once_lose_nothing(server: RunningServer, tmp_path: Path) -> None:
+    def save(name: str) -> None:
+        packs = packed(tmp_path / name, {each: unit_files(each, 50_000) for each in (name, "both")})
+        store = store_at(server.address)
+        store.save(packs, adding(packs, [name, "both"]))
+        store.close()
+
+    names = [f"crate{number}" for number in range(4)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(save, names))
+    found = {entry.name for entry in store_at(server.address).load().entries.values()}
+    assert found == {*names, "both"}
+
+
+def test_the_commands_look_after_a_cache_there(
+    run_cargoship: RunCargoship, server: RunningServer, tmp_path: Path
+) -> None:
+    packs = packed(tmp_path / "a", {name: unit_files(name, 50_000) for name in ("serde", "rand", "syn")})
+    store = store_at(server.address, "shop")
+    store.save(packs, adding(packs, ["serde", "rand", "syn"]))
+    store.close()
+    env = {"CARGOSHIP_CACHE_DIR": str(tmp_path / "cache")}
+    place = f"{server.address}?name=shop"
+    assert json.loads(run_cargoship("cache", "stats", place, "--json", env=env).stdout)["units"] == 3
+    assert json.loads(run_cargoship("cache", "verify", place, "--json", env=env).stdout)["damaged"] == []
+    done = json.loads(run_cargoship("cache", "gc", place, "--max-size", "100kB", "--json", env=env).stdout)
+    assert done["units_removed"] > 0
+    verified = json.loads(run_cargoship("cache", "verify", place, "--json", env=env).stdout)
+    assert (verified["units"], verified["damaged"]) == (done["units"], [])
