@@ -257,6 +257,54 @@ def test_a_name_means_one_thing() -> None:
     assert set(SAME_NAME) <= set(several)
 
 
+CALLED_BY_OTHERS = {
+    "cargo_ship": "cargo, as a subcommand",
+    "__getattr__": "Python",
+    "__dir__": "Python",
+    "get_completion_args": "click",
+    "format_completion": "click",
+    "read_layout": "tests and nobody else: the other half of write_layout, by which they see what was written",
+    "readinto": "io",
+    "handle_error": "http.server",
+    "log_message": "http.server",
+}
+"""What nothing in cargoship calls by its name, and who does."""
+
+
+def test_nothing_is_there_for_tests_alone() -> None:
+    """Functions, classes, methods and constants are used by cargoship itself, or documented for programs of others."""
+    used = {name for path in MODULES for node in ast.walk(parsed(path)) for name in _used_by(node)}
+    pages = [path for path in (REPOSITORY / "docs").rglob("*.md") if "decisions" not in path.parts]
+    documented = {word for page in pages for code in _code_of(page.read_text()) for word in re.findall(r"\w+", code)}
+    known = used | documented | CALLED_BY_OTHERS.keys()
+    defined = {name: place_of(path) for path in MODULES for name in _defined_in(parsed(path))}
+    assert {name: place for name, place in defined.items() if name not in known and name[:2] != "__"} == {}
+
+
+def _used_by(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
+            yield name
+        case ast.ImportFrom(names=names):
+            yield from (each.name for each in names if each.asname not in {None, each.name})
+        case _:
+            pass
+
+
+def _defined_in(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
+    yield from (node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef))
+
+
+def _code_of(page: str) -> list[str]:
+    return re.findall(r"```.*?```|`[^`\n]+`", page, re.DOTALL)
+
+
 def test_version_loads_little() -> None:
     script = (
         "import sys\n"

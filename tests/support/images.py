@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cargoship.oci.archive_reader import ArchiveFiles
 from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.decompress import open_reader
@@ -16,10 +17,11 @@ from cargoship.oci.digest import Algorithm, Digest
 from cargoship.oci.image import Image, make_image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import BlobStore, Layer, build_layer
+from cargoship.oci.layout_reader import read_index
 from cargoship.oci.manifest import IndexManifest, encode_index, encode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.oci.tar import LayerEntry
-from cargoship.oci.validate import validate
+from support.validate import validate
 
 AMD64 = Platform("linux", "amd64")
 ARM64 = Platform("linux", "arm64")
@@ -112,3 +114,8 @@ def _layer_in_sha512(layer: Layer, content: Algorithm) -> Layer:
         blob = BytesBlob.of(layer.descriptor.media_type, stream.read(), "sha512")
     with blob.open() as raw, open_reader(raw) as tar:
         return Layer(blob, Digest.of_stream(tar, content)[0], layer.created_by)
+
+
+def read_archive(path: Path, *, select: Digest | str | None = None) -> Index:
+    """The index that `select` names in an archive, with every check that commands make."""
+    return read_index(ArchiveFiles(path), select)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from cargoship.oci.layout import read_layout
-from cargoship.oci.validate import validate
 from support.elf_files import elf_file
 from support.judges import single, unpack
 from support.programs import RunCargoship, run
 from support.projects import project
 from support.registry import RunningRegistry
+from support.validate import validate
 
 pytestmark = pytest.mark.tools
 

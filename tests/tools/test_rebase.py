@@ -15,7 +15,6 @@ from cargoship.oci.layout import read_layout, write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import LayerEntry
-from cargoship.oci.validate import validate
 from support.elf_files import elf_file
 from support.images import AMD64, ARM64, small_image
 from support.judges import raw_index
@@ -23,6 +22,7 @@ from support.programs import RunCargoship, run
 from support.projects import project
 from support.pushing import client_of, push
 from support.registry import RunningRegistry
+from support.validate import validate
 
 pytestmark = pytest.mark.tools
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from cargoship.errors import CargoshipError
 from cargoship.recipe.model import CargoTarget, Lib
-from cargoship.recipe.prepare import prepare_recipe
 from support.cooking import ENV
 from support.programs import run
+from support.recipes import prepare_recipe
 
 pytestmark = pytest.mark.tools
 

@@ -10,7 +10,6 @@ import pytest
 from cargoship.oci.layout import read_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.validate import validate
 from cargoship.registry.pull import fetch_index
 from support.attested import attested_index
 from support.elf_files import elf_file
@@ -20,6 +19,7 @@ from support.programs import RunCargoship, run
 from support.projects import project
 from support.pushing import client_of, push
 from support.registry import RunningRegistry, running_registry
+from support.validate import validate
 
 pytestmark = pytest.mark.tools
 _PROGRAMS = {"linux/amd64": "EM_X86_64", "linux/arm64": "EM_AARCH64"}

@@ -22,6 +22,7 @@ from nacl.secret import SecretBox
 
 from cargoship.errors import SigningFailed
 from cargoship.signing.keys import load_private, load_public
+from support.public_keys import pem_of
 
 MESSAGE = b"an image"
 
@@ -74,7 +75,7 @@ def test_what_is_signed_again_is_the_same_and_nothing_else_verifies(curve: ec.El
     key = load_private(pkcs8(ec.generate_private_key(curve)), None, "k")
     signature = key.sign(MESSAGE)
     assert signature == key.sign(MESSAGE)
-    public = load_public(key.public.pem().encode(), "k.pub")
+    public = load_public(pem_of(key.public).encode(), "k.pub")
     assert public.hint == key.public.hint
     assert public.verifies(signature, MESSAGE)
     assert not public.verifies(signature, b"another")

@@ -25,7 +25,7 @@ def run_of(env: Mapping[str, str]) -> BuildRun:
             builder, run = found(env)
             if builder is not None:
                 return BuildRun(builder, run)
-    return BuildRun(by_hand=True)
+    return BuildRun()
 
 
 def runner_of(env: Mapping[str, str]) -> str:

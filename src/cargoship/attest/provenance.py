@@ -141,8 +141,6 @@ class BuildRun:
     started: float | None = None
     """Seconds since 1970."""
     finished: float | None = None
-    by_hand: bool = False
-    """Whether no CI system was recognised."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from cargoship.bom.bill import Bill, Component, Kind, cpe_of
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 PREDICATE_TYPE = "https://cyclonedx.org/bom"
 """https://github.com/in-toto/attestation/tree/main/spec/predicates."""
-VERSIONS = ("1.5", "1.6", "1.7")
 
 _TYPES = {
     Kind.PROGRAM: "application",
@@ -30,7 +29,7 @@ _IMAGE = "image"
 
 
 def cyclonedx(bill: Bill, version: str) -> bytes:
-    """The bill in this version of the format, which is one of VERSIONS; the same bytes for the same bill."""
+    """The bill in this version of the format (1.5, 1.6 or 1.7); the same bytes for the same bill."""
     document: dict[str, Any] = {
         "$schema": f"http://cyclonedx.org/schema/bom-{version}.schema.json",
         "bomFormat": "CycloneDX",

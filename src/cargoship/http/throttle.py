@@ -64,7 +64,7 @@ class Throttle:
             with self._changed:
                 pause_s = self._quiet_until - self._budget.clock()
                 if pause_s <= 0.0:
-                    if self._running < int(self._limit):
+                    if self._running < self.limit:
                         self._running += 1
                         return
                     self._changed.wait(_LOOK_S)

@@ -8,23 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from cargoship.errors import ContentInvalid
-from cargoship.oci.digest import Digest
-from cargoship.oci.index import Index
-from cargoship.oci.layout_reader import LayoutFiles, open_regular, read_index
+from cargoship.oci.layout_reader import LayoutFiles, open_regular
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _MEMBERS_MAX = 10_000
 _HEADER_BYTES_MAX = 1 << 20
-
-
-def read_archive(path: Path, *, select: Digest | str | None = None) -> Index:
-    """The index that `select` names in the archive, as `read_layout` does for a folder.
-
-    The archive is a plain tar, as cargoship, skopeo and `docker save` write it. Raises UsageError, ContentInvalid.
-    """
-    return read_index(ArchiveFiles(path), select)
 
 
 class ArchiveFiles(LayoutFiles):

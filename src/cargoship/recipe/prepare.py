@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -11,18 +10,10 @@ import tomli
 from cargoship.decoding import Undecodable, decode_toml
 from cargoship.recipe import closure
 from cargoship.recipe.document import canonical, parse
-from cargoship.recipe.gather import WorkspaceSources, gather_workspace
+from cargoship.recipe.gather import WorkspaceSources
 from cargoship.recipe.lock import mask, parse_cargo_lock, reachable, standing_on_local
 from cargoship.recipe.manifest import Making, Only
 from cargoship.recipe.model import Recipe, Skeleton
-
-
-def prepare_recipe(path: Path, *, member: str | None = None) -> Recipe:
-    """Read the workspace around `path` and make its recipe; `member` as for `make_recipe`.
-
-    Raises ManifestNotFound, ManifestInvalid, BinaryUnknown.
-    """
-    return make_recipe(gather_workspace(path), member=member)
 
 
 def make_recipe(sources: WorkspaceSources, *, member: str | None = None) -> Recipe:

@@ -45,12 +45,6 @@ class PublicKey:
         """What names it in bundles: the SHA-256 of its SubjectPublicKeyInfo, in base64."""
         return base64.b64encode(hashlib.sha256(self._der()).digest()).decode()
 
-    def pem(self) -> str:
-        """For files."""
-        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
-
-        return self.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether its private half has signed a message, by an algorithm that is not weak."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415

@@ -26,7 +26,7 @@ from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.zig import Zig
 
-SYSTEM, MIMALLOC = "system", "mimalloc"
+SYSTEM = "system"
 
 _CRATE = "libmimalloc-sys"
 _MANIFEST = f"""[package]

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MANIFESTS = "h"
-MADE = "o"
 SETTINGS = "b"
 MANIFEST_BYTES_MAX = 16 << 20
 

@@ -36,7 +36,6 @@ from cargoship.programs import ProgramFinder
 from cargoship.recipe.lock import mask, reachable
 from cargoship.recipe.lock import parse_cargo_lock as read_recipe_lock
 from cargoship.recipe.model import parse_recipe
-from cargoship.recipe.prepare import prepare_recipe
 from cargoship.recipe.skeleton import check_free, skeleton_files, write_files
 from cargoship.settings.fields import FIELDS
 from cargoship.settings.include import resolve_includes
@@ -47,6 +46,7 @@ from cargoship.unitcache.keys.manifests import local_manifests, workspace_of
 from support.deploying import metadata
 from support.hostile.changes import Chance, as_json, changed, changed_bytes, changed_text
 from support.hostile.judge import Kind, shown
+from support.recipes import prepare_recipe
 from support.scripted import ScriptedRunner
 
 SHA = "0123456789abcdef0123456789abcdef01234567"

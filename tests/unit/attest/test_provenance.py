@@ -137,7 +137,6 @@ def test_the_builder_is_the_workflow_on_github() -> None:
     )
     assert run.builder == "https://github.com/me/app/.github/workflows/image.yml@refs/tags/v1"
     assert run.invocation == "https://github.com/me/app/actions/runs/12/attempts/3"
-    assert not run.by_hand
     assert runner_of({"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "self-hosted"}) == "self-hosted"
 
 

@@ -17,9 +17,9 @@ from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import write_tar
-from cargoship.oci.validate import validate
 from cargoship.settings.base import parse_base_spec
 from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP, small_index
+from support.validate import validate
 
 
 def base_of(spec: str, tmp_path: Path, platform: Platform = AMD64) -> Base:

@@ -22,11 +22,11 @@ from cargoship.oci.image import make_image
 from cargoship.oci.index import index_of
 from cargoship.oci.layer import Layer
 from cargoship.oci.platform import Platform
-from cargoship.oci.validate import validate
 from cargoship.settings.model import Settings
 from support.debian_archive import Archive, Content, minimal
 from support.elf_files import needing
 from support.images import AMD64, ARM64, CREATED, GZIP
+from support.validate import validate
 
 SPEC = DebianSpec.parse("deb:bookworm")
 Make = Callable[..., Base]

@@ -16,12 +16,12 @@ from cargoship.oci.index import Index, index_of
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.validate import validate
 from cargoship.registry.push import Published, push_index
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, nested_index
 from support.images import AMD64, ARM64, ARMV7, CREATED, small_index
 from support.pushing import Emitted, client_of, push
+from support.validate import validate
 
 BASE = "bases/debian"
 

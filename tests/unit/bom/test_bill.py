@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of
-from cargoship.bom.cyclonedx import VERSIONS, cyclonedx
+from cargoship.bom.cyclonedx import cyclonedx
 from cargoship.bom.reduce import crates_of
 from cargoship.bom.spdx import spdx
 from cargoship.bom.spdx3 import is_spdx3, spdx3
@@ -41,7 +41,7 @@ def components(tmp_path: Path) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in json.loads(cyclonedx(bill(tmp_path), "1.6"))["components"]}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", ["1.5", "1.6", "1.7"])
 @pytest.mark.parametrize("known", [True, False])
 def test_cyclonedx_is_valid(tmp_path: Path, version: str, known: bool) -> None:  # noqa: FBT001
     document = cyclonedx(bill(tmp_path, known=known), version).decode()

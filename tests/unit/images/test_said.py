@@ -34,10 +34,10 @@ from cargoship.oci.referrer import REFERRERS, Referrer
 from cargoship.oci.statement import Document, with_statements
 from cargoship.oci.target import LayoutTarget
 from cargoship.oci.tree import ManifestTree
-from cargoship.oci.validate import validate
 from cargoship.process import SystemRunner
 from cargoship.testing import InMemoryRegistry
 from support.images import AMD64, ARM64, small_index
+from support.validate import validate
 
 NAME = Reference.parse("ghcr.io/me/app:1.0")
 _BILL = b'{"bomFormat":"CycloneDX"}'

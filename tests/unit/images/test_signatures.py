@@ -44,6 +44,7 @@ from cargoship.signing.simple import SIGNATURE, SIMPLE_TYPE, simple_payload
 from cargoship.testing import InMemoryRegistry
 from cargoship.witnesses import BUNDLES, COSIGN_2, ImageWitness, Matter, Signing
 from support.images import AMD64, ARM64, small_index
+from support.public_keys import pem_of
 from support.pushing import REPOSITORY, client_of
 
 CREATED = "1970-01-01T00:00:00Z"
@@ -64,7 +65,7 @@ class Workshop:
         self.folder = folder
         self.index: Index = small_index(folder / "store", [AMD64, ARM64])
         self.key = PrivateKey(ec.generate_private_key(ec.SECP256R1()))
-        (folder / "cosign.pub").write_text(self.key.public.pem())
+        (folder / "cosign.pub").write_text(pem_of(self.key.public))
 
     @property
     def matters(self) -> tuple[Matter, ...]:
@@ -133,7 +134,7 @@ def test_what_nobody_has_signed_is_not_signed(work: Workshop) -> None:
 
 def test_another_key_does_not_count(work: Workshop) -> None:
     work.push(work.witness(BUNDLES, COSIGN_2))
-    (work.folder / "cosign.pub").write_text(PrivateKey(ec.generate_private_key(ec.SECP256R1())).public.pem())
+    (work.folder / "cosign.pub").write_text(pem_of(PrivateKey(ec.generate_private_key(ec.SECP256R1())).public))
     report = work.verify()
     assert not report.ok
     assert {verdict for _, verdict in found(report)} == {Verdict.OTHER}

@@ -15,8 +15,8 @@ from cargoship.oci.index import Index
 from cargoship.oci.layout import read_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.validate import validate
 from support.images import AMD64, ARM64, files_below, small_index, unpack_tar
+from support.validate import validate
 
 _NAMES = [Reference.parse("app"), Reference.parse("docker.io/me/app:1"), Reference.parse("ghcr.io/me/app:1")]
 

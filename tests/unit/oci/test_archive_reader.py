@@ -9,11 +9,10 @@ import pytest
 
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.archive import write_archive
-from cargoship.oci.archive_reader import read_archive
 from cargoship.oci.layout import write_layout
 from cargoship.oci.reference import Reference
-from cargoship.oci.validate import validate
-from support.images import AMD64, small_index, unpack_tar
+from support.images import AMD64, read_archive, small_index, unpack_tar
+from support.validate import validate
 
 _NAMES = [Reference.parse("app:1"), Reference.parse("app:2")]
 

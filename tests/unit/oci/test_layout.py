@@ -21,8 +21,8 @@ from cargoship.oci.layout import read_image, read_layout, write_layout
 from cargoship.oci.manifest import encode_json
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.oci.validate import validate
 from support.images import AMD64, ARM64, files_below, small_image, small_index
+from support.validate import validate
 
 
 def names(*texts: str) -> list[Reference]:

@@ -10,7 +10,6 @@ import pytest
 
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.archive import write_archive
-from cargoship.oci.archive_reader import read_archive
 from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.digest import Digest, contradicts
 from cargoship.oci.index import Index
@@ -18,10 +17,10 @@ from cargoship.oci.layout import read_image, read_layout, write_layout
 from cargoship.oci.reference import Reference
 from cargoship.oci.store import BlobStore
 from cargoship.oci.target import split_selection
-from cargoship.oci.validate import validate
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.view import view_of
-from support.images import AMD64, in_sha512, small_image, small_index
+from support.images import AMD64, in_sha512, read_archive, small_image, small_index
+from support.validate import validate
 
 _DATA = b"hello"
 _HEX = hashlib.sha512(_DATA).hexdigest()

@@ -13,8 +13,8 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.manifest import encode_json
-from cargoship.oci.validate import validate
 from support.images import small_index
+from support.validate import validate
 
 
 def _other_manifest(index: Index) -> Index:

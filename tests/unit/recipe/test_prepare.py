@@ -13,9 +13,10 @@ from cargoship.errors import BinaryUnknown, CargoshipError, ManifestInvalid, Man
 from cargoship.recipe.gather import gather_workspace
 from cargoship.recipe.lock import parse_cargo_lock, reachable
 from cargoship.recipe.model import Recipe, parse_recipe
-from cargoship.recipe.prepare import doubts, prepare_recipe
+from cargoship.recipe.prepare import doubts
 from cargoship.recipe.skeleton import skeleton_files, write_files
 from support.counting import counted
+from support.recipes import prepare_recipe
 
 Files = dict[str, str]
 

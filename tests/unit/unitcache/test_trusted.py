@@ -29,6 +29,7 @@ from cargoship.unitcache.stores.store import Store
 from cargoship.unitcache.stores.tiered import Tiered
 from cargoship.unitcache.stores.trust import TrustedSigners, machine_signer
 from cargoship.unitcache.stores.trusted import TrustedFolder, TrustedStore
+from support.public_keys import pem_of
 from support.units import adding, key_of, packed, unit_files
 
 KEYS = {
@@ -238,7 +239,7 @@ def context(tmp_path: Path, notes: list[str], **env: str) -> Context:
 
 def test_a_machine_takes_what_it_has_compiled_itself_and_nothing_that_somebody_put_there(tmp_path: Path) -> None:
     notes: list[str] = []
-    (tmp_path / "ann.pub").write_text(KEYS["ann"].public.pem())
+    (tmp_path / "ann.pub").write_text(pem_of(KEYS["ann"].public))
     options = CacheOptions().with_trust(["ann.pub"], None)
     save(DirectoryStore(tmp_path / "cache/units"), tmp_path / "1", "x")
     with open_stores(options, context(tmp_path, notes)) as store:
@@ -253,7 +254,7 @@ def test_a_machine_takes_what_it_has_compiled_itself_and_nothing_that_somebody_p
 
 def test_forks_read_and_need_no_key(tmp_path: Path) -> None:
     notes: list[str] = []
-    (tmp_path / "ann.pub").write_text(KEYS["ann"].public.pem())
+    (tmp_path / "ann.pub").write_text(pem_of(KEYS["ann"].public))
     far = DirectoryStore(tmp_path / "far")
     save(signed_by(far, "ann"), tmp_path / "1", "a")
     options = CacheOptions.parse([], [f"dir:{tmp_path / 'near'}", f"dir:{far.root}"], "1GB", enabled=True)
