@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cargoship.cargo.project import load_project
 from cargoship.context import Context
@@ -21,6 +22,9 @@ from cargoship.unitcache.explain.account import BuildAccount, read_record
 from cargoship.unitcache.stores.directory import DirectoryStore
 from cargoship.unitcache.stores.opening import open_store, units_folder
 from cargoship.unitcache.stores.store import Store
+
+if TYPE_CHECKING:
+    from cargoship.unitcache.stores.signers import CacheSigners
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,16 @@ def stats(spec: StoreSpec | None, context: Context) -> Stats:
             seconds=round(sum(entry.seconds for entry in index.entries.values()), 1),
             folders=folders,
         )
+
+
+def cache_signers(spec: StoreSpec | None, trusted: Sequence[str], context: Context) -> CacheSigners:
+    """Who has signed what in a cache; `trusted` is as `cache-trust` has it. Also raises SigningFailed, UsageError."""
+    from cargoship.unitcache.stores.signers import signers_in  # noqa: PLC0415 - what the other commands do not need
+    from cargoship.unitcache.stores.trust import open_trust  # noqa: PLC0415 - as above
+
+    trust = open_trust(trusted, env=context.env, cwd=context.cwd)
+    with _store(spec, context) as store:
+        return signers_in(store.name, store.load(), trust)
 
 
 def verify_units(spec: StoreSpec | None, context: Context, *, fix: bool) -> tuple[str, Verified, Mapping[Digest, str]]:

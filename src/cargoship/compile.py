@@ -176,7 +176,7 @@ def run_build(
     with phase(emit, "compile", count(len(toolchain.targets), "target")) as say:
         if toolchain.way is Way.ZIGBUILD:
             emit(Note(f"linking through cargo-zigbuild: {toolchain.why_zigbuild}", Level.VERBOSE))
-        with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit) as cargo:
+        with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit, root=lock.parent) as cargo:
             words = build.with_targets(*cargo.triples).arguments(cargo.subcommand)
             command = Command((str(cargo.program), *words), cwd=build.cwd, env=cargo.env)
             around = None

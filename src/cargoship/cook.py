@@ -79,7 +79,7 @@ def cook(
             bring = session.bring_watching
             watcher = watcher_of(toolchain, runner=runner, env=env, cache_dir=context.cache_dir, emit=emit, bring=bring)
             cached = _Cached(session, env, runtime, libraries, watcher)
-        with open_invocation(toolchain, env, cache_dir=context.cache_dir, emit=emit) as cargo:
+        with open_invocation(toolchain, env, cache_dir=context.cache_dir, emit=emit, root=root) as cargo:
             through = replace(cooking, targets=cargo.triples, subcommand=Subcommand(cargo.subcommand))
             programs = CookPrograms(toolchain.rust.cargo, cargo.program, cargo.env)
             run(through, programs=programs, around=_around(cached, partial(compilers_of, toolchain, env)))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BUNDLES = "bundle"
 COSIGN_2 = "cosign-2"
 SIGNER = "dev.cargoship.signer"
-"""The annotation by which a witness knows what it has said before: the key's hash, `keyless`, or `none`."""
+"""The annotation by which a witness knows what it has said before: a hash of the key or of the identity, or `none`."""
 PREDICATES = {CYCLONEDX: "https://cyclonedx.org/bom", SPDX: "https://spdx.dev/Document"}
 """Of bills of materials in statements, by their media types."""
 _CREATED = "org.opencontainers.image.created"

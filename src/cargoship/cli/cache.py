@@ -9,6 +9,7 @@ from cargoship.cli.cache_audit import audit
 from cargoship.cli.cache_care import gc, stats, verify
 from cargoship.cli.cache_explain import explain
 from cargoship.cli.cache_move import export, import_
+from cargoship.cli.cache_signers import signers
 from cargoship.cli.groups import CommandGroup
 
 
@@ -20,7 +21,7 @@ def cache() -> None:
     """
 
 
-for each in (stats, explain, audit, verify, gc, export, import_):
+for each in (stats, explain, signers, audit, verify, gc, export, import_):
     cache.add_command(options.panelled(each))
 
 command = cache

@@ -37,6 +37,7 @@ _TAIL = """\
 | `CARGOSHIP_<SETTING>` | a setting; see [settings.md](settings.md) |
 | `CARGOSHIP_BACKTRACE=1` | show Python's traceback with an error |
 | `CARGOSHIP_PROGRESS`, `CARGOSHIP_COLOR` | what `--progress` and `--color` say where they are not given |
+| `CARGOSHIP_TRUST_CONFIG` | Fulcio, Rekor and roots of trust of one's own; see [signing.md](signing.md#without-a-key) |
 | `CARGOSHIP_REPO` | where images without tags go: `ghcr.io/me`; the setting `repository` |
 | `CARGOSHIP_CONFIG` | the user's own settings, in place of `~/.config/cargoship/config.toml`; empty: none |
 | `NO_COLOR` | no colours |

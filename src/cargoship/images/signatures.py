@@ -11,6 +11,7 @@ import binascii
 import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from cargoship.attest.provenance import PREDICATE
 from cargoship.attest.statement import decode_statement
@@ -26,6 +27,7 @@ from cargoship.registry.source import ImageSource
 from cargoship.signing.bundle import SIGNED, read_bundle
 from cargoship.signing.envelope import read_envelope
 from cargoship.signing.keys import PublicKey
+from cargoship.signing.services import named_services
 from cargoship.signing.signer import open_public
 from cargoship.signing.simple import PAYLOAD_BYTES_MAX, SIGNATURE, read_simple
 
@@ -53,6 +55,8 @@ class Trust:
     key: PublicKey | None = None
     identity: str = ""
     issuer: str = ""
+    services: Path | None = None
+    """A file with others than Sigstore's public services."""
 
     @classmethod
     def of(cls, context: Context, *, key: str | None, identity: str | None, issuer: str | None) -> Trust:
@@ -67,7 +71,7 @@ class Trust:
                 hint="--identity https://github.com/ME/APP/.github/workflows/FILE@REF "
                 "--issuer https://token.actions.githubusercontent.com",
             )
-        return cls(None, identity, issuer)
+        return cls(None, identity, issuer, named_services(context.env, context.cwd))
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ class _Judge:
             return Verdict.OTHER, "by a key, and not by an identity"
         from cargoship.signing.identity import refusal_of  # noqa: PLC0415 - heavy, and an extra
 
-        why = refusal_of(data, self.trust.identity, self.trust.issuer)
+        why = refusal_of(data, self.trust.identity, self.trust.issuer, self.trust.services)
         return (Verdict.VALID, "") if why is None else (Verdict.INVALID, why)
 
     def _of_statement(

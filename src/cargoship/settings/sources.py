@@ -47,6 +47,7 @@ OTHER_VARIABLES = frozenset(
         "CARGOSHIP_REMOTE_HEADERS",
         "CARGOSHIP_SOURCE",
         "CARGOSHIP_SYSROOT",
+        "CARGOSHIP_TRUST_CONFIG",
         "CARGOSHIP_ZIG",
     }
 )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
-import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cargoship.errors import SigningFailed
+from cargoship.signing.services import read_services
 
 if TYPE_CHECKING:
     from sigstore.verify import Verifier
 
 
-def refusal_of(bundle: bytes, identity: str, issuer: str) -> str | None:
-    """Why a bundle is not that of an identity; None: it is. Raises SigningFailed without the library."""
-    verifier = _verifier()
+def refusal_of(bundle: bytes, identity: str, issuer: str, services: Path | None = None) -> str | None:
+    """Why a bundle is not that of an identity; None: it is. Raises SigningFailed without the library.
+
+    `services` is a file with others than Sigstore's public services (`services.named_services`).
+    """
+    verifier = _verifier(services)
     from sigstore.errors import Error  # noqa: PLC0415 - an extra
     from sigstore.models import Bundle  # noqa: PLC0415
     from sigstore.verify.policy import Identity  # noqa: PLC0415
@@ -29,15 +33,16 @@ def refusal_of(bundle: bytes, identity: str, issuer: str) -> str | None:
 
 
 @functools.cache
-def _verifier() -> Verifier:
+def _verifier(services: Path | None) -> Verifier:
     try:
         from sigstore.verify import Verifier  # noqa: PLC0415
     except ImportError as error:
         raise SigningFailed(
             "checking identities takes the extra `sign`", hint="pip install 'cargoship[sign]', or check a key: --key"
         ) from error
-    logging.getLogger("sigstore").setLevel(logging.CRITICAL)
+    if services is not None:
+        return Verifier(trusted_root=read_services(services).trusted_root)
     try:
-        return Verifier.production()
+        return Verifier(trusted_root=read_services(None).trusted_root)
     except Exception:  # noqa: BLE001 - without a network the roots that came with the library count
-        return Verifier.production(offline=True)
+        return Verifier(trusted_root=read_services(None, offline=True).trusted_root)

@@ -6,12 +6,16 @@ certificate of it, Rekor notes the signature in public. All of it is done by Sig
 
 from __future__ import annotations
 
-import logging
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from cargoship.decoding import decode_json
 from cargoship.errors import SigningFailed
+from cargoship.oci.digest import Digest
+from cargoship.signing.services import named_services, read_services
 
 if TYPE_CHECKING:
     from sigstore.sign import Signer as SigstoreSigner
@@ -32,8 +36,11 @@ class KeylessSigner:
 
     token: Callable[[], str] = field(repr=False)
     context: Callable[[], SigningContext] = field(repr=False)
-    name: str = "keyless"
+    name: str
+    """Of whose identity it is, too: what one job has signed, another one has not."""
     key: None = None
+    named: Path | None = None
+    """A file with other services than Sigstore's public ones."""
     _signer: SigstoreSigner | None = field(default=None, repr=False)
 
     def bundle(self, statement: bytes) -> bytes:
@@ -53,20 +60,23 @@ class KeylessSigner:
             # whatever the library and what is below it raise; of what they say some quote the token
             raise SigningFailed(
                 f"Sigstore's services did not sign ({type(error).__name__})",
-                hint="fulcio.sigstore.dev, rekor.sigstore.dev and tuf-repo-cdn.sigstore.dev have to be reachable",
+                hint="fulcio.sigstore.dev, rekor.sigstore.dev and tuf-repo-cdn.sigstore.dev have to be reachable"
+                if self.named is None
+                else f"the services that {self.named} names have to be reachable",
             ) from error
 
 
-def open_keyless(env: Mapping[str, str]) -> KeylessSigner:
+def open_keyless(env: Mapping[str, str], cwd: Path) -> KeylessSigner:
     """The identity of this job; raises SigningFailed where there is none, or no library."""
+    services = named_services(env, cwd)
     try:
-        from sigstore.models import ClientTrustConfig  # noqa: PLC0415
         from sigstore.oidc import IdentityError, IdentityToken, detect_credential  # noqa: PLC0415
         from sigstore.sign import SigningContext  # noqa: PLC0415
     except ImportError as error:
         raise SigningFailed(_MISSING, hint=_INSTALL) from error
-    # it tells of its network on the console
-    logging.getLogger("sigstore").setLevel(logging.CRITICAL)
+    if services is not None:
+        # a file of one's own is tried before anything is compiled
+        read_services(services)
 
     def token() -> str:
         try:
@@ -78,8 +88,21 @@ def open_keyless(env: Mapping[str, str]) -> KeylessSigner:
         return found
 
     try:
-        IdentityToken(token())
+        identity = IdentityToken(given := token())
     except IdentityError as error:
         raise SigningFailed("the identity that the CI system gave cannot be used: is it for `sigstore`?") from error
+    owner = f"{identity.issuer} {_workflow(given) or identity.identity}"
 
-    return KeylessSigner(token, lambda: SigningContext.from_trust_config(ClientTrustConfig.production()))
+    return KeylessSigner(
+        token,
+        lambda: SigningContext.from_trust_config(read_services(services)),
+        name=f"keyless {Digest.of(owner.encode()).short}",
+        named=services,
+    )
+
+
+def _workflow(token: str) -> str:
+    """The workflow that GitHub names in a token, which is what Fulcio certifies; empty: another CI system's."""
+    payload = token.split(".")[1]
+    said = decode_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), dict[str, Any])
+    return str(said.get("job_workflow_ref") or "")

@@ -55,7 +55,7 @@ def open_signer(spec: str, *, env: Mapping[str, str], cwd: Path) -> Signer:
     if spec == KEYLESS:
         from cargoship.signing.keyless import open_keyless  # noqa: PLC0415 - heavy, and an extra
 
-        return open_keyless(env)
+        return open_keyless(env, cwd)
     said, data = _read(spec, env, cwd)
     key = load_private(data, env.get(PASSWORD), said)
     message = b"a key that signs what it cannot verify is of no use"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from cargoship.cargo.config import cargo_home
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.platforms import LibcFamily
 from cargoship.toolchain.locate import Toolchain, Way
@@ -33,11 +34,12 @@ def identity(toolchain: Toolchain) -> str:
 
 
 def compile_environment(
-    toolchain: Toolchain, env: Mapping[str, str], *, cache_dir: Path, notes: Path
+    toolchain: Toolchain, env: Mapping[str, str], *, cache_dir: Path, notes: Path, root: Path | None = None
 ) -> dict[str, str]:
     """The environment for cargo; raises OutputError.
 
-    The wrappers write a line to the file `notes` for what they do beyond the ordinary.
+    The wrappers write a line to the file `notes` for what they do beyond the ordinary. `root` is the workspace's
+    folder, which programs do not name, nor that of cargo.
     """
     pairs = [(target.triple, target.row) for target in toolchain.targets]
     wrappers = write_wrappers(cache_dir, pairs, identity=identity(toolchain))
@@ -56,6 +58,7 @@ def compile_environment(
         "CARGOSHIP_PYTHON": sys.executable,
         "CARGOSHIP_DRIVER": str(driver()),
         "CARGOSHIP_NOTES": str(notes),
+        "CARGOSHIP_PATHS": "\n".join(f"{path}={name}" for path, name in replaced_paths(env, root).items()),
         # cargo's progress bar is read, not shown: it alone says what compiles now, and how much there is in all
         **PROGRESS_ENV,
     }
@@ -71,6 +74,19 @@ def compile_environment(
             made["CARGO"] = str(toolchain.rust.cargo)
             made |= zigbuild_environment(toolchain.zig, env, cache_dir=cache_dir)
     return made
+
+
+def replaced_paths(env: Mapping[str, str], root: Path | None) -> dict[str, str]:
+    """Folders of this machine, and what programs name instead: cargo's own, and the workspace. The innermost is first.
+
+    The wrappers put each before those that are there, and a compiler takes the last one that fits. A line of text has
+    one, so a folder with a line end in its name stays as it is.
+    """
+    home = cargo_home(env).absolute()
+    named = {} if root is None else {root: "/workspace"}
+    kept = {home / "registry" / "src": "/cargo/registry/src", home / "git" / "checkouts": "/cargo/git/checkouts"}
+    found = {str(each): name for path, name in {**named, **kept}.items() for each in (path, path.resolve())}
+    return {path: found[path] for path in sorted(found, key=len, reverse=True) if "\n" not in path}
 
 
 def _direct(toolchain: Toolchain, made: dict[str, str], wrappers: Path) -> None:

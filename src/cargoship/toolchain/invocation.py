@@ -28,16 +28,18 @@ class Invocation:
 
 @contextlib.contextmanager
 def open_invocation(
-    toolchain: Toolchain, env: Mapping[str, str], *, cache_dir: Path, emit: Emit
+    toolchain: Toolchain, env: Mapping[str, str], *, cache_dir: Path, emit: Emit, root: Path | None = None
 ) -> Iterator[Invocation]:
-    """Make cargo ready; what compiler wrappers note while it runs is emitted at the end. Raises OutputError."""
+    """Make cargo ready; what compiler wrappers note while it runs is emitted at the end. Raises OutputError.
+
+    `root` is the folder of the workspace: what is compiled does not name it.
+    """
     program, subcommand, triples = _program(toolchain)
     with tempfile.TemporaryDirectory(prefix="cargoship-") as scratch:
         notes = Path(scratch) / "notes"
         notes.touch()
-        yield Invocation(
-            program, subcommand, triples, compile_environment(toolchain, env, cache_dir=cache_dir, notes=notes)
-        )
+        made = compile_environment(toolchain, env, cache_dir=cache_dir, notes=notes, root=root)
+        yield Invocation(program, subcommand, triples, made)
         for line in notes.read_text().splitlines():
             emit(Note(line, Level.VERBOSE))
 

@@ -95,6 +95,8 @@ def build_key_of(around: BuildEnvironment, asked: BuildRequest, *, built: Mappin
         parts["processor"] = around.processor
     if around.sources:
         parts[SOURCES] = around.sources
+    if around.replaced:
+        parts["paths"] = f"replaced for {' '.join(sorted(around.replaced))}"
     for triple in sorted(around.settings):
         parts[f"settings {triple}"] = around.settings[triple]
         parts[f"environment {triple}"] = around.environment[triple]

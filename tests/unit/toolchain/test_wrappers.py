@@ -10,7 +10,16 @@ import pytest
 
 from cargoship.errors import OutputError
 from cargoship.platforms import row
-from cargoship.toolchain.wrappers import RUSTC, bindgen_arguments, driver, linker, wrapper_identity, write_wrappers
+from cargoship.toolchain.environment import replaced_paths
+from cargoship.toolchain.wrappers import (
+    RUSTC,
+    bindgen_arguments,
+    driver,
+    linker,
+    wrapper_identity,
+    write_wrappers,
+    write_zig,
+)
 
 _ECHO = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
 _AMD64, _ARM64, _ARMV7, _RISCV = (row(name) for name in ("amd64", "arm64", "arm/v7", "riscv64"))
@@ -198,3 +207,52 @@ def test_another_way_to_link_programs_makes_other_wrappers(tmp_path: Path, monke
     changed.write_text(driver().read_text() + "# more\n")
     monkeypatch.setattr("cargoship.toolchain.wrappers.driver", lambda: changed)
     assert wrapper_identity(triple, _AMD64) != before
+
+
+_PATHS = "/home/me/app/.cargo/registry/src=/cargo/registry/src\n/home/me/app=/workspace"
+
+
+def test_what_is_compiled_for_a_target_names_no_folder_of_this_machine(wrappers: Path, zig: Path) -> None:
+    given = ["--target", "x86_64-unknown-linux-musl", "--remap-path-prefix=/home=/mine", "a b.rs"]
+    said = call(wrappers / RUSTC, given, zig, CARGOSHIP_PATHS=_PATHS, OUT_DIR="/home/me/app/out dir")
+    # of several that fit rustc takes the last one: what lies in a folder comes after the folder, the user's last
+    assert said == [
+        "--remap-path-prefix=/home/me/app=/workspace",
+        "--remap-path-prefix=/home/me/app/.cargo/registry/src=/cargo/registry/src",
+        "--remap-path-prefix=/home/me/app/out dir=/cargo/out",
+        *given,
+    ]
+    # macros and build scripts are no part of a program, and may look for files by their names
+    assert call(wrappers / RUSTC, ["build.rs"], zig, CARGOSHIP_PATHS=_PATHS) == ["build.rs"]
+
+
+def test_nor_does_what_c_is_compiled_to(wrappers: Path, zig: Path, tmp_path: Path) -> None:
+    expected = [
+        "-ffile-prefix-map=/home/me/app=/workspace",
+        "-ffile-prefix-map=/home/me/app/.cargo/registry/src=/cargo/registry/src",
+        "-ffile-prefix-map=/home/me/app/out=/cargo/out",
+    ]
+    around = {"CARGOSHIP_PATHS": _PATHS, "OUT_DIR": "/home/me/app/out"}
+    said = call(wrappers / "cargoship-x86_64-unknown-linux-musl-cc", ["-c", "a.c"], zig, **around)
+    assert [each for each in said if each.startswith("-ffile")] == expected
+    assert "-ffile" not in " ".join(call(wrappers / "cargoship-x86_64-unknown-linux-musl-cc", ["-v"], zig, **around))
+    # the way through cargo-zigbuild
+    through = write_zig(tmp_path / "cache", zig=zig, runtime=tmp_path / "runtime", objects=tmp_path / "objects")
+    said = call(through, ["cc", "-target", "x86_64-linux-gnu", "-c", "a.c"], zig, **around)
+    assert said == ["cc", *expected, "-target", "x86_64-linux-gnu", "-c", "a.c"]
+
+
+def test_the_innermost_folder_counts(tmp_path: Path) -> None:
+    root = tmp_path / "app"
+    home = root / ".cargo"
+    (tmp_path / "link").symlink_to(tmp_path)
+    named = replaced_paths({"CARGO_HOME": str(home)}, root)
+    assert list(named) == sorted(named, key=len, reverse=True)
+    assert named[str(home / "registry" / "src")] == "/cargo/registry/src"
+    assert named[str(root)] == "/workspace"
+    # cargo names the folder as it was given, a compiler the one that it is in
+    through = replaced_paths({"CARGO_HOME": str(tmp_path / "link" / "app" / ".cargo")}, None)
+    assert {str(tmp_path / "link" / "app" / ".cargo" / "registry" / "src"), str(home / "registry" / "src")} <= {
+        *through
+    }
+    assert replaced_paths({"CARGO_HOME": "/a\nb"}, None) == {}

@@ -39,6 +39,16 @@ while [ "$count" -gt 0 ]; do
   esac
   set -- "$@" "$arg"
 done
+# As in rustc's own shim: no folder of this machine in what C says of its files (__FILE__, debug information).
+if [ -n "$compiles" ] && [ -n "${CARGOSHIP_PATHS-}" ]; then
+  [ -z "${OUT_DIR-}" ] || set -- "-ffile-prefix-map=$OUT_DIR=/cargo/out" "$@"
+  IFS='
+'
+  set -f
+  for pair in $CARGOSHIP_PATHS; do set -- "-ffile-prefix-map=$pair" "$@"; done
+  set +f
+  unset IFS
+fi
 # Zig cannot be watched: where the cache asks what a build script reads, the compiler says which files it has read.
 if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
   set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"

@@ -20,6 +20,17 @@ done
 case " ${CARGOSHIP_SYSROOT_TARGETS-} " in
 *" ${target:-none} "*) set -- "$@" --sysroot "${CARGOSHIP_SYSROOT:?}" ;;
 esac
+# What is compiled for a target names no folder of this machine. First, for of several that fit rustc takes the last
+# one: a --remap-path-prefix of the user's own counts. What a build script has written lies where cargo keeps it.
+if [ -n "$target" ] && [ -n "${CARGOSHIP_PATHS-}" ]; then
+  [ -z "${OUT_DIR-}" ] || set -- "--remap-path-prefix=$OUT_DIR=/cargo/out" "$@"
+  IFS='
+'
+  set -f
+  for pair in $CARGOSHIP_PATHS; do set -- "--remap-path-prefix=$pair" "$@"; done
+  set +f
+  unset IFS
+fi
 # Behind the user's own folders: libraries of the target's system, where there are some.
 if [ -n "${CARGOSHIP_LIBRARIES-}" ] && [ -d "$CARGOSHIP_LIBRARIES/${target:-none}" ]; then
   set -- "$@" -L "native=$CARGOSHIP_LIBRARIES/$target"

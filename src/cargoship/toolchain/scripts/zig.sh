@@ -19,6 +19,19 @@ case $target in
   export ZIG_GLOBAL_CACHE_DIR="$runtime/$target"
   ;;
 esac
+# As in rustc's own shim: no folder of this machine in what C says of its files (__FILE__, debug information).
+if [ -n "$compiles" ] && [ -n "$target" ] && [ -n "${CARGOSHIP_PATHS-}" ]; then
+  subcommand=$1
+  shift
+  [ -z "${OUT_DIR-}" ] || set -- "-ffile-prefix-map=$OUT_DIR=/cargo/out" "$@"
+  IFS='
+'
+  set -f
+  for pair in $CARGOSHIP_PATHS; do set -- "-ffile-prefix-map=$pair" "$@"; done
+  set +f
+  unset IFS
+  set -- "$subcommand" "$@"
+fi
 # Zig cannot be watched: where the cache asks what a build script reads, the compiler says which files it has read.
 if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
   set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"

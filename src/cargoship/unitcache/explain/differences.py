@@ -44,6 +44,7 @@ _SAID = {
     "manifest": "what Cargo.toml says of the package",
     "profile": "the profile",
     "processor": "the processor, which native means",
+    "paths": "whether what is compiled names folders of the machine",
     "targets": "the target that CARGO_BUILD_TARGET or build.target names",
 }
 

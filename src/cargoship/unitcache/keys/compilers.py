@@ -44,11 +44,11 @@ def _compilers(
     words = f"zig {zig.version}"
     if way is Way.DIRECT:
         tools = {triple: f"{words} {wrapper_identity(triple, row)}" for triple, row in pairs}
-        return Compilers(rust.cargo, rust.version, rust.host, found, tools)
+        return Compilers(rust.cargo, rust.version, rust.host, found, tools, replaced=frozenset(tools))
     gnu = libc.family is LibcFamily.GNU
     tools = {triple: f"{words} glibc {libc.floor or row.gnu_floor}" if gnu else words for triple, row in pairs}
     through = _zigbuild(of_host=rust.host in tools, env=env)
-    return Compilers(rust.cargo, rust.version, rust.host, found, tools, through)
+    return Compilers(rust.cargo, rust.version, rust.host, found, tools, through, frozenset(tools))
 
 
 def plain_compilers(

@@ -57,6 +57,8 @@ class Compilers:
     """By triple: what compiles C and links there, in words that say its version."""
     through: str = ""
     """What starts cargo, where that has a say in cargo's fingerprints."""
+    replaced: frozenset[str] = frozenset()
+    """Triples for which what is compiled names no folder of this machine."""
 
 
 def find_environment(
@@ -104,6 +106,7 @@ def find_environment(
         targets=" ".join(default_targets(tables, env)),
         sources=_digest_of(replaced_sources(tables)),
         processor=machine,
+        replaced=compilers.replaced,
     )
 
 

@@ -78,6 +78,8 @@ class BuildEnvironment:
     """A digest of what the configuration says of sources that are folders."""
     processor: str = ""
     """What `native` means to compilers here."""
+    replaced: frozenset[str] = frozenset()
+    """Triples for which what is compiled names no folder of this machine."""
 
 
 def parts_of(
@@ -116,6 +118,8 @@ def own_parts_of(unit: Unit, *, lock: LockedSources, around: BuildEnvironment) -
         "features": ",".join(sorted(unit.features)),
         "settings": around.settings.get(triple, ""),
     }
+    if triple in around.replaced and unit.platform is not None:
+        parts["paths"] = "replaced"
     if "native" in profile:
         parts["processor"] = around.processor
     if unit.is_local:

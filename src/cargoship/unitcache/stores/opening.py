@@ -46,7 +46,7 @@ def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]
         from cargoship.unitcache.stores.vouching import Vouching
 
         vouching = Vouching.of(options, context, saves=shared)
-        local = vouching.folder(local)
+        local = vouching.folder(local, shared=first in options.written)
     for spec in dict.fromkeys((*options.written, *options.read)):
         if spec == first:
             continue

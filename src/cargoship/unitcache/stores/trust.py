@@ -31,6 +31,8 @@ class TrustedSigners:
 
     keys: tuple[tuple[str, PublicKey], ...] = ()
     identities: tuple[TrustedIdentity, ...] = ()
+    services: Path | None = None
+    """A file with the services that vouch for identities, if they are not Sigstore's public ones."""
 
     def with_key(self, name: str, key: PublicKey) -> TrustedSigners:
         """With one more; a key that is trusted already keeps its name."""
@@ -47,7 +49,9 @@ class TrustedSigners:
         if bundle.has_certificate and self.identities:
             from cargoship.signing.identity import refusal_of
 
-            refusals = {each: refusal_of(bundle.data, each.identity, each.issuer) for each in self.identities}
+            refusals = {
+                each: refusal_of(bundle.data, each.identity, each.issuer, self.services) for each in self.identities
+            }
             for each, refusal in refusals.items():
                 if refusal is None:
                     return each.identity
@@ -57,9 +61,10 @@ class TrustedSigners:
 
 def open_trust(texts: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> TrustedSigners:
     """What a setting names; raises SigningFailed for a key that cannot be read, UsageError."""
+    from cargoship.signing.services import named_services
     from cargoship.signing.signer import open_public
 
-    trust = TrustedSigners()
+    trust = TrustedSigners(services=named_services(env, cwd))
     for text in texts:
         match parse_trusted(text):
             case TrustedIdentity() as identity:

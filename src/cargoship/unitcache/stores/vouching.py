@@ -39,15 +39,20 @@ class Vouching:
             trust = trust.with_key(str(options.sign), signer.key.public)
         return cls(trust, signer, context)
 
-    def folder(self, store: LocalStore) -> LocalStore:
-        """The folder of this machine, in which the machine's own key counts too."""
+    def folder(self, store: LocalStore, *, shared: bool) -> LocalStore:
+        """The folder of this machine, in which the machine's own key counts too.
+
+        With `shared` others read it, so who signs for them signs there. Otherwise an identity does not: each of its
+        signatures is in a public log for ever.
+        """
         try:
             own = machine_signer(self.context.cache_dir, make=store.writable)
         except CacheUnavailable as error:
             self.context.emit(Note(f"{error.message}; units of this machine are not taken", Level.WARNING))
             own = None
         trust = self.trust if own is None else self.trust.with_key(THIS_MACHINE, own.key.public)
-        keyed = self.signer if self.signer is not None and self.signer.key is not None else own
+        signs = self.signer is not None and (shared or self.signer.key is not None)
+        keyed = self.signer if signs else own
         return TrustedFolder(store, trust, keyed, self._say)
 
     def store(self, store: Store) -> Store:
