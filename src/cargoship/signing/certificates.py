@@ -6,7 +6,6 @@ import base64
 from typing import Any
 
 from cargoship.decoding import decode_json
-from cargoship.settings.trust import TrustedIdentity
 
 _ISSUER = "1.3.6.1.4.1.57264.1.8"
 _ISSUER_FORMER = "1.3.6.1.4.1.57264.1.1"
@@ -16,8 +15,8 @@ _UTF8_STRING = 0x0C
 _LONG = 0x80
 
 
-def claimed_identity(bundle: bytes) -> TrustedIdentity | None:
-    """Who a bundle says has signed it, and by whose word; None for a certificate that says no such thing."""
+def claimed_identity(bundle: bytes) -> tuple[str, str] | None:
+    """Who a bundle says has signed it, and the issuer whose word that is; None where it does not say."""
     try:
         said = decode_json(bundle, dict[str, Any])["verificationMaterial"]
         certificate = said.get("certificate") or said["x509CertificateChain"]["certificates"][0]
@@ -26,7 +25,7 @@ def claimed_identity(bundle: bytes) -> TrustedIdentity | None:
         return None
 
 
-def _owner(der: bytes) -> TrustedIdentity | None:
+def _owner(der: bytes) -> tuple[str, str] | None:
     from cryptography import x509  # noqa: PLC0415 - heavy
 
     extensions = x509.load_der_x509_certificate(der).extensions
@@ -41,7 +40,7 @@ def _owner(der: bytes) -> TrustedIdentity | None:
     issuer = _text(values[_ISSUER]) if _ISSUER in values else values.get(_ISSUER_FORMER, b"").decode()
     if not found or not issuer or max(len(found[0]), len(issuer)) > _LENGTH_MAX:
         return None
-    return TrustedIdentity(found[0], issuer)
+    return found[0], issuer
 
 
 def _text(der: bytes) -> str:

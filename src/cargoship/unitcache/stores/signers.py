@@ -76,5 +76,5 @@ def _says(signature: SaveSignature) -> str:
         return ""
     if bundle.has_certificate:
         claimed = claimed_identity(bundle.data)
-        return "" if claimed is None else f"{claimed.identity} by {claimed.issuer}"
+        return "" if claimed is None else " by ".join(claimed)
     return f"the key {bundle.hint}" if bundle.hint else ""
