@@ -49,6 +49,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--cached",
         "--programs",
     ),
+    "On a cluster": ("--remote-slots", "--remote-link"),
     "How to cook": (
         "--recipe-path",
         "--check",

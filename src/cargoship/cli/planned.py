@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from cargoship.cli import several
 from cargoship.cli.session import CliSession
+from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
+    from cargoship.cli.clustered import ClusterOutlook
     from cargoship.cli.render.paint import Paint
     from cargoship.plan import ImagePlan, Plan, Selection
 
@@ -24,22 +27,58 @@ _SETTINGS = {
 """Settings that a row shows under another name than their own."""
 
 
-def print_plan(session: CliSession, selection: Selection, *, verify: bool, as_json: bool = False) -> None:
+@dataclass(frozen=True)
+class ClusterQuestion:
+    """How many slots a cluster may have, and the link to it."""
+
+    slots: tuple[int, ...]
+    link: str | None
+
+
+def cluster_of(slots: str | None, link: str | None) -> ClusterQuestion | None:
+    """What options ask about a cluster; raises UsageError."""
+    if slots is None:
+        if link is not None:
+            raise UsageError("--remote-link is the link to a cluster", hint="add --remote-slots 1,4,16,64")
+        return None
+    from cargoship.cli.clustered import parse_slots
+
+    return ClusterQuestion(parse_slots(slots), link)
+
+
+def print_plan(
+    session: CliSession,
+    selection: Selection,
+    *,
+    verify: bool,
+    as_json: bool = False,
+    cluster: ClusterQuestion | None = None,
+) -> None:
     """Make a plan, refuse it where a build would, and print it."""
+    outlooks: list[ClusterOutlook] = []
     with session.work(verify=verify) as context:
         plans = [plan for _, plan in several.plans(session, selection, context)]
         for plan in plans:
             for note in plan.notes:
                 context.emit(note)
             session.pipeline.foresee(plan, context)
+            if cluster is not None:
+                from cargoship.cli.clustered import outlook_of
+
+                outlooks.append(outlook_of(plan.target_dir, cluster.slots, cluster.link, context))
     if as_json:
         from cargoship.plan import plan_to_json
 
         # one document in any case: nothing that is to be built, a plan, or a list of the plans of several workspaces
-        documents = [plan_to_json(plan) for plan in plans] or [{"version": 1, "images": []}]
+        documents: list[dict[str, Any]] = [dict(plan_to_json(plan)) for plan in plans]
+        for document, outlook in zip(documents, outlooks, strict=False):
+            document["remote"] = outlook.document()
+        documents = documents or [{"version": 1, "images": []}]
         session.result_json(documents[0] if len(documents) == 1 else documents)
     elif plans:
-        session.result("\n\n".join(plan_text(plan, session.result_paint()) for plan in plans))
+        paint = session.result_paint()
+        blocks = [plan_text(plan, paint) for plan in plans] + [each.text(paint) for each in outlooks]
+        session.result("\n\n".join(blocks))
 
 
 def plan_text(plan: Plan, paint: Paint) -> str:

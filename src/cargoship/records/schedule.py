@@ -54,7 +54,8 @@ class CompiledUnits:
         found = {place: unit.seconds for place, unit in self.units.items()}
         for unit in self.units.values():
             for need in unit.needs:
-                if need in found:
+                # of one from a cache nobody knows when it began
+                if need in found and None not in {unit.began, self.units[need].began}:
                     waited = _start(unit) - _start(self.units[need])
                     found[need] = min(found[need], max(waited, 0.0))
         return found
@@ -108,7 +109,7 @@ class CompiledUnits:
         What most time depends on goes first, which is about what cargo does. A guess: units that share a machine slow
         each other down, and rustc has threads of its own.
         """
-        rest = self._rest()
+        rest = self.rest()
         needs = {place: sum(need in self.units for need in unit.needs) for place, unit in self.units.items()}
         waiting = [(-rest[place], place) for place, left in needs.items() if not left]
         heapq.heapify(waiting)
@@ -131,8 +132,8 @@ class CompiledUnits:
                     heapq.heappush(waiting, (-rest[other], other))
         return now
 
-    def _rest(self) -> Mapping[int, float]:
-        """How long the longest chain takes that begins with each."""
+    def rest(self) -> Mapping[int, float]:
+        """How long the longest chain takes that begins with each; raises ContentInvalid for a circle."""
         found: dict[int, float] = {}
         for place in reversed(self._order):
             after = max((found[other] for other in self._needed_by[place]), default=0.0)
