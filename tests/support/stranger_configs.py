@@ -43,6 +43,9 @@ def _also(text: str, *, starts: bool = True, unlike: Sequence[str] = (), name: s
     return _case(name, ('"Entrypoint"', f'{text}, "Entrypoint"'), starts=starts, unlike=unlike)
 
 
+_SYSTEM = '"os": "linux"'
+_LENIENT = ("podman: it looks at no system", "docker 26: nor does containerd, where there is one platform alone")
+_ONE_STORE = ("docker: it has a store for images of its own system and for no other",)
 _WEB, _NONE = '"Entrypoint": ["/app/web"]', '"Entrypoint": ["/none"]'
 
 CONFIGS: tuple[Case, ...] = (
@@ -52,6 +55,20 @@ CONFIGS: tuple[Case, ...] = (
     _case("entrypoint in lower case", ('"Entrypoint"', '"entrypoint"')),
     _case("root file system in capitals", ('"rootfs"', '"RootFS"'), ('"diff_ids"', '"Diff_Ids"')),
     _case("name with a long s", ('"os"', '"o\\u017f"')),
+    # systems, processors and variants
+    _case("system in capitals", (_SYSTEM, '"os": "Linux"'), starts=False, unlike=_LENIENT),
+    _case("system in capitals alone", (_SYSTEM, '"os": "LINUX"'), starts=False, unlike=_LENIENT),
+    _case("system of nothing", (_SYSTEM, '"os": ""')),
+    _case("system of null", (_SYSTEM, '"os": null')),
+    _case("system of Microsoft", (_SYSTEM, '"os": "windows"'), unlike=_ONE_STORE),
+    _case("system of Apple in capitals", (_SYSTEM, '"os": "macOS"'), unlike=_ONE_STORE),
+    _case("system that is unknown", (_SYSTEM, '"os": "unknown"'), unlike=_ONE_STORE),
+    _case("system with a blank", (_SYSTEM, '"os": " linux"'), starts=False, unlike=_LENIENT[1:]),
+    _case("system that is a platform", (_SYSTEM, '"os": "linux/amd64"'), starts=False, unlike=_LENIENT),
+    _case("processor in capitals", ('"amd64"', '"AMD64"')),
+    _case("processor with a hyphen", ('"amd64"', '"x86-64"')),
+    _case("processor that nobody has", ('"amd64"', '"zx81"')),
+    _case("variant in capitals", ('"os"', '"variant": "V1", "os"')),
     # names that are there twice
     _case("system twice, the same", ('"os": "linux"', '"os": "linux", "OS": "linux"')),
     _case("system twice, the last one ours", ('"os": "linux"', '"os": "windows", "os": "linux"'), unlike=_TWO_MEANINGS),

@@ -12,7 +12,7 @@ from cargoship.debian.package import DebianPackage
 from cargoship.debian.suites import DebianSpec
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.compress import Compression
-from cargoship.oci.config import ConfigFile, ImageConfig
+from cargoship.oci.config import ConfigFile, ImageConfig, is_time
 from cargoship.oci.descriptor import Blob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.layer import BlobStore, Layer, build_layer
@@ -120,15 +120,23 @@ def _from_layout(spec: LayoutBase, platform: Platform, root: Path) -> Base:
         raise UsageError(f"base {spec}: there is no image layout in {folder}")
     image = read_image(folder, select=select, platform=platform)
     layers = tuple(replace(layer, blob=_Renamed(oci_layer(layer.descriptor), layer.blob)) for layer in image.layers)
-    steps = steps_of(image.config_file, len(layers))
+    steps = steps_of(image.config_file, len(layers), str(spec))
     return Base(str(spec), None, image.digest, layers, image.config, has_loader=None, steps=steps)
 
 
-def steps_of(config: ConfigFile, layers: int) -> tuple[Mapping[str, Any], ...]:
+def steps_of(config: ConfigFile, layers: int, base: str) -> tuple[Mapping[str, Any], ...]:
     """The history of a base, with its times and the steps that made no layer; empty where it is not that of `layers`.
 
-    Scanners tell by it which layers are the base's (image-spec, config.md, "history").
+    Scanners tell by it which layers are the base's (image-spec, config.md, "history"). Raises ContentInvalid for times
+    that are none: Docker, Buildx and podman take no such base, and no engine would load what stands on it.
     """
+    times = (step["created"] for step in config.steps if "created" in step)
+    wrong = next((time for time in times if not is_time(time)), None)
+    if wrong is not None:
+        raise ContentInvalid(
+            f"the base {base} has {wrong!r} for a time in its history, which no engine can read",
+            hint="choose another base, or write its times as RFC 3339",
+        )
     return config.steps if len(config.history) == layers else ()
 
 

@@ -92,7 +92,7 @@ class RemoteBases:
         name = str(Reference(reference.registry, reference.repository, reference.tag)) if reference.tag else None
         digest = root.descriptor.digest
         named = name or str(reference.at(digest))
-        steps = steps_of(config, len(layers))
+        steps = steps_of(config, len(layers), reference.familiar)
         return Base(str(reference), named, digest, layers, config.run, has_loader=None, steps=steps)
 
     def digest_of(self, reference: Reference) -> Digest:

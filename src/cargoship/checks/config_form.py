@@ -6,16 +6,12 @@ cargoship refuses itself when it reads a config is not here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from cargoship.checks.finding import Code, Finding, error
-from cargoship.oci.config import ConfigFile
+from cargoship.oci.config import ConfigFile, is_time
 
-# Go's time.Time reads this form of RFC 3339, section 5.6, alone
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 _NUMBERS = ("Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
 """Durations are in nanoseconds (moby, api/types/container/config.go, HealthConfig)."""
 
@@ -26,6 +22,9 @@ def check_config(config: ConfigFile, *, said: str) -> Iterator[Finding]:
         if text is not None and not is_time(text):
             yield _refused(said, f"its config has {text!r} for a time", "Docker and podman", "write times as RFC 3339")
             break
+    if config.platform.os != "linux" == config.platform.os.lower():
+        what = f"its config has {config.platform.os!r} for an operating system"
+        yield _refused(said, what, "Docker without containerd's image store", "write linux in small letters")
     wrong = None if config.run.healthcheck is None else _wrong_in(config.run.healthcheck)
     if wrong is not None:
         yield _refused(
@@ -41,15 +40,6 @@ def check_config(config: ConfigFile, *, said: str) -> Iterator[Finding]:
             "Docker",
             "mark the steps that made none with empty_layer",
         )
-
-
-def is_time(text: str) -> bool:
-    """Whether Go reads a text as a time."""
-    match = _TIME.fullmatch(text)
-    try:
-        return match is not None and datetime.fromisoformat(match[1]) is not None
-    except ValueError:
-        return False
 
 
 def _wrong_in(healthcheck: Mapping[str, Any]) -> str | None:

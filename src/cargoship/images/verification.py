@@ -19,6 +19,7 @@ from cargoship.errors import CannotStart
 from cargoship.images.layered import LayeredImage, open_layers
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.digest import Digest
+from cargoship.oci.index import usual_platform
 from cargoship.oci.platform import Platform
 from cargoship.platforms import kin
 from cargoship.rootfs.tree import ResolvedPath
@@ -105,17 +106,18 @@ def inspect_programs(target: str, context: Context) -> tuple[ImagePrograms, ...]
 
 
 def _findings(image: LayeredImage) -> Iterator[Finding]:
-    place = kin(image.platform)
-    if image.platform.os != "linux" and (place is None or not place.is_wasm):
+    platform = usual_platform(image.platform)
+    place = kin(platform)
+    if platform.os != "linux" and (place is None or not place.is_wasm):
         yield Finding(Severity.NOTE, Code.NOT_CHECKED, f"the image ({image.platform}) is not for Linux")
         return
     yield from check_config(image.config_file, said=f"the image ({image.platform})")
-    yield from check_image(image.root(), image.config, image.platform)
+    yield from check_image(image.root(), image.config, platform)
 
 
 def programs_in_image(image: LayeredImage) -> Iterator[Program]:
     """What it starts, and what lies beside that; raises as reading layers does."""
-    if image.platform.os != "linux":
+    if usual_platform(image.platform).os != "linux":
         return
     root = image.root()
     argv = (*image.config.entrypoint, *image.config.cmd)
@@ -133,7 +135,7 @@ def programs_in_image(image: LayeredImage) -> Iterator[Program]:
 def _libraries(
     image: LayeredImage, found: ResolvedPath, facts: ElfFacts, root: RootFs
 ) -> tuple[tuple[str, str | None], ...]:
-    loaded = load_program(found, root, ProgramContext(image.platform, image.config.env))
+    loaded = load_program(found, root, ProgramContext(usual_platform(image.platform), image.config.env))
     if loaded is None:
         return tuple((name, None) for name in facts.needed)
     libraries = [(each.name, each.path) for each in loaded.everything[1:]]

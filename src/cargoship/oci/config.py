@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,6 +15,8 @@ from cargoship.oci.manifest import decode_content, encode_json, parse_platform
 from cargoship.oci.platform import UNKNOWN, Platform
 
 CONFIG_BYTES_MAX = 8 << 20
+# Go's time.Time reads this form of RFC 3339, section 5.6, alone
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
 class _Run(msgspec.Struct, rename="pascal"):
@@ -142,6 +146,15 @@ def decode_config(raw: bytes) -> ConfigFile:
             for entry in steps
         ),
     )
+
+
+def is_time(text: str) -> bool:
+    """Whether Go reads a text as a time."""
+    match = _TIME.fullmatch(text)
+    try:
+        return match is not None and datetime.fromisoformat(match[1]) is not None
+    except ValueError:
+        return False
 
 
 def encode_config(

@@ -14,7 +14,13 @@ from cargoship.oci.image import Image
 from cargoship.oci.manifest import IndexManifest, decode_index, encode_index
 from cargoship.oci.platform import Platform
 
-# What a platform without a variant means (containerd's platforms package, `normalizeArch`).
+# Other names of systems and processors, and what a platform without a variant means (containerd's platforms package,
+# `normalizeOS` and `normalizeArch`).
+_SYSTEMS = {"macos": "darwin"}
+_PROCESSORS = {
+    "i386": ("386", None), "x86_64": ("amd64", None), "x86-64": ("amd64", None), "aarch64": ("arm64", None),
+    "armhf": ("arm", "v7"), "armel": ("arm", "v6"),
+}  # fmt: skip
 _IMPLIED_VARIANT = {"arm64": "v8", "amd64": "v1", "arm": "v7"}
 
 
@@ -138,9 +144,19 @@ def no_such_platform(what: str, platform: Platform, has: Sequence[Platform]) -> 
 
 
 def normalized_platform(platform: Platform) -> Platform:
-    """The platform with the variant that it means when it names none."""
-    implied = _IMPLIED_VARIANT.get(platform.architecture)
-    return Platform(platform.os, platform.architecture, platform.variant or implied)
+    """The platform by its usual names, with the variant that it means when it names none."""
+    usual = usual_platform(platform)
+    return Platform(usual.os, usual.architecture, usual.variant or _IMPLIED_VARIANT.get(usual.architecture))
+
+
+def usual_platform(platform: Platform) -> Platform:
+    """The platform by the names that Go has for it, as engines take `Linux/x86_64` for linux/amd64."""
+    system, processor = platform.os.lower(), platform.architecture.lower()
+    variant = platform.variant.lower() if platform.variant else None
+    processor, implied = _PROCESSORS.get(processor, (processor, variant))
+    if processor in {"arm", "arm64"} and variant and variant.isdecimal():
+        variant = f"v{variant}"
+    return Platform(_SYSTEMS.get(system, system), processor, variant or implied)
 
 
 def _distance(wanted: Platform, found: Platform) -> int | None:

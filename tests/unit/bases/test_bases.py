@@ -18,7 +18,9 @@ from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import write_tar
 from cargoship.settings.base import parse_base_spec
+from support.image_corpus import ONE, Case, write_images
 from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP, small_index
+from support.stranger_configs import Rewritten
 from support.validate import validate
 
 
@@ -125,3 +127,36 @@ def test_bases_that_are_not_there(
 
 def test_scratch_says_nothing(tmp_path: Path) -> None:
     assert base_of("scratch", tmp_path).config == ImageConfig()
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2023-02-30T00:00:00Z", ""])
+def test_a_base_whose_history_no_engine_reads_is_refused(tmp_path: Path, time: str) -> None:
+    """What stood on it was built, and no engine would load it; podman and Docker take no such base."""
+    write_layout_of(tmp_path / "base", Rewritten("base", [ONE], changes=[("2023-01-01T00:00:00Z", time)]))
+    with pytest.raises(ContentInvalid, match=rf"^the base oci:base has '{time}' for a time in its history"):
+        base_of("oci:base", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "platform"),
+    [
+        ([('"linux"', '"Linux"')], AMD64),
+        ([('"amd64"', '"x86_64"')], AMD64),
+        ([('"amd64"', '"AMD64"')], Platform("linux", "amd64", "v3")),
+        ([('"amd64"', '"aarch64"')], ARM64),
+        ([('"amd64"', '"armhf"')], Platform("linux", "arm", "v7")),
+        ([('"amd64"', '"arm"'), ('"os"', '"variant": "6", "os"')], Platform("linux", "arm", "v6")),
+    ],
+)
+def test_a_base_may_call_its_platform_as_engines_understand_it(
+    tmp_path: Path, changes: list[tuple[str, str]], platform: Platform
+) -> None:
+    write_layout_of(tmp_path / "base", Rewritten("base", [ONE], changes=changes))
+    assert len(base_of("oci:base", tmp_path, platform).layers) == 1
+
+
+def write_layout_of(folder: Path, case: Case) -> None:
+    """A layout of an image of the corpus."""
+    write_images(folder.with_suffix(".tar"), {"localhost/base:1": case})
+    with tarfile.open(folder.with_suffix(".tar")) as archive:
+        archive.extractall(folder, filter="data")
