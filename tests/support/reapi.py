@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import socket
+import socketserver
 import subprocess
 import threading
 import time
@@ -29,6 +31,7 @@ from support.programs import REPOSITORY
 from support.registry import free_port
 
 _START_S = 30.0
+_CUT_AFTER_BYTES = 1 << 20
 _STREAMS = {"Read": "unary_stream", "Write": "stream_unary"}
 
 
@@ -59,7 +62,7 @@ def running_server(folder: Path, *arguments: str, port: int | None = None) -> It
     casd = REPOSITORY / ".tools" / "bin" / "buildbox-casd"
     if not casd.exists():
         pytest.fail("buildbox-casd is not there; scripts/setup --test fetches it")
-    command = [str(casd), f"--bind=127.0.0.1:{port}", "--quota-high=1G", *arguments, str(folder)]
+    command = [str(casd), f"--bind=127.0.0.1:{port}", *(arguments or ("--quota-high=1G",)), str(folder)]
     with log.open("ab") as sink, subprocess.Popen(command, stdout=sink, stderr=sink) as process:
         try:
             _wait(port, process, log)
@@ -76,6 +79,66 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
                 grpc.channel_ready_future(channel).result(timeout=1)
                 return
     raise AssertionError(f"buildbox-casd does not answer: {log.read_text()}")
+
+
+class _Relay(socketserver.BaseRequestHandler):
+    """Carries bytes both ways, late; a connection that has carried much is cut."""
+
+    server: _SlowLink
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.to)) as other:
+            back = threading.Thread(target=self._carry, args=(other, self.request), daemon=True)
+            back.start()
+            self._carry(self.request, other)
+            back.join()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        carried = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                carried += len(data)
+                time.sleep(self.server.late_s)
+                sink.sendall(data)
+                if self.server.may_cut(carried):
+                    break
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+class _SlowLink(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self, to: int, late_s: float, cuts: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Relay)
+        self.to = to
+        self.late_s = late_s
+        self._left = cuts
+        self._lock = threading.Lock()
+
+    def may_cut(self, carried: int) -> bool:
+        with self._lock:
+            cut = self._left > 0 and carried > _CUT_AFTER_BYTES
+            self._left -= cut
+            return cut
+
+    @property
+    def was_cut(self) -> bool:
+        return self._left == 0
+
+
+@contextlib.contextmanager
+def slow_link(to: int, *, late_s: float = 0.025, cuts: int = 0) -> Iterator[tuple[str, Callable[[], bool]]]:
+    """The address of a server behind a link that is late, and breaks some times; whether it has done so."""
+    with _SlowLink(to, late_s, cuts) as link:
+        thread = threading.Thread(target=link.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"reapi://127.0.0.1:{link.server_address[1]}", lambda: link.was_cut
+        finally:
+            link.shutdown()
+            thread.join()
 
 
 class Failing(Exception):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from cargoship.errors import CacheUnavailable
 from cargoship.unitcache.unpacking import unpack_units
-from support.programs import RunCargoship, distribution_rust, run
-from support.reapi import RunningServer, running_server, store_at
+from support.programs import CARGOSHIP, RunCargoship, distribution_rust, run
+from support.reapi import FakeServer, RunningServer, fake_server, running_server, slow_link, store_at
 from support.units import adding, packed, tree, unit_files
 
 pytestmark = pytest.mark.tools
@@ -86,6 +93,81 @@ def test_a_server_that_ends_in_the_middle_loses_nothing_that_is_needed(tmp_path:
         assert not done.failed
         assert len(tree(tmp_path / "target")) == 6
         store.close()
+
+
+def test_a_link_that_is_late_and_breaks_is_lived_with(server: RunningServer, tmp_path: Path) -> None:
+    packs = packed(tmp_path / "a", {name: unit_files(name, 2_000_000) for name in ("serde", "syn")})
+    with slow_link(server.port, cuts=2) as (address, was_cut):
+        store = store_at(address)
+        index = store.save(packs, adding(packs, ["serde", "syn"])).index
+        done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+        store.close()
+        assert was_cut()
+    assert not done.failed
+    assert len(tree(tmp_path / "target")) == 6
+
+
+def test_a_server_that_is_killed_and_started_again_is_waited_for(tmp_path: Path) -> None:
+    with running_server(tmp_path / "server") as first:
+        store = store_at(first.address)
+        assert not store.load().entries
+        first.process.kill()
+        first.process.wait()
+
+        def start_again() -> None:
+            time.sleep(1)
+            with running_server(tmp_path / "server", port=first.port):
+                assert over.wait(60)
+
+        over = threading.Event()
+        again = threading.Thread(target=start_again)
+        again.start()
+        packs = packed(tmp_path / "a", {"serde": unit_files("serde", 3_000_000)})
+        index = store.save(packs, adding(packs, ["serde"])).index
+        done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+        store.close()
+        over.set()
+        again.join()
+    assert not done.failed
+    assert len(tree(tmp_path / "target")) == 3
+
+
+def test_a_server_that_forgets_while_it_is_filled_gives_only_what_it_has(tmp_path: Path) -> None:
+    quota = ("--quota-high=24M", "--quota-low=50%", "--fail-fast-during-cleanup", "--reserved=1M")
+    with running_server(tmp_path / "server", *quota) as server:
+        for number in range(8):
+            packs = packed(tmp_path / "a", {f"crate{number}": unit_files(f"crate{number}", 6_000_000)})
+            store = store_at(server.address)
+            # the server may be busy making room: then a save is given up, and says so
+            with contextlib.suppress(CacheUnavailable):
+                store.save(packs, adding(packs, [f"crate{number}"]))
+            store.close()
+        store = store_at(server.address)
+        index = store.load()
+        done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+        store.close()
+    assert not done.failed
+    assert 0 < len(index.entries) < 8
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_hangs(place: Path, tmp_path: Path) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(method: str, _times: int) -> None:
+        if method == "GetCapabilities":
+            asked.set()
+            over.wait(60)
+
+    env = {**os.environ, **distribution_rust(), "CARGOSHIP_CACHE_DIR": str(tmp_path / "cache")}
+    with fake_server(FakeServer(fault=hang)) as server:
+        words = [str(CARGOSHIP), "cargo", "--cache-to", server.address, "--", "build", "--release"]
+        with subprocess.Popen(words, cwd=place, env=env, stderr=subprocess.PIPE, text=True) as process:
+            assert asked.wait(60)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        over.set()
+    assert process.returncode == 130
+    assert "Traceback" not in said
 
 
 def test_those_that_save_at_once_lose_nothing(server: RunningServer, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from cargoship.reapi.credentials import HeaderSource
 from cargoship.reapi.schema import METHODS, message_class, missing_extra
 
 T = TypeVar("T")
-_POLICY = RetryPolicy(tries=6, connection_tries=3, longest_s=10.0, asked_longest_s=60.0)
+_POLICY = RetryPolicy(tries=6, connection_tries=6, longest_s=10.0, asked_longest_s=60.0)
+"""For a server that has answered before: one that is started anew is waited for."""
+FIRST_CONTACT = RetryPolicy(tries=6, connection_tries=3, longest_s=10.0, asked_longest_s=60.0)
 _UNARY_S = 60.0
 _SLOW_BYTES_S = 32 << 10
 """What a link has to carry at least: 1 MB in half a minute."""
@@ -60,9 +62,18 @@ class GrpcChannel:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _open: Any = field(default=None, repr=False)
 
-    def unary(self, method: str, request: object, *, size_bytes: int = 0, timeout_s: float = _UNARY_S) -> Any:  # noqa: ANN401
+    def unary(
+        self,
+        method: str,
+        request: object,
+        *,
+        size_bytes: int = 0,
+        timeout_s: float = _UNARY_S,
+        policy: RetryPolicy | None = None,
+    ) -> Any:  # noqa: ANN401
         """The answer to one message; `size_bytes` is about what travels. Raises RemoteFailed, NotThere."""
-        return self._retried(lambda: self._call("unary_unary", method, request, _deadline_s(size_bytes, timeout_s)))
+        deadline_s = _deadline_s(size_bytes, timeout_s)
+        return self._retried(lambda: self._call("unary_unary", method, request, deadline_s), policy)
 
     def sent(self, method: str, requests: Callable[[], Iterable[object]], *, size_bytes: int) -> Any:  # noqa: ANN401
         """The answer to a stream of messages, which begins anew where it broke off; raises as `unary` does."""
@@ -88,18 +99,20 @@ class GrpcChannel:
                 self._open.close()
                 self._open = None
 
-    def _retried(self, attempt: Callable[[], T]) -> T:
+    def _retried(self, attempt: Callable[[], T], policy: RetryPolicy | None = None) -> T:
+        policy = policy or self.policy
+
         def mapped() -> T:
             with self._mapping():
                 return attempt()
 
         try:
-            return with_retries(mapped, budget=self.budget, retry_policy=self.policy)
+            return with_retries(mapped, budget=self.budget, retry_policy=policy)
         except _Refused as refused:
             if not self.credentials.headers(anew=True):
                 raise refused.error from refused
         try:
-            return with_retries(mapped, budget=self.budget, retry_policy=self.policy)
+            return with_retries(mapped, budget=self.budget, retry_policy=policy)
         except _Refused as refused:
             raise refused.error from refused
 
@@ -161,7 +174,8 @@ class GrpcChannel:
             if code == "UNAUTHENTICATED":
                 raise _Refused(failed) from error
             if code in _TRANSIENT:
-                connection = code == "UNAVAILABLE" and not error.initial_metadata()
+                # no answer at all, as far as one can see
+                connection = code == "DEADLINE_EXCEEDED" or (code == "UNAVAILABLE" and not error.initial_metadata())
                 raise Transient(failed, wait_s=_wait_s(error), connection=connection) from error
             raise failed from error
         except ValueError as error:

@@ -18,8 +18,8 @@ from cargoship.http.metered import Meter
 from cargoship.http.retry import with_retries
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.oci.digest import Digest
-from cargoship.reapi.channel import GrpcChannel, NotThere, check_status
-from cargoship.reapi.schema import SHA256, ZSTD, message_class
+from cargoship.reapi.channel import FIRST_CONTACT, GrpcChannel, NotThere, check_status
+from cargoship.reapi.schema import SHA256, message_class
 
 OCTETS = "application/octet-stream"
 """The media type of blobs that are known by their digest alone."""
@@ -31,7 +31,7 @@ _ASKED_MAX = 5_000
 """Digests in one question."""
 _CHUNK_BYTES = 512 << 10
 _STREAMS = 4
-_CAPABILITIES_S = 20.0
+_CAPABILITIES_S = 10.0
 _OUTPUTS_MAX = 1_000
 
 
@@ -42,8 +42,6 @@ class Capabilities:
     batch_bytes: int
     blob_bytes_max: int | None
     updates_results: bool
-    executes: bool
-    zstd: bool
 
 
 @dataclass
@@ -67,7 +65,9 @@ class ReapiClient:
             if self.known.capabilities is None:
                 request = message_class("GetCapabilitiesRequest")(instance_name=self.instance)
                 try:
-                    answer = self.channel.unary("GetCapabilities", request, timeout_s=_CAPABILITIES_S)
+                    answer = self.channel.unary(
+                        "GetCapabilities", request, timeout_s=_CAPABILITIES_S, policy=FIRST_CONTACT
+                    )
                 except NotThere as error:
                     raise RemoteFailed(f"{self.channel.name} has no instance {self.instance!r}") from error
                 self.known.capabilities = self._read_capabilities(answer)
@@ -184,8 +184,6 @@ class ReapiClient:
             batch_bytes=max(batch, 0),
             blob_bytes_max=cache.max_cas_blob_size_bytes or None,
             updates_results=cache.action_cache_update_capabilities.update_enabled,
-            executes=answer.execution_capabilities.exec_enabled,
-            zstd=ZSTD in cache.supported_compressors,
         )
 
     def _send_batch(self, blobs: Sequence[Blob]) -> None:

@@ -19,25 +19,14 @@ from cargoship.errors import ToolMissing
 _REAPI = "build.bazel.remote.execution.v2"
 SHA256 = 1
 """DigestFunction.Value."""
-ZSTD = 1
-"""Compressor.Value."""
 
 _TABLE = """
 Digest: hash=1 string, size_bytes=2 int64
-Command: arguments=1 string*, environment_variables=2 EnvironmentVariable*, platform=5 Platform,
-    working_directory=6 string, output_paths=7 string*
-EnvironmentVariable: name=1 string, value=2 string
-Platform: properties=1 Property*
-Property: name=1 string, value=2 string
-Action: command_digest=1 Digest, input_root_digest=2 Digest, timeout=6 Duration, do_not_cache=7 bool, salt=9 bytes,
-    platform=10 Platform
-Directory: files=1 FileNode*, directories=2 DirectoryNode*, symlinks=3 SymlinkNode*
-FileNode: name=1 string, digest=2 Digest, is_executable=4 bool
-DirectoryNode: name=1 string, digest=2 Digest
-SymlinkNode: name=1 string, target=2 string
-OutputFile: path=1 string, digest=2 Digest, is_executable=4 bool, contents=5 bytes
-ActionResult: output_files=2 OutputFile*, exit_code=4 int32, stdout_raw=5 bytes, stdout_digest=6 Digest,
-    stderr_raw=7 bytes, stderr_digest=8 Digest
+Command: arguments=1 string*, output_paths=7 string*
+Action: command_digest=1 Digest, input_root_digest=2 Digest
+Directory: -
+OutputFile: path=1 string, digest=2 Digest
+ActionResult: output_files=2 OutputFile*
 GetActionResultRequest: instance_name=1 string, action_digest=2 Digest, digest_function=6 int32
 UpdateActionResultRequest: instance_name=1 string, action_digest=2 Digest, action_result=3 ActionResult,
     digest_function=5 int32
@@ -47,15 +36,11 @@ BatchUpdateBlobsRequest: instance_name=1 string, requests=2 BlobUpdate*, digest_
 BlobUpdate: digest=1 Digest, data=2 bytes, compressor=3 int32
 BatchUpdateBlobsResponse: responses=1 BlobUpdated*
 BlobUpdated: digest=1 Digest, status=2 Status
-BatchReadBlobsRequest: instance_name=1 string, digests=2 Digest*, digest_function=4 int32
-BatchReadBlobsResponse: responses=1 BlobGiven*
-BlobGiven: digest=1 Digest, data=2 bytes, status=3 Status, compressor=4 int32
 GetCapabilitiesRequest: instance_name=1 string
-ServerCapabilities: cache_capabilities=1 CacheCapabilities, execution_capabilities=2 ExecutionCapabilities
+ServerCapabilities: cache_capabilities=1 CacheCapabilities
 CacheCapabilities: digest_functions=1 int32*, action_cache_update_capabilities=2 ActionCacheUpdateCapabilities,
-    max_batch_total_size_bytes=4 int64, supported_compressors=6 int32*, max_cas_blob_size_bytes=8 int64
+    max_batch_total_size_bytes=4 int64, max_cas_blob_size_bytes=8 int64
 ActionCacheUpdateCapabilities: update_enabled=1 bool
-ExecutionCapabilities: digest_function=1 int32, exec_enabled=2 bool
 RequestMetadata: tool_details=1 ToolDetails, action_id=2 string, tool_invocation_id=3 string
 ToolDetails: tool_name=1 string, tool_version=2 string
 ReadRequest: resource_name=1 string, read_offset=2 int64, read_limit=3 int64
@@ -83,7 +68,6 @@ METHODS = {
         "BatchUpdateBlobsRequest",
         "BatchUpdateBlobsResponse",
     ),
-    "BatchReadBlobs": (f"{_REAPI}.ContentAddressableStorage", "BatchReadBlobsRequest", "BatchReadBlobsResponse"),
     "GetActionResult": (f"{_REAPI}.ActionCache", "GetActionResultRequest", "ActionResult"),
     "UpdateActionResult": (f"{_REAPI}.ActionCache", "UpdateActionResultRequest", "ActionResult"),
     "Read": ("google.bytestream.ByteStream", "ReadRequest", "ReadResponse"),
