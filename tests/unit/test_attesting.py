@@ -33,6 +33,8 @@ from cargoship.testing.content_api import ContentApi
 from support.images import AMD64
 from support.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("few_time_zones")
+
 IN_TOTO = "application/vnd.in-toto+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 GITHUB = {

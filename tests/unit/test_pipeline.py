@@ -35,6 +35,8 @@ from support.images import AMD64, ARM64, small_index
 from support.scripted import said
 from support.shop import PROGRAMS, Shop
 
+pytestmark = pytest.mark.usefixtures("few_time_zones")
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:

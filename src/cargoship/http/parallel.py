@@ -29,8 +29,10 @@ def each(work: Callable[[T], R], items: Sequence[T], *, jobs: int, budget: Budge
     The first error stops everything else and is raised; closing the generator early stops everything too. The
     threads are daemons: Ctrl-C in the caller's thread does not wait for a connection that has stalled.
     """
-    if len(items) == 1:
-        yield work(items[0])
+    if len(items) == 1 or jobs == 1:
+        for item in items:
+            budget.check()
+            yield work(item)
         return
     waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
     for item in items:

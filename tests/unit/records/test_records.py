@@ -32,6 +32,8 @@ from cargoship.records.recorder import Outcome, Recorder, bounded
 from support.scripted import said
 from support.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("few_time_zones")
+
 BEGAN_S = 1_800_000_000.0
 
 

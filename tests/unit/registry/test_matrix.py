@@ -288,7 +288,7 @@ def test_trouble_at_any_request_leaves_the_old_or_the_whole_new(
 @pytest.mark.parametrize("trouble", ["408", "429", "429 for a moment", "500", "502", "503", "504", "503 until a date",
                                      "cut before the request", "cut in the request", "cut after the work", "slow",
                                      "too slow", "slow content"])  # fmt: skip
-@pytest.mark.parametrize("name", _SCENARIOS)
+@pytest.mark.parametrize("name", _each(_SCENARIOS, apart=_PLAIN))
 def test_trouble_that_passes_stops_nobody(name: str, trouble: str, old: Index, index: Index, tmp_path: Path) -> None:
     scenario = _SCENARIOS[name]
     for place in range(_requests(scenario, old, index, _empty(tmp_path))):
