@@ -8,7 +8,7 @@ Ways to finished programs for two glibc targets through cargo-zigbuild, each in 
   cargoship  an empty target directory, all units in a registry on the loopback (`cargoship cargo -- zigbuild`)
   programs   the same with `--programs`: a build that was made before comes whole, without cargo
   tar        the target directory packed with tar and zstd, and unpacked, as CI's caches do
-  chef       cargo-chef: what it cooked is unpacked from such a tar, as a layer would be; another recipe cooks anew
+  chef       cargo-chef: what it cooked is unpacked from such a tar, as a layer would be; another recipe cooks again
   kache      an empty target directory, every call of the compiler looked up in kache's folder; its server is running
   sccache    the same with sccache
   cold       nothing
@@ -16,7 +16,7 @@ Ways to finished programs for two glibc targets through cargo-zigbuild, each in 
 Changes: nothing; code of the program; its version; a dependency more (`hex`); one deep in the graph upgraded
 (`httparse`, which hyper and much else stand on). The copy of what each way starts from is not timed, unpacking and
 downloading are. Wall and CPU seconds are of the whole process tree (without the servers of kache and sccache), ratios
-are to the limit. Before that, what filling each cache cost and the size of each is told; with `--work` that is done
+are to the limit. Before that, what filling each cache cost and the size of each is printed; with `--work` that is done
 once, for several runs. kache and sccache are compiled from crates.io into .tools/, once.
 """
 
@@ -133,7 +133,7 @@ class Bench:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What cargo-zigbuild is told."""
+        """What cargo-zigbuild is given."""
         return ("zigbuild", "--release", *(word for target in TARGETS for word in ("--target", target)))
 
     def zigbuild(self, place: Path, *before: str, **env: str) -> Cost:
@@ -363,7 +363,7 @@ def table(changes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
 
 
 def measured(bench: Bench, change: str, ways: list[str], repeat: int) -> dict[str, Cost]:
-    """Every way after one change, in turn, so that an hour's noise meets all of them; told as it comes."""
+    """Every way after one change, in turn, so that an hour's noise meets all of them; printed as it comes."""
     costs: dict[str, Cost] = {}
     for turn in range(repeat):
         for way in ways:

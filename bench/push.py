@@ -211,14 +211,16 @@ def compare(images: Images, work: Path, sides: Mapping[str, Side], runs: int) ->
             shutil.rmtree(folder)
     for state in STATES:
         ours = best["cargoship", state]
-        told = [float(word) for word in ours.printed.split()] if not ours.printed.startswith("localhost") else []
+        reported = [float(word) for word in ours.printed.split()] if not ours.printed.startswith("localhost") else []
         print(f"{state}\n  cargoship {ours}")
-        if told:
-            print(f"            of that the push alone {told[0] * 1000:.0f} ms wall, {told[1] * 1000:.0f} ms CPU")
+        if reported:
+            print(
+                f"            of that the push alone {reported[0] * 1000:.0f} ms wall, {reported[1] * 1000:.0f} ms CPU"
+            )
         for name in sides:
             if name != "cargoship":
                 theirs = best[name, state]
-                ratios = [f"{theirs.wall_s / one:.2f}" for one in (ours.wall_s, *told[:1])]
+                ratios = [f"{theirs.wall_s / one:.2f}" for one in (ours.wall_s, *reported[:1])]
                 print(f"  {name:9} {theirs}   {' and '.join(ratios)} times as long")
     sys.stdout.flush()
 

@@ -67,8 +67,8 @@ def main() -> None:
             f" CPU {min(cpu):5.2f} and {statistics.median(cpu):5.2f} s"
         )
     if given.json:
-        told = {name: [asdict(cost) for cost in each] for name, each in costs.items()}
-        given.json.write_text(json.dumps(told, indent=2) + "\n")
+        reported = {name: [asdict(cost) for cost in each] for name, each in costs.items()}
+        given.json.write_text(json.dumps(reported, indent=2) + "\n")
 
 
 @contextlib.contextmanager

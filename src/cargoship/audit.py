@@ -1,4 +1,4 @@
-"""An audit of the caches of compiled units: everything is compiled anew beside, and compared with what they would give.
+"""An audit of the caches of compiled units: everything is compiled again, and compared with what they would give.
 
 The compilation is that of `cargoship build`, with a build directory and a store of units of its own, both empty. What
 differs is compiled once more, in another folder: what the compiler itself does not make twice alike says nothing about
@@ -39,7 +39,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """A unit, or a program of the build as a whole, that is not what was compiled anew."""
+    """A unit, or a program of the build as a whole, that is not what was compiled again."""
 
     name: str
     state: State
@@ -57,7 +57,7 @@ class Audited:
 
     cache: str
     compiled: int
-    """Units that were compiled anew and can be kept."""
+    """Units that were compiled again and can be kept."""
     units: int
     """Those of them that the caches would have given."""
     programs: int
@@ -74,7 +74,7 @@ class Audited:
 
 @dataclass(frozen=True)
 class _Made:
-    """A build that was compiled anew."""
+    """A build that was compiled again."""
 
     held: Held
     programs: Mapping[str, Path]
@@ -84,7 +84,7 @@ class _Made:
 
 
 def audit(made: Plan, context: Context) -> Audited:
-    """Compile the plan's programs anew and compare; forget what is wrong in caches that may be written.
+    """Compile the plan's programs again and compare; forget what is wrong in caches that may be written.
 
     Raises UsageError without a cache, or while another audit of the project goes on, CacheUnavailable, and what a build
     raises.
@@ -92,7 +92,7 @@ def audit(made: Plan, context: Context) -> Audited:
     if not made.cache.enabled:
         raise UsageError("there is no cache to audit", hint="leave out --no-cache, and cache = false")
     with folder_apart(made, AUDIT, "audit") as scratch, open_stores(made.cache, context) as store:
-        context.emit(Note("compiling everything anew, without a cache"))
+        context.emit(Note("compiling everything again, without a cache"))
         first = _compiled(made, context, scratch / "first")
         contents = FileDigests(made.root, made.build_dir, first.env, made.target_dir)
         cache = Held(store, store.load(), contents)

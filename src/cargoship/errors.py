@@ -36,7 +36,7 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- CannotStart             40   a binary that its base cannot start
     |- NotSigned               41   an image that is not signed by who was asked for
     |- SigningFailed           42   a key that cannot be read or used, or a service that does not sign
-    |- NotRebasable            43   an image that no new base can be put under without building it anew
+    |- NotRebasable            43   an image that no new base can be put under without building it again
     |- TooLarge                45   an image, or a program, that is larger than was asked for
     |- RegistryError           50
     |  |- RegistryUnreachable  51
@@ -252,7 +252,7 @@ class CannotStart(CargoshipError):
 
 
 class NotRebasable(CargoshipError):
-    """Nothing tells which layers of an image are its base's, or it would be another image if it were built anew."""
+    """Nothing tells which layers of an image are its base's, or it would be another image if it were built again."""
 
     exit_code = 43
 

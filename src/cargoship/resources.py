@@ -211,7 +211,7 @@ class BuildResources:
     def _audited(self, program: compile.CompiledProgram) -> compile.CompiledProgram:
         if program.crates is None:
             return program
-        # what comes from the cache is unpacked anew each time, and so is its copy
+        # what comes from the cache is unpacked again each time, and so is its copy
         kept = program.path.is_relative_to(self.plan.target_dir)
         above = self.plan.target_dir / "cargoship" if kept else self.scratch
         folder = above / ".programs" / program.triple / program.package

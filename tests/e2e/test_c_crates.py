@@ -144,7 +144,7 @@ kafka true
 """
 
 
-def told(printed: str) -> tuple[str, dict[str, str]]:
+def reported(printed: str) -> tuple[str, dict[str, str]]:
     """What the program says, and the versions of its libraries."""
     lines = printed.splitlines(keepends=True)
     versions = [line.split() for line in lines if line.startswith("version ")]
@@ -160,7 +160,7 @@ def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_pat
     build = ("build", app, "-v", "--platform", f"linux/{architecture}", "-o", f"oci:{tmp_path}/out")
     run_cargoship(*build)
     program = app / "target" / f"{machine}-unknown-linux-musl" / "release" / "app"
-    says, versions = told(run(f"qemu-{machine}-static", program).stdout)
+    says, versions = reported(run(f"qemu-{machine}-static", program).stdout)
     assert says == _LARGE_SAYS.format(machine)
     bill = json.loads(run_cargoship("sbom", f"oci:{tmp_path}/out", "--platform", f"linux/{architecture}").stdout)
     listed = {each["name"]: each.get("version", "") for each in bill["components"] if "pkg:generic" in each["bom-ref"]}
@@ -176,5 +176,5 @@ def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_pat
     assert restored is not None, done.stderr
     assert int(restored[2]) - int(restored[1]) == 1
     assert "Compiled 1 unit" in done.stderr
-    says, _ = told(run(f"qemu-{machine}-static", program).stdout)
+    says, _ = reported(run(f"qemu-{machine}-static", program).stdout)
     assert says == _LARGE_SAYS.format(machine).replace("kafka", "broker")

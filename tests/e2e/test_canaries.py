@@ -199,7 +199,7 @@ def test_no_secret_leaves_its_place(run_cargoship: RunCargoship, tmp_path: Path)
             return done.stdout + done.stderr
 
         caches = ("--cache-to", f"dir:{out / 'cache'}", "--cache-to", f"registry:{units.host}/me/units:x")
-        told = cargoship(
+        reported = cargoship(
             *("build", "-vv", "--platform", "linux/amd64", "-t", f"{images.host}/me/{{name}}:{{git.tag}}", "--push"),
             *("-o", f"oci:{out / 'layout'}", "-o", f"oci-archive:{out / 'a.tar'}"),
             *("-o", f"docker-archive:{out / 'd.tar'}"),
@@ -207,7 +207,7 @@ def test_no_secret_leaves_its_place(run_cargoship: RunCargoship, tmp_path: Path)
             *("--metadata-file", out / "metadata.json", "--image-refs", out / "refs", "--smoke", ""),
             GITHUB_STEP_SUMMARY=str(out / "summary.md"),
         )  # fmt: skip
-        assert "Kept" in told
+        assert "Kept" in reported
         cargoship("build", "-vv", "--progress", "json", "--platform", "linux/amd64", *caches, GITHUB_ACTIONS="true")
         cargoship("cache", "export", out / "cache.tar", f"dir:{out / 'cache'}")
         image = f"{images.host}/me/app:v1.2.3"

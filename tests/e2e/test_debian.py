@@ -160,13 +160,13 @@ def test_apt_chooses_the_same(linked: Linked, run_cargoship: RunCargoship, tmp_p
     (tmp_path / "status").touch()
     for folder in ("lists/partial", "cache/archives/partial"):
         (tmp_path / folder).mkdir(parents=True)
-    told = {
+    reported = {
         "Dir::Etc::sourcelist": tmp_path / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
         "Dir::State::lists": tmp_path / "lists", "Dir::State::status": tmp_path / "status",
         "Dir::Cache": tmp_path / "cache", "APT::Architecture": "amd64", "APT::Architectures": "amd64",
         "APT::Install-Recommends": "0", "APT::Sandbox::User": "root",
     }  # fmt: skip
-    options = [f"-o{name}={value}" for name, value in told.items()]
+    options = [f"-o{name}={value}" for name, value in reported.items()]
     run("apt-get", "-qq", *options, "update")
     minimal = ["base-files", "ca-certificates", "libc6", "libgcc-s1", "netbase", "tzdata"]
     said = run("apt-get", *options, "--simulate", "install", *asked, *minimal).stdout

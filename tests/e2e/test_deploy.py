@@ -196,7 +196,7 @@ def test_kubectl_that_fails_half_way_loses_nothing(
     ("command", "tool"),
     [("apply", "kubectl is not on PATH"), ("up", "there is neither"), ("deploy", "aws is not on PATH")],
 )
-def test_a_tool_that_is_missing_is_told_before_anything_is_built(
+def test_a_tool_that_is_missing_is_reported_before_anything_is_built(
     run_cargoship: RunCargoship, pair: Pair, manifests: Path, tmp_path: Path, command: str, tool: str
 ) -> None:
     (tmp_path / "git").symlink_to("/usr/bin/git")

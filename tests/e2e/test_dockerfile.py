@@ -206,7 +206,7 @@ def test_it_is_the_image_that_cargoship_build_makes(first: First, run_cargoship:
     theirs, ours = engine.config(IMAGE), engine.config("cargoship-test/ours")
     for key in ("created", "version", "revision"):
         ours["Labels"].pop(f"org.opencontainers.image.{key}", None)
-    told = (
+    reported = (
         "User",
         "Env",
         "Entrypoint",
@@ -218,7 +218,7 @@ def test_it_is_the_image_that_cargoship_build_makes(first: First, run_cargoship:
         "Healthcheck",
         "Labels",
     )
-    assert {key: theirs.get(key) for key in told} == {key: ours.get(key) for key in told}
+    assert {key: theirs.get(key) for key in reported} == {key: ours.get(key) for key in reported}
     assert listing(engine, IMAGE) == listing(engine, "cargoship-test/ours")
 
 

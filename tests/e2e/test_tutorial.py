@@ -77,10 +77,10 @@ def test_every_step_works_at_the_first_try(
                 manifest = folder / "Cargo.toml"
                 manifest.write_text(f"{manifest.read_text()}\n{settings}")
             case ["cargoship", *rest]:
-                told = run_cargoship(*rest, cwd=folder)
+                reported = run_cargoship(*rest, cwd=folder)
                 if rest == ["build"]:
                     # the same again, at once and to the byte
-                    assert run_cargoship(*rest, cwd=folder).stdout == told.stdout
+                    assert run_cargoship(*rest, cwd=folder).stdout == reported.stdout
             case _:
                 pytest.fail(f"what is this? {line}")
         done.append(words[1])

@@ -113,16 +113,16 @@ def test_one_crate_is_compiled_after_an_edit(
     # the program, once for each platform
     assert int(restored[2]) - int(restored[1]) == 2
     assert "Compiled 2 units" in done.stderr
-    told = json.loads(run_cargoship("timings", place, "--format", "json").stdout)
-    assert (told["compiled"]["units"], told["reasons"][0]["because"]) == (2, ["the file app/src/main.rs"])
-    assert 0 < told["critical_path"]["seconds"] <= told["compiled"]["span"] <= told["phases"]["compile"]
+    reported = json.loads(run_cargoship("timings", place, "--format", "json").stdout)
+    assert (reported["compiled"]["units"], reported["reasons"][0]["because"]) == (2, ["the file app/src/main.rs"])
+    assert 0 < reported["critical_path"]["seconds"] <= reported["compiled"]["span"] <= reported["phases"]["compile"]
     if far:
         assert any((own / "1" / "packs").iterdir())
 
 
 def test_the_sizes_of_crates_are_what_another_tool_counts(run_cargoship: RunCargoship, kept: Kept) -> None:
-    (told,) = json.loads(run_cargoship("size", kept.project, "--json").stdout)
-    for image, architecture in zip(told["images"], ("x86_64", "aarch64"), strict=True):
+    (reported,) = json.loads(run_cargoship("size", kept.project, "--json").stdout)
+    for image, architecture in zip(reported["images"], ("x86_64", "aarch64"), strict=True):
         (program,) = image["programs"]
         assert sum(part["size_bytes"] for part in program["parts"]) == program["size_bytes"]
         built = kept.project / "target" / f"{architecture}-unknown-linux-musl" / "release" / "app"

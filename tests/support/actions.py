@@ -32,7 +32,7 @@ class Machine:
     said: str = ""
     """What the last job wrote."""
     summaries: str = ""
-    """What jobs told in their summaries."""
+    """What jobs wrote in their summaries."""
 
     def __post_init__(self) -> None:
         self.bin = self.root / "bin"

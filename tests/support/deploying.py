@@ -1,4 +1,4 @@
-"""A project that is only told of, and a builder that compiles nothing: for what happens around builds."""
+"""A project that is only described, and a builder that compiles nothing: for what happens around builds."""
 
 from __future__ import annotations
 

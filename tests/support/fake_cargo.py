@@ -298,10 +298,10 @@ class FakeCargo:
         if not own.is_file() or own.read_text() != unit.value.to_bytes(8, "little").hex():
             return False
         noted = self.build_dir / (self._said(unit) if unit.role == "run" else f"{self.folder(unit)}/dep-{unit.file}")
-        changed = [self._source(unit)] if unit.role != "run" or self._is_told(unit) else []
+        changed = [self._source(unit)] if unit.role != "run" or self._is_reported(unit) else []
         return noted.is_file() and all(path.stat().st_mtime_ns <= noted.stat().st_mtime_ns for path in changed)
 
-    def _is_told(self, unit: _Unit) -> bool:
+    def _is_reported(self, unit: _Unit) -> bool:
         return "rerun-if-changed" in (unit.crate.script or "")
 
     def _compile(self, unit: _Unit) -> None:
@@ -342,7 +342,7 @@ class FakeCargo:
         (said.parent / "stderr").write_text("")
         script = unit.crate.script or ""
         said.write_text(script.replace("OUT_DIR", str(out)))
-        if self._is_told(unit):
+        if self._is_reported(unit):
             yield {"RerunIfChanged": {"output": self._said(unit), "paths": ["build.rs"]}}
         else:
             yield {"Precalculated": "1700000000.0s (src/lib.rs)"}
@@ -364,9 +364,9 @@ class FakeCargo:
             if unit.kind != "lib":
                 path.chmod(0o755)
         dep = self.build_dir / f"{files[0].rpartition('/')[0]}/{unit.target.replace('-', '_')}-{unit.hash}.d"
-        told = f"{self.build_dir / files[0]}: {self._source(unit)}\n"
+        reported = f"{self.build_dir / files[0]}: {self._source(unit)}\n"
         dep.write_text(
-            told + "".join(f"# env-dep:OUT_DIR={self.build_dir / name.rpartition('/')[0]}\n" for name in generated)
+            reported + "".join(f"# env-dep:OUT_DIR={self.build_dir / name.rpartition('/')[0]}\n" for name in generated)
         )
         if unit.kind == "bin":
             linked = self.build_dir / self._profile(unit) / unit.crate.name

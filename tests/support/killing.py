@@ -288,8 +288,8 @@ class Save(Build):
     def right(self, said: str) -> None:
         super().right(said)
         check_cache(self.site, self.store)
-        told = json.loads(self.site.run(["cache", "stats", "--json", f"dir:{self.store}"]))
-        if not told["units"]:
+        reported = json.loads(self.site.run(["cache", "stats", "--json", f"dir:{self.store}"]))
+        if not reported["units"]:
             raise Wrong("nothing was kept")
 
 
@@ -312,10 +312,10 @@ class _Cached(Work):
 
     def right(self, said: str) -> None:  # noqa: ARG002 - its files tell
         check_cache(self.site, self.store)
-        told = json.loads(self.site.run(["cache", "stats", "--json", f"dir:{self.store}"]))["units"]
-        self.units = self.units or told
-        if told != self.units:
-            raise Wrong(f"{told} units are left, where there should be {self.units}")
+        reported = json.loads(self.site.run(["cache", "stats", "--json", f"dir:{self.store}"]))["units"]
+        self.units = self.units or reported
+        if reported != self.units:
+            raise Wrong(f"{reported} units are left, where there should be {self.units}")
 
     units = 0
     """How many are left where nobody is killed."""
@@ -460,9 +460,9 @@ def _skopeo(site: Site, source: str, scratch: Path) -> None:
 def check_cache(site: Site, store: Path) -> None:
     """Every unit that the index of a cache names can be unpacked."""
     if store.exists():
-        told = json.loads(site.run(["cache", "verify", "--json", f"dir:{store}"]))
-        if told["damaged"]:
-            raise Wrong(f"{told['damaged']} are damaged")
+        reported = json.loads(site.run(["cache", "verify", "--json", f"dir:{store}"]))
+        if reported["damaged"]:
+            raise Wrong(f"{reported['damaged']} are damaged")
 
 
 def leftover(name: str) -> bool:

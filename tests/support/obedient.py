@@ -1,4 +1,4 @@
-"""The command line around a pipeline that does as it is told, as a program of its own.
+"""The command line around a pipeline that does what it is asked to, as a program of its own.
 
 `python obedient.py BEHAVIOUR ARGUMENTS...`; what a behaviour is, see the table at the end.
 """

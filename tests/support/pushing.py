@@ -73,7 +73,7 @@ def client_of(
     host: str,
     *,
     credentials: Credentials | None = None,
-    told: Emitted | None = None,
+    reported: Emitted | None = None,
     access: Access = Access.PUSH,
     budget: Budget | None = None,
     retry_policy: RetryPolicy = HASTE,
@@ -87,7 +87,7 @@ def client_of(
     options = ClientOptions(
         credentials=credentials or NoCredentials(),
         transport=transport or HttpTransport(env=env or {}, timeouts=Timeouts(connect_s=5.0, idle_s=idle_s)),
-        emit=told or Emitted(),
+        emit=reported or Emitted(),
         access=access,
         insecure=insecure,
         budget=budget or Budget(30.0),
@@ -102,24 +102,24 @@ def push(
     index: Index,
     *tags: str,
     repository: str = REPOSITORY,
-    told: Emitted | None = None,
+    reported: Emitted | None = None,
     mount_from: str | None = None,
 ) -> Published:
     """Push to a repository of the client's registry."""
     reference = Reference(client.registry, repository)
     mount_sources = Everywhere(mount_from)
     return push_index(
-        client, index, reference=reference, tags=tags, emit=told or Emitted(), mount_sources=mount_sources
+        client, index, reference=reference, tags=tags, emit=reported or Emitted(), mount_sources=mount_sources
     )
 
 
 @contextlib.contextmanager
-def opened(*references: Reference, told: Emitted | None = None) -> Iterator[list[ImageSource]]:
+def opened(*references: Reference, reported: Emitted | None = None) -> Iterator[list[ImageSource]]:
     """Images in registries, as `copy` and `merge` open them."""
     with contextlib.ExitStack() as stack:
         sources = []
         for each in references:
             client = stack.enter_context(client_of(each.registry))
-            about = RegistryAttachments(client, each.repository, told or Emitted())
+            about = RegistryAttachments(client, each.repository, reported or Emitted())
             sources.append(replace(remote_source(client, each), about=about))
         yield sources

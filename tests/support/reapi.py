@@ -222,7 +222,7 @@ class FakeServer:
         data = self.lies(self.blobs[digest][request.read_offset : end])
         for start in range(0, len(data), 1 << 16):
             if start:
-                self._told("Read, later")
+                self._reported("Read, later")
             yield message_class("ReadResponse")(data=data[start : start + (1 << 16)])
 
     def write(self, requests: Iterable[Any]) -> Any:
@@ -232,7 +232,7 @@ class FakeServer:
             assert each.write_offset == len(data)
             data += each.data
             if len(data) > 1 << 20:
-                self._told("Write, later")
+                self._reported("Write, later")
         hex_, size = name.split("/")[-2:]
         self._keep(message_class("Digest")(hash=hex_, size_bytes=int(size)), data)
         return message_class("WriteResponse")(committed_size=len(data))
@@ -242,7 +242,7 @@ class FakeServer:
             raise Failing(grpc.StatusCode.INVALID_ARGUMENT, "another content")
         self.blobs[digest.hash] = data
 
-    def _told(self, method: str) -> None:
+    def _reported(self, method: str) -> None:
         with self.lock:
             self.asked[method] += 1
             times = self.asked[method]
@@ -259,7 +259,7 @@ class FakeServer:
         def unary(request: Any, context: Any) -> Any:
             self.metadata.append(dict(context.invocation_metadata()))
             try:
-                self._told(method)
+                self._reported(method)
                 return answer(request)
             except Failing as error:
                 failing(context, error)
@@ -267,7 +267,7 @@ class FakeServer:
         def stream(request: Any, context: Any) -> Iterator[Any]:
             self.metadata.append(dict(context.invocation_metadata()))
             try:
-                self._told(method)
+                self._reported(method)
                 yield from answer(request)
             except Failing as error:
                 failing(context, error)

@@ -25,7 +25,7 @@ class Terminal(io.StringIO):
 
 
 class Clock:
-    """Stands still but when it is told to go on."""
+    """Stands still until it is asked to go on."""
 
     now = 100.0
 

@@ -73,7 +73,7 @@ def test_each_machine_takes_what_its_keys_have_signed(
         return ("--cache-trust", str(keys / f"{name}.pub"))
 
     assert "Restored" not in build("ann", *sign("ann"), *trust("ann"))
-    # another machine takes what Ann has signed; who trusts Bob alone takes nothing, and is told why
+    # another machine takes what Ann has signed; who trusts Bob alone takes nothing, and learns why
     assert "Restored 2 of 2 units" in build("reader", "--cache-from", cache, *trust("ann"))
     stranger = build("stranger", "--cache-from", cache, *trust("bob"))
     assert "Restored" not in stranger

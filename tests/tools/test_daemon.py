@@ -68,7 +68,7 @@ def test_podman_reads_zstd(tmp_path: Path) -> None:
         run("podman", "rmi", "-f", f"{name}:1", f"{name}:latest", check=False)
 
 
-def test_an_engine_that_cannot_be_reached_is_told_in_its_words(tmp_path: Path) -> None:
+def test_an_engine_that_cannot_be_reached_is_reported_in_its_words(tmp_path: Path) -> None:
     index = small_index(tmp_path / "blobs")
     env = {**os.environ, "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
     destination = DaemonDestination((), SystemRunner(), env, Emitted(), tmp_path / "scratch", Engine.DOCKER)

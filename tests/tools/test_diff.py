@@ -89,5 +89,5 @@ def test_the_files_that_differ_are_those_of_umoci(seed: int, tmp_path: Path) -> 
     expected |= {path: "changed" for path in old.keys() & new.keys() if old[path] != new[path]}
     _, found = diff(tmp_path, f"oci-archive:{archive}:one", f"oci-archive:{archive}:other", "--whole")
     (image,) = found["images"]
-    told = {each["name"]: each["change"] for each in image["differences"] if each["kind"] == "file"}
-    assert told == expected
+    reported = {each["name"]: each["change"] for each in image["differences"] if each["kind"] == "file"}
+    assert reported == expected

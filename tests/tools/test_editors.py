@@ -45,7 +45,7 @@ def test_every_setting_is_taken_in_both_tables(table: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("line", ['platform = ["linux/amd64"]', "expose = 8080", 'allocator = "jemalloc"'])
-def test_what_is_wrong_is_told(line: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported(line: str, tmp_path: Path) -> None:
     manifest = tmp_path / "Cargo.toml"
     manifest.write_text(f"{PACKAGE}[package.metadata.cargoship]\n{line}\n")
     done = taplo(tmp_path, manifest)

@@ -66,7 +66,7 @@ class Machine:
         return subprocess.run(words, env=given, cwd=self.folder, check=False, text=True, **streams)  # type: ignore[call-overload,no-any-return]
 
     def pack(self, *more: str | Path, env: Mapping[str, str | None] | None = None) -> str:
-        """Make the image; the digest that was told."""
+        """Make the image; the digest that was printed."""
         done = self.start(self.words(*more), env)
         assert (done.returncode, done.stderr) == (0, "")
         return digest_of(done.stdout)
@@ -149,7 +149,7 @@ def test_a_full_disk_for_the_target_folder(machine: Machine, small_disk: Path) -
 
 
 def test_a_full_disk_while_a_program_is_compiled(machine: Machine, small_disk: Path) -> None:
-    """Whoever meets it first says so: cargoship, the compiler, or the linker, which a signal ends."""
+    """The first one to meet it says so: cargoship, the compiler, or the linker, which a signal ends."""
     target, layout = small_disk / "target", machine.folder / "layout"
     words = [str(CARGOSHIP), "build", str(machine.app), "-q", "--no-cache", "--platform", "linux/amd64"]
     words += ["-o", f"oci:{layout}"]
@@ -182,8 +182,8 @@ def test_a_full_disk_for_a_cache(machine: Machine, small_disk: Path) -> None:
     assert not list(small_disk.rglob("*.pack"))
     enlarge(small_disk)
     assert machine.start(words).returncode == 0
-    told = json.loads(machine.start([cargoship, "cache", "verify", "--json", f"dir:{small_disk}/store"]).stdout)
-    assert (told["units"], told["damaged"]) == (2, [])
+    reported = json.loads(machine.start([cargoship, "cache", "verify", "--json", f"dir:{small_disk}/store"]).stdout)
+    assert (reported["units"], reported["damaged"]) == (2, [])
 
 
 def test_a_full_disk_for_a_login(machine: Machine, small_disk: Path) -> None:
@@ -356,5 +356,5 @@ def test_twelve_at_once_on_one_cache(machine: Machine) -> None:
     words = [str(CARGOSHIP), "cache", "import", "-q"]
     for each in at_once(12, lambda number: machine.start([*words, f"{number}.tar", f"dir:{store}"])):
         assert (each.returncode, each.stderr) == (0, "")
-    told = json.loads(machine.start([str(CARGOSHIP), "cache", "verify", "--json", f"dir:{store}"]).stdout)
-    assert (told["units"], told["damaged"]) == (13, [])
+    reported = json.loads(machine.start([str(CARGOSHIP), "cache", "verify", "--json", f"dir:{store}"]).stdout)
+    assert (reported["units"], reported["damaged"]) == (13, [])

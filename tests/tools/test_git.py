@@ -71,9 +71,11 @@ class Desk:
         self.run("config", *scope, name, value, cwd=cwd)
 
     def facts(self, folder: Path | None = None, env: Mapping[str, str] | None = None) -> GitFacts | None:
-        told: list[Note] = []
-        facts = read_git_facts(SystemRunner(), folder or self.root, env={**self.env, **(env or {})}, tell=told.append)
-        self.notes = [note.text for note in told]
+        reported: list[Note] = []
+        facts = read_git_facts(
+            SystemRunner(), folder or self.root, env={**self.env, **(env or {})}, tell=reported.append
+        )
+        self.notes = [note.text for note in reported]
         return facts
 
     def changed(self) -> tuple[str, ...]:
@@ -374,8 +376,8 @@ def test_somebody_elses_repository_is_read_with_consent_alone(desk: Desk) -> Non
     give_away(desk.root)
     assert desk.facts() is None
     consent = f"git config --global --add safe.directory {desk.root}"
-    told = f"git does not read {desk.root}, which belongs to another user, so nothing of it is written into images"
-    assert desk.notes == [f"{told}; if you trust it: {consent}"]
+    reported = f"git does not read {desk.root}, which belongs to another user, so nothing of it is written into images"
+    assert desk.notes == [f"{reported}; if you trust it: {consent}"]
     subprocess.run(consent, shell=True, check=True, cwd=desk.folder, env=desk.env)  # noqa: S602 - as a person does
     assert desk.facts() is not None
     assert desk.notes == []
@@ -489,8 +491,10 @@ def test_a_filter_of_the_repository_cannot_tell(desk: Desk) -> None:
     assert desk.changed() == ()
     (desk.root / "b.txt").write_text("c")
     assert desk.changed() == ("b.txt",)
-    (told,) = desk.notes
-    assert told.startswith("b.txt may be unchanged and counts as changed: only the filter turn of the repository's own")
+    (reported,) = desk.notes
+    assert reported.startswith(
+        "b.txt may be unchanged and counts as changed: only the filter turn of the repository's own"
+    )
 
 
 def test_submodules(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from support.programs import CARGOSHIP
 
 pytestmark = pytest.mark.tools
 
-# a Compose that takes its time to stop, and writes down what it was told
+# a Compose that takes its time to stop, and writes down what it was sent
 SLOW = """\
 #!/bin/sh
 echo "$@" > words
@@ -67,9 +67,9 @@ def test_ctrl_c_in_a_terminal_reaches_the_other_program_once(place: Path) -> Non
     if pid == 0:
         os.chdir(place)
         os.execve(CARGOSHIP, [str(CARGOSHIP), "up"], environment(place, WAIT="1"))  # noqa: S606 - in a terminal of its own
-    told = place / "told"
+    reported = place / "told"
     until = time.monotonic() + 30
-    while not (told.exists() and "ready" in told.read_text()) and time.monotonic() < until:
+    while not (reported.exists() and "ready" in reported.read_text()) and time.monotonic() < until:
         time.sleep(0.05)
     os.write(terminal, b"\x03")
     shown = b""
@@ -80,7 +80,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_other_program_once(place: Path) -> Non
     os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 130, shown
     # a second interrupt would mean: at once, and leave the containers
-    assert told.read_text() == "ready\ntold\nstopped\n"
+    assert reported.read_text() == "ready\ntold\nstopped\n"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -92,13 +92,13 @@ def test_an_interrupt_is_passed_on_once_and_waited_out(place: Path, number: sign
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - see obedient.py
     )  # fmt: skip
-    told = place / "told"
+    reported = place / "told"
     until = time.monotonic() + 30
-    while not (told.exists() and "ready" in told.read_text()) and time.monotonic() < until:
+    while not (reported.exists() and "ready" in reported.read_text()) and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == code
     assert stderr.endswith("error: interrupted\n")
-    assert told.read_text() == "ready\ntold\nstopped\n"
+    assert reported.read_text() == "ready\ntold\nstopped\n"
     assert list((place / "cache" / "deploy").iterdir()) == []

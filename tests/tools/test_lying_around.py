@@ -57,7 +57,7 @@ def workspace(tmp_path: Path) -> CachedWorkspace:
 
 @pytest.mark.parametrize("earlier", ["cargoship", "cargo"])
 def test_an_edit_with_an_old_time_is_shipped(workspace: CachedWorkspace, tmp_path: Path, earlier: str) -> None:
-    """Of what it has made cargoship knows better than times, and what cargo has made alone is made anew."""
+    """Of what it has made cargoship knows better than times, and what cargo has made alone is made again."""
     place = write(tmp_path / "place", MAIN.format("old"))
     if earlier == "cargoship":
         workspace.build(place)
@@ -76,7 +76,7 @@ def test_what_cargo_has_made_is_made_anew_once_and_then_known(workspace: CachedW
     with_flags = replace(workspace, env={"CFLAGS": "-O2"})
     cargo_alone(place)
     done = with_flags.build(place)
-    assert run(done.programs["app"]).stdout == "-O2\n", "cargo was not told that the script reads a variable"
+    assert run(done.programs["app"]).stdout == "-O2\n", "cargo did not know that the script reads a variable"
     assert sorted(done.compiled) == ["app bin", "app custom-build"]
     assert "that cargoship has not made" in said(done)
     assert with_flags.build(place).compiled == ()
@@ -135,7 +135,7 @@ def test_a_wrapper_that_is_set_later_poisons_no_clean_checkout(tmp_path: Path) -
     assert run(clean.programs["app"]).stdout == "true\n"
 
 
-def test_a_variable_that_a_script_reads_untold_poisons_no_clean_checkout(tmp_path: Path) -> None:
+def test_a_variable_that_a_script_reads_without_saying_so_poisons_no_clean_checkout(tmp_path: Path) -> None:
     source = write(tmp_path / "source", 'fn main() { println!("{}", env!("FLAGS")); }\n', FLAGS)
     store = DirectoryStore(tmp_path / "store")
     first, then = (CachedWorkspace(tmp_path, store, env={"CFLAGS": flags}) for flags in ("-O1", "-O2"))

@@ -64,7 +64,7 @@ def test_a_program_that_takes_no_notice_is_ended_when_patience_is_lost(
 ) -> None:
     """`run` waited for it for ever, and a second Ctrl-C left the container behind."""
     monkeypatch.chdir(tmp_path)
-    told: list[str] = []
+    reported: list[str] = []
 
     def interrupt() -> None:
         while not (tmp_path / "pid").is_file():
@@ -73,8 +73,8 @@ def test_a_program_that_takes_no_notice_is_ended_when_patience_is_lost(
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        SystemRunner().attach(STUBBORN, patience=GracePeriod(0.2, lambda: told.append("lost")))
-    assert told == ["lost"]
+        SystemRunner().attach(STUBBORN, patience=GracePeriod(0.2, lambda: reported.append("lost")))
+    assert reported == ["lost"]
 
 
 def test_a_program_that_goes_on_says_whether_it_ended_by_itself(

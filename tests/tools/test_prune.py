@@ -40,10 +40,10 @@ def test_the_account_of_a_dry_run_is_what_comes_free(run_cargoship: RunCargoship
     targets = [packed(run_cargoship, tmp_path, name) for name in ("one", "two")]
     paths = [target.parent for target in targets]
     before = used_bytes(*targets)
-    told = json.loads(run_cargoship("prune", *paths, "--all", "--dry-run", "--json").stdout)
+    reported = json.loads(run_cargoship("prune", *paths, "--all", "--dry-run", "--json").stdout)
     assert used_bytes(*targets) == before
     done = json.loads(run_cargoship("prune", *paths, "--all", "--json").stdout)
-    assert {**told, "dry_run": False} == done
+    assert {**reported, "dry_run": False} == done
     assert [each["folder"] for each in done["folders"]] == list(map(str, targets))
     assert sum(each["bytes_removed"] for each in done["folders"]) == before - used_bytes(*targets)
     assert {each["kind"] for each in done["folders"][0]["removed"]} == {"layout", "layers", "record"}

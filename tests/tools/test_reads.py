@@ -166,7 +166,7 @@ def ship(
         "thread", "size", "read-link", "variable-of-a-macro", "file-of-a-macro",
     ],
 )  # fmt: skip
-def test_what_nobody_has_told_is_not_passed_over(
+def test_what_nobody_has_reported_is_not_passed_over(
     run_cargoship: RunCargoship,
     project: Path,
     kept: Path,
@@ -243,8 +243,8 @@ def test_a_header_that_a_c_compiler_reads_is_seen(run_cargoship: RunCargoship, t
     compiles = (
         'std::process::Command::new("cc").args(["-E", "-P", "-Ione", "-Itwo", "native.c"]).output().unwrap().stdout'
     )
-    told = f'println!("cargo::rustc-env=TOLD={{}}", String::from_utf8({compiles}).unwrap().trim())'
-    write("build.rs", f'fn main() {{ println!("cargo::rerun-if-changed=native.c"); {told} }}')(place)
+    reported = f'println!("cargo::rustc-env=TOLD={{}}", String::from_utf8({compiles}).unwrap().trim())'
+    write("build.rs", f'fn main() {{ println!("cargo::rerun-if-changed=native.c"); {reported} }}')(place)
     write("native.c", '#include "value.h"\nVALUE\n')(place)
     write("two/value.h", "#define VALUE second\n")(place)
     write("one/other.h", "")(place)

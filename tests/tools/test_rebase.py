@@ -127,11 +127,11 @@ def test_a_bill_of_materials_tells_of_the_new_base(place: Place) -> None:
     before = place.pack(place.app)
     place.put_base(NEW)
     place.rebase(place.app)
-    told = place.bill(place.app)
+    reported = place.bill(place.app)
     place.pack(place.again)
     built = place.bill(place.again)
-    assert told == built
-    assert before.removeprefix("sha256:") not in told
+    assert reported == built
+    assert before.removeprefix("sha256:") not in reported
 
 
 def test_a_base_without_a_platform_is_refused_and_nothing_written(place: Place) -> None:

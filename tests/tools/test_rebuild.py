@@ -46,9 +46,9 @@ def test_a_program_is_made_again_from_its_commit(
     done = run_cargoship("rebuild", printed, app, "--json", check=False)
     assert done.returncode == 44, done.stderr
     assert f"git worktree add FOLDER {first}" in done.stderr
-    told = json.loads(done.stdout)
-    assert told["materials"] == [{"name": "source", "then": first[:12], "now": second[:12]}]
-    (image,) = told["comparison"]["images"]
+    reported = json.loads(done.stdout)
+    assert reported["materials"] == [{"name": "source", "then": first[:12], "now": second[:12]}]
+    (image,) = reported["comparison"]["images"]
     assert "/app/app" in json.dumps(image["differences"])
 
     # as the page says: the commit in a folder beside, and nothing of one's own work is touched

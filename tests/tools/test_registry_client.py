@@ -73,11 +73,13 @@ def test_what_is_pushed_is_pulled(
 
 def test_what_is_there_is_not_sent_again(client: RegistryClient, repository: str, index: Index) -> None:
     push(client, index, "1", repository=repository)
-    told = Emitted()
-    assert (push(client, index, "1", repository=repository, told=told).pushed, told.outcomes) == (0, {})
-    told = Emitted()
-    push(client, index_of(index.children, annotations={"other": "index"}), "2", repository=repository, told=told)
-    assert set(told.outcomes.values()) == {"exists"}
+    reported = Emitted()
+    assert (push(client, index, "1", repository=repository, reported=reported).pushed, reported.outcomes) == (0, {})
+    reported = Emitted()
+    push(
+        client, index_of(index.children, annotations={"other": "index"}), "2", repository=repository, reported=reported
+    )
+    assert set(reported.outcomes.values()) == {"exists"}
 
 
 def test_what_another_repository_has_is_mounted(client: RegistryClient, repository: str, index: Index) -> None:
@@ -135,7 +137,7 @@ def test_an_image_is_deleted(client: RegistryClient, repository: str, index: Ind
     assert not client.delete_manifest(repository, index.digest)
 
 
-def test_strangers_are_told_to_log_in(peer: Peer, repository: str, tmp_path: Path) -> None:
+def test_strangers_are_asked_to_log_in(peer: Peer, repository: str, tmp_path: Path) -> None:
     stranger = replace(peer, folder=tmp_path / "nothing")
     with connect(peer.host, env=stranger.env, runner=SystemRunner(), emit=Emitted()) as client:
         if peer.authority is None:

@@ -260,9 +260,9 @@ def test_a_blob_arrives_in_pieces(repository: Repository) -> None:
         got = repository.ask("PATCH", location, _DATA[start:end], **piece)
         assert (got.status, _range(got)) == (202, f"0-{end - 1}")
         location = got.headers["location"]
-        told = repository.ask("GET", location)
-        assert (told.status, _range(told)) == (204, f"0-{end - 1}")
-        location = told.headers["location"]
+        reported = repository.ask("GET", location)
+        assert (reported.status, _range(reported)) == (204, f"0-{end - 1}")
+        location = reported.headers["location"]
     last = {"Content_Range": f"900-{len(_DATA) - 1}", "Content_Type": "application/octet-stream"}
     assert repository.ask("PUT", _with(location, digest), _DATA[900:], **last).status == 201
     assert repository.ask("GET", f"blobs/{digest}").body == _DATA

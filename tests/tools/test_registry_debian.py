@@ -53,13 +53,13 @@ def test_a_host_that_is_no_loopback_is_spoken_to_in_tls(
     (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
     env = {"DOCKER_CONFIG": str(tmp_path), "SSL_CERT_FILE": str(peer.authority)}
     reference = Reference.parse(f"{host}/secure/app")
-    told = Emitted()
-    with connect(host, env=env, runner=SystemRunner(), emit=told, access=Access.PUSH) as client:
-        push_index(client, index, reference=reference, tags=["1"], emit=told)
+    reported = Emitted()
+    with connect(host, env=env, runner=SystemRunner(), emit=reported, access=Access.PUSH) as client:
+        push_index(client, index, reference=reference, tags=["1"], emit=reported)
         assert fetch_index(client, reference.with_tag("1")).root == index.blob
-    assert told.notes == [f"{host}: using the credentials from {tmp_path / 'config.json'}"]
+    assert reported.notes == [f"{host}: using the credentials from {tmp_path / 'config.json'}"]
     del env["DOCKER_CONFIG"]
-    with connect(host, env=env, runner=SystemRunner(), emit=told) as client, pytest.raises(Unauthorized) as raised:
+    with connect(host, env=env, runner=SystemRunner(), emit=reported) as client, pytest.raises(Unauthorized) as raised:
         fetch_index(client, reference.with_tag("1"))
     assert f"docker login {host}" in (raised.value.hint or "")
 

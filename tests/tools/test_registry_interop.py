@@ -128,11 +128,11 @@ def test_a_registry_of_today_takes_no_manifest_by_sha512(
     """distribution/distribution#4420: where nothing names it so, the same bytes are put there by sha256."""
     index = in_sha512(small_index(tmp_path / "store", [AMD64]), manifests="sha256")
     named = Index(index.raw, index.children, algorithm="sha512")
-    told = Emitted()
+    reported = Emitted()
     with debian_peers[PLAIN].client() as client:
-        published = push(client, named, "1", repository=repository, told=told)
+        published = push(client, named, "1", repository=repository, reported=reported)
         assert published.digest == index.digest == client.find_manifest(repository, "1")
-        assert "takes no manifest as sha512:" in told.notes[-1]
+        assert "takes no manifest as sha512:" in reported.notes[-1]
         with pytest.raises(RegistryRefused) as raised:
             push(client, in_sha512(small_index(tmp_path / "store", [AMD64])), "2", repository=repository)
         assert "may take no manifests by sha512" in (raised.value.hint or "")

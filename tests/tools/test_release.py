@@ -68,8 +68,8 @@ def test_the_long_description_leads_everywhere_from_an_index(dist: Path) -> None
     for link in ours:
         path = link.removeprefix(f"{urls['Source']}/blob/v{__version__}/").partition("#")[0]
         assert (REPOSITORY / path).exists(), link
-    told = {name for name, _, _ in (each.partition(", ") for each in metadata.get_all("Project-URL", []))}
-    assert told == set(urls)
+    reported = {name for name, _, _ in (each.partition(", ") for each in metadata.get_all("Project-URL", []))}
+    assert reported == set(urls)
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,8 @@ def test_a_variable_that_the_compiler_reads_is_part_of_a_build(
     run_cargoship: RunCargoship, project: Path, tmp_path: Path
 ) -> None:
     """A commit's name in the program, say. Nothing else differs, and both builds are in the cache."""
-    told = 'fn main() { print!("{} ", option_env!("COMMIT").unwrap_or("none"));'
-    change = edit("app/src/main.rs", "fn main() {", told)
+    reported = 'fn main() { print!("{} ", option_env!("COMMIT").unwrap_or("none"));'
+    change = edit("app/src/main.rs", "fn main() {", reported)
     for commit, wanted in (("one", False), ("two", False), ("one", True), ("", False), ("two", True)):
         shutil.rmtree(tmp_path / "place", ignore_errors=True)
         place = fresh(project, tmp_path / "place")
@@ -184,13 +184,13 @@ def test_a_build_that_is_missed_as_a_whole_says_why(
         run(distribution_rust().get("CARGO", "cargo"), "update", "--workspace", "--offline", cwd=place)
     said = programs(run_cargoship, place, "--workspace", *words, env=env)
     assert "cargo is not started" not in said
-    told = run_cargoship("cache", "explain", cwd=place).stdout
-    assert told.startswith("The build as a whole was not in the cache, because of\n")
-    assert reason in told
+    reported = run_cargoship("cache", "explain", cwd=place).stdout
+    assert reported.startswith("The build as a whole was not in the cache, because of\n")
+    assert reason in reported
     document = json.loads(run_cargoship("cache", "explain", "--json", cwd=place).stdout)
     assert document["whole"]["came"] is False
     assert any(reason in each for each in document["whole"]["because"])
-    assert "hunter2" not in told + json.dumps(document)
+    assert "hunter2" not in reported + json.dumps(document)
 
 
 def test_cargo_is_started_for_more_than_programs(
@@ -203,8 +203,8 @@ def test_cargo_is_started_for_more_than_programs(
     assert (place / "target" / "cargo-timings").is_dir()
     # what lies there now is of another build
     assert "cargo is not started" in programs(run_cargoship, place, "--workspace")
-    told = run_cargoship("cache", "explain", cwd=place).stdout
-    assert told == "The whole build came from the cache: cargo was not started, and nothing was compiled.\n"
+    reported = run_cargoship("cache", "explain", cwd=place).stdout
+    assert reported == "The whole build came from the cache: cargo was not started, and nothing was compiled.\n"
 
 
 def test_a_build_is_not_kept_under_a_lock_file_that_cargo_has_rewritten(

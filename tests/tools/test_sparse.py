@@ -150,7 +150,7 @@ _MORE = {"GNU.sparse.map": "0,1", "GNU.sparse.numblocks": "1", "GNU.sparse.size"
     ],
 )
 def test_no_program_runs_without_a_file_of_its_image(tmp_path: Path, data: bytes, why: str) -> None:
-    """A file with holes that are not read was missing, and nobody was told."""
+    """A file with holes that are not read was missing, and nobody learned of it."""
     with pytest.raises(ContentInvalid, match=rf"cannot unpack /app/\w+ of layer sha256:\w+: it has {why}"):
         unpack_root(root_of(tmp_path, data), tmp_path / "root", lambda _uid, _gid: None)
 

@@ -29,5 +29,5 @@ def test_the_records_of_a_project_are_found(run_cargoship: RunCargoship, tmp_pat
     assert lines[2] == "app        ▇█  10.0 MB (8.0 MB to 10.0 MB)"
     assert lines[3].endswith("0 compiled, failed")
     assert lines[-1].endswith("6 compiled, 10.0 MB")
-    told = json.loads(run_cargoship("history", app, "--json").stdout)
-    assert [each["images"] for each in told] == [{}, {"app": 8_000_000}, {"app": 10_000_000}]
+    reported = json.loads(run_cargoship("history", app, "--json").stdout)
+    assert [each["images"] for each in reported] == [{}, {"app": 8_000_000}, {"app": 10_000_000}]

@@ -236,7 +236,7 @@ def test_a_miss_is_explained_by_what_differs(cooked: Cooked, tmp_path: Path) -> 
     assert seconds > 0
 
 
-def test_flags_explain_a_miss_without_being_told(cooked: Cooked, tmp_path: Path) -> None:
+def test_flags_explain_a_miss_without_being_reported(cooked: Cooked, tmp_path: Path) -> None:
     shutil.copytree(cooked.store, tmp_path / "store")
     secret = "-C metadata=hunter2"
     workspace = CachedWorkspace(tmp_path, DirectoryStore(tmp_path / "store"), env={"RUSTFLAGS": secret})

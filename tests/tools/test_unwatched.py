@@ -1,4 +1,4 @@
-"""A machine on which nobody sees what units read (macOS, musl): what may have read more than was told is compiled."""
+"""A machine on which nobody sees what units read (macOS, musl): what may have read more than was said is compiled."""
 
 from __future__ import annotations
 

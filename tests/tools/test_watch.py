@@ -1,4 +1,4 @@
-"""What the library that watches reads notes of a hostile program: each way of reading is told, or called unknown.
+"""What the library that watches reads notes of a hostile program: each way of reading is reported, or called unknown.
 
 One program in C, with a way of reading for each argument, is started as a build script's child is.
 """

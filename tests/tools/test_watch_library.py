@@ -144,7 +144,7 @@ def test_the_clock_is_noted(machine: str, folder: Path, tmp_path: Path) -> None:
     assert watched(machine, folder, tmp_path, "clock") == ("1\n", ["Bout", "Cprogram"])
 
 
-def test_a_stack_that_overflows_is_told_as_without_it(machine: str, folder: Path, tmp_path: Path) -> None:
+def test_a_stack_that_overflows_is_reported_as_without_it(machine: str, folder: Path, tmp_path: Path) -> None:
     assert start(machine, folder, "deep", 9) == "overflowed\n"
     assert watched(machine, folder, tmp_path, "deep", 9)[0] == "overflowed\n"
 

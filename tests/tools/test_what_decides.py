@@ -42,8 +42,8 @@ class Case:
 def vendor(place: Path) -> None:
     """What a person does who has to mend a dependency."""
     cargo = distribution_rust().get("CARGO", "cargo")
-    told = run(cargo, "vendor", "--offline", "vendor", cwd=place / "place").stdout
-    create("place/.cargo/config.toml", told)(place)
+    reported = run(cargo, "vendor", "--offline", "vendor", cwd=place / "place").stdout
+    create("place/.cargo/config.toml", reported)(place)
     edit("place/vendor/itoa/src/lib.rs", "    pub fn format<I: Integer>(&mut self, i: I) -> &str {", MENDED)(place)
     checksums = place / "place/vendor/itoa/.cargo-checksum.json"
     checksums.write_text(json.dumps({**json.loads(checksums.read_text()), "files": {}}))

@@ -131,9 +131,9 @@ def test_the_index_and_each_image_get_provenance_before_there_is_a_tag(shop: Sho
     assert names.count("rust-std") == 2
     (alone,) = (found[str(each.digest)][0] for each in result.images[0].index.images() if each.platform == AMD64)
     assert alone["predicate"]["buildDefinition"]["externalParameters"]["platforms"] == ["linux/amd64"]
-    told = json.dumps(list(found.values()))
-    assert SECRET not in told
-    assert str(shop.root) not in told, "a place of this machine"
+    reported = json.dumps(list(found.values()))
+    assert SECRET not in reported
+    assert str(shop.root) not in reported, "a place of this machine"
 
 
 def test_nothing_is_said_again_where_nothing_has_changed(

@@ -126,16 +126,16 @@ def test_runs_of_build_scripts_are_counted_as_cargo_and_the_cache_count_them(tmp
     ]  # fmt: skip
 
 
-def test_one_is_not_told_as_several(tmp_path: Path) -> None:
+def test_one_is_not_reported_as_several(tmp_path: Path) -> None:
     run = Run(tmp_path, said(artifact(tmp_path, "", kind="lib", name="serde") + "\n"))
     with contextlib.suppress(CargoshipError):
         run.go()
-    told = [event.detail for event in run.events if isinstance(event, PhaseStarted | PhaseEnded)]
-    assert "1 unit, 0 fresh" in told
+    reported = [event.detail for event in run.events if isinstance(event, PhaseStarted | PhaseEnded)]
+    assert "1 unit, 0 fresh" in reported
     assert (count(1, "target"), count(2, "target"), count(0, "unit")) == ("1 target", "2 targets", "0 units")
 
 
-def test_progress_status_and_diagnostics_are_told_apart(tmp_path: Path) -> None:
+def test_progress_status_and_diagnostics_are_distinguished(tmp_path: Path) -> None:
     stderr = (
         "   Compiling serde v1.0.0\n    Building [=>   ] 1/4: serde, app(bin)      \rwarning: unused variable: `x`\n"
     )

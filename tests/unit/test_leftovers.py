@@ -120,10 +120,10 @@ def test_all_leaves_what_cargo_has_made_and_what_is_known_of_it(target: Path) ->
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(target: Path) -> None:
     before = sorted((str(each), each.lstat().st_mtime_ns) for each in target.rglob("*"))
-    told = prune_folder(target, target, PruneRules(None, ALL.now_ns, dry=True))
+    reported = prune_folder(target, target, PruneRules(None, ALL.now_ns, dry=True))
     assert sorted((str(each), each.lstat().st_mtime_ns) for each in target.rglob("*")) == before
     done = prune_folder(target, target, ALL)
-    assert (told.gone, told.freed_bytes) == (done.gone, done.freed_bytes)
+    assert (reported.gone, reported.freed_bytes) == (done.gone, done.freed_bytes)
 
 
 def test_bytes_that_something_else_has_too_do_not_come_free(tmp_path: Path) -> None:
@@ -133,9 +133,9 @@ def test_bytes_that_something_else_has_too_do_not_come_free(tmp_path: Path) -> N
     (made / "blobs" / "sha256" / layer.name).hardlink_to(layer)
     rest = sum(each.stat().st_size for each in made.rglob("*") if each.is_file()) - 1000
     memo_bytes = sum(each.stat().st_size for each in (target / "cargoship" / ".blobs" / "memo").iterdir())
-    told = prune_folder(target, target, WEEK)
-    assert sum(each.size_bytes for each in told.gone) == 1000 + memo_bytes
-    assert told.freed_bytes == memo_bytes
+    reported = prune_folder(target, target, WEEK)
+    assert sum(each.size_bytes for each in reported.gone) == 1000 + memo_bytes
+    assert reported.freed_bytes == memo_bytes
     assert prune_folder(target, target, ALL).freed_bytes == 1000 + rest
 
 

@@ -178,7 +178,7 @@ def test_a_plan_compiles_and_finds_nothing(shop: Shop) -> None:
     assert plan(shop.selection(), shop.context(SOURCE_DATE_EPOCH="60")).created == "1970-01-01T00:01:00Z"
 
 
-def test_notes_of_a_plan_are_told_before_the_work(shop: Shop) -> None:
+def test_notes_of_a_plan_are_reported_before_the_work(shop: Shop) -> None:
     around = shop.context(CARGOSHIP_COLOUR="blue")
     (note,) = plan(shop.selection(), around).notes
     build(shop.selection(), around)
@@ -248,8 +248,8 @@ def test_a_plan_is_refused_where_a_file_is_missing_and_says_what_it_did_not_ask(
         foresee(plan(shop.selection(include=["none/** -> /none/"]), shop.context()), shop.context())
     pushed = replace(shop.selection(tags=["h.io/a"]), push=True)
     foresee(plan(pushed, shop.context()), shop.context())
-    told = [event.text for event in shop.events if isinstance(event, Note)]
-    assert told[-1] == "not asked: whether h.io takes a push; a build asks before it compiles"
+    reported = [event.text for event in shop.events if isinstance(event, Note)]
+    assert reported[-1] == "not asked: whether h.io takes a push; a build asks before it compiles"
 
 
 @pytest.mark.parametrize("base", ["static", "scratch", "layout"])
@@ -299,7 +299,7 @@ def test_what_is_loaded_alone_is_all_that_is_compiled(
 
 
 @pytest.mark.parametrize("answer", ["20.10 linux/s390x\n", "no engine"])
-def test_an_engine_that_runs_something_else_is_told_of_by_its_own_check(shop: Shop, answer: str) -> None:
+def test_an_engine_that_runs_something_else_is_reported_by_its_own_check(shop: Shop, answer: str) -> None:
     shop.runner.answers = {("docker", "version"): said(answer), **shop.runner.answers}
     assert list(plan(replace(shop.selection(), load=True), shop.context()).platforms) == [AMD64, ARM64]
 

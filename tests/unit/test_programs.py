@@ -50,10 +50,10 @@ def test_nothing_of_the_project_is_found(project: Path, path: str, monkeypatch: 
     assert runner.run(Command(("docker",), cwd=project, env=beyond)).text == f"{project.parents[2]}/tools/docker\n"
 
 
-def test_what_was_passed_over_is_told(project: Path) -> None:
+def test_what_was_passed_over_is_reported(project: Path) -> None:
     env = {"PATH": f"{project}/bin", "HOME": "/root"}
-    told = ProgramFinder.outside([project], env).reason("docker", env)
-    assert told == f"docker is not on PATH outside of the project, where {project}/bin/docker is not started"
+    reported = ProgramFinder.outside([project], env).reason("docker", env)
+    assert reported == f"docker is not on PATH outside of the project, where {project}/bin/docker is not started"
     assert ProgramFinder().reason("docker", {"PATH": "/nowhere"}) == "docker is not on PATH"
 
 

@@ -128,7 +128,7 @@ def test_static_programs_need_nothing_of_a_base_so_it_is_not_read(place: Place) 
         (500, (), "has 501 layers"),
     ],
 )
-def test_more_layers_than_docker_takes_are_told_before_anything_is_compiled_or_sent(
+def test_more_layers_than_docker_takes_are_reported_before_anything_is_compiled_or_sent(
     place: Place, layers: int, files: tuple[str, ...], says: str | None
 ) -> None:
     base = place.base()
@@ -157,13 +157,13 @@ def test_a_user_by_name_is_looked_for_in_the_base(place: Place, user: str, says:
     assert place.was_read is (user != "33:0")
 
 
-def test_what_is_wrong_is_told_of_all_images_and_platforms_at_once(place: Place) -> None:
+def test_what_is_wrong_is_reported_of_all_images_and_platforms_at_once(place: Place) -> None:
     sources = place.sources(place.base(), "one", "two", user="www")
     with pytest.raises(CannotStart) as caught:
         place.verifier().before(sources)
-    told = f"{caught.value.message}\n{caught.value.details}"
+    reported = f"{caught.value.message}\n{caught.value.details}"
     for name in ("one", "two"):
-        assert told.count(f"the image {name} (linux/amd64, linux/arm64)") == 1
+        assert reported.count(f"the image {name} (linux/amd64, linux/arm64)") == 1
 
 
 def test_glibc_on_a_base_that_has_none_is_refused_without_reading_it(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_what_is_no_program_is_refused(place: Place, data: bytes) -> None:
         place.verifier().after(place.sources(place.base()), [place.programs(amd64=data)])
 
 
-def test_a_library_that_is_missing_is_told_with_the_package_that_has_it(place: Place) -> None:
+def test_a_library_that_is_missing_is_reported_with_the_package_that_has_it(place: Place) -> None:
     needs = place.programs(amd64=elf_file("EM_X86_64", interpreter="/lib64/ld-linux-x86-64.so.2"))
     sources = place.sources(place.base(), platforms=(AMD64,))
     with pytest.raises(CannotStart, match="ld-linux-x86-64"):

@@ -71,7 +71,7 @@ def check_layers(root: RootFs, *, said: str) -> Iterator[Finding]:
         yield error(
             Code.LAYER_REFUSED,
             f"{said} cannot be unpacked: {fault}, which Docker and podman refuse",
-            "make that layer anew with a tool of today",
+            "make that layer again with a tool of today",
         )
 
 

@@ -106,7 +106,7 @@ def _outputs() -> list[str]:
 def _set_up(workflow: Workflow, *, compiles: bool = True) -> list[str]:
     rust = [
         "      - name: Install Rust",
-        "        # always this one: units of another are compiled anew",
+        "        # always this one: units of another are compiled again",
         "        run: |",
         '          rustup toolchain install "$RUST_VERSION" --profile minimal --no-self-update',
         '          rustup default "$RUST_VERSION"',

@@ -37,7 +37,7 @@ def _head(workflow: Workflow) -> list[str]:
         "variables:",
         *workflow.source_lines,
         "default:",
-        "  # always this one: units of another Rust are compiled anew",
+        "  # always this one: units of another Rust are compiled again",
         f"  image: rust:{workflow.rust or '1'}-bookworm",
         "  interruptible: true",
         *(_IDENTITY if workflow.is_keyless else []),

@@ -26,7 +26,7 @@ _SHOWN = 3
 @options.progress_options
 @click.pass_context
 def audit(ctx: click.Context, /, **_: object) -> None:
-    """Prove the caches: compile the project in PATH anew without them, and compare with what they would have given.
+    """Prove the caches: compile the project in PATH again without them, and compare with what they would have given.
 
     Options are those of `cargoship build`. Each unit is compared, and each program that would come from the caches
     without cargo. What differs is compiled once more: what the compiler itself makes otherwise each time is set

@@ -42,7 +42,7 @@ def watch(ctx: click.Context, /, **_: object) -> None:
     """Build and run the image, and again whenever the code changes.
 
     As `cargoship run`; with -f as `cargoship apply`, whose documents are watched too, and with --cluster as that does
-    for a local cluster. The program is started anew when what was changed has compiled; how long that took is said.
+    for a local cluster. The program is restarted when what was changed has compiled; how long that took is said.
     Code that does not compile changes nothing: what runs goes on. Ctrl-C stops both.
     """
     from cargoship.deploy import watching

@@ -99,7 +99,7 @@ def read_debian_lock(path: Path) -> DebianLock:
         return _parsed(data)
     except (ValueError, KeyError, ContentInvalid) as error:
         raise ContentInvalid(
-            f"{path} is damaged: {error}", hint="take it from the repository, or remove it to have it made anew"
+            f"{path} is damaged: {error}", hint="take it from the repository, or remove it to have it made again"
         ) from error
 
 

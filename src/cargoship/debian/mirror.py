@@ -81,7 +81,7 @@ class DebianMirror:
         self._budget.whom = "the mirror of Debian"
 
     def close(self) -> None:
-        """Close the connections, and let nothing begin anew."""
+        """Close the connections, and let nothing else begin."""
         self._budget.stop()
         with self._lock:
             transport, self._transport = self._transport, None

@@ -83,7 +83,7 @@ class _Chosen:
         self._open: deque[Candidate] = deque()
 
     def keep(self, package: DebianPackage) -> None:
-        """Take a package that was chosen before, dependencies included; one that is gone by now is asked for anew."""
+        """Take a package that was chosen before, dependencies included; one that is gone by now is asked for again."""
         for candidate in self._index.candidates(package.name):
             if candidate.package.version == package.version:
                 self._found[package.name] = candidate

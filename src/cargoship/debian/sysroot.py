@@ -96,7 +96,7 @@ def make_sysroot(
         (making / _NAMES).write_bytes(msgspec.json.encode(libraries_of(tree.installed)))
     found = find_sysroot(root, name, multiarch)
     if found is None:
-        raise ContentInvalid(f"{folder} is damaged", hint="remove it, and it is made anew")
+        raise ContentInvalid(f"{folder} is damaged", hint="remove it, and it is made again")
     return found
 
 

@@ -69,7 +69,7 @@ def _in_stretch(page: Page, start: int, end: int) -> Iterator[Spot]:
 
 
 def _rewritten(value: str, start: int, end: int, place: Position) -> Spot:
-    """A text in double quotes, written anew, whose escapes hide the reference in it."""
+    """A text in double quotes, written again, whose escapes hide the reference in it."""
     match = FOUND.search(value)
     if match is None or len(FOUND.findall(value)) > 1:
         raise DocumentInvalid(f"{place}: escapes hide the references in this text", hint="write them without escapes")

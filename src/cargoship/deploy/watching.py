@@ -1,4 +1,4 @@
-"""Doing it again whenever the code changes: build, and where that went well, start anew what runs.
+"""Doing it again whenever the code changes: build, and where that went well, restart what runs.
 
 An attempt that fails is reported and changes nothing: what ran goes on running.
 """

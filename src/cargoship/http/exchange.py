@@ -35,7 +35,7 @@ class ConnectionBroken(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request. `body` gives the content anew each time it is called, in pieces, so that it can be resent.
+    """One HTTP request. `body` gives all of the content each time it is called, in pieces, so that it can be resent.
 
     `timeout_s` is how long each step of it may take at most; None leaves that to the transport.
     """

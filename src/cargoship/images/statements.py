@@ -31,7 +31,7 @@ _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _LAYERS_MAX = 200
 """Of one manifest: cosign 2 puts every signature of an image into one."""
 _MANIFESTS_MAX = 1000
-"""About one image; a team that signs anew each night gets there in three years."""
+"""About one image; a team that signs again each night gets there in three years."""
 _BYTES_MAX = 512 << 20
 """Of all documents about one image, as their descriptors say."""
 

@@ -115,7 +115,7 @@ def read_recipe(path: Path) -> Recipe:
 
 def parse_recipe(data: bytes, *, name: str = "the recipe") -> Recipe:
     """Decode and check; raises RecipeInvalid."""
-    hint = "make it anew with `cargoship recipe prepare`"
+    hint = "make it again with `cargoship recipe prepare`"
     try:
         said = decode_json(data, _Version).version
         if said not in (None, VERSION):

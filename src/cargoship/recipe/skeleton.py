@@ -27,8 +27,8 @@ _NO_STD_HARNESS = (
 )
 _DUMMIES = frozenset(text.strip() for text in (_MAIN, _EMPTY, _NO_STD_LIB, _NO_STD_MAIN, _NO_STD_HARNESS))
 
-# A lint that a dummy's manifest has and a real one has not: cargo compiles a package anew when its lints change. Should
-# a dummy's artifact survive (a machine that loses power while it cooks into a volume), it is stale for cargo.
+# A lint that a dummy's manifest has and a real one has not: cargo compiles a package again when its lints change. If
+# a dummy's artifact survives (a machine that loses power while it cooks into a volume), it is stale for cargo.
 _STALE_MARK = {"rust": {"unused_labels": {"level": "allow", "priority": -77}}}
 
 

@@ -129,7 +129,7 @@ def _closed(layer: Layer, member: Header, path: str) -> ContentInvalid:
     )
     return ContentInvalid(
         f"cannot unpack /{printable(path)} of layer {layer.descriptor.digest}: it has {why}",
-        hint="make the layer anew, by a tar without --sparse",
+        hint="make the layer again, by a tar without --sparse",
     )
 
 

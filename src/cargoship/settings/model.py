@@ -357,8 +357,8 @@ class Settings(AttestSettings):
         shown="[]",
         example='["cosign.pub"]',
         doc="Whose units are taken from caches: public keys (a file, `env://NAME`, or PEM itself) and identities of CI "
-        "jobs (`IDENTITY by ISSUER`). Units that none of them has signed are compiled. Without it, whoever may write a "
-        "cache is trusted. See [unit-cache.md](unit-cache.md#caches-that-strangers-share).",
+        "jobs (`IDENTITY by ISSUER`). Units that none of them has signed are compiled. Without it, everyone who may "
+        "write a cache is trusted. See [unit-cache.md](unit-cache.md#caches-that-strangers-share).",
     )
     cache_sign: str | None = setting(
         kinds.text(parse_signer, "a key"),

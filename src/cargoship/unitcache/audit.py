@@ -1,4 +1,4 @@
-"""Comparing what was compiled anew with what a cache would have given for it, unit by unit.
+"""Comparing what was compiled again with what a cache would have given for it, unit by unit.
 
 Both are read from stores, as a restore reads them. A cache gives units as one chain: what depends on a unit is looked
 for by the unit that was given, so a dependent is compared with the one that belongs to the cache's own.
@@ -37,7 +37,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Compared:
-    """A unit that was compiled anew, and the one that a store would have given in its place."""
+    """A unit that was compiled again, and the one that a store would have given in its place."""
 
     made: UnitEntry
     given: UnitEntry

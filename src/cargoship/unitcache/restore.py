@@ -54,11 +54,11 @@ class Restored:
     placed: Mapping[str, UnitEntry] = field(default_factory=dict)
     """What was put there, by the place of its fingerprint."""
     damaged: frozenset[Digest] = frozenset()
-    """Units that the store has promised, and whose bytes are not what it promised: they are to be kept anew."""
+    """Units that the store has promised, and whose bytes are not what it promised: they are to be kept again."""
     seconds: float = 0.0
 
     strangers: frozenset[int] = frozenset()
-    """Units that lay in the build directory, and that are compiled anew for nobody knows what they were made of."""
+    """Units that lay in the build directory, and that are compiled again for nobody knows what they were made of."""
 
     @property
     def wanted(self) -> CurrentUnits:
@@ -140,7 +140,7 @@ def _say_what_is_unseen(graph: UnitGraph, emit: Emit) -> None:
 
 
 def _forget_what_is_stale(wanted: CurrentUnits, known: Mapping[str, UnitOrigin], build_dir: Path, emit: Emit) -> None:
-    """Let cargo make anew what an earlier run is known to have made of something else, whatever the times say."""
+    """Let cargo make again what an earlier run is known to have made of something else, whatever the times say."""
     try:
         forget_units(build_dir, stale(wanted, known))
     except (Busy, OSError) as error:
@@ -148,7 +148,7 @@ def _forget_what_is_stale(wanted: CurrentUnits, known: Mapping[str, UnitOrigin],
 
 
 def forget_units(build_dir: Path, units: Mapping[str, str], *, timeout_s: float | None = 0) -> None:
-    """Let cargo make units anew, which are given as `stale` does; raises as `locked_profiles` does."""
+    """Let cargo make units again, which are given as `stale` does; raises as `locked_profiles` does."""
     with locked_profiles(build_dir, map(_profile_of, units), timeout_s=timeout_s):
         for place, said in units.items():
             make_stale(build_dir, place, said)

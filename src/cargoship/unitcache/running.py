@@ -53,21 +53,21 @@ class RunningBuild:
         try:
             return watch_cargo(self.runner, self.command, self.emit, messages.append)
         except BaseException:
-            # so that the next run need not make anew what this one has made
+            # so that the next run need not make again what this one has made
             if self.restored is not None and messages:
                 with contextlib.suppress(OSError, ValueError):
                     note(self.restored, messages, reads=self.reads())
             raise
 
     def _forgets_strangers(self, restored: Restored, done: Watched) -> bool:
-        """Let cargo make anew what nobody can speak for, and all that depends on it; whether there is such a thing."""
+        """Let cargo make again what nobody can speak for, and all that depends on it; whether there is such a thing."""
         found, forgotten = strangers(restored.wanted, done.messages, stamp_ns=restored.stamp_ns)
         if not found:
             return False
         note(restored, done.messages, reads=self.reads())
         lay = f"{count(len(found), 'unit')} {'was' if len(found) == 1 else 'were'}"
         place = restored.contents.build_dir.name
-        self.emit(Note(f"{lay} in {place}/ that cargoship has not made: compiling anew, this once, to know of what"))
+        self.emit(Note(f"{lay} in {place}/ that cargoship has not made: compiling again, this once, to know of what"))
         # another cargo that works there ends some time
         forget_units(restored.contents.build_dir, forgotten, timeout_s=None)
         there = self.again(replace(restored.build, graph=lambda: restored.graph, surroundings=restored.around))

@@ -189,8 +189,8 @@ def _edition(site: Site) -> None:
     folder = _library(site, "dated", '""', '[lib]\npath = "src/lib.rs"\n')
     text = "pub fn fact() -> &'static str {{ let name = of([1u8].into_iter().next()); {other} }}\n"
     text += "fn of<T>(_: T) -> &'static str {{ std::any::type_name::<T>() }}\n"
-    told = 'if option_env!("FZ_BUILT").is_some() { "built" } else { name }'
-    site.write("work/dated/src/lib.rs", text.format(other=told))
+    reported = 'if option_env!("FZ_BUILT").is_some() { "built" } else { name }'
+    site.write("work/dated/src/lib.rs", text.format(other=reported))
     site.write("work/dated/src/other.rs", text.format(other='let _ = name; "other"'))
     site.depend("dated", '{ path = "../dated" }')
     site.facts["dated"] = "dated::fact()"
@@ -218,7 +218,7 @@ def _edition(site: Site) -> None:
     site.edits += [edition, edition, built, kinds, library]
 
 
-def _told(site: Site) -> None:
+def _reported(site: Site) -> None:
     """What a package says of itself, in the program and in a build script, and comments in its manifest."""
     keys = {"authors": "[]", "homepage": '"h0"', "repository": '"r0"', "license": '"l0"'}
     folder = _library(site, "said", '""', "".join(f"{key} = {value}\n" for key, value in keys.items()))
@@ -232,7 +232,7 @@ def _told(site: Site) -> None:
     site.depend("said", '{ path = "../said" }')
     site.facts["said"] = 'said::FACT.join(" ")'
 
-    def told(key: str) -> Edit:
+    def reported(key: str) -> Edit:
         def edit() -> str:
             value = f'["{site.word()}"]' if key == "authors" else f'"{site.word()}"'
             lines = (folder / "Cargo.toml").read_text().splitlines()
@@ -246,7 +246,7 @@ def _told(site: Site) -> None:
         replaced(folder / "Cargo.toml", lambda text: f"{text}# {site.word()}\n")
         return "a comment in a manifest"
 
-    site.edits += [*map(told, keys), comment]
+    site.edits += [*map(reported, keys), comment]
 
 
 DEPENDENCIES: dict[str, Callable[[Site], None]] = {
@@ -257,5 +257,5 @@ DEPENDENCIES: dict[str, Callable[[Site], None]] = {
     "build dependency": _build_dependency,
     "links": _links,
     "edition": _edition,
-    "package's fields": _told,
+    "package's fields": _reported,
 }

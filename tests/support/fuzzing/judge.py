@@ -21,7 +21,7 @@ from support.programs import CARGOSHIP, distribution_rust, program
 
 FAILED = "(the build failed)"
 _LEFT = ("RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER", "CARGOSHIP_CACHE_TO")
-# Mostly one: another edit compiles anew what would have been the same wrong program as a whole.
+# Mostly one: another edit compiles again what would have been the same wrong program as a whole.
 _AT_ONCE = (1, 1, 2, 3, 4)
 _WAYS = (*(("programs",),) * 4, ("image",), ("image", "programs"))
 """How a site is shipped: each new way costs a cold build."""
@@ -181,5 +181,5 @@ class Judge:
 
 def _package(package_id: str) -> str:
     """The name of a package, in the two forms of cargo's ids of which one leaves it to the folder."""
-    place, _, told = package_id.partition("#")
-    return told.partition("@")[0] if "@" in told else place.rpartition("/")[2]
+    place, _, reported = package_id.partition("#")
+    return reported.partition("@")[0] if "@" in reported else place.rpartition("/")[2]

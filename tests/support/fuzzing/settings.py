@@ -1,4 +1,4 @@
-"""What a build is told from outside of manifests: profiles, flags at each place, tools, cargo's folder, targets."""
+"""What a build is given from outside of manifests: profiles, flags at each place, tools, cargo's folder, targets."""
 
 from __future__ import annotations
 

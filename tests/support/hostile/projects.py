@@ -330,16 +330,16 @@ def said_by_cargo(chance: Chance, _: Path) -> None:
         else changed_text(_STDERR, chance).encode("utf-8", "surrogatepass")
     )
     messages, stderr = MessageReader(), StderrReader()
-    told: list[object] = []
+    reported: list[object] = []
     at = chance.randrange(len(out) + 1)
-    told += messages.feed(out[:at]) + messages.feed(out[at:]) + messages.finish()
+    reported += messages.feed(out[:at]) + messages.feed(out[at:]) + messages.finish()
     at = chance.randrange(len(err) + 1)
-    told += stderr.feed(err[:at]) + stderr.feed(err[at:]) + stderr.finish()
+    reported += stderr.feed(err[:at]) + stderr.feed(err[at:]) + stderr.finish()
     env = chance.choice(({}, {"GITHUB_ACTIONS": "true"}, {"GITLAB_CI": "true"}))
     talk = Talk(chance.choice((-1, 0, 2)), chance.choice(("plain", "auto", "json")))
     screen: Any = _Screen(terminal=False)
     renderer = make_renderer(talk, screen, NO_COLOURS, env, lambda: 0.0)
-    for each in told:
+    for each in reported:
         if isinstance(each, Event):
             renderer.emit(each)
     renderer.close(failed=True)

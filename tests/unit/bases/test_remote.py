@@ -42,8 +42,8 @@ def index(tmp_path: Path, registry: InMemoryRegistry) -> Index:
     return found
 
 
-def bases_of(tmp_path: Path, *, offline: bool = False, told: Emitted | None = None) -> RemoteBases:
-    return RemoteBases(open_client=client_of, cache=tmp_path / "cache", offline=offline, emit=told or Emitted())
+def bases_of(tmp_path: Path, *, offline: bool = False, reported: Emitted | None = None) -> RemoteBases:
+    return RemoteBases(open_client=client_of, cache=tmp_path / "cache", offline=offline, emit=reported or Emitted())
 
 
 def find(tmp_path: Path, reference: Reference, *platforms: Platform, offline: bool = False) -> list[Base]:
@@ -246,7 +246,7 @@ def test_layers_in_dockers_words_get_oci_names(tmp_path: Path, registry: InMemor
         ("GET", "/manifests/", {"status": 500, "times": None}, RegistryRefused),
     ],
 )
-def test_what_a_registry_gets_wrong_is_told_and_not_kept(
+def test_what_a_registry_gets_wrong_is_reported_and_not_kept(
     tmp_path: Path, index: Index, registry: InMemoryRegistry, method: str, path: str, fault: dict[str, object],
     error: type[Exception],
 ) -> None:  # fmt: skip

@@ -198,5 +198,5 @@ def test_who_supplies_it_is_said_of_everything(tmp_path: Path) -> None:
         (b'{"a":' * 3000, False),
     ],
 )
-def test_the_versions_of_spdx_are_told_apart(document: bytes, is_third: bool) -> None:  # noqa: FBT001
+def test_the_versions_of_spdx_are_distinguished(document: bytes, is_third: bool) -> None:  # noqa: FBT001
     assert is_spdx3(document) == is_third

@@ -42,14 +42,14 @@ def test_meaning(stderr: str, family: type[CargoshipError] | None, word: str) ->
         "  process didn't exit successfully: `rustc x` (signal: 7, SIGBUS: access to undefined memory)\n",
     ],
 )
-def test_a_full_disk_is_told_by_whatever_it_has_ended(stderr: str) -> None:
+def test_a_full_disk_is_reported_by_whatever_it_has_ended(stderr: str) -> None:
     error = failure_of(101, stderr)
     assert isinstance(error, CompileFailed)
     assert "free some space" in (error.hint or "")
 
 
 @pytest.mark.parametrize("name", ["open64", "fstat64", "prlimit64"])
-def test_an_old_libc_in_a_lock_file_is_told_by_what_musl_lacks(name: str) -> None:
+def test_an_old_libc_in_a_lock_file_is_recognised_by_what_musl_lacks(name: str) -> None:
     """Crates that were published before 2023 lock one, and the linker named a symbol alone."""
     error = failure_of(101, f"  = note: ld.lld: error: undefined symbol: {name}\n          >>> referenced by app.rs\n")
     assert f"a crate calls {name}" in error.message

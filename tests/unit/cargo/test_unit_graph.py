@@ -131,7 +131,7 @@ def test_a_cargo_that_does_what_the_table_says_is_asked_as_it_is(tmp_path: Path)
     assert not [word for word in runner.commands[-1].argv if word.startswith("unstable.")]
 
 
-def test_a_switch_of_a_kind_that_cargo_does_not_know_is_told_as_what_it_is(tmp_path: Path) -> None:
+def test_a_switch_of_a_kind_that_cargo_does_not_know_is_reported_as_what_it_is(tmp_path: Path) -> None:
     """[unstable] build-std = true fails the question alone: a stable cargo builds as if it was not there."""
     (tmp_path / ".cargo").mkdir()
     (tmp_path / ".cargo/config.toml").write_text("[unstable]\nbuild-std = true\n")

@@ -145,7 +145,7 @@ def test_folders_of_a_base_keep_their_rights() -> None:
     assert kept == {"var/mail": (0o2775, 8), "var": (0o755, 0), "tmp": (0o1777, 0)}
 
 
-def test_all_errors_are_told_at_once_and_warnings_go_on() -> None:
+def test_all_errors_are_reported_at_once_and_warnings_go_on() -> None:
     events: list[object] = []
     warning = Finding(Severity.WARNING, Code.CERTIFICATES_MISSING, "careful", "do that")
     with pytest.raises(CannotStart) as caught:

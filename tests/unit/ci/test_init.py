@@ -55,7 +55,7 @@ def test_a_workspace_without_a_package() -> None:
 
 
 @pytest.mark.parametrize("manifest", ['[package]\nname = "a"\nmetadata = { a = 1 }\n', 'package = { name = "a" }\n'])
-def test_metadata_in_another_form_is_told(manifest: str) -> None:
+def test_metadata_in_another_form_is_reported(manifest: str) -> None:
     with pytest.raises(SettingsInvalid, match=r"\[package\.metadata\.cargoship\] cannot be written"):
         with_settings(manifest, "package", {})
 

@@ -114,12 +114,12 @@ def test_what_signs_is_installed_whatever_cargoship_comes_from() -> None:
 
 @pytest.mark.parametrize("workflow", OTHERS, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-def test_tags_on_another_registry_get_a_login_there_and_its_secrets_are_told(kind: str, workflow: Workflow) -> None:
+def test_tags_on_another_registry_get_a_login_there_and_its_secrets_are_reported(kind: str, workflow: Workflow) -> None:
     text = KINDS[kind](workflow)
     head = [line for line in text.splitlines() if line.startswith("#")]
     for host, name in (("quay.io", "QUAY_IO"), ("9.example.com:5000", "REGISTRY_9_EXAMPLE_COM_5000")):
-        (told,) = (line for line in head if line.startswith(f"# {host} wants"))
-        assert f"{name}_USERNAME and {name}_PASSWORD" in told
+        (reported,) = (line for line in head if line.startswith(f"# {host} wants"))
+        assert f"{name}_USERNAME and {name}_PASSWORD" in reported
         assert f"{name}_CA" in "\n".join(head)
         assert f"cargoship login {host} " in text
         assert f"certs.d/{host}" in text
@@ -154,7 +154,7 @@ def test_later_jobs_get_digests_and_rust_does_not_float(jobs: tuple[Job, ...]) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_workflow_installs_what_it_is_told_and_says_what_else_it_may_be(kind: str) -> None:
+def test_a_workflow_installs_what_it_is_asked_for_and_says_what_else_it_may_be(kind: str) -> None:
     write = KINDS[kind]
     wheel, index = (
         write(Workflow(source, PurePosixPath("app"), "main", several=False, own_tags=False))

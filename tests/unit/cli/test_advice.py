@@ -1,4 +1,4 @@
-"""Commands that cargoship advises: typed as they are told, they mean the image that they are told of."""
+"""Commands that cargoship advises: typed as they are shown, they mean the image that they are shown for."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def parsed(argv: list[str], folder: Path) -> tuple[click.Context, Selection]:
 
 
 def planned(selection: Selection, folder: Path, settings: Settings) -> Plan:
-    told = json.loads(metadata(folder, PACKAGES, dict(settings)))
-    for each in told["packages"]:
+    reported = json.loads(metadata(folder, PACKAGES, dict(settings)))
+    for each in reported["packages"]:
         each["features"] = {"tls": [], "fast": []}
-    runner = ScriptedRunner({("metadata",): said(json.dumps(told)), (): said(code=128)})
+    runner = ScriptedRunner({("metadata",): said(json.dumps(reported)), (): said(code=128)})
     return plan(selection, Context(env={}, cwd=folder, runner=runner, emit=ignore))
 
 
@@ -118,9 +118,9 @@ SEVERAL: list[tuple[str, Settings]] = [
 def test_of_several_images_the_one_is_chosen(words: str, settings: Settings, folder: Path) -> None:
     ctx, selection = parsed(["build", *shlex.split(words)], folder)
     made = planned(selection, folder, settings)
-    told = advice(made, Asked.of(ctx), folder)
-    assert len(told) == len(made.images) == 2
-    for image, commands in zip(made.images, told, strict=True):
+    reported = advice(made, Asked.of(ctx), folder)
+    assert len(reported) == len(made.images) == 2
+    for image, commands in zip(made.images, reported, strict=True):
         for use in ("run", "load"):
             again = planned(parsed(commands[use][1:], folder)[1], folder, settings)
             assert [(each.name, each.package, each.bins) for each in again.images] == [
@@ -150,9 +150,9 @@ def test_many_images_are_published_as_they_were_chosen(folder: Path) -> None:
     ctx, selection = parsed(["build", "--workspace", "--platform", "linux/amd64", "--set", "env.A=a b"], folder)
     made = planned(selection, folder, {})
     assert len(made.images) == 3
-    told = next_steps(results.result(made), Asked.of(ctx), folder, NO_COLOURS)
+    reported = next_steps(results.result(made), Asked.of(ctx), folder, NO_COLOURS)
     push = "cargoship build --push -t registry.example.com/{name} --workspace --platform linux/amd64 --set 'env.A=a b'"
-    assert told == f"publish them with: {push}, or one of them with: cargoship copy oci:FOLDER REF"
+    assert reported == f"publish them with: {push}, or one of them with: cargoship copy oci:FOLDER REF"
 
 
 def test_a_machine_is_mended_for_what_was_asked_about(folder: Path) -> None:

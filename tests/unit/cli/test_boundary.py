@@ -116,7 +116,7 @@ def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.Co
         ("show-colours", ("plan", "--color", "always"), 51, ["\x1b[1;31merror\x1b[0m: always"]),
     ],
 )  # fmt: skip
-def test_an_error_is_told_once(
+def test_an_error_is_reported_once(
     behaviour: str, arguments: tuple[str, ...], code: int, stderr: list[str], tmp_path: Path
 ) -> None:
     out, err = io.StringIO(), io.StringIO()
@@ -233,7 +233,7 @@ def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
         ("cargoship bu", {"build"}),
         ("cargoship build --pu", {"--push", "--push-by-digest"}),
         ("cargoship x y", set()),
-        # there is no project whose packages could be told
+        # there is no project whose packages could be named
         ("cargoship build -p ", set()),
     ],
 )
@@ -244,7 +244,7 @@ def test_the_shell_completes(words: str, offered: set[str], tmp_path: Path) -> N
     assert {line.split("\t")[1] for line in done.stdout.splitlines() if line} == offered
 
 
-def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_behind_standard_output_is_reported(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, PROGRAM, "refuse", "schema"],
@@ -254,7 +254,7 @@ def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: cannot write: No space left on device\n")
 
 
-def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_gone_is_reported(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""`cargoship cache`: what people and programs are told, and what it ends with."""
+"""`cargoship cache`: what people and programs are shown, and what it ends with."""
 
 from __future__ import annotations
 

@@ -75,9 +75,9 @@ def test_a_second_one_ends_what_the_first_waits_for(monkeypatch: pytest.MonkeyPa
     assert ended == [130]
 
 
-def test_what_else_is_lost_in_a_finalizer_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[sys.UnraisableHookArgs] = []
-    monkeypatch.setattr(sys, "unraisablehook", told.append)
+def test_what_else_is_lost_in_a_finalizer_is_still_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[sys.UnraisableHookArgs] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
 
     class Finalized:
         def __del__(self) -> None:
@@ -85,4 +85,4 @@ def test_what_else_is_lost_in_a_finalizer_is_still_told(monkeypatch: pytest.Monk
 
     with Interrupts():
         Finalized()
-    assert [str(each.exc_value) for each in told] == ["of its own"]
+    assert [str(each.exc_value) for each in reported] == ["of its own"]

@@ -48,8 +48,8 @@ def test_the_options_are_those_of_a_selection_and_all_documented() -> None:
     surroundings = set(cargoship.Surroundings.__annotations__)
     options = set(cargoship.Options.__annotations__) - surroundings
     assert options == set(Selection.__dataclass_fields__) - {"path", "overrides"} | own
-    told = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8")))
-    assert options | surroundings <= told
+    reported = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8")))
+    assert options | surroundings <= reported
 
 
 def test_options_become_a_selection(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_another_tools_option_gets_a_hint_or_works(option: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "reported"),
     [
         (("--tag",), "--tag needs a value\nhint: write --tag REFERENCE: name for the image, such as ghcr.io/me/"),
         (("--tag", "--push"), "--tag needs a value, and --push is an option\nhint: write --tag REFERENCE: "),
@@ -161,13 +161,13 @@ def test_another_tools_option_gets_a_hint_or_works(option: str) -> None:
     ],
 )
 def test_an_option_that_was_written_wrongly_is_answered_with_how_it_is_written(
-    argv: tuple[str, ...], told: str
+    argv: tuple[str, ...], reported: str
 ) -> None:
-    assert refused("build", *argv).startswith(f"error: {told}")
+    assert refused("build", *argv).startswith(f"error: {reported}")
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "reported"),
     [
         ("build --profile a --profile b", "--profile is there twice\nhint: see 'cargoship build --help'"),
         ("build -j1 . --jobs=2 -j 3", "--jobs is there 3 times\n"),
@@ -176,9 +176,9 @@ def test_an_option_that_was_written_wrongly_is_answered_with_how_it_is_written(
         ("--color never --color always version", "--color is there twice\n"),
     ],
 )
-def test_a_value_that_is_given_twice_is_refused(argv: str, told: str) -> None:
+def test_a_value_that_is_given_twice_is_refused(argv: str, reported: str) -> None:
     """The last one was taken, and nothing said of the first."""
-    assert refused(*argv.split()).startswith(f"error: {told}")
+    assert refused(*argv.split()).startswith(f"error: {reported}")
 
 
 @pytest.mark.parametrize(
@@ -252,10 +252,10 @@ def test_what_cannot_be_meant_is_refused(argv: tuple[str, ...], words: str) -> N
 def test_how_it_talks_is_said_before_or_after_the_command(
     argv: tuple[str, ...], env: dict[str, str], expected: tuple[int, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[Talk] = []
-    monkeypatch.setattr("cargoship.cli.session.CliSession.talk", lambda _, talk: told.append(talk))
+    reported: list[Talk] = []
+    monkeypatch.setattr("cargoship.cli.session.CliSession.talk", lambda _, talk: reported.append(talk))
     main(argv, World(env, HERE, io.StringIO(), io.StringIO(), pipeline=Recorder()))
-    assert [(each.verbosity, each.progress, each.colour) for each in told] == [expected]
+    assert [(each.verbosity, each.progress, each.colour) for each in reported] == [expected]
 
 
 def test_a_variable_that_says_nothing_is_refused() -> None:

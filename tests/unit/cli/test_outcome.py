@@ -174,8 +174,8 @@ def test_the_records_say_which_images_have_changed(tmp_path: Path) -> None:
     same = replace(two, changed=False, delta_bytes=0, published=(replace(two.published[0], changed=False),))
     run(replace(built, images=(one, same)), "build", "--metadata-file=m.json", "--image-refs=refs", cwd=tmp_path)
     assert (tmp_path / "refs").read_text() == f"{one.reference}\tchanged\n{two.reference}\tunchanged\n"
-    told = json.loads((tmp_path / "m.json").read_text())["images"]
-    assert [(each["name"], each["changed"], each["delta_bytes"]) for each in told] == [
+    reported = json.loads((tmp_path / "m.json").read_text())["images"]
+    assert [(each["name"], each["changed"], each["delta_bytes"]) for each in reported] == [
         ("one", True, None), ("two", False, 0),
     ]  # fmt: skip
 
@@ -251,15 +251,15 @@ def test_what_to_do_with_a_layout_of_our_own_is_said_in_our_own_verbs(tmp_path: 
     OwnLayoutDestination(built.images[0].outputs[0].path, names, Platform("linux", "amd64"), ignore).publish(
         built.images[0].index
     )
-    told = [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-5:]
-    assert told == [
+    reported = [line.strip() for line in run(built, cwd=tmp_path).stderr.splitlines()][-5:]
+    assert reported == [
         "web is in target/cargoship/web; go on with one of",
         "run:      cargoship run",
         "load:     cargoship build --load",
         "push:     cargoship build --push -t registry.example.com/web",
         "copy:     cargoship copy oci:target/cargoship/web registry.example.com/web",
     ]
-    assert max(map(len, told)) <= 80
+    assert max(map(len, reported)) <= 80
     elsewhere = run(built, "build", tmp_path.name, cwd=tmp_path.parent).stderr
     assert f"cargoship run --project {tmp_path.name}\n" in elsewhere
     assert f"cargoship build --load {tmp_path.name}\n" in elsewhere
@@ -271,8 +271,8 @@ def test_many_images_are_a_table_and_one_line_of_advice(tmp_path: Path) -> None:
     built = results.result(results.plan(tmp_path, *names))
     images = [replace(each, changed=number < 2, delta_bytes=(None, 2048, 0)[min(number, 2)], seconds=0.25)
               for number, each in enumerate(built.images)]  # fmt: skip
-    told = run(replace(built, images=tuple(images)), cwd=tmp_path).stderr.splitlines()
-    assert [line.split() for line in told[:4]] == [
+    reported = run(replace(built, images=tuple(images)), cwd=tmp_path).stderr.splitlines()
+    assert [line.split() for line in reported[:4]] == [
         ["image", "changed", "size", "delta", "seconds"],
         ["service-0", "changed", *_size(images[0]), "new", "0.2"],
         ["service-1", "changed", *_size(images[1]), "+2.0", "kB", "0.2"],
@@ -280,7 +280,7 @@ def test_many_images_are_a_table_and_one_line_of_advice(tmp_path: Path) -> None:
     ]
     advice = "publish them with: cargoship build --push -t registry.example.com/{name}, "
     advice += "or one of them with: cargoship copy oci:FOLDER REF"
-    assert told[13:] == [
+    assert reported[13:] == [
         "     Written to target/cargoship: 2 changed, 10 unchanged",
         "    Finished 12 images in 12s",
         advice,
@@ -291,7 +291,7 @@ def _size(image: BuiltImage) -> list[str]:
     return words.size(sum(each.size_bytes for each in image.index.children)).split()
 
 
-def test_an_entry_is_told_from_others_in_the_same_layout(tmp_path: Path) -> None:
+def test_an_entry_is_distinguished_from_others_in_the_same_layout(tmp_path: Path) -> None:
     output = Output(OutputKind.OCI, tmp_path / "out")
     built = results.result(results.plan(tmp_path, "one", "two", references=("ghcr.io/me/{name}:1",), outputs=(output,)))
     for image, planned in zip(built.images, built.plan.images, strict=True):

@@ -65,7 +65,7 @@ def plain(events: Iterable[Event], *, verbosity: int = 0, colour: bool = False) 
         (PhaseEnded("metadata", 0.04), 0, "        Read the project in 0.0s"),
         (PhaseEnded("unheard-of", 1.0), 0, "  Unheard-of in 1.0s"),
         (Written("OCI layout", "target/x"), 0, "       Wrote OCI layout target/x"),
-        # what was written where was told in three lines
+        # what was written where took three lines
         (PhaseEnded("write", 0.1), 1, "       Wrote the image in 0.1s"),
         (LayerAssembled("bin", "sha256:ab", 9), 1, "       Layer bin, 9 B sha256:ab"),
         (BlobPushed("sha256:ab", 999, "exists"), 1, "      Exists sha256:ab 999 B"),
@@ -86,7 +86,7 @@ def test_an_event_is_worth_one_line_from_a_verbosity_on(event: Event, from_verbo
         assert plain([event], verbosity=verbosity) == ([line] if verbosity >= from_verbosity else [])
 
 
-def test_progress_is_told_sparingly() -> None:
+def test_progress_is_reported_sparingly() -> None:
     clock, stream = Clock(), io.StringIO()
     renderer = PlainRenderer(stream, Paint(enabled=False), 0, clock)
     renderer.emit(PhaseStarted("compile"))
@@ -99,7 +99,7 @@ def test_progress_is_told_sparingly() -> None:
     assert "\r" not in stream.getvalue()
 
 
-def test_a_long_unit_is_still_told_now_and_then() -> None:
+def test_a_long_unit_is_still_reported_now_and_then() -> None:
     clock, stream = Clock(), io.StringIO()
     renderer = PlainRenderer(stream, Paint(enabled=False), 0, clock)
     renderer.emit(PhaseStarted("compile"))

@@ -139,7 +139,7 @@ def test_each_frame_is_shown_at_once() -> None:
     assert all("\x1b[?2026l" in frame for frame in frames[1:])
 
 
-def test_a_terminal_that_shows_progress_gets_it_and_is_told_of_the_end() -> None:
+def test_a_terminal_that_shows_progress_gets_it_and_is_informed_of_the_end() -> None:
     env = {**TERM, "TERM_PROGRAM": "WezTerm"}
     played = Played(80, [*COMPILING], env)
     assert "\x1b]9;4;1;31\x1b\\" in played.written

@@ -83,7 +83,7 @@ def test_an_image_as_json(tmp_path: Path) -> None:
     assert amd64["size_bytes"] == index.children[0].size_bytes
 
 
-def test_what_is_missing_is_told_with_what_mends_it() -> None:
+def test_what_is_missing_is_reported_with_what_mends_it() -> None:
     code, text = run(Looker(diagnosis=MISSING), "doctor")
     assert code == 1
     assert text.splitlines() == [

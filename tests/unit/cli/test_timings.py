@@ -27,7 +27,7 @@ def timings(tmp_path: Path, *argv: str, record: RunRecord | None = None) -> tupl
     return code, stdout.getvalue(), stderr.getvalue()
 
 
-def test_a_record_is_told_in_words(tmp_path: Path) -> None:
+def test_a_record_is_described_in_words(tmp_path: Path) -> None:
     RecordFolder(tmp_path / "records").keep(sample_record(1, seconds=10.5, images=(image_record(size=4_000_000),)))
     code, text, _ = timings(tmp_path)
     assert code == 0
@@ -65,7 +65,7 @@ def test_a_build_that_came_as_a_whole_has_nothing_to_time(tmp_path: Path) -> Non
     assert "the whole build came from the cache" in short_text(recalled, None, NO_COLOURS)
 
 
-def test_the_end_of_a_build_is_told_in_cargos_shape() -> None:
+def test_the_end_of_a_build_is_reported_in_cargos_shape() -> None:
     before = build_record(seconds=20.0, images=(image_record(size=4_000_000),))
     assert short_text(sample_record(), before, NO_COLOURS).splitlines() == [
         "       Timed slowest: sys 1.0.0 build script run 4.0s, app 1.0.0 bin 3.0s, app 1.0.0 bin 2.5s",
@@ -94,7 +94,7 @@ def test_what_is_no_record_is_a_clear_word(tmp_path: Path, change: Callable[[byt
     assert "Traceback" not in stderr.getvalue()
 
 
-def test_ten_thousand_units_are_told_in_a_few_lines(tmp_path: Path) -> None:
+def test_ten_thousand_units_are_reported_in_a_few_lines(tmp_path: Path) -> None:
     units = tuple(unit_span(f"crate{n}", n / 10, 0.2, *([n - 1] if n else [])) for n in range(10_000))
     code, text, _ = timings(tmp_path, record=build_record(units=units))
     assert code == 0

@@ -102,12 +102,15 @@ def test_a_lock_file_that_is_changed_while_crates_are_compiled_is_an_edit(tmp_pa
 
 
 def test_what_build_scripts_write_is_no_edit_until_somebody_edits_it(tmp_path: Path) -> None:
-    made, told = tmp_path / "src" / "made.rs", (SourcesWritten((str(tmp_path / "src/made.rs"), str(tmp_path / "src"))),)
-    assert attempts(tmp_path, writes(made, tells=told)) == 1
-    assert attempts(tmp_path, writes(made, text="by hand"), writes(made, tells=told)) == 2
+    made, reported = (
+        tmp_path / "src" / "made.rs",
+        (SourcesWritten((str(tmp_path / "src/made.rs"), str(tmp_path / "src"))),),
+    )
+    assert attempts(tmp_path, writes(made, tells=reported)) == 1
+    assert attempts(tmp_path, writes(made, text="by hand"), writes(made, tells=reported)) == 2
 
     def again(emit: Callable[[Event], None]) -> None:
-        writes(made, text="first", tells=told)(emit)
+        writes(made, text="first", tells=reported)(emit)
         writes(made, text="by hand")(emit)
 
     assert attempts(tmp_path, again, writes(made, text="first")) == 3

@@ -113,7 +113,7 @@ def test_what_comes_out_is_what_compose_takes(place: Workplace, case: tuple[str,
         ("", "it names no folder"),
     ],
 )
-def test_a_build_that_is_no_cargo_project_is_left_alone_and_told(place: Workplace, build: str, why: str) -> None:
+def test_a_build_that_is_no_cargo_project_is_left_alone_and_reported(place: Workplace, build: str, why: str) -> None:
     source = f"services:\n  web:\n    image: x\n    build: {build}\n"
     (document,) = place.resolve(("compose.yaml", source.encode())).documents
     assert document.data.decode() == source
@@ -122,7 +122,7 @@ def test_a_build_that_is_no_cargo_project_is_left_alone_and_told(place: Workplac
     assert place.builder.planned == place.builder.built == []
 
 
-def test_what_a_build_says_beside_its_folder_is_told(place: Workplace) -> None:
+def test_what_a_build_says_beside_its_folder_is_reported(place: Workplace) -> None:
     source = "services:\n  web:\n    build: {context: app, target: x, args: {A: 1}}\n"
     place.resolve(("compose.yaml", source.encode()))
     assert any(isinstance(each, Note) and "args, target means nothing" in each.text for each in place.events)

@@ -80,7 +80,7 @@ def test_compose_is_the_plugin_or_the_program_of_old(
     assert find_compose(context(tmp_path, *programs, answers={("compose", "version"): said(code=code)})) == words
 
 
-def test_what_is_missing_is_told_with_a_way_out(tmp_path: Path) -> None:
+def test_what_is_missing_is_reported_with_a_way_out(tmp_path: Path) -> None:
     around = context(tmp_path, "docker", answers={("compose", "version"): said(code=1)})
     with pytest.raises(ToolMissing, match="neither `docker compose` nor docker-compose") as compose:
         find_compose(around)
@@ -211,7 +211,7 @@ def test_amazon_reads_a_file_that_stays_where_it_failed(tmp_path: Path) -> None:
     assert (caught.value.hint or "").endswith(asked)
 
 
-def test_a_cache_folder_that_cannot_be_written_is_told_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_cache_folder_that_cannot_be_written_is_reported_before_anything_is_started(tmp_path: Path) -> None:
     around = context(tmp_path)
     (tmp_path / "cache").write_text("no folder")
     terminal = Handed()

@@ -71,16 +71,16 @@ def test_the_engine_gets_ports_on_the_loopback_and_secrets_by_name(tmp_path: Pat
 
 def test_podman_gets_a_first_process_where_it_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = built(tmp_path, AMD64)
-    told: list[Event] = []
+    reported: list[Event] = []
 
     def words(env: dict[str, str]) -> tuple[str, ...]:
-        context = Context(env=env, cwd=tmp_path, runner=ScriptedRunner({}), emit=told.append)
+        context = Context(env=env, cwd=tmp_path, runner=ScriptedRunner({}), emit=reported.append)
         return container_command(result, ENGINE, LaunchOptions(), context).argv[2:5]
 
     monkeypatch.setattr(launch, "PODMANS_INITS", (tmp_path / "podman" / "catatonit",))
     path = {"PATH": str(tmp_path / "bin")}
     assert words(path) == ("--rm", "--platform", "linux/amd64")
-    assert "may take no notice of Ctrl-C" in str(told)
+    assert "may take no notice of Ctrl-C" in str(reported)
     assert words({**path, "CONTAINER_HOST": "ssh://h"}) == ("--rm", "--init", "--platform")
     init = tmp_path / "bin" / "catatonit"
     init.parent.mkdir()

@@ -435,7 +435,7 @@ def test_a_chain_of_files_that_is_deeper_than_pythons_stack_is_refused(place: Wo
 @pytest.mark.parametrize(
     "way", ["include: [%s]\nservices: {}\n", "services:\n  a:\n    extends: {file: %s, service: a}\n"]
 )
-def test_a_file_that_cannot_be_looked_into_is_told(place: Workplace, way: str, name: str, why: str) -> None:
+def test_a_file_that_cannot_be_looked_into_is_reported(place: Workplace, way: str, name: str, why: str) -> None:
     (place.root / "folder.yaml").mkdir()
     os.mkfifo(place.root / "pipe.yaml")
     (place.root / "latin1.yaml").write_bytes(b"services: {a: {image: \xe9}}\n")
@@ -466,8 +466,8 @@ def test_the_files_that_compose_would_read(tmp_path: Path) -> None:
     )
     (tmp_path / ".env").write_text("# x\nexport COMPOSE_FILE='one.yaml:two.yaml'\n")
     assert compose_files(tmp_path, {}) == (str(tmp_path / "one.yaml"), str(tmp_path / "two.yaml"))
-    told = {"COMPOSE_FILE": "x.yaml;/y.yaml", "COMPOSE_PATH_SEPARATOR": ";"}
-    assert compose_files(tmp_path, told) == (str(tmp_path / "x.yaml"), "/y.yaml")
+    reported = {"COMPOSE_FILE": "x.yaml;/y.yaml", "COMPOSE_PATH_SEPARATOR": ";"}
+    assert compose_files(tmp_path, reported) == (str(tmp_path / "x.yaml"), "/y.yaml")
 
 
 def task(place: Workplace, name: str, data: bytes) -> bytes:

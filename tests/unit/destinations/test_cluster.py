@@ -58,8 +58,8 @@ class Tools:
         raise AssertionError(command, on_stdout, on_stderr, stdin)
 
 
-def destination(tools: Tools, name: str, scratch: Path, told: Emitted | None = None) -> ClusterDestination:
-    return ClusterDestination(Cluster.parse(name), NAMES, AMD64, tools, {}, told or Emitted(), scratch)
+def destination(tools: Tools, name: str, scratch: Path, reported: Emitted | None = None) -> ClusterDestination:
+    return ClusterDestination(Cluster.parse(name), NAMES, AMD64, tools, {}, reported or Emitted(), scratch)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def destination(tools: Tools, name: str, scratch: Path, told: Emitted | None = N
     ],
 )
 def test_a_cluster_gets_the_image_by_its_own_tool(name: str, call: str, tmp_path: Path) -> None:
-    tools, told = Tools(), Emitted()
-    place = destination(tools, name, tmp_path / "scratch", told)
+    tools, reported = Tools(), Emitted()
+    place = destination(tools, name, tmp_path / "scratch", reported)
     place.check()
     index = small_index(tmp_path / "blobs")
     place.publish(index)
@@ -82,11 +82,11 @@ def test_a_cluster_gets_the_image_by_its_own_tool(name: str, call: str, tmp_path
     # the second says what it is: who rolls out a new image needs a new name
     assert tags == ["ghcr.io/me/web:1", f"ghcr.io/me/web:cargoship-{index.digest.hex[:12]}"]
     assert list((tmp_path / "scratch").iterdir()) == []
-    assert any(isinstance(each, Written) for each in told.events)
+    assert any(isinstance(each, Written) for each in reported.events)
 
 
 @pytest.mark.parametrize("name", ["kind:prod", "minikube:prod", "k3d:prod"])
-def test_a_cluster_that_is_not_there_is_told_before_anything_is_built(name: str, tmp_path: Path) -> None:
+def test_a_cluster_that_is_not_there_is_reported_before_anything_is_built(name: str, tmp_path: Path) -> None:
     with pytest.raises(DaemonError, match="has no cluster 'prod'") as refused:
         destination(Tools(), name, tmp_path).check()
     assert "prod" in (refused.value.hint or "")

@@ -61,9 +61,9 @@ class ScriptedEngine:
 
 
 def _publish(
-    index: Index, runner: ScriptedEngine, scratch: Path, engine: Engine | None = None, told: Emitted | None = None
+    index: Index, runner: ScriptedEngine, scratch: Path, engine: Engine | None = None, reported: Emitted | None = None
 ) -> None:
-    DaemonDestination(_NAMES, runner, {}, told or Emitted(), scratch, engine).publish(index)
+    DaemonDestination(_NAMES, runner, {}, reported or Emitted(), scratch, engine).publish(index)
     assert list(scratch.iterdir()) == []
 
 
@@ -83,9 +83,9 @@ def _index(folder: Path, compression: Compression = GZIP) -> Index:
 def test_the_engine_that_answers_is_used(
     tmp_path: Path, engines: Mapping[str, Completed], engine: Engine | None, used: str
 ) -> None:
-    runner, told = ScriptedEngine(engines), Emitted()
+    runner, reported = ScriptedEngine(engines), Emitted()
     index = _index(tmp_path)
-    _publish(index, runner, tmp_path / "scratch", engine, told)
+    _publish(index, runner, tmp_path / "scratch", engine, reported)
     ((name, files),) = runner.loaded
     assert name == used
     (document,) = json.loads(files["manifest.json"])
@@ -94,7 +94,7 @@ def test_the_engine_that_answers_is_used(
     assert document["Config"] == f"blobs/sha256/{image.config_blob.descriptor.digest.hex}"
     # the other platform's blobs stay at home
     assert f"blobs/sha256/{index.children[1 if used == 'docker' else 0].digest.hex}" not in files
-    assert told.events[-2:] == [
+    assert reported.events[-2:] == [
         Written(f"{used} image for {image.platform}", "example.com/me/app:1"),
         Written(f"{used} image for {image.platform}", "me/app:latest"),
     ]
@@ -110,7 +110,7 @@ def test_the_engine_that_answers_is_used(
         ({"docker": Completed(0, b"nonsense", b"")}, Engine.DOCKER, ["docker ended with 0"]),
     ],
 )
-def test_no_engine_is_told(
+def test_no_engine_is_reported(
     tmp_path: Path, engines: Mapping[str, Completed], engine: Engine | None, words: list[str]
 ) -> None:
     with pytest.raises(DaemonError) as raised:
@@ -119,17 +119,17 @@ def test_no_engine_is_told(
     assert "docker-archive" in (raised.value.hint or "")
 
 
-def test_an_engines_refusal_is_told_in_its_words(tmp_path: Path) -> None:
+def test_an_engines_refusal_is_reported_in_its_words(tmp_path: Path) -> None:
     runner = ScriptedEngine({"docker": _DOCKER}, Completed(1, b"", b"no space left on device\n"))
-    told = Emitted()
+    reported = Emitted()
     with pytest.raises(DaemonError, match="docker load refused") as raised:
-        _publish(_index(tmp_path), runner, tmp_path / "scratch", told=told)
+        _publish(_index(tmp_path), runner, tmp_path / "scratch", reported=reported)
     assert raised.value.details == "no space left on device"
     assert list((tmp_path / "scratch").iterdir()) == []
-    assert not [event for event in told.events if isinstance(event, Written)]
+    assert not [event for event in reported.events if isinstance(event, Written)]
 
 
-def test_a_platform_that_is_not_built_is_told(tmp_path: Path) -> None:
+def test_a_platform_that_is_not_built_is_reported(tmp_path: Path) -> None:
     index = small_index(tmp_path / "blobs", (ARM64, Platform("linux", "s390x")))
     with pytest.raises(DaemonError, match="docker runs linux/amd64") as raised:
         _publish(index, ScriptedEngine({"docker": _DOCKER}), tmp_path / "scratch")
@@ -137,10 +137,10 @@ def test_a_platform_that_is_not_built_is_told(tmp_path: Path) -> None:
 
 
 def test_the_only_platform_is_loaded_whatever_the_engine_runs(tmp_path: Path) -> None:
-    runner, told = ScriptedEngine({"docker": _DOCKER}), Emitted()
-    _publish(small_index(tmp_path / "blobs", (ARM64,)), runner, tmp_path / "scratch", told=told)
+    runner, reported = ScriptedEngine({"docker": _DOCKER}), Emitted()
+    _publish(small_index(tmp_path / "blobs", (ARM64,)), runner, tmp_path / "scratch", reported=reported)
     assert len(runner.loaded) == 1
-    assert any(isinstance(each, Note) and "linux/arm64 runs there if QEMU" in each.text for each in told.events)
+    assert any(isinstance(each, Note) and "linux/arm64 runs there if QEMU" in each.text for each in reported.events)
 
 
 def test_zstd_goes_only_where_it_is_read(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_zstd_goes_only_where_it_is_read(tmp_path: Path) -> None:
         assert runner.tagged == [("example.com/me/app:1", "me/app:latest")]
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
         _publish(_index(tmp_path), ScriptedEngine({"docker": _DOCKER}), tmp_path / "file" / "scratch")

@@ -32,46 +32,46 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 
 def test_a_layout_is_written(tmp_path: Path, index: Index) -> None:
-    told = Emitted()
-    destination: Destination = LayoutDestination(tmp_path / "layout", (_NAME,), told)
+    reported = Emitted()
+    destination: Destination = LayoutDestination(tmp_path / "layout", (_NAME,), reported)
     assert destination.publish(index) is None
     assert (tmp_path / "layout/oci-layout").is_file()
     assert (tmp_path / "layout/blobs/sha256" / index.digest.hex).read_bytes() == index.raw
-    assert told.events == [Written("OCI layout", str(tmp_path / "layout"))]
+    assert reported.events == [Written("OCI layout", str(tmp_path / "layout"))]
 
 
 @pytest.mark.parametrize("docker", [True, False])
 def test_an_archive_is_written(tmp_path: Path, index: Index, *, docker: bool) -> None:
-    told = Emitted()
+    reported = Emitted()
     path = tmp_path / "image.tar"
-    destination: Destination = ArchiveDestination(path, (_NAME,), AMD64, told, docker)
+    destination: Destination = ArchiveDestination(path, (_NAME,), AMD64, reported, docker)
     assert destination.publish(index) is None
     with tarfile.open(path) as tar:
         names = tar.getnames()
     assert "index.json" in names
     assert ("manifest.json" in names) is docker
-    assert told.events == [Written("Docker archive" if docker else "OCI archive", str(path))]
+    assert reported.events == [Written("Docker archive" if docker else "OCI archive", str(path))]
 
 
-def test_what_cannot_be_written_is_told_and_not_said_to_be_there(tmp_path: Path, index: Index) -> None:
+def test_what_cannot_be_written_is_reported_and_not_said_to_be_there(tmp_path: Path, index: Index) -> None:
     (tmp_path / "file").touch()
-    told = Emitted()
+    reported = Emitted()
     destinations: list[Destination] = [
-        LayoutDestination(tmp_path / "file" / "x", (), told),
-        ArchiveDestination(tmp_path / "file" / "x", (), AMD64, told),
+        LayoutDestination(tmp_path / "file" / "x", (), reported),
+        ArchiveDestination(tmp_path / "file" / "x", (), AMD64, reported),
     ]
     for destination in destinations:
         with pytest.raises(OutputError):
             destination.publish(index)
-    assert told.events == []
+    assert reported.events == []
 
 
 def test_references_are_pushed_repository_by_repository(index: Index) -> None:
-    told = Emitted()
+    reported = Emitted()
     with InMemoryRegistry() as one, InMemoryRegistry() as other:
         texts = [f"{one.host}/a:1", f"{one.host}/b:1", f"{one.host}/a:2", f"{other.host}/a", f"{one.host}/a:1"]
         references = [Reference.parse(text) for text in texts]
-        destinations = registry_destinations(references, env={}, runner=SystemRunner(), emit=told)
+        destinations = registry_destinations(references, env={}, runner=SystemRunner(), emit=reported)
         published = [destination.publish(index) for destination in destinations]
         assert set(one.tags("a")) == {"1", "2"}
         assert set(one.tags("b")) == {"1"}
@@ -81,7 +81,7 @@ def test_references_are_pushed_repository_by_repository(index: Index) -> None:
         ]  # fmt: skip
     assert [done.tags for done in published] == [("1", "2"), ("1",), ("latest",)]
     assert all(isinstance(done, Published) for done in published)
-    assert len(told.outcomes) == len(list(index.blobs()))
+    assert len(reported.outcomes) == len(list(index.blobs()))
 
 
 def test_without_tags_a_repository_is_pushed_to_once(index: Index) -> None:
@@ -104,9 +104,9 @@ def test_a_client_is_opened_when_there_is_something_to_publish() -> None:
 
 
 def test_the_files_are_written_for_each_platform(tmp_path: Path) -> None:
-    told = Emitted()
+    reported = Emitted()
     index = small_index(tmp_path / "blobs", (AMD64, ARMV7))
-    destination: Destination = RootDestination(tmp_path / "root", told)
+    destination: Destination = RootDestination(tmp_path / "root", reported)
     (tmp_path / "root").mkdir()
     destination.check()
     assert destination.publish(index) is None
@@ -116,7 +116,7 @@ def test_the_files_are_written_for_each_platform(tmp_path: Path) -> None:
         "linux/arm/v7/etc/motd": b"hello\n",
         "linux/arm/v7/usr/bin/app": b"linux/arm/v7" * 100,
     }
-    assert told.events == [Written("files", str(tmp_path / "root"))]
+    assert reported.events == [Written("files", str(tmp_path / "root"))]
     with pytest.raises(OutputError, match="not empty"):
         destination.check()
     with pytest.raises(OutputError, match="not empty"):

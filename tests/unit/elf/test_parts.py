@@ -40,5 +40,5 @@ def test_members_of_archives() -> None:
     ],
     ids=["byte", "shorter", "empty", "far", "damaged ELF", "damaged archive"],
 )
-def test_what_cannot_be_taken_apart_is_told_by_its_byte(one: bytes, other: bytes, at: int) -> None:
+def test_what_cannot_be_taken_apart_is_reported_by_its_byte(one: bytes, other: bytes, at: int) -> None:
     assert differing_parts(one, other) == (f"byte {at}",)

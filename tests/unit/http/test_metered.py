@@ -1,4 +1,4 @@
-"""What travels is told while it does."""
+"""What travels is reported while it does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Answering:
 
 
 def test_contents_are_counted_in_both_directions() -> None:
-    told: list[Event] = []
+    reported: list[Event] = []
     now = [0.0]
-    transport = Metered(Answering(), Meter(told.append, "registry", lambda: now[0]))
+    transport = Metered(Answering(), Meter(reported.append, "registry", lambda: now[0]))
 
     def body() -> list[bytes]:
         now[0] += 1
@@ -31,8 +31,8 @@ def test_contents_are_counted_in_both_directions() -> None:
     with transport.send(Request("PUT", "http://x/", body=body, body_bytes=9)) as response:
         assert (response.status, response.headers) == (200, {"x": "y"})
         assert b"".join(response.chunks()) == b"answer"
-    moved = [event for event in told if isinstance(event, BytesMoved)]
-    assert len(moved) == len(told)
+    moved = [event for event in reported if isinstance(event, BytesMoved)]
+    assert len(moved) == len(reported)
     assert sum(event.sent_bytes for event in moved) == 9
     assert sum(event.received_bytes for event in moved) == 6
     # the first piece at once, those of the same moment together

@@ -1,4 +1,4 @@
-"""Bills of materials in registries: attached before a tag is there, and found again, whoever attached them."""
+"""Bills of materials in registries: attached before a tag is there, and found again, no matter who attached them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_was_attached_is_found(
 
 
 @pytest.mark.parametrize(("form", "place"), [("spdx", 0), ("spdx-3", 1), (None, 0)])
-def test_versions_of_spdx_are_told_apart(
+def test_versions_of_spdx_are_distinguished(
     client: RegistryClient, bills: Finder, tmp_path: Path, form: str | None, place: int
 ) -> None:
     """They have one media type."""
@@ -245,7 +245,7 @@ def test_a_list_that_names_the_bill_of_another_image(tmp_path: Path) -> None:
     with InMemoryRegistry(contents=ContentApi(referrers=False)) as registry, client_of(registry.host) as client:
         push(client, one, about(one))
         push(client, other, about(other))
-        # whoever may push may write such a list
+        # everyone who may push may write such a list
         theirs = client.manifest(REPOSITORY, fallback_tag(one.digest))
         client.put_manifest(REPOSITORY, fallback_tag(other.digest), theirs)
         reference = f"{registry.host}/{REPOSITORY}@{other.digest}"

@@ -123,7 +123,7 @@ def test_the_order_of_variables_is_a_difference_too(tmp_path: Path) -> None:
     assert diff(tmp_path, *targets).named() == {("config", "config.Env", "changed")}
 
 
-def test_each_attribute_of_a_file_is_told(tmp_path: Path) -> None:
+def test_each_attribute_of_a_file_is_reported(tmp_path: Path) -> None:
     old = [
         corpus.file("mode", b"x", 0o644), corpus.file("owner", b"x", uid=1), corpus.file("size", b"x"),
         corpus.file("contents", b"x"), corpus.link("link", "a"), corpus.file("type", b""),
@@ -199,7 +199,7 @@ def crates(*packages: tuple[str, str, str]) -> bytes:
     return zlib.compress(json.dumps({"packages": listed}).encode())
 
 
-def test_sections_and_crates_of_a_program_are_told(tmp_path: Path) -> None:
+def test_sections_and_crates_of_a_program_are_reported(tmp_path: Path) -> None:
     note = b"\x04\0\0\0\x02\0\0\0\x03\0\0\0GNU\0"
     old = program(
         tmp_path, "old",

@@ -104,9 +104,9 @@ def test_a_registry_that_never_comes_to_an_end_with_what_is_attached(victim: Vic
             yield about, None
 
     with open_image(ImageTarget.parse("oci:app", victim.folder), victim.context) as source:
-        told = attached_documents(replace(source, about=endless), descriptor.digest)
+        reported = attached_documents(replace(source, about=endless), descriptor.digest)
         with pytest.raises(ContentInvalid, match="over 1000 manifests"):
-            list(told)
+            list(reported)
     assert len(asked) == 1001
 
 
@@ -208,7 +208,7 @@ def test_an_attestation_inside_of_an_image_that_is_not_there(victim: Victim) -> 
     victim.refuses("speaks of an image that .* does not have")
 
 
-def test_parameters_as_long_as_a_book_are_told_in_a_line(victim: Victim) -> None:
+def test_parameters_as_long_as_a_book_are_reported_in_a_line(victim: Victim) -> None:
     manifest = '[package]\nname = "app"\nversion = "1.0.0"\n[[bin]]\nname="app"\npath="a.rs"\n'
     (victim.folder / "Cargo.toml").write_text(manifest)
     (victim.folder / "a.rs").write_text("fn main() {}\n")

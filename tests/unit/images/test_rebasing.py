@@ -1,4 +1,4 @@
-"""`cargoship rebase` without a registry: packages as they are now, and what cannot be told apart."""
+"""`cargoship rebase` without a registry: packages as they are now, and what cannot be distinguished."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_layers_on_top_of_ours_are_refused(tmp_path: Path) -> None:
         rebase("oci:app", context_of(tmp_path), base="static")
 
 
-def test_what_is_the_bases_is_told_from_what_is_the_images_own() -> None:
+def test_what_is_the_bases_is_separated_from_what_is_the_images_own() -> None:
     labels = {"title": "base", "same": "1"}
     base = replace(static_config(), labels=labels, stop_signal="SIGINT", exposed_ports=("1/tcp",))
     own = ImageConfig(

@@ -112,7 +112,7 @@ def signed(digest: Digest) -> Statement:
 
 
 @pytest.mark.parametrize("form", [BUNDLES, COSIGN_2])
-def test_what_is_signed_is_told_of_each_image_and_attestation(work: Workshop, form: str) -> None:
+def test_what_is_signed_is_stated_of_each_image_and_attestation(work: Workshop, form: str) -> None:
     work.push(work.witness(form))
     report = work.verify(key="cosign.pub", required=["provenance", "sbom"])
     assert report.ok

@@ -52,8 +52,8 @@ def test_layers_files_and_programs_of_an_image(tmp_path: Path) -> None:
     pull = write_image(tmp_path)
     code, text, _ = size(tmp_path, "--json", "image")
     assert code == 0
-    (told,) = json.loads(text)
-    (image,) = told["images"]
+    (reported,) = json.loads(text)
+    (image,) = reported["images"]
     assert (image["platform"], image["size_bytes"]) == ("linux/amd64", pull)
     assert [layer["made_by"] for layer in image["layers"]] == ["base", "app"]
     # what a layer above has replaced is not among what a container sees
@@ -81,7 +81,7 @@ def test_what_is_larger_than_it_may_be_has_an_exit_code_of_its_own(tmp_path: Pat
     code, text, error = size(tmp_path, "image", "--max", f"{pull - 1}B")
     assert code == 45
     assert f"image for linux/amd64 has {pull} bytes: more than {pull - 1}B" in error
-    assert text, "what it is made of is told all the same"
+    assert text, "what it is made of is known all the same"
     assert size(tmp_path, "image", "--max", "much")[0] == 2
 
 

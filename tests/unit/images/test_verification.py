@@ -41,7 +41,7 @@ def index_with(folder: Path, *, arm: bytes, config: ImageConfig | None = None) -
     return index_of(images, annotations={})
 
 
-def test_each_platform_is_told_and_the_code_says_the_rest(tmp_path: Path) -> None:
+def test_each_platform_is_reported_and_the_code_says_the_rest(tmp_path: Path) -> None:
     write_layout(tmp_path / "good", index_with(tmp_path, arm=elf_file("EM_AARCH64")), names=[])
     assert run(tmp_path, "verify", "good")[0] == 0
     bad = index_with(tmp_path, arm=elf_file("EM_X86_64", interpreter=LOADER))

@@ -212,10 +212,10 @@ def test_tags(tags: tuple[str, ...], references: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("goes", [{}, SOMEWHERE, {"push": True}, {"push_by_digest": True}, {"load": True}])
-def test_a_tag_that_names_nothing_is_told(goes: dict[str, object]) -> None:
+def test_a_tag_that_names_nothing_is_reported(goes: dict[str, object]) -> None:
     typed = ONE.flags(tags=("ghcr.io/me/web:1",), compression="gzip").asked(**goes)
-    told = "nothing will be called ghcr.io/me/web:1: the image goes into a folder alone; --push or --load names it"
-    check(typed, images={"app": ["app"]}, notes=[] if goes else [told])
+    reported = "nothing will be called ghcr.io/me/web:1: the image goes into a folder alone; --push or --load names it"
+    check(typed, images={"app": ["app"]}, notes=[] if goes else [reported])
     check(with_settings(ONE, app={"tags": ["h.io/a"]}), images={"app": ["app"]}, notes=[])
 
 
@@ -238,7 +238,7 @@ def test_tags_that_depend_on_git(git: GitFacts | None, tags: tuple[str, ...], re
     check(replace(ONE, git=git).flags(tags=tags).asked(**SOMEWHERE), images={"app": ["app"]}, references=references)
 
 
-def test_a_changed_tree_is_told_where_it_is_published() -> None:
+def test_a_changed_tree_is_reported_where_it_is_published() -> None:
     changed = replace(ONE, git=CHANGED).flags(tags=("h.io/a",))
     check(changed.asked(**SOMEWHERE), images={"app": ["app"]})
     check(
@@ -344,12 +344,12 @@ def test_a_probe_of_a_port_that_is_not_exposed(expose: list[object], said: str |
 
 
 def test_labels_and_annotations() -> None:
-    told = package(
+    reported = package(
         "app", "app", authors=("A <a@x>", "B"), description="Two\n  lines", homepage="https://h", license="MIT",
         documentation="https://d", metadata_cargoship={
             "labels": {"org.opencontainers.image.title": "Mine", "k": "v"}, "annotations": {"n": "1"}},
     )  # fmt: skip
-    changed = Workspace((told,), git=replace(GIT, changed=("a",)))
+    changed = Workspace((reported,), git=replace(GIT, changed=("a",)))
     image = changed.plan().images[0]
     standard = {
         "authors": "A <a@x>, B",
@@ -407,8 +407,8 @@ def test_what_is_of_the_code_is_the_same_from_commit_to_commit(where: str) -> No
     same_index = ours.index_annotations == theirs.index_annotations
     assert (same_images, same_index) == (where != "image", where == "none")
     # what links a package to its repository is where GHCR reads it: on each image and on the index
-    for told in (ours.labels, ours.annotations, ours.index_annotations):
-        assert told["org.opencontainers.image.source"] == GIT.remote
+    for reported in (ours.labels, ours.annotations, ours.index_annotations):
+        assert reported["org.opencontainers.image.source"] == GIT.remote
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.5", "9" * 30, "253402300800"])

@@ -72,7 +72,7 @@ def test_it_comes_out_the_same_and_nothing_is_left_behind(shop: Shop, registry: 
     assert not any("--target-dir" not in each.argv for each in shop.compiled[compiled:])
 
 
-def test_another_program_is_told_in_the_words_of_diff(shop: Shop, registry: InMemoryRegistry) -> None:
+def test_another_program_is_described_in_the_words_of_diff(shop: Shop, registry: InMemoryRegistry) -> None:
     build(pushed(shop, registry), context(shop))
     shop.makes[AMD64] += b"\0"
     found = rebuild(name(registry), shop.machine.project, context(shop))
@@ -84,7 +84,7 @@ def test_another_program_is_told_in_the_words_of_diff(shop: Shop, registry: InMe
     assert alone.is_same, "what was asked about is the same"
 
 
-def test_what_is_not_as_it_was_is_told_before_the_compile(shop: Shop, registry: InMemoryRegistry) -> None:
+def test_what_is_not_as_it_was_is_reported_before_the_compile(shop: Shop, registry: InMemoryRegistry) -> None:
     build(pushed(shop, registry, user="root"), context(shop, RUSTFLAGS="-Copt-level=3"))
     compiled = len(shop.compiled)
     (shop.machine.project / "Cargo.lock").write_text("version = 4\n# other\n")
@@ -266,9 +266,9 @@ def test_the_command_says_what_came_of_it(shop: Shop, registry: InMemoryRegistry
     assert f"what {shop.machine.project} makes" in out
     (shop.machine.project / "Cargo.lock").write_text("version = 4\n# other\n")
     code, out, _ = run(shop, *words, "--check", "--json")
-    told = json.loads(out)
-    assert (code, told["same"], told["comparison"]) == (44, False, None)
-    assert [each["name"] for each in told["materials"]] == ["Cargo.lock"]
+    reported = json.loads(out)
+    assert (code, reported["same"], reported["comparison"]) == (44, False, None)
+    assert [each["name"] for each in reported["materials"]] == ["Cargo.lock"]
     code, out, err = run(shop, f"{registry.host}/team/none:1")
     assert code == 54
     assert out == ""

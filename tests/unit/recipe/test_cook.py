@@ -1,4 +1,4 @@
-"""cargo's command line for a cook, and what is removed after it, with a cargo that does as it is told."""
+"""cargo's command line for a cook, and what is removed after it, with a cargo that does what it is asked to."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_without_the_standard_library() -> None:
     assert "custom_test_frameworks" not in files["tests/plain.rs"]
 
 
-def test_a_dummys_manifest_is_told_from_the_real_one() -> None:
+def test_a_dummys_manifest_is_distinguished_from_the_real_one() -> None:
     made = tomli.loads(skeleton_files(recipe())["Cargo.toml"])
     assert "lints" in made
     # but lints that somebody else's recipe has are left alone

@@ -65,7 +65,7 @@ def test_units_phases_and_traffic_are_noted() -> None:
         PhaseStarted("compile"),
         UnitsRestored(1, 1, 3, 500, 0.2, 9.0),
         UnitsReported((unit("a"), unit("b", needs=(0,), because=("the file b.rs",))), "host", ("the file b.rs",)),
-        # another invocation, whose places begin anew
+        # another invocation, whose places begin again
         UnitsReported((unit("c"), unit("d", waits_for=0, needs=(0,))), "host"),
         PhaseEnded("compile", 3.0, "2 units"),
         BytesMoved("registry", 10, 0),

@@ -79,18 +79,18 @@ def signed(client: RegistryClient, content: bytes, about: BytesBlob, *, tag: str
 
 
 def copied(
-    source: InMemoryRegistry, target: InMemoryRegistry, *, told: Emitted | None = None, referrers: bool = True
+    source: InMemoryRegistry, target: InMemoryRegistry, *, reported: Emitted | None = None, referrers: bool = True
 ) -> Published:
     def opener(registry: str, access: Access) -> RegistryClient:
         return client_of(registry, access=access)
 
-    with opened(Reference(source.host, REPOSITORY, "1"), told=told) as (image,):
+    with opened(Reference(source.host, REPOSITORY, "1"), reported=reported) as (image,):
         return copy_image(
             image,
             Reference(target.host, TARGET, "1"),
             referrers=referrers,
             open_client=opener,
-            emit=told or Emitted(),
+            emit=reported or Emitted(),
             mount_sources=NoMountSources(),
         )
 
@@ -147,7 +147,7 @@ def test_what_the_target_has_stays_listed(source: InMemoryRegistry, target: InMe
     assert listed(target, index.digest) == {first.descriptor.digest, second.descriptor.digest}
 
 
-def test_a_signature_that_is_replaced_is_told(index: Index) -> None:
+def test_a_signature_that_is_replaced_is_reported(index: Index) -> None:
     with InMemoryRegistry() as source, InMemoryRegistry() as target:
         with client_of(source.host) as client:
             push(client, index, "1")
@@ -155,9 +155,9 @@ def test_a_signature_that_is_replaced_is_told(index: Index) -> None:
         copied(source, target)
         with client_of(source.host) as client:
             signed(client, b"new", index.blob, tag="sig")
-        told = Emitted()
-        copied(source, target, told=told)
-    (note,) = (text for text in told.notes if "replaced" in text)
+        reported = Emitted()
+        copied(source, target, reported=reported)
+    (note,) = (text for text in reported.notes if "replaced" in text)
     assert str(old.descriptor.digest) in note
 
 
@@ -167,9 +167,9 @@ def test_an_entry_of_what_is_gone_is_passed_over(index: Index) -> None:
             push(client, index, "1")
             gone = signed(client, b"gone", index.blob)
             client.delete_manifest(REPOSITORY, gone.descriptor.digest)
-        told = Emitted()
-        assert copied(source, target, told=told).referrers == 0
-    assert [text for text in told.notes if str(gone.descriptor.digest) in text and "left out" in text]
+        reported = Emitted()
+        assert copied(source, target, reported=reported).referrers == 0
+    assert [text for text in reported.notes if str(gone.descriptor.digest) in text and "left out" in text]
 
 
 def test_a_tag_waits_for_what_is_attached(index: Index) -> None:

@@ -87,9 +87,9 @@ def test_a_mount_asks_for_the_source_too(index: Index) -> None:
         with client_of(registry.host, credentials=FixedCredentials(registry.host, _LOGIN)) as client:
             push(client, index, "1", repository="me/base")
         with client_of(registry.host, credentials=FixedCredentials(registry.host, _LOGIN)) as client:
-            told = Emitted()
-            push(client, index, "1", told=told, mount_from="me/base")
-        assert set(told.outcomes.values()) == {"mounted"}
+            reported = Emitted()
+            push(client, index, "1", reported=reported, mount_from="me/base")
+        assert set(reported.outcomes.values()) == {"mounted"}
         assert f"repository:{REPOSITORY}:pull,push repository:me/base:pull" in _token_requests(registry)
 
 
@@ -149,13 +149,13 @@ def test_credentials_are_looked_up_only_when_asked_for(index: Index, registry: I
         push(client, index, "1")
 
 
-def test_the_source_of_credentials_is_told(index: Index) -> None:
-    told = Emitted()
+def test_the_source_of_credentials_is_reported(index: Index) -> None:
+    reported = Emitted()
     with InMemoryRegistry(auth=BasicAuth("u", _PASSWORD)) as registry:
         credentials = FixedCredentials(registry.host, _LOGIN, source="/home/me/.docker/config.json")
-        with client_of(registry.host, credentials=credentials, told=told) as client:
+        with client_of(registry.host, credentials=credentials, reported=reported) as client:
             push(client, index, "1")
-        assert told.notes == [f"{registry.host}: using the credentials from /home/me/.docker/config.json"]
+        assert reported.notes == [f"{registry.host}: using the credentials from /home/me/.docker/config.json"]
 
 
 @pytest.mark.parametrize(

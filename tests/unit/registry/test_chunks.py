@@ -295,7 +295,7 @@ def test_what_cannot_be_read_from_the_middle_goes_whole_and_is_read_again_after_
     assert _sent(registry) == [("PUT", f"70-{len(_DATA) - 1}", len(_DATA) - 70)]
 
 
-def test_a_file_that_shrinks_is_told(tmp_path: object) -> None:
+def test_a_file_that_shrinks_is_reported(tmp_path: object) -> None:
     del tmp_path
     registry = _registry()
     blob = BytesBlob(replace(_BLOB.descriptor, size_bytes=len(_DATA) + 100), _DATA)
@@ -303,7 +303,7 @@ def test_a_file_that_shrinks_is_told(tmp_path: object) -> None:
         _upload(registry, blob)
 
 
-def test_a_quota_in_the_middle_is_told() -> None:
+def test_a_quota_in_the_middle_is_reported() -> None:
     body = b'{"errors":[{"code":"DENIED","message":"storage quota exceeded"}]}'
     registry = _registry(Fault("PATCH|PUT", "/uploads/", status=403, body=body, times=None))
     with pytest.raises(RegistryRefused, match="quota exceeded") as raised:

@@ -44,7 +44,7 @@ def copied(
     *,
     platforms: tuple[Platform, ...] = (),
     referrers: bool = False,
-    told: Emitted | None = None,
+    reported: Emitted | None = None,
     mount_sources: RememberedMountSources | None = None,
 ) -> Published:
     with opened(source) as (image,):
@@ -54,7 +54,7 @@ def copied(
             platforms=platforms,
             referrers=referrers,
             open_client=opener,
-            emit=told or Emitted(),
+            emit=reported or Emitted(),
             mount_sources=mount_sources or NoMountSources(),
         )
 

@@ -96,10 +96,10 @@ def test_a_config_file_gives(
             "docker-credential-none": Completed(1, b"credentials not found in native keychain\n", b""),
         }
     )
-    told = Emitted()
-    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find(registry)
+    reported = Emitted()
+    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, reported).find(registry)
     assert (found and found.credential) == credential
-    assert told.notes == []
+    assert reported.notes == []
 
 
 @pytest.mark.parametrize(
@@ -156,51 +156,53 @@ def test_a_helper_is_asked_for_docker_hub_by_its_old_address(tmp_path: Path) -> 
         (Completed(0, _SECRET.encode(), b""), "not its protocol"),
     ],
 )
-def test_a_helper_that_fails_is_told_and_passed_over(tmp_path: Path, helper: Completed | None, warning: str) -> None:
+def test_a_helper_that_fails_is_reported_and_passed_over(
+    tmp_path: Path, helper: Completed | None, warning: str
+) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"credsStore": "desk", "auths": {"ghcr.io": _auth("other")}}))
     runner = ScriptedRunner({} if helper is None else {"docker-credential-desk": helper})
-    told = Emitted()
-    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find("ghcr.io")
+    reported = Emitted()
+    found = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, reported).find("ghcr.io")
     assert found is not None
     assert found.source == str(tmp_path / "config.json")
-    assert len(told.notes) == 1
-    assert warning in told.notes[0]
-    assert _SECRET not in told.notes[0]
+    assert len(reported.notes) == 1
+    assert warning in reported.notes[0]
+    assert _SECRET not in reported.notes[0]
 
 
 def test_a_helpers_name_is_no_path(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"credsStore": "../../evil"}')
-    told, runner = Emitted(), ScriptedRunner({})
-    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, told).find("ghcr.io") is None
+    reported, runner = Emitted(), ScriptedRunner({})
+    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, runner, reported).find("ghcr.io") is None
     assert runner.asked == []
 
 
 @pytest.mark.parametrize("text", [f'{{"auths": {{"ghcr.io": {{"auth": "{_SECRET}"', "[]", "\x00", "[" * 100_000])
-def test_a_broken_file_is_told_without_its_content(tmp_path: Path, text: str) -> None:
+def test_a_broken_file_is_reported_without_its_content(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    told = Emitted()
-    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, SystemRunner(), told).find("ghcr.io") is None
-    assert len(told.notes) == 1
-    assert _SECRET not in told.notes[0]
+    reported = Emitted()
+    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, SystemRunner(), reported).find("ghcr.io") is None
+    assert len(reported.notes) == 1
+    assert _SECRET not in reported.notes[0]
 
 
 @pytest.mark.parametrize("auth", ["%%%", "dTpw*", "bm8gY29sb24=", "OnBhc3N3b3Jk", "//79", "dQ"])
-def test_a_credential_that_says_nothing_is_told(tmp_path: Path, auth: str) -> None:
+def test_a_credential_that_says_nothing_is_reported(tmp_path: Path, auth: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"auths": {"ghcr.io": {"auth": auth}}}))
-    told = Emitted()
-    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), told)
+    reported = Emitted()
+    files = ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), reported)
     assert files.find("ghcr.io") is None
     assert files.find("ghcr.io", "me/app") is None
     path = tmp_path / "config.json"
-    assert told.notes == [f"what {path} has for ghcr.io is not used: its `auth` is not base64 of USER:PASSWORD"]
+    assert reported.notes == [f"what {path} has for ghcr.io is not used: its `auth` is not base64 of USER:PASSWORD"]
 
 
 @pytest.mark.parametrize("text", ["", " \n", "{}", '{"auths": {}}'])
 def test_an_empty_file_says_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    told = Emitted()
-    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), told).find("ghcr.io") is None
-    assert told.notes == []
+    reported = Emitted()
+    assert ConfigFiles({"DOCKER_CONFIG": str(tmp_path)}, ScriptedRunner({}), reported).find("ghcr.io") is None
+    assert reported.notes == []
 
 
 def test_dockers_variable_comes_before_its_file(tmp_path: Path) -> None:
@@ -218,22 +220,22 @@ def test_dockers_variable_comes_before_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["[]", f'{{"auths": "{_SECRET}', "x"])
-def test_a_variable_that_is_no_configuration_is_told_once(said: str) -> None:
-    told = Emitted()
-    files = ConfigFiles({"DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), told)
+def test_a_variable_that_is_no_configuration_is_reported_once(said: str) -> None:
+    reported = Emitted()
+    files = ConfigFiles({"DOCKER_AUTH_CONFIG": said}, ScriptedRunner({}), reported)
     assert files.find("ghcr.io") is None
     assert files.find("quay.io") is None
-    assert told.notes == ["DOCKER_AUTH_CONFIG is not a JSON object: its credentials are not used"]
+    assert reported.notes == ["DOCKER_AUTH_CONFIG is not a JSON object: its credentials are not used"]
 
 
-def test_a_file_where_docker_wants_a_folder_is_read_and_told(tmp_path: Path) -> None:
+def test_a_file_where_docker_wants_a_folder_is_read_and_reported(tmp_path: Path) -> None:
     path = tmp_path / "docker.json"
     path.write_text(json.dumps({"auths": {"ghcr.io": _auth()}}))
-    told = Emitted()
-    found = ConfigFiles({"DOCKER_CONFIG": str(path)}, ScriptedRunner({}), told).find("ghcr.io")
+    reported = Emitted()
+    found = ConfigFiles({"DOCKER_CONFIG": str(path)}, ScriptedRunner({}), reported).find("ghcr.io")
     assert found is not None
     assert found.credential == _LOGIN
-    assert told.notes == [f"DOCKER_CONFIG names the file {path}, and docker wants the folder of a config.json"]
+    assert reported.notes == [f"DOCKER_CONFIG names the file {path}, and docker wants the folder of a config.json"]
 
 
 def test_the_files_are_asked_in_order(tmp_path: Path) -> None:

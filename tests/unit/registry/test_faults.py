@@ -1,4 +1,4 @@
-"""Trouble at every request of a push: it passes, or it is told, and a tag never names half an image."""
+"""Trouble at every request of a push: it passes, or it is reported, and a tag never names half an image."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_blob_is_sent_where_nobody_says_whether_it_is_there(fault: str, index:
         if not (name == "blob asked for" and fault in _NO_ANSWERS)
     ],
 )
-def test_trouble_that_stays_is_told_and_leaves_no_tag(request_name: str, fault: str, index: Index) -> None:
+def test_trouble_that_stays_is_reported_and_leaves_no_tag(request_name: str, fault: str, index: Index) -> None:
     trouble = _at(_FINAL[fault], request_name, times=None)
     with InMemoryRegistry(faults=[trouble]) as registry:
         with client_of(registry.host) as client, pytest.raises(CargoshipError) as raised:

@@ -249,7 +249,7 @@ def test_docker_hub_is_pushed_to_by_its_old_key(index: Index, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("headers", "pulled"), [({"Retry-After": "30"}, True), ({"RateLimit-Limit": "10;w=3600"}, False)]
 )
-def test_docker_hubs_limit_is_waited_for_or_told(
+def test_docker_hubs_limit_is_waited_for_or_reported(
     headers: Mapping[str, str], index: Index, tmp_path: Path, *, pulled: bool
 ) -> None:
     registry = _hub(anonymous=frozenset({"pull", "push"}))
@@ -271,7 +271,7 @@ def test_docker_hubs_limit_is_waited_for_or_told(
             assert "log in for a higher one" in (raised.value.hint or "")
 
 
-def test_no_host_is_told_anothers_password(index: Index, tmp_path: Path) -> None:
+def test_no_host_is_given_anothers_password(index: Index, tmp_path: Path) -> None:
     config = _auths("ghcr.io", "me", _SECRET)
     registry = _hub()
     client = _client(registry, "docker.io", config, tmp_path, also=("https://auth.docker.io",))

@@ -134,7 +134,7 @@ def test_a_tags_next_page_at_another_place_gets_no_credentials() -> None:
     assert [carried for _, _, carried in script.sent] == [False, True, False]
 
 
-def test_an_answer_that_ends_while_it_is_read_is_told() -> None:
+def test_an_answer_that_ends_while_it_is_read_is_reported() -> None:
     class Ending(Scripted):
         def chunks(self) -> Iterator[bytes]:
             raise ConnectionBroken("gone", permanent=True)

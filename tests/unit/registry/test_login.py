@@ -28,17 +28,17 @@ _HUB = "https://index.docker.io/v1/"
 
 
 class Helper(SystemRunner):
-    """docker-credential-desk: what it was told, and what it says to that."""
+    """docker-credential-desk: what it was given, and what it says to that."""
 
     def __init__(self, answer: Completed | None = None) -> None:
         self.answer = answer or Completed(0, b"", b"")
-        self.told: list[tuple[str, ...] | bytes] = []
+        self.reported: list[tuple[str, ...] | bytes] = []
 
     def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
         assert timeout_s is not None
         if command.argv[0] != "docker-credential-desk":
             raise ToolMissing(f"{command.argv[0]} is not on PATH")
-        self.told += [command.argv[1:], stdin or b""]
+        self.reported += [command.argv[1:], stdin or b""]
         return self.answer
 
 
@@ -75,7 +75,7 @@ def test_what_was_refused_is_not_kept(auth: BasicAuth | TokenAuth, tmp_path: Pat
     assert _SECRET not in raised.value.message + (raised.value.hint or "")
 
 
-def test_a_registry_that_asks_for_nothing_is_told(tmp_path: Path) -> None:
+def test_a_registry_that_asks_for_nothing_is_reported(tmp_path: Path) -> None:
     with InMemoryRegistry() as registry:
         done = log_in(
             registry.host, _LOGIN, env={"DOCKER_CONFIG": str(tmp_path)}, runner=SystemRunner(), emit=Emitted()
@@ -121,12 +121,12 @@ def test_only_what_belongs_to_the_registry_changes(
     helped = "desk" in str(before) and registry == "ghcr.io"
     assert kept.plain is not helped
     if helped:
-        action, data = runner.told
+        action, data = runner.reported
         assert action == ("store",)
         assert isinstance(data, bytes)
         assert json.loads(data) == {"ServerURL": registry, "Username": "u", "Secret": _SECRET}
     else:
-        assert runner.told == []
+        assert runner.reported == []
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_what_was_kept_is_forgotten(
     runner = Helper(helper)
     assert log_out("ghcr.io", env={"DOCKER_CONFIG": str(tmp_path)}, runner=runner) is known
     assert _config(tmp_path) == after
-    assert runner.told == ([] if helper is None else [("erase",), b"ghcr.io"])
+    assert runner.reported == ([] if helper is None else [("erase",), b"ghcr.io"])
 
 
 def test_without_a_file_there_is_nothing_to_forget(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_without_a_file_there_is_nothing_to_forget(tmp_path: Path) -> None:
         ('{"credsStore": "desk"}', Completed(-9, b"", b""), OutputError),
     ],
 )
-def test_what_cannot_be_kept_is_told_and_nothing_changes(
+def test_what_cannot_be_kept_is_reported_and_nothing_changes(
     text: str, answer: Completed | None, kind: type[CargoshipError], tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text(text)

@@ -99,7 +99,7 @@ def test_what_lies_elsewhere_comes_along(
         assert registered.tags(repository) == {"1": str(one.digest)}
 
 
-def test_single_images_are_told_apart_by_their_configs(tmp_path: Path, registry: InMemoryRegistry) -> None:
+def test_single_images_are_distinguished_by_their_configs(tmp_path: Path, registry: InMemoryRegistry) -> None:
     images = [small_image(tmp_path, platform) for platform in (ARMV7, AMD64)]
     parts = []
     for image in images:

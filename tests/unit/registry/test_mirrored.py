@@ -49,12 +49,12 @@ def reader(
     registry: InMemoryRegistry,
     mirror: InMemoryRegistry | str,
     *,
-    told: Emitted | None = None,
+    reported: Emitted | None = None,
     access: Access = Access.PULL,
 ) -> RegistryClient:
     place = mirror if isinstance(mirror, str) else mirror.host
     env = {"HOME": "/nonexistent", "CARGOSHIP_REGISTRY_MIRRORS": f"{registry.host}={place}/cache"}
-    return connect(registry.host, env=env, runner=SystemRunner(), emit=told or Emitted(), access=access)
+    return connect(registry.host, env=env, runner=SystemRunner(), emit=reported or Emitted(), access=access)
 
 
 def both_have(data: bytes, registry: InMemoryRegistry, mirror: InMemoryRegistry) -> BytesBlob:
@@ -117,10 +117,10 @@ def test_a_mirror_that_is_not_there_is_asked_once(
 ) -> None:
     gone = mirror.host
     mirror.__exit__()
-    told = Emitted()
-    with reader(registry, gone, told=told) as client:
+    reported = Emitted()
+    with reader(registry, gone, reported=reported) as client:
         read_all(client, index, tmp_path)
-    (note,) = told.notes
+    (note,) = reported.notes
     assert note.startswith(f"the mirror {gone} of {registry.host} is passed over")
 
 

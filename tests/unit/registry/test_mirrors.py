@@ -47,9 +47,9 @@ blocked = true
 """
 
 
-def settings(env: Mapping[str, str], told: Emitted | None = None) -> RegistrySettings:
+def settings(env: Mapping[str, str], reported: Emitted | None = None) -> RegistrySettings:
     # a home of its own keeps the files of this machine's user away
-    return read_mirrors({"HOME": "/nonexistent", **env}, told or Emitted())
+    return read_mirrors({"HOME": "/nonexistent", **env}, reported or Emitted())
 
 
 def route(found: RegistrySettings, name: str, *, by_digest: bool = True) -> list[str]:
@@ -168,12 +168,14 @@ def test_a_variable_that_cannot_be_read_is_refused(text: str) -> None:
         ("docker/daemon.json", '{"registry-mirrors": ["ftp://x"]', "no list of addresses"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_and_passed_over(name: str, text: str, word: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported_and_passed_over(
+    name: str, text: str, word: str, tmp_path: Path
+) -> None:
     path = tmp_path / ".config" / name
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    told = Emitted()
-    assert settings({"HOME": str(tmp_path)}, told).mirrors.rules == ()
-    (note,) = told.notes
+    reported = Emitted()
+    assert settings({"HOME": str(tmp_path)}, reported).mirrors.rules == ()
+    (note,) = reported.notes
     assert str(path) in note
     assert word in note

@@ -83,19 +83,19 @@ def test_threads_lose_nothing(tmp_path: Path) -> None:
 
 
 def publish(registry: InMemoryRegistry, index: Index, repository: str, memory: RememberedMountSources) -> Emitted:
-    told = Emitted()
+    reported = Emitted()
     with client_of(registry.host) as client:
         reference = Reference(registry.host, repository)
-        push_index(client, index, reference=reference, tags=["1"], emit=told, jobs=1, mount_sources=memory)
-    return told
+        push_index(client, index, reference=reference, tags=["1"], emit=reported, jobs=1, mount_sources=memory)
+    return reported
 
 
 def test_a_layer_is_sent_to_a_registry_once(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:
     memory = RememberedMountSources(tmp_path)
     publish(registry, index, "me/one", memory)
-    told = publish(registry, index, "me/two", RememberedMountSources(tmp_path))
+    reported = publish(registry, index, "me/two", RememberedMountSources(tmp_path))
     layers = {str(layer.descriptor.digest) for image in index.images() for layer in image.layers}
-    assert {digest for digest, how in told.outcomes.items() if how == "mounted"} == layers
+    assert {digest for digest, how in reported.outcomes.items() if how == "mounted"} == layers
     # what the registry has lost in the meantime is sent
     registry.contents.repositories.clear()
     assert set(publish(registry, index, "me/three", memory).outcomes.values()) == {"pushed"}
@@ -108,9 +108,9 @@ def test_rights_that_a_mount_lacks_do_not_stop_a_push(
     memory = RememberedMountSources(tmp_path)
     publish(registry, index, "me/one", memory)
     registry.faults.append(Fault("POST", "/blobs/uploads/$", status=status))
-    told = publish(registry, index, "me/two", memory)
+    reported = publish(registry, index, "me/two", memory)
     assert registry.tags("me/two") == {"1": str(index.digest)}
-    assert sorted(told.outcomes.values()) == ["mounted", "mounted", "pushed", "pushed", "pushed"]
+    assert sorted(reported.outcomes.values()) == ["mounted", "mounted", "pushed", "pushed", "pushed"]
 
 
 def test_nothing_is_remembered_of_a_push_that_failed(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:

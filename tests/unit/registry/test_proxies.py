@@ -69,7 +69,7 @@ def test_plain_http_is_forwarded(index: Index) -> None:
 
 
 @pytest.mark.parametrize("env", [{"NO_PROXY": ".invalid"}, {}])
-def test_a_proxy_that_is_left_out_or_gone_is_told_without_its_password(index: Index, env: dict[str, str]) -> None:
+def test_a_proxy_that_is_left_out_or_gone_is_reported_without_its_password(index: Index, env: dict[str, str]) -> None:
     with InMemoryRegistry() as registry, http_proxy(registry.host) as proxy:
         gone = proxy.host
     found = {"HTTPS_PROXY": f"http://me:{_WORD}@{gone}", **env}

@@ -164,7 +164,7 @@ def test_an_entry_of_the_wrong_size_is_refused(index: Index, registry: InMemoryR
             _fetch(client)
 
 
-def test_what_is_not_there_is_told(index: Index, registry: InMemoryRegistry) -> None:
+def test_what_is_not_there_is_reported(index: Index, registry: InMemoryRegistry) -> None:
     with client_of(registry.host) as client:
         with pytest.raises(RegistryRefused, match="MANIFEST_UNKNOWN"):
             _fetch(client)
@@ -203,7 +203,7 @@ def test_a_blob_is_downloaded_whole_or_not_at_all(tmp_path: Path, index: Index, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:
     (tmp_path / "file").touch()
     with client_of(registry.host) as client, pytest.raises(OutputError):
         client.download(REPOSITORY, index.children[0].layers[0].descriptor, tmp_path / "file" / "layer")

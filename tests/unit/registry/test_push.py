@@ -42,9 +42,9 @@ def _order(calls: list[Call], index: Index) -> list[str]:
 
 
 def test_everything_is_there_before_it_is_named(index: Index, registry: InMemoryRegistry) -> None:
-    told = Emitted()
+    reported = Emitted()
     with client_of(registry.host) as client:
-        published = push(client, index, "1", "latest", told=told)
+        published = push(client, index, "1", "latest", reported=reported)
     blobs = list(index.blobs())
     assert published == Published(
         Reference(registry.host, REPOSITORY, digest=index.digest),
@@ -54,7 +54,7 @@ def test_everything_is_there_before_it_is_named(index: Index, registry: InMemory
         pushed_bytes=sum(blob.descriptor.size_bytes for blob in blobs),
     )
     assert registry.tags(REPOSITORY) == {"1": str(index.digest), "latest": str(index.digest)}
-    assert told.outcomes == {str(blob.descriptor.digest): "pushed" for blob in blobs}
+    assert reported.outcomes == {str(blob.descriptor.digest): "pushed" for blob in blobs}
     assert _order(registry.calls, index) == ["layer", "config", "manifest", "index", "tag"]
 
 
@@ -103,22 +103,22 @@ def test_a_new_tag_for_the_same_sends_nothing_else(index: Index, registry: InMem
 
 def test_only_what_is_new_is_sent(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:
     bigger = small_index(tmp_path, [image.platform for image in index.images()][:1])
-    told = Emitted()
+    reported = Emitted()
     with client_of(registry.host) as client:
         push(client, bigger, "1")
-        published = push(client, index, "1", told=told)
-    assert sorted(told.outcomes.values()).count("exists") == 3
+        published = push(client, index, "1", reported=reported)
+    assert sorted(reported.outcomes.values()).count("exists") == 3
     assert published.skipped == 3
     assert registry.tags(REPOSITORY) == {"1": str(index.digest)}
 
 
 def test_blobs_are_mounted_where_the_source_is_known(index: Index, registry: InMemoryRegistry) -> None:
-    told = Emitted()
+    reported = Emitted()
     with client_of(registry.host) as client:
         push(client, index, "1", repository="me/base")
         registry.calls.clear()
-        published = push(client, index, "1", told=told, mount_from="me/base")
-    assert set(told.outcomes.values()) == {"mounted"}
+        published = push(client, index, "1", reported=reported, mount_from="me/base")
+    assert set(reported.outcomes.values()) == {"mounted"}
     assert published.mounted == len(list(index.blobs()))
     assert not [call for call in registry.calls if call.method == "PUT" and "/blobs/" in call.path]
 
@@ -203,7 +203,7 @@ def _entry(index: Index) -> bytes:
     return f'{{"mediaType":"{found.media_type}","digest":"{found.digest}","size":{found.size_bytes}}}'.encode()
 
 
-def test_a_moved_tag_that_the_registry_refuses_is_told(index: Index, tmp_path: Path) -> None:
+def test_a_moved_tag_that_the_registry_refuses_is_reported(index: Index, tmp_path: Path) -> None:
     with InMemoryRegistry(contents=ContentApi(immutable_tags=True)) as registry, client_of(registry.host) as client:
         old = small_index(tmp_path, [ARM64])
         push(client, old, "1")
@@ -285,7 +285,7 @@ def test_a_file_that_has_changed_its_size_is_refused(
     assert registry.tags(REPOSITORY) == {}
 
 
-def test_a_file_that_is_gone_is_told(tmp_path: Path, registry: InMemoryRegistry) -> None:
+def test_a_file_that_is_gone_is_reported(tmp_path: Path, registry: InMemoryRegistry) -> None:
     blob = FileBlob(Descriptor("application/octet-stream", Digest.of(b"x"), 1), tmp_path / "gone")
     with client_of(registry.host) as client, pytest.raises(ContentInvalid, match="No such file"):
         client.upload(REPOSITORY, blob)
@@ -322,7 +322,7 @@ def test_the_right_to_push_is_asked_for_ahead(registry: InMemoryRegistry) -> Non
     assert registry.contents.blobs == {}
 
 
-def test_a_registry_that_is_down_is_told(index: Index) -> None:
+def test_a_registry_that_is_down_is_reported(index: Index) -> None:
     with InMemoryRegistry() as registry:
         host = registry.host
     with client_of(host) as client, pytest.raises(RegistryUnreachable) as raised:
@@ -333,14 +333,14 @@ def test_a_registry_that_is_down_is_told(index: Index) -> None:
     assert raised.value.hint
 
 
-def test_a_name_that_does_not_exist_is_told_at_once(index: Index) -> None:
+def test_a_name_that_does_not_exist_is_reported_at_once(index: Index) -> None:
     budget = Budget(30.0)
     budget.sleep = lambda seconds: pytest.fail(f"waited {seconds} s")  # type: ignore[method-assign]
     with client_of("registry.invalid", budget=budget) as client, pytest.raises(RegistryUnreachable, match="resolve"):
         push(client, index, "1")
 
 
-def test_a_registry_without_tls_is_told(index: Index, registry: InMemoryRegistry) -> None:
+def test_a_registry_without_tls_is_reported(index: Index, registry: InMemoryRegistry) -> None:
     # not a loopback name for the client, and yet this machine
     port = registry.host.rpartition(":")[2]
     with client_of(f"0.0.0.0:{port}") as client, pytest.raises(RegistryUnreachable, match="TLS") as raised:

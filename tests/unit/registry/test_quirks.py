@@ -38,7 +38,7 @@ class _World:
         self.budget = VirtualBudget(3600.0)
         self.auth = BasicAuth("u", _PASSWORD) if basic else TokenAuth("u", _PASSWORD, lifetime_s=lifetime_s)
         self.registry = InMemoryRegistry(address=address, auth=self.auth, quirks=quirks, sleep=self.budget.pass_by)
-        self.told = Emitted()
+        self.reported = Emitted()
 
     def client(self, access: Access = Access.PUSH) -> RegistryClient:
         host = self.registry.host
@@ -46,7 +46,7 @@ class _World:
             host,
             credentials=FixedCredentials(host, Login("u", _PASSWORD)),
             transport=InMemoryTransport(self.registry, sleep=self.budget.pass_by),
-            told=self.told,
+            reported=self.reported,
             access=access,
             budget=self.budget,
             chunks=Chunks(whole_bytes=60, chunk_bytes=60),
@@ -59,7 +59,7 @@ class _World:
                 index,
                 reference=Reference(self.registry.host, repository),
                 tags=["1", "new"],
-                emit=self.told,
+                emit=self.reported,
                 jobs=1,
                 mount_sources=Everywhere(mount_from) if mount_from else NoMountSources(),
             )
@@ -104,7 +104,7 @@ def test_an_image_is_copied_within_a_registry_with_a_quirk(quirk: str, index: In
             remote_source(reader, Reference(_HOST, REPOSITORY, "1")),
             Reference(_HOST, "me/copy", "2"),
             open_client=lambda _, access: world.client(access),
-            emit=world.told,
+            emit=world.reported,
             mount_sources=NoMountSources(),
             jobs=1,
         )
@@ -116,13 +116,13 @@ def test_an_image_is_copied_within_a_registry_with_a_quirk(quirk: str, index: In
 @pytest.mark.parametrize(
     "quirk", ["ended-token-400", "ended-token-401", "ended-token-403", "challenge-at-the-door-403"]
 )
-def test_a_token_that_ends_early_is_renewed_however_that_is_told(quirk: str, index: Index) -> None:
+def test_a_token_that_ends_early_is_renewed_however_that_is_said(quirk: str, index: Index) -> None:
     world = _World(quirk)
     assert isinstance(world.auth, TokenAuth)
     with world.client() as client:
         client.find_manifest(REPOSITORY, "1")
         world.auth.revoke()
-        push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1"], emit=world.told)
+        push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1"], emit=world.reported)
         world.auth.revoke()
         assert fetch_index(client, Reference(_HOST, REPOSITORY, "1")).root == index.blob
     assert world.registry.tags(REPOSITORY) == {"1": str(index.digest)}

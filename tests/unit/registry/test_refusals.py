@@ -29,7 +29,7 @@ def _body(code: str, message: str) -> bytes:
         (b'{"errors":[{"code":"X","message":"a\\u001b[31m\\nb"}]}', "X: a[31m b (HTTP 400)"),
     ],
 )
-def test_the_registrys_own_words_are_told(body: bytes, text: str) -> None:
+def test_the_registrys_own_words_are_reported(body: bytes, text: str) -> None:
     assert str(Refusal.parse(400, body)) == text
 
 

@@ -50,7 +50,7 @@ def _auth() -> TokenAuth:
         Fault("HEAD", "", status=307, headers={"Location": "http://localhost:1/?sig=" + _SECRET}, times=None),
     ],
 )
-def test_no_secret_is_told(
+def test_no_secret_is_reported(
     auth: BasicAuth | TokenAuth,
     credential: Credential,
     fault: Fault | None,
@@ -58,19 +58,19 @@ def test_no_secret_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    told = Emitted()
+    reported = Emitted()
     texts: list[str] = []
     with InMemoryRegistry(auth=auth, faults=[replace(fault)] if fault else []) as registry:
         credentials = FixedCredentials(registry.host, credential)
-        with client_of(registry.host, credentials=credentials, told=told) as client:
+        with client_of(registry.host, credentials=credentials, reported=reported) as client:
             try:
-                push(client, index, "1", told=told)
+                push(client, index, "1", reported=reported)
             except CargoshipError as error:
                 texts += [error.message, error.hint or "", error.details or "", repr(error)]
                 texts += [line for line in traceback.format_exception(error) if "push(" not in line]
             texts += [repr(client), repr(credentials)]
     # httpx2's own debugging log has answers' headers in it, and so the addresses that they name
-    texts += [repr(told.events), repr(auth), caplog.text.replace("?sig=" + _SECRET, "")]
+    texts += [repr(reported.events), repr(auth), caplog.text.replace("?sig=" + _SECRET, "")]
     tokens = list(auth.issued) if isinstance(auth, TokenAuth) else []
     # what was not sent cannot be known when it comes back
     sent = [_BASIC] if isinstance(credential, Login) else []
@@ -78,7 +78,7 @@ def test_no_secret_is_told(
         assert not [text for text in texts if secret in text]
 
 
-def test_a_token_that_is_echoed_is_not_told(index: Index) -> None:
+def test_a_token_that_is_echoed_is_not_reported(index: Index) -> None:
     auth = _auth()
     with InMemoryRegistry(auth=auth) as registry:
         credentials = FixedCredentials(registry.host, Login("u", _SECRET))
@@ -91,16 +91,16 @@ def test_a_token_that_is_echoed_is_not_told(index: Index) -> None:
     assert token not in raised.value.message
 
 
-def test_a_registrys_warnings_are_told_once_and_without_secrets(index: Index) -> None:
-    told = Emitted()
+def test_a_registrys_warnings_are_reported_once_and_without_secrets(index: Index) -> None:
+    reported = Emitted()
     header = {"Warning": f'299 - "move to v2", 299 - "you are {_SECRET}"'}
     auth = BasicAuth("u", _SECRET)
     with InMemoryRegistry(auth=auth) as registry:
         credentials = FixedCredentials(registry.host, Login("u", _SECRET))
         registry.faults += [Fault("HEAD", "/manifests/", status=404, headers=header, skip=1, times=2)]
-        with client_of(registry.host, credentials=credentials, told=told) as client:
+        with client_of(registry.host, credentials=credentials, reported=reported) as client:
             push(client, index, "1", "2")
-            assert told.notes[-2:] == [f"{registry.host} warns: move to v2", f"{registry.host} warns: you are ***"]
+            assert reported.notes[-2:] == [f"{registry.host} warns: move to v2", f"{registry.host} warns: you are ***"]
 
 
 def test_a_request_does_not_show_where_signatures_live() -> None:
@@ -110,7 +110,7 @@ def test_a_request_does_not_show_where_signatures_live() -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "words", "told"),
+    ("password", "words", "reported"),
     [
         ("a", "a bad password: a", "its words are not shown, for they may have a secret in them"),
         ("a", "unauthorized", "unauthorized"),
@@ -118,11 +118,11 @@ def test_a_request_does_not_show_where_signatures_live() -> None:
         ("abcd", "the password is abcd", "the password is ***"),
     ],
 )
-def test_a_short_password_is_not_starred_out_of_words(password: str, words: str, told: str) -> None:
+def test_a_short_password_is_not_starred_out_of_words(password: str, words: str, reported: str) -> None:
     body = f'{{"errors":[{{"code":"DENIED","message":"{words}"}}]}}'.encode()
     faults = [Fault("GET", "/manifests/", status=400, body=body, skip=1, times=None)]
     with InMemoryRegistry(auth=BasicAuth("u", password), faults=faults) as registry:
         credentials = FixedCredentials(registry.host, Login("u", password))
         with client_of(registry.host, credentials=credentials) as client, pytest.raises(CargoshipError) as raised:
             client.manifest(REPOSITORY, "1")
-    assert raised.value.message.endswith(f"DENIED: {told} (HTTP 400)")
+    assert raised.value.message.endswith(f"DENIED: {reported} (HTTP 400)")

@@ -28,13 +28,13 @@ def named(tmp_path: Path) -> Index:
     return in_sha512(small_index(tmp_path / "store"))
 
 
-def _copied(source: Reference, target: Reference, told: Emitted | None = None) -> Published:
+def _copied(source: Reference, target: Reference, reported: Emitted | None = None) -> Published:
     with opened(source) as (found,):
         return copy_image(
             found,
             target,
             open_client=lambda host, _: client_of(host),
-            emit=told or Emitted(),
+            emit=reported or Emitted(),
             mount_sources=NoMountSources(),
         )
 
@@ -113,12 +113,12 @@ def test_a_registry_that_takes_manifests_by_sha256_alone_gets_the_same_bytes(nam
     document = IndexManifest("application/vnd.oci.image.index.v1+json", ())
     empty = Index(encode_index(document), (), algorithm="sha512")
     with InMemoryRegistry(quirks=["sha512-manifests-400"]) as registry, client_of(registry.host) as client:
-        told = Emitted()
-        published = push(client, empty, "1", told=told)
+        reported = Emitted()
+        published = push(client, empty, "1", reported=reported)
         usual = Digest.of(empty.raw)
         assert (published.digest, str(published.reference.digest)) == (usual, str(usual))
         assert registry.tags(REPOSITORY) == {"1": str(usual)}
-        assert f"{REPOSITORY} has it as {usual}" in told.notes[-1]
+        assert f"{REPOSITORY} has it as {usual}" in reported.notes[-1]
         assert push(client, empty, "1").digest == usual
         # an index names its images by their digests, and those are not changed
         with pytest.raises(RegistryRefused) as raised:
@@ -126,7 +126,7 @@ def test_a_registry_that_takes_manifests_by_sha256_alone_gets_the_same_bytes(nam
         assert "may take no manifests by sha512" in (raised.value.hint or "")
         with pytest.raises(RegistryRefused):
             push_index(
-                client, empty, reference=Reference(registry.host, "me/b", digest=empty.digest), tags=[], emit=told
+                client, empty, reference=Reference(registry.host, "me/b", digest=empty.digest), tags=[], emit=reported
             )
         assert "2" not in registry.tags(REPOSITORY)
     assert image.digest.algorithm == "sha512"

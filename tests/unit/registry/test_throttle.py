@@ -38,7 +38,7 @@ def test_a_limit_is_kept_by_all() -> None:
     throttle.note(429, {"retry-after": "7"})
     with throttle.turn():
         assert budget.elapsed_s == 7.0
-    # trouble of one resource is not that of all, and a day is for the one who was told
+    # trouble of one resource is not that of all, and a day is for the one who was answered
     throttle.note(503, {"retry-after": "7"})
     throttle.note(429, {"retry-after": "86400"})
     with throttle.turn():

@@ -74,7 +74,7 @@ def test_one_with_certificates_is_spoken_to_in_tls_at_once(index: Index, tmp_pat
         assert registry.tags(REPOSITORY)
 
 
-def test_one_that_is_not_trusted_is_told(index: Index) -> None:
+def test_one_that_is_not_trusted_is_reported(index: Index) -> None:
     with _secured(trustme.CA()) as registry, client_of(registry.host) as client:
         with pytest.raises(RegistryUnreachable, match="certificate is not trusted") as raised:
             push(client, index, "1")
@@ -92,7 +92,7 @@ def test_a_client_shows_its_certificate(index: Index, tmp_path: Path) -> None:
             _push(client, index)
 
 
-def test_a_broken_certificate_is_told(index: Index, tmp_path: Path) -> None:
+def test_a_broken_certificate_is_reported(index: Index, tmp_path: Path) -> None:
     authority = trustme.CA()
     with _secured(authority) as registry:
         env = _certs(tmp_path, registry.host, authority)

@@ -25,7 +25,7 @@ def early_of(
     *,
     mount_sources: MountSources | None = None,
     blob_locks: BlobLocks | None = None,
-    told: Emitted | None = None,
+    reported: Emitted | None = None,
     jobs: int = 4,
     idle_s: float = 5.0,
 ) -> UploadQueue:
@@ -34,15 +34,15 @@ def early_of(
         open_client=lambda: client_of(registry.host, idle_s=idle_s),
         mount_sources=mount_sources or NoMountSources(),
         blob_locks=blob_locks or BlobLocks(),
-        emit=told or Emitted(),
+        emit=reported or Emitted(),
         jobs=jobs,
     )
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_what_is_offered_is_sent_once(registry: InMemoryRegistry, jobs: int) -> None:
-    told = Emitted()
-    early = early_of(registry, told=told, jobs=jobs)
+    reported = Emitted()
+    early = early_of(registry, reported=reported, jobs=jobs)
     for blob in (*BLOBS, *BLOBS):
         early.offer([blob])
     early.offer(BLOBS)
@@ -50,7 +50,7 @@ def test_what_is_offered_is_sent_once(registry: InMemoryRegistry, jobs: int) -> 
     early.close()
     assert outcomes == {blob.descriptor.digest: BlobOutcome.PUSHED for blob in BLOBS}
     assert registry.contents.repositories[REPOSITORY].blobs == {str(blob.descriptor.digest) for blob in BLOBS}
-    assert len(told.outcomes) == len(BLOBS)
+    assert len(reported.outcomes) == len(BLOBS)
     assert len([call for call in registry.calls if call.method == "HEAD"]) == len(BLOBS)
 
 
@@ -91,7 +91,7 @@ def test_trouble_is_left_to_the_push(registry: InMemoryRegistry) -> None:
     early.close()
 
 
-def test_what_is_final_is_told_at_once(registry: InMemoryRegistry) -> None:
+def test_what_is_final_is_reported_at_once(registry: InMemoryRegistry) -> None:
     registry.faults += [Fault("HEAD", "", delay_s=20.0, status=418), Fault("HEAD|POST", "", status=403, times=None)]
     early = early_of(registry, idle_s=60.0)
     early.offer(BLOBS)

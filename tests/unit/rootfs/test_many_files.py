@@ -76,7 +76,7 @@ def test_files_together_are_as_one_by_one(layers: list[list[tuple[str, bytes, in
     assert sorted(listing(together)) == sorted(listing(singly))
 
 
-def test_a_file_is_told_by_its_name_among_many() -> None:
+def test_a_file_is_reported_by_its_name_among_many() -> None:
     files = Files.of("d", (0o644, 1, 2), [("ab", 1), ("b", 2), ("a", 3), ("b", 4)])
     assert files.each() == ["ab", "b", "a", "b"]
     found = files.item("b")

@@ -1,4 +1,4 @@
-"""Settings that are told in provenance can be given again, and those that may hold secrets are not told."""
+"""Settings that provenance names can be given again, and those that may hold secrets are not named."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def parsed(values: Mapping[str, Any]) -> Settings:
     return replace(Settings(), **fields)
 
 
-def test_what_is_told_gives_the_same_settings_again() -> None:
+def test_what_is_reported_gives_the_same_settings_again() -> None:
     settings = parsed(GIVEN)
     found = stated_settings(settings)
     assert found.values.keys() == GIVEN.keys()
     assert parsed(json.loads(json.dumps(found.values))) == settings
 
 
-def test_defaults_places_and_variables_are_not_told() -> None:
+def test_defaults_places_and_variables_are_not_reported() -> None:
     assert stated_settings(Settings()).values == {}
     found = stated_settings(
         parsed({"env": {"A": "secret"}, "base": "oci:/home/me/base", "tags": ["h.io/a"], "sign": "me.key"})

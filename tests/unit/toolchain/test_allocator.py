@@ -23,7 +23,7 @@ TRIPLE = "x86_64-unknown-linux-musl"
 
 
 class Compilers:
-    """A cargo and a Zig that do what they are told; `crate` None: cargo has no crate."""
+    """A cargo and a Zig that do what they are asked to; `crate` None: cargo has no crate."""
 
     def __init__(self, crate: Path | None, *, zig_fails: bool = False) -> None:
         self.crate = crate

@@ -1,4 +1,4 @@
-"""What build scripts are told of a target's system libraries."""
+"""What build scripts are given of a target's system libraries."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_without_pkg_config(sysroots: dict[str, Sysroot], tmp_path: Path, monkey
     assert "pip install pkgconf" in (caught.value.hint or "")
 
 
-def test_the_linker_finds_libraries_without_being_told_where(
+def test_the_linker_finds_libraries_without_being_given_a_place(
     sysroots: dict[str, Sysroot], path: str, tmp_path: Path
 ) -> None:
     for sysroot in sysroots.values():

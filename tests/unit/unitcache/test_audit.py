@@ -1,4 +1,4 @@
-"""What was compiled anew is compared with what a cache would have given, unit by unit."""
+"""What was compiled again is compared with what a cache would have given, unit by unit."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ def cached(tmp_path: Path) -> tuple[FakeCargo, DirectoryStore]:
 
 
 @pytest.fixture
-def anew(tmp_path: Path) -> Held:
-    return held(*built(tmp_path, "anew"))
+def renewed(tmp_path: Path) -> Held:
+    return held(*built(tmp_path, "renewed"))
 
 
-def differing(anew: Held, cached: tuple[FakeCargo, DirectoryStore], scratch: Path) -> dict[str, Compared]:
-    found = compare(anew, held(*cached), scratch)
+def differing(renewed: Held, cached: tuple[FakeCargo, DirectoryStore], scratch: Path) -> dict[str, Compared]:
+    found = compare(renewed, held(*cached), scratch)
     assert len(found) == len(ALL), "each unit is compared, those too that depend on one that differs"
     return {each.made.name.split()[0]: each for each in found if each.where}
 
 
 def test_what_was_compiled_twice_is_the_same(
-    anew: Held, cached: tuple[FakeCargo, DirectoryStore], tmp_path: Path
+    renewed: Held, cached: tuple[FakeCargo, DirectoryStore], tmp_path: Path
 ) -> None:
-    assert differing(anew, cached, tmp_path) == {}
+    assert differing(renewed, cached, tmp_path) == {}
 
 
 def test_other_content_under_a_right_key_is_found(
-    anew: Held, cached: tuple[FakeCargo, DirectoryStore], tmp_path: Path
+    renewed: Held, cached: tuple[FakeCargo, DirectoryStore], tmp_path: Path
 ) -> None:
     _, store = cached
     right = unit(store, "helper")
     wrong = tamper(store, right, lambda folder: next(folder.rglob("*.rlib")).write_bytes(b"\x7fELF something else"))
-    (found,) = differing(anew, cached, tmp_path).values()
+    (found,) = differing(renewed, cached, tmp_path).values()
     assert found.given == wrong
     assert found.where == (f"release/deps/libhelper-{right.place[-16:]}.rlib: byte 4",)
     assert not found.elsewhere
@@ -76,7 +76,7 @@ def test_other_content_under_a_right_key_is_found(
 
 
 def test_what_was_not_known_to_be_read_is_named(
-    cached: tuple[FakeCargo, DirectoryStore], anew: Held, tmp_path: Path
+    cached: tuple[FakeCargo, DirectoryStore], renewed: Held, tmp_path: Path
 ) -> None:
     cargo, store = cached
     tamper(
@@ -85,27 +85,27 @@ def test_what_was_not_known_to_be_read_is_named(
     read = {VARIABLE + "API_URL": Digest.of(b"unset")}
     entries = {
         key: replace(entry, inputs={**entry.inputs, **read}) if entry.name.startswith("app ") else entry
-        for key, entry in anew.index.entries.items()
+        for key, entry in renewed.index.entries.items()
     }
-    knowing = replace(anew, index=replace(anew.index, entries=entries))
+    knowing = replace(renewed, index=replace(renewed.index, entries=entries))
     assert differing(knowing, (cargo, store), tmp_path)["app"].missed == ("the variable API_URL",)
 
 
-def test_what_was_compiled_in_another_folder_is_told_apart(
-    anew: Held, cached: tuple[FakeCargo, DirectoryStore], tmp_path: Path
+def test_what_was_compiled_in_another_folder_is_recognised(
+    renewed: Held, cached: tuple[FakeCargo, DirectoryStore], tmp_path: Path
 ) -> None:
     _, store = cached
     for name in ("helper", "itoa"):
         tamper(store, unit(store, name), lambda folder: next(folder.rglob("*.rlib")).write_bytes(b"x"))
     mover = FakeCargo(tmp_path / "moved/work", tmp_path / "home", APP).write_sources()
-    found = differing(anew, (mover, store), tmp_path)
+    found = differing(renewed, (mover, store), tmp_path)
     assert {name: each.elsewhere for name, each in found.items()} == {"helper": True, "itoa": False}
 
 
 def test_what_the_cache_cannot_give_is_not_compared(
-    anew: Held, cached: tuple[FakeCargo, DirectoryStore], tmp_path: Path
+    renewed: Held, cached: tuple[FakeCargo, DirectoryStore], tmp_path: Path
 ) -> None:
     cargo, store = cached
     for path in (store.root / "1/packs").iterdir():
         path.write_bytes(b"\0" * path.stat().st_size)
-    assert compare(anew, held(cargo, store), tmp_path) == []
+    assert compare(renewed, held(cargo, store), tmp_path) == []

@@ -279,12 +279,12 @@ def test_what_a_build_script_says_beside_its_instructions_is_not_kept() -> None:
     said = b"cargo::rerun-if-env-changed=TOKEN\nconnected with s3cr3t-word\n\xff\n cargo:rustc-cfg=x\r\ncargo:warning=y"
     assert obeyed(said) == b"cargo::rerun-if-env-changed=TOKEN\n cargo:rustc-cfg=x\r\ncargo:warning=y\n"
     assert obeyed(obeyed(said)) == obeyed(said)
-    told = {
+    reported = {
         "rustc": 2**64 - 1,
         "local": [{"RerunIfEnvChanged": {"var": "TOKEN", "val": "s3cr3t-word"}}, {"Precalculated": "1"}],
     }
-    left = json.loads(without_values(json.dumps(told).encode()))
-    assert left == {**told, "local": [{"RerunIfEnvChanged": {"var": "TOKEN", "val": None}}, {"Precalculated": "1"}]}
+    left = json.loads(without_values(json.dumps(reported).encode()))
+    assert left == {**reported, "local": [{"RerunIfEnvChanged": {"var": "TOKEN", "val": None}}, {"Precalculated": "1"}]}
     other = b'{"local": [{"CheckDepInfo": {"dep_info": "x"}}]}'
     assert without_values(other) == other
     with pytest.raises(NotKept):

@@ -106,7 +106,7 @@ def test_options_count() -> None:
     assert settings(options=("--config", "x=1")) != settings()
 
 
-def test_values_are_not_told() -> None:
+def test_values_are_not_reported() -> None:
     assert "hunter2" not in settings(env={"RUSTFLAGS": "hunter2"})
 
 
@@ -136,7 +136,7 @@ def test_files_and_programs_that_settings_name_count_by_content(tmp_path: Path) 
     (tmp_path / "bin").mkdir()
     named = NamedFiles((tmp_path,), str(tmp_path / "bin"))
 
-    def told(config: str = "", **env: str) -> str:
+    def reported(config: str = "", **env: str) -> str:
         around = settings_as_text(TRIPLE, files=[config.encode()], options=(), env=env, named=named)
         return around + environment_as_text(TRIPLE, env, named)
 
@@ -151,11 +151,11 @@ def test_files_and_programs_that_settings_name_count_by_content(tmp_path: Path) 
         ("bin/my-clang", "", {"CC": "ccache my-clang"}),
     ):
         change(path, "one")
-        one = told(config, **env)
+        one = reported(config, **env)
         change(path, "two")
-        assert told(config, **env) != one, path
+        assert reported(config, **env) != one, path
         (tmp_path / path).unlink()
-        assert told(config, **env) != one, path
+        assert reported(config, **env) != one, path
 
 
 @pytest.mark.parametrize(
@@ -171,11 +171,11 @@ def test_files_and_programs_that_settings_name_count_by_content(tmp_path: Path) 
     ],
 )
 def test_native_counts_as_what_it_means_here(flags: Mapping[str, str], *, native: bool) -> None:
-    def told(processor: str) -> str:
+    def reported(processor: str) -> str:
         around = settings_as_text(TRIPLE, files=[], options=(), env=flags, processor=processor)
         return around + environment_as_text(TRIPLE, flags, processor=processor)
 
-    assert (told("one") != told("two")) is native
+    assert (reported("one") != reported("two")) is native
 
 
 def test_native_in_configuration_counts_too() -> None:
@@ -186,7 +186,7 @@ def test_native_in_configuration_counts_too() -> None:
 
 
 def test_what_differs_is_named_by_key_and_file() -> None:
-    def told(*files: str, places: tuple[str, ...]) -> str:
+    def reported(*files: str, places: tuple[str, ...]) -> str:
         return settings_as_text(TRIPLE, files=[each.encode() for each in files], options=(), env={}, places=places)
 
     places = (".cargo/config.toml", ".cargo/flags.toml", "")
@@ -196,9 +196,11 @@ def test_what_differs_is_named_by_key_and_file() -> None:
         "[profile.release]\nlto = true",
     )
     edited = (same[0], "[env.WHO]\nvalue = 'two'\nforce = true", "[profile.release]\nlto = false")
-    assert names_that_differ(told(*same, places=places), told(*edited, places=places)) == (
+    assert names_that_differ(reported(*same, places=places), reported(*edited, places=places)) == (
         "build.rustflags in .cargo/flags.toml",
         "env.WHO in .cargo/flags.toml",
         "profile.release.lto in cargo's configuration files",
     )
-    assert told(*same, places=places) != told(*same, places=(places[0], places[2], places[1])), "which counts more"
+    assert reported(*same, places=places) != reported(*same, places=(places[0], places[2], places[1])), (
+        "which counts more"
+    )

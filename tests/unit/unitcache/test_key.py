@@ -218,7 +218,7 @@ def test_only_what_the_lock_file_pins_cannot_change() -> None:
     assert not is_pinned(replace(LIB, source="/w/vendor/serde/src/lib.rs"), LOCK)
 
 
-def test_a_miss_is_told_by_the_nearest() -> None:
+def test_a_miss_is_explained_by_the_nearest() -> None:
     far = {**parts(LIB), "rustc": "rustc 1.80.0", "features": "none"}
     near = {**parts(LIB), "features": "none"}
     found = nearest_parts(parts(LIB), [far, near])

@@ -62,11 +62,11 @@ def package(tmp_path: Path) -> Path:
 )
 def test_which_files_of_a_package_count(package: Path, path: str, *, counts: bool) -> None:
     before = contents(package)
-    told = before.digest(ALL + ".")
+    reported = before.digest(ALL + ".")
     (package / path).parent.mkdir(exist_ok=True)
     (package / path).write_text("changed")
     after = contents(package)
-    assert (after.digest(ALL + ".") != told) is counts
+    assert (after.digest(ALL + ".") != reported) is counts
 
 
 def test_a_package_that_changes_meanwhile_is_not_kept(package: Path) -> None:
@@ -112,9 +112,9 @@ def test_a_file_that_was_given_an_old_time_meanwhile_is_not_what_was_read(packag
 
 
 def test_a_folder_counts_by_names_and_bytes(package: Path) -> None:
-    told = contents(package).digest("sql")
+    reported = contents(package).digest("sql")
     (package / "sql/one.sql").rename(package / "sql/1.sql")
-    assert contents(package).digest("sql") != told
+    assert contents(package).digest("sql") != reported
     assert contents(package).digest(".") is None, "the build directory is in it, and changes always"
 
 
@@ -183,8 +183,8 @@ def test_fingerprints_are_read(tmp_path: Path, *, by_content: bool) -> None:
         {"RerunIfChanged": {"output": "o", "paths": ["native.c"]}},
         {"RerunIfEnvChanged": {"var": "CC", "val": None}},
     ]
-    told = {"deps": [[1, "serde", False, 18446744073709551615]], "local": [read, *named]}
-    (tmp_path / "lib-a.json").write_text(json.dumps(told))
+    reported = {"deps": [[1, "serde", False, 18446744073709551615]], "local": [read, *named]}
+    (tmp_path / "lib-a.json").write_text(json.dumps(reported))
     found = read_fingerprint(tmp_path)
     assert found.hash == 6787982291859953380
     assert found.dependencies == (("serde", (1 << 64) - 1),)

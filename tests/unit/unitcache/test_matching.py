@@ -45,11 +45,11 @@ def run_of(root: Path, number: int) -> BuildScriptRun:
     return BuildScriptRun(CRATE, root / f"release/build/unicase-{hash_of(number)}/out")
 
 
-def host_and_target(root: Path, *, told_apart: bool) -> tuple[UnitGraph, list[Artifact | BuildScriptRun], BuildDir]:
+def host_and_target(root: Path, *, reported_apart: bool) -> tuple[UnitGraph, list[Artifact | BuildScriptRun], BuildDir]:
     """A crate whose build script runs for the host and for the target of a build without --target."""
     for number, needs in ((1, ()), (2, ()), (3, (1,)), (4, (2,))):
         folder(root, "unicase", number, *needs)
-    host = "0" if told_apart else "3"
+    host = "0" if reported_apart else "3"
     units = (
         unit(CRATE, "build-script-build", "run-custom-build", "0"),
         unit(CRATE, "build-script-build", "run-custom-build", "0"),
@@ -65,14 +65,14 @@ def host_and_target(root: Path, *, told_apart: bool) -> tuple[UnitGraph, list[Ar
     return UnitGraph(units, (2, 3)), messages, BuildDir.scan(root)
 
 
-def test_runs_of_one_build_script_for_host_and_target_are_told_apart_by_their_users(tmp_path: Path) -> None:
-    found = match(*host_and_target(tmp_path, told_apart=True))
+def test_runs_of_one_build_script_for_host_and_target_are_distinguished_by_their_users(tmp_path: Path) -> None:
+    found = match(*host_and_target(tmp_path, reported_apart=True))
     assert {index: int(each.folder.hash, 16) for index, each in found.found.items()} == {0: 1, 1: 2, 2: 3, 3: 4}
     assert found.missing == {}
 
 
 def test_what_nothing_tells_apart_is_not_guessed(tmp_path: Path) -> None:
-    found = match(*host_and_target(tmp_path, told_apart=False))
+    found = match(*host_and_target(tmp_path, reported_apart=False))
     assert found.found == {}
     assert set(found.missing) == {0, 1, 2, 3}
     assert not found.unsaid

@@ -1,4 +1,4 @@
-"""Why a build was missed as a whole, told from the kept build that is most like it."""
+"""Why a build was missed as a whole, learned from the kept build that is most like it."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def kept(build_key: BuildKey, inputs: Mapping[str, Digest] | None = None, saved_
     ],
     ids=["versions", "checksums", "options", "manifest", "rustc", "settings", "environment", "library"],
 )
-def test_the_part_that_differs_is_told(tmp_path: Path, now: BuildKey, reasons: tuple[str, ...]) -> None:
+def test_the_part_that_differs_is_reported(tmp_path: Path, now: BuildKey, reasons: tuple[str, ...]) -> None:
     before = build_key_of(AROUND, ASKED)
     index = UnitIndex().with_plan(kept(before))
     assert why_missed(index, now, FileDigests(tmp_path, tmp_path / "target")) == reasons
 
 
-def test_files_and_variables_are_told_by_their_names(tmp_path: Path) -> None:
+def test_files_and_variables_are_reported_by_their_names(tmp_path: Path) -> None:
     build_key = build_key_of(AROUND, ASKED)
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "main.rs").write_text("one")
@@ -91,8 +91,8 @@ def test_files_and_variables_are_told_by_their_names(tmp_path: Path) -> None:
     (tmp_path / "src" / "main.rs").write_text("one")
     (tmp_path / "sql").mkdir()
     (tmp_path / "sql" / "one.sql").write_text("select 1")
-    told = why_missed(index, build_key, FileDigests(tmp_path, tmp_path / "target", before.env))
-    assert told == ("files of the workspace that belong to no package, which a macro or a build script may read",)
+    reported = why_missed(index, build_key, FileDigests(tmp_path, tmp_path / "target", before.env))
+    assert reported == ("files of the workspace that belong to no package, which a macro or a build script may read",)
 
 
 def test_of_several_the_nearest_is_compared(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Machine:
 
     root: Path
     store: DirectoryStore
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     @property
     def runtime(self) -> Runtime:
@@ -64,7 +64,7 @@ class Machine:
         self.write(f"runtime/{TARGET}/h/{name}", manifest(*files, inode=inode))
 
     def save(self) -> list[UnitEntry]:
-        added = additions(self.runtime, self.store.load(), tell=self.told.append)
+        added = additions(self.runtime, self.store.load(), tell=self.reported.append)
         with pack_writer(self.store.scratch) as writer:
             for each in added:
                 writer.add(each.entry.key, each.files)
@@ -77,7 +77,7 @@ class Machine:
         return entries
 
     def bring(self) -> list[str]:
-        return restore_runtime(self.runtime, self.store, self.store.load(), tell=self.told.append)
+        return restore_runtime(self.runtime, self.store, self.store.load(), tell=self.reported.append)
 
     def made(self) -> set[str]:
         names = (path.relative_to(self.cache).as_posix() for path in self.cache.rglob("*") if path.is_file())
@@ -103,8 +103,8 @@ def test_what_was_compiled_there_is_known_here(tmp_path: Path) -> None:
     # inodes and times are those of the files here: Zig compares nothing else
     for read in files_read(here):
         status = ((other.root / "lib" if read.in_library else other.cache) / read.path).stat()
-        told = struct.unpack_from("<QQq", here, read.at)
-        assert told == (status.st_size, status.st_ino, status.st_mtime_ns)
+        reported = struct.unpack_from("<QQq", here, read.at)
+        assert reported == (status.st_size, status.st_ino, status.st_mtime_ns)
     assert other.bring() == []
     assert kept(other.runtime, other.store.load()) == {entry.key for entry in other.store.load().entries.values()}
 
@@ -129,7 +129,7 @@ def test_two_that_made_the_same_keep_it_once(tmp_path: Path) -> None:
     for each in machines:
         os.utime(each.root / "lib/libc/init.c", ns=(len(keys), 5))
         each.compile("aa", "libc/init.c", inode=len(keys))
-        keys += [added.entry.key for added in additions(each.runtime, each.store.load(), tell=each.told.append)]
+        keys += [added.entry.key for added in additions(each.runtime, each.store.load(), tell=each.reported.append)]
     assert len(keys) == 2
     assert keys[0] == keys[1]
 
@@ -140,7 +140,7 @@ def test_a_zig_with_another_library_gets_nothing(tmp_path: Path) -> None:
     one.save()
     assert other.bring() == []
     assert other.made() == set()
-    assert other.told == [
+    assert other.reported == [
         f"runtime of zig 0.17.1 for {TARGET} is not used: it was made from another content of Zig's library"
     ]
 
@@ -151,7 +151,7 @@ def test_what_is_compiled_at_this_moment_waits(tmp_path: Path) -> None:
     with (one.cache / "h" / "aa").open("r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         assert one.save() == []
-    assert one.told == [f"what Zig has made for {TARGET} is not kept: another Zig is at work there"]
+    assert one.reported == [f"what Zig has made for {TARGET} is not kept: another Zig is at work there"]
     assert len(one.save()) == 1
 
 
@@ -195,7 +195,7 @@ def test_a_manifest_that_names_what_is_not_zigs_own_stays(tmp_path: Path, data: 
     one = machine(tmp_path, "one")
     one.write(f"runtime/{TARGET}/h/aa", data)
     one.compile("bb", "libc/init.c")
-    (added,) = additions(one.runtime, one.store.load(), tell=one.told.append)
+    (added,) = additions(one.runtime, one.store.load(), tell=one.reported.append)
     assert {file.path for file in added.files} == {"h/bb", "o/bb/bb.o"}
 
 
@@ -209,7 +209,7 @@ def test_a_file_of_another_size_is_not_passed_off(tmp_path: Path) -> None:
 def test_nothing_else_comes_along(tmp_path: Path) -> None:
     one = machine(tmp_path, "one")
     one.compile("aa", "libc/init.c")
-    (added,) = additions(one.runtime, one.store.load(), tell=one.told.append)
+    (added,) = additions(one.runtime, one.store.load(), tell=one.reported.append)
     with pack_writer(one.store.scratch) as writer:
         more = (".kept/" + "0" * 64, "tmp/x", "z/y")
         writer.add(added.entry.key, [*added.files, *(UnitFile(name, b"more") for name in more)])
@@ -221,6 +221,6 @@ def test_nothing_else_comes_along(tmp_path: Path) -> None:
     assert files == {"h/aa", "o/aa/aa.o", f".kept/{added.entry.key.hex}"}
 
 
-def test_targets_as_cargo_zigbuild_is_told_them() -> None:
+def test_targets_as_cargo_zigbuild_is_given_them() -> None:
     words = ["x86_64-unknown-linux-gnu.2.17", "aarch64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "wasm32-wasip1"]
     assert zig_targets(words) == ["x86_64-linux-gnu.2.17", "aarch64-linux-gnu", "x86_64-linux-musl"]

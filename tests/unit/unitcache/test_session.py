@@ -139,22 +139,20 @@ def test_a_change_compiles_what_depends_on_it(store: DirectoryStore, checkout: C
     assert states(second) == {"present"}, "what lies there is left alone"
 
 
-def test_who_listens_is_told_what_became_of_each_unit(
-    store: DirectoryStore, checkout: Callable[..., FakeCargo]
-) -> None:
+def test_who_listens_learns_what_became_of_each_unit(store: DirectoryStore, checkout: Callable[..., FakeCargo]) -> None:
     started_s = time.time() - 1
     build(checkout(), store)
     second = checkout("second")
     second.edit("helper", "// changed\n")
-    (told,) = (event for event in build(second, store).events if isinstance(event, UnitsReported))
-    found = {unit.package: unit for unit in told.units}
+    (reported,) = (event for event in build(second, store).events if isinstance(event, UnitsReported))
+    found = {unit.package: unit for unit in reported.units}
     helper, app = (found[name] for name in ("helper", "app"))
     assert [(unit.state, unit.is_local) for unit in (helper, app)] == [("compiled", True), ("compiled", True)]
     assert helper.because == ("the file helper/src/lib.rs",)
-    assert told.units[app.waits_for or 0] is helper
-    assert helper in [told.units[place] for place in app.needs]
+    assert reported.units[app.waits_for or 0] is helper
+    assert helper in [reported.units[place] for place in app.needs]
     assert all(unit.began_s >= started_s and unit.size_bytes > 0 for unit in (helper, app))
-    others = [unit for unit in told.units if unit not in (helper, app)]
+    others = [unit for unit in reported.units if unit not in (helper, app)]
     assert {unit.state for unit in others} == {"restored"}
     assert all(unit.began_s == 0 and unit.size_bytes > 0 for unit in others), "they were not compiled now"
 

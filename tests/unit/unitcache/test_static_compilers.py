@@ -84,7 +84,7 @@ def test_what_only_a_compiler_can_resolve_is_not_kept(text: str, why: str, reads
 
 
 def test_a_list_with_a_zero_byte_is_not_kept(reads: Reads, tmp_path: Path) -> None:
-    """Whoever wrote it: no path of a system has one."""
+    """No matter who wrote it: no path of a system has one."""
     with pytest.raises(NotKept, match="no list of files"):
         reads(*compiled(tmp_path, "", "a\0b"))
 

@@ -32,7 +32,7 @@ from support.units import adding, key_of, packed, unit_files
 
 @dataclass
 class Recording(Store):
-    """A store that notes what it is asked for, and fails if it is told to."""
+    """A store that notes what it is asked for, and fails if it is asked to."""
 
     store: Store
     failing: set[str] = field(default_factory=set)

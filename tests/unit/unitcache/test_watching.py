@@ -80,7 +80,7 @@ def test_what_lives_on_is_known(tmp_path: Path, first: str, *, is_own: bool) -> 
     assert not any(each.lives_on for all_of in (*after.scripts.values(), *after.compilers.values()) for each in all_of)
 
 
-def test_what_units_write_into_a_workspace_is_told(tmp_path: Path) -> None:
+def test_what_units_write_into_a_workspace_is_reported(tmp_path: Path) -> None:
     """Not what they read there, and not what they write into cargo's folders or beside the workspace."""
     notes, root = tmp_path / "notes", tmp_path / "app"
     notes.mkdir()
@@ -88,8 +88,8 @@ def test_what_units_write_into_a_workspace_is_told(tmp_path: Path) -> None:
         f"B/out\0W{root}/src/a.rs\0W{root}/src/../b.rs\0O{root}/c.rs\0W{root}/target/d\0W{root}-e\0T{root}/f\0W/g\0"
     )
     (notes / "2-1").write_text(f"Kapp\t-1\t/out\0W{root}/src/a.rs\0W{root}/../h\0W{root}/cut")
-    told = written_sources(notes, root, but=[root / "target"])
-    assert told == tuple(str(root / name) for name in ("b.rs", "cut", "src/a.rs"))
+    reported = written_sources(notes, root, but=[root / "target"])
+    assert reported == tuple(str(root / name) for name in ("b.rs", "cut", "src/a.rs"))
 
 
 def test_a_library_that_a_cache_has_is_not_made_again(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class LiveRenderer:
 
 
 class _Shown:
-    """The region, made anew for each frame."""
+    """The region, made again for each frame."""
 
     def __init__(self, renderer: LiveRenderer) -> None:
         self._renderer = renderer

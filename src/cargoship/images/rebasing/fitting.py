@@ -27,7 +27,7 @@ def findings_on(parts: Parts, base: Base, image: Image, book: LayerCache) -> Ite
 
     The base's layers are read only where something depends on them: a program that is linked dynamically, a user by
     name, files beside the program's own folder. Raises ContentInvalid, and what reading layers raises; NotRebasable
-    where a build would make the layers anew.
+    where a build would make the layers again.
     """
     entries = tuple(_entry(item) for facts in book.facts(parts.own) for item in facts.single_items())
     own = view_of(parts.own, book)
@@ -81,7 +81,7 @@ def _check_folders(parts: Parts, base: Base, entries: Sequence[LayerEntry], book
         raise NotRebasable(
             f"/{folder.path} ({parts.image.platform}) has other rights, or another owner, in the new base, and a layer "
             "of the image repeats those of the old one",
-            hint="cargoship build makes the layer anew; programs come from the unit cache",
+            hint="cargoship build makes the layer again; programs come from the unit cache",
         )
 
 

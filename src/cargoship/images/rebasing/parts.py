@@ -27,7 +27,7 @@ _PROGRAMS = f"{_MADE}/"
 _FILES = f"{_MADE}included files"
 _STATIC = f"{_MADE}static base"
 _PACKAGES = f"{_MADE}deb:"
-_ANEW = "cargoship build makes it anew"
+_MADE_BY_BUILDS = "cargoship build makes it again"
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,14 @@ def taken_apart(image: Image, said: str, *, find: OldBase, given: Base | None = 
     parts = Parts(image, base, tuple(own), config, annotations)
     if [layer.diff_id for layer in base.layers] != [layer.diff_id for layer in below]:
         raise NotRebasable(
-            f"{said} ({image.platform}): its lower layers are not those of {base.name or base.spec}", hint=_ANEW
+            f"{said} ({image.platform}): its lower layers are not those of {base.name or base.spec}",
+            hint=_MADE_BY_BUILDS,
         )
     again = parts.over(base)
     if (again.raw_config, again.raw_manifest) != (image.raw_config, image.raw_manifest):
         raise NotRebasable(
             f"{said} ({image.platform}) is not as cargoship makes images of its layers on {base.name or base.spec}",
-            hint=f"something has changed it, or another version of cargoship has made it: {_ANEW}",
+            hint=f"something has changed it, or another version of cargoship has made it: {_MADE_BY_BUILDS}",
         )
     return parts
 

@@ -215,7 +215,7 @@ class _Rebasing:
             self._context.emit(
                 Note(
                     f"left behind: {count(left, 'signature, attestation or bill')} of the old image, which "
-                    "the new one has to get anew",
+                    "the new one has to get again",
                     Level.WARNING,
                 )
             )

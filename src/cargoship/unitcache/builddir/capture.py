@@ -298,7 +298,7 @@ class _Stock:
     def note_unknown(self, index: int, matched: Matched, why: str) -> None:
         """Remember of a unit that cannot be kept what is known of how this run has made it.
 
-        Where that is less than what it may read, the next run makes it anew.
+        Where that is less than what it may read, the next run makes it again.
         """
         if not self.fresh[index]:
             inputs = self._as_noted(index, matched, why)

@@ -63,7 +63,7 @@ def _is_folder(build_dir: Path, place: str) -> bool:
 
 
 def make_stale(build_dir: Path, place: str, said: str = "") -> None:
-    """Let cargo make a unit anew, and what depends on it; `said` is as in `UnitOrigin`. Raises OSError."""
+    """Let cargo make a unit again, and what depends on it; `said` is as in `UnitOrigin`. Raises OSError."""
     # of a run, cargo asks this file how old it is
     if said:
         (build_dir / said).unlink(missing_ok=True)

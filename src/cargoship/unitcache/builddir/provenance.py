@@ -63,7 +63,7 @@ def stale(wanted: CurrentUnits, known: Mapping[str, UnitOrigin]) -> dict[str, st
         now[names[index]].add(base_of(parts).hex)
     there = {place: made for place, made in known.items() if made.unit in now}
     found = {made.unit for made in there.values() if not _is_as_made(made, now[made.unit], wanted.contents)}
-    # cargo would not see of every unit that what it depends on was made anew
+    # cargo would not see of every unit that what it depends on was made again
     for index in graph.in_order():
         if any(names[each.index] in found for each in graph.units[index].dependencies):
             found.add(names[index])

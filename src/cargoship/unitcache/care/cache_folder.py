@@ -1,6 +1,6 @@
 """What else cargoship keeps on this machine, below its cache folder, and what of it has not been used for long.
 
-Standard libraries, sysroots, compiler wrappers and what Zig compiled for them are made anew when they are missing. A
+Standard libraries, sysroots, compiler wrappers and what Zig compiled for them are made again when they are missing. A
 run marks what it uses (`toolchain.marks`), so that a folder without a mark for weeks belongs to another version of Rust
 or Zig.
 """
@@ -20,7 +20,7 @@ from cargoship.errors import CacheUnavailable
 
 _DAY_NS = 24 * 3600 * 1_000_000_000
 BOUNDED = ("std", "sysroots", "wrappers", "runtime", "allocators")
-"""Folders whose entries are made anew when they are missed."""
+"""Folders whose entries are made again when they are missed."""
 
 
 @dataclass(frozen=True)

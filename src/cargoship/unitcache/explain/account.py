@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FILE = ".cargoship-units.json"
 _BYTES_MAX = 64 << 20
-_ANEW = frozenset({"compiled", "replaced", "unfinished"})
+_MADE_BY_BUILDS = frozenset({"compiled", "replaced", "unfinished"})
 """States of what was not there to be used."""
 _MADE_HERE = frozenset({"compiled", "replaced"})
 _STRANGER = "nobody knowing what the one was made of that lay there: cargoship had not made it"
@@ -89,8 +89,8 @@ def account(
         kept = made.units.get(index)
         because: tuple[str, ...] = ()
         waits_for = None
-        if states[index] in _ANEW:
-            compiled = [each.index for each in unit.dependencies if states.get(each.index) in _ANEW]
+        if states[index] in _MADE_BY_BUILDS:
+            compiled = [each.index for each in unit.dependencies if states.get(each.index) in _MADE_BY_BUILDS]
             if index in restored.strangers:
                 because = (_STRANGER,)
             elif compiled:
@@ -182,7 +182,7 @@ def cost_of(record: BuildAccount) -> dict[int, tuple[int, float]]:
     """By the place of each root of a miss: how many units were compiled because of it, and the seconds they took."""
     found: dict[int, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
     for index, unit in enumerate(record.units):
-        if unit.state in _ANEW:
+        if unit.state in _MADE_BY_BUILDS:
             root = root_of(record, index)[-1]
             units, seconds = found[root]
             found[root] = (units + 1, seconds + unit.seconds)

@@ -184,7 +184,7 @@ class _Unit:
         if (event.kind == "o" and _OF_LINKERS.fullmatch(path)) or "/-" in event.text:
             return
         if event.kind in "WT":
-            # what is made anew over something that was there has nothing of it
+            # what is made again over something that was there has nothing of it
             self._own.add(path)
         elif self._is_own(path) or self._is_covered(path):
             pass
