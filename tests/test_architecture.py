@@ -91,6 +91,12 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a module's syntax tree: walking through it is what these tests spend their time with."""
+    return tuple(ast.walk(parsed(path)))
+
+
 def place_of(path: Path) -> str:
     """A module's file, from the package's own folder."""
     return path.relative_to(SOURCE).as_posix()
@@ -115,9 +121,8 @@ def seam_breaks(path: Path, root: Path = SOURCE) -> Iterator[str]:
     import-linter sees packages; this sees names in them: urllib.request (urllib.parse is harmless), os.environ.
     """
     place = path.relative_to(root).as_posix()
-    tree = parsed(path)
-    renamed = dict(renamings(tree))
-    for node in ast.walk(tree):
+    renamed = dict(renamings(path))
+    for node in nodes(path):
         match node:
             case ast.Import(names=names):
                 imported = [name.name for name in names]
@@ -134,9 +139,9 @@ def seam_breaks(path: Path, root: Path = SOURCE) -> Iterator[str]:
                 yield f"{place}:{node.lineno}: {name}"
 
 
-def renamings(tree: ast.AST) -> Iterator[tuple[str, str]]:
+def renamings(path: Path) -> Iterator[tuple[str, str]]:
     """Names that imports give to other names: `import platform as machine`, `from pathlib import Path as P`."""
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from ((name.asname, name.name) for name in node.names if name.asname is not None)
 
@@ -213,7 +218,7 @@ def test_what_a_person_may_see_is_in_errors() -> None:
     known = {name for name, value in vars(errors).items() if isinstance(value, type)}
     elsewhere = []
     for path in MODULES:
-        for node in ast.walk(parsed(path)) if path.name != "errors.py" else ():
+        for node in nodes(path) if path.name != "errors.py" else ():
             if isinstance(node, ast.ClassDef):
                 bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
                 named_only = all(isinstance(part, ast.Expr) for part in node.body)
@@ -273,11 +278,11 @@ CALLED_BY_OTHERS = {
 
 def test_nothing_is_there_for_tests_alone() -> None:
     """Functions, classes, methods and constants are used by cargoship itself, or documented for programs of others."""
-    used = {name for path in MODULES for node in ast.walk(parsed(path)) for name in _used_by(node)}
+    used = {name for path in MODULES for node in nodes(path) for name in _used_by(node)}
     pages = [path for path in (REPOSITORY / "docs").rglob("*.md") if "decisions" not in path.parts]
     documented = {word for page in pages for code in _code_of(page.read_text()) for word in re.findall(r"\w+", code)}
     known = used | documented | CALLED_BY_OTHERS.keys()
-    defined = {name: place_of(path) for path in MODULES for name in _defined_in(parsed(path))}
+    defined = {name: place_of(path) for path in MODULES for name in _defined_in(path)}
     assert {name: place for name, place in defined.items() if name not in known and name[:2] != "__"} == {}
 
 
@@ -291,14 +296,14 @@ def _used_by(node: ast.AST) -> Iterator[str]:
             pass
 
 
-def _defined_in(tree: ast.Module) -> Iterator[str]:
-    for node in tree.body:
+def _defined_in(path: Path) -> Iterator[str]:
+    for node in parsed(path).body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
         for target in targets:
             yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
-    yield from (node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef))
+    yield from (node.name for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.ClassDef))
 
 
 def _code_of(page: str) -> list[str]:
