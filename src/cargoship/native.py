@@ -22,3 +22,13 @@ def runs_natively(platform: Platform) -> bool:
     """Whether this machine's processor runs programs of a platform by itself."""
     native = row(machine_name())
     return platform == native.platform or platform.architecture in native.runs
+
+
+def debian_release() -> str | None:
+    """The code name of the Debian, or of what is made from it, that this machine runs; None for other systems."""
+    try:
+        said = platform.freedesktop_os_release()
+    except OSError:
+        return None
+    is_debian = "debian" in {said.get("ID", ""), *said.get("ID_LIKE", "").split()}
+    return said.get("VERSION_CODENAME", "") if is_debian else None

@@ -308,7 +308,7 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     """Look for everything that a build needs; with `fix`, run what mends it and look again."""
     from cargoship.build_needs import examined_needs
     from cargoship.link_check import check_linking
-    from cargoship.toolchain.diagnose import Diagnosis, diagnose
+    from cargoship.toolchain.diagnose import Diagnosis, diagnose, mending
 
     made, wanted = _wanted_of(selection, context)
 
@@ -320,12 +320,11 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     found = look()
     if not fix:
         return found
-    for finding in found.findings:
-        if not finding.ok and finding.mend is not None:
-            context.emit(Note(f"running {' '.join(finding.mend.argv)}"))
-            done = context.runner.run(finding.mend)
-            if done.code != 0:
-                context.emit(Note(f"that failed: {done.error_text.strip()}", Level.WARNING))
+    for command in mending(found):
+        context.emit(Note(f"running {' '.join(command.argv)}"))
+        done = context.runner.run(command)
+        if done.code != 0:
+            context.emit(Note(f"that failed: {done.error_text.strip()}", Level.WARNING))
     if look().ok:
         # adds, builds and links what the first build would
         check_linking(find_toolchain(wanted, context), context)

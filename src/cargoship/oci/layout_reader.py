@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -292,6 +293,8 @@ def open_regular(path: Path) -> BinaryIO:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ContentInvalid(f"{path} is a link, and links are not followed in an image layout") from error
         raise ContentInvalid(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)

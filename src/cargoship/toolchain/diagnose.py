@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from cargoship.errors import ToolMissing
+from cargoship.native import debian_release
 from cargoship.platforms import LibcFamily, PlatformSpec
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
 from cargoship.toolchain.locate import Wanted, ways_out
 from cargoship.toolchain.rust import Rust, toolchains
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
+
+# what bookworm calls cargo is of 2022; the one for browsers is kept new
+_DEBIANS_RUST = {"bookworm": ("cargo-web", "rust-web-src"), "bullseye": ("cargo-web", "rust-web-src")}
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def diagnose(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Diagn
     pairs = wanted.pairs
     zig, zig_finding = _zig(runner, env)
     rusts, failure = _all_toolchains(runner, env, wanted)
-    findings = [_rust(rusts, failure), zig_finding]
+    findings = [_rust(rusts, failure, runner, env), zig_finding]
     if wanted.libc.family is LibcFamily.GNU:
         findings.append(_zigbuild(runner, env))
     findings.append(_host_compiler(runner, env))
@@ -57,6 +62,19 @@ def diagnose(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Diagn
         best = min(rusts, key=lambda rust: len(_lacking(rust, zig, wanted)))
         findings += [_target(triple, row, best, zig, wanted) for triple, row in pairs]
     return Diagnosis(tuple(findings))
+
+
+def mending(found: Diagnosis) -> Iterator[Command]:
+    """The commands that mend what is missing, in order; before Debian's first one its lists of packages are fetched.
+
+    A new machine has none, and those of an old one name packages that are gone.
+    """
+    is_fetched = False
+    for command in (each.mend for each in found.findings if not each.ok and each.mend is not None):
+        if PurePath(command.argv[0]).name == "apt-get" and not is_fetched:
+            yield replace(command, argv=(command.argv[0], "update"))
+            is_fetched = True
+        yield command
 
 
 def _all_toolchains(runner: Runner, env: Mapping[str, str], wanted: Wanted) -> tuple[list[Rust], ToolMissing | None]:
@@ -68,12 +86,24 @@ def _all_toolchains(runner: Runner, env: Mapping[str, str], wanted: Wanted) -> t
     return found, None
 
 
-def _rust(rusts: list[Rust], failure: ToolMissing | None) -> Prerequisite:
+def _rust(rusts: list[Rust], failure: ToolMissing | None, runner: Runner, env: Mapping[str, str]) -> Prerequisite:
     if not rusts:
         message, hint = (failure.message, failure.hint or "") if failure else ("no Rust toolchain was found", "")
-        return Prerequisite("rust", None, message, hint=hint)
+        return Prerequisite("rust", None, message, mend=_debians_rust(runner, env), hint=hint)
     shown = "; ".join(f"{rust.release} ({rust.rustc}{', rustup' if rust.rustup else ''})" for rust in rusts)
     return Prerequisite("rust", shown)
+
+
+def _debians_rust(runner: Runner, env: Mapping[str, str]) -> Command | None:
+    """A Rust with the sources of its standard library, which all targets are made from; None on other systems.
+
+    Where somebody has rustup or names a compiler, another Rust is not what they want.
+    """
+    apt, release = runner.programs.find("apt-get", env), debian_release()
+    if apt is None or release is None or runner.programs.find("rustup", env) or env.get("RUSTC") or env.get("CARGO"):
+        return None
+    packages = _DEBIANS_RUST.get(release, ("cargo", "rust-src"))
+    return Command((str(apt), "install", "-y", *packages), env=env)
 
 
 def _zig(runner: Runner, env: Mapping[str, str]) -> tuple[Zig | None, Prerequisite]:
