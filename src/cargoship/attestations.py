@@ -45,7 +45,7 @@ def attested(
     plan: Plan,
     book: LayerCache,
     provenance_of: ProvenanceOf | None = None,
-    c_libraries: Callable[[], Mapping[Platform, NativeSource]] = dict,
+    c_libraries: Callable[[], Mapping[Platform, tuple[NativeSource, ...]]] = dict,
 ) -> Attested:
     """What is published for an image that was made: `index` or one with statements in it, and what refers to that.
 

@@ -1,4 +1,4 @@
-"""Which C library static programs have in them, known from the files that they are linked with.
+"""Which C library programs have in them, and what else is linked, known from the files that they are linked with.
 
 rustup's targets bring musl; for a standard library that is built here it is the distribution's, or Zig's. The version
 is in musl's own `version.c`, and so in each libc.a.
@@ -7,43 +7,65 @@ is in musl's own `version.c`, and so in each libc.a.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cargoship.bom.crates import NativeSource
 from cargoship.oci.platform import Platform
-from cargoship.platforms import LibcFamily
+from cargoship.platforms import LibcFamily, PlatformSpec
 from cargoship.reading import read_file
 from cargoship.toolchain.locate import Foreseen, Way
 from cargoship.toolchain.startfiles import find_musl
 
 _IN_LIBRARY = re.compile(rb"(?<![\w.])(1\.\d{1,2}\.\d{1,2})\0")
 _IN_SOURCES = re.compile(rb'define VERSION "(1\.\d{1,2}\.\d{1,2})"')
+_OF_LLVM = re.compile(rb"define _LIBCPP_VERSION (\d{5,6})\b")
 _LIBRARY_BYTES_MAX = 64 << 20
 
 
-def c_libraries(found: Foreseen) -> Mapping[Platform, NativeSource]:
-    """Musl in the programs for each platform; nothing for those of glibc, which is the base's, or where none is found.
+def c_libraries(found: Foreseen) -> Mapping[Platform, tuple[NativeSource, ...]]:
+    """What is linked into the programs for each platform besides Rust's own code and that of crates.
 
-    It depends on the toolchain alone, and not on what was made of it here already.
+    Musl, where programs are static, and what Zig adds: LLVM's unwinder, its own runtime of the compiler, and the
+    start files of glibc. Where rustup's target brings these, they belong to Rust's standard library. It depends on the
+    toolchain alone, and not on what was made of it here already.
     """
-    if found.libc.family is not LibcFamily.MUSL:
-        return {}
-    versions = {}
-    for triple, row in found.pairs:
-        if row.is_wasm:
-            # wasi-libc has no releases, and says no version
-            continue
-        if found.way is not Way.DIRECT:
-            version = _of_zig(found)
-        elif triple in found.installed:
-            version = _version(found.installed[triple] / "lib" / "self-contained" / "libc.a", _IN_LIBRARY)
+    return {row.platform: own for triple, row in found.pairs if (own := tuple(_linked(found, triple, row)))}
+
+
+def _linked(found: Foreseen, triple: str, row: PlatformSpec) -> Iterator[NativeSource]:
+    if row.is_wasm:
+        # wasi-libc has no releases, and says no version
+        return
+    of_zig = NativeSource("zig-compiler-rt", found.zig.version)
+    if found.way is not Way.DIRECT:
+        if found.libc.family is LibcFamily.MUSL:
+            yield from _musl(_of_zig(found))
         else:
-            folder = find_musl(row).folder
-            version = _of_zig(found) if folder is None else _version(folder / "libc.a", _IN_LIBRARY)
-        if version:
-            versions[row.platform] = NativeSource("musl", version)
-    return versions
+            floor = found.libc.floor or row.gnu_floor
+            yield NativeSource("glibc-start-files", ".".join(map(str, floor)))
+        yield from (of_zig, *_unwinder(found))
+    elif triple in found.installed:
+        yield from _musl(_version(found.installed[triple] / "lib" / "self-contained" / "libc.a", _IN_LIBRARY))
+    else:
+        folder = find_musl(row).folder
+        yield from _musl(_of_zig(found) if folder is None else _version(folder / "libc.a", _IN_LIBRARY))
+        if folder is None:
+            # what Zig has of the C library in its own language, memcpy and its like
+            yield of_zig
+        yield from _unwinder(found)
+
+
+def _musl(version: str) -> Iterator[NativeSource]:
+    if version:
+        yield NativeSource("musl", version)
+
+
+def _unwinder(found: Foreseen) -> Iterator[NativeSource]:
+    """LLVM's, as Zig has it: its C++ library is of the same release, and says which one that is."""
+    said = _version(found.zig.lib / "libcxx" / "include" / "__config", _OF_LLVM)
+    if said:
+        yield NativeSource("libunwind", ".".join(str(int(part)) for part in (said[:-4], said[-4:-2], said[-2:])))
 
 
 def _of_zig(found: Foreseen) -> str:

@@ -24,6 +24,7 @@ from cargoship.platforms import LibcFamily, row
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.view import view_of
 from cargoship.settings.base import BaseSpec, BuiltInBase, LayoutBase
+from cargoship.settings.health import PROBE
 from cargoship.version import __version__
 
 KnownCrates = Mapping[tuple[Platform, str, str], ProgramCrates]
@@ -56,7 +57,7 @@ def bills_of(
     crates: KnownCrates,
     plan: Plan,
     book: LayerCache,
-    c_libraries: Mapping[Platform, NativeSource],
+    c_libraries: Mapping[Platform, tuple[NativeSource, ...]],
 ) -> dict[Platform, Bill]:
     """The bill of each platform's image, with the C library in its programs.
 
@@ -76,7 +77,8 @@ def bills_of(
             sources.image.name, image.digest,
             architecture=at.architecture, created=plan.created, tools=_tools(shipped),
             programs=shipped, base=_contents(_spec(sources, at), sources.bases[at], plan, book),
-            c_library=c_libraries.get(at),
+            c_libraries=c_libraries.get(at, ()),
+            probe=_probe(sources.probes.get(at)),
         )  # fmt: skip
     return found
 
@@ -88,6 +90,15 @@ def _digest(file: tuple[Platform, str, Path]) -> Digest:
 
 def _shipped(sources: ImageInputs, binary: Binary, digest: Digest, crates: ProgramCrates | None) -> ShippedProgram:
     return ShippedProgram(binary.name, sources.image.package.version, f"{BIN_DIR}/{binary.name}", digest, crates)
+
+
+def _probe(file: Path | None) -> ShippedProgram | None:
+    """What a health check asks by: a program of cargoship's own, where the image has it."""
+    if file is None:
+        return None
+    with file.open("rb") as stream:
+        digest, _ = Digest.of_stream(stream)
+    return ShippedProgram(PROBE.rpartition("/")[2], __version__, PROBE, digest)
 
 
 def _tools(programs: Sequence[ShippedProgram]) -> Mapping[str, str]:

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from cargoship.attest.provenance import BUILD, BuildParameters, BuildRun, Material, Provenance
 from cargoship.image_inputs import ImageInputs
-from cargoship.materials import base_materials, cache_materials, lock_materials, program_materials, source_material
+from cargoship.materials import (
+    base_materials,
+    cache_materials,
+    lock_materials,
+    probe_materials,
+    program_materials,
+    source_material,
+)
 from cargoship.oci.platform import Platform
 from cargoship.plan import ImagePlan, Plan
 from cargoship.platforms import row
@@ -117,4 +124,5 @@ def _materials(
         triples = {row(platform).triple(plan.libc) for platform in platforms}
         yield from (each for each in facts.compilers() if each.annotations.get("target", "") in {"", *triples})
         yield from cache_materials(plan, facts.given)
+    yield from probe_materials({at: sources.probes[at] for at in platforms if at in sources.probes})
     yield from base_materials(sources.image.settings.base_spec, {at: sources.bases[at] for at in platforms})

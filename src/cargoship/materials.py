@@ -29,6 +29,7 @@ from cargoship.settings.base import BaseSpec, BuiltInBase
 from cargoship.settings.cache import StoreKind
 from cargoship.toolchain.locate import Foreseen, Wanted, Way, foresee_toolchain
 from cargoship.toolchain.rust import Rust
+from cargoship.version import __version__
 
 _LOCAL_CACHE = "urn:cargoship:local-cache"
 """A folder of the machine: where it is says nothing to others."""
@@ -136,6 +137,13 @@ def program_materials(files: Iterable[tuple[Platform, str, Path]]) -> Iterator[M
     """Programs that were given, so that nobody here knows what they are made of."""
     for platform, name, path in files:
         yield Material("program", "", _file(path) or {}, {"binary": name, "platform": str(platform)})
+
+
+def probe_materials(probes: Mapping[Platform, Path]) -> Iterator[Material]:
+    """What health checks ask by: cargoship's own program, compiled by the same Rust."""
+    for platform, path in probes.items():
+        uri = _generic("cargoship-probe", __version__)
+        yield Material("health-probe", uri, _file(path) or {}, {"platform": str(platform)})
 
 
 def _generic(name: str, version: str) -> str:

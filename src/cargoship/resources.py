@@ -113,8 +113,8 @@ class BuildResources:
         """The toolchain, asked for beside other work; None where it is not known, or not yet."""
         return _beside(partial(known_toolchain, self.wanted, runner=self.context.runner, env=self.context.env))
 
-    def c_libraries(self) -> Mapping[Platform, NativeSource]:
-        """The C libraries in programs that are compiled here."""
+    def c_libraries(self) -> Mapping[Platform, tuple[NativeSource, ...]]:
+        """The C libraries, and what else is linked, in programs that are compiled here."""
         if not self.compiles:
             return {}
         # what was not there before may have been added for the compile

@@ -144,11 +144,13 @@ def bill_of(
     tools: Mapping[str, str],
     programs: Sequence[ShippedProgram],
     base: BaseContents,
-    c_library: NativeSource | None = None,
+    c_libraries: Sequence[NativeSource] = (),
+    probe: ShippedProgram | None = None,
 ) -> Bill:
     """The bill of an image; `tools` are what made it (cargoship, rustc, zig), with their versions.
 
-    `c_library` is the one that is in its programs, where they were compiled here and are static.
+    `c_libraries` are in its programs, where they were compiled here; `probe` is cargoship's own program for health
+    checks, which is static and has no crates.
     """
     found: dict[str, Component] = {}
     top = []
@@ -157,8 +159,14 @@ def bill_of(
         found[component.ref] = component
         top.append(component.ref)
         if program.crates is not None:
-            for each in _crates(program.crates, tools, name, c_library):
+            for each in _crates(program.crates, tools, name, c_libraries):
                 found[each.ref] = _joined(found[each.ref], each) if each.ref in found else each
+    if probe is not None:
+        own = replace(_program(probe, "cargoship"), license="MIT OR Apache-2.0")
+        # of other programs it is known what Rust's standard library is there
+        below = tuple(ref for ref in sorted(found) if found[ref].name == "rust-std")
+        found[own.ref] = replace(own, needs=below)
+        top.append(own.ref)
     for each in _base(base):
         found[each.ref] = each
         top.append(each.ref)
@@ -231,7 +239,7 @@ def _git_url(source: str) -> str:
 
 
 def _crates(
-    program: ProgramCrates, tools: Mapping[str, str], maker: str, c_library: NativeSource | None
+    program: ProgramCrates, tools: Mapping[str, str], maker: str, c_libraries: Sequence[NativeSource]
 ) -> Iterator[Component]:
     graph = program.graph
     linked, places = program.linked(), program.all()
@@ -239,7 +247,7 @@ def _crates(
     sides: dict[int, list[int]] = {}
     for place in sorted(places):
         sides.setdefault(graph.uses[place].crate, []).append(place)
-    libraries = tuple(_libraries(root.triple or "", tools, c_library))
+    libraries = tuple(_libraries(root.triple or "", tools, c_libraries))
     for number, uses in sides.items():
         made = _crate(graph, graph.crates[number], uses, linked, [each.ref for each in libraries])
         yield made if made.supplier else replace(made, supplier=maker)
@@ -320,9 +328,24 @@ def _native(source: NativeSource, *, is_shipped: bool) -> Component:
     return Component(purl, Kind.NATIVE, source.name, source.version, purl, supplier=supplier, is_shipped=is_shipped)
 
 
-def _libraries(triple: str, tools: Mapping[str, str], c_library: NativeSource | None) -> Iterator[Component]:
+_MADE_BY = {
+    "musl": ("MIT", ""),
+    "libunwind": ("Apache-2.0 WITH LLVM-exception", "LLVM"),
+    "zig-compiler-rt": ("MIT", "Zig"),
+    "glibc-start-files": ("LGPL-2.1-or-later", "GNU"),
+}
+"""Licence and supplier of what compilers add."""
+
+
+def _added(source: NativeSource) -> Component:
+    made = _native(source, is_shipped=True)
+    license_, supplier = _MADE_BY.get(source.name, ("", ""))
+    return replace(made, license=license_, supplier=supplier or made.supplier)
+
+
+def _libraries(triple: str, tools: Mapping[str, str], c_libraries: Sequence[NativeSource]) -> Iterator[Component]:
     """What every program has of its compilers."""
-    below = () if c_library is None else (replace(_native(c_library, is_shipped=True), license="MIT"),)
+    below = tuple(map(_added, c_libraries))
     yield from below
     if "rustc" in tools:
         purl = f"pkg:generic/rust-std@{quote(tools['rustc'].partition(' ')[0], safe='')}?target={triple}"

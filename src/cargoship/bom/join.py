@@ -14,7 +14,9 @@ import msgspec
 
 from cargoship.bom.bill import uuid_of
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX_TYPE
+from cargoship.bom.join_spdx3 import join_spdx3
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX_TYPE
+from cargoship.bom.spdx3 import is_spdx3
 from cargoship.oci.digest import Digest
 
 _Json = dict[str, Any]
@@ -28,6 +30,8 @@ def join_bills(media_type: str, documents: Sequence[bytes], digest: Digest) -> b
     documents is that of the images.
     """
     try:
+        if media_type == SPDX_TYPE and all(map(is_spdx3, documents)):
+            return join_spdx3(documents, digest)
         read = [msgspec.json.decode(each, type=dict[str, Any]) for each in documents]
         match media_type:
             case _ if media_type == CYCLONEDX_TYPE and _alike(read, "specVersion"):

@@ -7,7 +7,7 @@ crates ran while others were compiled.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -159,16 +159,21 @@ class _Graph:
     def _scoped(self, one: str, others: list[str], scope: str) -> Mapping[str, Any]:
         return self._element(
             "LifecycleScopedRelationship",
-            self._iri(f"relation-{_digest(one, 'dependsOn', scope, *others)}"),
+            self._iri(relation_part(one, "dependsOn", others, scope)),
             **{"from": one, "to": others, "relationshipType": "dependsOn", "scope": scope},
         )
 
     def _relation(self, one: str, kind: str, others: list[str], **more: object) -> Mapping[str, Any]:
         return self._element(
             "Relationship",
-            self._iri(f"relation-{_digest(one, kind, *others)}"),
+            self._iri(relation_part(one, kind, others)),
             **{"from": one, "to": others, "relationshipType": kind, **more},
         )
+
+
+def relation_part(one: str, kind: str, others: Sequence[str], scope: str = "") -> str:
+    """What a relation is called in its document: the same for the same ends."""
+    return f"relation-{_digest(one, kind, *([scope] if scope else []), *others)}"
 
 
 def _hash(value: str) -> Mapping[str, str]:

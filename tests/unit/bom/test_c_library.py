@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from support.images import AMD64, ARM64
 from support.installations import MUSL_TRIPLES, Machine
 from support.scripted import ScriptedRunner
 
+ZIG = version("ziglang")
 LIBRARY = b"!<arch>\nversion.lo/\0\0\x7fELF\x001.2.5\0.symtab\0" + b"GCC: (GNU) 11.1.0\0"
 
 
@@ -24,7 +26,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def found_on(machine: Machine, libc: str = "musl") -> dict[Platform, NativeSource]:
+def found_on(machine: Machine, libc: str = "musl") -> dict[Platform, tuple[NativeSource, ...]]:
     env = {"PATH": ":".join(map(str, machine.path)), "HOME": str(machine.root)}
     foreseen = foresee_toolchain(machine.wanted(libc=libc), runner=ScriptedRunner(machine.answers), env=env)
     assert foreseen is not None
@@ -39,7 +41,7 @@ def test_it_is_the_one_that_came_with_the_target(machine: Machine) -> None:
     libraries[0].write_bytes(LIBRARY)
     libraries[1].write_bytes(LIBRARY + b"\x001.2.3\0")
     found = found_on(machine)
-    assert found == {AMD64: NativeSource("musl", "1.2.5")}, "of two versions nobody knows which one it is"
+    assert found == {AMD64: (NativeSource("musl", "1.2.5"),)}, "of two versions nobody knows which one it is"
     assert ARM64 not in found
 
 
@@ -47,13 +49,20 @@ def test_it_is_zigs_where_the_standard_library_is_built_here(machine: Machine) -
     machine.rust("usr", sources=True)
     found = found_on(machine)
     assert found.keys() == {AMD64, ARM64}
-    assert {each.name for each in found.values()} == {"musl"}
-    assert all(each.version.startswith("1.2.") for each in found.values()), "before anything is built"
+    for own in found.values():
+        versions = {each.name: each.version for each in own}
+        assert versions["musl"].startswith("1.2."), "before anything is built"
+        # of LLVM's sources, which Zig compiles: of the release of Zig's compiler
+        assert versions["libunwind"].startswith("2")
+        assert versions.get("zig-compiler-rt", ZIG) == ZIG
 
 
-def test_glibc_is_the_bases(machine: Machine) -> None:
+def test_glibc_is_the_bases_and_what_zig_links_to_it_is_not(machine: Machine) -> None:
     machine.rust("usr", std=("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"))
-    assert found_on(machine, libc="gnu") == {}
+    for own in found_on(machine, libc="gnu:2.28").values():
+        versions = {each.name: each.version for each in own}
+        assert versions.keys() == {"glibc-start-files", "zig-compiler-rt", "libunwind"}
+        assert (versions["glibc-start-files"], versions["zig-compiler-rt"]) == ("2.28", ZIG)
 
 
 def test_a_bill_has_it_below_the_standard_library() -> None:
@@ -63,10 +72,32 @@ def test_a_bill_has_it_below_the_standard_library() -> None:
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0))
     bill = bill_of(
         "app", Digest.of(b"image"), architecture="amd64", created="", tools={"rustc": "1.96.0"},
-        programs=[program], base=BaseContents(), c_library=NativeSource("musl", "1.2.5"),
+        programs=[program], base=BaseContents(),
+        c_libraries=[NativeSource("musl", "1.2.5"), NativeSource("libunwind", "22.1.8")],
     )  # fmt: skip
     (musl,) = (each for each in bill.components if each.name == "musl")
     assert (musl.kind, musl.version, musl.license, musl.is_shipped) == (Kind.NATIVE, "1.2.5", "MIT", True)
     assert cpe_of(musl) == "cpe:2.3:a:musl-libc:musl:1.2.5:*:*:*:*:*:*:*"
     (std,) = (each for each in bill.components if each.name == "rust-std")
-    assert musl.ref in std.needs
+    (unwinder,) = (each for each in bill.components if each.name == "libunwind")
+    assert (unwinder.license, unwinder.supplier) == ("Apache-2.0 WITH LLVM-exception", "LLVM")
+    assert cpe_of(unwinder) == ""
+    assert {musl.ref, unwinder.ref} <= {*std.needs}
+
+
+def test_a_bill_has_the_probe_of_health_checks() -> None:
+    graph = CrateGraph(
+        (Crate("app", "1.0.0"),), (Use(0, "x86_64-unknown-linux-musl"),), {"app": 0}, {"rustc": "1.96.0"}
+    )
+    program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0))
+    probe = ShippedProgram("cargoship-probe", "0.1.0", "/app/cargoship-probe", Digest.of(b"probe"))
+    bill = bill_of(
+        "app", Digest.of(b"image"), architecture="amd64", created="", tools={"rustc": "1.96.0"},
+        programs=[program], base=BaseContents(), probe=probe,
+    )  # fmt: skip
+    (found,) = (each for each in bill.components if each.name == "cargoship-probe")
+    assert (found.kind, found.place, found.sha256) == (Kind.PROGRAM, "/app/cargoship-probe", probe.digest.hex)
+    assert found.ref in bill.top
+    (std,) = (each for each in bill.components if each.name == "rust-std")
+    assert found.needs == (std.ref,)
+    assert bill.is_whole, "all that is in it is known"

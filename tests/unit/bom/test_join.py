@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from spdx_python_model import v3_0_1 as model
 
 from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
 from cargoship.bom.crates import CrateGraph
@@ -49,6 +51,48 @@ def test_spdx_says_the_same_as_that_of_one_build(bills: list[Bill]) -> None:
     assert made is not None
     whole = form.write(union_of(bills, _INDEX))
     assert _unordered(json.loads(made)) == _unordered(json.loads(whole))
+
+
+def test_spdx_3_says_the_same_as_that_of_one_build(bills: list[Bill]) -> None:
+    form = BillFormat.SPDX_3
+    made = join_bills(form.media_type, [form.write(each) for each in bills], _INDEX)
+    assert made is not None
+    assert made == join_bills(form.media_type, [form.write(each) for each in bills], _INDEX)
+    read = model.SHACLObjectSet()
+    model.JSONLDDeserializer().read(io.BytesIO(made), read)
+    assert not read.missing_ids
+    assert _said(made) == _said(form.write(union_of(bills, _INDEX)))
+
+
+def test_spdx_3_of_others_is_not_joined(bills: list[Bill]) -> None:
+    form = BillFormat.SPDX_3
+    written = [form.write(each) for each in bills]
+    others = (
+        written[1].replace(b"cargoship 0.1.0", b"others 0.1.0"),
+        written[1].replace(b"https://cargoship.dev/spdx/", b"https://example.com/spdx/"),
+        written[1].replace(b"SpdxDocument", b"Something"),
+        b'{"@context": 1, "@graph": [1, {"type": []}]}',
+        BillFormat.SPDX.write(bills[1]),
+    )
+    for other in others:
+        assert join_bills(form.media_type, [written[0], other], _INDEX) is None
+
+
+def _said(document: bytes) -> list[str]:
+    """What the elements of a graph say, whatever their order is and however relations are called."""
+    graph = json.loads(document)["@graph"]
+    relations = {
+        each["spdxId"]: f"{each['from']} {each['relationshipType']} {each.get('scope')}"
+        for each in graph
+        if "relationshipType" in each
+    }
+
+    def plain(value: object) -> object:
+        if isinstance(value, list):
+            return sorted(map(str, map(plain, value)))
+        return relations.get(value, value) if isinstance(value, str) else value
+
+    return sorted(json.dumps({name: plain(value) for name, value in each.items()}, sort_keys=True) for each in graph)
 
 
 def _unordered(document: dict[str, Any]) -> dict[str, Any]:
