@@ -50,6 +50,8 @@ LEVELS = (
 LOOSE = "+ dependencies, loose profile"
 UPDATED = "+ dependencies, updated"
 BOTH = "+ dependencies, updated and one profile"
+_WITHOUT = "without "
+_FIELDS = ("lto", "codegen_units", "panic", "strip", "opt_level", "debuginfo")
 _ORDERS = 200
 _SIZES = (1, 2, 3, 5, 10, 15, 19)
 _ONLY_LINKING = ("strip", "rpath", "split_debuginfo")
@@ -123,6 +125,7 @@ def _asked(crate: str) -> dict[str, Any] | None:
 def names_of(graph: Mapping[str, Any]) -> Names:
     """The names of a program's units at each level; those of the program itself are nobody else's, and left out."""
     found: Names = {level: set() for level in (*LEVELS, LOOSE, UPDATED, BOTH)}
+    found |= {f"{_WITHOUT}{field}": set() for field in _FIELDS}
     whole = {level: _closed(graph, level) for level in (LEVELS[5], LOOSE, UPDATED, BOTH)}
     for index, unit in enumerate(graph["units"]):
         if "registry+" not in unit["pkg_id"]:
@@ -133,6 +136,9 @@ def names_of(graph: Mapping[str, Any]) -> Names:
         found[LEVELS[2]].add(_digest(package, features))
         found[LEVELS[3]].add(_digest(package, features, kind))
         found[LEVELS[4]].add(_digest(package, features, kind, profile))
+        for field in _FIELDS:
+            kept = {name: value for name, value in profile.items() if name != field}
+            found[f"{_WITHOUT}{field}"].add(_digest(package, features, kind, kept))
         for level, names in whole.items():
             found[level].add(names[index])
     return found
@@ -200,11 +206,18 @@ def summary(programs: Mapping[str, Names]) -> dict[str, Any]:
         "by program": {name: {level: round(shared[level][name], 3) for level in levels} for name in programs},
         "grows": {level: growth(programs, level) for level in (LEVELS[1], LEVELS[5], LOOSE, UPDATED, BOTH)},
         "why not": dict(reasons(programs)),
+        "without a field of the profile": {field: mean(programs, f"{_WITHOUT}{field}") for field in _FIELDS},
     }
 
 
 def _others(programs: Mapping[str, Names], name: str, level: str) -> set[str]:
     return set().union(*(units[level] for other, units in programs.items() if other != name))
+
+
+def mean(programs: Mapping[str, Names], level: str) -> float:
+    """How much of a program the others have, as a mean."""
+    shares = [share(units[level], _others(programs, name, level)) for name, units in programs.items()]
+    return round(sum(shares) / len(shares), 3)
 
 
 def share(wanted: set[str], there: set[str]) -> float:
@@ -227,10 +240,7 @@ def growth(programs: Mapping[str, Names], level: str) -> dict[int, float]:
 
 def reasons(programs: Mapping[str, Names]) -> Iterator[tuple[str, float]]:
     """By how much each further part of the name lowers the share, as a mean."""
-    means = [
-        sum(share(units[level], _others(programs, name, level)) for name, units in programs.items()) / len(programs)
-        for level in LEVELS
-    ]
+    means = [mean(programs, level) for level in LEVELS]
     for level, before, after in zip(LEVELS[1:], means[:-1], means[1:], strict=True):
         yield level, round(before - after, 3)
 

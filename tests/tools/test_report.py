@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,51 @@ const wait = () => new Promise((done) => setTimeout(done, 50));
 """
 
 
+# axe-core, which knows the rules of WCAG: what it finds in the page as it stands
+JUDGE = """
+(async () => {
+  await new Promise((done) => setTimeout(done, 50));
+  const found = await axe.run(document, { resultTypes: ["violations"] });
+  const said = JSON.stringify({
+    judged: found.passes.length, width: document.documentElement.scrollWidth, window: window.innerWidth,
+    faults: found.violations.map((each) => [each.impact, each.id, each.nodes.map((node) => node.html.slice(0, 200))]),
+  });
+  parent.postMessage(said, "*");
+})();
+"""
+# Chromium has no window that is narrower than 500 pixels: a frame can be
+FRAME = """<!doctype html><title>frame</title>
+<body><iframe width="{width}" height="844" src="page.html"></iframe><script>
+addEventListener("message", (said) => {{
+  const made = document.createElement("pre");
+  made.id = "seen";
+  made.textContent = said.data;
+  document.body.append(made);
+}});
+</script></body>"""
+
+
+def judged(page: str, folder: Path, *, width: int, dark: bool) -> dict[str, Any]:
+    """What axe-core finds in a page of a width."""
+    axe = (resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+    (folder / "page.html").write_text(page.replace("</body>", f"<script>{axe}</script><script>{JUDGE}</script></body>"))
+    (folder / "frame.html").write_text(FRAME.format(width=width))
+    return opened(folder / "frame.html", width=1440, dark=dark)
+
+
 def browse(page: str, folder: Path, *, width: int, dark: bool = False) -> dict[str, Any]:
     """What a person has seen; nothing was said on the console."""
     place = folder / "page.html"
     place.write_text(page.replace("</body>", f"<script>{PERSON}</script></body>"))
+    return opened(place, width=width, dark=dark)
+
+
+def opened(place: Path, *, width: int, dark: bool) -> dict[str, Any]:
+    """What a script in a page has left in it."""
     scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     done = run(
         "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-        f"--user-data-dir={folder / 'profile'}", f"--window-size={width},1000", "--enable-logging=stderr",
+        f"--user-data-dir={place.parent / 'profile'}", f"--window-size={width},1000", "--enable-logging=stderr",
         "--virtual-time-budget=5000", *scheme, "--dump-dom", f"file://{place}", timeout_s=120,
     )  # fmt: skip
     assert "CONSOLE" not in done.stderr, done.stderr
@@ -111,3 +149,14 @@ def test_a_telephone_at_night_shows_all_of_it(tmp_path: Path) -> None:
     assert seen["page"], "nothing is wider than the window"
     assert seen["colours"] == "rgb(13, 17, 23)"
     assert seen["start"]["bars"] == 6
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_judge_of_accessibility_finds_nothing_serious(tmp_path: Path, width: int, dark: bool) -> None:  # noqa: FBT001
+    record = sample_record()
+    seen = judged(report_page(record, sample_record(), ()), tmp_path, width=width, dark=dark)
+    assert seen["judged"] > 10
+    assert [each for each in seen["faults"] if each[0] in {"serious", "critical"}] == []
+    assert seen["window"] == width
+    assert seen["width"] <= width, "nothing is wider than the window"
