@@ -49,6 +49,7 @@ LEVELS = (
 )
 LOOSE = "+ dependencies, loose profile"
 UPDATED = "+ dependencies, updated"
+ONE = "+ dependencies, one profile"
 BOTH = "+ dependencies, updated and one profile"
 _WITHOUT = "without "
 _FIELDS = ("lto", "codegen_units", "panic", "strip", "opt_level", "debuginfo")
@@ -124,9 +125,9 @@ def _asked(crate: str) -> dict[str, Any] | None:
 
 def names_of(graph: Mapping[str, Any]) -> Names:
     """The names of a program's units at each level; those of the program itself are nobody else's, and left out."""
-    found: Names = {level: set() for level in (*LEVELS, LOOSE, UPDATED, BOTH)}
+    found: Names = {level: set() for level in (*LEVELS, LOOSE, UPDATED, ONE, BOTH)}
     found |= {f"{_WITHOUT}{field}": set() for field in _FIELDS}
-    whole = {level: _closed(graph, level) for level in (LEVELS[5], LOOSE, UPDATED, BOTH)}
+    whole = {level: _closed(graph, level) for level in (LEVELS[5], LOOSE, UPDATED, ONE, BOTH)}
     for index, unit in enumerate(graph["units"]):
         if "registry+" not in unit["pkg_id"]:
             continue
@@ -155,7 +156,7 @@ def _closed(graph: Mapping[str, Any], level: str) -> list[str]:
             if level in {UPDATED, BOTH}:
                 package = _updated(package)
             below = sorted((each["extern_crate_name"], name(each["index"])) for each in unit["dependencies"])
-            names[index] = _digest(package, features, kind, None if level == BOTH else profile, below)
+            names[index] = _digest(package, features, kind, None if level in {ONE, BOTH} else profile, below)
         return names[index]
 
     return [name(index) for index in range(len(graph["units"]))]
@@ -172,6 +173,9 @@ def _parts(unit: Mapping[str, Any], *, loose: bool = False) -> tuple[str, Any, A
         runs = unit["mode"] == "run-custom-build"
         links = {"bin", "cdylib", "dylib", "proc-macro", "custom-build"} & {*target["kind"]}
         left_out = (*_ONLY_LINKING, *_ONLY_COMPILING) if runs else () if links else _ONLY_LINKING
+        if unit.get("platform") is None:
+            # cargo gives macros and build scripts the program's LTO in what it hashes, and not in what it compiles
+            left_out = (*left_out, "lto", "strip")
         profile = {name: value for name, value in profile.items() if name not in left_out and name != "name"}
     kind = (target["name"], target["kind"], target["crate_types"], unit["mode"], unit.get("platform"))
     package = unit["pkg_id"].rpartition("#")[2]
@@ -195,7 +199,7 @@ def _digest(*said: object) -> str:
 
 def summary(programs: Mapping[str, Names]) -> dict[str, Any]:
     """All figures; shares are of one."""
-    levels = (*LEVELS, LOOSE, UPDATED, BOTH)
+    levels = (*LEVELS, LOOSE, UPDATED, ONE, BOTH)
     shared = {
         level: {name: share(units[level], _others(programs, name, level)) for name, units in programs.items()}
         for level in levels
@@ -204,7 +208,7 @@ def summary(programs: Mapping[str, Names]) -> dict[str, Any]:
         "programs": {name: len(units[LEVELS[5]]) for name, units in programs.items()},
         "shared": {level: round(sum(each.values()) / len(each), 3) for level, each in shared.items()},
         "by program": {name: {level: round(shared[level][name], 3) for level in levels} for name in programs},
-        "grows": {level: growth(programs, level) for level in (LEVELS[1], LEVELS[5], LOOSE, UPDATED, BOTH)},
+        "grows": {level: growth(programs, level) for level in (LEVELS[1], LEVELS[5], LOOSE, UPDATED, ONE, BOTH)},
         "why not": dict(reasons(programs)),
         "without a field of the profile": {field: mean(programs, f"{_WITHOUT}{field}") for field in _FIELDS},
     }
