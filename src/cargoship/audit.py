@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cargoship.apart import AUDIT, compiled_apart, environment_apart, folder_apart
+from cargoship.compile import CompiledProgram
 from cargoship.context import Context
 from cargoship.elf.parts import differing_parts
 from cargoship.errors import UsageError
 from cargoship.events import Event, Note, UnitsKept, UnitsRestored
 from cargoship.plan import Plan
+from cargoship.platforms import row
 from cargoship.resources import open_resources, wanted_by
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
 from cargoship.unitcache.audit import Compared, Held, compare, missed_inputs, unpack_program
@@ -79,8 +81,8 @@ class _Made:
     held: Held
     programs: Mapping[str, Path]
     env: Mapping[str, str] = field(repr=False)
-    questions: tuple[tuple[BuildKey, tuple[str, ...]], ...]
-    """The key of each build as a whole, with the names of its programs."""
+    questions: tuple[tuple[BuildKey, Mapping[str, str]], ...]
+    """The key of each build as a whole, with the names that its programs have there, and here."""
 
 
 def audit(made: Plan, context: Context) -> Audited:
@@ -137,35 +139,37 @@ def _compiled(made: Plan, context: Context, folder: Path) -> _Made:
         recalled = shop.recalled(env).with_missing(lambda cached: replace(cached, libraries={}))
         artifacts = shop.compiled(shop.toolchain(recalled), env, recalled)
     asked = {(each.package, each.name) for image in made.images for each in image.bins}
-    programs = {
-        program_name(each.triple, each.package, each.bin): each.path
-        for each in artifacts
-        if (each.package, each.bin) in asked
-    }
+    artifacts = tuple(each for each in artifacts if (each.package, each.bin) in asked)
+    programs = {_shown(each): each.path for each in artifacts}
     store = DirectoryStore(units)
     held = Held(store, store.load(), FileDigests(made.root, target, env, target))
-    builds = {
-        build.names: cached.build_key for build, cached in recalled.missing if cached is not None and cached.build_key
-    }
     questions = tuple(
         (
-            build_key,
-            tuple(
-                program_name(each.triple, each.package, each.bin)
+            cached.build_key,
+            {
+                program_name(each.triple, each.package, each.bin): _shown(each)
                 for each in artifacts
-                if each.package in names and (each.package, each.bin) in asked
-            ),
+                if each.package in build.names and row(each.platform).processor == build.processor
+            },
         )
-        for names, build_key in builds.items()
+        for build, cached in recalled.missing
+        if cached is not None and cached.build_key
     )
     return _Made(held, programs, env, questions)
+
+
+def _shown(program: CompiledProgram) -> str:
+    """A program's name, with the processor where it is for a variant: else both have one name."""
+    name = program_name(program.triple, program.package, program.bin)
+    processor = row(program.platform).processor
+    return name if processor is None else f"{name} for {processor}"
 
 
 def _programs(first: _Made, cache: Held, scratch: Path) -> tuple[list[Discrepancy], int]:
     """The programs of the build as a whole that are not those that were compiled, and how many were compared."""
     findings, count = [], 0
     for build_key, names in first.questions:
-        found = find_build(cache.index, build_key, cache.contents, names)
+        found = find_build(cache.index, build_key, cache.contents, tuple(names))
         if found is None:
             continue
         now = next((plan.inputs for plan in records_of(first.held.index, build_key)), {})
@@ -174,10 +178,10 @@ def _programs(first: _Made, cache: Held, scratch: Path) -> tuple[list[Discrepanc
             if program is None:
                 continue
             count += 1
-            where = differing_parts(first.programs[name].read_bytes(), program.read_bytes())
+            where = differing_parts(first.programs[names[name]].read_bytes(), program.read_bytes())
             if where:
                 missed = missed_inputs(now, found.plan.inputs)
-                findings.append(Discrepancy(name, State.WRONG, where, missed, entry, found.plan))
+                findings.append(Discrepancy(names[name], State.WRONG, where, missed, entry, found.plan))
     return findings, count
 
 

@@ -168,7 +168,7 @@ def _may_lack(lock: str, wanted: Wanted, env: Mapping[str, str]) -> Iterator[str
     names = locked_names(lock)
     likely = sorted({use.tool for use in TOOL_USES if not lock or use.crate in names})
     yield from (name for name in likely if find_tool(tool(name), env) is None)
-    triples = [triple for triple, _ in wanted.pairs]
+    triples = wanted.triples
     for each in LIBRARIES:
         if lock and each.crate not in names:
             continue

@@ -15,10 +15,12 @@ from cargoship.bom.crates import CrateGraph, ProgramCrates, decode
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.suggest import listed
+from cargoship.cargo.target_flags import environment_for
 from cargoship.clock import phase
 from cargoship.errors import CargoshipError, ContentInvalid
 from cargoship.events import Emit, Level, Note, count
 from cargoship.oci.platform import Platform
+from cargoship.platforms import row
 from cargoship.process import Command, Runner
 from cargoship.reading import read_utf8
 from cargoship.toolchain.locate import Foreseen, Toolchain, Way
@@ -57,6 +59,12 @@ class CompiledProgram:
     """What it is made of; None where cargo does not say."""
     symbols: Path | None = None
     """Its symbols, where they are apart from it."""
+
+
+def folder_of(program: CompiledProgram) -> str:
+    """A folder's name for programs of a platform: that of the target, and of the variant where it is one."""
+    variant = row(program.platform).processor
+    return program.triple if variant is None else f"{program.triple}-{variant}"
 
 
 @dataclass(frozen=True)
@@ -134,13 +142,13 @@ def run_builds(
             build, toolchain,
             lock=lock, runner=runner, env=env, cache_dir=cache_dir, emit=emit, cached=cached, settled=apart,
         )  # fmt: skip
-        found += (replace(each, path=_apart(each)) for each in made) if apart else made
+        found += (replace(each, path=_apart(each, build)) for each in made) if apart else made
     return tuple(found)
 
 
-def _apart(made: CompiledProgram) -> Path:
-    """A second name for a program, in a folder of its package's own."""
-    folder = made.path.parent / _APART / made.package
+def _apart(made: CompiledProgram, build: CargoBuild) -> Path:
+    """A second name for a program, in a folder of its package's own, and of its processor's."""
+    folder = made.path.parent / _APART / (build.processor or "") / made.package
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / made.path.name
     place.unlink(missing_ok=True)
@@ -173,7 +181,10 @@ def run_build(
     from cargoship.toolchain.invocation import open_invocation
     from cargoship.unitcache.watching.tools import watcher_of
 
-    with phase(emit, "compile", count(len(toolchain.targets), "target")) as say:
+    toolchain = toolchain.for_processor(build.processor)
+    env = environment_for(build, env)
+    of = "" if build.processor is None else f" for {build.processor}"
+    with phase(emit, "compile", count(len(toolchain.targets), "target") + of) as say:
         if toolchain.way is Way.ZIGBUILD:
             emit(Note(f"linking through cargo-zigbuild: {toolchain.why_zigbuild}", Level.VERBOSE))
         with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit, root=lock.parent) as cargo:
@@ -260,15 +271,25 @@ def recall(
     try:
         cached = replace(cached, libraries=libraries_at(foreseen.built.values()))
         command = Command(builds[0].arguments(), cwd=builds[0].cwd, env=env)
-        around = find_environment(foreseen_compilers(foreseen, env), root, command, runner=runner, env=env)
-        questions = [_question(build, foreseen, around, root, project) for build in builds]
+        around = {
+            processor: find_environment(
+                foreseen_compilers(foreseen.for_processor(processor), own), root, command, runner=runner, env=own
+            )
+            for processor, own in {build.processor: environment_for(build, env) for build in builds}.items()
+        }
+        questions = [
+            _question(build, foreseen.for_processor(build.processor), around[build.processor], root, project)
+            for build in builds
+        ]
     except (CargoshipError, OSError, ValueError) as error:
         emit(Note(f"this build is not looked for in the unit cache: {error}", Level.VERBOSE))
         return Recalled(missing=tuple((build, cached) for build in builds))
-    triples = {triple: entry.platform for triple, entry in foreseen.pairs}
     artifacts: list[CompiledProgram] = []
     missing: list[tuple[CargoBuild, Cached | None]] = []
     for number, (build, build_key) in enumerate(zip(builds, questions, strict=True)):
+        own = environment_for(build, env)
+        pairs = foreseen.for_processor(build.processor).pairs
+        triples = {triple: entry.platform for triple, entry in pairs}
         each = {name: programs[name] for name in build.names if name in programs}
         made = {
             program_name(triple, package, name): (triple, package, name)
@@ -276,11 +297,12 @@ def recall(
             for package in each
             for name in each[package]
         }
-        found = _found(cached, build_key, env, into / str(number), (*made, RECORD))
+        found = _found(cached, build_key, own, into / str(number), (*made, RECORD))
         if isinstance(found, Missed):
             missing.append((build, replace(cached, build_key=build_key, missed=found)))
             continue
         of = "" if len(builds) == 1 else f" of {listed(each)}"
+        of += "" if build.processor is None else f" for {build.processor}"
         come = f"{count(len(made), 'program')} of it {'comes' if len(made) == 1 else 'come'}"
         emit(Note(f"nothing{of} has changed since an earlier build: {come} from the unit cache"))
         artifacts += (
@@ -316,7 +338,7 @@ def _found(
 def _question(build: CargoBuild, foreseen: Foreseen, around: BuildEnvironment, root: Path, project: str) -> BuildKey:
     """The key of a build as a whole; raises OSError."""
     plain = replace(build, jobs=None, offline=False, locked=False, frozen=False, target_dir=None)
-    words = (f"cargoship {__version__}", str(foreseen.libc), *plain.arguments())
+    words = (f"cargoship {__version__}", str(foreseen.libc), *filter(None, [build.processor]), *plain.arguments())
     triples = (triple for triple, _ in foreseen.pairs)
     built = {triple: folder.name for triple, folder in foreseen.built.items()}
     return build_key_of(around, build_request(root, (*words, *triples), project), built=built)

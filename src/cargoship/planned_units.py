@@ -20,8 +20,14 @@ def planned_units(plan: Plan, wanted: Wanted, context: Context) -> Iterator[Unit
     """
     rust = next(iter(toolchains(context.runner, context.env, wanted.cwd)))
     env = {**context.env, "CARGO": str(rust.cargo), "RUSTC": str(rust.rustc)}
+    # variants of a platform are made of the same crates
+    targets: dict[tuple[str, ...], dict[str, None]] = {}
     for build in plan.builds:
-        words = build.with_targets(*(triple for triple, _ in wanted.pairs)).arguments()
+        targets.setdefault(build.packages, {}).update(dict.fromkeys(build.targets))
+    first = {build.packages: build for build in reversed(plan.builds)}
+    for packages, triples in targets.items():
+        build = first[packages]
+        words = build.with_targets(*triples).arguments()
         yield ask_unit_graph(context.runner, Command((str(rust.cargo), *words), cwd=build.cwd, env=env))
 
 

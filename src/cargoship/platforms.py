@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import enum
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from cargoship.errors import PlatformUnknown, UsageError
 from cargoship.oci.platform import Platform
@@ -82,6 +83,10 @@ class PlatformSpec:
     zig_gnu: str
     zig_cpu: str | None = None
     """`-mcpu` for Zig where its default baseline is not the one of Rust's triple."""
+    processor: str | None = None
+    """rustc's `target-cpu` for a variant of another row's platform; None: what the triple stands for."""
+    zig_processor: str | None = None
+    """The same as `-mcpu` for Zig. Start files, C library and Rust's own are those of the other row."""
     zig_headers: tuple[str, str]
     """Zig's folders of C headers are <first>-linux-musl and <second>-linux-any."""
     march: March = March.KEEP
@@ -92,10 +97,11 @@ class PlatformSpec:
     hwcaps: tuple[str, ...] = ()
     """The levels of processors that glibc's loader knows, from the lowest upwards: each has those before it too."""
     debian: str
+    """Empty where Debian has no architecture for it."""
     multiarch: str
     """Debian's folder of glibc's libraries, such as x86_64-linux-gnu."""
     debian_musl: str
-    """Debian's folder of musl-dev, below /usr/lib."""
+    """Debian's folder of musl-dev, below /usr/lib; empty where what lies there is for other processors."""
     qemu: str
     """QEMU's user-mode binary is qemu-<this>-static."""
 
@@ -108,6 +114,11 @@ class PlatformSpec:
     def is_wasm(self) -> bool:
         """Whether its programs are WebAssembly: no ELF, no loader, nothing of Linux below them."""
         return self.platform.os == _WASI
+
+    @property
+    def plain(self) -> PlatformSpec:
+        """The same, with what the triple alone stands for: of this are start files, C library and Rust's own."""
+        return self if self.processor is None else replace(self, processor=None, zig_processor=None)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -194,6 +205,28 @@ TABLE: tuple[PlatformSpec, ...] = (
         qemu="arm",
     ),
     PlatformSpec(
+        # ARMv6 with floating point in hardware: Raspberry Pi 1 and Zero
+        platform=Platform(_LINUX, "arm", "v6"),
+        machines=("armv6l",),
+        elf_machine="EM_ARM",
+        elf_bits=32,
+        musl="arm-unknown-linux-musleabihf",
+        gnu="arm-unknown-linux-gnueabihf",
+        zig_musl="arm-linux-musleabihf",
+        zig_gnu="arm-linux-gnueabihf",
+        # as cargo-zigbuild has it; Rust's targets have these too
+        zig_cpu="generic+v6+strict_align+vfp2-d32",
+        zig_headers=("arm", "arm"),
+        march=March.DROP,
+        gnu_floor=(2, 17),
+        gnu_loader="/lib/ld-linux-armhf.so.3",
+        # armhf is for ARMv7, armel passes floating point otherwise
+        debian="",
+        multiarch="arm-linux-gnueabihf",
+        debian_musl="",
+        qemu="arm",
+    ),
+    PlatformSpec(
         platform=Platform(_LINUX, "386"),
         machines=("i686", "i386"),
         elf_machine="EM_386",
@@ -271,6 +304,19 @@ TABLE: tuple[PlatformSpec, ...] = (
     ),
 )
 
+VARIANTS: tuple[PlatformSpec, ...] = tuple(
+    replace(
+        TABLE[0],
+        platform=Platform(_LINUX, "amd64", f"v{level}"),
+        aliases=(f"x86-64-v{level}",),
+        machines=(),
+        processor=f"x86-64-v{level}",
+        zig_processor=f"x86_64_v{level}",
+    )
+    for level in (2, 3, 4)
+)
+"""Platforms for newer processors alone (x86-64 psABI, "Micro-Architecture Levels"), built where they are named."""
+
 WASI = PlatformSpec(
     # Docker's and containerd's name for it; in Rust's, the interface has its version too
     platform=Platform(_WASI, "wasm"),
@@ -296,8 +342,8 @@ DEFAULT_PLATFORMS: tuple[Platform, ...] = (TABLE[0].platform, TABLE[1].platform)
 
 
 def every_row() -> tuple[PlatformSpec, ...]:
-    """Every platform that can be named: those of Linux, which `TABLE` has, and WebAssembly."""
-    return (*TABLE, WASI)
+    """Every platform that can be named: those of `TABLE`, their variants, and WebAssembly."""
+    return (*TABLE, *VARIANTS, WASI)
 
 
 def row(platform: Platform | str) -> PlatformSpec:
@@ -315,8 +361,16 @@ def row(platform: Platform | str) -> PlatformSpec:
     )
 
 
+def by_processor(platforms: Iterable[Platform]) -> dict[str | None, tuple[PlatformSpec, ...]]:
+    """Rows by what is compiled for beyond their triples, None first: those of one part have different triples."""
+    rows = sorted(map(row, platforms), key=lambda each: each.processor is not None)
+    return {
+        each: tuple(one for one in rows if one.processor == each) for each in dict.fromkeys(r.processor for r in rows)
+    }
+
+
 def kin(platform: Platform) -> PlatformSpec | None:
-    """The row for a platform whatever its variant (arm/v6, amd64/v3); None for one that this table does not have."""
+    """The row for a platform whatever its variant (arm/v5, arm64/v9); None for one that this table does not have."""
     try:
         return row(platform)
     except PlatformUnknown:

@@ -11,23 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cargoship.cargo.suggest import did_you_mean, listed
+from cargoship.cargo.target_flags import counting_flags
+from cargoship.checks.processors import level_name
 from cargoship.context import Context
 from cargoship.errors import UsageError
 from cargoship.events import Level, Note
+from cargoship.oci.platform import Platform, promised_level
 from cargoship.plan import Plan
-from cargoship.plan.native import flags_of
+from cargoship.plan.native import flags_of_profiles
 from cargoship.process import Command
 from cargoship.toolchain.locate import CompileTarget, Toolchain
 
 _FLAG = re.compile(r"(?:^|[\s\x1f])-C[\s\x1f]*target-(cpu|feature)=([^\s\x1f]+)")
-_OF_TARGET = re.compile(r"CARGO_TARGET_(?P<triple>.+)_RUSTFLAGS")
 _FEATURE = re.compile(r'target_feature="([^"]+)"')
 _SHOWN = 6
 # as the x86-64 psABI has them, in rustc's names; each level has those before it too
 _LEVELS = {
-    "x86-64-v2": {"cmpxchg16b", "popcnt", "sse3", "sse4.1", "sse4.2", "ssse3"},
-    "x86-64-v3": {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"},
-    "x86-64-v4": {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"},
+    2: {"cmpxchg16b", "popcnt", "sse3", "sse4.1", "sse4.2", "ssse3"},
+    3: {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"},
+    4: {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"},
 }
 
 
@@ -41,39 +43,55 @@ class _Asked:
 
 
 def check_processors(plan: Plan, toolchain: Toolchain, context: Context, env: Mapping[str, str]) -> None:
-    """Warn where programs would need more than their platform promises.
+    """Hold what flags ask for against what each platform promises.
 
-    Raises UsageError for a processor that rustc knows for none of the targets, with those that exist.
+    Raises UsageError for a processor that rustc knows for none of the targets, with those that exist, and for one of a
+    level that the platform does not promise, unless the settings allow the native one: the image is for known machines
+    then. What else programs would need more is a warning.
     """
     for asked, targets in _asked(plan, toolchain, env):
         known = {target.triple: _known(target, asked, toolchain, context) for target in targets}
-        if asked.cpu is not None and targets and not any(known.values()):
+        if asked.cpu is not None and not any(known.values()):
             raise _unknown(asked.cpu, asked.where, targets, toolchain, context)
         for target in targets:
-            if not known[target.triple]:
-                continue
-            more = _features(target, asked.flags, toolchain, context) - _features(target, (), toolchain, context)
-            if more:
-                context.emit(Note(_beyond(asked, target, more), Level.WARNING))
+            if known[target.triple]:
+                _check(asked, target, plan, toolchain, context)
+
+
+def _check(asked: _Asked, target: CompileTarget, plan: Plan, toolchain: Toolchain, context: Context) -> None:
+    own = () if target.row.processor is None else (f"-Ctarget-cpu={target.row.processor}",)
+    promised = _features(target, own, toolchain, context)
+    more = _features(target, asked.flags, toolchain, context) - promised
+    level = _level(more, target.platform)
+    allowed = all(image.settings.native_cpu for image in plan.images)
+    if asked.cpu is not None and level is not None and not allowed:
+        raise _refused(asked, target.platform, level)
+    # what is compiled for a variant has that processor, whatever else flags name
+    taken = _features(target, (*asked.flags, *own), toolchain, context) - promised
+    if taken:
+        context.emit(Note(_beyond(asked, target.platform, taken), Level.WARNING))
+    elif more:
+        text = f"{asked.where} names {asked.cpu}, but {target.platform} is compiled for {target.row.processor}"
+        context.emit(Note(text, Level.WARNING))
 
 
 def _asked(
     plan: Plan, toolchain: Toolchain, env: Mapping[str, str]
 ) -> Iterator[tuple[_Asked, tuple[CompileTarget, ...]]]:
-    for where, text in flags_of(plan, env):
+    """What counts, with the targets for which it does: cargo takes flags for a target from one place alone."""
+    places: dict[tuple[str, str], dict[Platform, CompileTarget]] = {}
+    for target in (each for each in toolchain.targets if not each.row.is_wasm):
+        for place, text in (*counting_flags(plan.cargo, target.triple, env), *flags_of_profiles(plan, env)):
+            places.setdefault((place, text), {})[target.platform] = target
+    for (where, text), targets in places.items():
         found = _FLAG.findall(text)
         cpu = next((value for kind, value in reversed(found) if kind == "cpu"), None)
-        if not found or cpu == "native" or "\0" in text:
+        if found and cpu != "native" and "\0" not in text:
             # native is a matter of its own: see plan.native
-            continue
-        of = _OF_TARGET.fullmatch(where)
-        targets = tuple(
-            target
-            for target in toolchain.targets
-            if not target.row.is_wasm
-            and (of is None or of["triple"] == target.triple.replace("-", "_").replace(".", "_").upper())
-        )
-        yield _Asked(where, cpu, tuple(f"-Ctarget-{kind}={value}" for kind, value in found)), targets
+            yield (
+                _Asked(where, cpu, tuple(f"-Ctarget-{kind}={value}" for kind, value in found)),
+                tuple(targets.values()),
+            )
 
 
 def _known(target: CompileTarget, asked: _Asked, toolchain: Toolchain, context: Context) -> bool:
@@ -112,12 +130,30 @@ def _ask(words: Sequence[str], toolchain: Toolchain, context: Context) -> str:
     return done.text if done.code == 0 else ""
 
 
-def _beyond(asked: _Asked, target: CompileTarget, more: frozenset[str]) -> str:
+def _level(features: frozenset[str], platform: Platform) -> int | None:
+    """The level of x86-64 that is needed for some of the features; None where that is no matter of levels."""
+    if platform.architecture != "amd64":
+        return None
+    return next((level for level, own in reversed(_LEVELS.items()) if features & own), None)
+
+
+def _refused(asked: _Asked, platform: Platform, level: int) -> UsageError:
+    variant = f"linux/amd64/v{level}"
+    return UsageError(
+        f"{asked.where} compiles for the processor {asked.cpu}, which is one of {level_name(level)}, and "
+        f"{platform} promises {level_name(promised_level(platform) or 1)}: elsewhere the program ends with SIGILL",
+        hint=f"leave the flag out and build --platform linux/amd64,{variant}: runtimes take what a machine can run; "
+        "native-cpu = true allows it, for machines that you know",
+    )
+
+
+def _beyond(asked: _Asked, platform: Platform, more: frozenset[str]) -> str:
     shown = sorted(more)
     named = listed(shown) if len(shown) <= _SHOWN else f"{', '.join(shown[:_SHOWN])} and {len(shown) - _SHOWN} more"
-    level = next((name for name, features in reversed(_LEVELS.items()) if more & features), None)
-    of = f" (those of {level})" if level is not None and target.platform.architecture == "amd64" else ""
+    level = _level(more, platform)
+    of = "" if level is None else f" (those of {level_name(level)})"
     return (
-        f"{asked.where} compiles for processors with {named}{of}, which not all of {target.platform} have: "
+        f"{asked.where} compiles for processors with {named}{of}, which not all of {platform} have: "
         "there the program ends with SIGILL"
+        + ("" if level is None else f"; the platform of those is linux/amd64/v{level}")
     )

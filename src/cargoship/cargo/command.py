@@ -37,6 +37,8 @@ class CargoBuild:
     """Where cargo puts what it makes, if not where the project says."""
     config: tuple[str, ...] = ()
     """Values for cargo's own --config: KEY=VALUE in TOML, or a file."""
+    processor: str | None = None
+    """What rustc compiles for (`target-cpu`), where that is more than the triples stand for: see `target_flags`."""
 
     def with_targets(self, *targets: str) -> CargoBuild:
         """Return the same build for other targets."""

@@ -6,20 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from cargoship.checks.finding import Code, Finding, Severity, error
 from cargoship.elf.facts import ElfFacts
-from cargoship.oci.platform import Platform
-
-_AMD64 = "amd64"
-
-
-def promised_level(platform: Platform) -> int | None:
-    """The level of x86-64 that every processor of a platform has: amd64 1, amd64/v3 3; None for other architectures.
-
-    So does image-spec number the variants (considerations for platforms, "amd64").
-    """
-    if platform.architecture != _AMD64:
-        return None
-    number = (platform.variant or "v1")[1:]
-    return int(number) if number.isascii() and number.isdigit() else 1
+from cargoship.oci.platform import Platform, promised_level
 
 
 def check_processor(facts: ElfFacts, path: str, platform: Platform) -> Iterator[Finding]:

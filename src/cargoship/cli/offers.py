@@ -85,10 +85,10 @@ documents = one_of("yaml", "json", "text", "auto")
 
 def platforms(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem[str]]:
     """The platforms that there are."""
-    from cargoship.platforms import TABLE
+    from cargoship.platforms import TABLE, VARIANTS
 
     del ctx, param
-    return _items((str(row.platform) for row in TABLE), typed)
+    return _items((str(row.platform) for row in (*TABLE, *VARIANTS)), typed)
 
 
 def some_platforms(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cargoship.cargo.command import CargoBuild
 from cargoship.cli import several
 from cargoship.cli.session import CliSession
 from cargoship.errors import UsageError
@@ -81,6 +82,10 @@ def print_plan(
         session.result("\n\n".join(blocks))
 
 
+def _processor(build: CargoBuild) -> str:
+    return "" if build.processor is None else f"  (with -Ctarget-cpu={build.processor})"
+
+
 def plan_text(plan: Plan, paint: Paint) -> str:
     """A plan for people: what is common to all images, then each image."""
     common = [
@@ -88,8 +93,8 @@ def plan_text(plan: Plan, paint: Paint) -> str:
         ("platforms", ", ".join(str(platform) for platform in plan.platforms)),
         ("libc", str(plan.libc)),
         ("allocator", "" if plan.allocator == "system" else plan.allocator),
-        ("targets", ", ".join(plan.cargo.targets)),
-        *(("cargo", shlex.join(("cargo", *build.arguments()))) for build in plan.builds),
+        ("targets", ", ".join(dict.fromkeys(target for build in plan.builds for target in build.targets))),
+        *(("cargo", shlex.join(("cargo", *build.arguments())) + _processor(build)) for build in plan.builds),
         ("time", plan.created if plan.epoch else "1970, the same for every commit"),
         ("revision", plan.revision or "none"),
         ("destination", ", ".join(_destinations(plan))),

@@ -11,7 +11,7 @@ from cargoship.errors import PlatformUnknown, UsageError
 from cargoship.images.copying import inspect
 from cargoship.oci.index import normalized_platform
 from cargoship.oci.platform import Platform
-from cargoship.platforms import TABLE
+from cargoship.platforms import TABLE, VARIANTS
 from cargoship.settings.base import LayoutBase, RegistryBase
 from cargoship.settings.compound import PLATFORMS_OF_BASE
 from cargoship.settings.model import Settings
@@ -59,7 +59,7 @@ def _target(settings: Settings, root: Path, *, offline: bool) -> str:
 def _platforms(target: str, context: Context) -> tuple[Platform, ...]:
     has = [each.config.platform for each in inspect(target, context).images]
     normal = {normalized_platform(each) for each in has}
-    known = tuple(row.platform for row in TABLE if normalized_platform(row.platform) in normal)
+    known = tuple(row.platform for row in (*TABLE, *VARIANTS) if normalized_platform(row.platform) in normal)
     if not known:
         names = ", ".join(sorted(str(each) for each in has if each.os != "unknown")) or "none"
         raise PlatformUnknown(

@@ -23,3 +23,14 @@ class Platform:
 
 UNKNOWN = Platform("unknown", "unknown")
 """What is for no platform, such as an attestation, or does not say which (docs.docker.com, "Attestation storage")."""
+
+
+def promised_level(platform: Platform) -> int | None:
+    """The level of x86-64 that every processor of a platform has: amd64 1, amd64/v3 3; None for other architectures.
+
+    So does image-spec number the variants (image-index.md, "Platform Variants").
+    """
+    if platform.architecture != "amd64":
+        return None
+    number = (platform.variant or "v1")[1:]
+    return int(number) if number.isascii() and number.isdigit() else 1

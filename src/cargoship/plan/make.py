@@ -17,12 +17,13 @@ from cargoship.cargo.suggest import listed
 from cargoship.errors import NothingChanged, PlatformUnknown, TreeNotClean, UsageError
 from cargoship.events import Level, Note
 from cargoship.oci.compress import Codec
+from cargoship.oci.platform import Platform
 from cargoship.plan.choose import FeatureChoice, Group, Keep, choose_groups
 from cargoship.plan.describe import describe, placeholders, provenance, reference, rfc3339
 from cargoship.plan.invocations import features_of, set_apart
 from cargoship.plan.model import ImagePlan, OutputKind, Plan, Selection
 from cargoship.plan.packages import check_packages, libc_of
-from cargoship.platforms import WASI, LibcFamily, row
+from cargoship.platforms import WASI, LibcFamily, by_processor, row
 from cargoship.settings.attach import Attach
 from cargoship.settings.fields import FIELDS
 from cargoship.settings.model import Settings
@@ -82,14 +83,18 @@ def make_plan(
     images = tuple(_image(group, settings, git, epoch, packages) for group in groups)
     images = tuple(replace(each, origins=origins.get(each.package.name, {})) for each in images)
     _check_destinations(images, selection)
-    cargo, *further = _cargo(project, images, first, features, default_features=default_features, selection=selection)
+    # nobody is served by the same platform twice
+    platforms = tuple(dict.fromkeys(first.platforms))
+    cargo, *further = _cargo(
+        project, images, platforms, first, features, default_features=default_features, selection=selection
+    )
     plan = Plan(
         root=project.root,
         target_dir=project.target_dir,
         build_dir=project.build_dir or project.target_dir,
         project=project.said,
         images=images,
-        platforms=first.platforms,
+        platforms=platforms,
         libc=libc_of(first),
         allocator=first.allocator,
         auditable=first.auditable,
@@ -319,13 +324,17 @@ def _check_floor(plan: Plan) -> None:
 def _cargo(
     project: Project,
     images: Sequence[ImagePlan],
+    platforms: Sequence[Platform],
     common: Settings,
     features: tuple[str, ...],
     *,
     default_features: bool,
     selection: Selection,
 ) -> list[CargoBuild]:
-    """One invocation for everything, or several where cargo would write two binaries to one file."""
+    """One invocation for everything, or several where cargo would write two binaries to one file.
+
+    Variants of a platform have its triple, and so an invocation each, after that for all others.
+    """
     if selection.jobs is not None and selection.jobs < 1:
         raise UsageError(f"cannot build with {selection.jobs} jobs", hint="--jobs takes a number above 0")
     wanted: dict[str, set[str]] = {}
@@ -339,7 +348,7 @@ def _cargo(
             packages=tuple(project.specification(package) for package in packages),
             names=tuple(package.name for package in packages),
             bins=tuple(sorted(set().union(*(wanted[package.name] for package in packages)))),
-            targets=tuple(row(platform).triple(common.libc) for platform in common.platforms),
+            targets=tuple(each.triple(common.libc) for each in rows),
             profile=selection.profile or common.profile or "release",
             features=features_of(packages, features, project.packages),
             all_features=selection.all_features,
@@ -348,6 +357,8 @@ def _cargo(
             offline=selection.offline,
             frozen=selection.frozen,
             jobs=selection.jobs,
+            processor=processor,
         )
+        for processor, rows in by_processor(platforms).items()
         for packages in set_apart(together, wanted)
     ]

@@ -36,3 +36,11 @@ def flags_of(plan: Plan, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield str(path), " ".join(texts_of(table))
     manifest = plan.root / MANIFEST
     yield str(manifest), " ".join(texts_of(read_table(manifest).get("profile")))
+
+
+def flags_of_profiles(plan: Plan, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Flags of rustc in profiles, which come on top of those that cargo has for a target; with where they stand."""
+    for path in (plan.root / MANIFEST, *configuration_files(plan.cargo.cwd, cargo_home(env))):
+        text = " ".join(texts_of(read_table(path).get("profile")))
+        if text:
+            yield str(path), text

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cargoship.debian.suites import RELEASES
 from cargoship.errors import UsageError
 from cargoship.plan.model import ImagePlan
-from cargoship.platforms import Libc, LibcFamily
+from cargoship.platforms import Libc, LibcFamily, row
 from cargoship.settings.model import Settings
 
 
@@ -29,6 +29,12 @@ def check_packages(images: Sequence[ImagePlan]) -> None:
                 f"the base {debian} of {image.name} has glibc {has}, and programs are to be linked for "
                 "{}.{}".format(*floor),
                 hint=f'write libc = "gnu" or "gnu:{has}", or take a newer release',
+            )
+        lacking = next((at for at in settings.platforms if not (row(at).debian or row(at).is_wasm)), None)
+        if debian is not None and lacking is not None:
+            raise UsageError(
+                f"the base {debian} of {image.name} cannot be made for {lacking}, which Debian does not have",
+                hint=f"leave {lacking} out, or take the base static, or an image that is for it",
             )
         if settings.build_packages and settings.libc.family is not LibcFamily.GNU:
             raise UsageError(

@@ -46,8 +46,9 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
         "cargo": {
             "directory": str(plan.cargo.cwd),
             "arguments": list(plan.cargo.arguments()),
-            "targets": list(plan.cargo.targets),
+            "targets": list(dict.fromkeys(target for build in plan.builds for target in build.targets)),
             "further": [list(build.arguments()) for build in plan.further],
+            "processors": [build.processor for build in plan.builds],
         },
         "images": [_image(image) for image in plan.images],
         "destinations": {

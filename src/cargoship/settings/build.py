@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cargoship.bom.policy import license_entry, license_reason
 from cargoship.oci.platform import Platform
-from cargoship.platforms import DEFAULT_PLATFORMS, TABLE, Libc, LibcFamily
+from cargoship.platforms import DEFAULT_PLATFORMS, TABLE, VARIANTS, Libc, LibcFamily
 from cargoship.settings import compound, kinds
 from cargoship.settings.spec import BUILD, SettingScope, setting
 
@@ -24,9 +24,11 @@ class BuildSettings:
         shown='["linux/amd64", "linux/arm64"]',
         example='["linux/amd64", "linux/arm64", "linux/arm/v7"]',
         doc="The platforms that the image is for; `all` means all that are known, `base` those of them that "
-        "the base has. One invocation of cargo compiles them. Known: "
+        "the base has. One invocation of cargo compiles them, and one more each variant. Known: "
         + ", ".join(str(row.platform) for row in TABLE)
-        + ".",
+        + "; where they are named, also "
+        + ", ".join(str(row.platform) for row in VARIANTS)
+        + ", programs for newer processors beside those for all.",
     )
     libc: Libc = setting(  # noqa: RUF009 - dataclasses.field under another name
         compound.LIBC,

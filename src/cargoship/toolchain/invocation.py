@@ -46,10 +46,10 @@ def open_invocation(
 
 def _program(toolchain: Toolchain) -> tuple[Path, str, tuple[str, ...]]:
     if toolchain.way is Way.DIRECT or toolchain.zigbuild is None:
-        return toolchain.rust.cargo, "build", tuple(target.triple for target in toolchain.targets)
+        return toolchain.rust.cargo, "build", toolchain.triples
     triples = []
     for target in toolchain.targets:
         floor = toolchain.libc.floor or target.row.gnu_floor
         suffix = ".{}.{}".format(*floor) if toolchain.libc.family is LibcFamily.GNU else ""
         triples.append(target.triple + suffix)
-    return toolchain.zigbuild, "zigbuild", tuple(triples)
+    return toolchain.zigbuild, "zigbuild", tuple(dict.fromkeys(triples))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cargoship.clock import phase
@@ -59,10 +59,19 @@ class Toolchain:
     zigbuild: Path | None
     why_zigbuild: str = ""
 
+    def for_processor(self, processor: str | None) -> Toolchain:
+        """Those targets alone that are compiled for a processor; None: for what their triples stand for."""
+        return replace(self, targets=tuple(each for each in self.targets if each.row.processor == processor))
+
     @property
     def shimmed(self) -> tuple[str, ...]:
         """Triples that need --sysroot."""
-        return tuple(target.triple for target in self.targets) if self.sysroot != self.rust.sysroot else ()
+        return self.triples if self.sysroot != self.rust.sysroot else ()
+
+    @property
+    def triples(self) -> tuple[str, ...]:
+        """What is compiled for; a platform and its variants share one."""
+        return tuple(dict.fromkeys(target.triple for target in self.targets))
 
 
 @dataclass(frozen=True)
@@ -82,9 +91,15 @@ class Wanted:
         return tuple((entry.triple(self.libc), entry) for entry in rows)
 
     @property
+    def triples(self) -> tuple[str, ...]:
+        """What is compiled for; a platform and its variants share one."""
+        return tuple(dict.fromkeys(triple for triple, _ in self.pairs))
+
+    @property
     def linux_pairs(self) -> tuple[tuple[str, PlatformSpec], ...]:
-        """The same without WebAssembly."""
-        return tuple((triple, entry) for triple, entry in self.pairs if not entry.is_wasm)
+        """The same of each triple, without WebAssembly."""
+        plain = {triple: entry.plain for triple, entry in self.pairs if not entry.is_wasm}
+        return tuple(plain.items())
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,16 @@ class Foreseen:
     """By triple: standard libraries that came with Rust."""
     built: Mapping[str, Path]
     """By triple: those that are built here, or would be. A folder's name stands for all that they are made from."""
+
+    def for_processor(self, processor: str | None) -> Foreseen:
+        """See `Toolchain.for_processor`."""
+        pairs = tuple((triple, entry) for triple, entry in self.pairs if entry.processor == processor)
+        wanted = {triple for triple, _ in pairs}
+        installed, built = (
+            {triple: folder for triple, folder in each.items() if triple in wanted}
+            for each in (self.installed, self.built)
+        )
+        return replace(self, pairs=pairs, installed=installed, built=built)
 
 
 def foresee_toolchain(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Foreseen | None:
@@ -134,14 +159,13 @@ def _foreseen(rust: Rust, zig: Zig, wanted: Wanted) -> Foreseen:
 def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, str], emit: Emit) -> Toolchain:
     """Find a toolchain, and add what it lacks; raises ToolMissing, StandardLibraryMissing, SysrootBuildFailed."""
     zig = find_zig(runner, env)
-    pairs = wanted.pairs
     candidates: list[Rust] = []
     for rust in toolchains(runner, env, wanted.cwd):
         if not _lacking(rust, zig, wanted):
             return _assembled(rust, zig, wanted, runner, env)
         candidates.append(rust)
     for rust in candidates:
-        if rust.rustup is not None and _add_targets(rust, [triple for triple, _ in pairs], wanted, runner, env, emit):
+        if rust.rustup is not None and _add_targets(rust, wanted.triples, wanted, runner, env, emit):
             return _assembled(rust, zig, wanted, runner, env)
     for rust in candidates:
         if rust.sources is not None:
@@ -160,7 +184,7 @@ def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, 
 def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[StandardLibrary]:
     libraries = (
         sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc)
-        for triple, entry in wanted.pairs
+        for triple, entry in dict(wanted.pairs).items()
         if not rust.has_std(triple)
     )
     return [library for library in libraries if not library.is_built]

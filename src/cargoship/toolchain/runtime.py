@@ -38,7 +38,7 @@ def runtime_of(toolchain: Toolchain, env: Mapping[str, str], *, cache_dir: Path)
     zig = toolchain.zig
     match toolchain.way:
         case Way.DIRECT:
-            pairs = [(target.triple, target.row) for target in toolchain.targets]
+            pairs = [(target.triple, target.row.plain) for target in toolchain.targets]
             made_by = {triple: f"zig {zig.version} by {wrapper_identity(triple, row)}" for triple, row in pairs}
             return Runtime(runtime_folder(zig, cache_dir), zig.lib, made_by)
         case Way.ZIGBUILD:

@@ -67,7 +67,7 @@ def find_musl(row: PlatformSpec, *, root: Path = Path("/usr/lib")) -> MuslSource
     if row.is_wasm:
         return MuslSource(None, "wasi-libc")
     folder = root / row.debian_musl
-    complete = all((folder / name).exists() for name in (*_FROM_MUSL, "libc.a"))
+    complete = bool(row.debian_musl) and all((folder / name).exists() for name in (*_FROM_MUSL, "libc.a"))
     return MuslSource(folder if complete else None)
 
 
@@ -119,7 +119,7 @@ class _Maker:
         if done.code != 0:
             raise SysrootBuildFailed(
                 f"zig could not make the start files for {self.row.platform}",
-                hint=f"install musl-dev for {self.row.debian}, or use --libc gnu",
+                hint=f"install musl-dev for {self.row.debian}, or use --libc gnu" if self.row.debian else None,
                 details=done.error_text.strip(),
             )
 

@@ -137,8 +137,9 @@ def _files(rows: Sequence[tuple[str, PlatformSpec]]) -> dict[str, str]:
     files = {RUSTC: _script({}, "rustc")}
     for triple, row in rows:
         values = {"triple": triple, "zig_target": row.zig_musl, "zig_cpu": row.zig_cpu or "", "march": row.march.value}
+        compiling = {**values, "zig_cpu": row.zig_processor or row.zig_cpu or ""}
         for language in ("cc", "c++"):
-            files[f"cargoship-{triple}-{language}"] = _script({**values, "language": language}, "cc")
+            files[f"cargoship-{triple}-{language}"] = _script({**compiling, "language": language}, "cc")
         files[linker(triple)] = _script({}, "wasm-ld") if row.is_wasm else _script(values, "runtime", "ld")
         files[f"cargoship-{triple}-ar"] = _script({}, "ar")
         files[f"cargoship-{triple}-ranlib"] = _script({}, "ranlib")

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from cargoship.checks.finding import Severity
-from cargoship.checks.processors import check_library_processors, check_processor, promised_level
+from cargoship.checks.processors import check_library_processors, check_processor
 from cargoship.elf.facts import ElfFacts, ElfKind
 from cargoship.elf.properties import x86_level
-from cargoship.oci.platform import Platform
+from cargoship.oci.platform import Platform, promised_level
 
 AMD64 = Platform("linux", "amd64")
 FACTS = ElfFacts("EM_X86_64", 64, little_endian=True, kind=ElfKind.PROGRAM)
