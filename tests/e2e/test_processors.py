@@ -34,7 +34,13 @@ def test_flags_for_newer_processors(run_cargoship: RunCargoship, tmp_path: Path)
     plain = run_cargoship(*words, f"rootfs:{tmp_path}/plain")
     assert "SIGILL" not in plain.stderr
     env = {"RUSTFLAGS": "-C target-cpu=x86-64-v3"}
-    newer = run_cargoship(*words, f"rootfs:{tmp_path}/newer", env=env)
+    refused = run_cargoship(*words, f"rootfs:{tmp_path}/newer", env=env, check=False)
+    assert refused.returncode == 2
+    assert "RUSTFLAGS compiles for the processor x86-64-v3, which is one of x86-64-v3" in refused.stderr
+    assert "--platform linux/amd64,linux/amd64/v3" in refused.stderr
+    assert not (tmp_path / "newer").exists()
+    # machines that somebody knows
+    newer = run_cargoship(*words, f"rootfs:{tmp_path}/newer", "--set", "native-cpu=true", env=env)
     assert "RUSTFLAGS compiles for processors with avx, avx2, bmi1" in newer.stderr
     assert "(those of x86-64-v3), which not all of linux/amd64 have" in newer.stderr
     one, other = (next((tmp_path / name).rglob("app/app")) for name in ("plain", "newer"))
@@ -54,6 +60,7 @@ def test_an_unknown_processor(run_cargoship: RunCargoship, tmp_path: Path, env: 
     done = run_cargoship("build", app, "-o", f"oci:{tmp_path}/out", env=env, check=False)
     assert done.returncode == 2
     assert words in done.stderr
+    assert ("linux/amd64: " in done.stderr) == ("RUSTFLAGS" in env)
     assert "linux/arm64: " in done.stderr
     assert "cortex-a53" in done.stderr
     assert not list(app.glob("target/**/release"))

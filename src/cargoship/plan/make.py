@@ -21,7 +21,7 @@ from cargoship.oci.platform import Platform
 from cargoship.plan.choose import FeatureChoice, Group, Keep, choose_groups
 from cargoship.plan.describe import describe, placeholders, provenance, reference, rfc3339
 from cargoship.plan.invocations import features_of, set_apart
-from cargoship.plan.model import ImagePlan, OutputKind, Plan, Selection
+from cargoship.plan.model import ImagePlan, Output, OutputKind, Plan, Selection
 from cargoship.plan.packages import check_packages, libc_of
 from cargoship.platforms import WASI, LibcFamily, by_processor, row
 from cargoship.settings.attach import Attach
@@ -82,9 +82,9 @@ def make_plan(
         groups = kept
     images = tuple(_image(group, settings, git, epoch, packages) for group in groups)
     images = tuple(replace(each, origins=origins.get(each.package.name, {})) for each in images)
-    _check_destinations(images, selection)
     # nobody is served by the same platform twice
     platforms = tuple(dict.fromkeys(first.platforms))
+    _check_destinations(images, platforms, selection)
     cargo, *further = _cargo(
         project, images, platforms, first, features, default_features=default_features, selection=selection
     )
@@ -240,7 +240,7 @@ def _remarks_of_git(git: GitFacts | None, selection: Selection) -> list[Note]:
     ]
 
 
-def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> None:
+def _check_destinations(images: Sequence[ImagePlan], platforms: Sequence[Platform], selection: Selection) -> None:
     for name in _repeated(image.name for image in images):
         whose = listed(f"{image.package.name}:{image.bins[0].name}" for image in images if image.name == name)
         raise UsageError(
@@ -278,6 +278,7 @@ def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> No
                 hint="put {name} into the path, or choose one binary with --bin",
             )
     roots = [output for output in selection.outputs if output.kind is OutputKind.ROOTFS]
+    _check_nested(platforms, roots)
     foreign = next((image for image in images if image.settings.base not in _BUILT_IN), None)
     if roots and foreign is not None:
         raise UsageError(
@@ -287,6 +288,17 @@ def _check_destinations(images: Sequence[ImagePlan], selection: Selection) -> No
     _check_artifacts(images, selection)
     for path in _repeated(output.path for output in selection.outputs):
         raise UsageError(f"two outputs are written to {path}")
+
+
+def _check_nested(platforms: Sequence[Platform], roots: Sequence[Output]) -> None:
+    """Refuse folders of files inside of one another: $TARGETPLATFORM names them, and COPY takes all of one."""
+    names = {str(platform) for platform in platforms}
+    inside = next((each for each in sorted(names) if each.rpartition("/")[0] in names), None)
+    if roots and inside is not None:
+        raise UsageError(
+            f"in {roots[0]} the files of {inside} would be among those of {inside.rpartition('/')[0]}",
+            hint=f"write it in a run of its own: --platform {inside} -o rootfs:FOLDER; what is compiled is kept",
+        )
 
 
 def _check_artifacts(images: Sequence[ImagePlan], selection: Selection) -> None:
