@@ -61,7 +61,7 @@ class CompiledProgram:
     """Its symbols, where they are apart from it."""
 
 
-def folder_of(program: CompiledProgram) -> str:
+def folder_name_of(program: CompiledProgram) -> str:
     """A folder's name for programs of a platform: that of the target, and of the variant where it is one."""
     variant = row(program.platform).processor
     return program.triple if variant is None else f"{program.triple}-{variant}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cargoship.cargo.config import cargo_home, configuration_files, read_table
-from cargoship.compile import CompiledProgram, folder_of
+from cargoship.compile import CompiledProgram, folder_name_of
 from cargoship.elf.split import split_symbols
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.artifact import made_of
@@ -86,7 +86,7 @@ def split_programs(programs: Sequence[CompiledProgram], plan: Plan, emit: Emit) 
         return tuple(programs)
     folder = plan.target_dir / "cargoship" / ".symbols"
     with ThreadPoolExecutor(_WRITERS) as writers:
-        made = tuple(writers.map(lambda each: _split(each, folder / folder_of(each)), programs))
+        made = tuple(writers.map(lambda each: _split(each, folder / folder_name_of(each)), programs))
     if not plan.keeps_attestations:
         places = ", ".join(str(each.symbols) for each in made if each.symbols is not None)
         text = f"debug-symbols: nothing that the images go to can hold symbols; they are in {places}"

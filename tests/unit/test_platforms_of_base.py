@@ -49,6 +49,11 @@ def test_those_of_a_layout(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
+def test_a_variant_of_which_there_is_nothing_else(tmp_path: Path) -> None:
+    write_layout(tmp_path / "base", attested_index(tmp_path / "blobs", [ARM64, V3]), names=())
+    assert asked(tmp_path, load_flags({"platforms": ["base"], "base": "oci:base"}), offline=True) == (ARM64, V3)
+
+
 def test_others_are_left_as_they_are(tmp_path: Path) -> None:
     assert asked(tmp_path, replace(Settings(), platforms=(ARMV7,))) == (ARMV7,)
 

@@ -59,7 +59,13 @@ def _target(settings: Settings, root: Path, *, offline: bool) -> str:
 def _platforms(target: str, context: Context) -> tuple[Platform, ...]:
     has = [each.config.platform for each in inspect(target, context).images]
     normal = {normalized_platform(each) for each in has}
-    known = tuple(row.platform for row in (*TABLE, *VARIANTS) if normalized_platform(row.platform) in normal)
+    known = tuple(row.platform for row in TABLE if normalized_platform(row.platform) in normal)
+    # a variant beside the platform itself is more work than anybody has asked for
+    known += tuple(
+        each.platform
+        for each in VARIANTS
+        if each.platform in normal and not any(one.architecture == each.platform.architecture for one in known)
+    )
     if not known:
         names = ", ".join(sorted(str(each) for each in has if each.os != "unknown")) or "none"
         raise PlatformUnknown(

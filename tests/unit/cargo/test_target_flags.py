@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,8 @@ def test_what_counts_for_a_target(
 
 
 def test_options_of_cargo_count(tmp_path: Path) -> None:
-    made = build(tmp_path, "[build]\nrustflags = 'file'", config=(f"target.{MUSL}.rustflags = ['option']",))
+    made = build(tmp_path, "[build]\nrustflags = 'file'")
+    made = replace(made, config=(f"target.{MUSL}.rustflags = ['option']",))
     assert counting_flags(made, MUSL, {"HOME": "/"}) == [("--config", "option")]
 
 
