@@ -136,10 +136,7 @@ class GrpcChannel:
             return self._open
 
     def _connected(self) -> Any:  # noqa: ANN401
-        try:
-            import grpc  # noqa: PLC0415 - an extra
-        except ImportError as error:
-            raise missing_extra() from error
+        grpc = _library()
         options = (
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
@@ -160,8 +157,7 @@ class GrpcChannel:
 
     @contextlib.contextmanager
     def _mapping(self) -> Iterator[None]:
-        import grpc  # noqa: PLC0415 - an extra
-
+        grpc = _library()
         try:
             yield
         except grpc.RpcError as error:
@@ -202,6 +198,15 @@ class _Refused(Exception):
     def __init__(self, error: RemoteFailed) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+def _library() -> Any:  # noqa: ANN401 - it has no types
+    """Import grpcio; raises ToolMissing without the extra."""
+    try:
+        import grpc  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise missing_extra() from error
+    return grpc
 
 
 def check_status(status: Any, name: str) -> None:  # noqa: ANN401

@@ -217,8 +217,22 @@ class ReapiClient:
 
     def _send_stream(self, blob: Blob) -> None:
         wanted = blob.descriptor
+        failed: list[OSError] = []
+
+        def begin() -> Iterable[object]:
+            # grpcio reads in a thread of its own, and does not tell why that went wrong
+            if failed:
+                raise failed[0]
+            return pieces()
 
         def pieces() -> Iterator[object]:
+            try:
+                yield from written()
+            except OSError as error:
+                failed.append(error)
+                raise
+
+        def written() -> Iterator[object]:
             name = self._resource(f"uploads/{uuid.uuid4()}/blobs/{wanted.digest.hex}/{wanted.size_bytes}")
             write, offset = message_class("WriteRequest"), 0
             with blob.open() as stream:
@@ -232,7 +246,7 @@ class ReapiClient:
                         return
 
         try:
-            answer = self.channel.sent("Write", pieces, size_bytes=wanted.size_bytes)
+            answer = self.channel.sent("Write", begin, size_bytes=wanted.size_bytes)
         except NotThere as error:
             raise RemoteFailed(f"{self.channel.name} has no instance {self.instance!r}") from error
         if answer.committed_size not in {wanted.size_bytes, -1}:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from typing import Any
 
 from cargoship.errors import ToolMissing
@@ -54,6 +55,7 @@ RetryInfo: retry_delay=1 Duration
 """
 _MESSAGE = re.compile(r"^(\w+): ((?:.|\n    )+)$", re.MULTILINE)
 _FIELD = re.compile(r"(\w+)=(\d+) (\w+)(\*?)")
+_LOCK = threading.Lock()
 _SCALARS = ("string", "bytes", "bool", "int32", "int64")
 
 METHODS = {
@@ -83,7 +85,9 @@ def message_class(name: str) -> Any:  # noqa: ANN401 - made at run time: no chec
         from google.protobuf import message_factory  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise missing_extra() from error
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"cargoship.reapi.{name}"))
+    # classes of two pools do not go together: of threads that begin at once, one makes it
+    with _LOCK:
+        return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"cargoship.reapi.{name}"))
 
 
 def missing_extra() -> ToolMissing:

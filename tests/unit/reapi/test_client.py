@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from cargoship.errors import ContentInvalid, RemoteFailed, Stopped
-from cargoship.oci.descriptor import BytesBlob, Descriptor
+from cargoship.oci.descriptor import BytesBlob, Descriptor, FileBlob
 from cargoship.reapi.client import OCTETS
 from cargoship.reapi.schema import message_class
 from support.reapi import Failing, FakeServer, client_at, fake_server
@@ -133,6 +133,16 @@ def test_other_bytes_than_promised_are_refused() -> None:
             with pytest.raises(ContentInvalid):
                 client.read(wanted.descriptor)
             client.close()
+
+
+@pytest.mark.parametrize("size", [1_000, 3_000_000])
+def test_a_file_that_is_gone_is_said_to_be(tmp_path: Path, size: int) -> None:
+    gone = FileBlob(blob("gone", size).descriptor, tmp_path / "gone")
+    with fake_server() as server:
+        client = client_at(server.address)
+        with pytest.raises(FileNotFoundError):
+            client.upload([gone])
+        client.close()
 
 
 def test_results_of_actions_are_kept_by_digest() -> None:

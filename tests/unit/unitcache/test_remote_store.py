@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from cargoship.context import Context
 from cargoship.errors import CacheUnavailable
 from cargoship.events import Event, Note
 from cargoship.process.system import SystemRunner
+from cargoship.reapi.schema import message_class
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
 from cargoship.unitcache.packs.index import UnitIndex
 from cargoship.unitcache.stores.opening import open_remote, open_stores
@@ -144,6 +146,23 @@ def test_all_that_is_wrong_with_one_is_one_warning(tmp_path: Path) -> None:
         assert text in warning.text
         assert "going on without it" in warning.text
         assert "hidden-word" not in warning.text
+
+
+@pytest.mark.parametrize("library", ["grpc", "google.protobuf"])
+def test_without_the_extra_it_is_one_warning_that_says_how_to_get_it(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    message_class.cache_clear()
+    for name in (library, "google.protobuf.message_factory") if library != "grpc" else (library,):
+        monkeypatch.setitem(sys.modules, name, None)
+    heard: list[Event] = []
+    options = CacheOptions(written=(StoreSpec.parse(server.address),))
+    with open_stores(options, context_of(tmp_path, {}, heard)) as stores:
+        assert stores.load() == UnitIndex()
+        packs = packed(tmp_path / "a", {"serde": unit_files("serde")})
+        stores.save(packs, adding(packs, ["serde"]))
+    (warning,) = [event for event in heard if isinstance(event, Note)]
+    assert "pip install 'cargoship[remote]'" in warning.text
 
 
 def test_a_fork_reads_and_writes_nothing(server: FakeServer, tmp_path: Path) -> None:
