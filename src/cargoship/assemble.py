@@ -6,8 +6,9 @@ What is the same for every platform is the same blob.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from cargoship.bases.base import Base
 from cargoship.image_inputs import ImageInputs

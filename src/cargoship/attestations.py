@@ -7,10 +7,10 @@ manifests that refer to it, or statements inside its index.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.attest.provenance import PREDICATE, Provenance
 from cargoship.attest.statement import Subject
@@ -29,8 +29,7 @@ ProvenanceOf = Callable[[ImageInputs, Sequence[Platform]], Provenance]
 _CREATED = "org.opencontainers.image.created"
 
 
-@dataclass(frozen=True)
-class Attested:
+class Attested(Struct, frozen=True):
     """An image with all that is said about it: in its index, or in manifests that refer to it."""
 
     index: Index

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from msgspec import Struct, structs
+
 from cargoship.apart import AUDIT, compiled_apart, environment_apart, folder_apart
 from cargoship.compile import CompiledProgram
 from cargoship.context import Context
@@ -39,8 +41,7 @@ class State(enum.StrEnum):
     ELSEWHERE = "compiled in another folder"
 
 
-@dataclass(frozen=True)
-class Discrepancy:
+class Discrepancy(Struct, frozen=True):
     """A unit, or a program of the build as a whole, that is not what was compiled again."""
 
     name: str
@@ -53,8 +54,7 @@ class Discrepancy:
     plan: BuildRecord | None = None
 
 
-@dataclass(frozen=True)
-class Audited:
+class Audited(Struct, frozen=True):
     """What an audit came to."""
 
     cache: str
@@ -107,7 +107,7 @@ def audit(made: Plan, context: Context) -> Audited:
             again = compare(first.held, second.held, scratch)
             same = {each.made.key for each in again if not each.where}
             programs = [
-                replace(each, state=State.WRONG if _same(first, second, each.name) else State.UNSTABLE)
+                structs.replace(each, state=State.WRONG if _same(first, second, each.name) else State.UNSTABLE)
                 for each in programs
             ]
         else:
@@ -115,15 +115,15 @@ def audit(made: Plan, context: Context) -> Audited:
         findings = (*(_found(each, stable=each.made.key in same) for each in differing), *programs)
         compiled = sum("mode" in entry.parts for entry in first.held.index.entries.values())
         done = Audited(store.name, compiled, len(units), given, findings)
-        return replace(done, dropped=_drop(cache, done.wrong)) if done.wrong else done
+        return structs.replace(done, dropped=_drop(cache, done.wrong)) if done.wrong else done
 
 
 def _compiled(made: Plan, context: Context, folder: Path) -> _Made:
     target, units = folder / "target", folder / "units"
-    apart = replace(
+    apart = structs.replace(
         compiled_apart(made, target),
         # what else is in an image is not compiled
-        images=tuple(replace(each, settings=replace(each.settings, include=())) for each in made.images),
+        images=tuple(structs.replace(each, settings=replace(each.settings, include=())) for each in made.images),
         cache=CacheOptions(written=(StoreSpec(StoreKind.DIRECTORY, str(units), trusted=True),)),
     )
 
@@ -136,7 +136,7 @@ def _compiled(made: Plan, context: Context, folder: Path) -> _Made:
         shop.sources()
         env = environment_apart(made, target, shop.environment())
         # standard libraries are what they are on this machine: units have their content in their keys
-        recalled = shop.recalled(env).with_missing(lambda cached: replace(cached, libraries={}))
+        recalled = shop.recalled(env).with_missing(lambda cached: structs.replace(cached, libraries={}))
         artifacts = shop.compiled(shop.toolchain(recalled), env, recalled)
     asked = {(each.package, each.name) for image in made.images for each in image.bins}
     artifacts = tuple(each for each in artifacts if (each.package, each.bin) in asked)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.tools.present import find_tool, has_library
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, Library, Tool, tool
@@ -27,8 +28,7 @@ from cargoship.toolchain.diagnose import Prerequisite
 from cargoship.toolchain.locate import Wanted
 
 
-@dataclass(frozen=True)
-class ToolNeed:
+class ToolNeed(Struct, frozen=True):
     """A tool that build scripts of a plan want."""
 
     tool: Tool
@@ -37,8 +37,7 @@ class ToolNeed:
     found: str | None
 
 
-@dataclass(frozen=True)
-class LibraryNeed:
+class LibraryNeed(Struct, frozen=True):
     """A library of the system that crates of a plan link, and that is not there."""
 
     library: Library
@@ -67,8 +66,7 @@ _ANSWER = ".needs"
 """Beside what was built last: what was asked when nothing was missing."""
 
 
-@dataclass(frozen=True)
-class BuildNeeds:
+class BuildNeeds(Struct, frozen=True):
     """All that was looked at: tools, there or not, and libraries that are not."""
 
     tools: tuple[ToolNeed, ...] = ()

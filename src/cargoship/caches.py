@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cargoship.cargo.project import load_project
 from cargoship.context import Context
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from cargoship.unitcache.stores.signers import CacheSigners
 
 
-@dataclass(frozen=True)
-class Stats:
+class Stats(Struct, frozen=True):
     """What is in a cache. Sizes are bytes; `seconds` is what compiling all of it took."""
 
     cache: str
@@ -44,16 +44,14 @@ class Stats:
     """What else is kept on this machine; only with its own cache."""
 
 
-@dataclass(frozen=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """What `collect_garbage` has removed: from the cache, and bytes of what else was kept on this machine."""
 
     collected: Collected
     freed: int
 
 
-@dataclass(frozen=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """A cache that was written to a file, or read from one."""
 
     cache: str

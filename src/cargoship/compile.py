@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cargoship.bom.crates import CrateGraph, ProgramCrates, decode
 from cargoship.cargo.command import CargoBuild
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
 _APART = ".cargoship"
 
 
-@dataclass(frozen=True)
-class CompiledProgram:
+class CompiledProgram(Struct, frozen=True):
     """A program that cargo has built for one platform."""
 
     package: str
@@ -67,8 +68,7 @@ def folder_name_of(program: CompiledProgram) -> str:
     return program.triple if variant is None else f"{program.triple}-{variant}"
 
 
-@dataclass(frozen=True)
-class Cached:
+class Cached(Struct, frozen=True):
     """The unit cache for one build, and what is known of that build before its toolchain is complete."""
 
     session: CacheSession
@@ -104,8 +104,7 @@ class Cached:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Recalled:
+class Recalled(Struct, frozen=True):
     """What of a plan's builds was made before with everything as it is now, and what is still to be compiled."""
 
     artifacts: tuple[CompiledProgram, ...] = ()
@@ -315,8 +314,7 @@ def recall(
     return Recalled(tuple(artifacts), tuple(missing))
 
 
-@dataclass(frozen=True)
-class _FoundBuild:
+class _FoundBuild(Struct, frozen=True):
     """A build that came as a whole."""
 
     paths: Mapping[str, Path]

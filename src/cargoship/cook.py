@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.cargo.project import Project
 from cargoship.cargo.watch import Watched
@@ -39,8 +42,7 @@ from cargoship.unitcache.watching.library import Watcher
 from cargoship.unitcache.watching.tools import watcher, watcher_of
 
 
-@dataclass(frozen=True)
-class CookTargets:
+class CookTargets(Struct, frozen=True):
     """The platforms to cook for as `cargoship build` compiles for them; none: as cargo, or cargo-zigbuild, does."""
 
     platforms: tuple[str, ...] = ()

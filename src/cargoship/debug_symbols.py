@@ -12,9 +12,10 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from cargoship.cargo.config import cargo_home, configuration_files, read_table
 from cargoship.compile import CompiledProgram, folder_name_of

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 def count(number: int, noun: str) -> str:
@@ -25,16 +26,14 @@ class Level(enum.IntEnum):
     DEBUG = 3
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(Struct, frozen=True):
     """A sentence for a person."""
 
     text: str
     level: Level = Level.INFO
 
 
-@dataclass(frozen=True)
-class PhaseStarted:
+class PhaseStarted(Struct, frozen=True):
     """A part of the work begins.
 
     `name` is one of metadata, toolchain, sysroot, compile, smoke, assemble, publish; copy or merge alone.
@@ -44,8 +43,7 @@ class PhaseStarted:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class PhaseEnded:
+class PhaseEnded(Struct, frozen=True):
     """A part of the work is done, after `seconds`."""
 
     name: str
@@ -53,8 +51,7 @@ class PhaseEnded:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class CompileProgress:
+class CompileProgress(Struct, frozen=True):
     """How far cargo is: units done of all (`total` 0: not known yet) and the names it compiles now."""
 
     done: int
@@ -62,8 +59,7 @@ class CompileProgress:
     active: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class UnitFinished:
+class UnitFinished(Struct, frozen=True):
     """cargo has finished a unit, or found it fresh; `name` is what `CompileProgress.active` calls it."""
 
     package: str
@@ -72,8 +68,7 @@ class UnitFinished:
     name: str = ""
 
 
-@dataclass(frozen=True)
-class CompileForeseen:
+class CompileForeseen(Struct, frozen=True):
     """What compiling will take, before it begins: an earlier compilation of the same units, or of their like, tells.
 
     Units have the names of `CompileProgress.active`, and there may be several of one name.
@@ -85,8 +80,7 @@ class CompileForeseen:
     """What those of them took that were compiled before."""
 
 
-@dataclass(frozen=True)
-class UnitsRestored:
+class UnitsRestored(Struct, frozen=True):
     """Compiled units were put where cargo finds them."""
 
     restored: int
@@ -102,8 +96,7 @@ class UnitsRestored:
     """What compiling them once took, all together."""
 
 
-@dataclass(frozen=True)
-class UnitsKept:
+class UnitsKept(Struct, frozen=True):
     """What was compiled is in the cache: `waited_s` is how long nothing else was done."""
 
     units: int
@@ -114,8 +107,7 @@ class UnitsKept:
     waited_s: float
 
 
-@dataclass(frozen=True)
-class UnitReport:
+class UnitReport(Struct, frozen=True):
     """What became of one unit of a build, and why."""
 
     package: str
@@ -143,8 +135,7 @@ class UnitReport:
     """The places of units that it depends on."""
 
 
-@dataclass(frozen=True)
-class UnitsReported:
+class UnitsReported(Struct, frozen=True):
     """What became of all units of an invocation of cargo, reported when it has ended."""
 
     units: tuple[UnitReport, ...]
@@ -154,8 +145,7 @@ class UnitsReported:
     """Why the build could not be had as a whole, for people; nothing where that was not asked."""
 
 
-@dataclass(frozen=True)
-class SourcesWritten:
+class SourcesWritten(Struct, frozen=True):
     """Build scripts, or macros, have written into the workspace, outside of the folders that are cargo's.
 
     Known where it is watched what units read.
@@ -164,15 +154,13 @@ class SourcesWritten:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ToolOutput:
+class ToolOutput(Struct, frozen=True):
     """A line that cargo or another tool wrote to its standard error, as it wrote it (colours included)."""
 
     line: str
 
 
-@dataclass(frozen=True)
-class LayerAssembled:
+class LayerAssembled(Struct, frozen=True):
     """A layer of an image exists as a blob."""
 
     name: str
@@ -180,16 +168,14 @@ class LayerAssembled:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class BlobQueued:
+class BlobQueued(Struct, frozen=True):
     """A registry is about to be asked for a blob, and to get it where it has none; a BlobPushed follows."""
 
     digest: str
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class BytesMoved:
+class BytesMoved(Struct, frozen=True):
     """What has travelled since the last event of this kind; `what` is registry, cache or packages."""
 
     what: str
@@ -197,8 +183,7 @@ class BytesMoved:
     received_bytes: int
 
 
-@dataclass(frozen=True)
-class BlobPushed:
+class BlobPushed(Struct, frozen=True):
     """A registry has a blob: `how` is one of pushed, mounted, exists."""
 
     digest: str
@@ -206,8 +191,7 @@ class BlobPushed:
     how: str
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """A file or folder that the user asked for is complete."""
 
     what: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cargoship.bases.base import Base, RemoteBase, resolve_base
 from cargoship.bases.package_base import PackageBase
@@ -21,8 +23,7 @@ from cargoship.settings.health import PROBE
 from cargoship.settings.include import IncludedFile, resolve_includes
 
 
-@dataclass(frozen=True)
-class ImageInputs:
+class ImageInputs(Struct, frozen=True):
     """Found, and known to be there."""
 
     image: ImagePlan

@@ -6,8 +6,10 @@ Layers go from slow to fast: included files, then binaries.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.tar import LayerEntry
@@ -19,8 +21,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NONROOT = 65532
 
 
-@dataclass(frozen=True)
-class FileEntriesLayer:
+class FileEntriesLayer(Struct, frozen=True):
     """The entries of one layer, and who made it, for the image's history."""
 
     entries: tuple[LayerEntry, ...]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from cargoship.attest.provenance import BUILD, BuildParameters, BuildRun, Material, Provenance
 from cargoship.image_inputs import ImageInputs
 from cargoship.materials import (
@@ -74,7 +76,7 @@ def provenance_for(
         parameters_of(sources.image, chosen, plan, facts.env, given=bool(facts.programs)).to_json(),
         internal,
         tuple(_materials(sources, chosen, plan, facts)),
-        replace(facts.run, finished=finished),
+        structs.replace(facts.run, finished=finished),
     )
 
 

@@ -6,10 +6,10 @@ It is a memory for people and no cache: what cannot be read or written costs a w
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.errors import OutputError
 from cargoship.oci.files import write_atomically
@@ -30,8 +30,7 @@ class LastBuilt(msgspec.Struct, frozen=True):
         return cls(str(index.digest), sum(image.size_bytes for image in index.children))
 
 
-@dataclass(frozen=True)
-class LastBuilds:
+class LastBuilds(Struct, frozen=True):
     """The images that were built last, by their names, in a folder."""
 
     folder: Path

@@ -22,10 +22,10 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from cargoship.apart import AUDIT, REBUILD
 from cargoship.cargo.project import load_project
@@ -67,8 +67,7 @@ class LeftFor(enum.Enum):
     RUN = "run"
 
 
-@dataclass(frozen=True)
-class Leftover:
+class Leftover(Struct, frozen=True):
     """Something that can go: `paths` are its files, or the one folder that it is."""
 
     kind: LeftFor
@@ -77,8 +76,7 @@ class Leftover:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class Pruned:
+class Pruned(Struct, frozen=True):
     """What went from the target folder of a project, or would; `freed_bytes` leaves out what other names still have."""
 
     folder: Path
@@ -88,8 +86,7 @@ class Pruned:
     """What is in cargoship's folder and did not go, whatever its age, and why."""
 
 
-@dataclass(frozen=True)
-class PruneRules:
+class PruneRules(Struct, frozen=True):
     """What goes: everything, or what was not used for so many days; `dry` says that nothing does."""
 
     days: int | None
@@ -168,8 +165,7 @@ def prune_folder(target_dir: Path, build_dir: Path, rules: PruneRules) -> Pruned
         return Pruned(target_dir, tuple(found.gone), freed_bytes, tuple(found.stays))
 
 
-@dataclass
-class _Found:
+class _Found(Struct):
     """What was found so far."""
 
     since_ns: int

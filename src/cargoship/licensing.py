@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates
 from cargoship.bom.native import known_crates
@@ -26,8 +28,7 @@ _STD = "The Rust standard library: MIT OR Apache-2.0, https://github.com/rust-la
 _MUSL = "musl: MIT, https://musl.libc.org"
 
 
-@dataclass(frozen=True)
-class LicensedCrate:
+class LicensedCrate(Struct, frozen=True):
     """A crate of a plan's programs."""
 
     crate: Crate
@@ -52,8 +53,7 @@ class LicensedCrate:
         return bool(self.shipped_in)
 
 
-@dataclass(frozen=True)
-class LicenseSurvey:
+class LicenseSurvey(Struct, frozen=True):
     """All crates of a plan's programs, in the order of their names, with what the settings say of them."""
 
     crates: tuple[LicensedCrate, ...]
@@ -80,8 +80,7 @@ class LicenseSurvey:
         )
 
 
-@dataclass(frozen=True)
-class _Surveyed:
+class _Surveyed(Struct, frozen=True):
     """What one invocation of cargo would compile, and where its sources are."""
 
     graph: CrateGraph

@@ -7,11 +7,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from cargoship.attest.provenance import Material
 from cargoship.bases.base import Base
@@ -161,8 +162,7 @@ def _multiarch(rust: Rust) -> Iterator[Path]:
     return rust.sysroot.glob("lib/*/librustc_driver-*")
 
 
-@dataclass(frozen=True)
-class _KeptDigests:
+class _KeptDigests(Struct, frozen=True):
     """Digests of files that rarely change."""
 
     kept: Path | None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.errors import ForeignFile
 
 
-@dataclass(frozen=True)
-class Owners:
+class Owners(Struct, frozen=True):
     """Who is trusted in `folder`: root, this user (with sudo, who called it), and the folder's owner.
 
     Naming a folder of somebody else's means to use what is theirs.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.bases.distributions import open_package_base
 from cargoship.bases.remote import RemoteBases
@@ -24,8 +26,7 @@ from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_settings
 
 
-@dataclass(frozen=True)
-class PinnedBase:
+class PinnedBase(Struct, frozen=True):
     """A base in the settings of a manifest: as it was written, and as it is written now."""
 
     manifest: Path
@@ -35,8 +36,7 @@ class PinnedBase:
     """The base is of Debian packages, and the lock file has others now; `manifest` is that file."""
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """A `base` setting: in `[package.metadata.cargoship]` or `[workspace.metadata.cargoship]` of a manifest."""
 
     manifest: Path

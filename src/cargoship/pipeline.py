@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from cargoship.cargo.git import read_git_facts, read_since
 from cargoship.cargo.project import Binary, Package, Project, load_project

@@ -10,7 +10,9 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.errors import PlatformUnknown, UsageError
 from cargoship.oci.platform import Platform
@@ -23,8 +25,7 @@ class LibcFamily(enum.Enum):
     GNU = "gnu"
 
 
-@dataclass(frozen=True)
-class Libc:
+class Libc(Struct, frozen=True):
     """A C library; for GNU the lowest glibc version that the program must still start on."""
 
     family: LibcFamily
@@ -60,8 +61,7 @@ class March(enum.Enum):
     RISCV = "riscv"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlatformSpec:
+class PlatformSpec(Struct, frozen=True, kw_only=True):
     """One platform and its names elsewhere."""
 
     platform: Platform

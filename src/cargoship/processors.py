@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.cargo.target_flags import counting_flags
@@ -33,8 +34,7 @@ _LEVELS = {
 }
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """What one place asks of the processors."""
 
     where: str

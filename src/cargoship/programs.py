@@ -10,8 +10,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 _CARGOS = frozenset({"cargo", "cc", "pkg-config", "rustc", "rustup"})
 """cargo and build scripts find these on PATH by themselves, in the project's folders too (Hermit puts them there)."""
@@ -27,8 +28,7 @@ _SECRET = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class ProgramFinder:
+class ProgramFinder(Struct, frozen=True):
     """Finds programs, by an environment's PATH."""
 
     projects: tuple[Path, ...] = ()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.project import load_project
 from cargoship.context import Context
@@ -19,8 +21,7 @@ from cargoship.records.recorder import Outcome, Recorder
 from cargoship.shipping import BuildResult, BuiltImage
 
 
-@dataclass
-class Recording:
+class Recording(Struct):
     """A build that is recorded; who builds says what is known of it as soon as it is."""
 
     context: Context

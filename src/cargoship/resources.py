@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship import compile  # noqa: A004 - the step's own name
 from cargoship.attest.provenance import Material
@@ -52,8 +54,7 @@ _WRITERS = 4
 _Found = TypeVar("_Found")
 
 
-@dataclass(frozen=True)
-class BuildResources:
+class BuildResources(Struct, frozen=True, dict=True):
     """Everything that is open while a plan is carried out."""
 
     plan: Plan

@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cargoship.cargo.config import cargo_home, configuration_files, default_targets, read_table, with_includes
 from cargoship.cargo.progress import PROGRESS_ENV
@@ -44,8 +45,7 @@ if TYPE_CHECKING:
     from cargoship.unitcache.watching.library import Watcher
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How the compilation ended, and what is left to be done: cargo, exactly as it was asked for."""
 
     code: int

@@ -6,9 +6,11 @@ What it is made of (bills of materials) is in `image_bills`. Nothing is sent or 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from cargoship.attest.builder import run_of, runner_of
 from cargoship.attest.provenance import Material

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from cargoship import assemble
 from cargoship.attestations import attested
@@ -26,8 +27,7 @@ from cargoship.resources import BuildResources
 from cargoship.start_checks import Programs
 
 
-@dataclass(frozen=True)
-class BuiltImage:
+class BuiltImage(Struct, frozen=True):
     """An image that exists, and where."""
 
     name: str
@@ -44,8 +44,7 @@ class BuiltImage:
     """What it took to assemble and to publish it."""
 
 
-@dataclass(frozen=True)
-class BuildResult:
+class BuildResult(Struct, frozen=True):
     """What a run made: its plan, its images, and what took how long (seconds by phase, and `total`)."""
 
     plan: Plan
@@ -53,8 +52,7 @@ class BuildResult:
     seconds: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class AssembledImage:
+class AssembledImage(Struct, frozen=True):
     """An image that exists, and has no name yet."""
 
     index: Index
@@ -63,8 +61,7 @@ class AssembledImage:
     """What it took."""
 
 
-@dataclass(frozen=True)
-class AssembledBuild:
+class AssembledBuild(Struct, frozen=True):
     """All images of a build, none of which has a name yet."""
 
     shop: BuildResources

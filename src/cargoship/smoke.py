@@ -10,9 +10,10 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.checks.finding import Code, error, refuse
 from cargoship.events import Emit, Level, Note
@@ -42,8 +43,7 @@ _OUTPUT_BYTES = 32 << 10
 _KILLED = frozenset({-9, 137})
 
 
-@dataclass(frozen=True)
-class Smoke:
+class Smoke(Struct, frozen=True, dict=True):
     """Starts programs of a plan's images; `env` is this process's."""
 
     plan: Plan

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.bases.base import Base
 from cargoship.checks.files import check_files, folders_of
@@ -45,8 +47,7 @@ Programs = Mapping[Platform, Mapping[str, Path]]
 """An image's binaries: by platform, then by name."""
 
 
-@dataclass(frozen=True)
-class StartChecks:
+class StartChecks(Struct, frozen=True):
     """Checks the images of a plan; `book` is where what layers hold is kept."""
 
     plan: Plan
@@ -86,8 +87,7 @@ class StartChecks:
         refuse([finding for each in found for finding in each], self.emit)
 
 
-@dataclass(frozen=True)
-class _Case:
+class _Case(Struct, frozen=True):
     """One image for one platform; `binaries` None: not compiled yet."""
 
     verifier: StartChecks

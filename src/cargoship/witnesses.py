@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.attest.provenance import PREDICATE, Provenance
 from cargoship.attest.statement import MEDIA_TYPE, PREDICATE_TYPE, Statement, Subject
@@ -38,16 +39,14 @@ _CREATED = "org.opencontainers.image.created"
 _ENVELOPE = "dsse-envelope"
 
 
-@dataclass(frozen=True)
-class Signing:
+class Signing(Struct, frozen=True):
     """Who signs, and how signatures are attached."""
 
     signer: Signer
     formats: tuple[str, ...] = (BUNDLES,)
 
 
-@dataclass(frozen=True)
-class Matter:
+class Matter(Struct, frozen=True):
     """An image or index that something is said of; what is None is not said."""
 
     subject: Descriptor
@@ -56,8 +55,7 @@ class Matter:
     """Documents that are attached to it, which are signed too."""
 
 
-@dataclass(frozen=True)
-class ImageWitness:
+class ImageWitness(Struct, frozen=True):
     """Speaks of each of an image's `matters`: the index, and the images in it.
 
     `created` is what documents say of their time: the image's own, for the same document has the same bytes.

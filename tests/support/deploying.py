@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from cargoship.context import Context
 from cargoship.deploy.documents import Format, SourceFile
 from cargoship.deploy.resolve import Resolved, ResolveRequest, prepare, resolve
@@ -69,14 +71,14 @@ class PretendBuilder:
         self.planned.append(selection)
         made = results.plan(self.root, *selection.bins, references=(f"{REPOSITORY}/{{name}}:1",), push=True)
         images = [
-            replace(
+            structs.replace(
                 image,
-                bins=(replace(image.bins[0], package=self._owner(selection, image.name)),),
+                bins=(structs.replace(image.bins[0], package=self._owner(selection, image.name)),),
                 settings=replace(image.settings, healthcheck=self.checks.get(image.name)),
             )
             for image in made.images
         ]
-        return replace(made, images=tuple(images))
+        return structs.replace(made, images=tuple(images))
 
     def build(self, selection: Selection, context: Context) -> BuildResult:
         if self.fails is not None:

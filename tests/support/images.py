@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from cargoship.oci.archive_reader import ArchiveFiles
 from cargoship.oci.compress import Codec, Compression

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.index import Index, index_of
@@ -60,7 +60,7 @@ class Place:
     def put_base(
         self, entries: Sequence[LayerEntry], *, platforms: Sequence[Platform] = (AMD64, ARM64), **said: object
     ) -> Index:
-        config = replace(CONFIG, **said)  # type: ignore[arg-type]
+        config = replace(CONFIG, **said)
         images = [small_image(self.folder / "blobs", each, entries=entries, config=config) for each in platforms]
         index = index_of(images, annotations={})
         with client_of(self.host) as client:

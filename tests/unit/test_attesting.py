@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from msgspec import structs
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined,unused-ignore]
 
@@ -78,7 +79,7 @@ def around(shop: Shop, env: Mapping[str, str]) -> Context:
 
 
 def pushed(shop: Shop, registry: InMemoryRegistry, **overrides: object) -> Selection:
-    return replace(shop.selection(tags=[f"{registry.host}/team/app:1"], **overrides), push=True)
+    return structs.replace(shop.selection(tags=[f"{registry.host}/team/app:1"], **overrides), push=True)
 
 
 def manifests(registry: InMemoryRegistry, repository: str = "team/app") -> dict[str, dict[str, Any]]:
@@ -328,7 +329,7 @@ def rsa_words() -> Sequence[Any]:
 def test_a_layout_has_provenance_that_is_the_same_each_time(shop: Shop, tmp_path: Path) -> None:
     contents = []
     for name, env in (("one", {}), ("two", {**GITHUB, "GITHUB_RUN_ID": "13"})):
-        selection = replace(shop.selection(), outputs=(Output.parse(f"oci-archive:{name}.tar", cwd=tmp_path),))
+        selection = structs.replace(shop.selection(), outputs=(Output.parse(f"oci-archive:{name}.tar", cwd=tmp_path),))
         build(selection, replace(around(shop, {**GITHUB, **env}), clock=lambda: 1.0))
         contents.append((tmp_path / f"{name}.tar").read_bytes())
         found = find_provenance(f"oci-archive:{name}.tar", replace(shop.context(), cwd=tmp_path))
@@ -349,7 +350,7 @@ def test_what_is_signed_on_request_is_signed_in_a_layout(
 ) -> None:
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "cosign.pub").write_bytes(public)
-    selection = replace(shop.selection(sign="cosign.key"), outputs=(shop.layout("signed"),))
+    selection = structs.replace(shop.selection(sign="cosign.key"), outputs=(shop.layout("signed"),))
     build(selection, shop.context())
     context = replace(shop.context(), cwd=tmp_path)
     report = verify_signatures(f"oci:{shop.root}/signed", context, key="cosign.pub", required=["provenance", "sbom"])
@@ -360,7 +361,7 @@ def test_what_is_signed_on_request_is_signed_in_a_layout(
 def test_a_key_that_the_settings_name_is_for_what_is_pushed(shop: Shop) -> None:
     # the key is not there, and not needed: nothing goes to others
     shop.settings["app"] = {"sign": "env://COSIGN_PRIVATE_KEY"}
-    build(replace(shop.selection(), outputs=(shop.layout("plain"),)), shop.context())
+    build(structs.replace(shop.selection(), outputs=(shop.layout("plain"),)), shop.context())
 
 
 def test_buildkits_form_has_provenance_and_a_digest_that_stays(shop: Shop, registry: InMemoryRegistry) -> None:
@@ -385,7 +386,7 @@ def test_buildkits_form_has_provenance_and_a_digest_that_stays(shop: Shop, regis
 
 def test_compilers_are_read_once_and_again_when_they_change(shop: Shop, registry: InMemoryRegistry) -> None:
     def rustc(tag: str) -> str:
-        selection = replace(shop.selection(tags=[f"{registry.host}/team/{tag}:1"]), push=True)
+        selection = structs.replace(shop.selection(tags=[f"{registry.host}/team/{tag}:1"]), push=True)
         build(selection, shop.context())
         found = find_provenance(f"{registry.host}/team/{tag}:1", shop.context()).provenance.material("rustc")
         assert found is not None

@@ -6,10 +6,10 @@ What the real programs do with it is for the end-to-end tests; here it is the or
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.errors import (
     BinaryUnknown,
@@ -294,7 +294,7 @@ def test_what_is_loaded_alone_is_all_that_is_compiled(
     """`build --load` compiled a platform that the engine never got."""
     shop.runner.answers = {("docker", "version"): said("20.10 linux/amd64\n"), **shop.runner.answers}
     more = {**more, **({"outputs": (shop.layout(),)} if "outputs" in more else {})}
-    asked = replace(shop.selection(tags=["h.io/a"]), load=True, **more)  # type: ignore[arg-type]
+    asked = replace(shop.selection(tags=["h.io/a"]), load=True, **more)
     assert list(plan(asked, shop.context()).platforms) == platforms
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import runpy
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship import platforms
 from cargoship.checks.hwcaps import beyond, promised

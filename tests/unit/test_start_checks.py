@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cargoship.bases.base import Base
 from cargoship.cargo.project import Binary, Package
@@ -85,7 +86,7 @@ class Place:
         ]  # fmt: skip
 
     def verifier(self) -> StartChecks:
-        plan = replace(results.plan(self.root, "app"), libc=Libc.parse(self.libc))
+        plan = structs.replace(results.plan(self.root, "app"), libc=Libc.parse(self.libc))
         return StartChecks(plan, self.book, self.events.append)
 
     def programs(self, name: str = "app", **data: bytes) -> Mapping[Platform, Mapping[str, Path]]:
@@ -218,7 +219,7 @@ def test_a_package_that_has_a_missing_library_is_named(place: Place) -> None:
     case = _Case(place.verifier(), place.sources(base)[0], AMD64, None)
     assert _hint(case, "libpq.so.5") == "the package libpq5 has libpq.so.5: add it to packages"
     assert _hint(case, "libmine.so") == "as it was"
-    assert _hint(replace(case, own=place.sources(place.base())[0]), "libpq.so.5") == "as it was"
+    assert _hint(structs.replace(case, own=place.sources(place.base())[0]), "libpq.so.5") == "as it was"
 
 
 def _hint(case: _Case, library: str) -> str | None:
@@ -262,11 +263,11 @@ def test_what_is_known_of_a_base_is_used_and_not_read_again(place: Place) -> Non
     place.verifier().before(sources)
     assert place.was_read
     # its bytes are not needed a second time
-    gone = replace(sources[0].bases[AMD64], layers=(replace(place.layer()),))
+    gone = replace(sources[0].bases[AMD64], layers=(structs.replace(place.layer()),))
     for path in (place.root / "base").rglob("*"):
         if path.is_file():
             path.unlink()
-    place.verifier().before([replace(sources[0], bases={AMD64: gone})])
+    place.verifier().before([structs.replace(sources[0], bases={AMD64: gone})])
     assert not [event for event in place.events if isinstance(event, Note)]
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.bom.auditable import SECTION
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use

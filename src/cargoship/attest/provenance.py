@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from cargoship.attest.statement import Statement, Subject
 from cargoship.errors import ContentInvalid
@@ -24,8 +25,7 @@ LOCAL_BUILDER = _PAGE + "#local-builder"
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Material:
+class Material(Struct, frozen=True):
     """Something that went into an image, or had a say in it (SLSA's ResourceDescriptor)."""
 
     name: str
@@ -54,8 +54,7 @@ class Material:
         )
 
 
-@dataclass(frozen=True)
-class BuildParameters:
+class BuildParameters(Struct, frozen=True):
     """What was asked for: with the materials, all that an image follows from."""
 
     image: str
@@ -129,8 +128,7 @@ class BuildParameters:
         )
 
 
-@dataclass(frozen=True)
-class BuildRun:
+class BuildRun(Struct, frozen=True):
     """The run that made an image: by whom, when."""
 
     builder: str = LOCAL_BUILDER
@@ -143,8 +141,7 @@ class BuildRun:
     finished: float | None = None
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """Where an image comes from. `external` is what was asked for, `internal` what the builder itself decided."""
 
     build_type: str

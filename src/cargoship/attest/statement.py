@@ -6,10 +6,10 @@ https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ContentInvalid
@@ -26,8 +26,7 @@ _TYPES = frozenset({_TYPE, "https://in-toto.io/Statement/v0.1"})
 """The older one has the same fields, and BuildKit and cosign 2 write it."""
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is spoken of. The name is for people; the digests alone, by algorithm in hexadecimal, count."""
 
     name: str
@@ -39,8 +38,7 @@ class Subject:
         return cls(name, {str(digest.algorithm): digest.hex})
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """A predicate, and its subjects."""
 
     subjects: tuple[Subject, ...]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, assert_never
 
+from msgspec import Struct, structs
+
 from cargoship.bases.static import static_config, static_entries
 from cargoship.debian.package import DebianPackage
 from cargoship.debian.suites import DebianSpec
@@ -119,7 +121,9 @@ def _from_layout(spec: LayoutBase, platform: Platform, root: Path) -> Base:
     if not (folder / "oci-layout").exists():
         raise UsageError(f"base {spec}: there is no image layout in {folder}")
     image = read_image(folder, select=select, platform=platform)
-    layers = tuple(replace(layer, blob=_Renamed(oci_layer(layer.descriptor), layer.blob)) for layer in image.layers)
+    layers = tuple(
+        structs.replace(layer, blob=_Renamed(oci_layer(layer.descriptor), layer.blob)) for layer in image.layers
+    )
     steps = steps_of(image.config_file, len(layers), str(spec))
     return Base(str(spec), None, image.digest, layers, image.config, has_loader=None, steps=steps)
 
@@ -140,8 +144,7 @@ def steps_of(config: ConfigFile, layers: int, base: str) -> tuple[Mapping[str, A
     return config.steps if len(config.history) == layers else ()
 
 
-@dataclass(frozen=True)
-class _Renamed:
+class _Renamed(Struct, frozen=True):
     """A blob under another media type."""
 
     descriptor: Descriptor

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 import msgspec
+from msgspec import Struct, structs
 
 from cargoship.bases.base import Base
 from cargoship.bases.debian_layers import DebianLayerBuilder, DebianLayers
@@ -159,8 +160,7 @@ def _request(settings: Settings, platform: Platform) -> tuple[DebianSpec, Packag
     return spec, PackageRequest.of(spec, platform, settings.packages, settings.build_packages)
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(Struct, frozen=True):
     """What a base is to hold."""
 
     order: PackageRequest
@@ -173,8 +173,8 @@ class _Request:
         more = [package for package in closure(self.parts.build, wanted) if package.name not in there]
         packages = tuple(sorted((*self.parts.packages, *more), key=lambda package: package.name))
         # the compiler's packages are none of the image's
-        order = replace(self.order, packages=tuple(sorted({*self.order.packages, *wanted})), build_packages=())
-        return _Request(order, replace(self.parts, packages=packages))
+        order = structs.replace(self.order, packages=tuple(sorted({*self.order.packages, *wanted})), build_packages=())
+        return _Request(order, structs.replace(self.parts, packages=packages))
 
 
 def _likely(parts: ResolvedPackages, build_packages: Collection[str]) -> frozenset[str]:
@@ -189,8 +189,7 @@ def _likely(parts: ResolvedPackages, build_packages: Collection[str]) -> frozens
     )
 
 
-@dataclass(frozen=True)
-class _Work:
+class _Work(Struct, frozen=True):
     """What was begun for a base: what was asked for, and what is being made because it is likely to be right."""
 
     builder: DebianLayerBuilder
@@ -215,8 +214,7 @@ class _Work:
         return self.builder.make(request.order, request.parts, self.compression), request.parts
 
 
-@dataclass(frozen=True)
-class _Unfinished:
+class _Unfinished(Struct, frozen=True):
     """See `Unfinished`."""
 
     base: Base

@@ -10,10 +10,10 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.bases.static import CERTIFICATES, static_users
 from cargoship.debian.deb import Deb, read_deb
@@ -41,16 +41,14 @@ _ABANDONED_S = 24 * 3600
 _EPOCH = 0
 
 
-@dataclass(frozen=True)
-class DebianLayers:
+class DebianLayers(Struct, frozen=True):
     """A base's layers, and the folders in them that are not root's own."""
 
     layers: tuple[Layer, ...]
     folders: tuple[LayerEntry, ...]
 
 
-@dataclass(frozen=True)
-class DebianLayerBuilder:
+class DebianLayerBuilder(Struct, frozen=True):
     """Where packages are fetched, unpacked, and made into layers; safe to share between threads."""
 
     store: BlobStore

@@ -14,9 +14,10 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, cast
+
+from msgspec import Struct
 
 from cargoship.bases.base import Base, oci_layer, steps_of
 from cargoship.errors import ContentInvalid, OutputError, RegistryRefused, RegistryUnreachable
@@ -179,8 +180,7 @@ class RemoteBases:
         )
 
 
-@dataclass(frozen=True)
-class CachedContent:
+class CachedContent(Struct, frozen=True):
     """Manifests and configs of a repository, from the cache where they are in it."""
 
     bases: RemoteBases

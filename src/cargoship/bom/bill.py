@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cargoship.bom.auditable import source_of
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
@@ -32,8 +34,7 @@ class Kind(Enum):
     IMAGE = "image"
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(Struct, frozen=True):
     """A thing in the image, or one that took part in making it."""
 
     ref: str
@@ -58,8 +59,7 @@ class Component:
     """Components by their `ref`."""
 
 
-@dataclass(frozen=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """An image's components, in the order of their refs."""
 
     name: str
@@ -96,8 +96,7 @@ def uuid_of(digest: Digest) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_URL, f"https://cargoship.dev/bom/{digest}")
 
 
-@dataclass(frozen=True)
-class ShippedProgram:
+class ShippedProgram(Struct, frozen=True):
     """A program in an image: its name, its file in there, the digest of that, and its crates where they are known."""
 
     name: str
@@ -107,8 +106,7 @@ class ShippedProgram:
     crates: ProgramCrates | None = None
 
 
-@dataclass(frozen=True)
-class BasePackage:
+class BasePackage(Struct, frozen=True):
     """A package in a base."""
 
     name: str
@@ -122,8 +120,7 @@ class BasePackage:
     vendor: str = "debian"
 
 
-@dataclass(frozen=True)
-class BaseContents:
+class BaseContents(Struct, frozen=True):
     """What is known of an image's base."""
 
     name: str = ""

@@ -7,10 +7,10 @@ macro, a build script's dependency). Both sides of a crate may have other featur
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from cargoship.errors import ContentInvalid
 
@@ -18,16 +18,14 @@ RECORD_BYTES_MAX = 64 << 20
 """More than a thousand times the record of a large service; read from caches that others fill."""
 
 
-@dataclass(frozen=True)
-class NativeSource:
+class NativeSource(Struct, frozen=True):
     """C or C++ sources that a crate carries and compiles: `sqlite`, `3.46.0`."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True)
-class Crate:
+class Crate(Struct, frozen=True):
     """A package of cargo's, wherever it is used."""
 
     name: str
@@ -49,8 +47,7 @@ class Crate:
         return not self.source
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(Struct, frozen=True):
     """A crate on one side; `needs` and `builds_with` are places in `CrateGraph.uses`."""
 
     crate: int
@@ -68,8 +65,7 @@ class Use:
     native: tuple[NativeSource, ...] = ()
 
 
-@dataclass(frozen=True)
-class CrateGraph:
+class CrateGraph(Struct, frozen=True):
     """All crates of a build; `roots` are the uses of the programs' own crates, by `triple/package/binary`."""
 
     crates: tuple[Crate, ...] = ()
@@ -88,8 +84,7 @@ class CrateGraph:
         return None if root is None else ProgramCrates(self, root)
 
 
-@dataclass(frozen=True)
-class ProgramCrates:
+class ProgramCrates(Struct, frozen=True):
     """What one program is made of."""
 
     graph: CrateGraph

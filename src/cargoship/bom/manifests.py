@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.reading import read_file
@@ -23,8 +24,7 @@ _TEXT = r'^{} = "((?:[^"\\\n])*)"$'
 _AUTHORS = re.compile(r"^authors = (\[.*?\])$", re.MULTILINE | re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """As the manifest has them; empty where it says nothing."""
 
     license: str = ""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.bom.crates import NativeSource
 from cargoship.reading import read_file
@@ -21,8 +22,7 @@ _HEADER_BYTES_MAX = 4 << 20
 _HEADERS_MAX = 4
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """A library inside of a crate.
 
     The version is what `pattern` finds in the crate's own, or in the first file that matches `header`: its groups,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.bom.crates import Crate
 from cargoship.printable import printable_lines, without_user
@@ -26,8 +27,7 @@ _ABOVE_MAX = 4
 _RULE = "=" * 78
 
 
-@dataclass(frozen=True)
-class NoticedCrate:
+class NoticedCrate(Struct, frozen=True):
     """A crate and the folder of its sources; `root` is the one that links in it must not lead out of.
 
     `carries` says that sources of a C library are in it, whose licence is in a folder below.

@@ -10,9 +10,10 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from license_expression import LicenseExpression  # type: ignore[import-untyped]
@@ -23,8 +24,7 @@ _VERSIONED = re.compile(r"(?P<family>.+?)-(?P<version>\d+(?:\.\d+)*)(?P<how>-onl
 _WITH = " WITH "
 
 
-@dataclass(frozen=True)
-class LicensePolicy:
+class LicensePolicy(Struct, frozen=True):
     """What is allowed, what is denied, and the crates that need not ask, each with the reason why."""
 
     allow: tuple[str, ...] = ()
@@ -133,8 +133,7 @@ def _denies(entry: str, term: str) -> bool:
     return other.number == one.number or (one.is_open and other.number > one.number)
 
 
-@dataclass(frozen=True)
-class _Version:
+class _Version(Struct, frozen=True):
     family: str
     number: tuple[int, ...]
     is_open: bool

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, Use
 from cargoship.bom.licenses import expression_of

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 MESSAGE_FORMAT = "json-render-diagnostics"
 """Messages as JSON lines on stdout, compiler diagnostics rendered on stderr as ever."""
 
 
-@dataclass(frozen=True)
-class CargoBuild:
+class CargoBuild(Struct, frozen=True):
     """One cargo invocation for every image and every target.
 
     `cwd` is where cargo runs, so that the project's .cargo/config.toml and rust-toolchain.toml count. `targets` are

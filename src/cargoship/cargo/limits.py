@@ -6,15 +6,15 @@ The words are those of Zig 0.17, its clang and its lld; `tests/tools/test_limits
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _OWN_COMPILER = "compile for this platform with a compiler of your own, named by CC_<target> and CXX_<target>"
 _FEATURE = "see whether the crate has a feature or variable that leaves it out"
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """One limit: the words by which it is known, what it is (with their groups filled in), and what leads around it."""
 
     words: re.Pattern[str]

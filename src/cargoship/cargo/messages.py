@@ -7,10 +7,10 @@ comes back as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.events import ToolOutput
@@ -45,8 +45,7 @@ class _Line(msgspec.Struct, frozen=True):
     linked_paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """What a message says of the profile of a unit."""
 
     opt_level: str = ""
@@ -56,8 +55,7 @@ class Profile:
     test: bool = False
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """A unit that is done: what it produced, and whether cargo found it already there."""
 
     package_id: str
@@ -82,8 +80,7 @@ class Artifact:
         return self.executable is not None and "bin" in self.kinds
 
 
-@dataclass(frozen=True)
-class BuildScriptRun:
+class BuildScriptRun(Struct, frozen=True):
     """A package's build script has run, or its result was still good."""
 
     package_id: str
@@ -99,8 +96,7 @@ class BuildScriptRun:
         return package_name(self.package_id)
 
 
-@dataclass(frozen=True)
-class BuildFinished:
+class BuildFinished(Struct, frozen=True):
     """The last message."""
 
     success: bool

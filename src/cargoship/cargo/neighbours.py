@@ -6,15 +6,15 @@ cargo tells of the packages of one workspace at a time; those that are elsewhere
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.project import Project
 from cargoship.errors import CargoshipError
 
 
-@dataclass(frozen=True)
-class Neighbours:
+class Neighbours(Struct, frozen=True):
     """Folders of packages outside of a workspace."""
 
     folders: tuple[Path, ...]

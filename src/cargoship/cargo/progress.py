@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.events import CompileProgress, ToolOutput
 
@@ -74,8 +75,7 @@ _COUNT = re.compile(r"(?P<done>[0-9]+)/(?P<total>[0-9]+)(?:: (?P<names>.*))?$")
 _BAR = re.compile(r"^\[[=> -]*\] *")
 
 
-@dataclass(frozen=True)
-class StatusLine:
+class StatusLine(Struct, frozen=True):
     """What cargo does now, such as `Compiling serde v1.0.229`; `line` is as cargo wrote it, colours included."""
 
     verb: str

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.cargo import metadata
 from cargoship.cargo.above import check_owners
@@ -29,8 +30,7 @@ _MEMORY_BYTES = 4 << 30
 _LOCKED = re.compile(rb'\[\[package\]\]\r?\nname = "([\w-]+)"\r?\nversion = "([\w.+-]+)"', re.ASCII)
 
 
-@dataclass(frozen=True)
-class Binary:
+class Binary(Struct, frozen=True):
     """A binary target of a package."""
 
     name: str

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.cargo.config import cargo_home, configuration_files, options_tables, read_table, unstable_switches
 from cargoship.cargo.messages import is_local, package_name, package_version
@@ -64,8 +65,7 @@ class _Graph(msgspec.Struct, frozen=True):
     roots: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """Another unit that a unit needs, under the name by which its code knows it."""
 
     name: str
@@ -119,8 +119,7 @@ class Unit:
         return str(self.profile.get("opt_level", ""))
 
 
-@dataclass(frozen=True)
-class UnitGraph:
+class UnitGraph(Struct, frozen=True):
     """All units of a build; dependencies are places in `units`."""
 
     units: tuple[Unit, ...]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.cargo.messages import Artifact, BuildFinished, BuildScriptRun, Message, MessageReader
 from cargoship.cargo.progress import StatusLine, StderrReader, Written, name_in_progress
@@ -18,8 +19,7 @@ _GRAIN_NS = 10_000_000
 """How far behind the clock the times of files may be."""
 
 
-@dataclass(frozen=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """How a run ended: its exit code, its units in the order in which they were done, and the end of its stderr."""
 
     code: int

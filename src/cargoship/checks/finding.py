@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.errors import CannotStart
 from cargoship.events import Emit, Level, Note
@@ -50,8 +51,7 @@ class Code(enum.Enum):
     NOT_CHECKED = "not-checked"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that was found: a sentence without a full stop, and what would mend it."""
 
     severity: Severity

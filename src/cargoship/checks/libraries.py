@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.checks.finding import Code, Finding, error
 from cargoship.checks.hwcaps import level_of
@@ -18,8 +19,7 @@ _LIBRARIES_MAX = 2000
 _STATIC = "--libc musl, which needs nothing of the base"
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What a loader finds for a program: `everything` in its order, the program first, and what it does not find."""
 
     everything: tuple[Asker, ...]

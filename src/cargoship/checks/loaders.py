@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.checks.hwcaps import level_of, with_levels
 from cargoship.elf.facts import ElfFacts
@@ -23,8 +24,7 @@ _CACHE_HEADER_BYTES = 48
 _CACHE_ENTRY_BYTES = 24
 
 
-@dataclass(frozen=True)
-class Asker:
+class Asker(Struct, frozen=True):
     """A program or library that needs others: its facts, its folder, and who needed it."""
 
     name: str
@@ -56,8 +56,7 @@ class Asker:
                 yield text.replace("${LIB}", word).replace("$LIB", word)
 
 
-@dataclass(frozen=True)
-class GlibcLoader:
+class GlibcLoader(Struct, frozen=True):
     """ld-linux*.so."""
 
     row: PlatformSpec | None
@@ -96,8 +95,7 @@ class GlibcLoader:
     checks_versions = True
 
 
-@dataclass(frozen=True)
-class MuslLoader:
+class MuslLoader(Struct, frozen=True):
     """ld-musl-*.so.1, which knows no versions of symbols."""
 
     row: PlatformSpec | None

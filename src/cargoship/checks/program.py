@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.checks.finding import Code, Finding, Severity, error
 from cargoship.checks.hwcaps import SINCE, beyond, promised
@@ -25,8 +26,7 @@ _LINE_BYTES_MAX = 256
 _MUSL_BASES = "a base with glibc, such as debian:12-slim"
 
 
-@dataclass(frozen=True)
-class ProgramContext:
+class ProgramContext(Struct, frozen=True):
     """Where a program is to start: the platform, and the environment that it gets."""
 
     platform: Platform
@@ -150,8 +150,7 @@ def load_program(found: ResolvedPath, root: RootFs, place: ProgramContext) -> Lo
     return _Loading(found, facts, interpreter, loader_facts, root, place).on(promised(place.platform))
 
 
-@dataclass(frozen=True)
-class _Loading:
+class _Loading(Struct, frozen=True):
     """A program and its loader, where they are."""
 
     found: ResolvedPath

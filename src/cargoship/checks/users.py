@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.checks.finding import Code, Finding, error
 from cargoship.rootfs.view import RootFs
@@ -12,8 +13,7 @@ _DIGITS_MAX = 10
 _NUMBER_MAX = 0x7FFFFFFF
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """A user and a group by number."""
 
     uid: int

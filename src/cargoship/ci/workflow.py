@@ -7,8 +7,9 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import UsageError
@@ -39,16 +40,14 @@ class Matrix(enum.Enum):
         return cls(text)
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """One job of a matrix: a key that every host takes for a name, and what it builds."""
 
     key: str
     arguments: str
 
 
-@dataclass(frozen=True)
-class Workflow:
+class Workflow(Struct, frozen=True):
     """A pipeline that builds and pushes a project's images."""
 
     source: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import rich_click as click
@@ -41,6 +40,8 @@ def pack(ctx: click.Context, /, **_: object) -> None:
     The same settings, checks and destinations as `cargoship build`, without the compilation. Several binaries of one
     platform are distinguished by their file names.
     """
+    from msgspec.structs import replace
+
     session = options.begin(ctx)
     binaries = parse_binaries(ctx.params["binaries"], session.world.cwd)
     selection = selecting.selection_of(ctx, session)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cargoship.errors import NothingChanged, UsageError
@@ -59,6 +58,8 @@ def _check_names(made: Sequence[Plan]) -> None:
 
 
 def _joined(results: Sequence[BuildResult]) -> BuildResult | None:
+    from msgspec.structs import replace
+
     if len(results) < 2:  # noqa: PLR2004 - one result is its own sum
         return results[0] if results else None
     seconds: Counter[str] = Counter()

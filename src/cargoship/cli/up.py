@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import rich_click as click
 
 from cargoship.cli import options, resolving
@@ -23,6 +21,8 @@ def up(ctx: click.Context, /, **_: object) -> None:
     them, or with --load, which needs no registry, what is built for this machine. What follows `--` goes to
     `docker compose up`; its output and exit code are passed on.
     """
+    from msgspec.structs import replace
+
     from cargoship.deploy import handover, launch
     from cargoship.deploy.resolve import by_digest, prepare, resolve
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,8 @@ def watch(ctx: click.Context, /, **_: object) -> None:
     for a local cluster. The program is restarted when what was changed has compiled; how long that took is said.
     Code that does not compile changes nothing: what runs goes on. Ctrl-C stops both.
     """
+    from msgspec.structs import replace
+
     from cargoship.deploy import watching
     from cargoship.deploy.changes import FileChanges, OwnFiles
 

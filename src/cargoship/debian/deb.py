@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from msgspec import Struct
+
 from cargoship.debian.unpack import SUFFIXES, decompressed
 from cargoship.errors import ContentInvalid
 from cargoship.oci.descriptor import Descriptor
@@ -44,8 +46,7 @@ class MemberKind(enum.Enum):
     """A hard link to an earlier file of the package."""
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True):
     """Something that a package holds: `path` is relative, without `.` or `..`."""
 
     path: str
@@ -71,8 +72,7 @@ class Slice:
         return cast("BinaryIO", io.BufferedReader(_Part(stream, self.offset, self.descriptor.size_bytes), _CHUNK_BYTES))
 
 
-@dataclass(frozen=True)
-class Deb:
+class Deb(Struct, frozen=True):
     """What a package's file holds: its control files by name, and its members in the archive's order."""
 
     control: dict[str, bytes]

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.debian.control import decode_control, paragraphs, parse_paragraph
 from cargoship.debian.package import DebianPackage
@@ -24,8 +27,7 @@ _PROVIDES = re.compile(rb"^Provides:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTIL
 _RANKS = ("required", "important", "standard", "optional", "extra")
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A version of a package that an archive has."""
 
     package: DebianPackage

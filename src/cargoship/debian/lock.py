@@ -6,10 +6,10 @@ A base that is in it needs no index: its packages are fetched by their digests, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from cargoship.debian.package import DebianPackage
 from cargoship.debian.suites import DebianSpec
@@ -30,8 +30,7 @@ _HEAD = """\
 """
 
 
-@dataclass(frozen=True, order=True)
-class PackageRequest:
+class PackageRequest(Struct, frozen=True, order=True):
     """What is asked for: a base, for a platform, with packages."""
 
     base: str
@@ -52,8 +51,7 @@ class PackageRequest:
         return f"{self.base} for {self.platform}" + (f" with {asked}" if asked else "")
 
 
-@dataclass(frozen=True)
-class ResolvedPackages:
+class ResolvedPackages(Struct, frozen=True):
     """The packages for an order: what every base has, what was asked for, and what only the compiler sees."""
 
     base: tuple[DebianPackage, ...]
@@ -61,8 +59,7 @@ class ResolvedPackages:
     build: tuple[DebianPackage, ...] = ()
 
 
-@dataclass(frozen=True)
-class DebianLock:
+class DebianLock(Struct, frozen=True):
     """Orders and what they led to."""
 
     parts: Mapping[PackageRequest, ResolvedPackages] = field(default_factory=dict)

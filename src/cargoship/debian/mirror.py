@@ -6,11 +6,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from cargoship.debian.index import INDEX_BYTES_MAX, PackageIndex
 from cargoship.debian.package import DebianPackage
@@ -42,8 +43,7 @@ _CONTENTS_BYTES_MAX = 4 << 30
 _LINE_BYTES_MAX = 1 << 20
 
 
-@dataclass(frozen=True)
-class MirrorConfig:
+class MirrorConfig(Struct, frozen=True):
     """Where to look: the root of a mirror, that of the snapshots, and whose signatures count (None: Debian's)."""
 
     mirror: str = DEFAULT_MIRROR

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from cargoship.debian.suites import ARCHIVES, SNAPSHOT
 from cargoship.errors import ContentInvalid
@@ -16,8 +17,7 @@ _ARCHITECTURE = re.compile(r"[a-z0-9-]{1,32}")
 _DEB_BYTES_MAX = 2 << 30
 
 
-@dataclass(frozen=True)
-class DebianPackage:
+class DebianPackage(Struct, frozen=True):
     """A package's file, and the packages of the same base that it needs."""
 
     name: str

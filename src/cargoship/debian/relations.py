@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.debian.versions import Version
 from cargoship.errors import ContentInvalid
@@ -17,8 +18,7 @@ _OLD = {"<": "<=", ">": ">="}
 _SHOWN = 80
 
 
-@dataclass(frozen=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A package by its name, and which versions of it; `operator` is empty where any will do."""
 
     name: str

@@ -6,7 +6,8 @@ import datetime as dt
 import email.utils
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.debian.control import decode_control, parse_paragraph
 from cargoship.errors import ContentInvalid
@@ -18,8 +19,7 @@ _LINE = re.compile(r"\s*([0-9a-f]{64})\s+([0-9]{1,12})\s+(\S+)\s*")
 _SNAPSHOT_LAG = dt.timedelta(hours=12)
 
 
-@dataclass(frozen=True)
-class IndexFile:
+class IndexFile(Struct, frozen=True):
     """A file of a suite: path below the suite's folder, digest, size."""
 
     path: str
@@ -32,8 +32,7 @@ class IndexFile:
         return f"{self.path.rpartition('/')[0]}/by-hash/SHA256/{self.digest.hex}"
 
 
-@dataclass(frozen=True)
-class SuiteRelease:
+class SuiteRelease(Struct, frozen=True):
     """A suite's Release file, whose signature was checked."""
 
     codename: str

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 SNAPSHOT = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 SCHEME = "deb:"
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Struct, frozen=True):
     """A release by its code name; `glibc` is what its programs are linked with."""
 
     codename: str
@@ -31,8 +31,7 @@ class Release:
         )
 
 
-@dataclass(frozen=True)
-class SuiteSource:
+class SuiteSource(Struct, frozen=True):
     """A suite in one of Debian's archives."""
 
     archive: str
@@ -51,8 +50,7 @@ RELEASES: tuple[Release, ...] = (
 ARCHIVES: frozenset[str] = frozenset(source.archive for release in RELEASES for source in release.sources)
 
 
-@dataclass(frozen=True)
-class DebianSpec:
+class DebianSpec(Struct, frozen=True):
     """A base of Debian packages: which release, and as it was when, where that is said."""
 
     release: Release

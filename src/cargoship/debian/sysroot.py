@@ -13,10 +13,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.debian.deb import Deb, Slice
 from cargoship.debian.package import DebianPackage
@@ -42,8 +42,7 @@ _IDLE_S = 30 * 24 * 3600
 ZIGS_OWN = frozenset({"libc6", "libgcc-s1"})
 
 
-@dataclass(frozen=True)
-class Sysroot:
+class Sysroot(Struct, frozen=True):
     """A sysroot for one target."""
 
     folder: Path

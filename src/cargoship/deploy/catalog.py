@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cargoship.cargo.project import Package, Project, load_project
 from cargoship.cargo.suggest import did_you_mean, listed
@@ -16,8 +18,7 @@ from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_settings
 
 
-@dataclass(frozen=True)
-class ImageToBuild:
+class ImageToBuild(Struct, frozen=True):
     """An image to build: a binary, or the bundle that it begins."""
 
     root: Path
@@ -31,8 +32,7 @@ class ImageToBuild:
         return f"{SCHEME}{self.package}/{self.binary}"
 
 
-@dataclass(frozen=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """A project and the settings of its packages that have binaries."""
 
     project: Project
@@ -74,8 +74,7 @@ class _Known:
                 yield self.target(package, binary.name)
 
 
-@dataclass(frozen=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """The projects that references are looked up in; each is read once, when it is needed.
 
     `selection` is what holds for all of them: its `path` and names are not used.

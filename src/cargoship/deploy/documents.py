@@ -10,8 +10,10 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.deploy import compose, finding, kustomize, other_files
@@ -54,8 +56,7 @@ class Format(enum.Enum):
         return cls(text)
 
 
-@dataclass(frozen=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True):
     """A file to resolve: what it is called in messages, its bytes, where its paths start, where it goes."""
 
     name: str
@@ -65,8 +66,7 @@ class SourceFile:
     """Its place in a folder that it is written to."""
 
 
-@dataclass(frozen=True)
-class ScannedFile:
+class ScannedFile(Struct, frozen=True):
     """A file that has been read: its text, and the spots in it."""
 
     source: SourceFile

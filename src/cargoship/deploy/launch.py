@@ -9,8 +9,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+from msgspec import Struct, structs
 
 from cargoship.cargo.suggest import listed
 from cargoship.checks.users import owner_of
@@ -41,8 +43,7 @@ _REMOVE_TIMEOUT_S = 10.0
 _PROCESSES = 4096
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(Struct, frozen=True):
     """What runs images here: an engine, or (None) this machine itself."""
 
     engine: Engine | None
@@ -81,14 +82,14 @@ def selection_for(selection: Selection, host: Host, platform: Platform | None, f
         )
     overrides = {**selection.overrides, "platforms": (str(platform or host.platform),)}
     if host.engine is not None:
-        return replace(selection, overrides=overrides, load=True)
-    return replace(selection, overrides=overrides, outputs=(Output(OutputKind.OCI, folder / _LAYOUT),))
+        return structs.replace(selection, overrides=overrides, load=True)
+    return structs.replace(selection, overrides=overrides, outputs=(Output(OutputKind.OCI, folder / _LAYOUT),))
 
 
 def selection_of_engine(selection: Selection, host: Host) -> Selection:
     """The same for the engine's platform, unless others are asked for."""
     overrides = {"platforms": (str(host.platform),), **selection.overrides}
-    return replace(selection, overrides=overrides, load=True)
+    return structs.replace(selection, overrides=overrides, load=True)
 
 
 def called_locally(host: Host, context: Context) -> Callable[[ImagePlan, BuiltImage], str]:
@@ -110,7 +111,7 @@ def called_locally(host: Host, context: Context) -> Callable[[ImagePlan, BuiltIm
 
 def selection_of_cluster(selection: Selection) -> Selection:
     """The same for the platform of this machine's clusters, unless others are asked for; nothing is pushed."""
-    return replace(selection, overrides={"platforms": (str(native_platform()),), **selection.overrides})
+    return structs.replace(selection, overrides={"platforms": (str(native_platform()),), **selection.overrides})
 
 
 def called_in_cluster(plan: ImagePlan, image: BuiltImage) -> str:
@@ -139,8 +140,7 @@ def check_alone(names: Sequence[str]) -> None:
         raise UsageError(f"there are {len(names)} images: {listed(names)}", hint="choose one with --bin or --package")
 
 
-@dataclass(frozen=True)
-class LaunchOptions:
+class LaunchOptions(Struct, frozen=True):
     """What a person wants of the run: the program's arguments, more of its environment, the engine's network."""
 
     words: tuple[str, ...] = ()

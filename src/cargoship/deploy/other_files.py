@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.deploy import compose
 from cargoship.deploy.places import SCHEME, Page
@@ -24,8 +25,7 @@ _STEPS_MAX = 50
 """From one file, or service, to the next."""
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where a file's paths start: a folder, and what stands before them in messages."""
 
     folder: Path
@@ -36,8 +36,7 @@ class _Place:
         return _Place(self.folder / path, os.path.normpath(Path(self.prefix, path)))
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(Struct, frozen=True):
     """A file that Compose would read."""
 
     path: Path
@@ -46,8 +45,7 @@ class _File:
     documents: tuple[YamlDocument, ...]
 
 
-@dataclass
-class _Looked:
+class _Looked(Struct):
     """What is looked into for one document, and what that was named by."""
 
     page: Page

@@ -6,10 +6,11 @@ import bisect
 import enum
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from cargoship.cargo.suggest import listed
 from cargoship.errors import DocumentInvalid, ReferenceUnknown
@@ -55,8 +56,7 @@ class Position(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True, dict=True):
     """A text and what it is called."""
 
     name: str
@@ -118,8 +118,7 @@ class Spot(NamedTuple):
         return self.before + ("" if self.wanted is None else self.part.of(reference)) + self.after
 
 
-@dataclass(frozen=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """A platform that an image has to be for, because a document says that it runs there."""
 
     place: Position

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.deploy.documents import Format, ScannedFile, json_documents
 from cargoship.deploy.places import NameReference, Position, parse_reference
@@ -23,8 +24,7 @@ Checks = Mapping[NameReference, Healthcheck]
 """The health checks of images, by what documents call them."""
 
 
-@dataclass(frozen=True)
-class _Container:
+class _Container(Struct, frozen=True):
     name: str
     image: NameReference
     form: str

@@ -9,9 +9,10 @@ Nothing is built before every reference of every document is known, and nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Protocol
+
+from msgspec import Struct
 
 from cargoship.context import Context
 from cargoship.deploy.catalog import Catalog, ImageToBuild
@@ -41,8 +42,7 @@ class ImageBuilder(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ResolveRequest:
+class ResolveRequest(Struct, frozen=True):
     """What is to be resolved, and how its images are built."""
 
     sources: tuple[SourceFile, ...]
@@ -54,8 +54,7 @@ class ResolveRequest:
     format: Format = Format.AUTO
 
 
-@dataclass(frozen=True)
-class ResolvedDocument:
+class ResolvedDocument(Struct, frozen=True):
     """A file, resolved: its name, its place in a folder, its bytes."""
 
     name: str
@@ -63,8 +62,7 @@ class ResolvedDocument:
     data: bytes
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """Everything that is known before anything is built."""
 
     found: tuple[ScannedFile, ...]
@@ -74,8 +72,7 @@ class Prepared:
     """By workspace."""
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """The documents, and what was built for them."""
 
     documents: tuple[ResolvedDocument, ...]

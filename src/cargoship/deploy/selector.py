@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.errors import UsageError
 
@@ -19,8 +20,7 @@ _THERE = re.compile(rf"(?P<not>!)?\s*(?P<key>{_KEY})")
 _COMMA = re.compile(r",(?![^(]*\))")
 
 
-@dataclass(frozen=True)
-class _Requirement:
+class _Requirement(Struct, frozen=True):
     key: str
     values: frozenset[str] | None
     """None: any value."""
@@ -31,8 +31,7 @@ class _Requirement:
         return there is self.holds
 
 
-@dataclass(frozen=True)
-class Selector:
+class Selector(Struct, frozen=True):
     """Which objects are meant, by their labels."""
 
     requirements: tuple[_Requirement, ...]

@@ -13,10 +13,10 @@ import gc
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 import yaml
+from msgspec import Struct
 
 from cargoship.errors import DocumentInvalid
 
@@ -235,8 +235,7 @@ class _Table(YamlNode):
     form = Form.TABLE
 
 
-@dataclass(frozen=True)
-class YamlDocument:
+class YamlDocument(Struct, frozen=True):
     """One document of a stream: where it starts, and its root (None: it is empty)."""
 
     start: int

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
 from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.errors import DaemonError, PlatformUnknown, ToolMissing
 from cargoship.events import Emit, Level, Note, Written
@@ -43,8 +45,7 @@ _ASK: Mapping[Engine, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Running:
+class _Running(Struct, frozen=True):
     """An engine that has answered: its version and what it runs."""
 
     engine: Engine

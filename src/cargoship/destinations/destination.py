@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.index import Index
@@ -13,8 +15,7 @@ from cargoship.registry.push import Published
 from cargoship.registry.testimony import Witness
 
 
-@dataclass(frozen=True)
-class About:
+class About(Struct, frozen=True):
     """What is said about an image that is published, or about one for a platform; a place takes what it can keep."""
 
     referrers: tuple[Referrer, ...] = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.dockerfile.private import NO_PRIVATE_SOURCES, PrivateSources
 
@@ -17,8 +18,7 @@ class Variant(enum.Enum):
     """On the platform of the image itself."""
 
 
-@dataclass(frozen=True)
-class BuilderImage:
+class BuilderImage(Struct, frozen=True):
     """The image that the stages before the last one stand on, and what it needs to have the right Rust."""
 
     image: str
@@ -28,8 +28,7 @@ class BuilderImage:
     """The toolchain that rustup has to use, whatever such a file says."""
 
 
-@dataclass(frozen=True)
-class DockerfileOptions:
+class DockerfileOptions(Struct, frozen=True):
     """Everything that the plan does not say."""
 
     builder: BuilderImage

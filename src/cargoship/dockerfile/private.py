@@ -8,9 +8,10 @@ built is not there, and nothing fails for that: a repository over HTTPS may be a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cargoship.recipe.lock import parse_cargo_lock
 
@@ -20,8 +21,7 @@ _GIT = ("git+https://", "git+http://")
 _HOME = "/root"
 
 
-@dataclass(frozen=True)
-class PrivateSources:
+class PrivateSources(Struct, frozen=True):
     """What a Cargo.lock has beside crates.io and the project's own folders."""
 
     ssh: bool = False

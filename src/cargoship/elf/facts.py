@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
 
@@ -30,16 +31,14 @@ class Relro(enum.Enum):
     """All of it, for everything is bound before the program starts."""
 
 
-@dataclass(frozen=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """The symbol versions that a file asks of one library, such as GLIBC_2.34 of libc.so.6."""
 
     library: str
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ElfFacts:
+class ElfFacts(Struct, frozen=True):
     """What the file says."""
 
     machine: str

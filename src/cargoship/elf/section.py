@@ -12,9 +12,10 @@ import io
 import os
 import shutil
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from cargoship.errors import CannotStart
 
@@ -27,8 +28,7 @@ _SECTIONS_MAX = 0xFEFF
 """SHN_LORESERVE - 1: with more, their number is kept elsewhere."""
 
 
-@dataclass(frozen=True)
-class _Class:
+class _Class(Struct, frozen=True):
     """Where a class of ELF files keeps what is changed here."""
 
     header: str
@@ -77,8 +77,7 @@ def section_of(stream: BinaryIO, name: str, *, size_max: int) -> bytes | None:
     return None
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     """A section of a file: its content's size in bytes and digest (empty for one that takes no room in the file)."""
 
     name: str
@@ -124,16 +123,14 @@ def _digest_at(stream: BinaryIO, offset: int, size: int) -> bytes:
     return hashing.digest()
 
 
-@dataclass(frozen=True)
-class _Tail:
+class _Tail(Struct, frozen=True):
     """What comes after the end of a file, and what changes in its header, by offset."""
 
     appended: bytes
     fields: tuple[tuple[int, bytes], ...]
 
 
-@dataclass(frozen=True)
-class SectionTable:
+class SectionTable(Struct, frozen=True):
     """The sections of a file."""
 
     layout: _Class

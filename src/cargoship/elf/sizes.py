@@ -12,8 +12,9 @@ import struct
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from cargoship.elf.crates import crate_of_symbol, source_of_file_symbol
 from cargoship.elf.section import SectionTable, section_table
@@ -39,8 +40,7 @@ class PartKind(enum.Enum):
     """Headers, and padding between sections."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A crate, or something else that a program's bytes are: a source in C, a section."""
 
     kind: PartKind
@@ -48,8 +48,7 @@ class Part:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class _Symbol:
+class _Symbol(Struct, frozen=True):
     start: int
     """In the file."""
     end: int

@@ -12,9 +12,10 @@ import io
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from cargoship.elf.section import SectionTable, section_table
 from cargoship.errors import CannotStart
@@ -49,8 +50,7 @@ def split_symbols(program: Path, stripped: Path, debug: Path) -> str:
     return build_id.hex()
 
 
-@dataclass(frozen=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """A program that is read."""
 
     stream: BinaryIO

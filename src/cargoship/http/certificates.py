@@ -7,14 +7,14 @@ a pair `*.cert` and `*.key` is what this client shows. Only paths are known here
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 CERTS_VARIABLE = "CARGOSHIP_CERTS_DIR"
 
 
-@dataclass(frozen=True)
-class HostCertificates:
+class HostCertificates(Struct, frozen=True):
     """The files for one registry: authorities, and the client's certificate with its key."""
 
     folder: Path

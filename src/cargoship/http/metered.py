@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from msgspec import Struct
+
 from cargoship.events import BytesMoved, Emit
 from cargoship.http.exchange import Request, Response, Transport
 
@@ -45,8 +47,7 @@ class Meter:
             self.emit(moved)
 
 
-@dataclass(frozen=True)
-class Metered:
+class Metered(Struct, frozen=True):
     """A transport whose contents are counted, in both directions; headers are not."""
 
     transport: Transport

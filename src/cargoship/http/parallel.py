@@ -7,8 +7,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from cargoship.http.budget import Budget, Halt
 
@@ -18,8 +19,7 @@ _FAREWELL_S = 0.5
 """How long all threads together get to notice a stop; one that hangs in the network is left behind."""
 
 
-@dataclass(frozen=True)
-class _Good(Generic[R]):
+class _Good(Struct, Generic[R], frozen=True):
     value: R
 
 

@@ -7,8 +7,9 @@ once: how long one that was too late waits before it looks again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from cargoship.errors import CargoshipError
 from cargoship.http.budget import Budget
@@ -34,8 +35,7 @@ class Transient(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often and how long: waits grow from `first_s` by `factor` to `longest_s`, each shortened at random.
 
     What stays of a wait at least is `share` of it.

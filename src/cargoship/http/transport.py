@@ -13,10 +13,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Self
 
 import httpx2
+from msgspec import Struct
 
 from cargoship.http.certificates import HostCertificates, certificates_of
 from cargoship.http.exchange import ConnectionBroken, Evidence, Request, Response
@@ -27,8 +27,7 @@ _CONNECTIONS = 16
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 
 
-@dataclass(frozen=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Seconds to wait for a connection, and for the next piece of a transfer in either direction."""
 
     connect_s: float = 10.0

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.elf.lines import DebugFile, Function
 
@@ -29,8 +30,7 @@ _LEAST = 3
 """So many frames of the standard library must fit."""
 
 
-@dataclass(frozen=True)
-class PlacedProgram:
+class PlacedProgram(Struct, frozen=True):
     """A program, and where it was in memory."""
 
     file: DebugFile

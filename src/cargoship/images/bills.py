@@ -7,10 +7,10 @@ attestations inside the index (https://github.com/moby/buildkit/blob/master/docs
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
 from cargoship.bom.join import join_bills
@@ -42,8 +42,7 @@ _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _CREATED = "org.opencontainers.image.created"
 
 
-@dataclass(frozen=True)
-class FoundBill:
+class FoundBill(Struct, frozen=True):
     """A bill of materials of `subject`, as its maker wrote it."""
 
     subject: Digest
@@ -118,8 +117,7 @@ def _document(said: Referrer) -> bytes:
     return _content(layer)
 
 
-@dataclass(frozen=True)
-class _ListedBill:
+class _ListedBill(Struct, frozen=True):
     """A bill that has not been read yet; `is_statement` says that it is what a statement of in-toto says."""
 
     subject: Digest

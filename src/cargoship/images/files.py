@@ -6,7 +6,8 @@ import contextlib
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.archive_reader import ArchiveFiles
@@ -54,8 +55,7 @@ def _name(entry: Descriptor) -> Reference | None:
     return None
 
 
-@dataclass(frozen=True)
-class _LayoutAbout:
+class _LayoutAbout(Struct, frozen=True, dict=True):
     """What is about manifests in a layout: in the list that the image's entry names, and among the layout's entries.
 
     The first is what builds write, the second `copy --referrers` and oras.

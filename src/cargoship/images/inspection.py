@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.errors import RegistryUnreachable
 from cargoship.oci.config import ConfigFile
@@ -19,8 +20,7 @@ _ASKED_MAX = 16
 """Of how many images it is asked what is said about them."""
 
 
-@dataclass(frozen=True)
-class InspectedImage:
+class InspectedImage(Struct, frozen=True):
     """One image of an index."""
 
     descriptor: Descriptor
@@ -34,8 +34,7 @@ class InspectedImage:
         return self.descriptor.size_bytes + self.manifest.config.size_bytes + layers
 
 
-@dataclass(frozen=True)
-class AttachedManifest:
+class AttachedManifest(Struct, frozen=True):
     """Something that is said about an image, by its kind; what it says is not looked at."""
 
     subject: Digest
@@ -49,8 +48,7 @@ class AttachedManifest:
         return self.descriptor.artifact_type or (self.tag or "").rpartition(".")[2] or self.descriptor.media_type
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Struct, frozen=True):
     """What was found at `target`; `annotations` are those of the index, or of the one image that it is.
 
     `missing` is what the index names and is not there, `others` what it names and is no manifest.

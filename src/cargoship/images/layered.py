@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.bases.remote import CachedContent, RemoteBases
 from cargoship.context import Context
@@ -29,8 +30,7 @@ _SAYS_OF = "vnd.docker.reference.type"
 """What BuildKit's attestations have (moby/buildkit, docs/attestations/attestation-storage.md)."""
 
 
-@dataclass(frozen=True)
-class LayeredImage:
+class LayeredImage(Struct, frozen=True):
     """One image for one platform; layers are in a registry until they are read."""
 
     platform: Platform
@@ -51,8 +51,7 @@ class LayeredImage:
         return view_of(self.layers, self.book)
 
 
-@dataclass(frozen=True)
-class LayeredImages:
+class LayeredImages(Struct, frozen=True):
     """All images that a target has; `missing` is what its index names and is not there."""
 
     digest: Digest

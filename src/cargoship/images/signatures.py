@@ -10,8 +10,9 @@ import base64
 import binascii
 import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.attest.provenance import PREDICATE
 from cargoship.attest.statement import decode_statement
@@ -48,8 +49,7 @@ class Verdict(enum.Enum):
     UNSIGNED = "not signed"
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """Whose signatures count: a key's, or those of an identity that an issuer vouches for."""
 
     key: PublicKey | None = None
@@ -74,8 +74,7 @@ class Trust:
         return cls(None, identity, issuer, named_services(context.env, context.cwd))
 
 
-@dataclass(frozen=True)
-class JudgedDocument:
+class JudgedDocument(Struct, frozen=True):
     """A document, what it says that it is (`signature`, or a type), and what it is worth."""
 
     manifest: Digest
@@ -84,8 +83,7 @@ class JudgedDocument:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class SignedSubject:
+class SignedSubject(Struct, frozen=True):
     """The index, or the image of a platform, with what is attached to it. `platform` None: what was named itself."""
 
     platform: Platform | None
@@ -102,8 +100,7 @@ class SignedSubject:
         return any(each.verdict is Verdict.VALID and each.what in kinds for each in self.documents)
 
 
-@dataclass(frozen=True)
-class SignatureReport:
+class SignatureReport(Struct, frozen=True):
     """What was named first, then the images in it."""
 
     target: str
@@ -152,8 +149,7 @@ def verify_signatures(
     return SignatureReport(target, tuple(subjects), missing)
 
 
-@dataclass(frozen=True)
-class _Judge:
+class _Judge(Struct, frozen=True):
     source: ImageSource
     trust: Trust
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.context import Context
 from cargoship.elf.read import is_elf
@@ -24,8 +25,7 @@ _PROGRAM_BYTES_MAX = 1 << 30
 _FILES_MAX = 2_000_000
 
 
-@dataclass(frozen=True)
-class LayerSize:
+class LayerSize(Struct, frozen=True):
     """A layer: what a pull transfers, and who made it where the image says."""
 
     digest: Digest
@@ -33,8 +33,7 @@ class LayerSize:
     made_by: str
 
 
-@dataclass(frozen=True)
-class FileSize:
+class FileSize(Struct, frozen=True):
     """A file that a container sees, with the number of its layer, from 0 at the bottom."""
 
     path: str
@@ -42,8 +41,7 @@ class FileSize:
     layer: int
 
 
-@dataclass(frozen=True)
-class ProgramSize:
+class ProgramSize(Struct, frozen=True):
     """A program, and what its bytes are: together that is its size."""
 
     path: str
@@ -51,8 +49,7 @@ class ProgramSize:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True)
-class ImageSize:
+class ImageSize(Struct, frozen=True):
     """An image for one platform; a program that is no image has None for it, and no layers and files."""
 
     platform: Platform | None

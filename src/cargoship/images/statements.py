@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.attest.provenance import PREDICATE, Provenance, provenance_of
 from cargoship.attest.statement import MEDIA_TYPE, PREDICATE_TYPE, STATEMENT_BYTES_MAX, Statement, decode_statement
@@ -58,8 +59,7 @@ _FORMS = {
 }
 
 
-@dataclass(frozen=True)
-class AttachedDocument:
+class AttachedDocument(Struct, frozen=True):
     """A document that is attached to `subject`, and not read yet."""
 
     subject: Digest
@@ -147,8 +147,7 @@ def inner_documents(source: ImageSource) -> Iterator[AttachedDocument]:
             )
 
 
-@dataclass(frozen=True)
-class FoundProvenance:
+class FoundProvenance(Struct, frozen=True):
     """Where an image comes from, as somebody has said it; nobody has checked a signature of it."""
 
     subject: Digest

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.context import Context
 from cargoship.debug_symbols import ARTIFACT, LAYER, PLACE, PROGRAM, TITLE
@@ -27,8 +28,7 @@ _FILES_MAX = 1000
 _PIECE = 1 << 20
 
 
-@dataclass(frozen=True)
-class SymbolFile:
+class SymbolFile(Struct, frozen=True):
     """The symbols of one program, as a file."""
 
     program: str

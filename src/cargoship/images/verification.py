@@ -6,7 +6,8 @@ Everything is read here, layers included; what was read once is known by its dig
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.checks.config_form import check_config
 from cargoship.checks.finding import Code, Finding, Severity
@@ -26,8 +27,7 @@ from cargoship.rootfs.tree import ResolvedPath
 from cargoship.rootfs.view import RootFs
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """One image of an index, and what was found."""
 
     platform: Platform
@@ -40,8 +40,7 @@ class Checked:
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
 
-@dataclass(frozen=True)
-class Examination:
+class Examination(Struct, frozen=True):
     """What was found at `target`."""
 
     target: str
@@ -56,8 +55,7 @@ class Examination:
         return all(image.ok for image in self.images)
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(Struct, frozen=True):
     """A program of an image, and where its loader finds what it needs (None: nowhere)."""
 
     path: str
@@ -66,8 +64,7 @@ class Program:
     libraries: tuple[tuple[str, str | None], ...] = ()
 
 
-@dataclass(frozen=True)
-class ImagePrograms:
+class ImagePrograms(Struct, frozen=True):
     """The programs of one image; `platform` and `digest` None for a file that is a program itself."""
 
     platform: Platform | None

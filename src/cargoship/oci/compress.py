@@ -11,8 +11,9 @@ import enum
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import assert_never
+
+from msgspec import Struct
 
 from cargoship.errors import UsageError
 from cargoship.oci.descriptor import MediaType
@@ -34,8 +35,7 @@ class Codec(enum.StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
-class _Levels:
+class _Levels(Struct, frozen=True):
     lowest: int
     default: int
     highest: int
@@ -49,8 +49,7 @@ _MEDIA_TYPES = {
 }
 
 
-@dataclass(frozen=True)
-class Compression:
+class Compression(Struct, frozen=True):
     """A codec and its level (`none` has the level 0); raises UsageError for a level that the codec has not."""
 
     codec: Codec
@@ -189,8 +188,7 @@ class _Deferred(io.RawIOBase):
             raise self.error
 
 
-@dataclass(frozen=True)
-class _Checked:
+class _Checked(Struct, frozen=True):
     """Writes, and raises what has gone wrong in the worker meanwhile."""
 
     out: Writer

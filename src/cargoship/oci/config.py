@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import decode_content, encode_json, parse_platform
@@ -56,8 +56,7 @@ class _Document(msgspec.Struct):
     history: list[_History | None] | None = None
 
 
-@dataclass(frozen=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """How a container of the image is run.
 
     `env` and `labels` are name to value, `bare_env` variables that have no value, not even an empty one;
@@ -97,8 +96,7 @@ class ImageConfig:
         return {name: value for name, value in document.items() if value}
 
 
-@dataclass(frozen=True)
-class ConfigFile:
+class ConfigFile(Struct, frozen=True):
     """A whole config, as read: `history` holds who made each layer, lowest first (empty where unknown).
 
     `steps` is the history as it was written, with the steps that made no layer. `platform` is UNKNOWN where it is not

@@ -6,8 +6,10 @@ Indexes come from anybody: they may name what was deleted, what is no manifest, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.config import decode_config
@@ -61,16 +63,14 @@ def in_turn(work: Callable[[T], R], items: Sequence[T], /) -> Iterable[R]:
     return map(work, items)
 
 
-@dataclass(frozen=True)
-class IndexEntry:
+class IndexEntry(Struct, frozen=True):
     """One manifest of an index: `raw` is what the index says of it, in full."""
 
     descriptor: Descriptor
     raw: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class IndexListing:
+class IndexListing(Struct, frozen=True):
     """What an index names, without a look at any of it but the indexes inside.
 
     `entries` are in the index's order, those of an index inside it in its place; a single manifest has none.

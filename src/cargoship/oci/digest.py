@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal, get_args
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid
 
@@ -41,8 +42,7 @@ class Hashing:
         return Digest(self._hash.hexdigest(), self._algorithm)
 
 
-@dataclass(frozen=True, order=True)
-class Digest:
+class Digest(Struct, frozen=True, order=True):
     """A digest by one of the registered algorithms; sha256 where nothing else is said, as registries agree on it."""
 
     hex: str

@@ -12,10 +12,10 @@ import json
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 _DIGITS_MAX = 300
 _ESCAPE = re.compile(
@@ -28,8 +28,7 @@ class TwoMeanings(ValueError):
     """A field is there twice, with different values."""
 
 
-@dataclass(frozen=True)
-class _Shape:
+class _Shape(Struct, frozen=True):
     """What is known of a struct: how its fields are written, by their names in lower case, and structs in it."""
 
     names: Mapping[str, str]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.errors import OutputError
 from cargoship.oci.compress import Compression
@@ -30,8 +30,7 @@ _COARSE_NS = 2_000_000_000
 _SECOND_NS = 1_000_000_000
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A layer's blob, the digest of its uncompressed tar, and who made it (for the image's history)."""
 
     blob: Blob
@@ -100,8 +99,7 @@ class _HashingWriter:
         return self._hashing.digest
 
 
-@dataclass(frozen=True)
-class _Inputs:
+class _Inputs(Struct, frozen=True):
     """The key of an input, and the latest time stamps among its files: of whole seconds, and of finer ones."""
 
     key: str

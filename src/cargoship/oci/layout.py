@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from cargoship.errors import ContentInvalid
 from cargoship.locks import locked
 from cargoship.oci.descriptor import Blob, BytesBlob, CompleteImage, Descriptor, FileBlob, MediaType
@@ -102,7 +104,7 @@ def name_entries(
     descriptor: Descriptor, names: Sequence[Reference], *, existing: Sequence[Descriptor] = ()
 ) -> tuple[Descriptor, ...]:
     """The entries of an `index.json` after `descriptor` has got the names; without names it has one entry."""
-    tagged = tuple(dict.fromkeys(replace(name, tag=name.tag or "latest", digest=None) for name in names))
+    tagged = tuple(dict.fromkeys(structs.replace(name, tag=name.tag or "latest", digest=None) for name in names))
     replaced = {str(name) for name in tagged}
     tags = {name.tag for name in tagged}
     kept = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.events import count
@@ -101,8 +102,7 @@ class FolderFiles(LayoutFiles):
         return str(self.root)
 
 
-@dataclass(frozen=True)
-class _LayoutBlob:
+class _LayoutBlob(Struct, frozen=True):
     """A blob in a layout, verified while it is read."""
 
     descriptor: Descriptor

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from cargoship.decoding import Undecodable
 from cargoship.decoding import decode_json as decode
@@ -72,8 +72,7 @@ class _Index(msgspec.Struct, rename="camel"):
     layers: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """An image's manifest: its config and layers, lowest first."""
 
     media_type: str
@@ -84,8 +83,7 @@ class Manifest:
     artifact_type: str | None = None
 
 
-@dataclass(frozen=True)
-class IndexManifest:
+class IndexManifest(Struct, frozen=True):
     """An index: descriptors of manifests, each with its platform."""
 
     media_type: str

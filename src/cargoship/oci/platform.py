@@ -5,11 +5,10 @@ Which platforms cargoship can build for is `cargoship.platforms`; an index may n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, order=True)
-class Platform:
+class Platform(Struct, frozen=True, order=True):
     """An operating system and processor, such as linux/arm/v7."""
 
     os: str

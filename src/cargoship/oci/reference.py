@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.digest import Digest
@@ -21,8 +23,7 @@ _REPOSITORY_MAX = 255
 DOCKER_HUB = "docker.io"
 
 
-@dataclass(frozen=True, order=True)
-class Reference:
+class Reference(Struct, frozen=True, order=True):
     """A name in a registry. `registry` is host[:port] (Docker Hub is `docker.io`)."""
 
     registry: str

@@ -7,7 +7,9 @@ Wherever an image goes, these go with it in one form: manifests whose subject it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from cargoship.oci.descriptor import Blob, BytesBlob, Descriptor, MediaType
 from cargoship.oci.manifest import IndexManifest, encode_index
@@ -20,8 +22,7 @@ TAG = "org.opencontainers.image.ref.name"
 """In that list: the tag of what has no subject."""
 
 
-@dataclass(frozen=True)
-class Referrer:
+class Referrer(Struct, frozen=True):
     """A manifest about another one, with all that it names.
 
     `tag` is the name by which it is found where it has no subject, such as cosign's `sha256-<hex>.sig`.

@@ -7,9 +7,10 @@ https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.oci.artifact import artifact_of, made_of
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
@@ -28,8 +29,7 @@ _KIND = "vnd.docker.reference.type"
 _ATTESTATION = "application/vnd.docker.attestation.manifest.v1+json"
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Struct, frozen=True):
     """Something that is said about a manifest, before it is written anywhere.
 
     `data` is JSON: the predicate of `predicate_type`. Beside an image it is a document of `media_type`, or a statement

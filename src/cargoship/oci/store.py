@@ -14,11 +14,11 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ContentInvalid
@@ -78,8 +78,7 @@ class BlobWriter:
             self._stream.flush()
 
 
-@dataclass(frozen=True)
-class BlobStore:
+class BlobStore(Struct, frozen=True):
     """The folder `root`; it is made when something is put into it."""
 
     root: Path

@@ -10,8 +10,9 @@ REFERENCE                   everything else; docker:// or https:// may stand bef
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.digest import ALGORITHMS, Digest
@@ -29,8 +30,7 @@ _OTHERS = ("dir", "docker", "docker-daemon", "containers-storage", "ostree", "si
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".oci")
 
 
-@dataclass(frozen=True)
-class ImageTarget:
+class ImageTarget(Struct, frozen=True):
     """Where an image is, or is to be put."""
 
     @classmethod
@@ -68,16 +68,14 @@ class ImageTarget:
         return RegistryTarget(reference)
 
 
-@dataclass(frozen=True)
-class LayoutTarget(ImageTarget):
+class LayoutTarget(ImageTarget, frozen=True):
     """An image layout in a folder; `select` is an entry's tag, name or digest (None: its only one)."""
 
     path: Path
     select: Digest | str | None = None
 
 
-@dataclass(frozen=True)
-class ArchiveTarget(ImageTarget):
+class ArchiveTarget(ImageTarget, frozen=True):
     """A tar file; `docker`: also for engines that read Docker's own format alone."""
 
     path: Path
@@ -85,8 +83,7 @@ class ArchiveTarget(ImageTarget):
     docker: bool = False
 
 
-@dataclass(frozen=True)
-class RegistryTarget(ImageTarget):
+class RegistryTarget(ImageTarget, frozen=True):
     """A name in a registry."""
 
     reference: Reference

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.content import (
@@ -23,8 +24,7 @@ from cargoship.oci.manifest import Manifest
 from cargoship.oci.platform import Platform
 
 
-@dataclass(frozen=True)
-class ManifestTree:
+class ManifestTree(Struct, frozen=True):
     """A manifest or index and what it names, each digest once.
 
     `waves` are the manifests below `root`: all that one of a wave names is in an earlier one.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.features import enabled_features
 from cargoship.cargo.manifest import MANIFEST
@@ -21,8 +22,7 @@ _PATTERN = frozenset("*?[")
 _PORTS = re.compile(r"[\d.:]*\d(/\w+)?")
 
 
-@dataclass(frozen=True)
-class FeatureChoice:
+class FeatureChoice(Struct, frozen=True):
     """The features of the whole invocation, as far as they decide which binaries can be built."""
 
     requested: tuple[str, ...] = ()
@@ -136,8 +136,7 @@ def _named(project: Project, name: str) -> tuple[Package, ...]:
     )
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """The binaries of one image, first the entrypoint, and the package whose settings it has."""
 
     package: Package

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.bom.formats import BillFormat
 from cargoship.cargo.command import CargoBuild
@@ -41,8 +42,7 @@ class OutputKind(enum.Enum):
     """The program for wasi/wasm as an artifact of its own, in an image layout."""
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(Struct, frozen=True):
     """A file or folder to write. `{name}` in the path stands for the image's name."""
 
     kind: OutputKind
@@ -91,8 +91,7 @@ _CLUSTERS = {ClusterTool.KIND: "kind", ClusterTool.MINIKUBE: "minikube", Cluster
 """What each calls a cluster that nobody has named."""
 
 
-@dataclass(frozen=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """A cluster on this machine."""
 
     tool: ClusterTool
@@ -137,8 +136,7 @@ def _buildx(text: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """What is asked for on the command line or by a library user; empty or None: not said."""
 
     path: Path
@@ -181,8 +179,7 @@ class Selection:
         return self.offline or self.frozen
 
 
-@dataclass(frozen=True)
-class ImagePlan:
+class ImagePlan(Struct, frozen=True):
     """One image: for every platform of the plan it holds the same binaries and has the same settings."""
 
     name: str
@@ -207,8 +204,7 @@ class ImagePlan:
         return self.settings.entrypoint or (f"{BIN_DIR}/{self.bins[0].name}",)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Everything that is decided before the first process that costs time."""
 
     root: Path

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
+from msgspec import Struct
+
 from cargoship.programs import ProgramFinder
 
 OUTPUT_BYTES_MAX = 256 << 20
@@ -28,8 +30,7 @@ class Command:
     the programs that it starts may have as much."""
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """What a finished program left: exit code (negative: the signal that ended it) and its output."""
 
     code: int
@@ -83,8 +84,7 @@ class Child(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class GracePeriod:
+class GracePeriod(Struct, frozen=True):
     """How long an interrupted program may take to end, and what is done once it had to be ended."""
 
     seconds: float

@@ -10,9 +10,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import IO
+
+from msgspec import Struct
 
 from cargoship.errors import ToolMissing
 from cargoship.process.family import descendants, send_signal
@@ -70,8 +71,7 @@ class SystemRunner:
             return _Spawned(process)
 
 
-@dataclass(frozen=True)
-class _Spawned:
+class _Spawned(Struct, frozen=True):
     process: subprocess.Popen[bytes]
 
     def poll(self) -> int | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.errors import UsageError
 from cargoship.http.endpoint import is_plain
@@ -36,8 +37,7 @@ class ReapiScheme(enum.StrEnum):
     GRPC = "grpc"
 
 
-@dataclass(frozen=True)
-class ReapiAddress:
+class ReapiAddress(Struct, frozen=True):
     """A server, and which of its instances."""
 
     scheme: ReapiScheme

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cargoship.attest.provenance import BuildParameters, Material, Provenance
 from cargoship.context import Context
@@ -25,8 +26,7 @@ _ABSENT = "none"
 _Key = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class MaterialDifference:
+class MaterialDifference(Struct, frozen=True):
     """Something that is not what it was. `then` and `now` are for people; None: there is none."""
 
     name: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+from msgspec import Struct, structs
 
 from cargoship.apart import REBUILD, compiled_apart, environment_apart, folder_apart
 from cargoship.context import Context
@@ -35,8 +37,7 @@ from cargoship.settings.stated import stated_default, stated_settings
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-@dataclass(frozen=True)
-class Rebuilt:
+class Rebuilt(Struct, frozen=True):
     """What came of making an image again."""
 
     target: str
@@ -110,7 +111,7 @@ def rebuild(
     # statements in an index name their maker: of such a one the images are compared
     alone = platform is not None or root.media_type not in INDEX_TYPES or made.attest.in_index
     asked = request.parameters.platforms if alone else ()
-    return replace(done, comparison=_compared(pinned, made, image, context, asked, cached=cached))
+    return structs.replace(done, comparison=_compared(pinned, made, image, context, asked, cached=cached))
 
 
 def _annotations(opened: ImageSource) -> Mapping[str, str]:
@@ -134,7 +135,7 @@ def _planned(
     def decided(overrides: Mapping[str, object], bins: tuple[str, ...]) -> tuple[Plan, ImagePlan] | None:
         selection = request.selection(source, {**settings, **overrides}, bins=bins)
         try:
-            made = plan_of(replace(selection, offline=offline, jobs=jobs), context)
+            made = plan_of(structs.replace(selection, offline=offline, jobs=jobs), context)
         except (BinaryUnknown, NothingToShip, PackageUnknown):
             return None
         image = request.image(made)
@@ -157,7 +158,7 @@ def _planned(
     made, image = found
     packages = {each.package for each in image.bins}
     cargo, *further = (each for each in made.builds if packages & set(each.names))
-    return replace(made, images=(image,), cargo=cargo, further=tuple(further)), image
+    return structs.replace(made, images=(image,), cargo=cargo, further=tuple(further)), image
 
 
 def _reset(image: ImagePlan, request: RebuildRequest, settings: Mapping[str, object]) -> dict[str, object]:
@@ -173,7 +174,7 @@ def _compared(
 ) -> Comparison:
     with folder_apart(made, REBUILD, "rebuild") as folder:
         target, layout = folder / "target", folder / "image"
-        apart = replace(
+        apart = structs.replace(
             compiled_apart(made, target),
             cache=made.cache if cached else CacheOptions(enabled=False),
             # statements about an image, no matter who made them, do not count for what it is
@@ -182,6 +183,6 @@ def _compared(
             sign=None,
         )
         around = replace(context, env=environment_apart(made, target, context.env))
-        build_planned(replace(apart, images=(image,)), around)
+        build_planned(structs.replace(apart, images=(image,)), around)
         found = diff(pinned, f"oci:{layout}", context, platforms=platforms)
-    return replace(found, targets=(found.targets[0], f"what {made.root} makes"))
+    return structs.replace(found, targets=(found.targets[0], f"what {made.root} makes"))

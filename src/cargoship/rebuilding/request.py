@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cargoship.attest.provenance import BUILD, MERGE, BuildParameters, Provenance
 from cargoship.context import Context
@@ -26,8 +28,7 @@ _EPOCH_MAX = 1 << 40
 _PROFILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
-@dataclass(frozen=True)
-class RebuildRequest:
+class RebuildRequest(Struct, frozen=True):
     """A build that was, asked for once more."""
 
     parameters: BuildParameters

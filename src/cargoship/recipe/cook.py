@@ -7,9 +7,12 @@ import enum
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.cargo.command import MESSAGE_FORMAT, option_with
 from cargoship.cargo.failure import failure_of
@@ -38,8 +41,7 @@ class Subcommand(enum.Enum):
     NOTHING = ""
 
 
-@dataclass(frozen=True)
-class Cooking:
+class Cooking(Struct, frozen=True):
     """How to cook: cargo-chef's options, under its names, and `force`."""
 
     subcommand: Subcommand = Subcommand.BUILD

@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.messages import is_local
 from cargoship.cargo.watch import Watched
@@ -31,8 +32,7 @@ _FILE = re.compile(r".*-(?P<hash>[0-9a-f]{16})(?:\..*)?")
 _IN_PATH = re.compile(r"[-/](?P<hash>[0-9a-f]{16})(?=[./]|$)")
 
 
-@dataclass(frozen=True)
-class Dummies:
+class Dummies(Struct, frozen=True):
     """What to look for: names of local packages, of their targets' files, and the hashes that are somebody else's."""
 
     packages: frozenset[str]

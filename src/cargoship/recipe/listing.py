@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class FolderListing:
+
+class FolderListing(Struct, frozen=True):
     """What is there. Targets are pairs of name and path, relative to the package's folder, sorted."""
 
     src: frozenset[str] = frozenset()

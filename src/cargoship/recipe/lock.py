@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.recipe.document import as_texts, canonical, parse, tables
 
@@ -26,8 +28,7 @@ _ENTRY = re.compile(
 _HEAD = re.compile(r"(?:#[^\n]*\n)*(?:version = (?P<version>\d+)\n)?\n?")
 
 
-@dataclass(frozen=True)
-class LockedPackage:
+class LockedPackage(Struct, frozen=True):
     """A package in the lock file."""
 
     name: str
@@ -45,8 +46,7 @@ class LockedPackage:
         return self.source is None
 
 
-@dataclass(frozen=True)
-class CargoLock:
+class CargoLock(Struct, frozen=True):
     """A lock file; `rest` has what only old or unusual ones hold."""
 
     version: int | None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cargoship.errors import ManifestInvalid
 from cargoship.recipe.closure import inherited_keys
@@ -22,8 +23,7 @@ from cargoship.recipe.targets import LISTS, explicit, targets_of
 _RESOLVERS = {"2021": "2", "2024": "3"}
 
 
-@dataclass(frozen=True)
-class Only:
+class Only(Struct, frozen=True):
     """What `--bin` keeps: folders of local packages, and names of all packages where the lock file tells them."""
 
     folders: frozenset[Path]
@@ -34,8 +34,7 @@ class Only:
         return self.names is None or name in self.names
 
 
-@dataclass(frozen=True)
-class Making:
+class Making(Struct, frozen=True):
     """What making a manifest needs to know of all the others."""
 
     sources: WorkspaceSources

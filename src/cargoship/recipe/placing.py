@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 OUTSIDE = ".cargoship/outside"
 """The folder for crates from outside, relative to the root. `cook` removes it when it is done."""
 
 
-@dataclass(frozen=True)
-class Placing:
+class Placing(Struct, frozen=True):
     """Maps folders on this machine to paths relative to the recipe's root."""
 
     root: Path

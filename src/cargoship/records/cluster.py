@@ -13,9 +13,10 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.records.link import Link
 from cargoship.records.model import RunRecord, UnitSpan
@@ -31,8 +32,7 @@ _WORTH_SHARE = 0.02
 _HELP_MAX = 3
 
 
-@dataclass(frozen=True)
-class PathStep:
+class PathStep(Struct, frozen=True):
     """A unit of the chain that a build waited for: compiling, and how long it waited for a slot and for bytes."""
 
     place: int
@@ -41,8 +41,7 @@ class PathStep:
     travelled: float
 
 
-@dataclass(frozen=True)
-class SlotsForecast:
+class SlotsForecast(Struct, frozen=True):
     """A build on so many slots: seconds, bytes, and the chain of units that it waited for."""
 
     slots: int
@@ -52,16 +51,14 @@ class SlotsForecast:
     path: tuple[PathStep, ...]
 
 
-@dataclass(frozen=True)
-class Help:
+class Help(Struct, frozen=True):
     """A unit that would be worth shortening: by how much a build ends earlier where it takes half as long."""
 
     place: int
     spared: float
 
 
-@dataclass(frozen=True)
-class ClusterForecast:
+class ClusterForecast(Struct, frozen=True):
     """The units of a record, by place, on a cluster. One whose time is not known takes none, and only waits."""
 
     units: Mapping[int, UnitSpan]
@@ -128,8 +125,7 @@ def fullest(records: Iterable[RunRecord]) -> RunRecord | None:
     return best
 
 
-@dataclass
-class _Pipe:
+class _Pipe(Struct):
     """One direction of a link: what is asked for is carried in turn."""
 
     bytes_s: float

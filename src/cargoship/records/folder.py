@@ -6,8 +6,9 @@ import contextlib
 import errno
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.files import replacing
@@ -28,8 +29,7 @@ def record_folder(target_dir: Path) -> RecordFolder:
     return RecordFolder(target_dir / "cargoship" / ".records")
 
 
-@dataclass(frozen=True)
-class RecordFolder:
+class RecordFolder(Struct, frozen=True):
     """Records as files that are called by the times of their builds."""
 
     path: Path

@@ -6,8 +6,9 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cargoship.errors import UsageError
 
@@ -22,8 +23,7 @@ _ROUNDS = 5
 _SAMPLE_BYTES = 4 << 20
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     """Bytes per second in each direction, and seconds for a question and its answer."""
 
     sent_bytes_s: float

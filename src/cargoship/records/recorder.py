@@ -7,10 +7,10 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Struct, field
 
 from cargoship.events import (
     BytesMoved,
@@ -38,8 +38,7 @@ from cargoship.records.model import (
 from cargoship.version import __version__
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What is known of a build beside its events, when it has ended."""
 
     project: str
@@ -188,8 +187,7 @@ def bounded(units: Sequence[UnitSpan], units_max: int = UNITS_MAX) -> tuple[tupl
     return tuple(kept), len(units) - len(kept)
 
 
-@dataclass
-class _Seen:
+class _Seen(Struct):
     """What cargo's progress shows of units, for a build without a cache: nobody looks into its folders then."""
 
     units: list[UnitSpan] = field(default_factory=list)

@@ -10,23 +10,22 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid
 from cargoship.records.model import RunRecord, UnitSpan
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """A unit of a chain, and how long the next one had to wait for it."""
 
     place: int
     seconds: float
 
 
-@dataclass(frozen=True)
-class CompiledUnits:
+class CompiledUnits(Struct, frozen=True, dict=True):
     """The units that a build has compiled, by their places in its record, and what follows from their times."""
 
     units: Mapping[int, UnitSpan]
@@ -168,8 +167,7 @@ def _end(unit: UnitSpan) -> float:
     return _start(unit) + unit.seconds
 
 
-@dataclass(frozen=True)
-class Miss:
+class Miss(Struct, frozen=True):
     """A reason why units were compiled: what they are called that it is the reason of, and all that it cost."""
 
     because: tuple[str, ...]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid
 from cargoship.events import Emit, Level, Note
@@ -36,16 +37,14 @@ class Push(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """A manifest that is about another one; `tag` is the name by which it is found, None: by its subject."""
 
     manifest: BytesBlob
     tag: str | None = None
 
 
-@dataclass(frozen=True)
-class Attached:
+class Attached(Struct, frozen=True):
     """What is about manifests of a source, on its way to a repository; `push` pushes there."""
 
     source: ImageSource
@@ -107,8 +106,7 @@ def referrers_of(source: ImageSource, subjects: Iterable[Digest]) -> tuple[Refer
     )
 
 
-@dataclass(frozen=True)
-class RegistryAttachments:
+class RegistryAttachments(Struct, frozen=True):
     """What a registry has about manifests of a repository: an `About`."""
 
     client: RegistryClient

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO, cast
+
+from msgspec import Struct
 
 from cargoship.errors import CargoshipError, ContentInvalid, RegistryError
 from cargoship.http.encoding import is_packed, unpacking
@@ -27,8 +29,7 @@ _NOT_SATISFIABLE = 416
 _BUFFER_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True)
-class BlobSource:
+class BlobSource(Struct, frozen=True):
     """A place where a content is read: what is asked there, and what that takes."""
 
     session: RegistrySession

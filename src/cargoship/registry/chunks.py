@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _WHOLE_ONLY = re.compile(r"(?:[a-z0-9.-]+\.)?(?:gcr\.io|pkg\.dev)")
 """Google's registries take no chunks (Artifact Registry's documentation on pushing: monolithic uploads only)."""
@@ -13,8 +14,7 @@ _GROWTH_MAX = 4.0
 """One piece that went well says little of one that is much larger."""
 
 
-@dataclass(frozen=True)
-class Chunks:
+class Chunks(Struct, frozen=True):
     """Blobs up to `whole_bytes` go in one request, larger ones in pieces of `chunk_bytes` at first.
 
     What a cut or an expired token costs is at most a piece. What a piece costs is a round trip, and that registries see

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
 from cargoship.errors import ContentInvalid, RegistryError, RegistryUnreachable
 from cargoship.http.budget import Budget
 from cargoship.http.encoding import unpacked
@@ -67,8 +69,7 @@ class _Arriving:
         self._response.__exit__(*exc)
 
 
-@dataclass(frozen=True)
-class FinalResponse:
+class FinalResponse(Struct, frozen=True):
     """A response, and whether it came from the origin that was asked rather than from where that redirected to."""
 
     response: Response

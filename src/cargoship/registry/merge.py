@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from cargoship.errors import UsageError
 from cargoship.events import Emit
@@ -26,8 +27,7 @@ from cargoship.registry.source import ImageSource
 from cargoship.registry.testimony import Witness
 
 
-@dataclass(frozen=True)
-class MergeSource:
+class MergeSource(Struct, frozen=True):
     """What is merged: an image or index, and the entries that an index of it alone would have."""
 
     source: ImageSource

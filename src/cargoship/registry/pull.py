@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cargoship.oci.content import Content, Each, in_turn, manifest_of, names_manifest, walk
 from cargoship.oci.descriptor import MANIFEST_TYPES, BytesBlob, Descriptor
@@ -11,8 +11,7 @@ from cargoship.registry.client import RegistryClient
 from cargoship.registry.source import remote_source
 
 
-@dataclass(frozen=True)
-class FoundImage:
+class FoundImage(Struct, frozen=True):
     """A manifest and its config. `descriptor` is what the index says of it, with the platform."""
 
     descriptor: Descriptor
@@ -20,8 +19,7 @@ class FoundImage:
     config: BytesBlob
 
 
-@dataclass(frozen=True)
-class FoundImages:
+class FoundImages(Struct, frozen=True):
     """The images of an index, in its order, those of an index inside it in its place; of a single image that alone.
 
     `missing` is what the index names and is not there, `others` what it names and is no manifest of an image.
@@ -32,8 +30,7 @@ class FoundImages:
     others: tuple[Descriptor, ...] = ()
 
 
-@dataclass(frozen=True)
-class RemoteIndex:
+class RemoteIndex(Struct, frozen=True):
     """What a reference stands for: `root` is an index, or the manifest of a single image.
 
     `reference` is repository@digest. `images` are in the order of the index; those of an index inside it follow

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cargoship.errors import RegistryError, RegistryRefused
 from cargoship.events import BlobPushed, BlobQueued, Emit, Level, Note
@@ -36,8 +37,7 @@ from cargoship.registry.upload import BlobOutcome
 DEFAULT_JOBS = 4
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Struct, frozen=True):
     """What a push left in a registry: `reference` is repository@digest; the counts are of blobs."""
 
     reference: Reference
@@ -53,8 +53,7 @@ class Published:
     """Whether the repository did not have this image before, or a tag named another one."""
 
 
-@dataclass(frozen=True)
-class BlobUploader:
+class BlobUploader(Struct, frozen=True):
     """Makes a repository have blobs, each by the cheapest way: it has it, it is mounted, it is sent."""
 
     client: RegistryClient

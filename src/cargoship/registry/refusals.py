@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.errors import Forbidden, RegistryError, RegistryRefused, Unauthorized
 
@@ -17,8 +18,7 @@ _SERVER_ERROR = 500
 _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A registry's error answer: its status and, where it gave them, its own code and message."""
 
     status: int

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
+from msgspec import Struct
+
 from cargoship.errors import RegistryRefused
 from cargoship.http.parallel import each
 from cargoship.oci.config import CONFIG_BYTES_MAX
@@ -39,8 +41,7 @@ class RemoteBlob:
         return self.stream()
 
 
-@dataclass(frozen=True)
-class RemoteContent:
+class RemoteContent(Struct, frozen=True):
     """The manifests and configs of a repository, each read from the registry."""
 
     client: RegistryClient

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
+from msgspec import structs
+
 from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
 from cargoship.events import Level, Note
 from cargoship.http.encoding import is_packed, unpacked
@@ -92,7 +94,7 @@ class RegistrySession:
             ask, answer = self._send_first(ask)
         else:
             answer = self._wire.send(ask, authorization=header)
-        answer = replace(answer, own=own and answer.own)
+        answer = structs.replace(answer, own=own and answer.own)
         tried = {header}
         for _ in range(_ANSWERS_MAX):
             header = self._door.better(answer, ask, scopes, header, ok=ok, fresh=len(tried) > 1)
@@ -260,4 +262,4 @@ def _wanting_tls(answer: FinalResponse, ask: NamedRequest) -> tuple[FinalRespons
             content = b""
         whole = ReadResponse(response.status, response.headers, content)
     wants_tls = ask.method == "HEAD" or b"HTTPS" in content or b"SSL" in content
-    return replace(answer, response=whole), wants_tls
+    return structs.replace(answer, response=whole), wants_tls

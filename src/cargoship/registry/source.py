@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from cargoship.oci.content import Content, Each, in_turn
 from cargoship.oci.descriptor import BytesBlob
@@ -22,8 +23,7 @@ class Attachments(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ImageSource:
+class ImageSource(Struct, frozen=True):
     """An image or index, and where the rest of it is read.
 
     `said` is how it is called in messages, `reference` what it is called in a registry (None: it is in none).

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
+
+from msgspec import Struct
 
 from cargoship.http.parallel import each
 from cargoship.oci.descriptor import MANIFEST_TYPES, BytesBlob, Descriptor, MediaType
@@ -34,8 +36,7 @@ class Present(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class TaggedLayers:
+class TaggedLayers(Struct, frozen=True):
     """Documents under cosign's tag for a subject (sigstore/cosign, specs/SIGNATURE_SPEC.md); others' stay there.
 
     What tells two apart is in their digests and annotations.
@@ -47,8 +48,7 @@ class TaggedLayers:
     """With their annotations in the descriptors."""
 
 
-@dataclass(frozen=True)
-class Testimony:
+class Testimony(Struct, frozen=True):
     """What is to be added."""
 
     referrers: tuple[Referrer, ...] = ()
@@ -63,8 +63,7 @@ class Witness(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class NothingPresent:
+class NothingPresent(Struct, frozen=True):
     """What a repository has about an image that it has not."""
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:  # noqa: ARG002 - the protocol's
@@ -76,8 +75,7 @@ class NothingPresent:
         return ()
 
 
-@dataclass(frozen=True)
-class RegistryPresent:
+class RegistryPresent(Struct, frozen=True):
     """What a registry says that it has."""
 
     client: RegistryClient

@@ -6,8 +6,10 @@ import contextlib
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlencode
+
+from msgspec import Struct
 
 from cargoship.errors import Forbidden, RegistryError, RegistryRefused, RegistryUnreachable
 from cargoship.http.retry import Transient, with_retries
@@ -37,16 +39,14 @@ class BlobOutcome(enum.StrEnum):
     EXISTS = "exists"
 
 
-@dataclass(frozen=True)
-class _Started:
+class _Started(Struct, frozen=True):
     """An upload that was begun: where it is continued, and the smallest chunk that is taken there."""
 
     location: str
     chunk_bytes_min: int
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """A blob on its way to `repository`; `mount_from` names a repository of the same registry that may have it."""
 
     session: RegistrySession

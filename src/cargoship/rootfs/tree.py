@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from cargoship.elf.facts import ElfFacts
 from cargoship.rootfs.item import Files, Item, ItemKind, LayerFacts
 
@@ -93,8 +95,7 @@ class FileNode:
         return self.is_file and bool(self.mode & 0o111)
 
 
-@dataclass(frozen=True)
-class ResolvedPath:
+class ResolvedPath(Struct, frozen=True):
     """Where a path really leads: absolute, without symbolic links."""
 
     path: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import is_elf, read_elf
@@ -22,8 +23,7 @@ _SCRIPT_BYTES_MAX = 64 << 20
 _START_BYTES = 512
 
 
-@dataclass(frozen=True)
-class RootFs:
+class RootFs(Struct, frozen=True):
     """What layers make, with `own` files of this machine over them, by their path.
 
     Contents that were not kept with a layer's facts are read from the layer when they are asked for: that raises

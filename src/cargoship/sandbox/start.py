@@ -6,8 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.checks.program import find_program
 from cargoship.checks.users import Owner, owner_of
@@ -29,8 +30,7 @@ _TRY_S = 20
 _SOMEBODY = Owner(65532, 65532)
 
 
-@dataclass(frozen=True)
-class Sandbox:
+class Sandbox(Struct, frozen=True):
     """What the programs of one kind of run get: limits, and a network of their own (nothing) or the machine's."""
 
     limits: Limits
@@ -101,8 +101,7 @@ class Sandbox:
         )
 
 
-@dataclass(frozen=True)
-class SandboxRoot:
+class SandboxRoot(Struct, frozen=True):
     """A root file system for the sandbox, as it is unpacked into a folder."""
 
     folder: Path

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.checks.users import Owner
 
@@ -21,8 +22,7 @@ _FIRST, _RANGES = 0x70000000, 0x0400
 _WHOLE = (0, 0, 0xFFFFFFFF)
 
 
-@dataclass(frozen=True)
-class Numbers:
+class Numbers(Struct, frozen=True):
     """Users inside as numbers here: `first` and those that follow, and after them those who run the program."""
 
     first: int | None

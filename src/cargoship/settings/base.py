@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from cargoship.debian.suites import SCHEME, DebianSpec, known
 from cargoship.errors import UsageError
@@ -25,8 +26,7 @@ class BuiltInBase(enum.Enum):
         return self.value
 
 
-@dataclass(frozen=True)
-class LayoutBase:
+class LayoutBase(Struct, frozen=True):
     """An image in a layout; `target` is its folder, with `:tag` or `@digest` after it where that has several."""
 
     target: str
@@ -36,8 +36,7 @@ class LayoutBase:
         return _LAYOUT + self.target
 
 
-@dataclass(frozen=True)
-class RegistryBase:
+class RegistryBase(Struct, frozen=True):
     """An image in a registry; `text` is how the settings write `reference`."""
 
     text: str

@@ -13,7 +13,9 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.errors import UsageError
 from cargoship.oci.reference import Reference
@@ -39,8 +41,7 @@ class StoreKind(enum.StrEnum):
     """A server of the Remote Execution API."""
 
 
-@dataclass(frozen=True)
-class StoreSpec:
+class StoreSpec(Struct, frozen=True):
     """Which cache is meant.
 
     `place` is a path, a reference, `bucket/prefix`, or an address with its scheme. `trusted` says that it may be
@@ -82,8 +83,7 @@ class StoreSpec:
         return f"{where}?{'&'.join(options)}" if options else where
 
 
-@dataclass(frozen=True)
-class CacheOptions:
+class CacheOptions(Struct, frozen=True):
     """Whether units are kept, and where: what `read` names is read, what `written` names is read and written.
 
     The folder of this machine is always used, unless another one is named: then that takes its place, of which packs

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.settings.model import Settings
 from cargoship.settings.spec import SettingScope, SettingSpec
@@ -12,8 +13,7 @@ from cargoship.settings.spec import SettingScope, SettingSpec
 ENV_PREFIX = "CARGOSHIP_"
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct, frozen=True):
     """One setting: its names and what is known of it."""
 
     attribute: str

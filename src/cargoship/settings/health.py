@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 PROBE = "/app/cargoship-probe"
 """Where the probe is in an image whose health check asks by it."""
@@ -18,8 +19,7 @@ _HTTP_PATH = re.compile(r"/[!-~]*")
 _SERVICE = re.compile(r"[A-Za-z0-9_.]{0,100}")
 
 
-@dataclass(frozen=True)
-class HttpProbe:
+class HttpProbe(Struct, frozen=True):
     """Healthy: GET answers with a status from 200 to 399, without TLS."""
 
     path: str
@@ -31,8 +31,7 @@ class HttpProbe:
         return ("http", str(self.port), self.path)
 
 
-@dataclass(frozen=True)
-class TcpProbe:
+class TcpProbe(Struct, frozen=True):
     """Healthy: the port takes connections."""
 
     port: int
@@ -43,8 +42,7 @@ class TcpProbe:
         return ("tcp", str(self.port))
 
 
-@dataclass(frozen=True)
-class GrpcProbe:
+class GrpcProbe(Struct, frozen=True):
     """Healthy: grpc.health.v1 says SERVING of the service; "" is the server as a whole."""
 
     service: str
@@ -56,8 +54,7 @@ class GrpcProbe:
         return ("grpc", str(self.port), self.service)
 
 
-@dataclass(frozen=True)
-class FileProbe:
+class FileProbe(Struct, frozen=True):
     """Healthy: the file has been changed within the last seconds."""
 
     path: str
@@ -72,8 +69,7 @@ class FileProbe:
 Probe = HttpProbe | TcpProbe | GrpcProbe | FileProbe
 
 
-@dataclass(frozen=True)
-class Healthcheck:
+class Healthcheck(Struct, frozen=True):
     """How an engine finds out whether a container works: a command of the image, or what the probe asks."""
 
     asks: tuple[str, ...] | Probe

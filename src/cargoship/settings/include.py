@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from cargoship.errors import IncludeInvalid
 from cargoship.reading import is_folder, is_there
@@ -19,8 +20,7 @@ _PLAIN = 0o644
 _EXECUTABLE = 0o755
 
 
-@dataclass(frozen=True)
-class IncludedFile:
+class IncludedFile(Struct, frozen=True):
     """A file of the project and its place in the image."""
 
     source: Path
@@ -70,8 +70,7 @@ def _check_nesting(found: dict[str, IncludedFile]) -> None:
                 )
 
 
-@dataclass(frozen=True)
-class _Search:
+class _Search(Struct, frozen=True):
     """Where files may come from, all three with links followed."""
 
     package_root: Path

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import CargoshipError
@@ -27,8 +28,7 @@ class Wrong(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True)
-class ValueType:
+class ValueType(Struct, frozen=True):
     """A form: its name for people, its schema, and how to read it."""
 
     title: str

@@ -8,9 +8,10 @@ error names it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cargoship.cargo.project import Package, Project
 from cargoship.cargo.suggest import did_you_mean, listed
@@ -54,8 +55,7 @@ OTHER_VARIABLES = frozenset(
 """Variables with the prefix that are not settings of an image."""
 
 
-@dataclass(frozen=True)
-class SettingsLayer:
+class SettingsLayer(Struct, frozen=True):
     """Values from one source, checked: by attribute of Settings."""
 
     values: Mapping[str, object]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from msgspec import Struct
 
 from cargoship.settings.kinds import ValueType
 
@@ -26,8 +28,7 @@ class SettingScope(enum.Enum):
     PACKAGES = "build, put together from what its packages say"
 
 
-@dataclass(frozen=True)
-class SettingSpec:
+class SettingSpec(Struct, frozen=True):
     """What is known of one setting beside its type."""
 
     kind: ValueType

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from cargoship.settings.base import LayoutBase
 from cargoship.settings.fields import BY_KEY, FIELDS
@@ -35,8 +36,7 @@ STATEABLE = frozenset(each.key for each in FIELDS if each.spec.group != CACHE an
 """All that may be stated, by their keys."""
 
 
-@dataclass(frozen=True)
-class StatedSettings:
+class StatedSettings(Struct, frozen=True):
     """`values` by their keys, and the keys of those that are not stated."""
 
     values: Mapping[str, Any] = field(default_factory=dict)

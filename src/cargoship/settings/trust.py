@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cargoship.errors import UsageError
 
@@ -10,8 +10,7 @@ _BY = " by "
 _BEGIN = "-----BEGIN "
 
 
-@dataclass(frozen=True)
-class TrustedIdentity:
+class TrustedIdentity(Struct, frozen=True):
     """A CI job that signs without a key: what its certificate says, and whose word that is."""
 
     identity: str

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.errors import SettingsInvalid
 from cargoship.reading import read_utf8
 
 
-@dataclass(frozen=True)
-class UsersFile:
+class UsersFile(Struct, frozen=True):
     """What the file holds, and where it is."""
 
     path: Path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from cargoship.bom.formats import BillFormat
 from cargoship.debian.suites import DebianSpec
@@ -60,8 +61,7 @@ _DURATION = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+(?
 _ARCHIVE_MODE_MAX = 0o7777
 
 
-@dataclass(frozen=True)
-class Include:
+class Include(Struct, frozen=True):
     """Files of the project that go into the image.
 
     `source` is a path or glob from the package's folder; `to` an absolute path in the image, a folder where it ends

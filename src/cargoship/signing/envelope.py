@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.attest.statement import MEDIA_TYPE, STATEMENT_BYTES_MAX
 from cargoship.decoding import Undecodable, decode_json
@@ -19,8 +19,7 @@ ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
 ENVELOPE_BYTES_MAX = STATEMENT_BYTES_MAX * 3 // 2
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """What was signed, and by how many."""
 
     payload: bytes

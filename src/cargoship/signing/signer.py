@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from cargoship.errors import SigningFailed
 from cargoship.reading import read_file
@@ -34,8 +35,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class KeySigner:
+class KeySigner(Struct, frozen=True):
     """Signs with a key."""
 
     key: PrivateKey

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import CargoshipError, ContentInvalid
@@ -19,8 +19,7 @@ _KINDS = frozenset({_KIND, "atomic container signature"})
 PAYLOAD_BYTES_MAX = 1 << 20
 
 
-@dataclass(frozen=True)
-class SimplePayload:
+class SimplePayload(Struct, frozen=True):
     """What was signed: an image by its digest, in a repository."""
 
     digest: Digest

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
+
+from msgspec import Struct
 
 from cargoship.errors import ToolMissing
 from cargoship.native import debian_release
@@ -19,8 +21,7 @@ from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
 _DEBIANS_RUST = {"bookworm": ("cargo-web", "rust-web-src"), "bullseye": ("cargo-web", "rust-web-src")}
 
 
-@dataclass(frozen=True)
-class Prerequisite:
+class Prerequisite(Struct, frozen=True):
     """One thing that a build needs: what was found, or what is missing and the command that mends it."""
 
     subject: str
@@ -37,8 +38,7 @@ class Prerequisite:
         return self.found is not None
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """Everything that was looked at."""
 
     findings: tuple[Prerequisite, ...]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.clock import phase
 from cargoship.errors import StandardLibraryMissing, ToolMissing
@@ -33,8 +35,7 @@ class Way(enum.Enum):
     """By Zig, through cargo-zigbuild."""
 
 
-@dataclass(frozen=True)
-class CompileTarget:
+class CompileTarget(Struct, frozen=True):
     """One target of the build."""
 
     platform: Platform
@@ -45,8 +46,7 @@ class CompileTarget:
     built_here: bool
 
 
-@dataclass(frozen=True)
-class Toolchain:
+class Toolchain(Struct, frozen=True):
     """Everything that compiles: found, complete and checked."""
 
     rust: Rust
@@ -74,8 +74,7 @@ class Toolchain:
         return tuple(dict.fromkeys(target.triple for target in self.targets))
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a build asks of a toolchain."""
 
     platforms: tuple[Platform, ...]
@@ -102,8 +101,7 @@ class Wanted:
         return tuple(plain.items())
 
 
-@dataclass(frozen=True)
-class Foreseen:
+class Foreseen(Struct, frozen=True):
     """What `locate` would return, as far as that can be known without making or adding anything."""
 
     rust: Rust

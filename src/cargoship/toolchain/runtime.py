@@ -9,8 +9,9 @@ Where the user names a global cache for Zig, the latter is in there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.oci.digest import Digest
 from cargoship.platforms import TABLE, Libc, LibcFamily, PlatformSpec
@@ -22,8 +23,7 @@ from cargoship.toolchain.zig import Zig
 _GLOBAL, _LOCAL = "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"
 
 
-@dataclass(frozen=True)
-class Runtime:
+class Runtime(Struct, frozen=True):
     """What is made for some targets, each in the folder below `root` that has its name."""
 
     root: Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.above import check_owners
 from cargoship.errors import ToolMissing
@@ -14,8 +15,7 @@ from cargoship.process import Command, Runner
 _HINT = "install Rust with rustup (https://rustup.rs) or from the distribution, or set CARGO and RUSTC"
 
 
-@dataclass(frozen=True)
-class Rust:
+class Rust(Struct, frozen=True):
     """cargo and rustc that belong together."""
 
     cargo: Path

@@ -10,8 +10,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.errors import SysrootBuildFailed
 from cargoship.oci.digest import Digest
@@ -37,8 +38,7 @@ _UNWINDER = (
 )
 
 
-@dataclass(frozen=True)
-class MuslSource:
+class MuslSource(Struct, frozen=True):
     """Where the C library of a target comes from."""
 
     folder: Path | None
@@ -95,8 +95,7 @@ def make_start_files(
         _compile_unwinder(maker, into)
 
 
-@dataclass(frozen=True)
-class _Maker:
+class _Maker(Struct, frozen=True):
     """Zig, for one target, with a scratch folder."""
 
     runner: Runner

@@ -14,8 +14,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.above import check_owners
 from cargoship.errors import OutputError, StandardLibraryMissing, SysrootBuildFailed
@@ -56,8 +57,7 @@ Stream = Callable[[Command], int]
 """Runs cargo and shows its progress; returns its exit code."""
 
 
-@dataclass(frozen=True)
-class StandardLibrary:
+class StandardLibrary(Struct, frozen=True):
     """Where the standard library of one target is, or will be once it is built."""
 
     triple: str

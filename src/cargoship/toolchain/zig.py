@@ -6,8 +6,9 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Runner
@@ -16,8 +17,7 @@ from cargoship.programs import without_secrets
 _HINT = "pip install ziglang (cargoship depends on it), or name a zig program with CARGOSHIP_ZIG"
 
 
-@dataclass(frozen=True)
-class Zig:
+class Zig(Struct, frozen=True):
     """A Zig installation: the program, its library folder, its version."""
 
     path: Path

@@ -18,8 +18,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 MANIFESTS = "h"
 SETTINGS = "b"
@@ -36,8 +37,7 @@ _LIBRARY = 1
 _CACHES = frozenset({2, 3})
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(Struct, frozen=True):
     """A file that a manifest names."""
 
     at: int

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.elf.parts import differing_parts
 from cargoship.oci.digest import Digest
@@ -26,8 +28,7 @@ from cargoship.unitcache.stores.store import Store
 from cargoship.unitcache.unpacking import unpack_units
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(Struct, frozen=True):
     """A store with its index, and the workspace that it is asked for."""
 
     store: Store
@@ -35,8 +36,7 @@ class Held:
     contents: FileDigests
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """A unit that was compiled again, and the one that a store would have given in its place."""
 
     made: UnitEntry

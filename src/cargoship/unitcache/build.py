@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from cargoship.locks import Busy, locked
 from cargoship.process import Command
 from cargoship.unitcache.builds import BuildKey, programs_of
@@ -31,8 +33,7 @@ _MARGIN_NS = 20_000_000
 """More than a kernel's clock for files may be behind."""
 
 
-@dataclass(frozen=True)
-class Workspace:
+class Workspace(Struct, frozen=True):
     """Where a build is: the workspace's folder, cargo's folder for what is between, and the lock file."""
 
     root: Path
@@ -42,8 +43,7 @@ class Workspace:
     """Cargo's folder for what it has made, where that is another one."""
 
 
-@dataclass(frozen=True)
-class Missed:
+class Missed(Struct, frozen=True):
     """A build that could not be had as a whole, and why, for people."""
 
     because: tuple[str, ...] = ()

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.oci.digest import Digest
 from cargoship.reading import read_file
@@ -42,16 +42,14 @@ RECORD = "record"
 """The output of a build that is no program, and its only file: what users may ask about them later."""
 
 
-@dataclass(frozen=True)
-class BuildKey:
+class BuildKey(Struct, frozen=True):
     """The key of a whole build; `parts` explain it."""
 
     key: Digest
     parts: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class BuildRequest:
+class BuildRequest(Struct, frozen=True):
     """What is to be built, beside the toolchain: a build's own words, and the workspace as it is now."""
 
     words: tuple[str, ...]
@@ -124,8 +122,7 @@ def may_serve(plan: BuildRecord, build_key: BuildKey) -> bool:
     return changing.issuperset(differing(build_key.parts, plan.parts))
 
 
-@dataclass(frozen=True)
-class FoundBuild:
+class FoundBuild(Struct, frozen=True):
     """A build that was made before with everything as it is now, and the entries that hold its programs, by name."""
 
     plan: BuildRecord

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.cargo.unit_graph import UnitGraph
 from cargoship.oci.digest import Digest
@@ -19,8 +20,7 @@ from cargoship.unitcache.packs.index import UnitEntry
 _GROUP = ("package", "target", "platform", "mode")
 
 
-@dataclass(frozen=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """What is in the cache, and what is not."""
 
     hits: Mapping[int, UnitEntry]

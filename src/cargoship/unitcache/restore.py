@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cargoship.cargo.config import cargo_home
 from cargoship.cargo.unit_graph import UnitGraph, ask_unit_graph
@@ -38,8 +40,7 @@ from cargoship.unitcache.unpacking import unpack_units
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """What was found for a build, and what a save afterwards needs to know."""
 
     build: BuildInputs

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct, structs
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.watch import Watched, watch_cargo
@@ -18,8 +20,7 @@ from cargoship.unitcache.save import SaveResult, note
 from cargoship.unitcache.watching.reads import Reads
 
 
-@dataclass
-class RunningBuild:
+class RunningBuild(Struct):
     """A build whose units were put in place."""
 
     restored: Restored | None
@@ -71,5 +72,5 @@ class RunningBuild:
         # another cargo that works there ends some time
         forget_units(restored.contents.build_dir, forgotten, timeout_s=None)
         there = self.again(replace(restored.build, graph=lambda: restored.graph, surroundings=restored.around))
-        self.restored = None if there is None else replace(there, strangers=frozenset(found))
+        self.restored = None if there is None else structs.replace(there, strangers=frozenset(found))
         return True

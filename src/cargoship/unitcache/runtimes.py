@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.locks import Busy, locked
 from cargoship.oci.digest import Digest
@@ -47,8 +48,7 @@ Tell = Callable[[str], None]
 """Is given a line on what is not used, or not kept, and why."""
 
 
-@dataclass(frozen=True)
-class Addition:
+class Addition(Struct, frozen=True):
     """What an entry would have to hold: what has been made for a target since the last one."""
 
     entry: UnitEntry
@@ -62,8 +62,7 @@ class Addition:
         _write_mark(self.folder, self.entry.key, self.names)
 
 
-@dataclass
-class _Library:
+class _Library(Struct):
     """Digests of files below Zig's library, each read once."""
 
     root: Path
@@ -164,8 +163,7 @@ def _entries(index: UnitIndex, target: str, made_by: str) -> list[UnitEntry]:
     ]
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """A file that can travel."""
 
     name: str

@@ -6,8 +6,10 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.watch import Watched
@@ -28,8 +30,7 @@ from cargoship.unitcache.stores.store import Store
 from cargoship.unitcache.watching.reads import Reads
 
 
-@dataclass(frozen=True)
-class SaveResult:
+class SaveResult(Struct, frozen=True):
     """What came of a save."""
 
     capture: Capture

@@ -23,10 +23,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, field
 
 from cargoship.errors import CacheUnavailable, CargoshipError, UnitsUnknown
 from cargoship.events import Emit, Level, Note, SourcesWritten, UnitsKept, UnitsRestored
@@ -60,8 +62,7 @@ _QUIET_S = 0.5
 """What a save may take before a person learns that it is waited for."""
 
 
-@dataclass(frozen=True)
-class RecalledPrograms:
+class RecalledPrograms(Struct, frozen=True):
     """The programs of a build that was made before with everything as it is now, by the names that it kept them by."""
 
     paths: Mapping[str, Path]

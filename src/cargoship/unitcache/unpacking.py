@@ -10,8 +10,9 @@ import errno
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.errors import CacheUnavailable, CargoshipError, ContentInvalid
 from cargoship.http.budget import Budget
@@ -33,8 +34,7 @@ _IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno
 """What only the one unit has to do with whose file cannot be written."""
 
 
-@dataclass(frozen=True)
-class UnpackResult:
+class UnpackResult(Struct, frozen=True):
     """What a restore came to."""
 
     keys: frozenset[Digest] = frozenset()
@@ -97,8 +97,7 @@ def unpack_units(
     )
 
 
-@dataclass(frozen=True)
-class _Work:
+class _Work(Struct, frozen=True):
     store: Store
     place: BuildDirWriter
     room: MemoryLimit

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.target_flags import counting_flags, environment_for, is_for

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.checks.finding import Severity
 from cargoship.checks.processors import check_library_processors, check_processor

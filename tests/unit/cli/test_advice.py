@@ -6,11 +6,11 @@ import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from cargoship.cli import selecting
 from cargoship.cli.asked import Asked

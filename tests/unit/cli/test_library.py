@@ -47,7 +47,7 @@ def test_the_options_are_those_of_a_selection_and_all_documented() -> None:
     own = {"platforms", "libc", "tags", "base", "compression", "settings", "verify"}
     surroundings = set(cargoship.Surroundings.__annotations__)
     options = set(cargoship.Options.__annotations__) - surroundings
-    assert options == set(Selection.__dataclass_fields__) - {"path", "overrides"} | own
+    assert options == set(Selection.__struct_fields__) - {"path", "overrides"} | own
     reported = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8")))
     assert options | surroundings <= reported
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cargoship.debian.lock import DebianLock, PackageRequest, ResolvedPackages, read_debian_lock, write_debian_lock
 from cargoship.debian.package import DebianPackage

@@ -6,12 +6,12 @@ import contextlib
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cargoship.debian.mirror import DebianMirror, MirrorConfig
 from cargoship.debian.package import DebianPackage

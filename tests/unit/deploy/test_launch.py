@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.context import Context
 from cargoship.deploy import launch
@@ -38,7 +38,7 @@ def built(folder: Path, platform: Platform, *more: LayerEntry, **config: object)
     made = results.plan(folder, "app", references=("h.io/me/{name}:1",))
     result = results.result(made)
     image = results.image(folder / "blobs", "app", platform)
-    settings = replace(image.config, **config)  # type: ignore[arg-type]
+    settings = replace(image.config, **config)
     above = build_layer(
         more or [LayerEntry.file("etc/motd", b"hello")],
         store=BlobStore(folder / "blobs"), compression=GZIP, epoch=0, created_by="more",

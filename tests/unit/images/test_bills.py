@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX
@@ -227,7 +228,7 @@ def test_a_document_that_claims_to_be_huge(client: RegistryClient, bills: Finder
     manifest["layers"][0]["size"] = 1 << 40
     root = BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps(manifest).encode())
     described = Descriptor(root.descriptor.media_type, root.descriptor.digest, root.descriptor.size_bytes)
-    push(client, index, (Referrer(replace(made, root=replace(root, descriptor=described))),))
+    push(client, index, (Referrer(structs.replace(made, root=replace(root, descriptor=described))),))
     with pytest.raises(ContentInvalid, match="are not read"):
         bills.find()
 

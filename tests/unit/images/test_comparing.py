@@ -6,11 +6,11 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.bom.auditable import SECTION
 from cargoship.cli.main import main

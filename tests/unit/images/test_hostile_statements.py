@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.attest.provenance import BUILD, PREDICATE, BuildParameters, BuildRun, Provenance
 from cargoship.attest.statement import MEDIA_TYPE, Subject

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from msgspec import structs
 
 from cargoship.attest.provenance import BUILD, MERGE, PREDICATE, BuildRun, Provenance
 from cargoship.attest.statement import Statement, Subject
@@ -197,7 +198,7 @@ def test_what_was_tampered_with_does_not_count(work: Workshop, case: str) -> Non
     match case:
         case "payload":
             said = signed(work.index.digest)
-            envelope["payload"] = base64.b64encode(replace(said, predicate={"more": 1}).encode()).decode()
+            envelope["payload"] = base64.b64encode(structs.replace(said, predicate={"more": 1}).encode()).decode()
         case "two signatures":
             envelope["signatures"] *= 2
         case "no statement":

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cargoship.errors import ContentInvalid, OutputError, UsageError
 from cargoship.oci.archive import write_archive
@@ -66,7 +67,7 @@ def test_zstd_is_not_for_docker(tmp_path: Path) -> None:
 def test_an_archive_is_whole_or_not_there(tmp_path: Path) -> None:
     index = small_index(tmp_path / "store")
     image = index.children[0]
-    bad = replace(image.layers[0], blob=BytesBlob(image.layers[0].descriptor, b"not this"))
+    bad = structs.replace(image.layers[0], blob=BytesBlob(image.layers[0].descriptor, b"not this"))
     broken = Index(index.raw, (replace(image, layers=(bad, *image.layers[1:])), *index.children[1:]))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "image.tar").write_bytes(b"the one before")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.descriptor import BytesBlob
@@ -45,7 +46,7 @@ def _layer_missing(index: Index) -> Index:
 
 def _other_content(index: Index) -> Index:
     def change(image: Image) -> Image:
-        bad = replace(image.layers[0], blob=BytesBlob(image.layers[0].descriptor, b"x"))
+        bad = structs.replace(image.layers[0], blob=BytesBlob(image.layers[0].descriptor, b"x"))
         return replace(image, layers=(bad, image.layers[1]))
 
     return _with_first(index, change)
@@ -57,7 +58,7 @@ def _other_diff_id(index: Index) -> Index:
     def change(image: Image) -> Image:
         config = json.loads(image.raw_config)
         config["rootfs"]["diff_ids"][0] = str(Digest.of(b"x"))
-        bad = replace(image.layers[0], diff_id=Digest.of(b"x"))
+        bad = structs.replace(image.layers[0], diff_id=Digest.of(b"x"))
         return _with_config(replace(image, layers=(bad, image.layers[1])), config)
 
     return index_of([change(index.children[0])], annotations={})

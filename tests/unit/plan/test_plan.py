@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Binary, Package, Project
@@ -62,7 +63,7 @@ class Workspace:
     selection: Selection = field(default_factory=lambda: Selection(ROOT))
 
     def asked(self, **what: Any) -> Workspace:  # noqa: ANN401
-        return replace(self, selection=replace(self.selection, **what))
+        return replace(self, selection=structs.replace(self.selection, **what))
 
     def flags(self, **settings: object) -> Workspace:
         return self.asked(overrides=settings)
@@ -219,16 +220,16 @@ def test_a_tag_that_names_nothing_is_reported(goes: dict[str, object]) -> None:
     check(with_settings(ONE, app={"tags": ["h.io/a"]}), images={"app": ["app"]}, notes=[])
 
 
-RELEASE = replace(GIT, tag="v1.0", branch=None)
-CHANGED = replace(RELEASE, changed=("src/main.rs",))
+RELEASE = structs.replace(GIT, tag="v1.0", branch=None)
+CHANGED = structs.replace(RELEASE, changed=("src/main.rs",))
 
 
 @pytest.mark.parametrize(
     ("git", "tags", "references"),
     [
         (RELEASE, ("h.io/a:{latest}", "h.io/a:{git.tag?}"), ("h.io/a:latest", "h.io/a:v1.0")),
-        (replace(GIT, tag="v1.0-rc.1"), ("h.io/a:{latest}", "h.io/a:{branch}"), ("h.io/a:fix-it",)),
-        (replace(GIT, tag=None), ("h.io/a:{latest}", "h.io/a:{git.tag?}", "h.io/a:1"), ("h.io/a:1",)),
+        (structs.replace(GIT, tag="v1.0-rc.1"), ("h.io/a:{latest}", "h.io/a:{branch}"), ("h.io/a:fix-it",)),
+        (structs.replace(GIT, tag=None), ("h.io/a:{latest}", "h.io/a:{git.tag?}", "h.io/a:1"), ("h.io/a:1",)),
         (CHANGED, ("h.io/a:{latest}", "h.io/a:{git.tag}", "h.io/a:{git.short}", "h.io/a:{version}"),
          ("h.io/a:v1.0-dirty", f"h.io/a:{SHA[:12]}-dirty", "h.io/a:1.2.3")),
         (None, ("h.io/a:{latest}", "h.io/a:{branch?}", "h.io/a"), ("h.io/a:latest",)),
@@ -349,7 +350,7 @@ def test_labels_and_annotations() -> None:
         documentation="https://d", metadata_cargoship={
             "labels": {"org.opencontainers.image.title": "Mine", "k": "v"}, "annotations": {"n": "1"}},
     )  # fmt: skip
-    changed = Workspace((reported,), git=replace(GIT, changed=("a",)))
+    changed = Workspace((reported,), git=structs.replace(GIT, changed=("a",)))
     image = changed.plan().images[0]
     standard = {
         "authors": "A <a@x>, B",
@@ -399,7 +400,7 @@ def test_what_is_of_the_code_is_the_same_from_commit_to_commit(where: str) -> No
         replace(ONE, git=git).flags(**{"provenance-labels": where}).plan()
         for git in (
             GIT,
-            replace(GIT, sha="f" * 40, commit_time=9 * 86400, tag=None, branch="main", changed=("README",)),
+            structs.replace(GIT, sha="f" * 40, commit_time=9 * 86400, tag=None, branch="main", changed=("README",)),
         )
     )
     ours, theirs = one.images[0], other.images[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cargoship.attest.provenance import BUILD, MERGE, BuildParameters, BuildRun, Material, Provenance
 from cargoship.cli.main import main
@@ -43,7 +44,7 @@ def registry() -> Iterator[InMemoryRegistry]:
 
 
 def pushed(shop: Shop, registry: InMemoryRegistry, **overrides: object) -> Selection:
-    return replace(shop.selection(tags=[f"{registry.host}/team/app:1"], **overrides), push=True)
+    return structs.replace(shop.selection(tags=[f"{registry.host}/team/app:1"], **overrides), push=True)
 
 
 def name(registry: InMemoryRegistry) -> str:
@@ -123,7 +124,7 @@ def test_the_time_is_the_one_of_then(shop: Shop, registry: InMemoryRegistry) -> 
 
 def test_one_image_of_a_workspace_is_made_alone(tmp_path: Path, registry: InMemoryRegistry) -> None:
     shop = Shop(tmp_path, {"api": ["api"], "worker": ["worker"]})
-    build(replace(shop.selection(tags=[f"{registry.host}/team/{{name}}:1"]), push=True), context(shop))
+    build(structs.replace(shop.selection(tags=[f"{registry.host}/team/{{name}}:1"]), push=True), context(shop))
     found = rebuild(f"{registry.host}/team/worker:1", shop.machine.project, context(shop))
     assert found.is_same
     assert "api" in " ".join(shop.compiled[-1].argv), "what was compiled together is, for its features are unified"
@@ -134,7 +135,7 @@ def test_what_cannot_be_made_again_is_refused(shop: Shop, registry: InMemoryRegi
     build(selection, context(shop))
     with pytest.raises(NothingAttached):
         rebuild(name(registry), shop.machine.project, context(shop))
-    packed = replace(shop.selection(tags=[f"{registry.host}/team/packed:1"]), push=True)
+    packed = structs.replace(shop.selection(tags=[f"{registry.host}/team/packed:1"]), push=True)
     pack(packed, shop.files(app=b""), context(shop))
     with pytest.raises(NotRebuildable, match="given to cargoship pack"):
         rebuild(f"{registry.host}/team/packed:1", shop.machine.project, context(shop))
@@ -167,7 +168,7 @@ def test_one_part_of_a_merged_index_is_made_again(shop: Shop, registry: InMemory
     parts = []
     for platform in ("linux/amd64", "linux/arm64"):
         asked = shop.selection(tags=[f"{registry.host}/team/app"], platforms=(platform,))
-        done = build(replace(asked, push=False, push_by_digest=True), context(shop))
+        done = build(structs.replace(asked, push=False, push_by_digest=True), context(shop))
         parts.append(str(done.images[0].published[0].reference))
     merge(parts, [name(registry)], context(shop))
     with pytest.raises(NotRebuildable, match="merged"):
@@ -177,7 +178,7 @@ def test_one_part_of_a_merged_index_is_made_again(shop: Shop, registry: InMemory
 
 def test_an_archive_with_statements_in_its_index_is_made_again(shop: Shop) -> None:
     output = Output.parse("oci-archive:app.tar", cwd=shop.machine.project)
-    build(replace(shop.selection(attest="index"), outputs=(output,)), context(shop))
+    build(structs.replace(shop.selection(attest="index"), outputs=(output,)), context(shop))
     with pytest.raises(NotRebuildable, match="of each image"):
         rebuild("oci-archive:app.tar", shop.machine.project, context(shop))
     for platform in ("linux/amd64", "linux/arm64"):
@@ -198,7 +199,7 @@ BASE = Material("base", "oci://docker.io/library/debian:12-slim", {"sha256": "a"
 
 
 def said(*materials: Material, **asked: Any) -> Provenance:  # noqa: ANN401 - of several types
-    return Provenance(BUILD, replace(ASKED, **asked).to_json(), {}, materials, BuildRun())
+    return Provenance(BUILD, structs.replace(ASKED, **asked).to_json(), {}, materials, BuildRun())
 
 
 @pytest.mark.parametrize(
@@ -223,9 +224,9 @@ def test_provenance_has_a_say_in_the_image_alone(asked: dict[str, Any]) -> None:
 
 def test_what_others_have_made_is_refused() -> None:
     with pytest.raises(NotRebuildable, match="something else than cargoship build: https:"):
-        RebuildRequest.of(replace(said(), build_type="https://mobyproject.org/buildkit@v1\n"), "app")
+        RebuildRequest.of(structs.replace(said(), build_type="https://mobyproject.org/buildkit@v1\n"), "app")
     with pytest.raises(NotRebuildable, match="merged") as caught:
-        RebuildRequest.of(replace(said(), build_type=MERGE), "app")
+        RebuildRequest.of(structs.replace(said(), build_type=MERGE), "app")
     assert "--platform" in str(caught.value.hint)
 
 
@@ -237,7 +238,7 @@ def test_a_base_is_taken_by_its_digest() -> None:
     with pytest.raises(NotRebuildable, match="a base that is none"):
         RebuildRequest.of(said(BASE, settings={"base": "nonsense"}), "app")
     with pytest.raises(ContentInvalid):
-        RebuildRequest.of(said(replace(BASE, digest={"sha256": "x"}), settings={"base": "debian:12"}), "app")
+        RebuildRequest.of(said(structs.replace(BASE, digest={"sha256": "x"}), settings={"base": "debian:12"}), "app")
 
 
 def run(shop: Shop, *words: str, **env: str) -> tuple[int, str, str]:

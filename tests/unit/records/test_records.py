@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cargoship.errors import CompileFailed, ContentInvalid, UsageError
 from cargoship.events import (
@@ -204,7 +205,7 @@ def test_of_very_many_units_the_slowest_stay_and_places_are_right() -> None:
 def test_a_build_leaves_its_record_and_a_failed_one_too(tmp_path: Path) -> None:
     shop = Shop(tmp_path, {"app": ["app"]})
     context = replace(shop.context(), clock=lambda: BEGAN_S)
-    result = build(replace(shop.selection(), outputs=(shop.layout(),)), context)
+    result = build(structs.replace(shop.selection(), outputs=(shop.layout(),)), context)
     kept = record_folder(result.plan.target_dir)
     made = kept.latest()
     assert made.outcome == "built"
@@ -225,7 +226,7 @@ def test_a_build_leaves_its_record_and_a_failed_one_too(tmp_path: Path) -> None:
 
 def test_a_build_without_a_clock_or_a_writable_folder_is_built_all_the_same(tmp_path: Path) -> None:
     shop = Shop(tmp_path, {"app": ["app"]})
-    selection = replace(shop.selection(), outputs=(shop.layout(),))
+    selection = structs.replace(shop.selection(), outputs=(shop.layout(),))
     target = build(selection, shop.context()).plan.target_dir
     assert record_folder(target).files() == []
     (target / "cargoship").mkdir(exist_ok=True)
@@ -235,6 +236,6 @@ def test_a_build_without_a_clock_or_a_writable_folder_is_built_all_the_same(tmp_
 
 def test_the_platforms_of_a_record_are_those_of_the_plan(tmp_path: Path) -> None:
     shop = Shop(tmp_path, {"app": ["app"]})
-    selection = replace(shop.selection(platforms=("linux/arm64",)), outputs=(shop.layout(),))
+    selection = structs.replace(shop.selection(platforms=("linux/arm64",)), outputs=(shop.layout(),))
     made = build(selection, replace(shop.context(), clock=lambda: BEGAN_S))
     assert record_folder(made.plan.target_dir).latest().platforms == (str(Platform("linux", "arm64")),)

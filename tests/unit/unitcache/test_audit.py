@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.audit import Compared, Held, compare
@@ -87,7 +88,7 @@ def test_what_was_not_known_to_be_read_is_named(
         key: replace(entry, inputs={**entry.inputs, **read}) if entry.name.startswith("app ") else entry
         for key, entry in renewed.index.entries.items()
     }
-    knowing = replace(renewed, index=replace(renewed.index, entries=entries))
+    knowing = structs.replace(renewed, index=replace(renewed.index, entries=entries))
     assert differing(knowing, (cargo, store), tmp_path)["app"].missed == ("the variable API_URL",)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cargoship.cargo.messages import Artifact
 from cargoship.unitcache.builddir.fingerprints import without_values
@@ -250,7 +251,7 @@ def test_a_build_of_more_than_programs_is_none_of_programs(tmp_path: Path, files
         "path+file:///app#app@1.0.0", "app", ("bin",), fresh=False,
         executable=tmp_path / "release/app", filenames=(tmp_path / "release/app",),
     )  # fmt: skip
-    other = replace(app, kinds=("cdylib",), executable=None, filenames=tuple(tmp_path / name for name in files))
+    other = structs.replace(app, kinds=("cdylib",), executable=None, filenames=tuple(tmp_path / name for name in files))
     assert list(programs_below(tmp_path, [app, other])) == found
 
 

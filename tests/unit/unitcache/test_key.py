@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cargoship.cargo.unit_graph import Dependency, Unit, UnitGraph
 from cargoship.oci.digest import Digest
@@ -135,7 +136,7 @@ def test_what_the_unit_is_enters(change: Callable[[Unit], Unit], part: str) -> N
     ],
 )
 def test_what_is_around_the_unit_enters(unit: Unit, changes: dict[str, Any], part: str) -> None:
-    assert differing(parts(unit, replace(AROUND, **changes)), parts(unit)) == (part,)
+    assert differing(parts(unit, structs.replace(AROUND, **changes)), parts(unit)) == (part,)
 
 
 def test_the_checksum_and_the_content_of_dependencies_enter() -> None:
@@ -157,22 +158,22 @@ def test_the_checksum_and_the_content_of_dependencies_enter() -> None:
     ],
 )
 def test_what_does_not_matter_to_a_unit_does_not_enter(unit: Unit, changes: dict[str, Any]) -> None:
-    assert parts(unit, replace(AROUND, **changes)) == parts(unit)
+    assert parts(unit, structs.replace(AROUND, **changes)) == parts(unit)
 
 
 def test_a_workspace_may_move() -> None:
     moved = replace(APP, package_id="path+file:///elsewhere/app#0.1.0", source="/elsewhere/app/src/main.rs")
-    around = replace(AROUND, root="/elsewhere", manifests={moved.package_id: "m"})
+    around = structs.replace(AROUND, root="/elsewhere", manifests={moved.package_id: "m"})
     assert parts(moved, around) == parts(APP)
     at_root = replace(APP, package_id="path+file:///w#app@0.1.0", source="/w/src/main.rs")
     moved = replace(APP, package_id="path+file:///elsewhere#app@0.1.0", source="/elsewhere/src/main.rs")
-    assert parts(moved, replace(around, manifests={})) == parts(at_root, replace(AROUND, manifests={}))
+    assert parts(moved, structs.replace(around, manifests={})) == parts(at_root, structs.replace(AROUND, manifests={}))
 
 
 def test_a_workspace_with_debug_information_may_not() -> None:
     debugged = profile(debuginfo=2)(APP)
     moved = replace(debugged, package_id="path+file:///elsewhere/app#0.1.0", source="/elsewhere/app/src/main.rs")
-    around = replace(AROUND, root="/elsewhere", manifests={moved.package_id: "m"})
+    around = structs.replace(AROUND, root="/elsewhere", manifests={moved.package_id: "m"})
     assert differing(parts(moved, around), parts(debugged)) == ("workspace",)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.builds import BuildKey, BuildRequest, build_key_of, nearest_build
@@ -43,28 +44,28 @@ def kept(build_key: BuildKey, inputs: Mapping[str, Digest] | None = None, saved_
     ("now", "reasons"),
     [
         (
-            build_key_of(AROUND, replace(ASKED, lock=lock(itoa="1.0.18", hex="0.4.3"))),
+            build_key_of(AROUND, structs.replace(ASKED, lock=lock(itoa="1.0.18", hex="0.4.3"))),
             ("Cargo.lock: hex 0.4.3 more; itoa 1.0.18 instead of 1.0.17; serde 1.0.1 less",),
         ),
         (
-            build_key_of(AROUND, replace(ASKED, lock=ASKED.lock + b'checksum = "00"\n')),
+            build_key_of(AROUND, structs.replace(ASKED, lock=ASKED.lock + b'checksum = "00"\n')),
             ("Cargo.lock: checksums, sources or dependencies of packages",),
         ),
         (
-            build_key_of(AROUND, replace(ASKED, words=("build", "--features", "x"))),
+            build_key_of(AROUND, structs.replace(ASKED, words=("build", "--features", "x"))),
             ("options: --features x now, --release then",),
         ),
-        (build_key_of(AROUND, replace(ASKED, manifest=b"[package] ")), ("the workspace's Cargo.toml",)),
+        (build_key_of(AROUND, structs.replace(ASKED, manifest=b"[package] ")), ("the workspace's Cargo.toml",)),
         (
-            build_key_of(replace(AROUND, rustc="rustc 1.97.0 (b 2026)\nhost: x"), ASKED),
+            build_key_of(structs.replace(AROUND, rustc="rustc 1.97.0 (b 2026)\nhost: x"), ASKED),
             ("rustc: rustc 1.97.0 (b 2026) now, rustc 1.96.0 (a 2026) then",),
         ),
         (
-            build_key_of(replace(AROUND, settings={TRIPLE: "CARGO_INCREMENTAL=cc\nRUSTFLAGS=bb"}), ASKED),
+            build_key_of(structs.replace(AROUND, settings={TRIPLE: "CARGO_INCREMENTAL=cc\nRUSTFLAGS=bb"}), ASKED),
             ("CARGO_INCREMENTAL", "RUSTFLAGS"),
         ),
         (
-            build_key_of(replace(AROUND, environment={TRIPLE: "CFLAGS=aa"}), ASKED),
+            build_key_of(structs.replace(AROUND, environment={TRIPLE: "CFLAGS=aa"}), ASKED),
             ("CFLAGS",),
         ),
         (build_key_of(AROUND, ASKED, built={TRIPLE: "std-2"}), (f"the standard library {TRIPLE}",)),
@@ -97,12 +98,12 @@ def test_files_and_variables_are_reported_by_their_names(tmp_path: Path) -> None
 
 def test_of_several_the_nearest_is_compared(tmp_path: Path) -> None:
     before = build_key_of(AROUND, ASKED)
-    far = build_key_of(replace(AROUND, rustc="rustc 1.95.0", cargo="cargo 1.95.0"), ASKED)
-    stranger = build_key_of(AROUND, replace(ASKED, lock=ASKED.lock.replace(b"app", b"api")))
+    far = build_key_of(structs.replace(AROUND, rustc="rustc 1.95.0", cargo="cargo 1.95.0"), ASKED)
+    stranger = build_key_of(AROUND, structs.replace(ASKED, lock=ASKED.lock.replace(b"app", b"api")))
     index = UnitIndex()
     for number, each in enumerate((before, far, stranger)):
         index = index.with_plan(kept(each, saved_at=number))
-    now = build_key_of(AROUND, replace(ASKED, words=("build",)))
+    now = build_key_of(AROUND, structs.replace(ASKED, words=("build",)))
     assert nearest_build(index, now) == index.plans[before.key]
     assert why_missed(index, now, FileDigests(tmp_path, tmp_path)) == ("options: --release then",)
 

@@ -12,8 +12,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.cargo.git.ask import Git, GitRefused
 from cargoship.printable import printable
@@ -28,24 +29,21 @@ _POINTER = re.compile(
 _NESTED_MAX = 16
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """Files that differ from the commit, by their paths from the checkout's root, and what a person should know."""
 
     paths: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Touched:
+class _Touched(Struct, frozen=True):
     """A file that git takes for changed by its content alone: its path, and the blob that the index has for it."""
 
     path: bytes
     blob: bytes
 
 
-@dataclass
-class _Found:
+class _Found(Struct):
     changed: list[bytes] = field(default_factory=list)
     touched: list[_Touched] = field(default_factory=list)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.git.ask import Git, GitRefused
 from cargoship.cargo.git.changes import read_changes
@@ -18,8 +19,7 @@ _TIME_DIGITS = 18
 _REFS = tuple(f"--decorate-refs={pattern}" for pattern in ("HEAD", "refs/heads/", "refs/tags/"))
 
 
-@dataclass(frozen=True)
-class GitFacts:
+class GitFacts(Struct, frozen=True):
     """The commit that a project is built from."""
 
     sha: str

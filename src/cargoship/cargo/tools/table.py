@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 _ANY: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Tool:
+class Tool(Struct, frozen=True):
     """A program, or libclang, that runs on this machine while a build script does."""
 
     name: str
@@ -34,8 +33,7 @@ class Tool:
         return ", or ".join(filter(None, (self.pypi, f"apt-get install {' '.join(self.debian)}")))
 
 
-@dataclass(frozen=True)
-class ToolUse:
+class ToolUse(Struct, frozen=True):
     """That a crate wants a tool: one whose code is in a build script, or the one that the build script is of."""
 
     crate: str
@@ -52,8 +50,7 @@ class ToolUse:
     """The first words of the targets' triples that it is wanted for; none: for all, and on this machine."""
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(Struct, frozen=True):
     """A library of the system that a crate links, by the name that pkg-config has for it."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, Library, ToolUse
 from cargoship.cargo.unit_graph import Unit, UnitGraph
@@ -14,8 +15,7 @@ _NAME = re.compile(r'^name = "([^"\n]+)"', re.MULTILINE)
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.|$)")
 
 
-@dataclass(frozen=True, order=True)
-class WantedTool:
+class WantedTool(Struct, frozen=True, order=True):
     """A tool, and why: the crate that starts it, in the build script of `package`."""
 
     tool: str
@@ -25,8 +25,7 @@ class WantedTool:
     """With its version; the same as `crate` where the script is its own."""
 
 
-@dataclass(frozen=True)
-class WantedLibrary:
+class WantedLibrary(Struct, frozen=True):
     """A library of the system that a crate links for a target."""
 
     library: Library

@@ -5,11 +5,12 @@ Every object has `event`: an event's class in kebab case with the event's own fi
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
+
+from msgspec import structs
 
 from cargoship.cli.render.document import line
 from cargoship.events import CompileProgress, Event, Note, UnitsReported
@@ -45,7 +46,7 @@ class JsonRenderer:
                 if event.done != event.total and now - self._progress_at < _INTERVAL_S:
                     return
                 self._progress_at = now
-            fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+            fields = structs.asdict(event)
             if isinstance(event, Note):
                 fields["level"] = event.level.name.lower()
                 fields["text"] = without_passwords(event.text)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.bases.remote import CachedContent, RemoteBases
 from cargoship.context import Context
@@ -39,8 +40,7 @@ from cargoship.oci.target import ImageTarget, RegistryTarget
 from cargoship.platforms import row
 
 
-@dataclass(frozen=True)
-class _Side:
+class _Side(Struct, frozen=True):
     """One of the two: what it is called, its root, and where the rest of it is read."""
 
     target: str

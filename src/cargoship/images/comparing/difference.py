@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.oci.digest import Digest
 
@@ -47,8 +48,7 @@ class DifferenceKind(enum.Enum):
     """Of a bill of materials, where it is no crate."""
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One thing that differs. `old` and `new` are plain values as JSON has them, None on the side that lacks it."""
 
     kind: DifferenceKind
@@ -70,8 +70,7 @@ class Difference:
         return document
 
 
-@dataclass(frozen=True)
-class ImageDifference:
+class ImageDifference(Struct, frozen=True):
     """Two images that were compared: what each is for, and where they differ."""
 
     platforms: tuple[str, str]
@@ -86,8 +85,7 @@ class ImageDifference:
         return self.digests[0] == self.digests[1]
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Two images, or two indexes of images, and where they differ."""
 
     targets: tuple[str, str]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
+
+from msgspec import Struct
 
 from cargoship.images.comparing.difference import Change, Difference, DifferenceKind
 from cargoship.oci.layer import Layer
@@ -13,8 +14,7 @@ _MATCHED_MAX = 400
 """Engines take 127 layers; of more, only those at both ends are looked for in the other image."""
 
 
-@dataclass(frozen=True)
-class LayerPairs:
+class LayerPairs(Struct, frozen=True):
     """Runs of layers, lowest first: those that both images have, and what each has in the place of the other's."""
 
     one: tuple[Layer, ...]

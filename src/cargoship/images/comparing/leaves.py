@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.oci.content import Content, IndexEntry, names_manifest, platform_of, walk
 from cargoship.oci.descriptor import MANIFEST_TYPES, BytesBlob, Descriptor
@@ -11,8 +12,7 @@ from cargoship.oci.index import nearest, no_such_platform
 from cargoship.oci.platform import UNKNOWN, Platform
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """An image of an index, or the one that the root is (`entry` None); `platform` None where nothing says it."""
 
     descriptor: Descriptor
@@ -20,8 +20,7 @@ class Leaf:
     entry: IndexEntry | None = None
 
 
-@dataclass(frozen=True)
-class Leaves:
+class Leaves(Struct, frozen=True):
     """What is below a root: images, and what is none (attestations, other artifacts)."""
 
     images: tuple[Leaf, ...]

@@ -10,8 +10,9 @@ import struct
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from cargoship.bom.auditable import SECTION, SECTION_BYTES_MAX, packages_in
 from cargoship.elf.read import is_elf, read_elf_stream
@@ -30,8 +31,7 @@ _NOTE = ".note.gnu.build-id"
 _NOTE_BYTES_MAX = 4096
 
 
-@dataclass(frozen=True)
-class Anatomy:
+class Anatomy(Struct, frozen=True):
     """What a program is made of; `crates` by name, each with its versions, None where it does not say."""
 
     sections: tuple[Section, ...]
@@ -40,8 +40,7 @@ class Anatomy:
     crates: tuple[CrateUse, ...] | None
 
 
-@dataclass(frozen=True, order=True)
-class CrateUse:
+class CrateUse(Struct, frozen=True, order=True):
     """A crate as a program or a bill of materials names it; `role` tells build-time crates from those that are in."""
 
     name: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.bases.base import Base
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
@@ -27,8 +28,7 @@ DOCUMENT_BYTES_MAX = 64 << 20
 _NAMESPACE = "https://cargoship.dev/bom/"
 
 
-@dataclass(frozen=True)
-class Renaming:
+class Renaming(Struct, frozen=True):
     """What is called otherwise in the new image's bills: digests of images, digest and name of the base."""
 
     digests: Mapping[Digest, Digest]

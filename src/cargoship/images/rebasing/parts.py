@@ -7,7 +7,9 @@ over another base is what a build over that base would make.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct, structs
 
 from cargoship.bases.base import Base
 from cargoship.bases.static import static_config
@@ -30,8 +32,7 @@ _PACKAGES = f"{_MADE}deb:"
 _MADE_BY_BUILDS = "cargoship build makes it again"
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """An image taken apart: `own` layers over `base`, and what says how it is run, without what the base says."""
 
     image: Image
@@ -43,7 +44,7 @@ class Parts:
     def verified(self, *, verify: bool) -> Parts:
         """The same for images of which it was checked, or not, that they start."""
         kept = {name: value for name, value in self.annotations.items() if name != UNVERIFIED}
-        return replace(self, annotations=kept if verify else {**kept, UNVERIFIED: "false"})
+        return structs.replace(self, annotations=kept if verify else {**kept, UNVERIFIED: "false"})
 
     def over(self, base: Base) -> Image:
         """The image as a build over `base` makes it."""
@@ -104,7 +105,7 @@ def _named_layers(image: Image) -> list[Layer]:
     """The layers with the history's words; without words where it is not that of these layers."""
     history = image.config_file.history
     texts = history if len(history) == len(image.layers) else ("",) * len(image.layers)
-    return [replace(layer, created_by=text) for layer, text in zip(image.layers, texts, strict=True)]
+    return [structs.replace(layer, created_by=text) for layer, text in zip(image.layers, texts, strict=True)]
 
 
 def _own_count(texts: Sequence[str]) -> int:
@@ -149,7 +150,7 @@ def _old_base(named: Base, said: str, *, find: OldBase, given: Base | None) -> B
         )
     else:
         try:
-            found = find(replace(Reference.parse(named.name), digest=named.digest))
+            found = find(structs.replace(Reference.parse(named.name), digest=named.digest))
         except UsageError as error:
             raise NotRebasable(f"{said} names {named.name!r} as its base, which is no reference") from error
         except CargoshipError as error:

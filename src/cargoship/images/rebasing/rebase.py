@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.bases.base import Base
 from cargoship.bases.remote import CachedContent, RemoteBases
@@ -43,8 +45,7 @@ from cargoship.scratch import scratch
 from cargoship.settings.base import BaseSpec
 
 
-@dataclass(frozen=True)
-class RebasedImage:
+class RebasedImage(Struct, frozen=True):
     """One platform's image, before and after, with the base of each."""
 
     platform: Platform
@@ -54,8 +55,7 @@ class RebasedImage:
     new_base: Base
 
 
-@dataclass(frozen=True)
-class Rebased:
+class Rebased(Struct, frozen=True):
     """What a new base made of an image, or would: `tree` is all of it, `published` where it was pushed to."""
 
     target: str

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urldefrag, urlencode, urlsplit
 
+from msgspec import Struct
+
 from cargoship.errors import RegistryError, RegistryUnreachable, Unauthorized
 from cargoship.events import Emit, Level, Note
 from cargoship.http.budget import Budget
@@ -53,8 +55,7 @@ class _Token:
     expires_at: float
 
 
-@dataclass(frozen=True)
-class _Realm:
+class _Realm(Struct, frozen=True):
     url: str
     service: str
 

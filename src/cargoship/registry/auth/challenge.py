@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - RFC 9110's "token", a piece of grammar
 _BETWEEN = re.compile(r"[\s,]*")
@@ -15,8 +16,7 @@ _PARAMETER = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)(?:"|$)|(
 _HEADER_CHARACTERS = 16 * 1024
 
 
-@dataclass(frozen=True)
-class Challenge:
+class Challenge(Struct, frozen=True):
     """One way in which a registry wants to be convinced. `scheme` and the parameters' names are lower case."""
 
     scheme: str
@@ -60,8 +60,7 @@ def _after(pattern: re.Pattern[str], text: str, position: int) -> int:
     return position if match is None else match.end()
 
 
-@dataclass(frozen=True, order=True)
-class Scope:
+class Scope(Struct, frozen=True, order=True):
     """Actions on a resource, such as repository:me/app:pull,push."""
 
     kind: str

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
 from cargoship.errors import OutputError, UsageError
 from cargoship.oci.files import atomic_file, writing
 from cargoship.oci.reference import DOCKER_HUB
@@ -28,8 +30,7 @@ from cargoship.registry.auth.entries import (
 )
 
 
-@dataclass(frozen=True)
-class CredentialLocation:
+class CredentialLocation(Struct, frozen=True):
     """Where credentials are, for people; `plain` says that anybody who reads that file has them."""
 
     place: str

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ToolMissing
@@ -37,8 +38,7 @@ DOCKER_VARIABLE = "DOCKER_AUTH_CONFIG"
 FILE_BYTES = 4 << 20
 
 
-@dataclass(frozen=True)
-class FoundCredential:
+class FoundCredential(Struct, frozen=True):
     """A credential, and where it came from, for people."""
 
     credential: Credential
@@ -53,8 +53,7 @@ class Credentials(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class FixedCredentials:
+class FixedCredentials(Struct, frozen=True):
     """One credential for one registry, from a caller that has it already."""
 
     registry: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cargoship.errors import UsageError
 from cargoship.events import Emit
@@ -19,8 +20,7 @@ from cargoship.registry.connect import connect
 _HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
 
 
-@dataclass(frozen=True)
-class LoggedIn:
+class LoggedIn(Struct, frozen=True):
     """A registry that has accepted credentials, and where these are now; `asked` False: it wanted none."""
 
     registry: str

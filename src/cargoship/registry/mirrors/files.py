@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from cargoship.decoding import Undecodable, decode_toml
 from cargoship.errors import UsageError
@@ -26,8 +27,7 @@ _BYTES_MAX = 1 << 20
 _NAMED = "CONTAINERS_REGISTRIES_CONF"
 
 
-@dataclass(frozen=True)
-class RegistrySettings:
+class RegistrySettings(Struct, frozen=True):
     """What the files say: mirrors, and hosts to speak plain http to."""
 
     mirrors: Mirrors = field(default_factory=Mirrors)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.errors import RegistryRefused, UsageError
 from cargoship.oci.reference import Reference
@@ -26,8 +28,7 @@ class Takes(enum.Enum):
         return self is Takes.ALL or (self is Takes.DIGESTS) is by_digest
 
 
-@dataclass(frozen=True)
-class Mirror:
+class Mirror(Struct, frozen=True):
     """A place that has the same images: `path` in the registry `registry` (host[:port]); `plain`: without TLS."""
 
     registry: str
@@ -54,8 +55,7 @@ class Mirror:
         return cls(registry, path, plain=found != "" and scheme == "http")
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What is said of the names that begin with `prefix`: host[:port][/path], or *.domain.
 
     `instead` is where they really are: the registry of the name is not asked then. `blocked` names who forbids to pull
@@ -77,24 +77,21 @@ class Rule:
         return name.removeprefix(self.prefix + "/") if name.startswith(self.prefix + "/") else None
 
 
-@dataclass(frozen=True)
-class PullSource:
+class PullSource(Struct, frozen=True):
     """A repository, and the registry in which it is to be read."""
 
     mirror: Mirror
     repository: str
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     """Where something is read, in this order; `own`: at last in the registry itself."""
 
     places: tuple[PullSource, ...] = ()
     own: bool = True
 
 
-@dataclass(frozen=True)
-class Mirrors:
+class Mirrors(Struct, frozen=True):
     """All rules."""
 
     rules: tuple[Rule, ...] = ()

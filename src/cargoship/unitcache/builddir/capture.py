@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
@@ -50,8 +51,7 @@ UNWATCHED = "what build scripts and procedural macros read cannot be seen on thi
 _EDITED = "its Cargo.toml was changed while it was compiled"
 
 
-@dataclass(frozen=True)
-class CapturedUnit:
+class CapturedUnit(Struct, frozen=True):
     """A unit that can be kept."""
 
     key: Digest
@@ -70,8 +70,7 @@ class CapturedUnit:
     """Other content for some of the files, which is good in any checkout."""
 
 
-@dataclass(frozen=True)
-class UnitTimes:
+class UnitTimes(Struct, frozen=True):
     """When cargo made a unit, and how large it is."""
 
     began_s: float
@@ -80,8 +79,7 @@ class UnitTimes:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """All units of a build that can be kept, and why others cannot: by places in the graph."""
 
     units: Mapping[int, CapturedUnit]
@@ -140,8 +138,7 @@ def capture(
     return Capture(stock.units, stock.refused, inputs, stock.fresh, stock.made, matches.unsaid, stock.times)
 
 
-@dataclass
-class _Stock:
+class _Stock(Struct):
     """A build directory after a build, unit by unit in the order in which they depend on each other."""
 
     graph: UnitGraph
@@ -317,8 +314,7 @@ class _Stock:
         return stamp_of(self.contents.build_dir, matched.folder.fingerprint) or 0
 
 
-@dataclass
-class _Together:
+class _Together(Struct):
     """What all units of a build depend on."""
 
     contents: FileDigests

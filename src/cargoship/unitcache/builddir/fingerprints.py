@@ -7,11 +7,11 @@ is not kept then.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.unitcache.keys.refusal import NotKept
@@ -25,8 +25,7 @@ class _Fingerprint(msgspec.Struct, frozen=True):
     local: tuple[dict[str, Any], ...] = ()
 
 
-@dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True):
     """What cargo compares: of the parts of it that concern other units and files."""
 
     hash: int
@@ -42,8 +41,7 @@ class Fingerprint:
     """Whether cargo takes the time of the package's newest file for its content (build scripts that name nothing)."""
 
 
-@dataclass(frozen=True)
-class DepInfo:
+class DepInfo(Struct, frozen=True):
     """The files that a compiler has read."""
 
     package: tuple[str, ...]

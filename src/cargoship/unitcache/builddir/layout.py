@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 HASH = r"[0-9a-f]{16}"
 _UNIT = re.compile(rf"(?P<package>.+)-(?P<hash>{HASH})")
@@ -23,8 +24,7 @@ _WITHOUT_HASH = {"cdylib": _SHARED, "dylib": _SHARED, "staticlib": ("lib{}.a",)}
 """By a crate's types: files with its name alone. A local crate that is a shared library too has no others."""
 
 
-@dataclass(frozen=True)
-class UnitFolder:
+class UnitFolder(Struct, frozen=True):
     """The place of a unit's fingerprint in a build directory, which tells that of everything else."""
 
     profile: str
@@ -75,8 +75,7 @@ def hash_in(path: Path) -> str | None:
     return found[-1] if found else None
 
 
-@dataclass(frozen=True)
-class BuildDir:
+class BuildDir(Struct, frozen=True):
     """A build directory as it is now."""
 
     root: Path

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
@@ -24,8 +25,7 @@ _SHARED = frozenset({"cdylib", "dylib"})
 _Signature = tuple[object, ...]
 
 
-@dataclass(frozen=True)
-class Matched:
+class Matched(Struct, frozen=True):
     """A unit's folder, with what cargo said of the unit."""
 
     folder: UnitFolder
@@ -40,8 +40,7 @@ class Matched:
         return (root / self.folder.said).stat().st_mtime_ns <= stamp_ns
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(Struct, frozen=True):
     """Folders by places in the graph, and why others have none."""
 
     found: Mapping[int, Matched]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
@@ -22,8 +23,7 @@ from cargoship.unitcache.keys.file_digests import FileDigests
 from cargoship.unitcache.keys.key import BuildEnvironment, LockedSources, base_of, digest_of_parts, own_parts_of
 
 
-@dataclass(frozen=True)
-class CurrentUnits:
+class CurrentUnits(Struct, frozen=True):
     """A build's units, and all that decides what they are made of now."""
 
     graph: UnitGraph

@@ -21,8 +21,9 @@ import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.files import sweep
@@ -208,8 +209,7 @@ class BuildDirWriter:
                 self._folders[folder] = None
 
 
-@dataclass
-class _Unit:
+class _Unit(Struct):
     """What was written for one unit so far."""
 
     where: dict[str, str] = field(default_factory=dict)

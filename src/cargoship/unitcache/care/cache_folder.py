@@ -13,8 +13,9 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.errors import CacheUnavailable
 
@@ -23,8 +24,7 @@ BOUNDED = ("std", "sysroots", "wrappers", "runtime", "allocators")
 """Folders whose entries are made again when they are missed."""
 
 
-@dataclass(frozen=True)
-class CacheFolder:
+class CacheFolder(Struct, frozen=True):
     """A folder of the cache: how many things are in it, and their bytes on the disk."""
 
     name: str

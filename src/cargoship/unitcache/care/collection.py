@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
@@ -23,16 +25,14 @@ from cargoship.unitcache.unpacking import check_bounds, verified_frame
 _LIVE_SHARE = 0.5
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """How much stays: `bytes_max` of packs, and with `plans_kept` only what the last so many plans need."""
 
     bytes_max: int
     plans_kept: int | None = None
 
 
-@dataclass(frozen=True)
-class Garbage:
+class Garbage(Struct, frozen=True):
     """What can go."""
 
     keys: frozenset[Digest]
@@ -42,8 +42,7 @@ class Garbage:
     """Packs that are to be rewritten."""
 
 
-@dataclass(frozen=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """What a collection came to: bytes and units before and after it."""
 
     size_before: int

@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cargoship.cargo.config import (
     cargo_home,
@@ -43,8 +44,7 @@ _UNSTABLE = re.compile(r"-Z.*|--config(?:=.*)?")
 _SYSTEM_FIELDS = ("ID", "VERSION_ID", "BUILD_ID")
 
 
-@dataclass(frozen=True)
-class Compilers:
+class Compilers(Struct, frozen=True):
     """The programs and libraries that a build is made with."""
 
     cargo: Path

@@ -18,12 +18,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
+from msgspec import Struct, field
 
 from cargoship.oci.digest import Digest
 
@@ -39,8 +39,7 @@ LOCAL_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
 _DEBUG_NONE = ("0", "none", "None")
 
 
-@dataclass(frozen=True)
-class LockedSources:
+class LockedSources(Struct, frozen=True):
     """What Cargo.lock knows of packages that are not local: by package id, a checksum or a commit."""
 
     pinned: Mapping[str, str]
@@ -48,8 +47,7 @@ class LockedSources:
     """The folder where cargo unpacks what it has checked; vendored sources lie elsewhere, and people edit them."""
 
 
-@dataclass(frozen=True)
-class BuildEnvironment:
+class BuildEnvironment(Struct, frozen=True):
     """Everything beside the unit itself that decides what comes out of its compilation. No value is a secret."""
 
     root: str

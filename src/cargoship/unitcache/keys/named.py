@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.oci.digest import Digest
 from cargoship.programs import ProgramFinder
@@ -25,8 +26,7 @@ _OF_A_PROCESSOR = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class NamedFiles:
+class NamedFiles(Struct, frozen=True):
     """Looks for what values of settings name: files from some folders, programs on a search path."""
 
     folders: Sequence[Path] = ()

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from msgspec import Struct
+
 from cargoship.oci.digest import Digest
 
 FORMAT = 1
@@ -83,8 +85,7 @@ class BuildRecord:
         return frozenset(self.units) | frozenset(self.outputs.values())
 
 
-@dataclass(frozen=True, slots=True)
-class PackInfo:
+class PackInfo(Struct, frozen=True):
     """A pack: its bytes, and how many units were put into it."""
 
     size: int

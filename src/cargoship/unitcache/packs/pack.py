@@ -7,9 +7,11 @@ yet a single unit can be read. A frame holds a head, which lists the unit's file
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.packs.index import PackInfo, UnitEntry
@@ -18,8 +20,7 @@ PACK_BYTES = 8 << 20
 """A pack that has this many bytes is complete."""
 
 
-@dataclass(frozen=True)
-class UnitFile:
+class UnitFile(Struct, frozen=True):
     """A file of a unit.
 
     `path` is relative to the build directory, with slashes. `source` is a file, or the bytes themselves. A file that
@@ -31,8 +32,7 @@ class UnitFile:
     source: Path | bytes
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """Where a unit has got its place; the same fields as those of an Entry."""
 
     key: Digest
@@ -43,8 +43,7 @@ class Placed:
     unpacked: int
 
 
-@dataclass(frozen=True)
-class Pack:
+class Pack(Struct, frozen=True):
     """A complete pack in a file of the scratch folder."""
 
     path: Path

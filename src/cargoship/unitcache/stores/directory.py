@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec import Struct
+
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.locks import Busy, locked
 from cargoship.oci.digest import Digest
@@ -183,8 +185,7 @@ class DirectoryStore(LocalStore):
         sweep(self.scratch, now_ns)
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(Struct, frozen=True):
     store: DirectoryStore
     stream: BinaryIO
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from cargoship.context import Context
 from cargoship.errors import CacheUnavailable
 from cargoship.events import BytesMoved, Emit, Event, Level, Note
@@ -128,14 +130,14 @@ def _open_reapi(spec: StoreSpec, context: Context) -> Store:
         )
     except UsageError as error:
         raise CacheUnavailable(f"the cache {spec.place}: {error.message}", hint=error.hint) from error
-    return RemoteStore(client, str(replace(spec, trusted=False)), spec.name or _CACHE)
+    return RemoteStore(client, str(structs.replace(spec, trusted=False)), spec.name or _CACHE)
 
 
 def _as_cache(emit: Emit) -> Emit:
     """A listener that hears that what travels is the cache's."""
 
     def emit_as_cache(event: Event) -> None:
-        emit(replace(event, what=_CACHE) if isinstance(event, BytesMoved) else event)
+        emit(structs.replace(event, what=_CACHE) if isinstance(event, BytesMoved) else event)
 
     return emit_as_cache
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from typing import BinaryIO, Self
+
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.descriptor import Descriptor
@@ -19,8 +20,7 @@ _RUN_BYTES = 64 << 20
 _SKIP_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Struct, frozen=True):
     """Bytes of a pack that are asked for at once."""
 
     offset: int

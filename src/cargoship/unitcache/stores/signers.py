@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
@@ -12,8 +12,7 @@ from cargoship.unitcache.packs.signatures import entry_digest, envelope_of, plan
 from cargoship.unitcache.stores.trust import TrustedSigners
 
 
-@dataclass(frozen=True)
-class CacheSigner:
+class CacheSigner(Struct, frozen=True):
     """A key or an identity, and what of a cache it has signed."""
 
     name: str
@@ -31,8 +30,7 @@ class CacheSigner:
     """What compiling these units took."""
 
 
-@dataclass(frozen=True)
-class CacheSigners:
+class CacheSigners(Struct, frozen=True):
     """What of a cache is signed by whom. A unit that several have signed counts for each of them."""
 
     cache: str

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """What a save came to."""
 
     index: UnitIndex

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Protocol
 
+from msgspec import Struct
+
 from cargoship.errors import CacheUnavailable, RegistryRefused
 from cargoship.http.budget import Budget
 from cargoship.http.retry import CONTENTION
@@ -36,8 +38,7 @@ _LATER_S = 0.5
 Change = Callable[[UnitIndex], UnitIndex]
 
 
-@dataclass(frozen=True)
-class _State:
+class _State(Struct, frozen=True):
     """What is under the two tags: digests of manifests, and everything that is in both."""
 
     main: Digest | None

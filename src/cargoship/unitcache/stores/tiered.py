@@ -12,9 +12,11 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import RawIOBase
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from cargoship.errors import CacheUnavailable
 from cargoship.oci.digest import Digest

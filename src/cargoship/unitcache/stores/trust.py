@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.errors import CacheUnavailable, ContentInvalid, SigningFailed
 from cargoship.settings.trust import TrustedIdentity, parse_trusted
@@ -25,8 +27,7 @@ THIS_MACHINE = "this machine"
 _MACHINE_KEY = "machine.key"
 
 
-@dataclass(frozen=True)
-class TrustedSigners:
+class TrustedSigners(Struct, frozen=True):
     """Keys and identities with the names that people have given them. Pure, but for Sigstore's roots of trust."""
 
     keys: tuple[tuple[str, PublicKey], ...] = ()

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from cargoship.errors import CacheUnavailable, CargoshipError, ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.packs.index import BuildRecord, SaveSignature, UnitEntry, UnitIndex
@@ -75,7 +77,7 @@ class TrustedStore(Store):
     def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store: what is new is signed. Raises CacheUnavailable where that fails, and nothing is saved."""
         saved = self.store.save(packs, lambda index: self._signed(index, change(index)))
-        return replace(saved, index=accepted(saved.index, self.trust)[0])
+        return structs.replace(saved, index=accepted(saved.index, self.trust)[0])
 
     def prefetch(self, index: UnitIndex, wanted: Iterable[UnitEntry]) -> None:
         """See Store."""

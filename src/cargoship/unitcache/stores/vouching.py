@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cargoship.context import Context
 from cargoship.errors import CacheUnavailable
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from cargoship.signing.signer import Signer
 
 
-@dataclass(frozen=True)
-class Vouching:
+class Vouching(Struct, frozen=True):
     """Who is trusted in this run, and who signs."""
 
     trust: TrustedSigners

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from cargoship.unitcache.keys.refusal import NotKept
 
@@ -54,8 +55,7 @@ _FOLDERS = ("-I", "-iquote", "-isystem", "-idirafter", "--embed-dir=", "-cxx-isy
 _PREFIXES = ("-include", "-include-pch", "-imacros")
 
 
-@dataclass(frozen=True)
-class _Text:
+class _Text(Struct, frozen=True):
     """What one text may make a compiler read."""
 
     assembled: tuple[str, ...] = ()
@@ -66,8 +66,7 @@ class _Text:
     """What it reads by a name that only a compiler knows; empty where there is nothing such."""
 
 
-@dataclass
-class CSources:
+class CSources(Struct):
     """Texts of C, C++ and assembler, each searched once. `is_covered` tells paths that keys know anyhow."""
 
     is_covered: Callable[[str], bool]

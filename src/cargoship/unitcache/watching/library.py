@@ -6,9 +6,10 @@ It is made for Linux with glibc. Elsewhere there is none, and what is read is no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.oci.digest import Digest
 from cargoship.oci.files import Taken, atomic_folder
@@ -31,8 +32,7 @@ Bring = Callable[[Iterable[Path]], object]
 """Puts those of some folders in their places that a cache has."""
 
 
-@dataclass(frozen=True)
-class Watcher:
+class Watcher(Struct, frozen=True):
     """What notes reads on this machine, and what of them is known without looking."""
 
     library: Path

@@ -10,7 +10,8 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cargoship.unitcache.keys.refusal import NotKept
 
@@ -48,8 +49,7 @@ def read_by_linker(words: Sequence[str], cwd: str) -> Iterator[tuple[str, str]]:
     yield from run.words(words)
 
 
-@dataclass
-class _Linking:
+class _Linking(Struct):
     cwd: str
     folders: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.keys.file_digests import VARIABLE, WORKSPACE, FileDigests
@@ -83,8 +84,7 @@ UNSEEN = "nobody has seen what it reads: what cargo has started for it cannot be
 """Why a unit is not kept of which nothing was noted."""
 
 
-@dataclass
-class Reads:
+class Reads(Struct):
     """What was seen in one build."""
 
     records: BuildTrace

@@ -7,24 +7,23 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cargoship.unitcache.keys.refusal import NotKept
 
 _BYTES_MAX = 64 << 20
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Struct, frozen=True):
     """One thing that was read, written, asked for or started; kinds are those that `watch.c` names."""
 
     kind: str
     text: str
 
 
-@dataclass(frozen=True)
-class UnitTrace:
+class UnitTrace(Struct, frozen=True):
     """What a unit's process, and all that it started, have done, in that order."""
 
     began_ns: int
@@ -44,8 +43,7 @@ class UnitTrace:
         return [Event(line[:1], line[1:]) for line in os.fsdecode(data[:-1]).split("\0") if line]
 
 
-@dataclass(frozen=True)
-class BuildTrace:
+class BuildTrace(Struct, frozen=True):
     """Those of a build."""
 
     scripts: Mapping[str, Sequence[UnitTrace]] = field(default_factory=dict)
