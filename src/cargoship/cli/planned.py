@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cargoship.cargo.command import CargoBuild
 from cargoship.cli import several
 from cargoship.cli.session import CliSession
 from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
+    from cargoship.cargo.command import CargoBuild
     from cargoship.cli.clustered import ClusterOutlook
     from cargoship.cli.render.paint import Paint
     from cargoship.plan import ImagePlan, Plan, Selection

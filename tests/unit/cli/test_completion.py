@@ -57,7 +57,7 @@ def offered(line: str, folder: Path, **env: str) -> list[tuple[str, str]]:
 
 def test_a_value_after_a_comma_is_offered_once(tmp_path: Path) -> None:
     found = offered("cargoship build --platform linux/arm64,linux/arm", tmp_path)
-    assert found == [("plain", "linux/arm64,linux/arm/v7")]
+    assert found == [("plain", "linux/arm64,linux/arm/v7"), ("plain", "linux/arm64,linux/arm/v6")]
 
 
 def test_paths_are_offered_below_folders_and_hidden_ones_where_asked_for(tmp_path: Path) -> None:
