@@ -7,10 +7,12 @@ Files": `.build-id/NN/REST.debug`).
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.referrer import Referrer
 from cargoship.plan import ImagePlan, Plan
+from cargoship.toolchain.marks import mark_used
 from cargoship.wasm import wasm_kind_of
 
 ARTIFACT = "application/vnd.cargoship.debug-symbols.v1"
@@ -42,6 +45,8 @@ _LEAST = "line-tables-only"
 _BUILT_IN = {"dev", "release", "test", "bench"}
 _HEX = 16
 _WRITERS = 4
+_KEPT_MAX = 8
+"""Programs of a target, with their symbols, that stay beside those of this run."""
 KnownSymbols = Mapping[tuple[Platform, str, str], Path]
 """Files with symbols by platform, package and program."""
 
@@ -88,6 +93,9 @@ def split_programs(programs: Sequence[CompiledProgram], plan: Plan, emit: Emit) 
     folder = plan.target_dir / "cargoship" / ".symbols"
     with ThreadPoolExecutor(_WRITERS) as writers:
         made = tuple(writers.map(lambda each: _split(each, folder / folder_name_of(each)), programs))
+    used = {each.path.parent for each in made if each.symbols is not None}
+    for each in {path.parent for path in used}:
+        _forget(each, used)
     if not plan.keeps_attestations:
         places = ", ".join(str(each.symbols) for each in made if each.symbols is not None)
         text = f"debug-symbols: nothing that the images go to can hold symbols; they are in {places}"
@@ -99,11 +107,13 @@ def _split(program: CompiledProgram, folder: Path) -> CompiledProgram:
     if wasm_kind_of(program.path) is not None:
         # no debugger looks for a file beside a module by a build ID: its names stay in it
         return program
-    status = program.path.stat()
-    known = (str(program.path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    place = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:_HEX]
     name = program.path.name
-    if not place.exists():
+    with program.path.open("rb") as stream:
+        # a program that comes from the cache is a new file in each run, of the same bytes
+        place = folder / f"{name}-{Digest.of_stream(stream)[0].hex[:_HEX]}"
+    if place.exists():
+        mark_used(place)
+    else:
         sweep(folder, time.time_ns())
         with writing(place), atomic_folder(place) as making:
             aside = making / "unnamed.debug"
@@ -113,6 +123,18 @@ def _split(program: CompiledProgram, folder: Path) -> CompiledProgram:
             aside.rename(found)
     symbols = next(iter(sorted((place / ".build-id").glob("*/*.debug"))))
     return replace(program, path=place / name, symbols=symbols)
+
+
+def _forget(folder: Path, used: AbstractSet[Path]) -> None:
+    """Remove the least recently used of many, but none that this run has; never fails."""
+    with contextlib.suppress(OSError):
+        kept = [
+            (each.stat().st_mtime_ns, each)
+            for each in folder.iterdir()
+            if each not in used and not each.name.startswith(".")
+        ]
+        for _, each in sorted(kept, reverse=True)[_KEPT_MAX:]:
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def symbol_referrers(image: ImagePlan, index: Index, symbols: KnownSymbols, created: str) -> Iterator[Referrer]:

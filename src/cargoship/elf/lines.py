@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cargoship.elf.inlined import InlinedCall, calls_at, scopes_of
 from cargoship.errors import ContentInvalid
 
 _FUNCTION = "STT_FUNC"
@@ -44,6 +45,7 @@ class DebugFile:
     stream: BinaryIO
     path: Path
     _lines: dict[int, list[tuple[int, int, Place | None]]] = field(default_factory=dict)
+    _scopes: dict[int, Any] = field(default_factory=dict)
 
     @cached_property
     def _elf(self) -> Any:  # noqa: ANN401 - of a library without types
@@ -110,6 +112,33 @@ class DebugFile:
             raise self._damaged() from error
         return None
 
+    def calls_at(self, address: int) -> list[tuple[str, Place | None]]:
+        """The inlined calls that an address lies in, the outermost first: names as linkers have them, and where called.
+
+        Raises ContentInvalid.
+        """
+        from elftools.common.exceptions import DWARFError, ELFError  # noqa: PLC0415
+        from elftools.construct import ConstructError  # noqa: PLC0415
+
+        found: list[tuple[str, Place | None]] = []
+        try:
+            for offset in self._units_at(address):
+                unit = self._dwarf.get_CU_at(offset)
+                if offset not in self._scopes:
+                    self._scopes[offset] = scopes_of(unit, self._dwarf)
+                program = self._dwarf.line_program_for_CU(unit)
+                found = [
+                    (call.name, _called(call, program, _folder_of(unit)))
+                    for call in calls_at(self._scopes[offset], address)
+                ]
+                if found:
+                    break
+        except (
+            ELFError, DWARFError, ConstructError, ValueError, KeyError, IndexError, OverflowError, AttributeError,
+        ) as error:  # fmt: skip
+            raise self._damaged() from error
+        return found
+
     @cached_property
     def _dwarf(self) -> Any:  # noqa: ANN401
         if not self._elf.has_dwarf_info():
@@ -141,9 +170,19 @@ class DebugFile:
         return self._lines[offset]
 
 
-def _rows(unit: Any, program: Any) -> Any:  # noqa: ANN401
+def _folder_of(unit: Any) -> str:  # noqa: ANN401
     folder = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
-    within = folder.value.decode("utf-8", "replace") if folder is not None else ""
+    return folder.value.decode("utf-8", "replace") if folder is not None else ""
+
+
+def _called(call: InlinedCall, program: Any, within: str) -> Place | None:  # noqa: ANN401
+    if not call.line or program is None:
+        return None
+    return Place(_file(program, call.file, within), call.line, call.column)
+
+
+def _rows(unit: Any, program: Any) -> Any:  # noqa: ANN401
+    within = _folder_of(unit)
     names: dict[int, str] = {}
     before = None
     for entry in program.get_entries():

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from cargoship.elf.lines import DebugFile, Function
+from cargoship.elf.lines import DebugFile, Function, Place
 
 _FRAME = re.compile(
     r"^(?P<before>.*?)\b(?P<number>\d+):(?P<gap>\s+)0x(?P<address>[0-9a-f]+) - <unknown>(?P<after>\s*)$"
@@ -71,26 +71,40 @@ def _resolved(
             continue
         end = line[len(line.rstrip("\n")) :]
         head = line.rstrip().removesuffix("<unknown>")
-        yield f"{head}{known[0]}{end or chr(10)}"
-        if known[1]:
-            yield f"{match['before']}{' ' * (len(head) - len(match['before']) - 3)}at {known[1]}{end or chr(10)}"
+        gap = f"{match['before']}{' ' * (len(head) - len(match['before']))}"
+        for position, (name, place) in enumerate(known):
+            yield f"{gap if position else head}{name}{end or chr(10)}"
+            if place:
+                yield f"{gap[:-3]}at {place}{end or chr(10)}"
 
 
-def _frame(found: PlacedProgram, address: int, *, is_call: bool) -> tuple[str, str] | None:
-    from rust_demangler import demangle  # noqa: PLC0415 - late: few commands name functions
-
+def _frame(found: PlacedProgram, address: int, *, is_call: bool) -> list[tuple[str, str]] | None:
+    """The functions that an address lies in with their places, the innermost first: all but the last are inlined."""
     # a frame has the address after a call; the first has that of the place itself, or of a call too
     own = address - found.base - 1 if is_call or found.base + 1 <= address else address - found.base
     function = found.file.function_at(own)
     if function is None:
         return None
+    names, places = [function.name], []
+    for name, called in found.file.calls_at(own):
+        names.append(name)
+        places.append(called)
+    places.append(found.file.place_of(own))
+    return [(_readable(name), _shown(place)) for name, place in zip(reversed(names), reversed(places), strict=True)]
+
+
+def _readable(name: str) -> str:
+    from rust_demangler import demangle  # noqa: PLC0415 - late: few commands name functions
+
     try:
         # the older mangling ends with a hash
-        name = _HASH.sub("", demangle(function.name))
+        return _HASH.sub("", demangle(name))
     except Exception:  # noqa: BLE001 - of a library that raises what it likes for what is no name of Rust's
-        name = function.name
-    place = found.file.place_of(own)
-    return name, "" if place is None else f"{place.file}:{place.line}:{place.column}"
+        return name
+
+
+def _shown(place: Place | None) -> str:
+    return "" if place is None else f"{place.file}:{place.line}:{place.column}"
 
 
 def _loaded(addresses: Sequence[int], files: Sequence[DebugFile], base: int | None) -> PlacedProgram | None:

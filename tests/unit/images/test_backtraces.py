@@ -37,6 +37,10 @@ class Symbols(DebugFile):
     def place_of(self, address: int) -> Place | None:
         return Place("src/main.rs", address & 0xFF, 5) if 0x5100 <= address < 0x5180 else None
 
+    def calls_at(self, address: int) -> list[tuple[str, Place | None]]:
+        at = Place("src/main.rs", 7, 9)
+        return [("_RNvCs3_3app6middle", at), ("_RNvCs3_3app5inner", None)] if 0x5170 <= address < 0x5180 else []
+
 
 def log(base: int) -> list[str]:
     frames = [f"{number:4}: {base + at + 0x21:#18x} - <unknown>\n" for number, at in enumerate(NAMES)]
@@ -77,3 +81,17 @@ def test_words_before_a_frame_stay() -> None:
     found = list(symbolicated(lines, [Symbols()]))
     assert all(line.startswith("2026-01-01T00:00:00Z app ") for line in found)
     assert any("app::deep" in line for line in found)
+
+
+def test_inlined_calls_are_named_too() -> None:
+    lines = [f"  {number}: {0x7F0000000000 + at + 0x75:#18x} - <unknown>\n" for number, at in enumerate(NAMES)]
+    found = [line.rstrip() for line in symbolicated(lines, [Symbols()], 0x7F0000000000)]
+    at = next(number for number, line in enumerate(found) if line.endswith("app::inner"))
+    assert [line.strip() for line in found[at + 1 : at + 5]] == [
+        "at src/main.rs:116:5",
+        "app::middle",
+        "app::deep",
+        "at src/main.rs:7:9",
+    ]
+    # names stand below one another
+    assert found[at + 2].index("app::middle") == found[at].index("app::inner")
