@@ -47,6 +47,7 @@ _HEX = 16
 _WRITERS = 4
 _KEPT_MAX = 8
 """Programs of a target, with their symbols, that stay beside those of this run."""
+_OURS = re.compile(rf".+-[0-9a-f]{{{_HEX}}}")
 KnownSymbols = Mapping[tuple[Platform, str, str], Path]
 """Files with symbols by platform, package and program."""
 
@@ -126,12 +127,17 @@ def _split(program: CompiledProgram, folder: Path) -> CompiledProgram:
 
 
 def _forget(folder: Path, used: AbstractSet[Path]) -> None:
-    """Remove the least recently used of many, but none that this run has; never fails."""
+    """Remove the least recently used of many, but none that this run has; never fails.
+
+    What is called otherwise is not of here, and nothing is removed where a link leads: a project may come with one.
+    """
+    if folder.is_symlink():
+        return
     with contextlib.suppress(OSError):
         kept = [
             (each.stat().st_mtime_ns, each)
             for each in folder.iterdir()
-            if each not in used and not each.name.startswith(".")
+            if each not in used and _OURS.fullmatch(each.name) and not each.is_symlink()
         ]
         for _, each in sorted(kept, reverse=True)[_KEPT_MAX:]:
             shutil.rmtree(each, ignore_errors=True)

@@ -201,7 +201,7 @@ def test_a_link_is_not_followed(tmp_path: Path, place: str) -> None:
     assert {str(each) for each in there.rglob("*")} == before
 
 
-@pytest.mark.parametrize("place", [".blobs", ".programs", ".blobs/last", ".records"])
+@pytest.mark.parametrize("place", [".blobs", ".programs", ".blobs/last", ".records", ".symbols"])
 def test_a_build_writes_nothing_through_a_link_of_the_projects(tmp_path: Path, place: str) -> None:
     link = tmp_path / "target" / "cargoship" / place
     link.parent.mkdir(parents=True)
