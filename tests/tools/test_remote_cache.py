@@ -77,7 +77,7 @@ def test_what_one_machine_compiles_another_one_has(
 
 def test_a_server_that_is_not_there_is_one_warning(run_cargoship: RunCargoship, place: Path, tmp_path: Path) -> None:
     said = build(run_cargoship, place, tmp_path / "one", "--cache-to", "reapi://127.0.0.1:9")
-    (warning,) = [line for line in said.splitlines() if "127.0.0.1:9" in line]
+    (warning,) = [line for line in said.splitlines() if line.startswith("warning:")]
     assert re.fullmatch(r"warning: the cache reapi://127.0.0.1:9 does not answer: .*; going on without it", warning)
 
 
