@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from cargoship.errors import UsageError
 from cargoship.http.endpoint import is_plain
+from cargoship.printable import without_user
 
 _PLACE = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?)(?::(?P<port>[0-9]{1,5}))?"
@@ -52,14 +53,14 @@ class ReapiAddress(Struct, frozen=True):
         place, _, instance = rest.partition("/")
         match = _PLACE.fullmatch(place)
         if not mark or scheme not in set(ReapiScheme):
-            raise UsageError(f"{text!r} is no address of a Remote Execution server", hint=_EXAMPLE)
+            raise UsageError(f"{without_user(text)!r} is no address of a Remote Execution server", hint=_EXAMPLE)
         if match is None or int(match["port"] or _TLS_PORT) not in range(1, _PORT_MAX + 1):
-            raise UsageError(f"{text!r} names no host and port", hint=_EXAMPLE)
+            raise UsageError(f"{without_user(text)!r} names no host and port", hint=_EXAMPLE)
         instance = instance.rstrip("/")
         if instance and (not _INSTANCE.fullmatch(instance) or not _RESERVED.isdisjoint(instance.split("/"))):
             raise UsageError(f"{instance!r} cannot be the name of an instance", hint=_EXAMPLE)
         if scheme == ReapiScheme.GRPC and match["port"] is None:
-            raise UsageError(f"{text!r} names no port", hint=_EXAMPLE)
+            raise UsageError(f"{without_user(text)!r} names no port", hint=_EXAMPLE)
         return cls(ReapiScheme(scheme), f"{match['host'].lower()}:{int(match['port'] or _TLS_PORT)}", instance)
 
     def is_secure(self, insecure: Collection[str], *, certificates: bool = False) -> bool:

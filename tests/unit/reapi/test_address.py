@@ -47,6 +47,15 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     assert raised.value.hint
 
 
+@pytest.mark.parametrize(
+    "text", ["reapi://me:hidden-word@h.io:9/i", "grpcs://me:hidden-word@h.io", "x://me:hidden-word@h"]
+)
+def test_a_password_in_an_address_is_not_repeated(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ReapiAddress.parse(text)
+    assert "hidden-word" not in str(caught.value)
+
+
 def test_tls_is_left_out_only_for_this_machine_and_for_hosts_that_are_named() -> None:
     def secure(text: str, *insecure: str, certificates: bool = False) -> bool:
         return ReapiAddress.parse(text).is_secure(insecure, certificates=certificates)
