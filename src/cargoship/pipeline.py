@@ -40,7 +40,7 @@ from cargoship.plan import (
 from cargoship.plan.native import check_native
 from cargoship.plan.profiles import check_profile
 from cargoship.platforms import DEFAULT_PLATFORMS, LibcFamily
-from cargoship.processors import check_processors
+from cargoship.processors import RustTargets, check_processors
 from cargoship.recording import Recording, recording_of
 from cargoship.registry.connect import warm
 from cargoship.resources import find_toolchain, foresee_sources, open_resources, wanted_by
@@ -268,8 +268,10 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
 
             say_what_is_missing(shop.plan, shop.wanted, context, env)
         toolchain = shop.toolchain(recalled) if recalled.missing else None
-        if toolchain is not None:
-            check_processors(shop.plan, toolchain, context, env)
+        # the flags of what is recalled are the same, but not what is said of the machines that the image is for
+        found = toolchain or shop.foreseen()
+        if found is not None:
+            check_processors(shop.plan, RustTargets.of(found), context, env)
         sources, kept = with_probes(sources, shop.wanted, context, find=find_toolchain, bring=shop.bring)
         recalled = recalled.with_missing(lambda cached: cached.bringing(kept))
     if made.libc.family is LibcFamily.MUSL or not context.verify:

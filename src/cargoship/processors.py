@@ -20,8 +20,9 @@ from cargoship.events import Level, Note
 from cargoship.oci.platform import Platform, promised_level
 from cargoship.plan import Plan
 from cargoship.plan.native import flags_of_profiles
+from cargoship.platforms import PlatformSpec
 from cargoship.process import Command
-from cargoship.toolchain.locate import CompileTarget, Toolchain
+from cargoship.toolchain.locate import Foreseen, Toolchain
 
 _FLAG = re.compile(r"(?:^|[\s\x1f])-C[\s\x1f]*target-(cpu|feature)=([^\s\x1f]+)")
 _FEATURE = re.compile(r'target_feature="([^"]+)"')
@@ -34,6 +35,29 @@ _LEVELS = {
 }
 
 
+class RustTargets(Struct, frozen=True):
+    """What is compiled for, and the rustc that does; it says nothing of what they lack."""
+
+    rustc: Path
+    pairs: tuple[tuple[str, PlatformSpec], ...]
+    """Triples, with their platforms."""
+
+    @classmethod
+    def of(cls, found: Toolchain | Foreseen) -> RustTargets:
+        """Those of a toolchain that is there, or that would be taken."""
+        pairs = found.pairs if isinstance(found, Foreseen) else [(each.triple, each.row) for each in found.targets]
+        return cls(found.rust.rustc, tuple(pairs))
+
+
+class _Target(Struct, frozen=True):
+    triple: str
+    row: PlatformSpec
+
+    @property
+    def platform(self) -> Platform:
+        return self.row.platform
+
+
 class _Asked(Struct, frozen=True):
     """What one place asks of the processors."""
 
@@ -42,32 +66,32 @@ class _Asked(Struct, frozen=True):
     flags: tuple[str, ...]
 
 
-def check_processors(plan: Plan, toolchain: Toolchain, context: Context, env: Mapping[str, str]) -> None:
+def check_processors(plan: Plan, rust: RustTargets, context: Context, env: Mapping[str, str]) -> None:
     """Hold what flags ask for against what each platform promises.
 
     Raises UsageError for a processor that rustc knows for none of the targets, with those that exist, and for one of a
     level that the platform does not promise, unless the settings allow the native one: the image is for known machines
     then. What else programs would need more is a warning.
     """
-    for asked, targets in _asked(plan, toolchain, env):
-        known = {target.triple: _known(target, asked, toolchain, context) for target in targets}
+    for asked, targets in _asked(plan, rust, env):
+        known = {target.triple: _known(target, asked, rust, context) for target in targets}
         if asked.cpu is not None and not any(known.values()):
-            raise _unknown(asked.cpu, asked.where, targets, toolchain, context)
+            raise _unknown(asked.cpu, asked.where, targets, rust, context)
         for target in targets:
             if known[target.triple]:
-                _check(asked, target, plan, toolchain, context)
+                _check(asked, target, plan, rust, context)
 
 
-def _check(asked: _Asked, target: CompileTarget, plan: Plan, toolchain: Toolchain, context: Context) -> None:
+def _check(asked: _Asked, target: _Target, plan: Plan, rust: RustTargets, context: Context) -> None:
     own = () if target.row.processor is None else (f"-Ctarget-cpu={target.row.processor}",)
-    promised = _features(target, own, toolchain, context)
-    more = _features(target, asked.flags, toolchain, context) - promised
+    promised = _features(target, own, rust, context)
+    more = _features(target, asked.flags, rust, context) - promised
     level = _level(more, target.platform)
     allowed = all(image.settings.native_cpu for image in plan.images)
     if asked.cpu is not None and level is not None and not allowed:
         raise _refused(asked, target.platform, level)
     # what is compiled for a variant has that processor, whatever else flags name
-    taken = _features(target, (*asked.flags, *own), toolchain, context) - promised
+    taken = _features(target, (*asked.flags, *own), rust, context) - promised
     if taken:
         context.emit(Note(_beyond(asked, target.platform, taken), Level.WARNING))
     elif more:
@@ -75,12 +99,10 @@ def _check(asked: _Asked, target: CompileTarget, plan: Plan, toolchain: Toolchai
         context.emit(Note(text, Level.WARNING))
 
 
-def _asked(
-    plan: Plan, toolchain: Toolchain, env: Mapping[str, str]
-) -> Iterator[tuple[_Asked, tuple[CompileTarget, ...]]]:
+def _asked(plan: Plan, rust: RustTargets, env: Mapping[str, str]) -> Iterator[tuple[_Asked, tuple[_Target, ...]]]:
     """What counts, with the targets for which it does: cargo takes flags for a target from one place alone."""
-    places: dict[tuple[str, str], dict[Platform, CompileTarget]] = {}
-    for target in (each for each in toolchain.targets if not each.row.is_wasm):
+    places: dict[tuple[str, str], dict[Platform, _Target]] = {}
+    for target in (_Target(*each) for each in rust.pairs if not each[1].is_wasm):
         for place, text in (*counting_flags(plan.cargo, target.triple, env), *flags_of_profiles(plan, env)):
             places.setdefault((place, text), {})[target.platform] = target
     for (where, text), targets in places.items():
@@ -94,14 +116,12 @@ def _asked(
             )
 
 
-def _known(target: CompileTarget, asked: _Asked, toolchain: Toolchain, context: Context) -> bool:
-    return asked.cpu is None or asked.cpu in _processors(target, toolchain, context)
+def _known(target: _Target, asked: _Asked, rust: RustTargets, context: Context) -> bool:
+    return asked.cpu is None or asked.cpu in _processors(target, rust, context)
 
 
-def _unknown(
-    cpu: str, where: str, targets: Sequence[CompileTarget], toolchain: Toolchain, context: Context
-) -> UsageError:
-    every = {target.platform: _processors(target, toolchain, context) for target in targets}
+def _unknown(cpu: str, where: str, targets: Sequence[_Target], rust: RustTargets, context: Context) -> UsageError:
+    every = {target.platform: _processors(target, rust, context) for target in targets}
     names = [name for found in every.values() for name in found]
     lists = "\n".join(f"  {platform}: {', '.join(found)}" for platform, found in every.items())
     return UsageError(
@@ -111,21 +131,21 @@ def _unknown(
     )
 
 
-def _processors(target: CompileTarget, toolchain: Toolchain, context: Context) -> list[str]:
-    said = _ask(("--print", "target-cpus", "--target", target.triple), toolchain, context)
+def _processors(target: _Target, rust: RustTargets, context: Context) -> list[str]:
+    said = _ask(("--print", "target-cpus", "--target", target.triple), rust, context)
     names = [line.split()[0] for line in said.splitlines() if line.startswith("    ") and line.strip()]
     return [name for name in names if name not in {"native", "-"}]
 
 
-def _features(target: CompileTarget, flags: Sequence[str], toolchain: Toolchain, context: Context) -> frozenset[str]:
-    said = _ask(("--print", "cfg", "--target", target.triple, *flags), toolchain, context)
+def _features(target: _Target, flags: Sequence[str], rust: RustTargets, context: Context) -> frozenset[str]:
+    said = _ask(("--print", "cfg", "--target", target.triple, *flags), rust, context)
     return frozenset(_FEATURE.findall(said))
 
 
-def _ask(words: Sequence[str], toolchain: Toolchain, context: Context) -> str:
+def _ask(words: Sequence[str], rust: RustTargets, context: Context) -> str:
     """What rustc prints; nothing where it refuses flags, for then the build says why."""
     # in the root: a toolchain file of the project has had its say
-    command = Command((str(toolchain.rust.rustc), *words), cwd=Path("/"), env=context.env)
+    command = Command((str(rust.rustc), *words), cwd=Path("/"), env=context.env)
     done = context.runner.run(command, timeout_s=60)
     return done.text if done.code == 0 else ""
 

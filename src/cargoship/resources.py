@@ -223,6 +223,10 @@ class BuildResources(Struct, frozen=True, dict=True):
         if self.cached is not None:
             self.cached.bringing(folders)
 
+    def foreseen(self) -> Foreseen | None:
+        """The toolchain that would compile; None where it is not known."""
+        return self._foreseen.result()
+
     def toolchain(self, recalled: compile.Recalled) -> Toolchain:
         """Find the compilers, or make what they and the cache lack; raises ToolchainError's family."""
         self.bring(folder for _, cached in recalled.missing[:1] if cached for folder in cached.libraries.values())

@@ -1,16 +1,19 @@
 """Platforms that this machine has nothing for: standard library, C library and start files are all made here.
 
 Each costs a standard library and a C library, two minutes of processor time where the cache does not have them: arm/v7
-for 32 bits, s390x for its byte order, riscv64. `scripts/all-platforms` runs the same program on every platform.
+for 32 bits, s390x for its byte order, riscv64, arm/v6 for a processor that is older than what QEMU takes by itself.
+`scripts/all-platforms` runs the same program on every platform.
 """
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.programs import RunCargoship
+from cargoship.elf.read import read_elf
+from support.programs import RunCargoship, program
 from support.projects import project
 
 pytestmark = pytest.mark.e2e
@@ -28,13 +31,30 @@ _MAIN = """fn main() {
     println!("{caught} {threads} {} {:?}", std::env::consts::ARCH, 258u16.to_ne_bytes());
 }
 """
-SAYS = {"linux/arm/v7": "arm [2, 1]", "linux/s390x": "s390x [1, 2]", "linux/riscv64": "riscv64 [2, 1]"}
+SAYS = {
+    "linux/arm/v6": "arm [2, 1]",
+    "linux/arm/v7": "arm [2, 1]",
+    "linux/s390x": "s390x [1, 2]",
+    "linux/riscv64": "riscv64 [2, 1]",
+}
 
 
 def test_platforms_are_made_from_sources_and_run(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     """In one invocation; the smoke runs find QEMU by themselves, and show what each program says."""
     app = project(tmp_path / "app", manifest=_MANIFEST, files={"src/main.rs": _MAIN})
-    done = run_cargoship("build", app, "--platform", ",".join(SAYS), "-o", f"oci:{tmp_path}/out")
+    done = run_cargoship("build", app, "--platform", ",".join(SAYS), "-o", f"rootfs:{tmp_path}/out")
     for platform, says in SAYS.items():
         (line,) = [line for line in done.stderr.splitlines() if f"({platform}) ran under QEMU" in line]
         assert line.rstrip().endswith("true 2 " + says)
+    # that of Raspberry Pi 1 and Zero; each says of itself what it is for
+    old, new = (tmp_path / "out/linux/arm" / variant / "app/app" for variant in ("v6", "v7"))
+    ran = subprocess.run([program("qemu-arm-static"), "-cpu", "arm1176", old], capture_output=True, check=True)
+    assert ran.stdout == b"true 2 arm [2, 1]\n"
+    assert [read_elf(old).arm_version, read_elf(new).arm_version] == [6, 7]
+    words = ("pack", app, "--binary", f"linux/arm/v6={new}", "-o", f"oci:{tmp_path}/refused")
+    refused = run_cargoship(*words, check=False)
+    assert refused.returncode == 40
+    assert "/app/app (linux/arm/v6) needs a processor of ARMv7, and linux/arm/v6 promises ARMv6" in refused.stderr
+    # as an image of somebody else
+    run_cargoship(*words, "--no-verify")
+    assert run_cargoship("verify", f"oci:{tmp_path}/refused", check=False).returncode == 40

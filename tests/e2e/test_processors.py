@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.programs import RunCargoship, program, run
+from support.programs import RunCargoship, distribution_rust, program, run
 from support.projects import project
 
 pytestmark = pytest.mark.e2e
@@ -30,6 +30,7 @@ def started(path: Path, cpu: str) -> int:
 
 def test_flags_for_newer_processors(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     app = project(tmp_path / "app", files={"src/main.rs": _FUSED})
+    run("cargo", "generate-lockfile", cwd=app, env=distribution_rust())
     words = ("build", app, "--platform", "linux/amd64", "-o")
     plain = run_cargoship(*words, f"rootfs:{tmp_path}/plain")
     assert "SIGILL" not in plain.stderr
@@ -43,6 +44,10 @@ def test_flags_for_newer_processors(run_cargoship: RunCargoship, tmp_path: Path)
     newer = run_cargoship(*words, f"rootfs:{tmp_path}/newer", "--set", "native-cpu=true", env=env)
     assert "RUSTFLAGS compiles for processors with avx, avx2, bmi1" in newer.stderr
     assert "(those of x86-64-v3), which not all of linux/amd64 have" in newer.stderr
+    # that it was built before, for those, makes it no program for all
+    again = run_cargoship(*words, f"rootfs:{tmp_path}/again", env=env, check=False)
+    assert "has changed since an earlier build" in again.stderr
+    assert (again.returncode, "promises x86-64" in again.stderr) == (2, True)
     one, other = (next((tmp_path / name).rglob("app/app")) for name in ("plain", "newer"))
     assert [started(one, "Nehalem"), started(one, "max")] == [0, 0]
     assert [started(other, "Nehalem"), started(other, "max")] == [-signal.SIGILL, 0]

@@ -45,3 +45,27 @@ def needing(*libraries: str, machine: str = "EM_X86_64") -> bytes:
     table = struct.pack("<IIQQQQQQ", _PT_LOAD, 4, 0, 0, 0, size, size, 1)
     table += struct.pack("<IIQQQQQQ", 2, 4, dynamic_at, dynamic_at, 0, len(dynamic), len(dynamic), 8)
     return header + table + strings + dynamic
+
+
+def arm_file(attributes: bytes) -> bytes:
+    """A program for 32-bit ARM with build attributes: a section of its own, which is not loaded."""
+    program = elf_file("EM_ARM", bits=32, kind=ET_EXEC)
+    names = b"\0.ARM.attributes\0.shstrtab\0"
+    at = len(program)
+    sections = [
+        (0,) * 10,
+        (1, 0x70000003, 0, 0, at, len(attributes), 0, 0, 1, 0),
+        (17, 3, 0, 0, at + len(attributes), len(names), 0, 0, 1, 0),
+    ]
+    table = b"".join(struct.pack("<10I", *each) for each in sections)
+    changed = bytearray(program + attributes + names + table)
+    struct.pack_into("<I", changed, 0x20, len(changed) - len(table))
+    struct.pack_into("<3H", changed, 0x2E, 40, len(sections), 2)
+    return bytes(changed)
+
+
+def arm_attributes(*tags: bytes, vendor: bytes = b"aeabi\0") -> bytes:
+    """The content of `.ARM.attributes` with these tags of the whole file."""
+    content = b"".join(tags)
+    part = b"\x01" + struct.pack("<I", len(content) + 5) + content
+    return b"A" + struct.pack("<I", len(vendor) + len(part) + 4) + vendor + part

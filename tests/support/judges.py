@@ -1,8 +1,10 @@
-"""skopeo, umoci and oci-image-tool: what others make of an image."""
+"""What others make of an image: skopeo, umoci, oci-image-tool; and of documents: Compose's schema, Amazon's model."""
 
 from __future__ import annotations
 
+import functools
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +58,33 @@ def unpack(layout: Path, bundle: Path, tag: str = "judged") -> Path:
 def validate(layout: Path) -> None:
     """Check a layout against the specification's schemas with oci-image-tool."""
     run("oci-image-tool", "validate", "--type", "image", layout)
+
+
+def check_compose(document: object) -> None:
+    """Hold a document against the schema that compose-spec publishes, as check-jsonschema brings it along."""
+    import jsonschema  # noqa: PLC0415 - a second
+
+    errors = [error.message for error in jsonschema.Draft7Validator(_compose_schema()).iter_errors(document)]
+    assert errors == []
+
+
+def check_task(task: object) -> None:
+    """Hold a task definition against the model of Amazon's API that its command line has."""
+    from botocore.validate import validate_parameters  # noqa: PLC0415 - a second
+
+    validate_parameters(task, amazon_ecs().operation_model("RegisterTaskDefinition").input_shape)
+
+
+@functools.cache
+def amazon_ecs() -> Any:  # noqa: ANN401 - botocore has no types
+    """The model of the API of Amazon ECS: shapes, and what is said of them."""
+    from botocore.session import get_session  # noqa: PLC0415 - a second
+
+    return get_session().get_service_model("ecs")
+
+
+@functools.cache
+def _compose_schema() -> dict[str, Any]:
+    vendored = resources.files("check_jsonschema.builtin_schemas") / "vendor" / "compose-spec.json"
+    found: dict[str, Any] = json.loads(vendored.read_text())
+    return found

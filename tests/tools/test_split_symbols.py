@@ -10,6 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from cargoship.elf.lines import DebugFile
+from cargoship.elf.read import read_elf
 from cargoship.elf.split import BUILD_ID, split_symbols
 from cargoship.errors import CannotStart, ContentInvalid
 from support.programs import run
@@ -26,6 +27,8 @@ MAIN = "int main(int count, char **words) { return twice(count); }"
 START = "void _start(void) { number = twice(number); for (;;) {} }"
 RUNNERS: dict[str, tuple[str, ...]] = {"x86_64-linux-musl": (), "aarch64-linux-musl": ("qemu-aarch64-static",)}
 TARGETS = (*RUNNERS, "arm-linux-musleabihf", "x86-linux-musl", "s390x-linux-musl")
+
+VERSIONS = {"arm-linux-musleabihf": 7}
 
 
 def compiled(target: str, folder: Path, *flags: str) -> Path:
@@ -58,6 +61,8 @@ def test_it_runs_as_before_and_its_symbols_name_lines(target: str, tmp_path: Pat
         assert after.get_section_by_name(".symtab") is None
         assert after.get_section_by_name(".debug_info") is None
         address = next(each["st_value"] for each in section(before, ".symtab").iter_symbols() if each.name == "twice")
+    # what it says of the processor that it needs stays
+    assert read_elf(tmp_path / "stripped").arm_version == read_elf(program).arm_version == VERSIONS.get(target)
     for name in ("stripped", "debug"):
         assert f"Build ID: {build_id}" in run("readelf", "-n", tmp_path / name).stdout
     with (tmp_path / "debug").open("rb") as stream:

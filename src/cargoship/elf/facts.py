@@ -71,6 +71,8 @@ class ElfFacts(Struct, frozen=True):
 
     x86_level: int | None = None
     """The level of x86-64 that it says it needs, 1 (baseline) to 4; None where it says nothing."""
+    arm_version: int | None = None
+    """The version of the 32-bit ARM architecture that it says it was compiled for; None where it says nothing."""
 
     @property
     def is_program(self) -> bool:

@@ -22,6 +22,7 @@ from elftools.elf.gnuversions import GNUVerDefSection, GNUVerNeedSection
 from elftools.elf.sections import StringTableSection
 from elftools.elf.segments import InterpSegment
 
+from cargoship.elf.attributes import arm_version
 from cargoship.elf.bounded_reader import BoundedReader, ReadLimitExceeded
 from cargoship.elf.facts import ElfFacts, ElfKind, Relro, Versions
 from cargoship.elf.properties import x86_level
@@ -116,6 +117,7 @@ def _read(elf: ELFFile, stream: BinaryIO) -> ElfFacts:
         nx=nx,
         finds_certificates=kind is ElfKind.PROGRAM and _contains(stream, _CERTIFICATES),
         x86_level=level,
+        arm_version=arm_version(stream, elf.structs) if elf["e_machine"] == "EM_ARM" else None,
         loader_folders=_loader_folders(stream) if soname is not None and soname.startswith("ld") else (),
     )
 

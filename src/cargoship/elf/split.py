@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
+from cargoship.elf.attributes import SHT_ARM_ATTRIBUTES
 from cargoship.elf.section import SectionTable, section_table
 from cargoship.errors import CannotStart
 
@@ -112,7 +113,11 @@ class _Source(Struct, frozen=True):
 
 def _write_stripped(source: _Source, out: BinaryIO, note: bytes) -> None:
     table = source.table
-    kept = [number for number, header in enumerate(table.headers) if not number or header[2] & _ALLOCATED]
+    kept = [
+        number
+        for number, header in enumerate(table.headers)
+        if not number or header[2] & _ALLOCATED or header[1] == SHT_ARM_ATTRIBUTES
+    ]
     places = {number: place for place, number in enumerate(kept)}
     source.stream.seek(0)
     _copy(source.stream, out, source.loaded_end)
@@ -125,6 +130,10 @@ def _write_stripped(source: _Source, out: BinaryIO, note: bytes) -> None:
             header[6] = places.get(header[6], 0)
             if header[1] in {_REL, _RELA} or header[2] & _INFO_LINK:
                 header[7] = places.get(header[7], 0)
+            if not header[2] & _ALLOCATED:
+                offset, size = header[4], header[5]
+                header[4] = _aligned(out, 1)
+                out.writelines(source.pieces(offset, size))
         headers.append(header)
     if note:
         headers.append([_named(names, BUILD_ID), _NOTE, 0, 0, _appended(out, note, 4), len(note), 0, 0, 4, 0])

@@ -33,3 +33,14 @@ def promised_level(platform: Platform) -> int | None:
         return None
     number = (platform.variant or "v1")[1:]
     return int(number) if number.isascii() and number.isdigit() else 1
+
+
+def promised_arm(platform: Platform) -> int | None:
+    """The version of the 32-bit ARM architecture that every processor of a platform has; None for other architectures.
+
+    arm/v6 promises 6; without a variant 7 is meant (containerd's platforms package, `normalizeArch`).
+    """
+    if platform.architecture != "arm":
+        return None
+    number = (platform.variant or "v7")[1:]
+    return int(number) if number.isascii() and number.isdigit() else 7

@@ -12,7 +12,9 @@ from cargoship.checks.finding import Severity
 from cargoship.checks.processors import check_library_processors, check_processor
 from cargoship.elf.facts import ElfFacts, ElfKind
 from cargoship.elf.properties import x86_level
-from cargoship.oci.platform import Platform, promised_level
+from cargoship.elf.read import read_elf_stream
+from cargoship.oci.platform import Platform, promised_arm, promised_level
+from support.elf_files import arm_attributes, arm_file
 
 AMD64 = Platform("linux", "amd64")
 FACTS = ElfFacts("EM_X86_64", 64, little_endian=True, kind=ElfKind.PROGRAM)
@@ -54,6 +56,51 @@ def test_what_is_read(data: bytes, level: int | None) -> None:
 )  # fmt: skip
 def test_what_is_promised(platform: Platform, level: int | None) -> None:
     assert promised_level(platform) == level
+
+
+@pytest.mark.parametrize(
+    ("attributes", "version"),
+    [
+        (arm_attributes(b"\x05cortex-a7\0", b"\x06\x0a", b"\x07A"), 7),
+        (arm_attributes(b"\x43" + b"2.09\0", b"\x06\x06"), 6),
+        (arm_attributes(b"\x06\x09"), 6),
+        (arm_attributes(b"\x06\x03"), 5),
+        (arm_attributes(b"\x06\x0e"), 8),
+        (arm_attributes(b"\x06\x7f"), 8),
+        (arm_attributes(b"\x08\x01"), None),
+        (arm_attributes(b"\x06\x0a", vendor=b"other\0"), None),
+        (arm_attributes(b"\x06\x0a", vendor=b"other\0") + arm_attributes(b"\x06\x06")[1:], 6),
+        # damaged in one way or another
+        (arm_attributes(b"\x06\x0a")[:-1], None),
+        (b"A" + bytes(9), None),
+        (b"A\xff\xff\xff\xffaeabi\0\x01\xff\xff\xff\xff", None),
+        (b"A", None),
+        (b"", None),
+    ],
+)
+def test_what_arm_programs_say(attributes: bytes, version: int | None) -> None:
+    assert read_elf_stream(io.BytesIO(arm_file(attributes)), "app").arm_version == version
+
+
+def test_an_arm_program_without_sections() -> None:
+    content = bytearray(arm_file(arm_attributes(b"\x06\x0a")))
+    content[0x2E:0x34] = bytes(6)
+    assert read_elf_stream(io.BytesIO(content), "app").arm_version is None
+
+
+@pytest.mark.parametrize(
+    ("variant", "needs", "refused"),
+    [("v6", 7, True), ("v6", 6, False), ("v6", None, False), (None, 7, False), ("v7", 8, True), ("v8", 8, False)],
+)
+def test_a_program_for_arm(variant: str | None, needs: int | None, *, refused: bool) -> None:
+    platform, facts = Platform("linux", "arm", variant), replace(FACTS, machine="EM_ARM", bits=32, arm_version=needs)
+    found = list(check_processor(facts, "/app/app", platform))
+    assert [each.severity for each in found] == ([Severity.ERROR] if refused else [])
+    if found:
+        promises = f"ARMv{promised_arm(platform)}"
+        assert f"needs a processor of ARMv{needs}, and {platform} promises {promises}" in found[0].text
+    (warning,) = check_library_processors([("/lib/a.so", replace(facts, arm_version=9))], "/app/app", platform)
+    assert "loads /lib/a.so, which needs a processor of ARMv9" in warning.text
 
 
 @pytest.mark.parametrize(

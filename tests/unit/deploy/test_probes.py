@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
+import yaml
 
 from cargoship.events import Note
 from cargoship.settings.health import Healthcheck, HttpProbe
 from support.deploying import Workplace
+from support.judges import check_compose, check_task
+from support.programs import REPOSITORY
 
 CHECK = Healthcheck(HttpProbe("/health", 8080), interval_ns=10**10)
 POD = '{"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10}'
@@ -61,3 +66,27 @@ def test_a_task_definition(tmp_path: Path, name: str) -> None:
 )
 def test_where_nothing_is_to_be_said(tmp_path: Path, text: str) -> None:
     assert said(tmp_path, "x.yaml", text) == []
+
+
+def resolved(tmp_path: Path, name: str, text: str) -> str:
+    place = Workplace(tmp_path, {"web": ["web"]})
+    place.builder.checks["web"] = CHECK
+    (document,) = place.resolve((name, text.encode())).documents
+    assert not [each for each in place.events if isinstance(each, Note) and "nothing checks" in each.text]
+    assert place.reference("web") in document.data.decode()
+    return document.data.decode()
+
+
+def test_the_documents_of_the_documentation(tmp_path: Path) -> None:
+    """What docs/health.md has for each is resolved, and is what its schema takes."""
+    text = (REPOSITORY / "docs/health.md").read_text()
+    kubelet, by_probe, compose = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (task,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    for probe in (kubelet, by_probe):
+        container = {"name": "web", "image": "cargoship://web", **yaml.safe_load(probe)}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [container]}}
+        kubernetes_validate.validate(
+            yaml.safe_load(resolved(tmp_path, "pod.yaml", json.dumps(pod))), "1.31", strict=True
+        )
+    check_compose(yaml.safe_load(resolved(tmp_path, "compose.yaml", compose)))
+    check_task(json.loads(resolved(tmp_path, "task.json", task)) | {"family": "web"})

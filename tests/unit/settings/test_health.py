@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from itertools import chain
+
 import jsonschema
 import kubernetes_validate
 import pytest
-from botocore.session import get_session
-from botocore.validate import validate_parameters
 
 from cargoship.errors import CargoshipError
 from cargoship.settings.compound import HEALTHCHECK
 from cargoship.settings.health import FileProbe, GrpcProbe, Healthcheck, HttpProbe, TcpProbe
 from cargoship.settings.sources import load_flags
+from support.judges import amazon_ecs, check_compose, check_task
 
 CHECKS: list[tuple[dict[str, object], object, list[str]]] = [
     ({"http": "/health", "port": 8080}, HttpProbe("/health", 8080), ["http", "8080", "/health"]),
@@ -48,9 +50,9 @@ def test_the_forms_of_others_are_theirs(value: dict[str, object], times: dict[st
     container = {"name": "web", "image": "web", "livenessProbe": check.kubernetes()}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
     kubernetes_validate.validate(pod, "1.31", strict=True)
-    model = get_session().get_service_model("ecs").operation_model("RegisterTaskDefinition").input_shape
     task = {"family": "f", "containerDefinitions": [{"name": "web", "image": "web", "healthCheck": check.ecs()}]}
-    validate_parameters(task, model)
+    check_task(task)
+    check_compose({"services": {"web": {"image": "web", "healthcheck": check.compose()}}})
     if times:
         assert check.ecs()["timeout"] == 2
         assert check.ecs()["retries"] == 10
@@ -59,6 +61,20 @@ def test_the_forms_of_others_are_theirs(value: dict[str, object], times: dict[st
             "test": ["CMD", *check.command], "interval": "90000ms", "timeout": "500ms", "start_period": "1500ms",
             "retries": 20,
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("retries", [1, 20])
+@pytest.mark.parametrize("time", ["1ms", "1h"])
+def test_amazon_takes_the_numbers(time: str, retries: int) -> None:
+    """Between which two each may be, the model of its API says in words alone."""
+    check = loaded({"tcp": 1, "interval": time, "timeout": time, "start-period": time, "retries": retries}).ecs()
+    members = amazon_ecs().shape_for("HealthCheck").members
+    limits = {
+        name: re.findall(r"specify between (\d+) and (\d+)", each.documentation) for name, each in members.items()
+    }
+    assert sorted(chain(check, limits)) == sorted(2 * [*limits])
+    for name, between in limits.items():
+        assert [int(low) <= check[name] <= int(high) for low, high in between] == [True] * (name != "command")  # type: ignore[operator]
 
 
 def test_kubelet_asks_by_itself_where_it_can() -> None:
