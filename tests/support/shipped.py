@@ -32,6 +32,11 @@ def target_folder(libc: str) -> dict[str, str]:
 
     Another process has its own, for cargo locks it; what either has compiled comes from the cache. The time is fixed:
     a copy of a project has no commit to take it from, and the cc crate compiles all C code again when it changes.
+    Nothing is optimized: the programs run for a moment, and a machine that has compiled nothing yet is ready sooner.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    return {"CARGO_TARGET_DIR": str(REPOSITORY / "target" / "tests" / worker / libc), "SOURCE_DATE_EPOCH": "1700000000"}
+    return {
+        "CARGO_TARGET_DIR": str(REPOSITORY / "target" / "tests" / worker / libc),
+        "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
+        "SOURCE_DATE_EPOCH": "1700000000",
+    }
