@@ -55,20 +55,20 @@ def custom_section(name: str, content: bytes) -> bytes:
 
 def _custom_sections(stream: BinaryIO, size: int) -> Iterator[str]:
     while kind := stream.read(1):
-        length = _read_number(stream)
+        length = read_number(stream)
         end = stream.tell() + length
         if end > size:
             raise ValueError("a section is longer than the file")
         if kind[0] == _CUSTOM:
-            name_length = _read_number(stream)
+            name_length = read_number(stream)
             if name_length > min(_NAME_BYTES_MAX, end - stream.tell()):
                 raise ValueError("the name of a section is too long")
             yield stream.read(name_length).decode("utf-8", "replace")
         stream.seek(end, os.SEEK_SET)
 
 
-def _read_number(stream: BinaryIO) -> int:
-    """An unsigned LEB128 number of 32 bits."""
+def read_number(stream: BinaryIO) -> int:
+    """An unsigned LEB128 number of 32 bits; raises ValueError for what is none."""
     value = 0
     for place in range(_NUMBER_BYTES_MAX):
         byte = stream.read(1)

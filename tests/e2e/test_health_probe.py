@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from cargoship.elf.read import read_elf
 from cargoship.oci.layout import read_layout
+from support.emulated_images import ON_ARM
 from support.engine import Container, Engine
 from support.gnu_base import write_gnu_base
 from support.kept import cache_folder
-from support.programs import RunCargoship, run
+from support.programs import RunCargoship, program, run
 from support.projects import project
 from support.registry import free_port
 
@@ -73,6 +75,8 @@ class Place:
     port: int
     probe: Path
     """The program from the image."""
+    emulator: tuple[str, ...] = ()
+    """What starts it on this machine."""
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +168,9 @@ def test_one_that_does_not_listen_is_unhealthy(place: Place) -> None:
 
 
 def asked(place: Place, *words: str) -> tuple[int, str]:
-    done = subprocess.run([place.probe, *words], capture_output=True, text=True, check=False, timeout=30, env={})
+    done = subprocess.run(
+        [*place.emulator, place.probe, *words], capture_output=True, text=True, check=False, timeout=30, env={}
+    )
     assert done.stderr == ""
     return done.returncode, done.stdout
 
@@ -193,6 +199,40 @@ def test_grpc(place: Place, served: tuple[int, health.HealthServicer]) -> None:
     )
     code, said = asked(place, "grpc", str(port), "none.v1.Service")
     assert (code, "UNKNOWN" in said) == (1, True)
+
+
+def test_on_arm64(
+    run_cargoship: RunCargoship, place: Place, served: tuple[int, health.HealthServicer], tmp_path: Path
+) -> None:
+    """The probe of another architecture's image, in QEMU: it finds what is asked, and sees what is wrong."""
+    (tmp_path / "program").write_bytes(ON_ARM)
+    manifest = "[package.metadata.cargoship]\nexpose = [1]\nhealthcheck = { tcp = 1 }\n"
+    app = project(tmp_path / "app", manifest=manifest)
+    run_cargoship("pack", app, "--binary", f"linux/arm64={tmp_path}/program", "-o", f"rootfs:{tmp_path}/out")
+    (probe,) = (tmp_path / "out").rglob("app/cargoship-probe")
+    assert read_elf(probe).machine == "EM_AARCH64"
+    other = replace(place, probe=probe, emulator=(program("qemu-aarch64-static"),))
+    port, servicer = served
+    servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    assert asked(other, "tcp", str(port))[0] == 0
+    assert asked(other, "grpc", str(port), "") == (1, f"grpc 127.0.0.1:{port}: NOT_SERVING\n")
+    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    assert asked(other, "grpc", str(port), "")[0] == 0
+    assert asked(other, "file", str(tmp_path / "program"), "300")[0] == 0
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
+        port = listening.getsockname()[1]
+        answers = iter([b"HTTP/1.1 200 x\r\n\r\n", b"HTTP/1.1 503 x\r\n\r\n"])
+
+        def answering() -> None:
+            for each in answers:
+                with listening.accept()[0] as one:
+                    one.recv(4096)
+                    one.sendall(each)
+
+        threading.Thread(target=answering, daemon=True).start()
+        assert asked(other, "http", str(port), "/")[0] == 0
+        assert asked(other, "http", str(port), "/") == (1, f"http://[::1]:{port}/: status 503\n")
+        assert asked(other, "--timeout-ms", "500", "http", str(port), "/")[0] == 1
 
 
 def test_grpc_of_a_server_that_has_none(place: Place) -> None:

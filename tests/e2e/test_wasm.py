@@ -116,6 +116,7 @@ def test_what_there_is_not_is_refused(run_cargoship: RunCargoship, tmp_path: Pat
     app = project(tmp_path / "app")
     cases = [
         (("build", app, "--platform", "wasi/wasm", "--libc", "gnu"), 17, "wasi/wasm has no glibc"),
+        (("plan", app, "--platform", "wasm32-wasip2"), 17, "pack --binary wasi/wasm=FILE makes the image"),
         (("build", app, "--platform", "linux/amd64", "-o", f"wasm:{tmp_path / 'x'}"), 2, "not among the platforms"),
         (("pack", app, "--binary", f"wasi/wasm={os.path.realpath('/bin/true')}"), 40, "not a program for wasi/wasm"),
     ]

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+import wasmtime
 from msgspec.structs import replace
+from wasmtime import component
 
 from cargoship.bom.auditable import SECTION
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
@@ -21,10 +23,26 @@ from cargoship.oci.manifest import decode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.platforms import DEFAULT_PLATFORMS, TABLE, WASI, Libc, kin, row
 from cargoship.wasm import WasmKind, custom_section, custom_sections, wasm_kind
+from cargoship.wasm_component import interfaces_of
 from support import results
 
 MODULE = b"\0asm\x01\0\0\0"
 COMPONENT = b"\0asm\x0d\0\x01\0"
+WORLD = """(component
+  (type $poll (instance (export "pollable" (type (sub resource)))))
+  (import "wasi:io/poll@0.2.6" (instance (type $poll)))
+  (import "log" (func $log (param "text" u32)))
+  (import "inner" (component))
+  (import "kind" (type $kind (sub resource)))
+  (import "other" (type (eq $kind)))
+  (import "code" (core module))
+  (component $empty)
+  (instance $run (instantiate $empty))
+  (export "wasi:cli/run@0.2.0" (instance $run))
+  (export "again" (func $log))
+  (export "kind2" (type $kind))
+)"""
+RARE = {"inner", "kind", "other", "kind2", "again"}
 # a type section with one function without parameters and results
 TYPES = b"\x01\x04\x01\x60\0\0"
 
@@ -102,10 +120,55 @@ def test_the_artifact_is_that_of_the_community() -> None:
     assert wasm_artifact(program, created="1970-01-01T00:00:00Z", annotations={"a": "b"}) == tree
 
 
-@pytest.mark.parametrize("program", [COMPONENT, b"\x7fELF", b""])
-def test_what_is_no_module_is_no_artifact(program: bytes) -> None:
-    with pytest.raises(CannotStart, match="no module"):
+@pytest.mark.parametrize("program", [b"\x7fELF", b""])
+def test_what_is_neither_is_no_artifact(program: bytes) -> None:
+    with pytest.raises(CannotStart, match="neither a module nor a component"):
         wasm_artifact(program, created="", annotations={})
+
+
+def test_the_artifact_of_a_component_lists_its_interfaces() -> None:
+    program = bytes(wasmtime.wat2wasm(WORLD))
+    with next(iter(wasm_artifact(program, created="", annotations={}).configs)).open() as stream:
+        said = json.load(stream)
+    engine = wasmtime.Engine()
+    # wasmtime runs none that want components or types
+    plain = "\n".join(line for line in WORLD.splitlines() if not any(word in line for word in RARE))
+    judged = component.Component(engine, plain).type
+    assert said["os"] == "wasip2"
+    assert list(judged.imports(engine)) == [each for each in said["component"]["imports"] if each not in RARE]
+    assert list(judged.exports(engine)) == [each for each in said["component"]["exports"] if each not in RARE]
+    assert said["component"]["imports"] == ["wasi:io/poll@0.2.6", "log", "inner", "kind", "other", "code"]
+    assert said["component"]["exports"] == ["wasi:cli/run@0.2.0", "again", "kind2"]
+
+
+def test_a_component_that_is_cut_is_damaged_or_has_what_came_before() -> None:
+    program = bytes(wasmtime.wat2wasm(WORLD))
+    whole, damaged = interfaces_of(program), 0
+    for kept in range(8, len(program)):
+        try:
+            found = interfaces_of(program[:kept])
+        except ValueError:
+            damaged += 1
+        else:
+            # between two sections
+            assert whole.imports[: len(found.imports)] == found.imports
+    assert damaged > len(program) // 2
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        b"\x0a\x05\x01\x02\x01a\x01",  # another form of a name
+        b"\x0a\x06\x01\0\x01a\x09\0",  # another sort
+        b"\x0a\x07\x01\0\x01a\x02\x01\0",  # a value of a type
+        b"\x0a\xff\xff\xff\xff\x0f",
+        b"\x0a\x05\xff\xff\xff\xff\x0f",
+        b"\x0a\x05\x01\0\x01\xff\x05",
+    ],
+)
+def test_a_component_of_forms_that_are_not_known(section: bytes) -> None:
+    with pytest.raises(CannotStart, match="cannot be read"):
+        wasm_artifact(COMPONENT + section, created="", annotations={})
 
 
 @pytest.mark.parametrize("name", ["wasi/wasm", "wasm", "wasi/wasm32", "wasm32-wasip1"])

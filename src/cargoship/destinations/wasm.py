@@ -24,10 +24,11 @@ from cargoship.oci.reference import Reference
 from cargoship.oci.tree import ManifestTree
 from cargoship.platforms import WASI
 from cargoship.wasm import WasmKind, wasm_kind
+from cargoship.wasm_component import interfaces_of
 
 CONFIG = "application/vnd.wasm.config.v0+json"
 LAYER = "application/wasm"
-_OS = "wasip1"
+_MODULE_OS, _COMPONENT_OS = "wasip1", "wasip2"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class WasmDestination(Destination):
         check_writable(self.path)
 
     def publish(self, index: Index, about: About = NOTHING_SAID) -> None:  # noqa: ARG002 - it is about the image
-        """See `Destination.publish`; raises CannotStart for a component, OutputError."""
+        """See `Destination.publish`; raises CannotStart for a component that cannot be read, OutputError."""
         image = next(each for each in index.runnable if each.platform == WASI.platform)
         # those of cargoship's own say how layers were compressed: this has none
         annotations = {
@@ -55,26 +56,33 @@ class WasmDestination(Destination):
 
 
 def wasm_artifact(program: bytes, *, created: str, annotations: Mapping[str, str]) -> ManifestTree:
-    """The artifact of a module; `created` in RFC 3339. Raises CannotStart for anything else than a module."""
-    if wasm_kind(program) is not WasmKind.MODULE:
-        raise CannotStart(
-            "the program is no module of WebAssembly, and what a component imports is not read here",
-            hint="push a component with wkg, which lists its interfaces",
-        )
+    """The artifact of a module or component; `created` in RFC 3339. Raises CannotStart for anything else."""
     layer = BytesBlob.of(LAYER, program)
-    config = BytesBlob.of(
-        CONFIG,
-        encode_json(
-            {
-                "created": created,
-                "architecture": WASI.platform.architecture,
-                "os": _OS,
-                "layerDigests": [str(layer.descriptor.digest)],
-            }
-        ),
-    )
+    said: dict[str, object] = {
+        "created": created,
+        "architecture": WASI.platform.architecture,
+        **_described(program),
+        "layerDigests": [str(layer.descriptor.digest)],
+    }
+    config = BytesBlob.of(CONFIG, encode_json(said))
     manifest = Manifest(MediaType.OCI_MANIFEST, config.descriptor, (layer.descriptor,), annotations)
     return ManifestTree(BytesBlob.of(MediaType.OCI_MANIFEST, encode_manifest(manifest)), (), (layer,), (config,))
+
+
+def _described(program: bytes) -> dict[str, object]:
+    match wasm_kind(program):
+        case WasmKind.MODULE:
+            return {"os": _MODULE_OS}
+        case WasmKind.COMPONENT:
+            try:
+                found = interfaces_of(program)
+            except ValueError as error:
+                raise CannotStart(
+                    f"the component cannot be read: {error}", hint="build it again; wkg pushes what is newer than this"
+                ) from error
+            return {"os": _COMPONENT_OS, "component": {"exports": found.exports, "imports": found.imports}}
+        case None:
+            raise CannotStart("the program is neither a module nor a component of WebAssembly")
 
 
 def program_of(image: Image) -> bytes:
