@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from cargoship.attest.provenance import PREDICATE, Provenance
 from cargoship.attest.statement import Subject
-from cargoship.bom.crates import NativeSource
+from cargoship.c_library import LinkedLibraries
 from cargoship.image_bills import KnownCrates, bills_of, documents_of, union_documents
 from cargoship.image_inputs import ImageInputs
 from cargoship.oci.index import Index
@@ -44,14 +44,14 @@ def attested(
     plan: Plan,
     book: LayerCache,
     provenance_of: ProvenanceOf | None = None,
-    c_libraries: Callable[[], Mapping[Platform, tuple[NativeSource, ...]]] = dict,
+    c_libraries: Callable[[], Mapping[Platform, LinkedLibraries]] = dict,
 ) -> Attested:
     """What is published for an image that was made: `index` or one with statements in it, and what refers to that.
 
     `programs` are its programs' files by name. Where nobody would keep what is said, nothing is. An index that is
     pushed by its digest is a part of one that `merge` makes: of its images alone something is said. `book` has what is
-    known of layers, `c_libraries` what is in static programs. Statements in the index are about provenance too, where
-    `provenance_of` is given. Raises OSError, and what reading a base raises.
+    known of layers, `c_libraries` what programs are linked with. Statements in the index are about provenance too,
+    where `provenance_of` is given. Raises OSError, and what reading a base raises.
     """
     if not plan.keeps_attestations or not (plan.bills or provenance_of):
         return Attested(index)

@@ -1,7 +1,8 @@
 """Which C library programs have in them, and what else is linked, known from the files that they are linked with.
 
 rustup's targets bring musl; for a standard library that is built here it is the distribution's, or Zig's. The version
-is in musl's own `version.c`, and so in each libc.a.
+is in musl's own `version.c`, and so in each libc.a. LLVM's C++ library is in programs that have C++ in them: each
+finished program tells, so that one from a cache tells the same.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from msgspec import Struct
 
 from cargoship.bom.crates import NativeSource
 from cargoship.oci.platform import Platform
@@ -21,22 +24,54 @@ _IN_LIBRARY = re.compile(rb"(?<![\w.])(1\.\d{1,2}\.\d{1,2})\0")
 _IN_SOURCES = re.compile(rb'define VERSION "(1\.\d{1,2}\.\d{1,2})"')
 _OF_LLVM = re.compile(rb"define _LIBCPP_VERSION (\d{5,6})\b")
 _LIBRARY_BYTES_MAX = 64 << 20
+_PART_BYTES = 1 << 20
+_OF_LIBCXXABI = b"N10__cxxabiv116__shim_type_infoE\0"
+"""The name of a class that LLVM's libc++abi alone has: it stays in stripped programs, since `typeid` could ask for it.
+
+All its type information leads to that class, and operators new and delete, exceptions and casts to that.
+"""
 
 
-def c_libraries(found: Foreseen) -> Mapping[Platform, tuple[NativeSource, ...]]:
+class LinkedLibraries(Struct, frozen=True):
+    """What the programs for a platform have besides Rust's own code and that of crates."""
+
+    always: tuple[NativeSource, ...] = ()
+    with_cxx: tuple[NativeSource, ...] = ()
+    """In those alone that have C++ in them."""
+
+    def of(self, program: Path) -> tuple[NativeSource, ...]:
+        """What is in this one, an ELF file that was linked here; raises OSError."""
+        return self.always + (self.with_cxx if self.with_cxx and _has_libcxxabi(program) else ())
+
+
+def c_libraries(found: Foreseen) -> Mapping[Platform, LinkedLibraries]:
     """What is linked into the programs for each platform besides Rust's own code and that of crates.
 
-    Musl, where programs are static, and what Zig adds: LLVM's unwinder, its own runtime of the compiler, and the
-    start files of glibc. Where rustup's target brings these, they belong to Rust's standard library. It depends on the
-    toolchain alone, and not on what was made of it here already.
+    Musl, where programs are static, and what Zig adds: LLVM's unwinder, its own runtime of the compiler, the start
+    files of glibc, and LLVM's C++ library. Where rustup's target brings these, they belong to Rust's standard library.
+    It depends on the toolchain alone, and not on what was made of it here already.
     """
-    return {row.platform: own for triple, row in found.pairs if (own := tuple(_linked(found, triple, row)))}
+    release = _llvm(found)
+    with_cxx = tuple(NativeSource(name, release) for name in ("libc++", "libc++abi") if release)
+    return {
+        row.platform: LinkedLibraries(tuple(_linked(found, triple, row)), with_cxx)
+        for triple, row in found.pairs
+        # wasi-libc has no releases, and says no version
+        if not row.is_wasm
+    }
+
+
+def _has_libcxxabi(program: Path) -> bool:
+    before = b""
+    with program.open("rb") as stream:
+        while part := stream.read(_PART_BYTES):
+            if _OF_LIBCXXABI in (read := before + part):
+                return True
+            before = read[1 - len(_OF_LIBCXXABI) :]
+    return False
 
 
 def _linked(found: Foreseen, triple: str, row: PlatformSpec) -> Iterator[NativeSource]:
-    if row.is_wasm:
-        # wasi-libc has no releases, and says no version
-        return
     of_zig = NativeSource("zig-compiler-rt", found.zig.version)
     if found.way is not Way.DIRECT:
         if found.libc.family is LibcFamily.MUSL:
@@ -62,10 +97,14 @@ def _musl(version: str) -> Iterator[NativeSource]:
 
 
 def _unwinder(found: Foreseen) -> Iterator[NativeSource]:
-    """LLVM's, as Zig has it: its C++ library is of the same release, and says which one that is."""
+    if release := _llvm(found):
+        yield NativeSource("libunwind", release)
+
+
+def _llvm(found: Foreseen) -> str:
+    """The release of LLVM whose libraries Zig has, as its C++ library says it; empty where that does not."""
     said = _version(found.zig.lib / "libcxx" / "include" / "__config", _OF_LLVM)
-    if said:
-        yield NativeSource("libunwind", ".".join(str(int(part)) for part in (said[:-4], said[-4:-2], said[-2:])))
+    return ".".join(str(int(part)) for part in (said[:-4], said[-4:-2], said[-2:])) if said else ""
 
 
 def _of_zig(found: Foreseen) -> str:

@@ -12,6 +12,7 @@ from cargoship.bom.base_packages import packages_in_base
 from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
 from cargoship.bom.crates import NativeSource, ProgramCrates
 from cargoship.bom.formats import BillFormat
+from cargoship.c_library import LinkedLibraries
 from cargoship.cargo.project import Binary
 from cargoship.debian.suites import DebianSpec
 from cargoship.image_inputs import ImageInputs
@@ -57,7 +58,7 @@ def bills_of(
     crates: KnownCrates,
     plan: Plan,
     book: LayerCache,
-    c_libraries: Mapping[Platform, tuple[NativeSource, ...]],
+    c_libraries: Mapping[Platform, LinkedLibraries],
 ) -> dict[Platform, Bill]:
     """The bill of each platform's image, with the C library in its programs.
 
@@ -65,31 +66,39 @@ def bills_of(
     """
     with ThreadPoolExecutor(min(4, len(plan.platforms))) as workers:
         files = [(platform, name, path) for platform, own in programs.items() for name, path in own.items()]
-        digests = dict(zip(((platform, name) for platform, name, _ in files), workers.map(_digest, files), strict=True))
+        known = dict(zip(
+            ((platform, name) for platform, name, _ in files),
+            workers.map(lambda file: _known_of(file[2], c_libraries.get(file[0], LinkedLibraries())), files),
+            strict=True,
+        ))  # fmt: skip
     found = {}
     for image in index.runnable:
         at = image.platform
         shipped = [
-            _shipped(sources, binary, digests[at, binary.name], crates.get((at, binary.package, binary.name)))
+            _shipped(sources, binary, known[at, binary.name], crates.get((at, binary.package, binary.name)))
             for binary in sources.image.bins
         ]
         found[at] = bill_of(
             sources.image.name, image.digest,
             architecture=at.architecture, created=plan.created, tools=_tools(shipped),
             programs=shipped, base=_contents(_spec(sources, at), sources.bases[at], plan, book),
-            c_libraries=c_libraries.get(at, ()),
             probe=_probe(sources.probes.get(at)),
         )  # fmt: skip
     return found
 
 
-def _digest(file: tuple[Platform, str, Path]) -> Digest:
-    with file[2].open("rb") as stream:
-        return Digest.of_stream(stream)[0]
+_Known = tuple[Digest, tuple[NativeSource, ...]]
+"""Of a program's file: its digest, and what it was linked with."""
 
 
-def _shipped(sources: ImageInputs, binary: Binary, digest: Digest, crates: ProgramCrates | None) -> ShippedProgram:
-    return ShippedProgram(binary.name, sources.image.package.version, f"{BIN_DIR}/{binary.name}", digest, crates)
+def _known_of(program: Path, linked: LinkedLibraries) -> _Known:
+    with program.open("rb") as stream:
+        return Digest.of_stream(stream)[0], linked.of(program)
+
+
+def _shipped(sources: ImageInputs, binary: Binary, known: _Known, crates: ProgramCrates | None) -> ShippedProgram:
+    place, version = f"{BIN_DIR}/{binary.name}", sources.image.package.version
+    return ShippedProgram(binary.name, version, place, known[0], crates, known[1])
 
 
 def _probe(file: Path | None) -> ShippedProgram | None:

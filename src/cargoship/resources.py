@@ -17,10 +17,9 @@ from cargoship.attest.provenance import Material
 from cargoship.bases.distributions import open_package_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.bases.remote import RemoteBases
-from cargoship.bom.crates import NativeSource
 from cargoship.bom.embed import embed
 from cargoship.bom.notices import PLACE
-from cargoship.c_library import c_libraries
+from cargoship.c_library import LinkedLibraries, c_libraries
 from cargoship.context import Context
 from cargoship.debug_symbols import symbols_environment
 from cargoship.destinations import PlanDestinations
@@ -114,7 +113,7 @@ class BuildResources(Struct, frozen=True, dict=True):
         """The toolchain, asked for beside other work; None where it is not known, or not yet."""
         return _beside(partial(known_toolchain, self.wanted, runner=self.context.runner, env=self.context.env))
 
-    def c_libraries(self) -> Mapping[Platform, tuple[NativeSource, ...]]:
+    def c_libraries(self) -> Mapping[Platform, LinkedLibraries]:
         """The C libraries, and what else is linked, in programs that are compiled here."""
         if not self.compiles:
             return {}

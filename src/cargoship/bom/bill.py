@@ -104,6 +104,8 @@ class ShippedProgram(Struct, frozen=True):
     place: str
     digest: Digest
     crates: ProgramCrates | None = None
+    libraries: tuple[NativeSource, ...] = ()
+    """What it was linked with besides: the C library, C++'s, the runtime of the compiler."""
 
 
 class BasePackage(Struct, frozen=True):
@@ -141,13 +143,11 @@ def bill_of(
     tools: Mapping[str, str],
     programs: Sequence[ShippedProgram],
     base: BaseContents,
-    c_libraries: Sequence[NativeSource] = (),
     probe: ShippedProgram | None = None,
 ) -> Bill:
     """The bill of an image; `tools` are what made it (cargoship, rustc, zig), with their versions.
 
-    `c_libraries` are in its programs, where they were compiled here; `probe` is cargoship's own program for health
-    checks, which is static and has no crates.
+    `probe` is cargoship's own program for health checks, which is static and has no crates.
     """
     found: dict[str, Component] = {}
     top = []
@@ -156,7 +156,7 @@ def bill_of(
         found[component.ref] = component
         top.append(component.ref)
         if program.crates is not None:
-            for each in _crates(program.crates, tools, name, c_libraries):
+            for each in _crates(program.crates, tools, name, program.libraries):
                 found[each.ref] = _joined(found[each.ref], each) if each.ref in found else each
     if probe is not None:
         own = replace(_program(probe, "cargoship"), license="MIT OR Apache-2.0")
@@ -236,7 +236,7 @@ def _git_url(source: str) -> str:
 
 
 def _crates(
-    program: ProgramCrates, tools: Mapping[str, str], maker: str, c_libraries: Sequence[NativeSource]
+    program: ProgramCrates, tools: Mapping[str, str], maker: str, linked_with: Sequence[NativeSource]
 ) -> Iterator[Component]:
     graph = program.graph
     linked, places = program.linked(), program.all()
@@ -244,7 +244,7 @@ def _crates(
     sides: dict[int, list[int]] = {}
     for place in sorted(places):
         sides.setdefault(graph.uses[place].crate, []).append(place)
-    libraries = tuple(_libraries(root.triple or "", tools, c_libraries))
+    libraries = tuple(_libraries(root.triple or "", tools, linked_with))
     for number, uses in sides.items():
         made = _crate(graph, graph.crates[number], uses, linked, [each.ref for each in libraries])
         yield made if made.supplier else replace(made, supplier=maker)
@@ -327,6 +327,8 @@ def _native(source: NativeSource, *, is_shipped: bool) -> Component:
 
 _MADE_BY = {
     "musl": ("MIT", ""),
+    "libc++": ("Apache-2.0 WITH LLVM-exception", "LLVM"),
+    "libc++abi": ("Apache-2.0 WITH LLVM-exception", "LLVM"),
     "libunwind": ("Apache-2.0 WITH LLVM-exception", "LLVM"),
     "zig-compiler-rt": ("MIT", "Zig"),
     "glibc-start-files": ("LGPL-2.1-or-later", "GNU"),
@@ -340,9 +342,9 @@ def _added(source: NativeSource) -> Component:
     return replace(made, license=license_, supplier=supplier or made.supplier)
 
 
-def _libraries(triple: str, tools: Mapping[str, str], c_libraries: Sequence[NativeSource]) -> Iterator[Component]:
+def _libraries(triple: str, tools: Mapping[str, str], linked_with: Sequence[NativeSource]) -> Iterator[Component]:
     """What every program has of its compilers."""
-    below = tuple(map(_added, c_libraries))
+    below = tuple(map(_added, linked_with))
     yield from below
     if "rustc" in tools:
         purl = f"pkg:generic/rust-std@{quote(tools['rustc'].partition(' ')[0], safe='')}?target={triple}"

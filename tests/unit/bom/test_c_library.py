@@ -1,4 +1,4 @@
-"""Which musl is in static programs, by whatever they are linked with."""
+"""What is linked into programs besides crates: musl, what Zig adds, and LLVM's C++ library where there is C++."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from cargoship.bom.bill import BaseContents, Kind, ShippedProgram, bill_of, cpe_of
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
-from cargoship.c_library import c_libraries
+from cargoship.c_library import LinkedLibraries, c_libraries
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform
 from cargoship.toolchain.locate import foresee_toolchain
@@ -26,11 +26,16 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def found_on(machine: Machine, libc: str = "musl") -> dict[Platform, tuple[NativeSource, ...]]:
+def linked_on(machine: Machine, libc: str = "musl") -> dict[Platform, LinkedLibraries]:
     env = {"PATH": ":".join(map(str, machine.path)), "HOME": str(machine.root)}
     foreseen = foresee_toolchain(machine.wanted(libc=libc), runner=ScriptedRunner(machine.answers), env=env)
     assert foreseen is not None
     return dict(c_libraries(foreseen))
+
+
+def found_on(machine: Machine, libc: str = "musl") -> dict[Platform, tuple[NativeSource, ...]]:
+    """What every program has."""
+    return {at: each.always for at, each in linked_on(machine, libc).items() if each.always}
 
 
 def test_it_is_the_one_that_came_with_the_target(machine: Machine) -> None:
@@ -65,15 +70,29 @@ def test_glibc_is_the_bases_and_what_zig_links_to_it_is_not(machine: Machine) ->
         assert (versions["glibc-start-files"], versions["zig-compiler-rt"]) == ("2.28", ZIG)
 
 
+@pytest.mark.parametrize("before", [0, 100, (1 << 20) - 20])
+def test_a_program_with_cpp_has_its_library_too(machine: Machine, tmp_path: Path, before: int) -> None:
+    """Wherever in the file the mark is, at the border of what is read at once too. It is a string of C."""
+    machine.rust("usr", sources=True)
+    linked = linked_on(machine)[AMD64]
+    program = tmp_path / "program"
+    program.write_bytes(b"\0" * before + b"N10__cxxabiv116__shim_type_infoE\0" + b"\0" * 100)
+    added = {each.name: each.version for each in linked.of(program)[len(linked.always) :]}
+    (unwinder,) = (each for each in linked.always if each.name == "libunwind")
+    assert added == {"libc++": unwinder.version, "libc++abi": unwinder.version}
+    program.write_bytes(b"\0" * before + b"N10__cxxabiv116__shim_type_infoE in a text of somebody who reads names")
+    assert linked.of(program) == linked.always
+
+
 def test_a_bill_has_it_below_the_standard_library() -> None:
     graph = CrateGraph(
         (Crate("app", "1.0.0"),), (Use(0, "x86_64-unknown-linux-musl"),), {"app": 0}, {"rustc": "1.96.0"}
     )
-    program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0))
+    linked = (NativeSource("musl", "1.2.5"), NativeSource("libunwind", "22.1.8"))
+    program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0), linked)
     bill = bill_of(
         "app", Digest.of(b"image"), architecture="amd64", created="", tools={"rustc": "1.96.0"},
         programs=[program], base=BaseContents(),
-        c_libraries=[NativeSource("musl", "1.2.5"), NativeSource("libunwind", "22.1.8")],
     )  # fmt: skip
     (musl,) = (each for each in bill.components if each.name == "musl")
     assert (musl.kind, musl.version, musl.license, musl.is_shipped) == (Kind.NATIVE, "1.2.5", "MIT", True)

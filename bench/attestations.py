@@ -1,0 +1,161 @@
+"""What it costs that images say what they are made of: bills of materials, provenance, lists in programs, on and off.
+
+    .venv/bin/python bench/attestations.py [--project bench/small-service] [--cold 5] [--unchanged 21] [--work FOLDER]
+
+`cargoship build --push` for amd64 and arm64, static, to a registry on the loopback, as a whole process. `on` is what
+holds without settings; `off` has `sbom = []`, `provenance = false`, `auditable = false`. The two take turns, and which
+of them is first does too.
+
+  cold        nothing compiled, no unit kept, nothing in the registry; standard libraries, and what Zig compiles of
+              itself, are there
+  unchanged   the same checkout again, with its target folder
+  checkout    a fresh checkout of the same, with an empty target folder and the unit cache of the machine
+
+Given are the median and, in brackets, the least and the greatest; below them the median of `on` less `off` of the same
+round. On a machine that others use too, CPU seconds are the honest figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from build import Cost, measure  # noqa: E402 - beside this script
+
+from support.programs import distribution_rust  # noqa: E402 - needs the path above
+from support.registry import running_registry  # noqa: E402
+
+_OFF = {"CARGOSHIP_SBOM": "[]", "CARGOSHIP_PROVENANCE": "false", "CARGOSHIP_AUDITABLE": "false"}
+
+
+@dataclass(frozen=True)
+class Side:
+    """With or without, in folders of its own whose paths are of one length."""
+
+    name: str
+    settings: Mapping[str, str]
+    project: Path
+    work: Path
+    registry: str
+
+    def checkout(self) -> Path:
+        """A fresh one, at the same path as always."""
+        place = self.work / "checkout"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(self.project, place, ignore=shutil.ignore_patterns("target"), copy_function=shutil.copyfile)
+        return place
+
+    def build(self, repository: str) -> Cost:
+        """In the checkout as it is."""
+        argv = (Path(sys.executable).parent / "cargoship", "build", "-q", "--push")
+        env = {**os.environ, **self.settings, "CARGOSHIP_CACHE_DIR": str(self.work / "cache")}
+        reference = f"{self.registry}/{self.work.name}/{repository}:1"
+        return measure((*argv, "-t", reference), cwd=self.work / "checkout", env=env)
+
+    def cold(self, number: int) -> Cost:
+        """Everything is compiled, into a repository that has nothing."""
+        self.checkout()
+        shutil.rmtree(self.work / "cache" / "units", ignore_errors=True)
+        return self.build(f"cold-{number}")
+
+    def unchanged(self, _: int) -> Cost:
+        """Again."""
+        return self.build("last")
+
+    def from_cache(self, _: int) -> Cost:
+        """Again, with an empty target folder."""
+        self.checkout()
+        return self.build("last")
+
+
+def in_turns(sides: Sequence[Side], rounds: int, run: Callable[[Side, int], Cost]) -> dict[str, list[Cost]]:
+    """Each side once a round, every other round the other way around."""
+    costs: dict[str, list[Cost]] = {side.name: [] for side in sides}
+    for number in range(rounds):
+        for side in sides if number % 2 == 0 else reversed(sides):
+            costs[side.name].append(run(side, number))
+    return costs
+
+
+def report(what: str, costs: Mapping[str, Sequence[Cost]]) -> None:
+    """A line for each side, and what the one costs more."""
+    print(what)
+    for name, own in costs.items():
+        print(
+            f"  {name:<10} wall {_spread([each.wall_s for each in own])}   CPU {_spread([each.cpu_s for each in own])}"
+        )
+    differences = []
+    for of in (lambda cost: cost.wall_s, lambda cost: cost.cpu_s):
+        pairs = [of(on) - of(off) for on, off in zip(costs["on"], costs["off"], strict=True)]
+        base = statistics.median(of(each) for each in costs["off"])
+        differences.append(f"{1000 * statistics.median(pairs):+.0f} ms, {100 * statistics.median(pairs) / base:+.1f} %")
+    print(f"  difference wall {differences[0]}   CPU {differences[1]}", flush=True)
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):7.3f} s ({min(seconds):.3f} to {max(seconds):.3f})"
+
+
+@contextlib.contextmanager
+def _work(named: Path | None) -> Iterator[Path]:
+    if named is not None:
+        yield named.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="cargoship-bench-", dir="/var/tmp") as made:
+        yield Path(made)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project", type=Path, default=REPOSITORY / "bench" / "small-service")
+    parser.add_argument("--work", type=Path, help="keep what was compiled in this folder, for the next run")
+    parser.add_argument("--cold", type=int, default=5)
+    parser.add_argument("--unchanged", type=int, default=21)
+    parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
+    given = parser.parse_args()
+    # as pip installs a program, with its byte code
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.update(distribution_rust())
+    with _work(given.work) as work:
+        (work / "registry").mkdir(parents=True, exist_ok=True)
+        with running_registry(work / "registry") as registry:
+            sides = [
+                Side(name, settings, given.project, work / folder, registry.host)
+                for name, settings, folder in (("on", {}, "one"), ("off", _OFF, "two"))
+            ]
+            for side in sides:
+                # byte code, standard libraries, what Zig compiles of itself
+                side.checkout()
+                side.build("first")
+            measured = {"cold": in_turns(sides, given.cold, Side.cold)}
+            for side in sides:
+                side.build("last")
+            measured["unchanged"] = in_turns(sides, given.unchanged, Side.unchanged)
+            measured["checkout"] = in_turns(sides, given.unchanged, Side.from_cache)
+    print(f"{given.project.name}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors")
+    for what, costs in measured.items():
+        if costs["on"]:
+            report(what, costs)
+    if given.json:
+        rows = {
+            what: {name: [asdict(each) for each in own] for name, own in costs.items()}
+            for what, costs in measured.items()
+        }
+        given.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
