@@ -42,12 +42,13 @@ _OFF = {"CARGOSHIP_SBOM": "[]", "CARGOSHIP_PROVENANCE": "false", "CARGOSHIP_AUDI
 
 @dataclass(frozen=True)
 class Side:
-    """With or without, in folders of its own whose paths are of one length."""
+    """With or without, in folders of its own whose paths are of one length; what is compiled once is shared."""
 
     name: str
     settings: Mapping[str, str]
     project: Path
     work: Path
+    cache: Path
     registry: str
 
     def checkout(self) -> Path:
@@ -60,14 +61,14 @@ class Side:
     def build(self, repository: str) -> Cost:
         """In the checkout as it is."""
         argv = (Path(sys.executable).parent / "cargoship", "build", "-q", "--push")
-        env = {**os.environ, **self.settings, "CARGOSHIP_CACHE_DIR": str(self.work / "cache")}
+        env = {**os.environ, **self.settings, "CARGOSHIP_CACHE_DIR": str(self.cache)}
         reference = f"{self.registry}/{self.work.name}/{repository}:1"
         return measure((*argv, "-t", reference), cwd=self.work / "checkout", env=env)
 
     def cold(self, number: int) -> Cost:
         """Everything is compiled, into a repository that has nothing."""
         self.checkout()
-        shutil.rmtree(self.work / "cache" / "units", ignore_errors=True)
+        shutil.rmtree(self.cache / "units", ignore_errors=True)
         return self.build(f"cold-{number}")
 
     def unchanged(self, _: int) -> Cost:
@@ -133,7 +134,7 @@ def main() -> None:
         (work / "registry").mkdir(parents=True, exist_ok=True)
         with running_registry(work / "registry") as registry:
             sides = [
-                Side(name, settings, given.project, work / folder, registry.host)
+                Side(name, settings, given.project, work / folder, work / "cache", registry.host)
                 for name, settings, folder in (("on", {}, "one"), ("off", _OFF, "two"))
             ]
             for side in sides:

@@ -22,16 +22,19 @@ def example(name: str, to: Path) -> None:
 
 
 def with_c(to: Path) -> None:
-    """A program with a function in C that tells the name of its file, as assertions in C do."""
+    """A program whose code in C, and in a crate that cargo has downloaded, tells the name of its file, as panics do."""
     files = {
         "Cargo.toml": '[package]\nname = "with-c"\nversion = "1.0.0"\nedition = "2021"\n'
-        '[build-dependencies]\ncc = "1"\n[workspace]\n',
+        '[dependencies]\nbytes = "1"\n[build-dependencies]\ncc = "1"\n[workspace]\n',
         "build.rs": 'fn main() { cc::Build::new().file("src/where.c").compile("where"); }',
         "src/where.c": "const char *where(void) { return __FILE__; }",
         "src/main.rs": """
             use std::ffi::{c_char, CStr};
             extern "C" { fn r#where() -> *const c_char; }
-            fn main() { println!("{:?} {}", unsafe { CStr::from_ptr(r#where()) }, file!()); }
+            fn main() {
+                println!("{:?} {}", unsafe { CStr::from_ptr(r#where()) }, file!());
+                println!("{:?}", bytes::Bytes::from_static(b"cut").slice(std::env::args().len()..));
+            }
         """,
     }
     for name, text in files.items():
@@ -41,17 +44,31 @@ def with_c(to: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("project", "images"), [(lambda to: example("workspace", to), 2), (with_c, 1)], ids=["workspace", "with C"]
+    ("project", "images", "told"),
+    [
+        (lambda to: example("workspace", to), 2, ()),
+        (with_c, 1, (b"src/where.c", b"src/main.rs", b"/src/bytes.rs")),
+    ],
+    ids=["workspace", "with C"],
 )
-def test_two_folders_two_target_folders_one_digest(
-    run_cargoship: RunCargoship, tmp_path: Path, project: Callable[[Path], None], images: int
+def test_two_folders_two_target_folders_two_homes_of_cargo_one_digest(
+    run_cargoship: RunCargoship, tmp_path: Path, project: Callable[[Path], None], images: int, told: tuple[bytes, ...]
 ) -> None:
     printed = []
     for place in PLACES:
         project(tmp_path / place)
-        env = {**target_folder("unused"), "CARGO_TARGET_DIR": str(tmp_path / place / "out")}
+        out = tmp_path / place / "out"
+        env = {
+            **target_folder("unused"),
+            "CARGO_TARGET_DIR": str(out),
+            "CARGO_HOME": str(tmp_path / place / "cargo-home"),
+        }
         # compiled in both places, not taken from a cache
         printed.append(digests(run_cargoship("build", tmp_path / place, "--no-cache", env=env).stdout))
+        for name in told:
+            program = (out / "x86_64-unknown-linux-musl" / "release" / "with-c").read_bytes()
+            assert name in program
+            assert str(tmp_path).encode() not in program
     assert printed[0] == printed[1]
     assert len(printed[0]) == images
 
