@@ -138,18 +138,20 @@ def main() -> None:
                 for name, settings, folder in (("on", {}, "one"), ("off", _OFF, "two"))
             ]
             for side in sides:
-                # byte code, standard libraries, what Zig compiles of itself
+                # byte code, standard libraries, what Zig compiles of itself; the second takes the units of the first
                 side.checkout()
-                side.build("first")
-            measured = {"cold": in_turns(sides, given.cold, Side.cold)}
-            for side in sides:
                 side.build("last")
-            measured["unchanged"] = in_turns(sides, given.unchanged, Side.unchanged)
-            measured["checkout"] = in_turns(sides, given.unchanged, Side.from_cache)
-    print(f"{given.project.name}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors")
-    for what, costs in measured.items():
-        if costs["on"]:
-            report(what, costs)
+            print(f"{given.project.name}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors", flush=True)
+            stages = (
+                ("unchanged", given.unchanged, Side.unchanged),
+                ("checkout", given.unchanged, Side.from_cache),
+                ("cold", given.cold, Side.cold),
+            )
+            measured = {}
+            for what, rounds, run in stages:
+                if rounds:
+                    measured[what] = in_turns(sides, rounds, run)
+                    report(what, measured[what])
     if given.json:
         rows = {
             what: {name: [asdict(each) for each in own] for name, own in costs.items()}
