@@ -62,7 +62,7 @@ class Side:
         """In the checkout as it is."""
         argv = (Path(sys.executable).parent / "cargoship", "build", "-q", "--push")
         env = {**os.environ, **self.settings, "CARGOSHIP_CACHE_DIR": str(self.cache)}
-        reference = f"{self.registry}/{self.work.name}/{repository}:1"
+        reference = f"{self.registry}/{self.work.name}/{repository}/{{name}}:1"
         return measure((*argv, "-t", reference), cwd=self.work / "checkout", env=env)
 
     def cold(self, number: int) -> Cost:

@@ -356,7 +356,7 @@ def _libraries(triple: str, tools: Mapping[str, str], linked_with: Sequence[Nati
             purl,
             license="MIT OR Apache-2.0",
             supplier="The Rust Project",
-            needs=tuple(each.ref for each in below),
+            needs=tuple(sorted(each.ref for each in below)),
         )
 
 

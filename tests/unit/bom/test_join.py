@@ -11,7 +11,7 @@ import pytest
 from spdx_python_model import v3_0_1 as model
 
 from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
-from cargoship.bom.crates import CrateGraph
+from cargoship.bom.crates import CrateGraph, NativeSource
 from cargoship.bom.formats import BillFormat
 from cargoship.bom.join import join_bills
 from cargoship.bom.reduce import crates_of
@@ -29,12 +29,15 @@ def bills(tmp_path: Path) -> list[Bill]:
 
 def _bill(graph: CrateGraph, triple: str, architecture: str) -> Bill:
     package = BasePackage("libstdc++6", "12.2.0-14+deb12u1", architecture, "debian-12", "a" * 64)
-    program = Digest.of(architecture.encode())
+    crates = graph.program(f"{triple}/service/serve")
+    # as they are found: in no order
+    linked = (NativeSource("musl", "1.2.5"), NativeSource("libunwind", "22.1.8"), NativeSource("libc++", "22.1.8"))
+    program = ShippedProgram("serve", "0.1.0", "/app/serve", Digest.of(architecture.encode()), crates, linked)
     return bill_of(
         "me/service", Digest.of(triple.encode()),
         architecture=architecture, created="2026-11-28T00:00:00Z",
         tools={"cargoship": "0.1.0", "rustc": "1.96.0 (ac68faa20 2026-05-25)", "zig": "0.17.1"},
-        programs=[ShippedProgram("serve", "0.1.0", "/app/serve", program, graph.program(f"{triple}/service/serve"))],
+        programs=[program],
         base=BaseContents(data={"certifi": "2026.1.1"}, packages=(package,)),
     )  # fmt: skip
 
