@@ -124,9 +124,13 @@ def foresee(made: Plan, context: Context) -> None:
     """Refuse what building a plan would, before anything is made, and say what was not asked.
 
     Raises what finding files, bases and destinations raises: IncludeInvalid, PlatformUnknown, ContentInvalid,
-    RegistryError's family, OutputError, DaemonError, and CannotStart for what no program could start on.
+    RegistryError's family, OutputError, DaemonError, CannotStart for what no program could start on, and ToolMissing or
+    StandardLibraryMissing where nothing here compiles for its platforms.
     """
+    from cargoship.newer_rust import check_targets
+
     foresee_sources(made, context)
+    check_targets(wanted_by(made, context), context)
     if made.push:
         hosts = dict.fromkeys(reference.registry for image in made.images for reference in image.references)
         context.emit(Note(f"not asked: whether {', '.join(hosts)} takes a push; a build asks before it compiles"))
@@ -311,12 +315,13 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     """Look for everything that a build needs; with `fix`, run what mends it and look again."""
     from cargoship.build_needs import examined_needs
     from cargoship.link_check import check_linking
+    from cargoship.newer_rust import offering_newer
     from cargoship.toolchain.diagnose import Diagnosis, diagnose, mending
 
     made, wanted = _wanted_of(selection, context)
 
     def look() -> Diagnosis:
-        found = diagnose(wanted, runner=context.runner, env=context.env)
+        found = offering_newer(diagnose(wanted, runner=context.runner, env=context.env), context)
         needs = () if made is None else examined_needs(made, wanted, context)
         return Diagnosis((*found.findings, *needs))
 

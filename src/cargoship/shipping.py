@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -50,6 +51,8 @@ class BuildResult(Struct, frozen=True):
     plan: Plan
     images: tuple[BuiltImage, ...]
     seconds: Mapping[str, float]
+    target_dirs: tuple[Path, ...] = ()
+    """Where each workspace has left its record."""
 
 
 class AssembledImage(Struct, frozen=True):
@@ -80,7 +83,7 @@ class AssembledBuild(Struct, frozen=True):
                 _publish(self.shop, image, assembled) for image, assembled in zip(made.images, self.images, strict=True)
             ]
         BlobStore(made.target_dir / "cargoship" / ".blobs").prune()
-        return BuildResult(made, tuple(images), self.clock.seconds())
+        return BuildResult(made, tuple(images), self.clock.seconds(), (made.target_dir,))
 
 
 def assembled(

@@ -194,7 +194,7 @@ def test_setting_in_a_manifest(cargo: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(SettingsInvalid) as caught:
         plan(cargo, Selection(root))
-    assert f"{root}/Cargo.toml: package.metadata.cargoship.platform" in caught.value.message
+    assert f"{root}/Cargo.toml:6: package.metadata.cargoship.platform" in caught.value.message
 
 
 def run_cargo(planned: Plan, cargo: Path, **env: str) -> tuple[int, list[object], list[object], str]:

@@ -6,6 +6,7 @@ What the real programs do with it is for the end-to-end tests; here it is the or
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from cargoship.errors import (
     ManifestNotFound,
     OutputError,
     RegistryRefused,
+    StandardLibraryMissing,
     UsageError,
 )
 from cargoship.events import LayerAssembled, Level, Note, PhaseEnded
@@ -32,6 +34,7 @@ from cargoship.process import Command, Completed
 from cargoship.testing import InMemoryRegistry
 from support.elf_files import elf_file
 from support.images import AMD64, ARM64, small_index
+from support.installations import MUSL_TRIPLES
 from support.scripted import said
 from support.shop import PROGRAMS, Shop
 
@@ -319,3 +322,32 @@ def test_nothing_of_several_workspaces_is_published_where_the_last_does_not_comp
         results = build_each(each, shop.context())
         assert [sorted(registry.tags(name)) for name in ("web", "mail")] == [["1"], ["1"]]
     assert [image.name for result in results for image in result.images] == ["web", "mail"]
+
+
+def test_a_plan_is_refused_where_rust_lacks_a_target(shop: Shop) -> None:
+    """With Debian's own Rust `plan` ended well, and `build` did not."""
+    shutil.rmtree(shop.root / "distributions" / "usr" / "lib" / "rustlib" / MUSL_TRIPLES["arm64"])
+    made = plan(shop.selection(), shop.context())
+    with pytest.raises(StandardLibraryMissing) as planned:
+        foresee(made, shop.context())
+    with pytest.raises(StandardLibraryMissing) as built:
+        build(shop.selection(), shop.context())
+    assert planned.value.message == built.value.message
+    assert MUSL_TRIPLES["arm64"] in planned.value.message
+    sources = shop.root / "distributions" / "usr" / "lib" / "rustlib" / "src" / "rust" / "library" / "std"
+    sources.mkdir(parents=True)
+    (sources / "Cargo.toml").touch()
+    foresee(made, shop.context())
+
+
+def test_doctor_offers_debians_newer_rust_in_the_place_of_its_own(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(shop.root / "distributions" / "usr" / "lib" / "rustlib")
+    folder = shop.machine.path[0]
+    monkeypatch.setattr("cargoship.newer_rust._DEBIANS", (folder,))
+    monkeypatch.setattr("cargoship.newer_rust.debian_release", lambda: "bookworm")
+    assert all(each.mend is None for each in doctor(shop.selection(), shop.context(), fix=False).findings)
+    (folder / "apt-get").touch(0o755)
+    offered = [each.mend for each in doctor(shop.selection(), shop.context(), fix=False).findings if each.mend]
+    assert ("install", "-y", "cargo-web", "rust-web-src") in [each.argv[1:] for each in offered]
+    named = doctor(shop.selection(), shop.context(RUSTC=str(folder / "rustc")), fix=False)
+    assert not any(each.mend and "cargo-web" in each.mend.argv for each in named.findings), "somebody has chosen it"

@@ -67,16 +67,18 @@ def build(ctx: click.Context, /, **_: object) -> None:
 
 
 def _tell_timings(session: CliSession, result: BuildResult) -> None:
-    """Of several workspaces, those of the first."""
+    """Of each workspace, with its name where there are several."""
     from cargoship.cli.timed import short_text
     from cargoship.records.folder import record_folder
 
-    folder = record_folder(result.plan.target_dir)
-    try:
-        record = folder.latest()
-        session.say(short_text(record, folder.before(record), session.paint()))
-    except CargoshipError as error:
-        session.say(f"note: where the time went is not known: {error.message}")
+    for each in result.target_dirs:
+        folder = record_folder(each)
+        try:
+            record = folder.latest()
+            title = record.project if len(result.target_dirs) > 1 else ""
+            session.say(short_text(record, folder.before(record), session.paint(), title=title))
+        except CargoshipError as error:
+            session.say(f"note: where the time went is not known: {error.message}")
 
 
 command = options.panelled(build)

@@ -36,6 +36,10 @@ def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
                 if isinstance(option, click.Option) and option.is_flag:
                     return f"{name} takes no value", f"write {name} alone"
                 return f"{name} needs a value", _how_to_write(name, option)
+        case click.BadParameter(param=click.Option(type=click.IntRange(min=int(least))) as option):
+            # click's own words are of ranges, and name the option twice
+            name, (given, *_) = max(option.opts, key=len), error.message.partition(" is not")
+            return f"{name}: {given} is not a whole number of at least {least}", _how_to_write(name, option)
         case _:
             pass
     return None

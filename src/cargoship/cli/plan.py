@@ -36,9 +36,9 @@ def plan(ctx: click.Context, /, **_: object) -> None:
 
     What a build refuses before it compiles is refused here too: options and settings that do not go together, files
     that are not there, a base that its registry does not have, that lacks a platform or does not know the image's user,
-    a place that cannot be written to, an engine that does not answer. With --offline no registry is asked. Whether
-    registries take a push and Debian has the packages, a build alone finds out, and whether the toolchain is there,
-    `cargoship doctor`.
+    a Rust that lacks one of its targets, a place that cannot be written to, an engine that does not answer.
+    With --offline no registry is asked. Whether registries take a push and Debian has the packages, a build alone
+    finds out.
 
     What --remote-slots foresees is a guess from the times and sizes of units in the record of a build in
     target/cargoship/.records.

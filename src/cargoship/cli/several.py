@@ -69,4 +69,5 @@ def _joined(results: Sequence[BuildResult]) -> BuildResult | None:
     summed = {**seconds, "total": max(each.seconds.get("total", 0.0) for each in results)}
     plan = replace(results[0].plan, images=tuple(image for each in results for image in each.plan.images))
     images = tuple(image for each in results for image in each.images)
-    return replace(results[0], plan=plan, images=images, seconds=summed)
+    folders = tuple(dict.fromkeys(folder for each in results for folder in each.target_dirs))
+    return replace(results[0], plan=plan, images=images, seconds=summed, target_dirs=folders)

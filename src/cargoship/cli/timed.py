@@ -39,24 +39,32 @@ def timings_text(record: RunRecord, before: RunRecord | None, paint: Paint) -> s
     return "\n".join(lines)
 
 
-def short_text(record: RunRecord, before: RunRecord | None, paint: Paint) -> str:
-    """The same in a few lines, in cargo's shape, for the end of a build; raises ContentInvalid."""
+def short_text(record: RunRecord, before: RunRecord | None, paint: Paint, *, title: str = "") -> str:
+    """The same in a few lines, in cargo's shape, for the end of a build, below a title where one of several is meant.
+
+    Raises ContentInvalid.
+    """
     compiled = CompiledUnits.of(record)
-    if not compiled.units:
-        return words.status("Timed", _nothing(record), paint)
+    lines = [printable(title)] if title else []
+    if compiled.units:
+        lines += _shortly(record, before, compiled)
+    else:
+        lines.append(_nothing(record))
+    return "\n".join(words.status("" if number else "Timed", line, paint) for number, line in enumerate(lines))
+
+
+def _shortly(record: RunRecord, before: RunRecord | None, compiled: CompiledUnits) -> Iterator[str]:
     slow = sorted(compiled.units.values(), key=lambda unit: -unit.seconds)[:_SHORT]
+    yield f"slowest: {', '.join(f'{_name(unit)} {words.duration(unit.seconds)}' for unit in slow)}"
     path = compiled.critical_path()
     last = _name(record.units[path[-1].place])
     chain = words.duration(sum(step.seconds for step in path))
-    lines = [
-        f"slowest: {', '.join(f'{_name(unit)} {words.duration(unit.seconds)}' for unit in slow)}",
-        f"critical path {chain}: {words.count(len(path), 'unit')}, ending in {last}",
-    ]
-    lines += [core] if (core := _core(record, compiled)) is not None else []
-    lines += [f"{_cost(miss)}: {_because(miss)}" for miss in misses(record)[:_SHORT]]
+    yield f"critical path {chain}: {words.count(len(path), 'unit')}, ending in {last}"
+    if (core := _core(record, compiled)) is not None:
+        yield core
+    yield from (f"{_cost(miss)}: {_because(miss)}" for miss in misses(record)[:_SHORT])
     if (change := _change(record, before)) is not None:
-        lines.append(change)
-    return "\n".join(words.status("" if number else "Timed", line, paint) for number, line in enumerate(lines))
+        yield change
 
 
 def timings_document(record: RunRecord, before: RunRecord | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cargoship.errors import PlatformUnknown, SettingsInvalid, UsageError
 from cargoship.events import Level, Note
 from cargoship.settings.fields import BY_ATTRIBUTE, BY_KEY, ENV_PREFIX, FIELDS, Field
 from cargoship.settings.kinds import Wrong
+from cargoship.settings.lines import line_shown
 from cargoship.settings.model import Settings
 from cargoship.settings.user import UsersFile, users_file
 
@@ -164,13 +165,14 @@ def _from_text(field: Field, text: str) -> object:
 
 def _personal(own: UsersFile) -> SettingsLayer:
     """The settings of a user's own file: those that have no say in what an image is. Raises SettingsInvalid."""
-    layer = _checked_table(own.values, str(own.path), separator=": ")
+    layer = _checked_table(own.values, own.path)
     for attribute in layer:
         field = BY_ATTRIBUTE[attribute]
         if not field.spec.personal:
             allowed = listed(each.key for each in FIELDS if each.spec.personal)
+            where = f"{line_shown(own.path, [field.key])}: {field.key}"
             raise SettingsInvalid(
-                f"{own.path}: {field.key} would change the images of all your projects, and nobody else's",
+                f"{where} would change the images of all your projects, and nobody else's",
                 hint=f"set it in a Cargo.toml, or as {field.variable}; this file may hold {allowed}",
             )
     return SettingsLayer(layer, lambda _: str(own.path))
@@ -179,23 +181,24 @@ def _personal(own: UsersFile) -> SettingsLayer:
 def _table(values: Mapping[str, object], manifest: Path, section: str, root: Path) -> SettingsLayer:
     shown = manifest.relative_to(root) if manifest.is_relative_to(root) else manifest
     return SettingsLayer(
-        _checked_table(values, f"{manifest}: {section}"), lambda _: f"{shown} ({section.split('.', maxsplit=1)[0]})"
+        _checked_table(values, manifest, section), lambda _: f"{shown} ({section.split('.', maxsplit=1)[0]})"
     )
 
 
-def _checked_table(values: Mapping[str, object], where: str, separator: str = ".") -> dict[str, object]:
+def _checked_table(values: Mapping[str, object], path: Path, section: str = "") -> dict[str, object]:
+    def where(key: str) -> str:
+        keys = [*filter(None, section.split(".")), key]
+        return f"{line_shown(path, keys)}: {'.'.join(keys)}"
+
     found: dict[str, object] = {}
     for key, value in values.items():
         field = BY_KEY.get(key)
         if field is None:
-            raise SettingsInvalid(
-                f"{where}{separator}{key} is not a setting{did_you_mean(key, BY_KEY)}",
-                hint=_SETTINGS,
-            )
+            raise SettingsInvalid(f"{where(key)} is not a setting{did_you_mean(key, BY_KEY)}", hint=_SETTINGS)
         try:
             found[field.attribute] = field.spec.kind.parse(value)
         except Wrong as error:
-            raise SettingsInvalid(_sentence(f"{where}{separator}{key}", error), hint=error.hint) from error
+            raise SettingsInvalid(_sentence(where(key), error), hint=error.hint) from error
     return found
 
 

@@ -148,6 +148,7 @@ def test_another_tools_option_gets_a_hint_or_works(option: str) -> None:
         (("--tag",), "--tag needs a value\nhint: write --tag REFERENCE: name for the image, such as ghcr.io/me/"),
         (("--tag", "--push"), "--tag needs a value, and --push is an option\nhint: write --tag REFERENCE: "),
         (("-p",), "-p needs a value\nhint: write -p NAME: package to ship"),
+        (("-j", "x"), "--jobs: 'x' is not a whole number of at least 1\nhint: write --jobs N: parallel"),
         (("--color",), "--color needs a value\nhint: write --color with one of auto, always, never\n"),
         (("--push=true",), "--push takes no value\nhint: write --push alone\n"),
         (("--platfrom", "x"), "no such option --platfrom; did you mean --platform?\n"),

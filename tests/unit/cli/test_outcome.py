@@ -6,7 +6,7 @@ import io
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,10 @@ from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.pipeline import BuildResult, BuiltImage, Context
 from cargoship.plan import Output, OutputKind, Plan, Selection
+from cargoship.records.folder import record_folder
+from cargoship.records.model import CacheUse
 from support import results
+from support.build_records import build_record
 from support.obedient import Recorder
 
 
@@ -158,6 +161,35 @@ def test_records_are_whole_and_have_buildx_names(tmp_path: Path) -> None:
     os.umask(mask)
     assert stat.S_IMODE((tmp_path / "m.json").stat().st_mode) == 0o666 & ~mask
     assert {path.name for path in tmp_path.iterdir()} == {"m.json", "refs", "blobs"}
+
+
+def test_the_time_of_each_of_several_workspaces_is_told(tmp_path: Path) -> None:
+    """`build --timings one two` told of the first alone."""
+    built = {}
+    for name in ("one", "two"):
+        made = results.plan(tmp_path / name, name)
+        record_folder(made.target_dir).keep(build_record(project=name, cache=CacheUse(recalled=True)))
+        built[made.root] = replace(results.result(made), target_dirs=(made.target_dir,))
+
+    class Two(Builder):
+        def by_workspace(self, selection: Selection, context: Context) -> tuple[Selection, ...]:
+            del context
+            return tuple(replace(selection, path=root) for root in built)
+
+        def plan(self, selection: Selection, context: Context) -> Plan:
+            del context
+            return built[selection.path].plan
+
+        def build_each(self, selections: Sequence[Selection], context: Context) -> tuple[BuildResult, ...]:
+            del context
+            return tuple(built[each.path] for each in selections)
+
+    stderr = io.StringIO()
+    world = World({}, tmp_path, io.StringIO(), stderr, pipeline=Two(built[tmp_path / "one"]))
+    assert main(["build", "--timings", "one", "two"], world) == 0, stderr.getvalue()
+    timed = stderr.getvalue().partition("       Timed ")[2].splitlines()
+    assert [timed[0], timed[2].split()] == ["one", ["Timed", "two"]]
+    assert stderr.getvalue().count("the whole build came from the cache") == 2
 
 
 def test_several_images_have_no_digest_at_the_top(tmp_path: Path) -> None:

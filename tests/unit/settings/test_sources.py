@@ -263,7 +263,7 @@ def test_a_users_own_file_changes_no_image_unseen(field: Any, tmp_path: Path) ->
     if field.spec.personal:
         load(env=env)
     else:
-        refuse(f"config.toml: {field.key} would change the images", env=env, hint=field.variable)
+        refuse(f"config.toml:1: {field.key} would change the images", env=env, hint=field.variable)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ function draw() {
     .find((each) => (each / (view.to - view.from)) * width > 70) || 21600;
   for (let time = Math.ceil(view.from / step) * step; time <= view.to; time += step) {
     svg.append(make("line", { x1: x(time), x2: x(time), y1: 0, y2: height }));
-    svg.append(make("text", { x: x(time) + 3, y: 13, class: "axis" }, step < 1 ? time.toFixed(2) + "s" : seconds(time)));
+    const label = step < 1 ? time.toFixed(2) + "s" : seconds(time);
+    // half a label at the edge would be read as another time
+    if (x(time) + 3 + label.length * 7 < width) svg.append(make("text", { x: x(time) + 3, y: 13, class: "axis" }, label));
   }
   for (const phase of data.phases) {
     if (phase.ended < view.from || phase.began > view.to) continue;
