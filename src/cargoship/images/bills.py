@@ -17,6 +17,7 @@ from cargoship.bom.join import join_bills
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX
 from cargoship.bom.spdx3 import is_spdx3
 from cargoship.context import Context
+from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ContentInvalid, NothingAttached
 from cargoship.images.opening import open_image
 from cargoship.oci.artifact import artifact_of
@@ -127,7 +128,13 @@ class _ListedBill(Struct, frozen=True):
 
     def document(self, source: ImageSource) -> bytes:
         data = _read(source, self.layer)
-        return _predicate(data, self.subject) if self.is_statement else data
+        found = _predicate(data, self.subject) if self.is_statement else data
+        try:
+            # whoever reads what is printed is spared what no bill is like
+            decode_json(found, dict[str, Any])
+        except Undecodable as error:
+            raise ContentInvalid(f"a bill of materials of {self.subject} is none: {error}") from error
+        return found
 
 
 def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedBill]:

@@ -233,6 +233,27 @@ def test_a_document_that_claims_to_be_huge(client: RegistryClient, bills: Finder
         bills.find()
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"components":' * 101 + b"1" + b"}" * 101,
+        b"[]",
+        b"<bom/>",
+        b'{"a": "\xff"}',
+        b"",
+    ],
+    ids=["deep lists", "deep tables", "no table", "XML", "no text", "empty"],
+)
+def test_what_is_no_bill_is_not_printed(
+    client: RegistryClient, bills: Finder, tmp_path: Path, nonsense: bytes
+) -> None:  # fmt: skip
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    push(client, index, (Referrer(artifact_of(index.descriptor, CYCLONEDX, nonsense, annotations={})),))
+    with pytest.raises(ContentInvalid, match=r"a bill of materials of .* is none"):
+        bills.find()
+
+
 def test_digests_are_those_of_the_documents(tmp_path: Path) -> None:
     index = small_index(tmp_path / "blobs", (AMD64,))
     made = artifact_of(index.descriptor, CYCLONEDX, document("x"), annotations={"a": "b"})
