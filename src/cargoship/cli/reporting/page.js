@@ -46,7 +46,7 @@ function draw() {
   const phaseRows = data.phases.length ? 1 : 0;
   const base = TOP + phaseRows * (ROW + GAP);
   const height = base + rows * ROW + GAP + (timed.length ? LOAD : 0) + AXIS;
-  const svg = make("svg", { width, height, role: "group", "aria-label": "timeline of units" });
+  const svg = make("svg", { width, height, viewBox: "0 0 " + width + " " + height, role: "group", "aria-label": "timeline of units" });
   const x = (time) => ((time - view.from) / (view.to - view.from)) * width;
   const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200]
     .find((each) => (each / (view.to - view.from)) * width > 70) || 21600;
