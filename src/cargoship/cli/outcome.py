@@ -151,7 +151,7 @@ def finish_published(session: CliSession, published: Sequence[Published]) -> Non
         session.append_summary(merged_summary(published))
     if session.json_progress:
         session.tell_result({"published": [_published_record(each) for each in published]})
-    else:
+    elif published:
         from cargoship.cli.pushed import pushed_lines
 
         session.say("\n".join(pushed_lines(published, session.paint())))

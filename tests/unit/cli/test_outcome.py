@@ -16,9 +16,11 @@ from msgspec.structs import replace
 from cargoship.cli.main import main
 from cargoship.cli.render import words
 from cargoship.cli.session import World
+from cargoship.destinations import Published
 from cargoship.destinations.layout import OwnLayoutDestination
 from cargoship.errors import OutputError
 from cargoship.events import ignore
+from cargoship.images.copying import copy
 from cargoship.oci.archive import write_archive
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
@@ -45,6 +47,11 @@ class Builder(Recorder):
     def build(self, selection: Selection, context: Context) -> BuildResult:
         del selection, context
         return self._result
+
+    def copy(
+        self, source: str, target: str, context: Context, *, platforms: Sequence[str], referrers: bool
+    ) -> Published | None:
+        return copy(source, target, context, platforms=platforms, referrers=referrers)
 
     def pack(
         self, selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context
@@ -190,6 +197,14 @@ def test_the_time_of_each_of_several_workspaces_is_told(tmp_path: Path) -> None:
     timed = stderr.getvalue().partition("       Timed ")[2].splitlines()
     assert [timed[0], timed[2].split()] == ["one", ["Timed", "two"]]
     assert stderr.getvalue().count("the whole build came from the cache") == 2
+
+
+def test_a_copy_to_a_file_leaves_no_empty_line(tmp_path: Path) -> None:
+    made = results.result(results.plan(tmp_path, "web"))
+    write_layout(tmp_path / "from", made.images[0].index, names=[])
+    ended = run(made, "copy", f"oci:{tmp_path / 'from'}", f"oci-archive:{tmp_path / 'to.tar'}", cwd=tmp_path)
+    assert (ended.code, ended.stdout) == (0, "")
+    assert "" not in ended.stderr.splitlines()
 
 
 def test_several_images_have_no_digest_at_the_top(tmp_path: Path) -> None:
