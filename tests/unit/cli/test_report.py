@@ -124,7 +124,7 @@ def test_what_is_too_small_to_be_seen_is_one_row_and_a_stripped_program_says_so(
 def test_there_is_no_column_of_changes_where_nothing_was_before() -> None:
     record = build_record(images=(image_record(),), units=(unit_span("a", 0, 1.0),))
     assert "change" not in Page(report_page(record, None, ())).text.split("Images", 1)[1].split("Units", 1)[0]
-    assert "about, with one core more" in Page(report_page(record, None, ())).text
+    assert "gained by one core more" in Page(report_page(record, None, ())).text
     assert "-0.0s" not in Page(report_page(record, None, ())).text
 
 

@@ -62,7 +62,7 @@ function draw() {
     const bar = make("rect", { x: left, y: TOP, width: wide, height: ROW - 2, class: "other", rx: 2, opacity: 0.75 });
     bar.append(make("title", {}, phase.name + ", " + seconds(phase.ended - phase.began)));
     svg.append(bar);
-    if (wide > 50) svg.append(make("text", { x: Math.max(left, 0) + 4, y: TOP + 12, class: "in" }, phase.name));
+    if (wide > 6.2 * phase.name.length + 10) svg.append(make("text", { x: Math.max(left, 0) + 4, y: TOP + 12, class: "in" }, phase.name));
   }
   for (const unit of timed) {
     if (unit.began + unit.seconds < view.from || unit.began > view.to) continue;

@@ -126,8 +126,11 @@ def _tiles(record: RunRecord, before: RunRecord | None, compiled: CompiledUnits)
         at_once = compiled.seconds / compiled.span if compiled.span else 0.0
         tiles.append((f"{at_once:.1f}", f"units at once, of {record.machine.cores} cores"))
         spared = compiled.spared_by_a_core(record.machine.cores)
-        gain = f"-{words.duration(spared)}" if spared >= _GAIN_MIN_S else "nothing"
-        tiles.append((gain, "about, with one core more"))
+        tiles.append(
+            (f"-{words.duration(spared)}", "about, with one core more")
+            if spared >= _GAIN_MIN_S
+            else ("nothing", "gained by one core more")
+        )
     if record.cache.spared_seconds:
         tiles.append((words.duration(record.cache.spared_seconds), "of compiling spared by the cache"))
     tiles += [
