@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -146,6 +147,23 @@ def test_nothing_is_said_again_where_nothing_has_changed(
     before = manifests(registry)
     build(selection, replace(around(shop, GITHUB), clock=lambda: 2.0))
     assert manifests(registry) == before
+
+
+def test_all_that_is_there_is_asked_for_at_once(shop: Shop) -> None:
+    """A build that changes nothing waits once for a registry that is far away, and not for each image."""
+    together = threading.Barrier(3)
+
+    def wait(_: float) -> None:
+        together.wait(10)
+
+    with InMemoryRegistry(sleep=wait) as registry:
+        build(pushed(shop, registry), shop.context())
+        # no question is answered before all three are there
+        questions = Fault("GET", "/referrers/", delay_s=1, times=3)
+        registry.faults.append(questions)
+        build(pushed(shop, registry), shop.context())
+    assert questions.hits == 3
+    assert not together.broken
 
 
 def test_a_registry_without_lists_gets_all_of_it_under_its_tag(shop: Shop, key: ec.EllipticCurvePrivateKey) -> None:

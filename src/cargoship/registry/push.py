@@ -133,7 +133,9 @@ def push_tree(
     there = bool(present) or (bool(tags) and client.find_manifest(repository, digest) is not None)
     said = Testimony()
     if witness is not None:
-        said = witness.testify(reference, RegistryPresent(client, repository) if there else NothingPresent())
+        subjects = [digest, *(manifest.descriptor.digest for wave in tree.waves for manifest in wave)]
+        present_there = RegistryPresent(client, repository, subjects, jobs) if there else NothingPresent()
+        said = witness.testify(reference, present_there)
     if there:
         outcomes = {blob.descriptor.digest: BlobOutcome.EXISTS for blob in tree.blobs()} | outcomes
         root = _as_it_is_there(client, root, repository)

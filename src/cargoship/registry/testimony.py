@@ -75,19 +75,32 @@ class NothingPresent(Struct, frozen=True):
         return ()
 
 
-class RegistryPresent(Struct, frozen=True):
-    """What a registry says that it has."""
+class RegistryPresent:
+    """What a registry says that it has.
 
-    client: RegistryClient
-    repository: str
+    Who asks what refers to one of the manifests of an image asks of the others too: all `subjects` are asked at once.
+    """
+
+    def __init__(self, client: RegistryClient, repository: str, subjects: Sequence[Digest] = (), jobs: int = 1) -> None:
+        self._client = client
+        self._repository = repository
+        self._subjects = subjects
+        self._jobs = jobs
+        self._known: dict[Digest, Sequence[Descriptor]] = {}
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """See `Present`."""
-        return list_referrers(self.client, self.repository, subject)
+        if subject not in self._known:
+            asked = tuple(dict.fromkeys((subject, *(self._subjects if not self._known else ()))))
+            self._known.update(each(self._asked, asked, jobs=self._jobs, budget=self._client.budget))
+        return self._known[subject]
+
+    def _asked(self, subject: Digest) -> tuple[Digest, Sequence[Descriptor]]:
+        return subject, list_referrers(self._client, self._repository, subject)
 
     def tagged(self, subject: Digest, suffix: str) -> Sequence[Descriptor]:
         """See `Present`."""
-        return _layers(self.client, self.repository, cosign_tag(subject, suffix))
+        return _layers(self._client, self._repository, cosign_tag(subject, suffix))
 
 
 def cosign_tag(subject: Digest, suffix: str) -> str:
