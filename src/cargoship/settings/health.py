@@ -121,7 +121,8 @@ class Healthcheck(Struct, frozen=True):
             case GrpcProbe(service, port):
                 how = {"grpc": {"port": port, **({"service": service} if service else {})}}
             case _:
-                how = {"exec": {"command": list(self.command)}}
+                # kubelet puts variables in for $(NAME)
+                how = {"exec": {"command": [word.replace("$(", "$$(") for word in self.command]}}
         start = _seconds(self.start_period_ns)
         times = {
             # a period of 0 would be refused; waiting for nothing need not be said
@@ -135,7 +136,8 @@ class Healthcheck(Struct, frozen=True):
     def compose(self) -> dict[str, object]:
         """Return the `healthcheck` of a service (compose-spec, 05-services.md)."""
         times = {"interval": self.interval_ns, "timeout": self.timeout_ns, "start_period": self.start_period_ns}
-        made: dict[str, object] = {"test": ["CMD", *self.command]}
+        # Compose puts variables in for $NAME
+        made: dict[str, object] = {"test": ["CMD", *(word.replace("$", "$$") for word in self.command)]}
         made |= {name: f"{time // 10**6}ms" for name, time in times.items() if time is not None}
         return made if self.retries is None else {**made, "retries": self.retries}
 

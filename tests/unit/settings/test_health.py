@@ -11,7 +11,7 @@ import pytest
 
 from cargoship.errors import CargoshipError
 from cargoship.settings.compound import HEALTHCHECK
-from cargoship.settings.health import FileProbe, GrpcProbe, Healthcheck, HttpProbe, TcpProbe
+from cargoship.settings.health import PROBE, FileProbe, GrpcProbe, Healthcheck, HttpProbe, TcpProbe
 from cargoship.settings.sources import load_flags
 from support.judges import amazon_ecs, check_compose, check_task
 
@@ -75,6 +75,13 @@ def test_amazon_takes_the_numbers(time: str, retries: int) -> None:
     assert sorted(chain(check, limits)) == sorted(2 * [*limits])
     for name, between in limits.items():
         assert [int(low) <= check[name] <= int(high) for low, high in between] == [True] * (name != "command")  # type: ignore[operator]
+
+
+def test_dollars_are_none_of_what_puts_variables_in() -> None:
+    check = loaded({"file": "/tmp/$(A)/$B", "newer-than": "1s"})
+    assert check.docker()["Test"] == check.ecs()["command"] == ["CMD", PROBE, "file", "/tmp/$(A)/$B", "1"]
+    assert check.compose()["test"] == ["CMD", PROBE, "file", "/tmp/$$(A)/$$B", "1"]
+    assert check.kubernetes() == {"exec": {"command": [PROBE, "file", "/tmp/$$(A)/$B", "1"]}}
 
 
 def test_kubelet_asks_by_itself_where_it_can() -> None:
