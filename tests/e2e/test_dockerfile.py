@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from cargoship.platforms import TABLE
-from support.buildx import BUILDER, EngineInContainer, Log, OwnEngine, builder_context, engine_in_container
+from support.buildx import BUILDER, Buildx, EngineInContainer, Log, OwnEngine, builder_context, engine_in_container
 from support.cooking import cargo
+from support.private_sources import TOKEN, PrivateSources, private_server
 from support.programs import REPOSITORY, RunCargoship, program, run
 from support.projects import project
+from support.registry import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -30,6 +32,7 @@ description = 'Says "hello" for $5'
 
 [dependencies]
 itoa = "1"
+guarded = { version = "0.1", registry = "mine" }
 
 [build-dependencies]
 cc = "1"
@@ -42,7 +45,7 @@ args = ["a b", "$HOME"]
 workdir = "/work"
 volumes = ["/state"]
 stop-signal = "SIGINT"
-healthcheck = { command = ["/app/tiny", "--health"], interval = "1m30s", timeout = "500ms", retries = 3 }
+healthcheck = { http = "/a?b=$HOME'", port = 8080, interval = "1m30s", timeout = "500ms", retries = 3 }
 include = ["data/** -> /srv/data/", { from = "run.sh", to = "/srv/run.sh", mode = "0750", owner = "nonroot" }]
 """
 FILES = {
@@ -53,6 +56,7 @@ extern "C" { fn twice(n: i32) -> i32; }
 fn main() {
     let n = unsafe { twice(21) };
     println!("{} {} {}", itoa::Buffer::new().format(n), std::env::consts::ARCH, env!("CARGO_PKG_VERSION"));
+    println!("{}", guarded::word());
     println!("{}", std::env::var("GREETING").unwrap());
     println!("{:?} {:?}", std::env::args().skip(1).collect::<Vec<_>>(), std::env::current_dir().unwrap());
     println!("{}", std::fs::read_to_string("/srv/data/deep/x.txt").unwrap());
@@ -68,23 +72,54 @@ fn main() {
 
 def said(architecture: str, version: str = "1.2.3") -> str:
     greeting = r'it costs $5 "each" \ #1'
-    return f'42 {architecture} {version}\n{greeting}\n["a b", "$HOME"] "/work"\nfrom a file\n'
+    return f'42 {architecture} {version}\nguarded\n{greeting}\n["a b", "$HOME"] "/work"\nfrom a file\n'
 
 
 @pytest.fixture(scope="module")
-def tiny(run_cargoship: RunCargoship, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a C file and a Dockerfile that installs this cargoship."""
-    folder = project(tmp_path_factory.mktemp("tiny") / "tiny", name="tiny", manifest=MANIFEST, files=FILES)
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateSources]:
+    """A registry on loopback that wants a token."""
+    with private_server(tmp_path_factory.mktemp("private")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of somebody who has the token, as `cargo login` leaves it."""
+    folder = tmp_path_factory.mktemp("cargo")
+    (folder / "credentials.toml").write_text(f'[registries.mine]\ntoken = "{TOKEN}"\n')
+    return {"CARGO_HOME": str(folder)}
+
+
+def given(engine: Buildx, home: dict[str, str]) -> tuple[str, str]:
+    """The options that give an engine the token, as the comment at the top of the file has them."""
+    return "--secret", f"id=cargo,src={engine.file(Path(home['CARGO_HOME']) / 'credentials.toml')}"
+
+
+@pytest.fixture(scope="module")
+def tiny(
+    run_cargoship: RunCargoship,
+    wheel: Path,
+    private: PrivateSources,
+    home: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A project with a C file, a crate of a private registry, and a Dockerfile that installs this cargoship."""
+    config = (
+        f'[registry]\nglobal-credential-providers = ["cargo:token"]\n[registries.mine]\nindex = "{private.index}"\n'
+    )
+    files = {**FILES, ".cargo/config.toml": config}
+    folder = project(tmp_path_factory.mktemp("tiny") / "tiny", name="tiny", manifest=MANIFEST, files=files)
     (folder / "dist").mkdir()
     shutil.copy(wheel, folder / "dist")
-    cargo("generate-lockfile", cwd=folder)
-    write_dockerfile(run_cargoship, folder)
+    cargo("generate-lockfile", cwd=folder, env=home)
+    write_dockerfile(run_cargoship, folder, home)
     return folder
 
 
-def write_dockerfile(run_cargoship: RunCargoship, folder: Path, *arguments: str) -> None:
+def write_dockerfile(run_cargoship: RunCargoship, folder: Path, home: dict[str, str], *arguments: str) -> None:
     source = next((folder / "dist").iterdir()).relative_to(folder)
-    run_cargoship("dockerfile", "--write", "--builder", BUILDER, "--cargoship", str(source), *arguments, cwd=folder)
+    words = ("dockerfile", "--write", "--builder", BUILDER, "--cargoship", str(source), *arguments)
+    run_cargoship(*words, cwd=folder, env=home)
 
 
 @pytest.fixture(scope="module")
@@ -102,16 +137,19 @@ class First:
     engine: EngineInContainer
     project: Path
     log: Log
+    home: dict[str, str]
+    given: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def first(builder: Path, tiny: Path) -> Iterator[First]:
+def first(builder: Path, tiny: Path, home: dict[str, str]) -> Iterator[First]:
     """The project, built for both platforms by one `docker buildx build`."""
     with engine_in_container() as engine:
         engine.load("cargoship-test/rust:1")
         engine.build(builder, "-t", BUILDER)
-        log = engine.build(tiny, f"--platform={','.join(PLATFORMS)}", "-t", IMAGE)
-        yield First(engine, tiny, log)
+        secret = given(engine, home)
+        log = engine.build(tiny, *secret, f"--platform={','.join(PLATFORMS)}", "-t", IMAGE)
+        yield First(engine, tiny, log, home, secret)
 
 
 def changed(first: First, tmp_path: Path, old: str, new: str) -> tuple[Log, Path]:
@@ -121,14 +159,43 @@ def changed(first: First, tmp_path: Path, old: str, new: str) -> tuple[Log, Path
     manifest = folder / "Cargo.toml"
     assert old in manifest.read_text()
     manifest.write_text(manifest.read_text().replace(old, new))
-    cargo("generate-lockfile", cwd=folder)
-    return first.engine.build(folder, f"--platform={','.join(PLATFORMS)}", "-t", "cargoship-test/changed"), folder
+    cargo("generate-lockfile", cwd=folder, env=first.home)
+    return first.engine.build(
+        folder, *first.given, f"--platform={','.join(PLATFORMS)}", "-t", "cargoship-test/changed"
+    ), folder
 
 
 def test_one_build_makes_both_platforms_and_both_run(first: First) -> None:
     assert first.engine.output(IMAGE, "linux/amd64") == said("x86_64")
     assert first.engine.output(IMAGE, "linux/arm64") == said("aarch64")
-    assert first.engine.output(IMAGE, "linux/arm64", "other").splitlines()[2] == '["other"] "/work"'
+    assert first.engine.output(IMAGE, "linux/arm64", "other").splitlines()[3] == '["other"] "/work"'
+
+
+def test_the_token_is_where_cargo_runs_and_nowhere_afterwards(
+    first: First, private: PrivateSources, tmp_path: Path
+) -> None:
+    assert "/crates/guarded" in private.served
+    assert TOKEN not in first.log.text
+    text = (first.project / "Dockerfile").read_text()
+    assert "docker buildx build --secret id=cargo,src=$HOME/.cargo/credentials.toml --platform" in text
+    # all that the last stage takes files from, and all that is kept between builds
+    folders = "/usr/local/cargo /src /out /root /tmp"
+    look = f"\nFROM build AS look\nRUN grep -rsl '{TOKEN}' {folders} > /found; test ! -s /found\n"
+    (tmp_path / "look.Dockerfile").write_text(text + look)
+    at = first.engine.file(tmp_path / "look.Dockerfile")
+    log = first.engine.build(first.project, "-f", at, "--target=look", f"--platform={PLATFORMS[0]}")
+    assert log.was_kept("build")
+    assert not log.was_kept("look")
+
+
+def test_the_probe_asks_on_both_platforms(first: First) -> None:
+    """Nothing listens, which it says in a line."""
+    for platform in PLATFORMS:
+        check = first.engine.config(IMAGE)["Healthcheck"]["Test"]
+        words = ("run", "--rm", "--network=host", f"--platform={platform}", f"--entrypoint={check[1]}", IMAGE)
+        done = first.engine.docker(*words, *check[2:5], str(free_port()), *check[6:], check=False)
+        assert done.returncode == 1
+        assert "Connection refused" in done.stdout
 
 
 def test_everything_is_compiled_once_where_nothing_is_emulated(first: First) -> None:
@@ -148,7 +215,7 @@ def test_a_version_bump_reuses_the_dependencies(first: First, run_cargoship: Run
     assert "0 fresh" not in "".join(re.findall(r"Compiled .*", log.text))
     for platform, architecture in zip(PLATFORMS, ("x86_64", "aarch64"), strict=True):
         assert first.engine.output("cargoship-test/changed", platform) == said(architecture, "1.3.0")
-    run_cargoship("dockerfile", "--check", cwd=folder)
+    run_cargoship("dockerfile", "--check", cwd=folder, env=first.home)
 
 
 def test_an_added_dependency_is_all_that_is_compiled(first: First, tmp_path: Path) -> None:
@@ -168,6 +235,7 @@ def numbers(pattern: str, log: Log) -> int:
 
 
 def test_nothing_changed_keeps_everything(first: First) -> None:
+    # nothing that runs wants the token, which is not given
     log = first.engine.build(first.project, f"--platform={','.join(PLATFORMS)}", "-t", IMAGE)
     for stage in ("tools", "planner", "dependencies", "build", "runtime"):
         assert log.was_kept(stage), stage
@@ -198,8 +266,9 @@ def dockerfile_lines(folder: Path) -> list[str]:
 def test_it_is_the_image_that_cargoship_build_makes(first: First, run_cargoship: RunCargoship, tmp_path: Path) -> None:
     archive = tmp_path / "ours.tar"
     run_cargoship(
-        "build", first.project, "--platform=linux/amd64", "-t", "cargoship-test/ours", "-o", f"docker-archive:{archive}"
-    )
+        "build", first.project, f"--platform={PLATFORMS[0]}", "-t", "cargoship-test/ours",
+        "-o", f"docker-archive:{archive}", env=first.home,
+    )  # fmt: skip
     engine = first.engine
     run("docker", "cp", archive, f"{engine.name}:/ours.tar")
     engine.docker("load", "-q", "-i", "/ours.tar")
@@ -272,7 +341,7 @@ def test_a_dockerfile_of_ones_own_stands_on_an_image_with_cargoship(first: First
 
 
 def test_the_machines_own_engine_builds_one_platform(
-    builder: Path, tiny: Path, run_cargoship: RunCargoship, tmp_path: Path
+    builder: Path, tiny: Path, home: dict[str, str], run_cargoship: RunCargoship, tmp_path: Path
 ) -> None:
     engine = OwnEngine()
     folder = tmp_path / "native"
@@ -280,8 +349,8 @@ def test_the_machines_own_engine_builds_one_platform(
     # the engine may hold what an earlier run of this test built, to the byte
     with (folder / "src/main.rs").open("a") as source:
         source.write(f"// {uuid.uuid4()}\n")
-    write_dockerfile(run_cargoship, folder, "--variant", "native")
+    write_dockerfile(run_cargoship, folder, home, "--variant", "native")
     engine.build(builder, "-t", BUILDER)
-    log = engine.build(folder, "-t", IMAGE)
+    log = engine.build(folder, *given(engine, home), "-t", IMAGE)
     assert not log.was_kept("build")
     assert engine.output(IMAGE, "linux/amd64") == said("x86_64")

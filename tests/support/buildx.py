@@ -64,6 +64,10 @@ class Buildx(ABC):
     def context(self, folder: Path) -> str:
         """The folder as the client sees it."""
 
+    @abstractmethod
+    def file(self, path: Path) -> str:
+        """A file that is in no context, as the client sees it."""
+
     def build(self, folder: Path, *arguments: str) -> Log:
         """`docker buildx build` on the host's network."""
         words = ("buildx", "build", "--network=host", "--progress=plain", *arguments, self.context(folder))
@@ -105,6 +109,9 @@ class OwnEngine(Buildx):
     def context(self, folder: Path) -> str:
         return str(folder)
 
+    def file(self, path: Path) -> str:
+        return str(path)
+
 
 @dataclass(frozen=True)
 class EngineInContainer(Buildx):
@@ -121,6 +128,10 @@ class EngineInContainer(Buildx):
         run("docker", "exec", self.name, "sh", "-c", f"rm -rf '{place}' && mkdir -p /contexts")
         run("docker", "cp", folder, f"{self.name}:{place}")
         return str(place)
+
+    def file(self, path: Path) -> str:
+        run("docker", "cp", path, f"{self.name}:/{path.name}")
+        return f"/{path.name}"
 
     def load(self, *images: str) -> None:
         """Take images over from the machine's engine."""
