@@ -82,7 +82,7 @@ class YamlNode:
     has_word: bool = False
     """Whether the word that was looked for is in it, or in something below it."""
     is_open: bool = False
-    """While its items are being read."""
+    """While the items of one that has an anchor are being read."""
     by_name: dict[str, tuple[YamlNode, YamlNode]] | None = None
     """A table's own entries by their keys, once somebody asks."""
     _found: dict[str, tuple[YamlNode, YamlNode, YamlNode] | None] | None = None
@@ -114,13 +114,17 @@ class YamlNode:
 
     def entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
         """The table, the key and the value of an entry, own or merged in with `<<`."""
-        own = self.own(key)
+        named = self.by_name
+        if named is None:
+            named = self._read_names()
+        own = named.get(key)
         if own is not None:
             return self, *own
-        return self._merged_entry(key) if self.own(_MERGE) is not None else None
+        return self._merged_entry(key) if _MERGE in named else None
 
     def _merged_entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
-        for each in self.merged():
+        merges = self._merges
+        for each in self.merged() if merges is None else merges:
             own = each.own(key)
             if own is not None:
                 return each, *own
@@ -226,13 +230,23 @@ class _Scalar(YamlNode):
 
 
 class _List(YamlNode):
-    __slots__ = ("by_name", "flow", "has_word", "is_open", "items", "start", "tag")
+    __slots__ = ("has_word", "items", "start")
     form = Form.LIST
 
 
+class _FlowList(_List):
+    __slots__ = ()
+    flow = True
+
+
 class _Table(YamlNode):
-    __slots__ = ("by_name", "flow", "has_word", "is_open", "items", "start", "tag")
+    __slots__ = ("by_name", "has_word", "items", "start")
     form = Form.TABLE
+
+
+class _FlowTable(_Table):
+    __slots__ = ()
+    flow = True
 
 
 class YamlDocument(Struct, frozen=True):
@@ -335,35 +349,38 @@ def _documents(  # noqa: C901, PLR0912, PLR0915 - the one loop of which every st
                 node.has_word = False
             if event.anchor is not None:
                 anchors[event.anchor] = node
-        elif kind is table_start or kind is list_start:
-            node = new(_Table if kind is table_start else _List)
-            node.start = event.start_mark.index + mark
-            node.tag = event.tag or ""
-            node.has_word = False
-            node.is_open = True
-            node.by_name = None
-            items.append(node)
-            opened.append(above)
-            above = node
-            node.items = items = []
+        elif kind is list_end or kind is table_end:
+            if above.is_open:
+                above.is_open = False
+            if above.flow:
+                brackets -= 1
+            if above.has_word:
+                above = opened.pop()
+                above.has_word = True
+            else:
+                above = opened.pop()
+            items = above.items
+        elif kind is list_start or kind is table_start:
             if event.flow_style:
-                node.flow = True
+                node = new(_FlowTable if kind is table_start else _FlowList)
                 brackets += 1
                 if brackets > _BRACKETS_MAX:
                     raise DocumentInvalid(f"{_place(event, name)}: this is nested too deeply: brackets in brackets")
             else:
-                node.flow = False
+                node = new(_Table if kind is table_start else _List)
+            node.start = event.start_mark.index + mark
+            node.has_word = False
+            if kind is table_start:
+                node.by_name = None
+            items.append(node)
+            opened.append(above)
+            above = node
+            node.items = items = []
+            if event.tag is not None:
+                node.tag = event.tag
             if event.anchor is not None:
                 anchors[event.anchor] = node
-        elif kind is table_end or kind is list_end:
-            above.is_open = False
-            if above.flow:
-                brackets -= 1
-            had_word = above.has_word
-            above = opened.pop()
-            items = above.items
-            if had_word:
-                above.has_word = True
+                node.is_open = True
         elif kind is alias_event:
             node = _named(event, anchors, name)
             items.append(node)
@@ -380,7 +397,7 @@ def _root_above() -> YamlNode:
     """What a document's root is the only item of."""
     above = _List()
     above.items = []
-    above.flow = above.has_word = False
+    above.has_word = False
     return above
 
 

@@ -124,6 +124,8 @@ class Judge:
         """Have inputs `first` and following read; no more of a kind that has `stop` faults."""
         self._renew()
         if kind.prepare is not None:
+            # as long as it takes: it is not what is judged
+            faulthandler.cancel_dump_traceback_later()
             kind.prepare()
         faults, guarded_s = 0, -_GUARD_S
         for number in range(first, first + count):
