@@ -11,6 +11,7 @@ from cargoship.errors import DocumentInvalid
 
 _KINDS = (None, "Kustomization", "Component")
 _TAKES = {"newName": ReferencePart.NAME, "digest": ReferencePart.DIGEST}
+_NAME = "name"
 _TAG = "newTag"
 
 
@@ -21,13 +22,19 @@ def check_images(document: YamlDocument, page: Page) -> None:
         return
     images = root.get("images")
     for image in images.items if images is not None and images.form is Form.LIST else ():
-        if image.form is not Form.TABLE or image.get("name") is None:
+        if image.form is not Form.TABLE or image.get(_NAME) is None:
             continue
-        for key in (*_TAKES, _TAG):
+        for key in (_NAME, *_TAKES, _TAG):
             value = image.get(key)
             found = None if value is None or value.form is not Form.SCALAR else FOUND.search(value.value)
             if value is None or found is None:
                 continue
+            if key == _NAME:
+                raise DocumentInvalid(
+                    f"{page.place(value.start)}: name is what Kustomize looks for in other files, and no place for an "
+                    "image",
+                    hint="write another name here and in those files, such as web",
+                )
             if key == _TAG:
                 raise DocumentInvalid(
                     f"{page.place(value.start)}: an image that is built has no tag to stand here",

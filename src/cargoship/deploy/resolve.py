@@ -112,13 +112,23 @@ def _check_platforms(
         for demand in each.demands:
             target = targets.get((each.source.name, demand.wanted))
             platforms = () if target is None else plans[target.root][1].platforms
-            wanted = normalized_platform(Platform(*(demand.platform.split("/") + [""] * 2)[:3]))
+            if demand.platform.lower() == "linux":
+                continue  # of whatever architecture the machine is
+            wanted = _platform(demand.platform)
             if target is not None and wanted not in [normalized_platform(platform) for platform in platforms]:
                 raise UsageError(
                     f"{demand.place}: the service runs on {demand.platform}, and the image is built for "
                     + ", ".join(map(str, platforms)),
                     hint=f"add --platform {demand.platform}, or change the service's platform",
                 )
+
+
+def _platform(text: str) -> Platform:
+    """What engines take it for: an architecture may stand alone (https://github.com/containerd/platforms, Parse)."""
+    parts = text.split("/")
+    if len(parts) == 1:
+        parts = ["linux", *parts]
+    return normalized_platform(Platform(*[*parts, ""][:3]))
 
 
 def _checks(

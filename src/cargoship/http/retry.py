@@ -15,7 +15,8 @@ from cargoship.errors import CargoshipError
 from cargoship.http.budget import Budget
 
 T = TypeVar("T")
-_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+"""499 is nginx's, 520 to 524 are Cloudflare's, of a server behind it that does not answer it."""
 
 
 class Transient(Exception):

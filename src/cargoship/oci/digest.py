@@ -93,13 +93,14 @@ class Digest(Struct, frozen=True, order=True):
 
 
 def contradicts(said: str | None, digest: Digest) -> bool:
-    """Whether a server that names content `said` means another one; a digest by another algorithm says nothing."""
-    if not said or is_of_another_kind(said):
-        return False
+    """Whether a server that names content `said` means another one.
+
+    A digest by another algorithm says nothing, nor does what is no digest: skopeo looks at none of them.
+    """
     try:
-        found = Digest.parse(said)
+        found = Digest.parse(said or "")
     except ContentInvalid:
-        return True
+        return False
     return found.algorithm == digest.algorithm and found != digest
 
 

@@ -26,6 +26,8 @@ from cargoship.registry.addresses import AddressRefused, absolute, objection, un
 from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal
 
 _WORDS_S = 10.0
+_OK = 200
+_CHANGED_ON_THE_WAY = 203
 
 Body = Callable[[], Iterable[bytes]]
 
@@ -51,7 +53,8 @@ class _Arriving:
     def __init__(self, response: Response, budget: Budget) -> None:
         self._response = response
         self._budget = budget
-        self.status = response.status
+        # a proxy on the way that has changed something says so; digests tell whether it was the content
+        self.status = _OK if response.status == _CHANGED_ON_THE_WAY else response.status
         self.headers: Mapping[str, str] = response.headers
 
     def chunks(self) -> Iterator[bytes]:

@@ -23,6 +23,8 @@ from cargoship.registry.reauthorization import Reauthorizer, speaks_of_rights
 from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal, refused, warnings
 
 _OK = 200
+_CREATED = 201
+_ACCEPTED = 202
 _BAD_REQUEST = 400
 _SERVER_ERROR = 500
 _ANSWERS_MAX = 3
@@ -236,7 +238,7 @@ class RegistrySession:
         def attempt() -> bytes:
             answer = self._wire.send(ask, authorization=authorization)
             try:
-                response = self._judge(answer, ask, (_OK,))
+                response = self._judge(answer, ask, (_OK, _CREATED, _ACCEPTED))
             except Transient as failure:
                 if failure.status == _SERVER_ERROR and not insist:
                     raise failure.error from failure

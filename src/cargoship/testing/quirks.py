@@ -15,11 +15,17 @@ from weakref import WeakKeyDictionary
 from cargoship.testing.exchange import Call, Reply
 from cargoship.testing.holdings import digest_of
 from cargoship.testing.quirk import Answer, Quirk, QuirkyRegistry
+from cargoship.testing.quirks_of_logins import (
+    CHALLENGE,
+    challenged,
+    challenged_at_the_door,
+    ended_token,
+    expires_in,
+    one_scope_at_a_time,
+    token_with,
+)
 
 _BAD = 400
-_UNAUTHORIZED = 401
-_NOTHING_TO_SEE = Reply.error(404, "NAME_UNKNOWN", "repository name not known to registry")
-_CHALLENGE = "WWW-Authenticate"
 
 
 def _status(method: str, path: str, status: int, query: str = "") -> Quirk:
@@ -79,65 +85,6 @@ def _adding(method: str, path: str, headers: Mapping[str, str]) -> Quirk:
         return replace(reply, headers={**reply.headers, **headers}) if _is(call, method, path) else reply
 
     return quirk
-
-
-def _challenged(change: Callable[[QuirkyRegistry, str], str]) -> Quirk:
-    """Who is not known is asked in another way; lines are headers of their own."""
-
-    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
-        reply = answer(call)
-        if reply.status != _UNAUTHORIZED or _CHALLENGE not in reply.headers:
-            return reply
-        return replace(reply, headers={**reply.headers, _CHALLENGE: change(registry, reply.headers[_CHALLENGE])})
-
-    return quirk
-
-
-def _challenged_at_the_door(status: int) -> Quirk:
-    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
-        del registry
-        reply = answer(call)
-        if reply.status != _UNAUTHORIZED or call.path in {"/v2/", "/token"} or "authorization" in call.headers:
-            return reply
-        return replace(_NOTHING_TO_SEE, status=status)
-
-    return quirk
-
-
-def _ended_token(status: int) -> Quirk:
-    """A token that has ended is answered by something that names no token server."""
-
-    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
-        del registry
-        reply = answer(call)
-        ended = call.headers.get("authorization", "").startswith("Bearer ")
-        return Reply.error(status, "DENIED", "denied") if reply.status == _UNAUTHORIZED and ended else reply
-
-    return quirk
-
-
-def _one_scope(status: int) -> Quirk:
-    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
-        del registry
-        several = call.path == "/token" and len(call.query.get("scope", "").split()) > 1
-        return Reply.error(status, "INVALID", "one scope at a time") if several else answer(call)
-
-    return quirk
-
-
-def _token_with(change: Callable[[bytes], bytes], headers: Mapping[str, str] | None = None) -> Quirk:
-    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
-        del registry
-        reply = answer(call)
-        if call.path != "/token" or reply.status >= _BAD:
-            return reply
-        return Reply(reply.status, {**reply.headers, **(headers or {})}, change(reply.body))
-
-    return quirk
-
-
-def _expires_in(text: str) -> Quirk:
-    return _token_with(lambda body: re.sub(rb'"expires_in": \d+', b'"expires_in": ' + text.encode(), body))
 
 
 def _packed(path: str, encoding: str = "gzip") -> Quirk:
@@ -223,64 +170,73 @@ def _relative(registry: QuirkyRegistry, call: Call, text: str) -> str:
 _UPLOADS = "/blobs/uploads/"
 _GOING = "/blobs/uploads/[0-9a-f]+$"
 _NOBODY = "https://nobody.example/token"
+_BUSY = (408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524)
+_ODD_DIGESTS: Mapping[str, Callable[[QuirkyRegistry, Call, str], str]] = {
+    "empty": lambda *_: "",
+    "in-capitals": lambda _registry, _call, text: text.upper(),
+    "in-quotes": lambda _registry, _call, text: f'"{text}"',
+    "twice": lambda _registry, _call, text: f"{text}, {text}",
+    "bare": lambda _registry, _call, text: text.partition(":")[2],
+}
 
 QUIRKS: Mapping[str, Quirk] = {
     # who asks
-    "challenge-at-the-door-401": _challenged_at_the_door(401),
-    "challenge-at-the-door-403": _challenged_at_the_door(403),
-    "challenge-at-the-door-404": _challenged_at_the_door(404),
-    "dead-bearer-before-basic": _challenged(
+    "challenge-at-the-door-401": challenged_at_the_door(401),
+    "challenge-at-the-door-403": challenged_at_the_door(403),
+    "challenge-at-the-door-404": challenged_at_the_door(404),
+    "dead-bearer-before-basic": challenged(
         lambda registry, text: f'Bearer realm="{registry.url}/none",service="s"\n{text}'
     ),
-    "dead-bearer-after-basic": _challenged(lambda registry, text: f'{text}, Bearer realm="{registry.url}/none"'),
-    "bearer-without-realm-beside-basic": _challenged(lambda _, text: f"Bearer\n{text}"),
-    "two-bearers": _challenged(lambda _, text: f'{text}, Bearer realm="{_NOBODY}",service="other"'),
-    "negotiate-first": _challenged(lambda _, text: f"Negotiate YIIabc+/def==\nNTLM, {text}"),
-    "unknown-schemes-around": _challenged(lambda _, text: f'Digest realm="r", nonce="n" , {text}, AWS4 x=1'),
-    "realm-unquoted": _challenged(lambda _, text: re.sub(r'realm="([^"]*)"', r"realm=\1", text)),
-    "realm-relative": _challenged(lambda registry, text: text.replace(registry.url, "")),
-    "spaces-and-case": _challenged(
+    "dead-bearer-after-basic": challenged(lambda registry, text: f'{text}, Bearer realm="{registry.url}/none"'),
+    "bearer-without-realm-beside-basic": challenged(lambda _, text: f"Bearer\n{text}"),
+    "two-bearers": challenged(lambda _, text: f'{text}, Bearer realm="{_NOBODY}",service="other"'),
+    "negotiate-first": challenged(lambda _, text: f"Negotiate YIIabc+/def==\nNTLM, {text}"),
+    "unknown-schemes-around": challenged(lambda _, text: f'Digest realm="r", nonce="n" , {text}, AWS4 x=1'),
+    "realm-unquoted": challenged(lambda _, text: re.sub(r'realm="([^"]*)"', r"realm=\1", text)),
+    "realm-relative": challenged(lambda registry, text: text.replace(registry.url, "")),
+    "spaces-and-case": challenged(
         lambda _, text: text.replace("Bearer", "bEARER").replace("realm=", "Realm = ").replace(",", "  ,  ")
     ),
-    "scope-opaque": _challenged(lambda _, text: re.sub(r'scope="[^"]*"', 'scope="aws"', text)),
+    "scope-opaque": challenged(lambda _, text: re.sub(r'scope="[^"]*"', 'scope="aws"', text)),
     "one-basic-challenge": _Once(
-        "PUT|PATCH|GET", "/v2/.+/(manifests|blobs)/", 401, skip=2, headers={_CHALLENGE: 'Basic realm="harbor"'}
+        "PUT|PATCH|GET", "/v2/.+/(manifests|blobs)/", 401, skip=2, headers={CHALLENGE: 'Basic realm="harbor"'}
     ),
-    "one-scope-400": _one_scope(400),
-    "one-scope-403": _one_scope(403),
-    "one-scope-500": _one_scope(500),
-    "ended-token-400": _ended_token(400),
-    "ended-token-401": _ended_token(401),
-    "ended-token-403": _ended_token(403),
-    "expires-in-text": _expires_in('"300"'),
-    "expires-in-fraction": _expires_in("299.5"),
-    "expires-in-zero": _expires_in("0"),
-    "expires-in-negative": _expires_in("-1"),
-    "expires-in-null": _expires_in("null"),
-    "expires-in-for-ever": _expires_in("1e400"),
-    "access-token": _token_with(lambda body: body.replace(b'"token"', b'"access_token"')),
-    "token-gzip": _token_with(lambda body: gzip.compress(body, mtime=0), {"Content-Encoding": "gzip"}),
-    "token-html": _token_with(lambda body: body, {"Content-Type": "text/html; charset=utf-8"}),
-    "token-empty-beside-access-token": _token_with(
+    "one-scope-400": one_scope_at_a_time(400),
+    "one-scope-403": one_scope_at_a_time(403),
+    "one-scope-500": one_scope_at_a_time(500),
+    "ended-token-400": ended_token(400),
+    "ended-token-401": ended_token(401),
+    "ended-token-403": ended_token(403),
+    "expires-in-text": expires_in('"300"'),
+    "expires-in-fraction": expires_in("299.5"),
+    "expires-in-zero": expires_in("0"),
+    "expires-in-negative": expires_in("-1"),
+    "expires-in-null": expires_in("null"),
+    "expires-in-for-ever": expires_in("1e400"),
+    "access-token": token_with(lambda body: body.replace(b'"token"', b'"access_token"')),
+    "token-gzip": token_with(lambda body: gzip.compress(body, mtime=0), {"Content-Encoding": "gzip"}),
+    **{f"token-{status}": _restated("GET|POST", "^/token$", status) for status in (201, 202, 203)},
+    "token-html": token_with(lambda body: body, {"Content-Type": "text/html; charset=utf-8"}),
+    "token-empty-beside-access-token": token_with(
         lambda body: body.replace(b'"token"', b'"token": "", "access_token"')
     ),
-    "token-null-beside-access-token": _token_with(
+    "token-null-beside-access-token": token_with(
         lambda body: body.replace(b'"token"', b'"token": null, "access_token"')
     ),
-    "token-twice": _token_with(lambda body: re.sub(rb'"token": ("[^"]+")', rb'"access_token": \1, "token": \1', body)),
-    "issued-at-odd": _token_with(lambda body: body.replace(b"{", b'{"issued_at": "yesterday", ', 1)),
-    "issued-at-future": _token_with(lambda body: body.replace(b"{", b'{"issued_at": "2999-01-01T00:00:00Z", ', 1)),
-    "challenge-with-error": _challenged(lambda _, text: text + ',error="invalid_token",error_description="a, \\"b\\""'),
-    "challenge-with-empty-parts": _challenged(lambda _, text: ", " + text.replace(",", ",\t,") + ","),
-    "realm-in-capitals": _challenged(lambda registry, text: text.replace(registry.host, registry.host.upper())),
-    "realm-with-port": _challenged(lambda registry, text: text.replace(registry.url, _with_port(registry.url))),
-    "realm-with-fragment": _challenged(lambda _, text: text.replace('/token"', '/token#part"')),
-    "expires-in-words": _expires_in('"an hour"'),
-    "token-in-capitals": _token_with(lambda body: body.replace(b'"token"', b'"Token"')),
-    "realm-with-query": _challenged(lambda _, text: text.replace('/token"', '/token?account=me"')),
-    "scope-twice": _challenged(lambda _, text: text + ',scope="repository:other/one:pull"'),
-    "service-empty": _challenged(lambda _, text: re.sub('service="[^"]*"', 'service=""', text)),
-    "service-missing": _challenged(lambda _, text: re.sub(',?service="[^"]*"', "", text)),
+    "token-twice": token_with(lambda body: re.sub(rb'"token": ("[^"]+")', rb'"access_token": \1, "token": \1', body)),
+    "issued-at-odd": token_with(lambda body: body.replace(b"{", b'{"issued_at": "yesterday", ', 1)),
+    "issued-at-future": token_with(lambda body: body.replace(b"{", b'{"issued_at": "2999-01-01T00:00:00Z", ', 1)),
+    "challenge-with-error": challenged(lambda _, text: text + ',error="invalid_token",error_description="a, \\"b\\""'),
+    "challenge-with-empty-parts": challenged(lambda _, text: ", " + text.replace(",", ",\t,") + ","),
+    "realm-in-capitals": challenged(lambda registry, text: text.replace(registry.host, registry.host.upper())),
+    "realm-with-port": challenged(lambda registry, text: text.replace(registry.url, _with_port(registry.url))),
+    "realm-with-fragment": challenged(lambda _, text: text.replace('/token"', '/token#part"')),
+    "expires-in-words": expires_in('"an hour"'),
+    "token-in-capitals": token_with(lambda body: body.replace(b'"token"', b'"Token"')),
+    "realm-with-query": challenged(lambda _, text: text.replace('/token"', '/token?account=me"')),
+    "scope-twice": challenged(lambda _, text: text + ',scope="repository:other/one:pull"'),
+    "service-empty": challenged(lambda _, text: re.sub('service="[^"]*"', 'service=""', text)),
+    "service-missing": challenged(lambda _, text: re.sub(',?service="[^"]*"', "", text)),
     # what is there
     **{
         f"head-blob-{status}": _status("HEAD", "/blobs/", status)
@@ -340,7 +296,10 @@ QUIRKS: Mapping[str, Quirk] = {
     ),
     "sha512-manifests-400": _status("PUT|GET|HEAD", "/manifests/sha512:", 400),
     "no-digest-header": _header("GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", lambda *_: None),
-    "no-digest-text": _header("GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", lambda *_: ""),
+    **{
+        f"odd-digest-{name}": _header("GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", change)
+        for name, change in _ODD_DIGESTS.items()
+    },
     "put-blob-without-location": _header("PUT", _GOING, "Location", lambda *_: None),
     "put-manifest-without-location": _header("PUT", "/manifests/", "Location", lambda *_: None),
     "mount-without-location": _header(
@@ -350,6 +309,7 @@ QUIRKS: Mapping[str, Quirk] = {
     "chunk-minimum-unreadable": _adding("POST", _UPLOADS, {"OCI-Chunk-Min-Length": "many"}),
     "chunk-minimum-large": _adding("POST", _UPLOADS, {"OCI-Chunk-Min-Length": "10485760"}),
     # what content is said to be
+    "changed-on-the-way": _restated("GET|HEAD", "/(manifests|blobs|tags)/", 203),
     "type-with-charset": _typed(lambda text: text + "; charset=utf-8"),
     "type-in-capitals": _typed(str.upper),
     "type-generic": _typed(lambda _: "application/json"),
@@ -360,8 +320,8 @@ QUIRKS: Mapping[str, Quirk] = {
     "etag-missing": _header("GET|HEAD", "/(manifests|blobs)/", "ETag", lambda *_: None),
     "ranges-none": _header("GET|HEAD", "/blobs/", "Accept-Ranges", lambda *_: "none"),
     # passing trouble, and what is said beside an answer
-    **{f"busy-manifest-{status}": _Once("PUT", "/manifests/", status) for status in (408, 429, 500, 502, 503, 504)},
-    **{f"busy-upload-{status}": _Once("POST", _UPLOADS, status) for status in (408, 429, 500, 502, 503, 504)},
+    **{f"busy-manifest-{status}": _Once("PUT", "/manifests/", status) for status in _BUSY},
+    **{f"busy-upload-{status}": _Once("POST", _UPLOADS, status) for status in _BUSY},
     "busy-until-a-date": _Once("PUT", "/manifests/", 429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
     "busy-until-unreadable": _Once("PUT", "/manifests/", 503, headers={"Retry-After": "soon"}),
     "warnings": _adding("GET|PUT", "/manifests/", {"Warning": '299 - "this registry is moving"'}),

@@ -141,6 +141,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 REFUSED |= {
     "kustomization with a whole reference for a name": ("kustomization.yaml", "images:\n- name: a\n  newName: cargoship://app\n", "kustomization.yaml:3:12: newName is no place for a whole reference"),
     "kustomization with a whole reference for a digest": ("kustomization.yaml", "images: [{name: a, digest: cargoship://app}]\n", "kustomization.yaml:1:28: digest is no place"),
+    "kustomization that looks for a reference": ("kustomization.yaml", "images:\n- name: cargoship://app\n  digest: cargoship://app#digest\n", "kustomization.yaml:2:9: name is what Kustomize looks for"),
     "component with a reference for a tag": ("kustomization.yaml", "kind: Component\nimages:\n- name: a\n  newTag: 'cargoship://app#digest'\n", "kustomization.yaml:4:11: an image that is built has no tag"),
     "JSON with comments": ("devcontainer.json", '{\n  // the image\n  "image": "cargoship://app"\n}\n', "devcontainer.json:2:3: this is no JSON"),
     "JSON template": ("task.json", '{"image": "cargoship://app", "cpu": {{ .Cpu }}}\n', "task.json:1:38: this is no JSON"),
@@ -219,6 +220,10 @@ HOSTILE: dict[str, tuple[str, str, str, str]] = {
     "services that merge": ("compose.yaml", "x: &b {image: cargoship://app}\nservices:\n", "  s%d: {<<: [*b, *b]}\n", ""),
     "builds of elsewhere": ("compose.yaml", "services:\n  a: {image: cargoship://app}\n", "  s%d: {build: $X}\n", ""),
     "services that extend": ("compose.yaml", "services:\n  a: {image: cargoship://app}\n", "  s%d: {extends: {file: $X}}\n", ""),
+    "anchors": ("a.yaml", "i: cargoship://app\nb:\n", "- &a%d x\n", ""),
+    "aliases": ("a.yaml", "i: &a cargoship://app\nb: [", "*a,", "1]\n"),
+    "anchors of lists, and aliases": ("a.yaml", "i: cargoship://app\nb:\n", "- &a%d [x]\n- *a%d\n", ""),
+    "services of one anchor": ("compose.yaml", "x: &b\n  image: cargoship://app\nservices:\n", "  s%d:\n    <<: *b\n", ""),
     "images of a kustomization": ("kustomization.yaml", "images:\n", "- {name: a, newName: 'cargoship://app#name'}\n", ""),
     "builds": ("compose.yaml", "services:\n", "  s%d: {build: app, platform: linux/amd64}\n", ""),
     "builds of blocks, beside images": ("compose.yaml", "services:\n", "  s%d:\n    build: app\n    image: x\n", ""),
@@ -453,6 +458,20 @@ def test_a_services_platform_is_one_that_is_built(place: Workplace, build: str) 
     with pytest.raises(UsageError) as caught:
         place.resolve(("compose.yaml", (text % "s390x").encode()))
     assert caught.value.message.startswith("compose.yaml:4:15: the service runs on linux/s390x")
+
+
+@pytest.mark.parametrize("platform", ["amd64", "Linux/x86_64", "aarch64", "linux", "linux/arm64/8", "arm64"])
+def test_a_services_platform_may_be_written_as_containerd_takes_it(place: Workplace, platform: str) -> None:
+    """An architecture or a system may stand alone: `platform: amd64` was refused."""
+    text = f"services:\n  app:\n    image: cargoship://app\n    platform: {platform}\n"
+    assert b"registry.example.com" in place.resolve(("compose.yaml", text.encode())).documents[0].data
+
+
+@pytest.mark.parametrize("platform", ["s390x", "windows", "windows/amd64", "///", "64", "linux/arm64/v9"])
+def test_another_platform_of_a_service_is_refused(place: Workplace, platform: str) -> None:
+    text = f"services:\n  app:\n    image: cargoship://app\n    platform: {platform}\n"
+    with pytest.raises(UsageError, match="the service runs on"):
+        place.resolve(("compose.yaml", text.encode()))
 
 
 def test_the_files_that_compose_would_read(tmp_path: Path) -> None:

@@ -54,7 +54,10 @@ def test_a_digest_by_another_algorithm_contradicts_nothing() -> None:
     assert not contradicts(None, digest)
     assert not contradicts(f"blake3:{'0' * 64}", digest)
     assert contradicts(f"sha512:{'0' * 128}", Digest.of(_DATA, "sha512"))
-    assert contradicts("sha512:12", digest)
+    # what is no digest: skopeo looks at no such header
+    assert not contradicts("sha512:12", digest)
+    assert not contradicts(f"SHA256:{digest.hex.upper()}", digest)
+    assert contradicts(f"sha256:{'0' * 64}", digest)
 
 
 def test_a_reference_has_such_a_digest() -> None:
