@@ -17,9 +17,10 @@ from msgspec.structs import replace
 
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.deploy import compose, finding, kustomize, other_files
+from cargoship.deploy.collecting import uncollected
 from cargoship.deploy.places import SCHEME, WORD, Demand, FolderReference, NameReference, Page, Spot, splice
 from cargoship.deploy.selector import Selector
-from cargoship.deploy.tree import Form, YamlDocument, YamlNode, count_documents, read_documents, uncollected
+from cargoship.deploy.tree import Form, YamlDocument, YamlNode, count_documents, read_documents
 from cargoship.errors import DocumentInvalid, UsageError
 from cargoship.events import Note
 from cargoship.reading import BYTES_MAX, is_folder, is_there, read_file

@@ -16,11 +16,11 @@ from msgspec import Struct
 
 from cargoship.context import Context
 from cargoship.deploy.catalog import Catalog, ImageToBuild
+from cargoship.deploy.collecting import uncollected
 from cargoship.deploy.documents import Format, ScannedFile, SourceFile, scan
 from cargoship.deploy.places import FolderReference, NameReference
 from cargoship.deploy.probes import unchecked
 from cargoship.deploy.selector import Selector
-from cargoship.deploy.tree import uncollected
 from cargoship.errors import ReferenceUnknown, UsageError
 from cargoship.events import Level, Note
 from cargoship.oci.index import normalized_platform

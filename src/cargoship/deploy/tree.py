@@ -9,7 +9,6 @@ Specification: https://yaml.org/spec/1.1/
 from __future__ import annotations
 
 import enum
-import gc
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Protocol, cast
 import yaml
 from msgspec import Struct
 
+from cargoship.deploy.collecting import uncollected
 from cargoship.errors import DocumentInvalid
 
 _MERGE = "<<"
@@ -300,22 +300,6 @@ def _errors_of(text: str, name: str) -> Iterator[None]:
         raise DocumentInvalid(f"{place}: this is no YAML: {error.reason}") from error
     except yaml.YAMLError as error:
         raise DocumentInvalid(f"{name}: this is no YAML: {error}") from error
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the collector of cycles, which would look through hundreds of thousands of nodes again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            # what was made meanwhile is old at once: as young as it is it would all be looked through now
-            if not gc.get_freeze_count():
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
 
 
 def _documents(  # noqa: C901, PLR0912, PLR0915 - the one loop of which every step counts: a megabyte may be a million of them
