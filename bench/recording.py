@@ -86,20 +86,23 @@ def main() -> None:
     parser.add_argument("--project", default="small-service", help="a folder in bench/ or examples/")
     parser.add_argument("--cold", type=int, default=2, help="rounds of cold builds")
     parser.add_argument("--unchanged", type=int, default=20, help="rounds where nothing has changed")
+    parser.add_argument("--ways", default=",".join(WAYS), help="counted alone needs no round to warm up")
     given = parser.parse_args()
     # as pip installs a program, with its byte code
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     env = {**os.environ, **distribution_rust()}
     with prepared(given.project, env) as (project, work):
-        bench = _Bench(project, work, {**env, "CARGOSHIP_CACHE_DIR": str(work / "cache")})
-        # makes the standard libraries, and what Zig compiles of itself
-        bench.build("with", cold=True)
+        # standard libraries are those of the folder that the environment names, or made first
+        bench = _Bench(project, work, {"CARGOSHIP_CACHE_DIR": str(work / "cache"), **env})
+        ways = given.ways.split(",")
+        if ways != ["counted"]:
+            bench.build("with", cold=True)
         for what, rounds, cold in (("cold", given.cold, True), ("unchanged", given.unchanged, False)):
-            costs: dict[str, list[Cost]] = {way: [] for way in WAYS}
+            costs: dict[str, list[Cost]] = {way: [] for way in ways}
             counted: list[tuple[float, float]] = []
             for number in range(rounds):
                 # who comes first takes turns, too
-                for way in (*WAYS,)[number % len(WAYS) :] + (*WAYS,)[: number % len(WAYS)]:
+                for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
                     costs[way].append(bench.build(way, cold=cold))
                     if way == "counted":
                         wall_s, cpu_s = map(float, bench.counted.read_text().split())
@@ -133,6 +136,8 @@ def _print(title: str, costs: dict[str, list[Cost]], counted: list[tuple[float, 
     for way, each in costs.items():
         wall, cpu = [cost.wall_s for cost in each], [cost.cpu_s for cost in each]
         print(f"  {way:<10} wall {_figures(wall)}   CPU {_figures(cpu)}")
+    if not counted:
+        return
     share_wall = [one[0] / cost.wall_s for one, cost in zip(counted, costs["counted"], strict=True)]
     share_cpu = [one[1] / cost.cpu_s for one, cost in zip(counted, costs["counted"], strict=True)]
     wall_ms, cpu_ms = (1e3 * statistics.median(each) for each in zip(*counted, strict=True))
