@@ -124,12 +124,13 @@ def _change(record: RunRecord, before: RunRecord | None) -> str | None:
         return None
     slower = record.seconds - before.seconds
     took = f"{words.duration(abs(slower))} {'longer' if slower > 0 else 'less'} than the build before"
-    sizes = {image.name: image.size for image in before.images}
-    grown = [
-        f"{printable(image.name)} {'+' if (more := image.size - sizes[image.name]) > 0 else '-'}{words.size(abs(more))}"
-        for image in record.images
-        if image.name in sizes and image.size != sizes[image.name]
-    ]
+    then = {(image.name, each.platform): each.size for image in before.images for each in image.platforms}
+    grown = []
+    for image in record.images:
+        # another choice of platforms is no growth
+        more = sum(each.size - then.get((image.name, each.platform), each.size) for each in image.platforms)
+        if more:
+            grown.append(f"{printable(image.name)} {'+' if more > 0 else '-'}{words.size(abs(more))}")
     return ", ".join([took, *grown])
 
 

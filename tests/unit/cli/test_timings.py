@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cargoship.cli.history import sparkline
@@ -74,6 +75,15 @@ def test_the_end_of_a_build_is_reported_in_cargos_shape() -> None:
         "             2 units compiled: the cache having nothing of it yet",
         "             7.5s less than the build before, app +2.0 MB",
     ]
+
+
+def test_a_build_for_fewer_platforms_is_no_smaller_image() -> None:
+    """After `run` or `--load`, which build for one, the next image had grown by a whole one."""
+    both = image_record()
+    alone = msgspec.structs.replace(both, platforms=both.platforms[:1])
+    assert len(both.platforms) > 1
+    said = short_text(build_record(1, images=(both,)), build_record(images=(alone,)), NO_COLOURS)
+    assert "app +" not in said
 
 
 @pytest.mark.parametrize(
