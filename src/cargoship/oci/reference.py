@@ -18,6 +18,8 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _HOST = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
+_LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*@(?!\w+:\w*$)|[^/@:]*:.*@(?!\w+:\w*$)", re.DOTALL)
+"""Up to an @ behind which no digest stands."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _REPOSITORY_MAX = 255
 DOCKER_HUB = "docker.io"
@@ -34,10 +36,7 @@ class Reference(Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Parse a reference, completing Docker Hub's short names; raises UsageError saying what is wrong."""
-        if (address := _SCHEME.match(text)) is not None:
-            # a name and a password before the host are no part of one
-            without = f"write it without {address[0]}: {re.sub('^[^/@]*@', '', text[address.end() :])}"
-            raise UsageError(f"{text!r} is not an image reference: it has none of an address's schemes", hint=without)
+        _refuse_addresses(text)
         rest, at, digest_text = text.partition("@")
         try:
             digest = Digest.parse(digest_text) if at else None
@@ -100,6 +99,19 @@ class Reference(Struct, frozen=True, order=True):
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return self.name + tag + digest
+
+
+def _refuse_addresses(text: str) -> None:
+    """Raise UsageError for what has something before its host."""
+    if _LOGIN.match(text) is not None:
+        # nothing of it is repeated: a password may have any character
+        raise UsageError(
+            "a name and a password before a host are no part of an image reference",
+            hint="write it without them, and log in with cargoship login HOST",
+        )
+    if (address := _SCHEME.match(text)) is not None:
+        without = f"write it without {address[0]}: {text[address.end() :]}"
+        raise UsageError(f"{text!r} is not an image reference: it has none of an address's schemes", hint=without)
 
 
 def _is_host(first: str) -> bool:

@@ -35,6 +35,21 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "me:s3cret@ghcr.io/a/b", "https://me:s3cret@ghcr.io/a/b",
+        "me:x/s3cret@ghcr.io/a", "me:@s3cret@ghcr.io/a:1",
+        "https://s3cret@ghcr.io/a", "docker://me:s3cret@ghcr.io/a@sha256:00",
+        "me:s3cret@ghcr.io:5000/a@sha256:" + "0" * 64,
+    ],
+)  # fmt: skip
+def test_a_password_before_a_host_is_not_repeated(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Reference.parse(text)
+    assert "s3cret" not in f"{caught.value.message} {caught.value.hint}"
+
+
 @given(_HOSTS, st.lists(_COMPONENT, min_size=2, max_size=3), _TAGS, _DIGESTS)
 def test_a_reference_is_read_as_it_is_written(
     host: str, path: list[str], tag: str | None, digest: Digest | None
