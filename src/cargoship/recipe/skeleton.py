@@ -71,10 +71,13 @@ def write_files(root: Path, files: Mapping[str, str]) -> None:
     inside = root.resolve()
     for path, text in files.items():
         target = root / path
+        # before a folder is made: a link above it would have it made elsewhere
+        with writing(target):
+            is_inside = target.parent.resolve().is_relative_to(inside)
+        if not is_inside:
+            raise RecipeInvalid(f"{target.parent} is a link that leads out of {root}")
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.parent.resolve().is_relative_to(inside):
-            raise RecipeInvalid(f"{target.parent} is a link that leads out of {root}")
         write_atomically(target, text.encode())
         if text.startswith("#!"):
             with writing(target):

@@ -127,6 +127,8 @@ def test_a_link_and_a_folder_are_not_written_through(tmp_path: Path) -> None:
     (root / "src").symlink_to(outside)
     with pytest.raises(RecipeInvalid, match="leads out of"):
         write_files(root, skeleton_files(recipe()))
+    with pytest.raises(RecipeInvalid, match="leads out of"):
+        write_files(root, {"src/deep/down/Cargo.toml": ""})
     assert list(outside.iterdir()) == []
     (root / "Cargo.lock").mkdir()
     with pytest.raises(WouldOverwrite):
