@@ -86,8 +86,8 @@ def run(behaviour: str, *arguments: str, cwd: Path, **env: str) -> subprocess.Co
             "hint: see 'cargoship build --help'",
         ]),
         ("refuse", ("build", "-j0"), 2, [
-            "error: invalid value for '-j' / '--jobs': 0 is not in the range x>=1",
-            "hint: see 'cargoship build --help'",
+            "error: --jobs: 0 is not a whole number of at least 1",
+            "hint: write --jobs N: parallel compiler processes",
         ]),
         ("refuse", ("build", "-o", "oci"), 2, [
             "error: output 'oci' is not KIND:PATH",
