@@ -75,6 +75,23 @@ def test_the_numbers_are_those_of_the_record() -> None:
         assert text in page.text
 
 
+def test_where_the_units_of_each_target_came_from() -> None:
+    units = [
+        UnitSpan("app", "1", "bin", "x86_64-unknown-linux-musl", "compiled", began=0.0, seconds=2.0),
+        UnitSpan("sys", "1", "build script run", "x86_64-unknown-linux-musl", "replaced", began=0.0, seconds=1.0),
+        UnitSpan("one", "1", "lib", "x86_64-unknown-linux-musl", "restored", seconds=9.0),
+        UnitSpan("one", "1", "lib", "aarch64-unknown-linux-musl", "present"),
+        UnitSpan("macros", "1", "proc-macro", "x86_64-unknown-linux-gnu", "restored", for_host=True),
+    ]
+    page = Page(report_page(sample_record(units=tuple(units)), None, ()))
+    for text in ("2 compiled, 1 restored", "1 present", "for the build itself"):
+        assert text in page.text
+    # those that were not compiled have taken nothing, and no bar of times
+    alone = Page(report_page(sample_record(units=(units[2],)), None, ()))
+    assert "1 restored" in alone.text
+    assert "2 compiled" not in alone.text
+
+
 def test_what_a_record_holds_cannot_leave_its_place() -> None:
     unit = UnitSpan(EVIL, "1", "lib", EVIL, "compiled", began=0.0, seconds=1.0, because=(EVIL,))
     record = sample_record(

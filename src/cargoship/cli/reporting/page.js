@@ -156,6 +156,8 @@ function zoom(factor, at) {
 }
 
 const COLUMNS = [["name", "unit"], ["target", "for"], ["state", "state"], ["seconds", "time"], ["size", "size"]];
+// as the bars by target have them
+const COLOURS = { restored: "fresh", present: "other" };
 const SHOWN = 100;
 let whole = false;
 function list() {
@@ -184,6 +186,11 @@ function list() {
       if (key === "seconds") cell.textContent = unit.seconds ? seconds(unit.seconds) : "";
       else if (key === "size") cell.textContent = bytes(unit.size);
       else cell.textContent = unit[key];
+      if (key === "state") {
+        const dot = document.createElement("i");
+        dot.className = "dot " + (COLOURS[unit.state] || "rust");
+        cell.prepend(dot);
+      }
       cell.className = key === "seconds" || key === "size" ? "n" : key === "name" ? "name" : "";
     }
     row.addEventListener("click", () => choose(unit));

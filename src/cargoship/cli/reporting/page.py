@@ -26,6 +26,8 @@ _NAMES_MAX = 3
 _GAIN_MIN_S = 0.1
 _SHARE_MIN = 1000
 """A part below one of this many is not shown by itself."""
+_ORIGINS = {"compiled": "rust", "restored": "fresh", "present": "other"}
+"""Where a unit came from, with its colour; what was replaced or is unfinished was compiled."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 Sizes = Mapping[str, Any]
@@ -195,7 +197,7 @@ def _bar(parts: Iterable[tuple[str, float]], whole: float) -> str:
     made = (
         f'<i class="{kind}" style="width:{100 * value / whole:.2f}%"></i>' for kind, value in parts if value and whole
     )
-    return f'<div class="bar">{"".join(made)}</div>'
+    return f'<div class="bar">{"".join(made)}</div>' if whole else ""
 
 
 def _reasons(record: RunRecord) -> str:
@@ -223,21 +225,30 @@ def _chain(record: RunRecord, steps: Sequence[Any]) -> str:
 
 
 def _targets(record: RunRecord) -> str:
-    found: dict[str, dict[str, float]] = defaultdict(lambda: {"rust": 0.0, "c": 0.0, "units": 0.0})
+    """Where the units of each target came from, and what compiling took, in Rust and in build scripts."""
+    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for unit in record.units:
+        group = found["for the build itself" if unit.for_host else unit.target or "not known"]
+        group["units"] += 1
+        group[unit.state if unit.state in _ORIGINS else "compiled"] += 1
         if unit.began is not None:
-            group = found["for the build itself" if unit.for_host else unit.target or "not known"]
             group["c" if unit.kind == "build script run" else "rust"] += unit.seconds
-            group["units"] += 1
-    most = max((each["rust"] + each["c"] for each in found.values()), default=0.0)
+    longest = max((each["rust"] + each["c"] for each in found.values()), default=0)
+    most = max((each["units"] for each in found.values()), default=0)
     rows = (
         (
-            f"{escape(name)}{_bar((('rust', each['rust']), ('c', each['c'])), most)}",
-            str(round(each["units"])), words.duration(each["rust"]), words.duration(each["c"]),
+            f"{escape(name)}{_units_bar(each, most)}" + _bar((("rust", each["rust"]), ("c", each["c"])), longest),
+            words.duration(each["rust"]), words.duration(each["c"]),
         )
-        for name, each in sorted(found.items(), key=lambda item: -item[1]["rust"] - item[1]["c"])
+        for name, each in sorted(found.items(), key=lambda item: (-item[1]["rust"] - item[1]["c"], item[0]))
     )  # fmt: skip
-    return _table(("target", "units", "Rust", "build scripts"), rows)
+    return _table(("target", "Rust", "build scripts"), rows)
+
+
+def _units_bar(group: Mapping[str, float], most: float) -> str:
+    counted = ", ".join(f"{round(group[state])} {state}" for state in _ORIGINS if group[state])
+    bar = _bar([(kind, group[state]) for state, kind in _ORIGINS.items()], most)
+    return f"<br><span class='dim'>{counted}</span>{bar}"
 
 
 def _changes(record: RunRecord, before: RunRecord | None) -> str:
