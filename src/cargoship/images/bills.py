@@ -60,10 +60,9 @@ def find_bill(target: str, context: Context, *, platform: str | None, form: str 
     with open_image(ImageTarget.parse(target, context.cwd), context) as source:
         root = chosen_root(source, [] if platform is None else [row(platform).platform])
         listed = (*_referring(source, root.descriptor.digest), *_inside(source, root, only=platform is not None))
-        # of one kind the first, of several the one that most tools read
-        found = sorted(
-            (each for each in listed if each.media_type in wanted), key=lambda each: wanted.index(each.media_type)
-        )
+        # of one kind the newest, whatever the order in which a registry lists; of several the one that most tools read
+        newest = sorted(listed, key=lambda each: each.created, reverse=True)
+        found = (each for kind in wanted for each in newest if each.media_type == kind)
         for each in found:
             document = each.document(source)
             if each.media_type != SPDX or form is None or is_spdx3(document) == (form == "spdx-3"):
@@ -119,12 +118,16 @@ def _document(said: Referrer) -> bytes:
 
 
 class _ListedBill(Struct, frozen=True):
-    """A bill that has not been read yet; `is_statement` says that it is what a statement of in-toto says."""
+    """A bill that has not been read yet; `is_statement` says that it is what a statement of in-toto says.
+
+    `created` is the time that its maker gave it (RFC 3339), or nothing.
+    """
 
     subject: Digest
     media_type: str
     layer: Descriptor
     is_statement: bool = False
+    created: str = ""
 
     def document(self, source: ImageSource) -> bytes:
         data = _read(source, self.layer)
@@ -147,7 +150,7 @@ def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedBill]:
             if tag is None and (said.subject is None or said.subject.digest != subject):
                 raise ContentInvalid(f"{manifest.descriptor.digest} is listed as about {subject}, and is not")
             for layer in said.layers:
-                yield _ListedBill(subject, layer.media_type, layer)
+                yield _ListedBill(subject, layer.media_type, layer, created=said.annotations.get(_CREATED, ""))
 
 
 def _inside(source: ImageSource, root: BytesBlob, *, only: bool) -> Iterator[_ListedBill]:

@@ -96,6 +96,24 @@ def test_what_was_attached_is_found(
     assert found.document == document(name)
 
 
+@pytest.mark.parametrize("years", [(2025, 2027, 2026), (2027, 2026, 2025), (2025, 2026, 2027)], ids=str)
+def test_of_several_of_one_format_the_newest_is_printed(
+    client: RegistryClient, bills: Finder, tmp_path: Path, years: tuple[int, ...]
+) -> None:
+    """In whatever order a registry lists them: as where a project has changed the version of CycloneDX."""
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    made = [
+        artifact_of(
+            index.descriptor, CYCLONEDX, document(str(year)),
+            annotations={"org.opencontainers.image.created": f"{year}-01-01T00:00:00Z"},
+        )
+        for year in years
+    ]  # fmt: skip
+    undated = artifact_of(index.descriptor, CYCLONEDX, document("undated"), annotations={})
+    push(client, index, tuple(map(Referrer, (undated, *made))))
+    assert bills.find().document == document("2027")
+
+
 @pytest.mark.parametrize(("form", "place"), [("spdx", 0), ("spdx-3", 1), (None, 0)])
 def test_versions_of_spdx_are_distinguished(
     client: RegistryClient, bills: Finder, tmp_path: Path, form: str | None, place: int
