@@ -183,7 +183,7 @@ def test_no_secret_leaves_its_place(run_cargoship: RunCargoship, tmp_path: Path)
     objects = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     objects.start()
     address = "http://{}:{}".format(*objects.get_host_and_port())
-    urllib.request.urlopen(urllib.request.Request(f"{address}/units", method="PUT"), timeout=30).close()  # noqa: S310
+    urllib.request.urlopen(urllib.request.Request(f"{address}/canaries", method="PUT"), timeout=30).close()  # noqa: S310
     images = InMemoryRegistry(auth=BasicAuth("me", canaries["config.json"]))
     units = InMemoryRegistry(auth=BasicAuth("me", canaries["helper"]))
     said: list[str] = []
@@ -203,7 +203,7 @@ def test_no_secret_leaves_its_place(run_cargoship: RunCargoship, tmp_path: Path)
             *("build", "-vv", "--platform", "linux/amd64", "-t", f"{images.host}/me/{{name}}:{{git.tag}}", "--push"),
             *("-o", f"oci:{out / 'layout'}", "-o", f"oci-archive:{out / 'a.tar'}"),
             *("-o", f"docker-archive:{out / 'd.tar'}"),
-            *("-o", f"rootfs:{out / 'files'}", *caches, "--cache-to", "s3://units/x"),
+            *("-o", f"rootfs:{out / 'files'}", *caches, "--cache-to", "s3://canaries/x"),
             *("--metadata-file", out / "metadata.json", "--image-refs", out / "refs", "--smoke", ""),
             GITHUB_STEP_SUMMARY=str(out / "summary.md"),
         )  # fmt: skip

@@ -31,7 +31,7 @@ _IN_USE_S = 24 * 3600
 
 def cache_folder() -> Path:
     """The folder, made if it is not there; the least recently used of many others are removed."""
-    named = os.environ.get("CARGOSHIP_TESTS_CACHE")
+    named = os.environ.get("SHIP_TESTS_CACHE")
     root = Path(named) if named else platformdirs.user_cache_path("cargoship-tests")
     folder = root / f"compiled-{_digest(_DECIDING)}"
     std = root / f"std-{_digest(_DECIDING_STD)}"

@@ -178,14 +178,18 @@ def test_the_component_builds_what_its_inputs_say(tmp_path: Path) -> None:
     script = component(tags='-t "$CI_REGISTRY_IMAGE:x"', arguments="--workspace", cache="$CI_REGISTRY_IMAGE/units")
     (tmp_path / "bin").mkdir()
     for name in ("apt-get", "pipx", "cargoship"):
-        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nprintf "%s\\n" "{name} $*" >> "{tmp_path}/said"\n')
+        # what is not read would break the pipe of the password
+        (tmp_path / "bin" / name).write_text(
+            f'#!/bin/sh\nprintf "%s\\n" "{name} $*" >> "{tmp_path}/said"\ncat >/dev/null\n'
+        )
         (tmp_path / "bin" / name).chmod(0o755)
     env = {
         "PATH": f"{tmp_path}/bin:/usr/bin:/bin", "HOME": str(tmp_path), "CI_REGISTRY": "r.example.com",
         "CI_REGISTRY_IMAGE": "r.example.com/me/app", "CI_REGISTRY_USER": "me", "CI_REGISTRY_PASSWORD": "secret",
         "CI_PIPELINE_SOURCE": "push", "CI_PROJECT_ID": "1", "CI_PROJECT_DIR": str(tmp_path),
     }  # fmt: skip
-    subprocess.run(["bash", "-eo", "pipefail", "-c", "\n".join(script["ship"]["script"])], env=env, check=True)
+    words = ["bash", "-eo", "pipefail", "-c", "\n".join(script["ship"]["script"])]
+    subprocess.run(words, env=env, check=True, stdin=subprocess.DEVNULL)
     said = (tmp_path / "said").read_text()
     assert "secret" not in said
     assert said.splitlines()[-1] == (

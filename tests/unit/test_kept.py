@@ -18,7 +18,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = tmp_path / "src"
     shutil.copytree(kept._SOURCES, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(kept, "_SOURCES", copy)
-    monkeypatch.setenv("CARGOSHIP_TESTS_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setenv("SHIP_TESTS_CACHE", str(tmp_path / "kept"))
     return copy
 
 
