@@ -145,7 +145,8 @@ def test_a_person_finds_the_way_through_a_build(tmp_path: Path) -> None:
 
 
 def test_a_telephone_at_night_shows_all_of_it(tmp_path: Path) -> None:
-    seen = browse(report_page(sample_record(), None, ()), tmp_path, width=500, dark=True)
+    page = report_page(sample_record(), None, (), f"no image sha256:{'0' * 64}")
+    seen = browse(page, tmp_path, width=500, dark=True)
     assert seen["page"], "nothing is wider than the window"
     assert seen["colours"] == "rgb(13, 17, 23)"
     assert seen["start"]["bars"] == 6

@@ -191,7 +191,7 @@ function list() {
         dot.className = "dot " + (COLOURS[unit.state] || "rust");
         cell.prepend(dot);
       }
-      cell.className = key === "seconds" || key === "size" ? "n" : key === "name" ? "name" : "";
+      cell.className = key === "seconds" || key === "size" ? "n" : key === "name" || key === "state" ? key : "";
     }
     row.addEventListener("click", () => choose(unit));
     return row;
