@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cargoship.errors import ForeignFile
+from cargoship.reading import real_path
 
 
 class Owners(Struct, frozen=True):
@@ -26,7 +27,7 @@ class Owners(Struct, frozen=True):
     @classmethod
     def of(cls, folder: Path, env: Mapping[str, str]) -> Owners:
         """Ask the system; what does not exist is nobody's."""
-        real = folder.resolve()
+        real = real_path(folder)
         trusted = {0, os.geteuid()}
         if env.get("SUDO_UID", "").isdecimal():
             trusted.add(int(env["SUDO_UID"]))

@@ -21,6 +21,7 @@ from cargoship.errors import SettingsInvalid, UsageError
 from cargoship.oci.files import atomic_file, writing
 from cargoship.oci.reference import Reference
 from cargoship.plan import Selection, choose_packages
+from cargoship.reading import real_path
 from cargoship.settings.base import RegistryBase, distribution_of, parse_base_spec
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_settings
@@ -125,7 +126,7 @@ def _pinned(spec: str, bases: RemoteBases) -> str:
 
 def _write(place: _Place, spec: str) -> None:
     # a manifest may be a link, and has the rights that its owner gave it
-    path = place.manifest.resolve()
+    path = real_path(place.manifest)
     with writing(path):
         text = path.read_bytes().decode()
         mode = path.stat().st_mode

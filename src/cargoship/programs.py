@@ -14,6 +14,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cargoship.reading import real_path
+
 _CARGOS = frozenset({"cargo", "cc", "pkg-config", "rustc", "rustup"})
 """cargo and build scripts find these on PATH by themselves, in the project's folders too (Hermit puts them there)."""
 _RUST = (
@@ -68,8 +70,8 @@ class ProgramFinder(Struct, frozen=True):
     def _is_project(self, folder: Path) -> bool:
         if folder == Path(sys.executable).parent:
             return False  # cargoship itself was started from there
-        real = folder.resolve()
-        return any(folder.is_relative_to(each) or real.is_relative_to(each.resolve()) for each in self.projects)
+        real = real_path(folder)
+        return any(folder.is_relative_to(each) or real.is_relative_to(real_path(each)) for each in self.projects)
 
 
 def absolute_path(env: Mapping[str, str]) -> str:

@@ -35,6 +35,14 @@ def read_utf8(path: Path) -> str:
     return read_file(path).decode().replace("\r\n", "\n")
 
 
+def real_path(path: Path) -> Path:
+    """Where a path leads when links are followed, as far as it exists; links in a circle stay as they are.
+
+    Path.resolve raises RuntimeError for those before Python 3.13; what is done with the path fails with OSError then.
+    """
+    return Path(os.path.realpath(path))
+
+
 def is_file(path: Path) -> bool:
     """Whether there is a file; no, for what none can be called. Raises OSError where nobody may look."""
     return _asked(path.is_file)

@@ -33,6 +33,7 @@ from cargoship.oci.layer import BlobStore, Layer
 from cargoship.oci.platform import Platform
 from cargoship.plan import Plan
 from cargoship.platforms import row
+from cargoship.reading import real_path
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.run_statements import RunStatements
 from cargoship.scratch import scratch
@@ -103,9 +104,9 @@ class BuildResources(Struct, frozen=True, dict=True):
         """Refuse to put the key that signs into an image; raises IncludeInvalid."""
         if self.signer is None or self.plan.sign is None:
             return
-        key = (self.context.cwd / self.plan.sign).resolve()
+        key = real_path(self.context.cwd / self.plan.sign)
         for file in (file for own in sources for file in own.files):
-            if file.source.resolve() == key:
+            if real_path(file.source) == key:
                 raise IncludeInvalid(f"include: the key that signs, {self.plan.sign}, would be in the image")
 
     @cached_property

@@ -19,6 +19,7 @@ from cargoship.cargo.project import Package, Project
 from cargoship.debian.lock import NAME as DEBIAN_LOCK
 from cargoship.oci.target import split_selection
 from cargoship.plan import Group
+from cargoship.reading import real_path
 from cargoship.settings.model import Settings
 from cargoship.unitcache.keys.file_digests import ALL, MANIFEST, FileDigests, is_no_code
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
@@ -56,8 +57,8 @@ class Touched:
     @cached_property
     def everything(self) -> bool:
         """Whether something has changed that all packages depend on: the toolchain, cargo's configuration, profiles."""
-        root = self.project.root.resolve()
-        above = (root, *(each for each in root.parents if each.is_relative_to(self.since.git.root.resolve())))
+        root = real_path(self.project.root)
+        above = (root, *(each for each in root.parents if each.is_relative_to(real_path(self.since.git.root))))
         if any(self.since.touches(folder / name) for folder in above for name in _FOR_ALL):
             return True
         manifest = root / "Cargo.toml"
@@ -65,26 +66,26 @@ class Touched:
 
     def _closure(self, names: Iterable[str]) -> list[Package]:
         """The packages of these names, and the local ones that they are built with."""
-        by_folder = {each.root.resolve(): each for each in self.project.packages}
+        by_folder = {real_path(each.root): each for each in self.project.packages}
         pending = [each for each in self.project.packages if each.name in set(names)]
         found: dict[str, Package] = {}
         while pending:
             package = pending.pop()
             if package.name not in found:
                 found[package.name] = package
-                pending += [by_folder[at.resolve()] for at in package.beside if at.resolve() in by_folder]
+                pending += [by_folder[real_path(at)] for at in package.beside if real_path(at) in by_folder]
         return list(found.values())
 
     def _package(self, package: Package, *, made: bool) -> bool:
         """Whether a package is another one than it was: its programs where they are `made`, else its library."""
         if (package.name, made) not in self._judged:
-            members = {each.root.resolve() for each in self.project.packages}
+            members = {real_path(each.root) for each in self.project.packages}
             # a local package that is no member: cargo does not list its own dependencies
-            strangers = [each for each in package.beside if each.resolve() not in members]
+            strangers = [each for each in package.beside if real_path(each) not in members]
             self._judged[package.name, made] = (
-                self.since.touches(package.manifest.resolve())
+                self.since.touches(real_path(package.manifest))
                 or self._locked(package)
-                or any(self.since.touches(each.resolve()) for each in strangers)
+                or any(self.since.touches(real_path(each)) for each in strangers)
                 or self._code(package, made=made)
             )
         return self._judged[package.name, made]
@@ -93,9 +94,9 @@ class Touched:
         read = self._read(package, made=made)
         if read is not None:
             return any(self._is_touched(name) for name in read)
-        root = self.since.git.root.resolve()
+        root = real_path(self.since.git.root)
         return any(
-            self._owner(path) in {package.root.resolve(), None}
+            self._owner(path) in {real_path(package.root), None}
             for path in self.since.paths
             if not any(map(_TOOLS.fullmatch, path.relative_to(root).parts[:1]))
         )
@@ -120,27 +121,27 @@ class Touched:
     def _is_touched(self, name: str) -> bool:
         """Whether what a unit has read has changed; names are those of `unitcache.keys.contents`."""
         if name.startswith(ALL):
-            folder = (self.contents.root / name.removeprefix(ALL)).resolve()
+            folder = real_path(self.contents.root / name.removeprefix(ALL))
             return any(
                 self._owner(path) == folder and not is_no_code(path.relative_to(folder)) for path in self.since.paths
             )
         path = name.removeprefix(MANIFEST)
-        return not path.startswith(":") and self.since.touches((self.contents.root / path).resolve())
+        return not path.startswith(":") and self.since.touches(real_path(self.contents.root / path))
 
     def _owner(self, path: Path) -> Path | None:
         """The folder of the package that a file belongs to; None: it belongs to none."""
-        folders = [each.root.resolve() for each in self.project.packages]
+        folders = [real_path(each.root) for each in self.project.packages]
         above = [each for each in folders if path == each or path.is_relative_to(each)]
         return max(above, key=lambda each: len(each.parts), default=None)
 
     def _around(self, package: Package, settings: Settings) -> bool:
         """Whether what an image has beside its programs has changed."""
-        root = package.root.resolve()
-        if settings.debian is not None and self.since.touches(self.project.root.resolve() / DEBIAN_LOCK):
+        root = real_path(package.root)
+        if settings.debian is not None and self.since.touches(real_path(self.project.root) / DEBIAN_LOCK):
             return True
         if settings.base.startswith(_LAYOUT):
             folder, _ = split_selection(settings.base.removeprefix(_LAYOUT), root)
-            if self.since.touches(folder.resolve()):
+            if self.since.touches(real_path(folder)):
                 return True
         return any(self._includes(root, each.source) for each in settings.include)
 
@@ -151,12 +152,12 @@ class Touched:
                 break
             fixed /= part
         if fixed != PurePath():
-            return self.since.touches((root / fixed).resolve())
+            return self.since.touches(real_path(root / fixed))
         return any(path.is_relative_to(root) for path in self.since.paths)
 
     def _locked(self, package: Package) -> bool:
         """Whether a package is built with other versions than it was."""
-        lock = self.project.root.resolve() / "Cargo.lock"
+        lock = real_path(self.project.root) / "Cargo.lock"
         if not self.since.touches(lock):
             return False
         return _dependencies(self._parsed(lock), package) != _dependencies(self._old(lock), package)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cargoship.errors import ManifestNotFound
-from cargoship.reading import is_file, is_folder
+from cargoship.reading import is_file, is_folder, real_path
 
 MANIFEST = "Cargo.toml"
 
@@ -13,7 +13,7 @@ MANIFEST = "Cargo.toml"
 def find_manifest(path: Path) -> Path:
     """Return the Cargo.toml of a folder or of the nearest folder above; raises ManifestNotFound."""
     # Links are followed, as cargo does when it starts from its working directory
-    path = path.resolve()
+    path = real_path(path)
     if is_file(path):
         if path.name == MANIFEST:
             return path

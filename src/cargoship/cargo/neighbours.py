@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from cargoship.cargo.project import Project
 from cargoship.errors import CargoshipError
+from cargoship.reading import real_path
 
 
 class Neighbours(Struct, frozen=True):
@@ -27,9 +28,9 @@ def find_neighbours(project: Project, load: Callable[[Path], Project]) -> Neighb
 
     What cannot be loaded is named, and not followed: the build reports what is wrong with it.
     """
-    root = project.root.resolve()
-    seen = {package.root.resolve() for package in project.packages}
-    pending = [folder.resolve() for package in project.packages for folder in package.beside]
+    root = real_path(project.root)
+    seen = {real_path(package.root) for package in project.packages}
+    pending = [real_path(folder) for package in project.packages for folder in package.beside]
     folders: list[Path] = []
     target_dirs: dict[Path, None] = {}
     while pending:
@@ -44,6 +45,6 @@ def find_neighbours(project: Project, load: Callable[[Path], Project]) -> Neighb
         except CargoshipError:
             continue
         target_dirs[there.target_dir] = None
-        found = [package for package in there.packages if package.root.resolve() == folder]
-        pending += [each.resolve() for package in found for each in package.beside]
+        found = [package for package in there.packages if real_path(package.root) == folder]
+        pending += [real_path(each) for package in found for each in package.beside]
     return Neighbours(tuple(folders), tuple(target_dirs))

@@ -21,7 +21,7 @@ from cargoship.decoding import decode_json
 from cargoship.errors import ManifestInvalid, ToolchainError
 from cargoship.oci.digest import Digest
 from cargoship.process import Command, Completed, Runner
-from cargoship.reading import is_file, read_file
+from cargoship.reading import is_file, read_file, real_path
 
 _CARGO_FAILED = 101
 _TIMEOUT_S = 600.0
@@ -156,7 +156,7 @@ def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:
     root = Path(raw.workspace_root)
     packages = tuple(sorted((_package(package) for package in raw.packages), key=lambda package: package.name))
     defaults = raw.workspace_members if raw.workspace_default_members is None else raw.workspace_default_members
-    real = manifest.resolve()
+    real = real_path(manifest)
     lock = root / "Cargo.lock"
     return Project(
         root=root,
@@ -164,7 +164,7 @@ def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:
         target_dir=Path(raw.target_directory),
         packages=packages,
         default_members=tuple(package for package in packages if package.id in defaults),
-        selected=next((package for package in packages if package.manifest.resolve() == real), None),
+        selected=next((package for package in packages if real_path(package.manifest) == real), None),
         lock=lock if is_file(lock) else None,
         ambiguous=_ambiguous(lock),
         metadata_cargoship=_cargoship_table(raw.metadata, root / MANIFEST, "workspace.metadata"),

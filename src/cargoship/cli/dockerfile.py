@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from cargoship.cli import options, selecting
 from cargoship.cli.asked import Asked
+from cargoship.reading import real_path
 
 if TYPE_CHECKING:
     from cargoship.cli.generated import GeneratedFiles
@@ -232,7 +233,7 @@ def _source(text: str, root: Path) -> tuple[str, str | None]:
     if "://" in text:
         return text, None
     path = root / text
-    if path.is_file() and path.resolve().is_relative_to(root):
+    if path.is_file() and real_path(path).is_relative_to(root):
         return "cargoship", path.relative_to(root).as_posix()
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)*[a-z0-9.+]*", text):
         raise UsageError(

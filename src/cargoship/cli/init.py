@@ -12,6 +12,7 @@ import rich_click as click
 from cargoship.cli import offers, options, selecting
 from cargoship.cli.session import CliSession
 from cargoship.errors import UsageError, WouldOverwrite
+from cargoship.reading import real_path
 
 if TYPE_CHECKING:
     from cargoship.pipeline import Context
@@ -63,7 +64,7 @@ def _settings(session: CliSession, context: Context, path: Path) -> None:
     from cargoship.ci.settings import has_settings, with_settings
     from cargoship.oci.files import atomic_file
 
-    manifest = find_manifest(path).resolve()
+    manifest = real_path(find_manifest(path))
     text = manifest.read_bytes().decode()
     section = "package" if has_settings(text, "package") or "package" in tomllib.loads(text) else "workspace"
     if has_settings(text, section):
@@ -96,7 +97,7 @@ def _workflow(ctx: click.Context, session: CliSession, context: Context, ci: str
     plan = session.pipeline.plan(selecting.selection_of(ctx, session), context)
     checkout = read_checkout(context.runner, plan.root, env=context.env, tell=context.emit)
     root, branch = checkout or (plan.root, "main")
-    folder = PurePosixPath(plan.cargo.cwd.resolve().relative_to(root.resolve()).as_posix())
+    folder = PurePosixPath(real_path(plan.cargo.cwd).relative_to(real_path(root)).as_posix())
     file, rust = _rust(context, plan.root)
     workflow = workflow_of(
         plan, matrix,

@@ -15,6 +15,7 @@ import rich_click as click
 from cargoship.cli import options, resolving, running, selecting
 from cargoship.cli.session import CliSession
 from cargoship.errors import CargoshipError, UsageError
+from cargoship.reading import real_path
 
 if TYPE_CHECKING:
     from cargoship.cargo.neighbours import Neighbours
@@ -181,7 +182,7 @@ def _applying(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list
     # a file that is saved may take the place of the one before: its folder is what stays
     places = [session.world.cwd / name for name in names]
     folders = [path if path.is_dir() else path.parent for path in places]
-    return list(dict.fromkeys([plan.root, *(folder.resolve() for folder in folders)])), attempt
+    return list(dict.fromkeys([plan.root, *(real_path(folder) for folder in folders)])), attempt
 
 
 class _Applied:

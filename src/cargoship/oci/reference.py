@@ -107,7 +107,7 @@ def _refuse_addresses(text: str) -> None:
         # nothing of it is repeated: a password may have any character
         raise UsageError(
             "a name and a password before a host are no part of an image reference",
-            hint="write it without them, and log in with cargoship login HOST",
+            hint="write it without them, and log in with cargoship login HOST; after an @ stands a digest, sha256:...",
         )
     if (address := _SCHEME.match(text)) is not None:
         without = f"write it without {address[0]}: {text[address.end() :]}"

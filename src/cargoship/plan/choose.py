@@ -16,6 +16,7 @@ from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.errors import BinaryUnknown, NothingToShip, PackageUnknown
 from cargoship.events import Note
 from cargoship.plan.model import Selection
+from cargoship.reading import real_path
 from cargoship.settings.model import Settings
 
 _PATTERN = frozenset("*?[")
@@ -82,28 +83,28 @@ def _unnamed(project: Project, selection: Selection) -> tuple[Package, ...]:
         return project.packages
     if selection.also:
         folders = [
-            (path.parent if path.name == MANIFEST else path).resolve() for path in (selection.path, *selection.also)
+            real_path(path.parent if path.name == MANIFEST else path) for path in (selection.path, *selection.also)
         ]
         found = [_at(project, folder) for folder in folders]
         for (own, *others), folder in zip(found, folders, strict=True):
             # as a name does, a folder asks for an image of its own
-            if not (others or own.bins or folder == project.root.resolve()):
+            if not (others or own.bins or folder == real_path(project.root)):
                 raise _library(f"package {own.name}")
         return tuple(dict.fromkeys(package for each in found for package in each))
     # In the workspace's own folder cargo builds the default members, which are its root package unless it says more
-    if project.selected is None or project.folder.resolve() == project.root.resolve():
+    if project.selected is None or real_path(project.folder) == real_path(project.root):
         return project.default_members or project.packages
     return (project.selected,)
 
 
 def _at(project: Project, folder: Path) -> tuple[Package, ...]:
     """The package in a folder, or below whose folder it is; the default members in the workspace's own."""
-    if folder == project.root.resolve():
+    if folder == real_path(project.root):
         return project.default_members or project.packages
-    above = [each for each in project.packages if folder.is_relative_to(each.root.resolve())]
+    above = [each for each in project.packages if folder.is_relative_to(real_path(each.root))]
     if not above:
         raise PackageUnknown(f"there is no package in {folder}", hint=f"the workspace is {project.root}")
-    return (max(above, key=lambda each: len(each.root.resolve().parts)),)
+    return (max(above, key=lambda each: len(real_path(each.root).parts)),)
 
 
 def _with_binaries(project: Project, name: str) -> tuple[Package, ...]:

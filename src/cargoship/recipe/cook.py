@@ -25,6 +25,7 @@ from cargoship.errors import UsageError
 from cargoship.events import Emit, Level, Note, count
 from cargoship.oci.files import writing
 from cargoship.process import Command, Runner
+from cargoship.reading import real_path
 from cargoship.recipe.dummies import Dummies, remove_dummies
 from cargoship.recipe.model import Recipe
 from cargoship.recipe.placing import OUTSIDE
@@ -127,7 +128,7 @@ def write_skeleton(recipe: Recipe, cooking: Cooking, root: Path, *, emit: Emit) 
     Raises WouldOverwrite, UsageError and RecipeInvalid before anything is written, OutputError when that fails.
     """
     manifest = root / (cooking.manifest_path or MANIFEST)
-    if not manifest.resolve().is_relative_to(root.resolve()):
+    if not real_path(manifest).is_relative_to(real_path(root)):
         raise UsageError(f"--manifest-path {cooking.manifest_path} is outside of the folder that is cooked in")
     files = skeleton_files(recipe, no_std=cooking.no_std)
     if not cooking.force:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cargoship.errors import ManifestInvalid, RecipeInvalid, WouldOverwrite
 from cargoship.oci.files import write_atomically, writing
-from cargoship.reading import is_file, is_there, read_utf8
+from cargoship.reading import is_file, is_there, read_utf8, real_path
 from cargoship.recipe.document import Table, canonical, parse, tables
 from cargoship.recipe.model import MANIFEST, CargoManifest, CargoTarget, Lib, Recipe
 
@@ -68,12 +68,12 @@ def check_free(root: Path, files: Mapping[str, str]) -> None:
 
 def write_files(root: Path, files: Mapping[str, str]) -> None:
     """Write them; raises OutputError, and RecipeInvalid where a link would lead out of the root."""
-    inside = root.resolve()
+    inside = real_path(root)
     for path, text in files.items():
         target = root / path
         # before a folder is made: a link above it would have it made elsewhere
         with writing(target):
-            is_inside = target.parent.resolve().is_relative_to(inside)
+            is_inside = real_path(target.parent).is_relative_to(inside)
         if not is_inside:
             raise RecipeInvalid(f"{target.parent} is a link that leads out of {root}")
         with writing(target):

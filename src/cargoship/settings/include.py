@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from msgspec import Struct
 
 from cargoship.errors import IncludeInvalid
-from cargoship.reading import is_folder, is_there
+from cargoship.reading import is_folder, is_there, real_path
 from cargoship.settings.values import Include
 
 _MAGIC = frozenset("*?[")
@@ -40,7 +40,7 @@ def resolve_includes(
     Raises IncludeInvalid for a pattern that matches nothing or leads out of the project, for what is neither file nor
     folder, and for two files with one place.
     """
-    search = _Search(package_root.resolve(), project_root.resolve(), target_dir.resolve() if target_dir else None)
+    search = _Search(real_path(package_root), real_path(project_root), real_path(target_dir) if target_dir else None)
     found: dict[str, IncludedFile] = {}
     for include in includes:
         files = list(search.files(include))

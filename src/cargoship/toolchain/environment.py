@@ -13,6 +13,7 @@ from pathlib import Path
 from cargoship.cargo.config import cargo_home
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.platforms import LibcFamily
+from cargoship.reading import real_path
 from cargoship.toolchain.locate import Toolchain, Way
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.runtime import runtime_folder, zigbuild_environment
@@ -85,7 +86,7 @@ def replaced_paths(env: Mapping[str, str], root: Path | None) -> dict[str, str]:
     home = cargo_home(env).absolute()
     named = {} if root is None else {root: "/workspace"}
     kept = {home / "registry" / "src": "/cargo/registry/src", home / "git" / "checkouts": "/cargo/git/checkouts"}
-    found = {str(each): name for path, name in {**named, **kept}.items() for each in (path, path.resolve())}
+    found = {str(each): name for path, name in {**named, **kept}.items() for each in (path, real_path(path))}
     return {path: found[path] for path in sorted(found, key=len, reverse=True) if "\n" not in path}
 
 

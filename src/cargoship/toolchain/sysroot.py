@@ -25,6 +25,7 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.files import atomic_folder, replace_link, sweep
 from cargoship.platforms import Libc, LibcFamily, PlatformSpec
 from cargoship.process import Command, Runner
+from cargoship.reading import real_path
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.startfiles import MuslSource, find_musl, make_start_files
@@ -78,7 +79,7 @@ def standard_library(
 ) -> StandardLibrary:
     """The place in the cache for a target's standard library; it is named for all that it is made from."""
     musl = find_musl(row) if libc.family is LibcFamily.MUSL else None
-    sources = rust.sources.resolve() if rust.sources else None
+    sources = real_path(rust.sources) if rust.sources else None
     parts = [FORMAT, rust.version, str(sources), triple, *([] if musl is None else [zig.version, musl.identity])]
     key = Digest.of("\0".join(parts).encode())
     return StandardLibrary(triple, row, musl, cache_dir / "std" / f"{rust.release}-{triple}-{key.short}")
@@ -166,7 +167,7 @@ def _compile(
     vendored = sources / "vendor"
     if vendored.is_dir():
         argv += ["--config", 'source.crates-io.replace-with="standard-library"',
-                 "--config", f"source.standard-library.directory={_toml_string(str(vendored.resolve()))}"]  # fmt: skip
+                 "--config", f"source.standard-library.directory={_toml_string(str(real_path(vendored)))}"]  # fmt: skip
     if offline:
         argv.append("--offline")
     clean = {
@@ -175,7 +176,7 @@ def _compile(
         if name not in _NOT_INHERITED and not name.startswith(_NOT_INHERITED_PREFIXES)
     }
     remapped = f"/rustc/{rust.commit or rust.release}/library"
-    paths = dict.fromkeys((sources, sources.resolve()))
+    paths = dict.fromkeys((sources, real_path(sources)))
     flags = ["-Cembed-bitcode=yes", *(f"--remap-path-prefix={path}={remapped}" for path in paths)]
     clean |= {
         "RUSTC": str(rust.rustc),

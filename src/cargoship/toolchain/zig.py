@@ -13,6 +13,7 @@ from msgspec import Struct
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Runner
 from cargoship.programs import without_secrets
+from cargoship.reading import real_path
 
 _HINT = "pip install ziglang (cargoship depends on it), or name a zig program with CARGOSHIP_ZIG"
 
@@ -61,7 +62,7 @@ def _ask(runner: Runner, path: Path, env: Mapping[str, str]) -> Zig:
     version = runner.run(Command((str(path), "version"), env=without_secrets(env)), timeout_s=60)
     if version.code != 0:
         raise ToolMissing(f"{path} is not a working zig", hint=_HINT, details=version.error_text.strip() or None)
-    real = path.resolve()
+    real = real_path(path)
     for lib in (real.parent / "lib", real.parent / "lib" / "zig", real.parent.parent / "lib" / "zig"):
         if (lib / "compiler_rt.zig").exists():
             return Zig(path, lib, version.text.strip())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-from cargoship.errors import RecipeInvalid, WouldOverwrite
+from cargoship.errors import OutputError, RecipeInvalid, WouldOverwrite
 from cargoship.recipe.model import CargoManifest, CargoTarget, Kind, Lib, LibFacts, Recipe, Skeleton
 from cargoship.recipe.skeleton import HEADER, check_free, skeleton_files, write_files
 
@@ -130,6 +130,9 @@ def test_a_link_and_a_folder_are_not_written_through(tmp_path: Path) -> None:
     with pytest.raises(RecipeInvalid, match="leads out of"):
         write_files(root, {"src/deep/down/Cargo.toml": ""})
     assert list(outside.iterdir()) == []
+    (root / "circle").symlink_to("circle")
+    with pytest.raises(OutputError, match="circle"):
+        write_files(root, {"circle/deep/Cargo.toml": ""})
     (root / "Cargo.lock").mkdir()
     with pytest.raises(WouldOverwrite):
         check_free(root, skeleton_files(recipe()))

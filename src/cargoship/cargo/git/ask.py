@@ -26,6 +26,7 @@ from pathlib import Path
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Completed, Runner
 from cargoship.programs import without_secrets
+from cargoship.reading import real_path
 
 _NOTHING = "CARGOSHIP_GIT_NOTHING"
 _OPTIONS = (
@@ -126,7 +127,7 @@ class Git:
         root = Path(os.fsdecode(done.stdout.removesuffix(b"\n")))
         named = bool(env.keys() & {"GIT_DIR", "GIT_WORK_TREE"})
         # core.worktree may name any folder of the machine as the repository's files
-        whole = named or ((root / ".git").exists() and folder.resolve().is_relative_to(root.resolve()))
+        whole = named or ((root / ".git").exists() and real_path(folder).is_relative_to(real_path(root)))
         return cls(runner, root, env) if whole else None
 
     def below(self, path: str) -> Git | None:
@@ -134,9 +135,9 @@ class Git:
 
         An index may have any path. One that leads out of the checkout, as `..` or a link does, is no submodule's.
         """
-        root = self.root.resolve()
+        root = real_path(self.root)
         folder = root / path
-        if not (folder / ".git").exists() or folder.resolve() != folder or root not in folder.parents:
+        if not (folder / ".git").exists() or real_path(folder) != folder or root not in folder.parents:
             return None
         alone = {name: value for name, value in self.env.items() if name not in _OF_ONE_REPOSITORY}
         found = Git.at(self.runner, folder, alone)

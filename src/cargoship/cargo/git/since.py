@@ -11,6 +11,7 @@ from cargoship.cargo.git.ask import Git, GitRefused
 from cargoship.cargo.git.changes import read_changes
 from cargoship.errors import UsageError
 from cargoship.process import Runner
+from cargoship.reading import real_path
 
 _DIFF = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv")
 
@@ -27,7 +28,7 @@ class Since:
 
     def before(self, path: Path) -> bytes | None:
         """What a file was at that commit; None where it was not there."""
-        name = path.resolve().relative_to(self.git.root.resolve()).as_posix()
+        name = real_path(path).relative_to(real_path(self.git.root)).as_posix()
         return self.git.answer("cat-file", "blob", f"{self.commit}:{name}")
 
     def touches(self, path: Path) -> bool:
@@ -63,7 +64,7 @@ def read_since(runner: Runner, folder: Path, name: str, *, env: Mapping[str, str
         )
     listed = git.answer(*_DIFF, commit, "HEAD")
     new = git.answer("ls-files", "--others", "--exclude-standard", "-z")
-    root = git.root.resolve()
+    root = real_path(git.root)
     if listed is None or new is None:
         return Since(commit, frozenset({root}), git)
     names = [os.fsdecode(each) for each in (*listed.split(b"\0"), *new.split(b"\0")) if each]

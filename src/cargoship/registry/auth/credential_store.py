@@ -18,6 +18,7 @@ from cargoship.errors import OutputError, UsageError
 from cargoship.oci.files import atomic_file, writing
 from cargoship.oci.reference import DOCKER_HUB
 from cargoship.process import Command, Runner
+from cargoship.reading import real_path
 from cargoship.registry.auth.credentials import FILE_BYTES, HELPER_NAME, HELPER_TIMEOUT_S
 from cargoship.registry.auth.entries import (
     HUB_KEY,
@@ -115,7 +116,7 @@ class CredentialStore:
         path = self.path
         with writing(path):
             # a link to a file elsewhere stays one
-            path = path.resolve() if path.is_symlink() else path
+            path = real_path(path) if path.is_symlink() else path
         with atomic_file(path, private=True) as file:
             file.write(json.dumps(config, indent="\t").encode() + b"\n")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cargoship.decoding import decode_toml
-from cargoship.reading import is_file, read_file
+from cargoship.reading import is_file, read_file, real_path
 
 _FILE = "Cargo.toml"
 _LINE_OF_COMMENT = re.compile(rb"(?m)^[ \t]*#[^\n]*\n?|^[ \t\r]*\n")
@@ -78,4 +78,4 @@ def _read(manifest: Path) -> dict[str, Any]:
 
 
 def _plain(path: Path) -> Path:
-    return Path(*path.parts) if ".." not in path.parts else path.resolve()
+    return Path(*path.parts) if ".." not in path.parts else real_path(path)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cargoship.oci.digest import Digest
+from cargoship.reading import real_path
 from cargoship.unitcache.keys.named import processor
 from cargoship.unitcache.keys.variables import all_that_count
 
@@ -137,7 +138,7 @@ def _link(place: Path, _root: Path, _build_dir: Path) -> Answer:
 
 
 def _leads(place: Path, root: Path, _build_dir: Path) -> Answer:
-    real, own = place.resolve(), root.resolve()
+    real, own = real_path(place), real_path(root)
     return _of(real.relative_to(own).as_posix() if real.is_relative_to(own) else str(real)), 0
 
 

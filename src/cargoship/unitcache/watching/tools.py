@@ -12,6 +12,7 @@ from cargoship.cargo.config import cargo_home
 from cargoship.errors import CargoshipError
 from cargoship.events import Emit, Level, Note
 from cargoship.process import Runner
+from cargoship.reading import real_path
 from cargoship.toolchain.locate import Toolchain
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.zig import find_zig, find_zigbuild
@@ -54,7 +55,7 @@ def watcher(
     folders = dict.fromkeys(
         each
         for path in (*_folders(rust, env), zig.path.parent, zig.lib, cache_dir, *_links_in(cache_dir), *more)
-        for each in (path, path.resolve())
+        for each in (path, real_path(path))
         if ":" not in str(each) and each not in _SHARED
     )
     return Watcher(place, tuple(folders), tuple(trusted))
