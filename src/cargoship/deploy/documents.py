@@ -29,8 +29,12 @@ _YAML = (".yaml", ".yml")
 _JSON = ".json"
 STDIN = "-"
 _MARK = b"\xef\xbb\xbf"
-_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_WIDE_SCHEMES = (SCHEME.encode("utf-16-le"), SCHEME.encode("utf-16-be"))
+_WIDE = {
+    # UTF-32's mark begins with UTF-16's, and is looked for first
+    "UTF-32": ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), (SCHEME.encode("utf-32-le"), SCHEME.encode("utf-32-be"))),
+    "UTF-16": ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), (SCHEME.encode("utf-16-le"), SCHEME.encode("utf-16-be"))),
+}
+"""Documents that are not UTF-8: the marks that they begin with, and what a reference looks like in them."""
 _BLANK = re.compile(r"[ \t\r\n]*")
 _BLANKS = frozenset(" \t\r\n")
 
@@ -315,8 +319,9 @@ def _together(page: Page, start: int, what: str) -> UsageError:
 
 
 def _text(source: SourceFile) -> str:
-    if source.data.startswith(_WIDE_MARKS) or any(each in source.data for each in _WIDE_SCHEMES):
-        raise DocumentInvalid(f"{source.name}:1: this is UTF-16", hint="save it as UTF-8")
+    for name, (marks, schemes) in _WIDE.items():
+        if source.data.startswith(marks) or any(each in source.data for each in schemes):
+            raise DocumentInvalid(f"{source.name}:1: this is {name}", hint="save it as UTF-8")
     try:
         return source.data.decode()
     except UnicodeDecodeError as error:

@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from msgspec import structs
+
 from cargoship.errors import ContentInvalid, Forbidden, RegistryError, RegistryRefused
 from cargoship.events import Level, Note
 from cargoship.http.budget import Budget
+from cargoship.http.exchange import Response
 from cargoship.http.links import next_page
 from cargoship.http.retry import Transient, with_retries
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Blob, BytesBlob, Descriptor
@@ -26,6 +29,7 @@ from cargoship.registry.auth.challenge import Scope
 from cargoship.registry.blob_reader import BlobSource, open_stream
 from cargoship.registry.http_client import NamedRequest
 from cargoship.registry.options import Access, ClientOptions
+from cargoship.registry.refusals import ContentUnknown
 from cargoship.registry.session import RegistrySession
 from cargoship.registry.upload import BlobOutcome, Upload
 
@@ -42,6 +46,8 @@ _PAGES_MAX = 10_000
 _TAGS_MAX = 1_000_000
 _WARNING = Level.WARNING
 _COPY_BYTES = 1 << 20
+_SETTLING_TRIES = 4
+"""Of a manifest whose parts the registry does not know yet: with the usual waits, two seconds or so."""
 
 
 class _Head(enum.Enum):
@@ -188,7 +194,18 @@ class RegistryClient:
             len(data),
         )
         ok = (_OK, _CREATED, _ACCEPTED, _NO_CONTENT)
-        with self._session.send(ask, (Scope.push(repository),), ok=ok) as response:
+
+        def attempt() -> Response:
+            try:
+                return self._session.send(ask, (Scope.push(repository),), ok=ok)
+            except ContentUnknown as unknown:
+                raise Transient(unknown) from unknown
+
+        # storage behind a registry may show what it has taken only after a moment (openshift/image-registry#220)
+        policy = structs.replace(
+            self._session.retry_policy, tries=min(_SETTLING_TRIES, self._session.retry_policy.tries)
+        )
+        with with_retries(attempt, budget=self.budget, retry_policy=policy) as response:
             said = _digest_of(response.headers.get("docker-content-digest", ""))
             subject = response.headers.get("oci-subject")
         if said is not None and not said.names(data):

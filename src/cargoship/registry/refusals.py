@@ -15,7 +15,13 @@ _TEXT_CHARACTERS = 400
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _SERVER_ERROR = 500
+_UNKNOWN = (400, 404)
+_UNKNOWN_WORDS = ("blob_unknown", "blob unknown", "unknown blob", "manifest_unknown", "manifest unknown")
 _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
+
+
+class ContentUnknown(RegistryRefused):
+    """A manifest names what the registry says it does not have: true, or not true yet of what was sent just now."""
 
 
 class Refusal(Struct, frozen=True):
@@ -88,7 +94,8 @@ def refused(
         return Unauthorized(said, hint=_login_hint(registry, credentials))
     if refusal.status == _FORBIDDEN and not refusal.mentions("quota", "immutable", "name_unknown"):
         return Forbidden(said, hint=_rights_hint(registry, credentials))
-    return RegistryRefused(said, hint=_hint(refusal))
+    kind = ContentUnknown if refusal.status in _UNKNOWN and refusal.mentions(*_UNKNOWN_WORDS) else RegistryRefused
+    return kind(said, hint=_hint(refusal))
 
 
 def _login_hint(registry: str, credentials: str | None) -> str:

@@ -115,11 +115,18 @@ class _Once:
     """Another quirk for the first request that it concerns, in each registry."""
 
     def __init__(
-        self, method: str, path: str, status: int, *, skip: int = 0, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        skip: int = 0,
+        headers: Mapping[str, str] | None = None,
+        code: str | None = None,
     ) -> None:
         self._method = method
         self._path = path
-        self._reply = Reply(status, headers or {})
+        self._reply = Reply(status, headers or {}) if code is None else Reply.error(status, code, "nobody knows it")
         self._skip = skip
         self._counts: WeakKeyDictionary[QuirkyRegistry, int] = WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -322,6 +329,11 @@ QUIRKS: Mapping[str, Quirk] = {
     # passing trouble, and what is said beside an answer
     **{f"busy-manifest-{status}": _Once("PUT", "/manifests/", status) for status in _BUSY},
     **{f"busy-upload-{status}": _Once("POST", _UPLOADS, status) for status in _BUSY},
+    **{
+        f"{code.lower().replace('_', '-')}-{status}": _Once("PUT", "/manifests/", status, code=code)
+        for status in (400, 404)
+        for code in ("BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN")
+    },
     "busy-until-a-date": _Once("PUT", "/manifests/", 429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
     "busy-until-unreadable": _Once("PUT", "/manifests/", 503, headers={"Retry-After": "soon"}),
     "warnings": _adding("GET|PUT", "/manifests/", {"Warning": '299 - "this registry is moving"'}),

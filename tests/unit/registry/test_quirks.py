@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.errors import RegistryRefused
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
@@ -19,7 +20,7 @@ from cargoship.registry.options import Access
 from cargoship.registry.pull import fetch_index
 from cargoship.registry.push import push_index
 from cargoship.registry.source import remote_source
-from cargoship.testing import QUIRKS, BasicAuth, InMemoryRegistry, InMemoryTransport, TokenAuth
+from cargoship.testing import QUIRKS, BasicAuth, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
 from support.pushing import REPOSITORY, Emitted, Everywhere, client_of
 from support.virtual import VirtualBudget
 
@@ -126,6 +127,26 @@ def test_a_token_that_ends_early_is_renewed_however_that_is_said(quirk: str, ind
         world.auth.revoke()
         assert fetch_index(client, Reference(_HOST, REPOSITORY, "1")).root == index.blob
     assert world.registry.tags(REPOSITORY) == {"1": str(index.digest)}
+
+
+def test_a_manifest_whose_blobs_stay_unknown_is_given_up_after_a_moment(index: Index) -> None:
+    """Storage may show late what it has taken (openshift/image-registry#220); what it never shows is an error."""
+    world = _World()
+    body = b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown to registry"}]}'
+    never = Fault("PUT", "/manifests/sha256", 404, body=body, times=None)
+    world.registry.faults.append(never)
+    with pytest.raises(RegistryRefused, match="MANIFEST_BLOB_UNKNOWN: blob unknown to registry"):
+        world.push(index)
+    assert 2 < never.hits < 10
+    assert world.budget.elapsed_s < 5
+    assert not world.registry.tags(REPOSITORY)
+    # a name that is refused for good is not asked for again
+    world.registry.faults[:] = [
+        never := Fault("PUT", "/manifests/sha256", 400, body=b'{"errors": [{"code": "MANIFEST_INVALID"}]}', times=None)
+    ]
+    with pytest.raises(RegistryRefused, match="MANIFEST_INVALID"):
+        world.push(index)
+    assert never.hits <= 2
 
 
 def test_every_quirk_can_be_played_together_with_others(index: Index) -> None:
