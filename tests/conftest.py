@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import shutil
@@ -90,6 +91,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         apart = [item.nodeid for item in session.items if _cost(item) and "@" not in item.nodeid.rpartition("]")[2]]
         if apart:
             raise pytest.UsageError(f"pytest-xdist has put {apart[0]} into no group: does it serve this pytest?")
+    # thousands of tests that live until the end: no collection of garbage has to walk them again
+    gc.collect()
+    gc.freeze()
 
 
 def _cost(item: pytest.Item) -> int:

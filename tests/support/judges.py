@@ -68,6 +68,13 @@ def check_compose(document: object) -> None:
     assert errors == []
 
 
+def check_pod(pod: object) -> None:
+    """Hold a pod against the schema that Kubernetes 1.31 publishes; strict: no field that it does not know."""
+    import kubernetes_validate  # noqa: PLC0415 - seconds
+
+    kubernetes_validate.validate(pod, "1.31", strict=True)
+
+
 def check_task(task: object) -> None:
     """Hold a task definition against the model of Amazon's API that its command line has."""
     from botocore.validate import validate_parameters  # noqa: PLC0415 - a second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
 from cargoship.http.proxies import is_loopback
@@ -11,6 +12,8 @@ from cargoship.http.proxies import is_loopback
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?)(?::[0-9]{0,5})?")
 _PORT_MAX = 65535
+_KEPT = 256
+"""Answers of each kind that are remembered: a request asks for several of its address, and few addresses are in use."""
 
 
 def is_named(place: str, insecure: Collection[str]) -> bool:
@@ -33,6 +36,7 @@ def host_of(place: str) -> str:
     return head if colon and tail.isdigit() and not (head.startswith("[") and "]" not in head) else place
 
 
+@lru_cache(_KEPT)
 def parsed(url: str) -> SplitResult | None:
     """The parts of an absolute web address; None for anything else, and for what two parsers may read differently."""
     if not url.isprintable() or url.startswith(" "):
@@ -48,6 +52,7 @@ def parsed(url: str) -> SplitResult | None:
     return parts if usable and port <= _PORT_MAX else None
 
 
+@lru_cache(_KEPT)
 def resolved(asked: str, given: str) -> str | None:
     """The web address that `given` means in an answer of the address `asked`; None where it means none.
 
@@ -60,6 +65,7 @@ def resolved(asked: str, given: str) -> str | None:
     return None if parsed(url) is None else url
 
 
+@lru_cache(_KEPT)
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port (RFC 6454): credentials for one origin are never sent to another."""
     parts = urlsplit(url)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import io
 import os
-from collections.abc import Callable, Iterator
+import struct
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import assert_never
 
 from msgspec import Struct
@@ -25,6 +27,13 @@ _BLOCK_BYTES = 1 << 20
 # libzstd derives its default from level and window; a fixed size keeps the bytes independent of such choices.
 _ZSTD_JOB_BYTES = 4 << 20
 _THREADS_MAX = 8
+_DEFLATE_WINDOW_BYTES = 1 << 15
+_DEFLATE_END = b"\x03\x00"
+"""An empty last block: the pieces before it say that more will come."""
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
+"""Deflate, no name and no time (RFC 1952 section 2.3)."""
+_GZIP_EFFORTS = {1: b"\x04", 9: b"\x02"}
+_GZIP_UNKNOWN_SYSTEM = b"\xff"
 
 
 class Codec(enum.StrEnum):
@@ -90,12 +99,12 @@ class Compression(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """Codec, level and library, such as `gzip-6 zlib-ng 1.1.0`: with the same label come the same bytes."""
+        """Codec, level and library, such as `gzip-6 zlib-ng 1.1.0 blocks`: with the same label come the same bytes."""
         match self.codec:
             case Codec.GZIP:
                 import zlib_ng  # noqa: PLC0415 - loaded when used
 
-                return f"gzip-{self.level} zlib-ng {zlib_ng.__version__}"
+                return f"gzip-{self.level} zlib-ng {zlib_ng.__version__} blocks"
             case Codec.ZSTD:
                 from cargoship.oci.zstd import zstd_version  # noqa: PLC0415 - loaded when used
 
@@ -114,7 +123,7 @@ class Compression(Struct, frozen=True):
         """A writer that compresses into `raw`; the stream is complete when the block ends without an error.
 
         `threads` is the number of worker threads (default: one for each processor, at most 8); it changes the
-        speed and nothing else. `raw` may be called from another thread, but never from two at once.
+        speed and nothing else. `raw` is called from the caller's thread.
         """
         workers = _processors() if threads is None else threads
         opened: contextlib.AbstractContextManager[Writer]
@@ -162,58 +171,72 @@ class _Blocks:
             self._pending.clear()
 
 
-class _Deferred(io.RawIOBase):
-    """Stands between a codec's worker thread and the real output, and keeps an error for the calling thread.
+class _Piece(Struct, frozen=True):
+    """A block, deflated; `crc` is of its content."""
 
-    An exception in a worker of the threaded gzip writer can leave its queues waiting for each other for ever.
+    data: bytes
+    crc: int
+    content_bytes: int
+
+
+class _Gzip:
+    """A gzip member of independent pieces (RFC 1951 section 3.2.4): each block is compressed by itself, with the end
+    of the one before as its dictionary, and ends at a byte. So any number of threads makes the same bytes.
     """
 
-    def __init__(self, raw: Writer) -> None:
+    def __init__(self, raw: Writer, level: int, threads: int) -> None:
         self._raw = raw
-        self.error: BaseException | None = None
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]  # the codec hands over bytes
-        if self.error is None:
-            try:
-                self._raw.write(data)
-            except BaseException as error:  # noqa: BLE001 - raised again by `check`
-                self.error = error
-        return len(data)
-
-    def check(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-
-class _Checked(Struct, frozen=True):
-    """Writes, and raises what has gone wrong in the worker meanwhile."""
-
-    out: Writer
-    check: Callable[[], None]
+        self._level = level
+        self._threads = max(1, threads)
+        self._pool: ThreadPoolExecutor | None = None
+        self._coming: deque[Future[_Piece]] = deque()
+        self._before = b""
+        self._crc = 0
+        self._bytes = 0
+        raw.write(_GZIP_HEADER + _GZIP_EFFORTS.get(level, b"\x00") + _GZIP_UNKNOWN_SYSTEM)
 
     def write(self, data: bytes, /) -> int:
-        self.check()
-        self.out.write(data)
+        if self._pool is None and len(data) < _BLOCK_BYTES:
+            # the only block: a thread would cost more than it saves
+            self._out(_deflate(self._level, data, self._before))
+            return len(data)
+        self._pool = self._pool or ThreadPoolExecutor(self._threads)
+        self._coming.append(self._pool.submit(_deflate, self._level, data, self._before))
+        self._before = data[-_DEFLATE_WINDOW_BYTES:]
+        # as many are under way as there are threads, and as many more wait, so that none of them is idle
+        while len(self._coming) > 2 * self._threads or (self._coming and self._coming[0].done()):
+            self._out(self._coming.popleft().result())
         return len(data)
+
+    def finish(self) -> None:
+        while self._coming:
+            self._out(self._coming.popleft().result())
+        self._raw.write(_DEFLATE_END + struct.pack("<II", self._crc, self._bytes & 0xFFFFFFFF))
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _out(self, piece: _Piece) -> None:
+        from zlib_ng import zlib_ng  # noqa: PLC0415 - loaded when used
+
+        self._raw.write(piece.data)
+        self._crc = zlib_ng.crc32_combine(self._crc, piece.crc, piece.content_bytes)
+        self._bytes += piece.content_bytes
+
+
+def _deflate(level: int, data: bytes, before: bytes) -> _Piece:
+    from zlib_ng import zlib_ng  # noqa: PLC0415 - loaded when used
+
+    compressor = zlib_ng.compressobj(level, zlib_ng.DEFLATED, -15, zdict=before)
+    return _Piece(compressor.compress(data) + compressor.flush(zlib_ng.Z_SYNC_FLUSH), zlib_ng.crc32(data), len(data))
 
 
 @contextlib.contextmanager
 def _gzip(raw: Writer, level: int, threads: int) -> Iterator[Writer]:
-    from zlib_ng import gzip_ng_threaded  # noqa: PLC0415 - loaded when used
-
-    sink = _Deferred(raw)
-    stream = gzip_ng_threaded.open(  # type: ignore[no-untyped-call]
-        sink, "wb", compresslevel=level, threads=threads, block_size=_BLOCK_BYTES
-    )
-    try:
-        yield _Checked(stream, sink.check)
-    finally:
-        # also after an error, for it ends the worker threads
-        stream.close()
-    sink.check()
+    with contextlib.closing(_Gzip(raw, level, threads)) as writer:
+        yield writer
+        writer.finish()
 
 
 class _Zstd:

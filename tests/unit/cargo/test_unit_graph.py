@@ -43,6 +43,7 @@ def test_units_come_after_what_they_depend_on() -> None:
         assert all(order.index(each.index) < order.index(index) for each in made.units[index].dependencies)
 
 
+@pytest.mark.thorough
 def test_a_chain_of_thousands_is_no_recursion() -> None:
     count = 5000
     units = [unit(f"u{number}", *([number + 1] if number + 1 < count else [])) for number in range(count)]

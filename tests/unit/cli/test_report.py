@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cargoship.cli.main import main
 from cargoship.cli.reporting.compare import phase_changes, unit_changes
 from cargoship.cli.reporting.page import report_page
@@ -145,6 +147,7 @@ def test_there_is_no_column_of_changes_where_nothing_was_before() -> None:
     assert "-0.0s" not in Page(report_page(record, None, ())).text
 
 
+@pytest.mark.thorough
 def test_a_page_of_six_hundred_units_is_below_a_megabyte_and_of_ten_thousand_has_the_slowest() -> None:
     def units(number: int) -> tuple[UnitSpan, ...]:
         because = ("the cache having nothing of it yet",)

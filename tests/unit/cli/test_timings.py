@@ -104,6 +104,7 @@ def test_what_is_no_record_is_a_clear_word(tmp_path: Path, change: Callable[[byt
     assert "Traceback" not in stderr.getvalue()
 
 
+@pytest.mark.thorough
 def test_ten_thousand_units_are_reported_in_a_few_lines(tmp_path: Path) -> None:
     units = tuple(unit_span(f"crate{n}", n / 10, 0.2, *([n - 1] if n else [])) for n in range(10_000))
     code, text, _ = timings(tmp_path, record=build_record(units=units))

@@ -6,14 +6,13 @@ import json
 import re
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
 import yaml
 
 from cargoship.events import Note
 from cargoship.settings.health import Healthcheck, HttpProbe
 from support.deploying import Workplace
-from support.judges import check_compose, check_task
+from support.judges import check_compose, check_pod, check_task
 from support.programs import REPOSITORY
 
 CHECK = Healthcheck(HttpProbe("/health", 8080), interval_ns=10**10)
@@ -85,8 +84,6 @@ def test_the_documents_of_the_documentation(tmp_path: Path) -> None:
     for probe in (kubelet, by_probe):
         container = {"name": "web", "image": "cargoship://web", **yaml.safe_load(probe)}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [container]}}
-        kubernetes_validate.validate(
-            yaml.safe_load(resolved(tmp_path, "pod.yaml", json.dumps(pod))), "1.31", strict=True
-        )
+        check_pod(yaml.safe_load(resolved(tmp_path, "pod.yaml", json.dumps(pod))))
     check_compose(yaml.safe_load(resolved(tmp_path, "compose.yaml", compose)))
     check_task(json.loads(resolved(tmp_path, "task.json", task)) | {"family": "web"})

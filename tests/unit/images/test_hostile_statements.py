@@ -85,6 +85,7 @@ def encoded(document: object) -> bytes:
     return json.dumps(document).encode()
 
 
+@pytest.mark.thorough
 def test_more_than_anybody_attaches(victim: Victim) -> None:
     data = (encoded(victim.statement(number=n, predicateType="https://example.com/other")) for n in range(1001))
     victim.attach_all(
@@ -169,6 +170,7 @@ def test_subjects_that_only_look_like_it(victim: Victim, subject: Callable[[Inde
     victim.refuses()
 
 
+@pytest.mark.thorough
 def test_a_statement_about_a_hundred_thousand_images_takes_no_time(victim: Victim) -> None:
     many = [{"digest": {"sha256": f"{n:064x}"}} for n in range(100_000)]
     victim.attach(encoded(victim.statement(subject=many)))

@@ -44,6 +44,7 @@ def test_an_archive_of_another_tar(archive: Path, tmp_path: Path) -> None:
     validate(read_archive(tmp_path / "gnu.tar"))
 
 
+@pytest.mark.thorough
 def test_every_flipped_byte_is_found_or_harmless(archive: Path) -> None:
     """No damage anywhere gives another error than ContentInvalid, or an image that is not the one written."""
     whole = archive.read_bytes()

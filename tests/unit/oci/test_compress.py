@@ -54,6 +54,16 @@ def test_bytes_depend_neither_on_threads_nor_on_pieces(compression: Compression)
         assert compressed(compression, data, threads=threads, piece=piece) == first
 
 
+def test_a_small_layer_starts_no_thread_that_has_to_be_waited_for() -> None:
+    before = set(threading.enumerate())
+    out = io.BytesIO()
+    with Compression.parse("gzip").open_writer(out, threads=4) as writer:
+        writer.write(b"small")
+        assert set(threading.enumerate()) <= before
+    assert set(threading.enumerate()) <= before
+    assert gzip.decompress(out.getvalue()) == b"small"
+
+
 @pytest.mark.parametrize("compression", _ALL, ids=str)
 @pytest.mark.parametrize("size_bytes", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
 def test_sizes_around_a_block(compression: Compression, size_bytes: int) -> None:

@@ -189,6 +189,7 @@ def _build(store: Path, source: Path) -> None:
         layer_of(store, LayerEntry.file("app", source), LayerEntry.file("n", str(number).encode()))
 
 
+@pytest.mark.thorough
 def test_several_processes_share_a_store(tmp_path: Path) -> None:
     source = old_file(tmp_path / "app", os.urandom(100_000))
     context = multiprocessing.get_context("spawn")

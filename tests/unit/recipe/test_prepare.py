@@ -380,6 +380,7 @@ def large_workspace(folder: Path, count: int) -> Path:
     return write(folder, files)
 
 
+@pytest.mark.thorough
 def test_twice_as_many_packages_are_twice_the_work_and_no_more(tmp_path: Path) -> None:
     calls = {}
     for count in (100, 200, 400):

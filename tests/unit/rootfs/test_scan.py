@@ -131,6 +131,7 @@ def test_what_is_no_layer_is_said(made: BytesBlob, says: str) -> None:
         scan_layer(made)
 
 
+@pytest.mark.thorough
 def test_a_layer_that_swells_is_given_up() -> None:
     out = io.BytesIO()
     with Compression.of(Codec.ZSTD).open_writer(out) as compressor:

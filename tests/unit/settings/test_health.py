@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from itertools import chain
 
-import jsonschema
-import kubernetes_validate
 import pytest
 
 from cargoship.errors import CargoshipError
 from cargoship.settings.compound import HEALTHCHECK
 from cargoship.settings.health import PROBE, FileProbe, GrpcProbe, Healthcheck, HttpProbe, TcpProbe
 from cargoship.settings.sources import load_flags
-from support.judges import amazon_ecs, check_compose, check_task
+from support.judges import amazon_ecs, check_compose, check_pod, check_task
 
 CHECKS: list[tuple[dict[str, object], object, list[str]]] = [
     ({"http": "/health", "port": 8080}, HttpProbe("/health", 8080), ["http", "8080", "/health"]),
@@ -49,7 +47,7 @@ def test_the_forms_of_others_are_theirs(value: dict[str, object], times: dict[st
     check = loaded({**value, **times})
     container = {"name": "web", "image": "web", "livenessProbe": check.kubernetes()}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
-    kubernetes_validate.validate(pod, "1.31", strict=True)
+    check_pod(pod)
     task = {"family": "f", "containerDefinitions": [{"name": "web", "image": "web", "healthCheck": check.ecs()}]}
     check_task(task)
     check_compose({"services": {"web": {"image": "web", "healthcheck": check.compose()}}})
@@ -118,6 +116,8 @@ def test_what_is_refused(value: object, words: str) -> None:
 
 
 def test_the_schema_takes_what_is_taken() -> None:
+    import jsonschema  # noqa: PLC0415 - seconds
+
     for value, _, _ in CHECKS:
         jsonschema.validate(dict(value) | TIMES, HEALTHCHECK.schema)
     for wrong in ({}, {"http": "/"}, {"tcp": 1, "port": 1}, {"http": "/", "port": 1, "tcp": 1}):

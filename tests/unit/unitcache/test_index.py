@@ -162,6 +162,7 @@ def test_another_format_is_an_empty_cache() -> None:
     assert decode_unit_index(as_bytes({"format": 2, "whatever": [{}]})) == UnitIndex()
 
 
+@pytest.mark.thorough
 def test_bombs_are_refused() -> None:
     with pytest.raises(ContentInvalid, match="the limit is"):
         decode_unit_index(bytes((64 << 20) + 1))

@@ -236,6 +236,7 @@ def test_two_that_save_at_once_lose_nothing_in_any_order(tmp_path: Path, immutab
         assert len(index.plans) == 2 + seed % 2, seed
 
 
+@pytest.mark.thorough
 def test_six_that_save_at_once_lose_nothing(tmp_path: Path) -> None:
     groups = [[f"crate{number}", "shared"] for number in range(6)]
     for seed in range(20):

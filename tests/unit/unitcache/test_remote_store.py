@@ -52,6 +52,7 @@ def test_what_is_saved_is_found_by_another_machine(server: FakeServer, tmp_path:
     assert store_at(server.address, "another").load() == UnitIndex()
 
 
+@pytest.mark.thorough
 def test_those_that_save_at_once_lose_nothing(server: FakeServer, tmp_path: Path) -> None:
     names = [f"crate{number}" for number in range(6)]
     with ThreadPoolExecutor(len(names)) as pool:
