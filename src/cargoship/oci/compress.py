@@ -180,8 +180,10 @@ class _Piece(Struct, frozen=True):
 
 
 class _Gzip:
-    """A gzip member of independent pieces (RFC 1951 section 3.2.4): each block is compressed by itself, with the end
-    of the one before as its dictionary, and ends at a byte. So any number of threads makes the same bytes.
+    """A gzip member of pieces that end at a byte (RFC 1951 section 3.2.4).
+
+    Each block is compressed by itself, with the end of the one before as its dictionary, so that any number of threads
+    makes the same bytes.
     """
 
     def __init__(self, raw: Writer, level: int, threads: int) -> None:
