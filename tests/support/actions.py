@@ -133,10 +133,12 @@ def action(machine: Machine, path: Path, inputs: Mapping[str, str], event: Mappi
     defaults = {name: _filled(each["default"], known) for name, each in document["inputs"].items()}
     assert not inputs.keys() - defaults.keys()
     known["inputs"] = {**defaults, **inputs}
-    folder, outputs = machine.clone(), machine.root / "github_output"
+    folder, outputs, path_file = machine.clone(), machine.root / "github_output", machine.root / "github_path"
     outputs.write_text("")
+    path_file.write_text("")
     common = {
         "GITHUB_ACTION": "cargoship", "GITHUB_ACTION_PATH": str(path.parent), "GITHUB_OUTPUT": str(outputs),
+        "GITHUB_PATH": str(path_file),
         "RUNNER_TEMP": str(machine.root), "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(folder),
     }  # fmt: skip
     steps: dict[str, Any] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -155,6 +156,84 @@ def test_each_job_of_a_release_may_do_one_thing() -> None:
     assert all(job["timeout-minutes"] <= 30 for job in workflow["jobs"].values())
 
 
+def test_another_architectures_image_is_built_where_its_programs_run() -> None:
+    steps = yaml.safe_load(RELEASE.read_text())["jobs"]["image"]["steps"]
+    scripts = [step.get("run", "") for step in steps]
+    (emulator,) = [index for index, script in enumerate(scripts) if "qemu-user-static" in script]
+    (build,) = [index for index, script in enumerate(scripts) if "--platform linux/amd64,linux/arm64" in script]
+    assert emulator < build
+
+
+def step_of_the_action(
+    name: str, folder: Path, programs: dict[str, str], **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one step as a runner does; `programs` are scripts that stand in for those on PATH."""
+    (script,) = [step["run"] for step in yaml.safe_load(ACTION.read_text())["runs"]["steps"] if step["name"] == name]
+    (folder / "bin").mkdir()
+    for program in ("bash", "mktemp", "xargs", "printf", "cut", "wc", "sed", "mkdir", "ln"):
+        found = shutil.which(program)
+        assert found is not None
+        (folder / "bin" / program).symlink_to(found)
+    for program, text in programs.items():
+        (folder / "bin" / program).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / "bin" / program).chmod(0o755)
+    files = {name: str(folder / name.lower()) for name in ("GITHUB_PATH", "GITHUB_OUTPUT")}
+    whole = {"PATH": f"{folder}/bin", "RUNNER_TEMP": str(folder), "GITHUB_ACTION_PATH": "/action", **files, **env}
+    words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    return subprocess.run(words, cwd=folder, env=whole, capture_output=True, text=True, check=False)
+
+
+def test_a_runner_without_pipx_gets_an_environment_and_no_other_python(tmp_path: Path) -> None:
+    made = """test "$1 $2" = "-m venv" && /bin/mkdir -p "$3/bin"
+printf '#!/bin/sh\\necho pip $*\\n' > "$3/bin/pip" && /bin/chmod 755 "$3/bin/pip"
+"""
+    done = step_of_the_action("Install cargoship", tmp_path, {"python3": made}, SOURCE="")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "pip install --quiet /action\n"
+    path = Path((tmp_path / "github_path").read_text().strip())
+    assert {each.name for each in path.iterdir()} == {"cargoship", "cargo-ship"}
+    assert (path / "cargoship").readlink() == Path("../bin/cargoship")
+
+
+def test_what_pipx_installs_is_found_by_later_steps(tmp_path: Path) -> None:
+    pipx = 'case $1 in environment) echo /where/pipx/puts ;; *) echo "$*" ;; esac'
+    done = step_of_the_action("Install cargoship", tmp_path, {"pipx": pipx}, SOURCE="dist/x.whl")
+    assert done.stdout == "install --force dist/x.whl\n"
+    assert (tmp_path / "github_path").read_text() == "/where/pipx/puts\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "env", "said"),
+    [
+        ("Build", {"PUSH": "yes"}, "push is true or false, not 'yes'"),
+        ("Build", {"ARGUMENTS": "-o 'oci:two words"}, "arguments cannot be read: -o 'oci:two words"),
+        ("Log in", {"PASSWORD": "secret", "REGISTRY": ""}, "say which with registry"),
+    ],
+)
+def test_an_input_that_means_nothing_is_no_silence(name: str, env: dict[str, str], said: str, tmp_path: Path) -> None:
+    inputs = {"PROJECT": ".", "PUSH": "true", "CACHE": "actions", "TAGS": "", "ARGUMENTS": "", "PLATFORMS": ""}
+    done = step_of_the_action(name, tmp_path, {"cargoship": "exit 99"}, **{**inputs, "RUST_VERSION": "", **env})
+    assert done.returncode == 2
+    assert said in done.stdout
+    assert "secret" not in done.stdout
+
+
+def test_words_tags_and_rust_reach_the_build(tmp_path: Path) -> None:
+    env = {
+        "PROJECT": ".", "PUSH": "true", "CACHE": "none", "TAGS": "r.io/a:1, r.io/a:2\nr.io/a:3", "PLATFORMS": "",
+        "ARGUMENTS": "--label 'a=b c'\n--workspace", "RUST_VERSION": "1.96.0",
+    }  # fmt: skip
+    cargoship = 'echo "$RUSTUP_TOOLCHAIN" >&2; for word; do echo "$word" >&2; done; echo r.io/a@sha256:12'
+    done = step_of_the_action("Build", tmp_path, {"cargoship": cargoship}, **env)
+    assert done.returncode == 0, done.stderr
+    rust, *words = done.stderr.splitlines()
+    assert rust == "1.96.0"
+    assert words[4:] == [
+        "-t", "r.io/a:1", "-t", "r.io/a:2", "-t", "r.io/a:3", "--push", "--no-cache", "--label", "a=b c", "--workspace",
+    ]  # fmt: skip
+    assert "digest=sha256:12\n" in (tmp_path / "github_output").read_text()
+
+
 def component(**inputs: str) -> dict[str, Any]:
     """The pipeline that the component is with some inputs, as GitLab fills them in."""
     head, body = COMPONENT.read_text().split("\n---\n")
@@ -171,6 +250,8 @@ def test_gitlab_takes_the_component(tmp_path: Path) -> None:
     pipeline.write_text(yaml.safe_dump(component(job="web", stage="test")))
     run(VENV / "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", pipeline)
     assert component(job="web")["web"]["stage"] == "build"
+    # without rules of its own a job is not in pipelines of merge requests
+    assert component()["ship"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE != "merge_request_event"'}]
     assert f"cargoship=={__version__}" in COMPONENT.read_text(), "the component installs its own version"
 
 

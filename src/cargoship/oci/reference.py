@@ -37,6 +37,11 @@ class Reference(Struct, frozen=True, order=True):
     def parse(cls, text: str) -> Reference:
         """Parse a reference, completing Docker Hub's short names; raises UsageError saying what is wrong."""
         _refuse_addresses(text)
+        if "," in text:
+            # ko takes several with commas between them
+            several = " ".join(f"-t {one}" for one in text.split(",") if one)
+            each = f"one reference has no comma: give each by itself, as in {several}"
+            raise UsageError(f"{text!r} is not an image reference: it has a comma", hint=each)
         rest, at, digest_text = text.partition("@")
         try:
             digest = Digest.parse(digest_text) if at else None

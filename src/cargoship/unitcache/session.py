@@ -206,7 +206,7 @@ class CacheSession:
         saving, self._saving = self._saving, []
         notes, self._notes = self._notes, []
         if saving and wait(saving, _QUIET_S).not_done:
-            self._emit(Note(f"waiting for the unit cache {self._store.name}"))
+            self._emit(Note(f"still writing to the unit cache {self._store.name}"))
         for each in saving:
             kept = each.result()
             if kept is not None and kept.units:

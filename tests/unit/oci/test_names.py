@@ -86,3 +86,10 @@ def test_any_text_is_a_reference_or_a_usage_error(text: str) -> None:
     except UsageError:
         return
     assert Reference.parse(str(reference)) == reference
+
+
+def test_several_references_in_one_word() -> None:
+    with pytest.raises(UsageError, match="it has a comma") as caught:
+        Reference.parse("ghcr.io/me/app:1,ghcr.io/me/app:2")
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith("-t ghcr.io/me/app:1 -t ghcr.io/me/app:2")

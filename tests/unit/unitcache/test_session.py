@@ -404,7 +404,7 @@ def test_the_end_of_the_block_can_wait_for_the_save(store: DirectoryStore, check
         with session.around(inputs_of(cargo), settled=True) as running:
             running.keep(running.compile())
         assert len(store.load().entries) == len(ALL)
-    assert "waiting for the unit cache a hurt one" in notes_of(events)
+    assert "still writing to the unit cache a hurt one" in notes_of(events)
     assert [type(event) for event in events].count(UnitsKept) == 1
 
 
@@ -493,7 +493,7 @@ def test_an_interrupt_while_a_save_is_waited_for(store: DirectoryStore, checkout
     stopped = threading.Event()
 
     def emit(event: Event) -> None:
-        if "waiting for" in notes_of([event]):
+        if "still writing" in notes_of([event]):
             raise KeyboardInterrupt
 
     def hang() -> None:
