@@ -38,7 +38,9 @@ def _table(rows: Iterable[PlatformSpec]) -> Iterator[str]:
         glibc = (_code(row.gnu), "{}.{}".format(*row.gnu_floor), _code(row.gnu_loader))
         cells = (
             _code(str(row.platform)),
-            ", ".join(_code(name) for name in dict.fromkeys(row.names) if not str(row.platform).endswith(f"/{name}")),
+            ", ".join(
+                _code(name) for name in dict.fromkeys(row.names) if not str(row.platform).endswith((f"/{name}", name))
+            ),
             "none" if row.musl is None else _code(row.musl),
             *(("none", "", "") if row.is_wasm else glibc),
             _code(row.debian),

@@ -28,6 +28,7 @@ from cargoship.plan import Plan
 from cargoship.process import Runner
 from cargoship.settings.base import BaseSpec, BuiltInBase
 from cargoship.settings.cache import StoreKind
+from cargoship.toolchain.component import LINKER
 from cargoship.toolchain.locate import Foreseen, Wanted, Way, foresee_toolchain
 from cargoship.toolchain.rust import Rust
 from cargoship.version import __version__
@@ -93,6 +94,8 @@ def compiler_materials(foreseen: Foreseen, kept: Path | None = None) -> tuple[Ma
         uri = _generic("rust-std", rust.release) + f"?target={triple}"
         made.append(Material("rust-std", uri, done.result() or {}, where))
     made.append(Material("zig", f"pkg:pypi/ziglang@{quote(zig.version)}", compiler.result() or {}))
+    if foreseen.component_linker is not None:
+        made.append(Material(LINKER, f"pkg:cargo/{LINKER}", read.file(foreseen.component_linker) or {}))
     if foreseen.way is Way.ZIGBUILD:
         made.append(Material("cargo-zigbuild", f"pkg:pypi/cargo-zigbuild@{quote(_version('cargo-zigbuild'))}"))
     return tuple(made)

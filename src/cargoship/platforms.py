@@ -113,7 +113,12 @@ class PlatformSpec(Struct, frozen=True, kw_only=True):
     @property
     def is_wasm(self) -> bool:
         """Whether its programs are WebAssembly: no ELF, no loader, nothing of Linux below them."""
-        return self.platform.os == _WASI
+        return self.platform.architecture == _WASM
+
+    @property
+    def is_component(self) -> bool:
+        """Whether its programs are components of WebAssembly, and no modules."""
+        return self.platform.os == _WASI_2
 
     @property
     def plain(self) -> PlatformSpec:
@@ -123,7 +128,8 @@ class PlatformSpec(Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> tuple[str, ...]:
         """Every spelling that is taken for it, without `linux/`."""
-        return (str(self.platform).removeprefix(f"{self.platform.os}/"), *self.machines, *self.aliases)
+        own = str(self.platform) if self.is_wasm else str(self.platform).removeprefix(f"{_LINUX}/")
+        return (own, *self.machines, *self.aliases)
 
     def triple(self, libc: Libc) -> str:
         """Rust's triple for this platform and C library; raises PlatformUnknown where there is none."""
@@ -143,6 +149,8 @@ class PlatformSpec(Struct, frozen=True, kw_only=True):
 
 _LINUX = "linux"
 _WASI = "wasi"
+_WASI_2 = "wasip2"
+_WASM = "wasm"
 
 TABLE: tuple[PlatformSpec, ...] = (
     PlatformSpec(
@@ -318,9 +326,9 @@ VARIANTS: tuple[PlatformSpec, ...] = tuple(
 """Platforms for newer processors alone (x86-64 psABI, "Micro-Architecture Levels"), built where they are named."""
 
 WASI = PlatformSpec(
-    # Docker's and containerd's name for it; in Rust's, the interface has its version too
-    platform=Platform(_WASI, "wasm"),
-    aliases=("wasi/wasm", "wasi/wasm32", "wasm32-wasip1"),
+    # Docker's and containerd's name for it; Go's and Rust's have the version of the interface in them
+    platform=Platform(_WASI, _WASM),
+    aliases=("wasm", "wasi/wasm32", "wasip1/wasm", "wasip1", "wasm32-wasip1"),
     machines=("wasm32",),
     elf_machine="",
     elf_bits=32,
@@ -338,12 +346,23 @@ WASI = PlatformSpec(
 )
 """WebAssembly with WASI 0.1. Its C library is wasi-libc, as Zig brings it, and stands where others have musl."""
 
+WASI_2 = replace(
+    WASI,
+    # as Go names systems, and the CNCF's layout of artifacts does
+    platform=Platform(_WASI_2, _WASM),
+    aliases=("wasip2", "wasi/wasip2", "wasm32-wasip2"),
+    machines=(),
+    musl="wasm32-wasip2",
+    gnu="wasm32-wasip2",
+)
+"""Components, for WASI 0.2: modules for 0.1 within, and what translates between the two."""
+
 DEFAULT_PLATFORMS: tuple[Platform, ...] = (TABLE[0].platform, TABLE[1].platform)
 
 
 def every_row() -> tuple[PlatformSpec, ...]:
     """Every platform that can be named: those of `TABLE`, their variants, and WebAssembly."""
-    return (*TABLE, *VARIANTS, WASI)
+    return (*TABLE, *VARIANTS, WASI, WASI_2)
 
 
 def row(platform: Platform | str) -> PlatformSpec:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import wasmtime
+from wasmtime import component
 
+from cargoship.wasm import WasmKind, custom_sections, wasm_kind, wasm_kind_of
+from cargoship.wasm_component import interfaces_of
 from support.crates import download
 from support.programs import RunCargoship, run
 from support.projects import project
@@ -108,6 +111,56 @@ def test_one_build_for_linux_and_webassembly(run_cargoship: RunCargoship, tmp_pa
     assert again.stdout.strip().rpartition("@")[2] == digest
 
 
+def run_component(program: bytes, root: Path, output: Path) -> str:
+    """What a component says that is started with the files of its image."""
+    engine = wasmtime.Engine()
+    linker = component.Linker(engine)
+    linker.add_wasip2()
+    store = wasmtime.Store(engine)
+    config = wasmtime.WasiConfig()
+    config.argv = ["app"]
+    config.env = [("GREETING", "hello")]
+    config.preopen_dir(str(root), "/")
+    config.stdout_file = str(output)
+    store.set_wasi(config)
+    instance = linker.instantiate(store, component.Component(engine, program))
+    (world,) = (name for name in interfaces_of(program).exports if name.startswith("wasi:cli/run@0.2."))
+    place = instance.get_export_index(store, "run", instance.get_export_index(store, world))
+    assert place is not None
+    start = instance.get_func(store, place)
+    assert start is not None
+    assert start(store).tag == "ok"
+    return output.read_text()
+
+
+def test_a_component_beside_a_module(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """One program, twice: components were left to cargo and rustup."""
+    app = project(tmp_path / "app", manifest=MANIFEST, files=FILES)
+    download(app)
+    layout, files, artifact = tmp_path / "layout", tmp_path / "files", tmp_path / "artifact"
+    run_cargoship("build", app, "--platform", "wasi/wasm,wasm32-wasip2", "-o", f"oci:{layout}", "-o", f"rootfs:{files}")
+    module = (files / "wasi" / "wasm" / "app" / "app").read_bytes()
+    program = files / "wasip2" / "wasm" / "app" / "app"
+    assert (wasm_kind(module[:8]), wasm_kind_of(program)) == (WasmKind.MODULE, WasmKind.COMPONENT)
+    assert run_wasm(module, files / "wasi" / "wasm", tmp_path / "said") == SAID
+    assert run_component(program.read_bytes(), files / "wasip2" / "wasm", tmp_path / "also") == SAID
+    assert ".dep-v0" in custom_sections(program)
+    assert b"/root/" not in program.read_bytes()
+
+    inspected = json.loads(run_cargoship("inspect", f"oci:{layout}", "--json").stdout)
+    assert [each["platform"] for each in inspected["images"]] == ["wasi/wasm", "wasip2/wasm"]
+    assert run_cargoship("verify", f"oci:{layout}").stdout.count("can start") == 2
+
+    # the artifact says what it asks of its runtime; the same bytes are linked again
+    again = {"CARGO_TARGET_DIR": str(tmp_path / "other")}
+    run_cargoship("build", app, "--platform", "wasip2", "-o", f"wasm:{artifact}", "--no-cache", env=again)
+    manifest = json.loads(read(artifact, json.loads((artifact / "index.json").read_text())["manifests"][0]["digest"]))
+    config = json.loads(read(artifact, manifest["config"]["digest"]))
+    assert (config["os"], config["architecture"]) == ("wasip2", "wasm")
+    assert any(name.startswith("wasi:filesystem/types@0.2.") for name in config["component"]["imports"])
+    assert read(artifact, manifest["layers"][0]["digest"]) == program.read_bytes()
+
+
 def read(layout: Path, digest: str) -> bytes:
     return (layout / "blobs" / Path(*digest.split(":"))).read_bytes()
 
@@ -116,7 +169,13 @@ def test_what_there_is_not_is_refused(run_cargoship: RunCargoship, tmp_path: Pat
     app = project(tmp_path / "app")
     cases = [
         (("build", app, "--platform", "wasi/wasm", "--libc", "gnu"), 17, "wasi/wasm has no glibc"),
-        (("plan", app, "--platform", "wasm32-wasip2"), 17, "pack --binary wasi/wasm=FILE makes the image"),
+        (
+            ("plan", app, "--platform", "wasi/wasm,wasip2/wasm", "-o", f"wasm:{tmp_path / 'x'}"),
+            2,
+            "such an artifact is one",
+        ),
+        (("plan", app, "--platform", "wasm32-wasip3"), 17, "platform wasm32-wasip3 is not known"),
+        (("build", app, "--platform", "wasip2/wasm", "--libc", "gnu"), 17, "wasip2/wasm has no glibc"),
         (("build", app, "--platform", "linux/amd64", "-o", f"wasm:{tmp_path / 'x'}"), 2, "not among the platforms"),
         (("pack", app, "--binary", f"wasi/wasm={os.path.realpath('/bin/true')}"), 40, "not a program for wasi/wasm"),
     ]

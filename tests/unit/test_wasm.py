@@ -13,6 +13,7 @@ from wasmtime import component
 from cargoship.bom.auditable import SECTION
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
 from cargoship.bom.embed import embed
+from cargoship.checks.program import check_wasm
 from cargoship.compile import CompiledProgram
 from cargoship.debug_symbols import split_programs, symbols_of
 from cargoship.destinations.wasm import CONFIG, LAYER, wasm_artifact
@@ -21,7 +22,7 @@ from cargoship.events import ignore
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import decode_manifest
 from cargoship.oci.platform import Platform
-from cargoship.platforms import DEFAULT_PLATFORMS, TABLE, WASI, Libc, kin, row
+from cargoship.platforms import DEFAULT_PLATFORMS, TABLE, WASI, WASI_2, Libc, kin, row
 from cargoship.wasm import WasmKind, custom_section, custom_sections, wasm_kind
 from cargoship.wasm_component import interfaces_of
 from support import results
@@ -171,9 +172,25 @@ def test_a_component_of_forms_that_are_not_known(section: bytes) -> None:
         wasm_artifact(COMPONENT + section, created="", annotations={})
 
 
-@pytest.mark.parametrize("name", ["wasi/wasm", "wasm", "wasi/wasm32", "wasm32-wasip1"])
+@pytest.mark.parametrize("name", ["wasi/wasm", "wasm", "wasi/wasm32", "wasip1/wasm", "wasm32-wasip1"])
 def test_the_platform_has_these_names(name: str) -> None:
     assert row(name) is WASI
+
+
+@pytest.mark.parametrize("name", ["wasip2/wasm", "wasip2", "wasi/wasip2", "wasm32-wasip2"])
+def test_components_are_a_platform_of_their_own(name: str) -> None:
+    assert row(name) is WASI_2
+    assert str(WASI_2.platform) == "wasip2/wasm"
+    assert (WASI_2.is_wasm, WASI_2.is_component, WASI.is_component) == (True, True, False)
+
+
+def test_a_module_is_no_program_for_the_platform_of_components() -> None:
+    (found,) = check_wasm(WasmKind.MODULE, "app.wasm", WASI_2.platform)
+    assert "is a module of WebAssembly, but wasip2/wasm is for components" in found.text
+    assert "give the module to wasi/wasm" in (found.hint or "")
+    assert not list(check_wasm(WasmKind.COMPONENT, "app.wasm", WASI_2.platform))
+    # shims take either for wasi/wasm
+    assert not list(check_wasm(WasmKind.COMPONENT, "app.wasm", WASI.platform))
 
 
 def test_it_is_no_linux() -> None:

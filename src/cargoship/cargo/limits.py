@@ -24,6 +24,14 @@ class Limit(Struct, frozen=True):
 
 LIMITS: tuple[Limit, ...] = (
     Limit(
+        re.compile(
+            r"wasm-ld: error: \S*libstd-\S+\): undefined symbol: "
+            r"(?P<name>socket|connect|bind|listen|accept\w*|getaddrinfo|getsockname|getpeername|freeaddrinfo|sendto|recvfrom)\b"
+        ),
+        "the component uses sockets ({name}), and the C library of a standard library that is made here has none",
+        "rustup's has: rustup target add wasm32-wasip2, or leave out what asks for std::net",
+    ),
+    Limit(
         re.compile(r"error: unknown target CPU '(?P<name>[^']+)'\n(?:.*\n)*?.*note: valid target CPU values"),
         "C code asks for the processor {name}, which the platform does not have (-march=native is this machine's own)",
         f"leave -march=native and the like out of CFLAGS; {_FEATURE}",

@@ -14,7 +14,7 @@ from cargoship.checks.loaders import Asker, loader_of
 from cargoship.checks.processors import check_library_processors, check_processor
 from cargoship.elf.facts import ElfFacts, ElfKind
 from cargoship.oci.platform import Platform
-from cargoship.platforms import TABLE, PlatformSpec, kin
+from cargoship.platforms import TABLE, WASI, WASI_2, PlatformSpec, kin
 from cargoship.printable import printable
 from cargoship.rootfs.tree import ResolvedPath
 from cargoship.rootfs.view import RootFs
@@ -71,6 +71,12 @@ def check_wasm(kind: WasmKind | None, name: str, platform: Platform) -> Iterator
             Code.NOT_A_PROGRAM,
             f"{name} is not a program for {platform}: it is neither a module nor a component of WebAssembly",
             "name a binary that is built for wasm32-wasip1 or wasm32-wasip2",
+        )
+    elif kind is WasmKind.MODULE and platform == WASI_2.platform:
+        yield error(
+            Code.WRONG_MACHINE,
+            f"{name} is a module of WebAssembly, but {platform} is for components",
+            f"name a component (wasm32-wasip2), or give the module to {WASI.platform}",
         )
 
 

@@ -22,13 +22,14 @@ from cargoship.oci.layout import write_layout
 from cargoship.oci.manifest import Manifest, encode_json, encode_manifest
 from cargoship.oci.reference import Reference
 from cargoship.oci.tree import ManifestTree
-from cargoship.platforms import WASI
+from cargoship.platforms import WASI, WASI_2
 from cargoship.wasm import WasmKind, wasm_kind
 from cargoship.wasm_component import interfaces_of
 
 CONFIG = "application/vnd.wasm.config.v0+json"
 LAYER = "application/wasm"
 _MODULE_OS, _COMPONENT_OS = "wasip1", "wasip2"
+_PLATFORMS = (WASI.platform, WASI_2.platform)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class WasmDestination(Destination):
 
     def publish(self, index: Index, about: About = NOTHING_SAID) -> None:  # noqa: ARG002 - it is about the image
         """See `Destination.publish`; raises CannotStart for a component that cannot be read, OutputError."""
-        image = next(each for each in index.runnable if each.platform == WASI.platform)
+        image = next(each for each in index.runnable if each.platform in _PLATFORMS)
         # those of cargoship's own say how layers were compressed: this has none
         annotations = {
             name: value for name, value in image.manifest.annotations.items() if not name.startswith("dev.cargoship.")

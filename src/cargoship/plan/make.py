@@ -24,7 +24,7 @@ from cargoship.plan.describe import describe, placeholders, provenance, referenc
 from cargoship.plan.invocations import features_of, set_apart
 from cargoship.plan.model import ImagePlan, Output, OutputKind, Plan, Selection
 from cargoship.plan.packages import check_packages, libc_of
-from cargoship.platforms import WASI, LibcFamily, by_processor, row
+from cargoship.platforms import WASI, WASI_2, LibcFamily, by_processor, row
 from cargoship.settings.attach import Attach
 from cargoship.settings.fields import FIELDS
 from cargoship.settings.model import Settings
@@ -304,10 +304,16 @@ def _check_nested(platforms: Sequence[Platform], roots: Sequence[Output]) -> Non
 
 def _check_artifacts(images: Sequence[ImagePlan], selection: Selection) -> None:
     artifacts = [output for output in selection.outputs if output.kind is OutputKind.WASM]
-    if artifacts and WASI.platform not in images[0].settings.platforms:
+    wanted = [platform for platform in images[0].settings.platforms if row(platform).is_wasm]
+    if artifacts and not wanted:
         raise UsageError(
             f"{artifacts[0]} is for the program of {WASI.platform}, which is not among the platforms",
-            hint=f"add it: --platform {WASI.platform}",
+            hint=f"add it: --platform {WASI.platform}, or {WASI_2.platform} for a component",
+        )
+    if artifacts and len(wanted) > 1:
+        raise UsageError(
+            f"{artifacts[0]} would hold the programs of {wanted[0]} and {wanted[1]}, and such an artifact is one",
+            hint=f"write it in a run of its own: --platform {wanted[1]} -o wasm:FOLDER; what is compiled is kept",
         )
     several = next((image for image in images if len(image.bins) > 1), None)
     if artifacts and several is not None:

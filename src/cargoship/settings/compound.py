@@ -8,7 +8,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from cargoship.cargo.suggest import did_you_mean
-from cargoship.errors import PlatformUnknown
 from cargoship.oci.compress import Codec
 from cargoship.oci.platform import Platform
 from cargoship.platforms import TABLE, Libc, row
@@ -43,16 +42,7 @@ PLATFORMS_OF_BASE: tuple[Platform, ...] = ()
 """Stands for the platforms that the base has, until it has been asked; no list that somebody writes is empty."""
 
 
-_NOT_COMPILED = {"wasm32-wasip2", "wasm32-wasip3", "wasi/wasip2"}
-
-
 def _platform(value: str) -> Platform:
-    if value.strip().lower() in _NOT_COMPILED:
-        raise PlatformUnknown(
-            f"{value.strip()} is not compiled here, for its standard library comes with rustup alone",
-            hint="cargo makes the component: rustup target add wasm32-wasip2 && cargo build --release --target "
-            "wasm32-wasip2; cargoship pack --binary wasi/wasm=FILE makes the image and the artifact",
-        )
     return row(value).platform
 
 

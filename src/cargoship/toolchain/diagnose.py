@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -13,6 +13,7 @@ from cargoship.native import debian_release
 from cargoship.platforms import LibcFamily, PlatformSpec
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
+from cargoship.toolchain.component import INSTALL, LINKER, component_linker
 from cargoship.toolchain.locate import Wanted, ways_out
 from cargoship.toolchain.rust import Rust, toolchains
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
@@ -61,6 +62,7 @@ def diagnose(wanted: Wanted, *, runner: Runner, env: Mapping[str, str]) -> Diagn
     if rusts and zig is not None:
         best = min(rusts, key=lambda rust: len(_lacking(rust, zig, wanted)))
         findings += [_target(triple, row, best, zig, wanted) for triple, row in pairs]
+    findings += _component_linker(rusts, pairs, runner, env)
     return Diagnosis(tuple(findings))
 
 
@@ -134,6 +136,20 @@ def _host_compiler(runner: Runner, env: Mapping[str, str]) -> Prerequisite:
         mend=Command((str(apt), "install", "-y", *packages), env=env) if apt else None,
         hint=f"install {' and '.join(packages)}, or what the system calls them",
     )
+
+
+def _component_linker(
+    rusts: list[Rust], pairs: Sequence[tuple[str, PlatformSpec]], runner: Runner, env: Mapping[str, str]
+) -> Iterator[Prerequisite]:
+    if not rusts or not any(row.is_component for _, row in pairs):
+        return
+    try:
+        found = component_linker(rusts[0], dict(pairs).values(), runner=runner, env=env)
+    except ToolMissing as error:
+        mend = Command((str(rusts[0].cargo), *INSTALL.split()[1:]), env=env)
+        yield Prerequisite(LINKER, None, error.message, mend=mend)
+    else:
+        yield Prerequisite(LINKER, str(found))
 
 
 def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[str]:

@@ -66,6 +66,8 @@ def compile_environment(
     if toolchain.rust.rustup is not None:
         # crates' build scripts that start cargo or rustc get the same ones, whatever folder they are in
         made["RUSTUP_TOOLCHAIN"] = toolchain.rust.sysroot.name
+    if toolchain.component_linker is not None:
+        made["CARGOSHIP_COMPONENT_LINKER"] = str(toolchain.component_linker)
     if toolchain.libc.family is LibcFamily.MUSL:
         made["CARGOSHIP_STATIC_TARGETS"] = " ".join(triple for triple, row in pairs if not row.is_wasm)
     match toolchain.way:

@@ -20,6 +20,7 @@ from cargoship.oci.platform import Platform
 from cargoship.platforms import Libc, LibcFamily, PlatformSpec, row
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
+from cargoship.toolchain.component import component_linker
 from cargoship.toolchain.rust import Rust, toolchains
 from cargoship.toolchain.startfiles import has_start_files
 from cargoship.toolchain.sysroot import StandardLibrary, Stream
@@ -58,6 +59,8 @@ class Toolchain(Struct, frozen=True):
     """What rustc gets for `shimmed` targets; else its own."""
     zigbuild: Path | None
     why_zigbuild: str = ""
+    component_linker: Path | None = None
+    """What makes components of WebAssembly; None where none are wanted."""
 
     def for_processor(self, processor: str | None) -> Toolchain:
         """Those targets alone that are compiled for a processor; None: for what their triples stand for."""
@@ -113,6 +116,8 @@ class Foreseen(Struct, frozen=True):
     """By triple: standard libraries that came with Rust."""
     built: Mapping[str, Path]
     """By triple: those that are built here, or would be. A folder's name stands for all that they are made from."""
+    component_linker: Path | None = None
+    """See `Toolchain`."""
 
     def for_processor(self, processor: str | None) -> Foreseen:
         """See `Toolchain.for_processor`."""
@@ -134,15 +139,15 @@ def foresee_toolchain(wanted: Wanted, *, runner: Runner, env: Mapping[str, str])
     candidates: list[Rust] = []
     for rust in toolchains(runner, env, wanted.cwd):
         if not _lacking(rust, zig, wanted):
-            return _foreseen(rust, zig, wanted)
+            return _foreseen(rust, zig, wanted, runner, env)
         candidates.append(rust)
     if any(rust.rustup is not None for rust in candidates) and not wanted.offline:
         return None
     with_sources = next((rust for rust in candidates if rust.sources is not None), None)
-    return None if with_sources is None else _foreseen(with_sources, zig, wanted)
+    return None if with_sources is None else _foreseen(with_sources, zig, wanted, runner, env)
 
 
-def _foreseen(rust: Rust, zig: Zig, wanted: Wanted) -> Foreseen:
+def _foreseen(rust: Rust, zig: Zig, wanted: Wanted, runner: Runner, env: Mapping[str, str]) -> Foreseen:
     installed: dict[str, Path] = {}
     built: dict[str, Path] = {}
     for triple, entry in wanted.pairs:
@@ -151,7 +156,8 @@ def _foreseen(rust: Rust, zig: Zig, wanted: Wanted) -> Foreseen:
         else:
             made = sysroot.standard_library(wanted.cache_dir, rust, zig, triple, entry, wanted.libc)
             built[triple] = made.folder
-    return Foreseen(rust, zig, wanted.libc, _way(installed, wanted.libc)[0], wanted.pairs, installed, built)
+    linking = component_linker(rust, dict(wanted.pairs).values(), runner=runner, env=env)
+    return Foreseen(rust, zig, wanted.libc, _way(installed, wanted.libc)[0], wanted.pairs, installed, built, linking)
 
 
 def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, str], emit: Emit) -> Toolchain:
@@ -203,7 +209,8 @@ def _assembled(rust: Rust, zig: Zig, wanted: Wanted, runner: Runner, env: Mappin
         own = sysroot.compose(wanted.cache_dir, {target.triple: target.std for target in targets})
     way, why = _way({each.triple: each.std for each in targets if not each.built_here}, wanted.libc)
     zigbuild = find_zigbuild(runner, env) if way is Way.ZIGBUILD else None
-    return Toolchain(rust, zig, wanted.libc, way, tuple(targets), own, zigbuild, why)
+    linking = component_linker(rust, (each.row for each in targets), runner=runner, env=env)
+    return Toolchain(rust, zig, wanted.libc, way, tuple(targets), own, zigbuild, why, linking)
 
 
 def _way(installed: Mapping[str, Path], libc: Libc) -> tuple[Way, str]:

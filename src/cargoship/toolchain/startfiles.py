@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 
 from msgspec import Struct
@@ -27,6 +28,7 @@ _EMPTY = ("crtbegin.o", "crtbeginS.o", "crtbeginT.o", "crtend.o", "crtendS.o")
 # Zig has taken parts of musl over into libzigc, and memcpy and its like into its compiler runtime
 _ZIGS_PARTS = ("libc.a", "libzigc.a", "libcompiler_rt.a")
 _WASI_START = "crt1-command.o"
+_OF_COMPONENTS = "cabi_realloc.c"
 _UNWINDER = (
     "libunwind.cpp",
     "Unwind-EHABI.cpp",
@@ -136,6 +138,11 @@ def _compile_wasi(maker: _Maker, into: Path) -> None:
         raise SysrootBuildFailed(f"zig {maker.zig.version} made no start file for {maker.row.platform}")
     shutil.copyfile(start, into / _WASI_START)
     _archive(maker, made, into)
+    if maker.row.is_component:
+        source, output = maker.work / _OF_COMPONENTS, maker.work / "cabi_realloc.o"
+        source.write_text((resources.files("cargoship.toolchain") / "scripts" / _OF_COMPONENTS).read_text())
+        maker.compile(source, output, "-O2")
+        maker.run("ar", "rsD", str(into / "libc.a"), str(output))
 
 
 def _linked(maker: _Maker, *how: str) -> dict[str, list[Path]]:

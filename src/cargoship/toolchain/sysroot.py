@@ -23,9 +23,10 @@ from cargoship.errors import OutputError, StandardLibraryMissing, SysrootBuildFa
 from cargoship.locks import locked
 from cargoship.oci.digest import Digest
 from cargoship.oci.files import atomic_folder, replace_link, sweep
-from cargoship.platforms import Libc, LibcFamily, PlatformSpec
+from cargoship.platforms import Libc, LibcFamily, PlatformSpec, every_row
 from cargoship.process import Command, Runner
 from cargoship.reading import real_path
+from cargoship.toolchain.component import whole_sources
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.startfiles import MuslSource, find_musl, make_start_files
@@ -34,11 +35,12 @@ from cargoship.toolchain.zig import Zig
 FORMAT = "2"
 """Part of every sysroot's name: a change of how they are built makes new ones."""
 
+# The second folder, of this build alone, is named here and not in RUSTFLAGS, whose text gets into names of files
 _WRAPPER = """#!/bin/sh
 rustc=$1
 shift
 case " $* " in *" --crate-name panic_abort "*) set -- "$@" -C panic=abort ;; esac
-exec "$rustc" "$@"
+exec "$rustc" "$@" "--remap-path-prefix=${{0%/*}}/vendor={remapped}/vendor"
 """
 _MANIFEST = """[package]
 name = "standard-library"
@@ -50,6 +52,7 @@ path = "lib.rs"
 
 [workspace]
 """
+_COMPONENTS = tuple(each.musl for each in every_row() if each.is_component)
 # The user's settings that would change how the standard library is compiled
 _NOT_INHERITED = ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER")
 _NOT_INHERITED_PREFIXES = ("CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_UNSTABLE_")
@@ -156,8 +159,9 @@ def _compile(
     check_owners(work, env)
     (work / "Cargo.toml").write_text(_MANIFEST)
     (work / "lib.rs").write_text("#![no_std]\n")
-    wrapper = work / "rustc-wrapper"
-    wrapper.write_text(_WRAPPER)
+    remapped = f"/rustc/{rust.commit or rust.release}/library"
+    wrapper = real_path(work) / "rustc-wrapper"
+    wrapper.write_text(_WRAPPER.format(remapped=remapped))
     wrapper.chmod(0o755)
     argv = [str(rust.cargo), "build", "-Zbuild-std=std,panic_abort,panic_unwind", "--release",
             "--manifest-path", str(work / "Cargo.toml"), "--target-dir", str(work / "target"),
@@ -166,8 +170,9 @@ def _compile(
         argv += ["--target", triple]
     vendored = sources / "vendor"
     if vendored.is_dir():
+        crates = whole_sources(real_path(vendored), work) if any(each in _COMPONENTS for each in triples) else vendored
         argv += ["--config", 'source.crates-io.replace-with="standard-library"',
-                 "--config", f"source.standard-library.directory={_toml_string(str(real_path(vendored)))}"]  # fmt: skip
+                 "--config", f"source.standard-library.directory={_toml_string(str(real_path(crates)))}"]  # fmt: skip
     if offline:
         argv.append("--offline")
     clean = {
@@ -175,7 +180,6 @@ def _compile(
         for name, value in env.items()
         if name not in _NOT_INHERITED and not name.startswith(_NOT_INHERITED_PREFIXES)
     }
-    remapped = f"/rustc/{rust.commit or rust.release}/library"
     paths = dict.fromkeys((sources, real_path(sources)))
     flags = ["-Cembed-bitcode=yes", *(f"--remap-path-prefix={path}={remapped}" for path in paths)]
     clean |= {

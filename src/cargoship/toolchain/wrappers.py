@@ -141,6 +141,9 @@ def _files(rows: Sequence[tuple[str, PlatformSpec]]) -> dict[str, str]:
         for language in ("cc", "c++"):
             files[f"cargoship-{triple}-{language}"] = _script({**compiling, "language": language}, "cc")
         files[linker(triple)] = _script({}, "wasm-ld") if row.is_wasm else _script(values, "runtime", "ld")
+        if row.is_component:
+            files[f"{linker(triple)}-module"] = files[linker(triple)]
+            files[linker(triple)] = _script({}, "component")
         files[f"cargoship-{triple}-ar"] = _script({}, "ar")
         files[f"cargoship-{triple}-ranlib"] = _script({}, "ranlib")
         files[cmake_toolchain(triple)] = _CMAKE.format(

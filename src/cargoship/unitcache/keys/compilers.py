@@ -9,6 +9,7 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from cargoship.oci.digest import Digest
 from cargoship.platforms import Libc, LibcFamily, PlatformSpec
 from cargoship.toolchain.locate import Foreseen, Toolchain, Way
 from cargoship.toolchain.rust import Rust
@@ -21,13 +22,15 @@ def compilers_of(toolchain: Toolchain, env: Mapping[str, str]) -> Compilers:
     """The compilers of a `cargoship build`."""
     pairs = [(target.triple, target.row) for target in toolchain.targets]
     libraries = {target.triple: target.std for target in toolchain.targets}
-    return _compilers(toolchain.rust, toolchain.zig, toolchain.way, toolchain.libc, pairs, libraries, env)
+    linking = toolchain.component_linker
+    return _compilers(toolchain.rust, toolchain.zig, toolchain.way, toolchain.libc, pairs, libraries, env, linking)
 
 
 def foreseen_compilers(foreseen: Foreseen, env: Mapping[str, str]) -> Compilers:
     """The same; libraries that may still have to be built are left out."""
     return _compilers(
-        foreseen.rust, foreseen.zig, foreseen.way, foreseen.libc, foreseen.pairs, foreseen.installed, env
+        foreseen.rust, foreseen.zig, foreseen.way, foreseen.libc, foreseen.pairs, foreseen.installed, env,
+        foreseen.component_linker,
     )  # fmt: skip
 
 
@@ -39,11 +42,14 @@ def _compilers(
     pairs: Sequence[tuple[str, PlatformSpec]],
     libraries: Mapping[str, Path],
     env: Mapping[str, str],
+    component_linker: Path | None,
 ) -> Compilers:
     found = {rust.host: _library(rust, rust.host)} | dict(libraries)
     words = f"zig {zig.version}"
     if way is Way.DIRECT:
         tools = {triple: f"{words} {wrapper_identity(triple, row)}" for triple, row in pairs}
+        for triple in [triple for triple, row in pairs if component_linker is not None and row.is_component]:
+            tools[triple] += f" {_content(component_linker)}"
         return Compilers(rust.cargo, rust.version, rust.host, found, tools, replaced=frozenset(tools))
     gnu = libc.family is LibcFamily.GNU
     tools = {triple: f"{words} glibc {libc.floor or row.gnu_floor}" if gnu else words for triple, row in pairs}
@@ -67,6 +73,13 @@ def plain_compilers(
     targets = {triple: "" if zig is None else f"zig {zig} {floor}".rstrip() for triple, floor in apart}
     words = through if zig is None else _zigbuild(of_host=rust.host in targets, env=env)
     return Compilers(rust.cargo, rust.version, rust.host, libraries, targets, words)
+
+
+def _content(program: Path | None) -> str:
+    if program is None:
+        return ""
+    with program.open("rb") as stream:
+        return str(Digest.of_stream(stream)[0])
 
 
 def _library(rust: Rust, triple: str) -> Path:
