@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cargoship.cargo.command import CargoBuild
+from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.project import Project
+from cargoship.cargo.target_flags import environment_for
 from cargoship.cargo.watch import Watched
 from cargoship.compile import stream_plainly
 from cargoship.context import Context
-from cargoship.platforms import Libc, row
+from cargoship.platforms import Libc, by_processor, row
 from cargoship.process import Command
 from cargoship.recipe.cook import (
     Around,
@@ -29,7 +33,7 @@ from cargoship.recipe.cook import (
 from cargoship.recipe.model import Recipe
 from cargoship.settings.cache import CacheOptions
 from cargoship.toolchain.invocation import open_invocation
-from cargoship.toolchain.locate import Wanted, foresee_toolchain, locate
+from cargoship.toolchain.locate import Toolchain, Wanted, foresee_toolchain, locate
 from cargoship.toolchain.runtime import Runtime, runtime_of, zig_targets, zigbuild_environment, zigbuild_runtime
 from cargoship.toolchain.rust import toolchains
 from cargoship.toolchain.zig import find_zig, find_zigbuild
@@ -40,6 +44,12 @@ from cargoship.unitcache.session import BuildInputs, CacheSession, Workspace, op
 from cargoship.unitcache.stores.opening import open_stores
 from cargoship.unitcache.watching.library import Watcher
 from cargoship.unitcache.watching.tools import watcher, watcher_of
+
+
+class _Run(Protocol):
+    """`compile_dependencies` with what is the same for each of its runs."""
+
+    def __call__(self, cooking: Cooking, *, programs: CookPrograms, around: Around | None) -> Watched: ...
 
 
 class CookTargets(Struct, frozen=True):
@@ -76,15 +86,40 @@ def cook(
             libraries = session.bring_libraries(foreseen.built.values() if foreseen else ())
         toolchain = locate(wanted, runner=runner, stream=stream_plainly(runner, emit), env=env, emit=emit)
         runtime = runtime_of(toolchain, env, cache_dir=context.cache_dir)
-        cached = None
-        if session is not None:
-            bring = session.bring_watching
-            watcher = watcher_of(toolchain, runner=runner, env=env, cache_dir=context.cache_dir, emit=emit, bring=bring)
-            cached = _Cached(session, env, runtime, libraries, watcher)
-        with open_invocation(toolchain, env, cache_dir=context.cache_dir, emit=emit, root=root) as cargo:
-            through = replace(cooking, targets=cargo.triples, subcommand=Subcommand(cargo.subcommand))
-            programs = CookPrograms(toolchain.rust.cargo, cargo.program, cargo.env)
-            run(through, programs=programs, around=_around(cached, partial(compilers_of, toolchain, env)))
+        done: list[Watched] = []
+        for processor in by_processor(platforms):
+            if done:
+                # each run of cargo removes what the dummies became, and files that lie outside
+                write_skeleton(recipe, replace(cooking, force=True), root, emit=emit)
+            once = partial(run, before=tuple(done))
+            part = toolchain.for_processor(processor)
+            done.append(_cook_for(part, session, runtime, libraries, cooking, root, context, once))
+
+
+def _cook_for(
+    toolchain: Toolchain,
+    session: CacheSession | None,
+    runtime: Runtime,
+    libraries: Libraries,
+    cooking: Cooking,
+    root: Path,
+    context: Context,
+    run: _Run,
+) -> Watched:
+    """Cook for the targets of one processor, with the flags that `cargoship build` gives those."""
+    emit, cache_dir = context.emit, context.cache_dir
+    manifest = root / (cooking.manifest_path or MANIFEST)
+    build = CargoBuild(manifest, root, targets=toolchain.triples, processor=toolchain.targets[0].row.processor)
+    env = environment_for(build, context.env)
+    cached = None
+    if session is not None:
+        bring = session.bring_watching
+        watcher = watcher_of(toolchain, runner=context.runner, env=env, cache_dir=cache_dir, emit=emit, bring=bring)
+        cached = _Cached(session, env, runtime, libraries, watcher)
+    with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit, root=root) as cargo:
+        through = replace(cooking, targets=cargo.triples, subcommand=Subcommand(cargo.subcommand))
+        programs = CookPrograms(toolchain.rust.cargo, cargo.program, cargo.env)
+        return run(through, programs=programs, around=_around(cached, partial(compilers_of, toolchain, env)))
 
 
 @dataclass(frozen=True)

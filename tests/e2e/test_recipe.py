@@ -41,6 +41,26 @@ def test_cargoship_build_compiles_local_crates_only(run_cargoship: RunCargoship,
     assert run(program).stdout == "real main\nreal real\nreal helper\n"
 
 
+def test_variants_are_cooked_as_they_are_built(run_cargoship: RunCargoship, project: Path, tmp_path: Path) -> None:
+    """The baseline was cooked, and the build compiled all dependencies of the variant again."""
+    kitchen = tmp_path / "kitchen"
+    # flags of one's own stay beside the processor's
+    (project / ".cargo").mkdir(exist_ok=True)
+    (project / ".cargo" / "config.toml").write_text("[build]\nrustflags = ['--cfg', 'kept']\n")
+    kept = ("--cache-from", f"dir:{tmp_path / 'cache'}", "--cache-to", f"dir:{tmp_path / 'cache'}")
+    words = ("--platform", "linux/amd64,linux/amd64/v3", "--locked", *kept)
+    done = cook_ours(prepare_ours(project, tmp_path / "recipe.json"), kitchen, "--release", *words)
+    assert done.stderr.count("Cooked ") == 2
+    copy_sources(project, kitchen, old=True)
+    done = run_cargoship("build", *words, "--progress", "json", cwd=kitchen, env=ENV)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    units = [each for each in events if each["event"] == "unit-finished"]
+    dependencies = [each["fresh"] for each in units if each["package"] in {"itoa", "cfg-if"}]
+    # of each for both
+    assert dependencies == [True] * 4
+    assert [each["fresh"] for each in units if each["package"] == "trap"].count(False) >= 2
+
+
 def test_cargo_zigbuild_compiles_local_crates_only(project: Path, tmp_path: Path) -> None:
     kitchen = tmp_path / "kitchen"
     cook_ours(prepare_ours(project, tmp_path / "recipe.json"), kitchen, "--zigbuild", *GNU)

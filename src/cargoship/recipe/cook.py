@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -146,8 +146,11 @@ def compile_dependencies(
     runner: Runner,
     emit: Emit,
     around: Around | None = None,
-) -> None:
+    before: Sequence[Watched] = (),
+) -> Watched:
     """Compile what `write_skeleton` has written into `root`, and remove what its dummies became.
+
+    `before` are runs in the same folder whose dependencies stay, and have names that dummies have too.
 
     Raises ManifestInvalid with cargo's words, OutputError, and what a failed compile means. Dummies are removed after a
     failure too.
@@ -168,7 +171,7 @@ def compile_dependencies(
                 emit(Note(f"running {' '.join(command.argv)}", Level.DEBUG))
                 done = run()
         finally:
-            removed = remove_dummies(Dummies.of(recipe, done), roots, cooking.profile)
+            removed = remove_dummies(Dummies.of(recipe, (*before, *filter(None, [done]))), roots, cooking.profile)
             emit(Note(f"{removed} files and folders of dummies removed", Level.VERBOSE))
             with writing(root / OUTSIDE):
                 if (root / OUTSIDE).is_dir():
@@ -179,6 +182,7 @@ def compile_dependencies(
         if done.code != 0:
             raise failure_of(done.code, done.stderr)
         say(done.summary)
+    return done
 
 
 def _specification(name: str, project: Project) -> str:

@@ -43,8 +43,8 @@ class Dummies(Struct, frozen=True):
     """Files that cargo said it has made of dummies."""
 
     @classmethod
-    def of(cls, recipe: Recipe, done: Watched | None) -> Dummies:
-        """What the dummies of a recipe are called; `done` is the run of cargo, where it came to one."""
+    def of(cls, recipe: Recipe, runs: Collection[Watched]) -> Dummies:
+        """What the dummies of a recipe are called; `runs` are those of cargo, as far as it came to any."""
         documents = (parse(each.contents, Path(each.relative_path)) for each in recipe.skeleton.manifests)
         packages = {as_table(each.get("package")).get("name") for each in documents}
         stems: set[str] = set()
@@ -52,8 +52,8 @@ class Dummies(Struct, frozen=True):
             for target in manifest.targets:
                 crate = target.name.replace("-", "_")
                 stems |= {crate, f"lib{crate}"} if isinstance(target.kind, Lib) else {target.name, crate}
-        units = () if done is None else done.units
-        scripts = () if done is None else done.scripts
+        units = [unit for done in runs for unit in done.units]
+        scripts = [script for done in runs for script in done.scripts]
         strangers = [path for unit in units if not is_local(unit.package_id) for path in unit.filenames]
         strangers += [run.out_dir for run in scripts if run.out_dir is not None and not is_local(run.package_id)]
         return cls(

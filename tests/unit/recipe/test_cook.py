@@ -119,7 +119,7 @@ V2 = {
     f"build/my-application/{FOREIGN}/fingerprint/lib": True,
     "my-app": False,
 }
-DUMMIES = Dummies.of(RECIPE, None)
+DUMMIES = Dummies.of(RECIPE, ())
 
 
 @pytest.mark.parametrize("files", [V1, V2], ids=["v1", "v2"])
