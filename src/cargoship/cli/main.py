@@ -6,6 +6,7 @@ Ctrl-C while the program loads ends cleanly.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -44,6 +45,9 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
             # whatever the unwinding ran into, the signal is what ended the run
             code = _failed(session, error if interrupts.received is None else Interrupt(interrupts.exit_code))
     _settle_stdout()
+    if world is None:
+        # the interpreter ends now, and would look through everything once more for what nobody needs
+        gc.freeze()
     return code
 
 
