@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.process import Command, GracePeriod, SystemRunner, system
+from cargoship.process.family import send_signal
 
 pytestmark = pytest.mark.tools
 
@@ -80,9 +81,9 @@ def test_a_program_that_takes_no_notice_is_ended_when_patience_is_lost(
 def test_an_interrupt_is_not_held_back_for_a_quarter_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Popen waits so long for a child that may have it too, and `run` took that much longer to end."""
     waits: list[float] = []
-    send = system.send_signal
+    send = send_signal
 
-    def sent(pid: int, number: int) -> None:
+    def sent(pid: int, number: signal.Signals) -> None:
         waits.append(time.monotonic() - interrupted[-1])
         send(pid, number)
 

@@ -72,6 +72,7 @@ def _run(session: CliSession, argv: Sequence[str]) -> int:
         from cargoship.cli.completion import complete
 
         return complete(cargoship, _COMPLETION, session)
+    session.words = argv
     # click's own main() would print errors in its own style and turn Ctrl-C into an exception of its own
     try:
         with cargoship.make_context("cargoship", list(argv), obj=session) as context:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 
 import click
 
-from cargoship.cli.strangers import STRANGE_OPTIONS
-from cargoship.errors import UsageError
+from cargoship.cli.strangers import STRANGE_OPTIONS, in_place_of, in_place_of_target
+from cargoship.errors import PlatformUnknown, UsageError
 
 _REFERENCE = re.compile(
     r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?/[\w./-]+(:[\w.-]+|@sha256:\w+)?|[\w.-]+(/[\w.-]+)*:[\w.-]+"
 )
+_TRIPLE = re.compile(r"\w+-\w+-(linux|darwin|windows|android)(-\w+(\.\d+\.\d+)?)?")
 
 _NEAR = 0.7
 """How like an option must be to be meant: words of other tools are often like one that does something else."""
@@ -24,7 +26,7 @@ def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
     match error:
         case click.NoSuchOption(option_name=name):
             if name in STRANGE_OPTIONS:
-                return f"no such option {name}", STRANGE_OPTIONS[name]
+                return f"no such option {name}", in_place_of(name, _given(name, error.ctx))
             names = [] if command is None else [each for option in command.params for each in option.opts]
             close = difflib.get_close_matches(
                 name, [each for each in names if each.startswith("--")], n=1, cutoff=_NEAR
@@ -45,6 +47,17 @@ def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
     return None
 
 
+def _given(name: str, ctx: click.Context | None) -> str | None:
+    """The value that an option without a meaning here was written with: after a `=`, or as the next word."""
+    words = list(getattr(None if ctx is None else ctx.obj, "words", ()))
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        if word.startswith(f"{name}="):
+            return word.removeprefix(f"{name}=") or None
+        if word == name:
+            return None if following.startswith("-") else following or None
+    return None
+
+
 def check_values(ctx: click.Context) -> None:
     """Refuse what was meant as an option and became the value of one, and values of nothing; raises UsageError."""
     names = {name for each in ctx.command.params if isinstance(each, click.Option) for name in each.opts}
@@ -59,6 +72,15 @@ def check_values(ctx: click.Context) -> None:
                 raise UsageError(f"{shown} needs a value, and {text} is an option", hint=_how_to_write(shown, option))
             if option.name == "platforms" and isinstance(text, str) and not text.strip(", "):
                 raise UsageError(f"{shown} names nothing", hint=_how_to_write(shown, option))
+            if option.name == "platforms" and isinstance(text, str):
+                _refuse_triples(text)
+
+
+def _refuse_triples(platforms: str) -> None:
+    """Raise PlatformUnknown for one of Rust's targets where a platform is wanted."""
+    for each in (one.strip() for one in platforms.split(",")):
+        if _TRIPLE.fullmatch(each):
+            raise PlatformUnknown(f"{each} is a target of Rust, and no platform", hint=in_place_of_target(each))
 
 
 def check_project(text: str) -> None:

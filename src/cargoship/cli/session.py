@@ -170,6 +170,8 @@ class CliSession:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.words: Sequence[str] = ()
+        """The words of the command line, for hints that repeat them."""
         self.observer: Observer | None = None
         """What the events of the work have reported, where a summary is wanted."""
         self._talk = Talk()

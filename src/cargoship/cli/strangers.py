@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
+from cargoship.printable import without_passwords
+
+_MARKED = re.compile(r"<([^<>]+)>")
+_GNU = re.compile(r"(.*-gnu\w*)(?:\.(\d+\.\d+))?")
+
 STRANGE_COMMANDS = {
     "publish": "cargoship build --push pushes to registries",
     "push": "cargoship build --push pushes what it builds, cargoship copy what is built",
@@ -22,15 +30,15 @@ STRANGE_COMMANDS = {
 """Commands of other tools, and what does their work here."""
 
 STRANGE_OPTIONS = {
-    "--target": "write --platform linux/arm64 in place of a target triple; --libc gnu in place of -gnu",
-    "--tarball": "write -o docker-archive:FILE, or -o oci-archive:FILE",
-    "--tar-path": "write -o docker-archive:FILE",
-    "--oci-layout-path": "write -o oci:FOLDER",
+    "--target": "write --platform linux/arm64 in place of a target triple, and --libc gnu where it ends in -gnu",
+    "--tarball": "write -o docker-archive:<FILE>, or -o oci-archive:<FILE>",
+    "--tar-path": "write -o docker-archive:<FILE>",
+    "--oci-layout-path": "write -o oci:<FOLDER>",
     "--local": "write --load",
     "--no-push": "leave out --push: nothing is pushed without it",
-    "--image-label": "write --label KEY=VALUE",
-    "--image-annotation": "write --annotation KEY=VALUE",
-    "--image-user": "write --user USER",
+    "--image-label": "write --label <KEY=VALUE>",
+    "--image-annotation": "write --annotation <KEY=VALUE>",
+    "--image-user": "write --user <USER>",
     "--bare": 'write repository = "ghcr.io/me/app" with {name} left out of it, or -t with the whole name',
     "--base-import-paths": "{name} in a tag is the name of the image",
     "--preserve-import-paths": "{name} and {package} in a tag are names of the image and its package",
@@ -52,44 +60,67 @@ STRANGE_OPTIONS = {
     "--ssh": "cargo fetches with the user's own ssh",
     "--builder": "there is no builder: everything is compiled here",
     "--no-cache-filter": "write --no-cache",
-    "--iidfile": "write --image-refs FILE, or --metadata-file FILE",
-    "--digest-file": "write --image-refs FILE, or --metadata-file FILE",
-    "--image": "write -t REFERENCE",
-    "--destination": "write -t REFERENCE",
+    "--iidfile": "write --image-refs <FILE>, or --metadata-file <FILE>",
+    "--digest-file": "write --image-refs <FILE>, or --metadata-file <FILE>",
+    "--image": "write -t <REFERENCE>",
+    "--destination": "write -t <REFERENCE>",
     "--context": "name the project's folder as an argument",
     "--dockerfile": "there is no Dockerfile; cargoship dockerfile writes one for docker build",
-    "--registry": "set CARGOSHIP_REPO=REGISTRY/PREFIX, or write -t REFERENCE",
-    "--repo": "set CARGOSHIP_REPO=REGISTRY/PREFIX, or write -t REFERENCE",
-    "--repository": "set CARGOSHIP_REPO=REGISTRY/PREFIX, or --set repository=REGISTRY/PREFIX",
-    "--arch": "write --platform linux/amd64,linux/arm64",
-    "--platforms": "write --platform linux/amd64,linux/arm64",
+    "--registry": "set CARGOSHIP_REPO=<REGISTRY/PREFIX>, or write -t REFERENCE",
+    "--repo": "set CARGOSHIP_REPO=<REGISTRY/PREFIX>, or write -t REFERENCE",
+    "--repository": "set CARGOSHIP_REPO=<REGISTRY/PREFIX>, or write --set repository=<REGISTRY/PREFIX>",
+    "--arch": "write --platform <linux/amd64,linux/arm64>",
+    "--platforms": "write --platform <linux/amd64,linux/arm64>",
     "--insecure": "name the registry in CARGOSHIP_INSECURE_REGISTRIES",
     "--insecure-registry": "name the registry in CARGOSHIP_INSECURE_REGISTRIES",
     "--entrypoint": "write --set entrypoint=/app/NAME,--option",
-    "--workdir": "write --set workdir=/data",
-    "--port": "write --set expose=8080",
-    "--expose": "write --set expose=8080",
+    "--workdir": "write --set workdir=</data>",
+    "--port": "write --set expose=<8080>",
+    "--expose": "write --set expose=<8080>",
     "--publish": "write --set expose=8080: run publishes the image's ports on the loopback",
-    "--volume": "write --set volumes=/data",
-    "--name": "write --set name=NAME",
-    "--output-dir": "write -o oci:FOLDER",
+    "--volume": "write --set volumes=</data>",
+    "--name": "write --set name=<NAME>",
+    "--output-dir": "write -o oci:<FOLDER>",
     "--provenance": "write --set provenance=false, or --set attest=NAME for where it goes: docs/provenance.md",
     "--sbom": "write --set sbom=cyclonedx or --set sbom=spdx, and --set sbom= for none",
     "--attest": "write --set attest=NAME, and --set sbom=NAME, --set provenance=false",
     "--pull": "a base is asked for at each build; cargoship base pin keeps it as it is",
     "--squash": "a program is one layer by itself",
     "--network": "cargo has the network of this machine; --offline takes it away",
-    "--out-dir": "write -o rootfs:FOLDER for the files of the image",
-    "--artifact-dir": "write -o rootfs:FOLDER for the files of the image",
+    "--out-dir": "write -o rootfs:<FOLDER> for the files of the image",
+    "--artifact-dir": "write -o rootfs:<FOLDER> for the files of the image",
     "--keep-going": "cargoship cargo -- build --keep-going shows all errors",
     "--ignore-rust-version": "cargoship cargo -- build --ignore-rust-version, or take rust-version out of Cargo.toml",
     "--lockfile-path": "Cargo.lock stands beside the workspace's Cargo.toml",
     "--env-file": "write -e KEY=VALUE for each, or env in the settings",
-    "--from-image": "write --base IMAGE",
-    "--from": "write --base IMAGE",
-    "--to": "write -t REFERENCE",
+    "--from-image": "write --base <IMAGE>",
+    "--from": "write --base <IMAGE>",
+    "--to": "write -t <REFERENCE>",
     "--allow-insecure-registries": "name the registry in CARGOSHIP_INSECURE_REGISTRIES",
     "--rm": "a container that run has started is removed by itself",
     "--test": "an image is made of binaries; cargoship cargo test runs tests",
 }
-"""Options of other tools, and what does their work here."""
+"""Options of other tools, and what does their work here. What is in angles gives way to the value that was given."""
+
+
+def in_place_of(name: str, value: str | None) -> str:
+    """What to write in place of another tool's option, with the value that it was given, if it was."""
+    if name == "--target" and value is not None:
+        return in_place_of_target(value)
+    shown = None if value is None else shlex.quote(without_passwords(value))
+    return _MARKED.sub(lambda mark: mark[1] if shown is None else shown, STRANGE_OPTIONS[name])
+
+
+def in_place_of_target(triple: str) -> str:
+    """The options for a triple of Rust's, which may end in a version of glibc, as cargo-zigbuild has it."""
+    from cargoship.platforms import TABLE, WASI
+
+    gnu = _GNU.fullmatch(triple)
+    for each in (*TABLE, WASI):
+        if triple == each.musl:
+            return f"write --platform {each.platform} in place of {triple}"
+        if gnu is not None and gnu[1] == each.gnu:
+            libc = "gnu" if gnu[2] is None else f"gnu:{gnu[2]}"
+            return f"write --platform {each.platform} --libc {libc} in place of {triple}"
+    known = ", ".join(str(each.platform) for each in TABLE)
+    return f"no image is made for {triple}: --platform takes {known}"

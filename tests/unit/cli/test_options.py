@@ -15,6 +15,7 @@ from cargoship.cli.main import cargo_ship, main
 from cargoship.cli.render import Talk
 from cargoship.cli.session import World
 from cargoship.cli.strangers import STRANGE_COMMANDS, STRANGE_OPTIONS
+from cargoship.errors import PlatformUnknown
 from cargoship.oci.platform import Platform
 from cargoship.pipeline import Context
 from cargoship.plan import Cluster, ClusterTool, Output, OutputKind, Selection
@@ -139,7 +140,53 @@ def refused(*argv: str, env: dict[str, str] | None = None) -> str:
 
 @pytest.mark.parametrize("option", STRANGE_OPTIONS)
 def test_another_tools_option_gets_a_hint_or_works(option: str) -> None:
-    assert f"hint: {STRANGE_OPTIONS[option]}\n" in refused("build", option)
+    assert f"hint: {re.sub('[<>]', '', STRANGE_OPTIONS[option])}\n" in refused("build", option)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        # each of these named arm64
+        (
+            ("--target", "x86_64-unknown-linux-gnu"),
+            "write --platform linux/amd64 --libc gnu in place of x86_64-unknown-l",
+        ),
+        (
+            ("--target=x86_64-unknown-linux-musl",),
+            "write --platform linux/amd64 in place of x86_64-unknown-linux-musl\n",
+        ),
+        (
+            ("--target", "aarch64-unknown-linux-gnu.2.17"),
+            "write --platform linux/arm64 --libc gnu:2.17 in place of aar",
+        ),
+        (("--target", "armv7-unknown-linux-gnueabihf"), "write --platform linux/arm/v7 --libc gnu in place of armv7-"),
+        (("--target", "wasm32-wasip1"), "write --platform wasi/wasm in place of wasm32-wasip1\n"),
+        (
+            ("--target", "aarch64-apple-darwin"),
+            "no image is made for aarch64-apple-darwin: --platform takes linux/amd64,",
+        ),
+        (
+            ("--target", "--release"),
+            "write --platform linux/arm64 in place of a target triple, and --libc gnu where it",
+        ),
+        (("--tarball=a b.tar",), "write -o docker-archive:'a b.tar', or -o oci-archive:'a b.tar'\n"),
+        (("--destination", "gcr.io/me/app:1"), "write -t gcr.io/me/app:1\n"),
+        (("--registry", "https://me:secret@example.com/x"), "set CARGOSHIP_REPO=https://...@example.com/x, or write"),
+        (("--port", "3000", "app"), "write --set expose=3000\n"),
+    ],
+)
+def test_a_hint_repeats_what_was_asked_for(words: tuple[str, ...], hint: str) -> None:
+    assert f"hint: {hint}" in refused("build", *words)
+
+
+def test_a_target_of_rust_is_no_platform() -> None:
+    stderr = io.StringIO()
+    argv = ("build", "--platform", "linux/amd64,aarch64-unknown-linux-gnu.2.17")
+    assert main(argv, World({}, HERE, io.StringIO(), stderr, pipeline=Recorder())) == PlatformUnknown.exit_code
+    assert stderr.getvalue() == (
+        "error: aarch64-unknown-linux-gnu.2.17 is a target of Rust, and no platform\n"
+        "hint: write --platform linux/arm64 --libc gnu:2.17 in place of aarch64-unknown-linux-gnu.2.17\n"
+    )
 
 
 @pytest.mark.parametrize(
