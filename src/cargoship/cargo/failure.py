@@ -27,6 +27,9 @@ _HINTS = {
     "SIGBUS": f"a compiler or linker that ends so has most often met a full disk: {_FULL}",
     "linker `cc` not found": "build scripts and procedural macros run here and need a C compiler: "
     "apt-get install gcc libc6-dev",
+    # its transport for http.cainfo, http.proxy and http.timeout (in the configuration, or CARGO_HTTP_...) is git2-curl
+    "failed to receive HTTP 200 response: got 401": "where http.cainfo, http.proxy or http.timeout is set, cargo's own "
+    "git shows no login: set net.git-fetch-with-cli = true in .cargo/config.toml, and install git",
     "no such command: `clippy`": "rustup component add clippy, or on Debian apt-get install rust-clippy",
 }
 

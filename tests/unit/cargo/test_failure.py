@@ -9,6 +9,12 @@ PREVENT = "was passed to prevent this"
 LOCK = "/w/Cargo.lock"
 
 
+def test_a_login_that_cargos_own_git_does_not_show_has_a_way_out() -> None:
+    """With CARGO_HTTP_CAINFO set, a repository with a token ended with 'got 401', and nothing said why."""
+    error = failure_of(101, "  failed to receive HTTP 200 response: got 401; class=Net (12)\n")
+    assert "net.git-fetch-with-cli = true" in (error.hint or "")
+
+
 @pytest.mark.parametrize(
     ("stderr", "family", "word"),
     [
