@@ -120,6 +120,19 @@ def test_each_is_compiled_for_its_level(
     assert said(new, "Nehalem") == -signal.SIGILL
 
 
+def test_the_highest_level_is_compiled_and_needs_what_it_says(
+    run_cargoship: RunCargoship, built: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    code, _, _ = built
+    run_cargoship("build", code, "--platform", "linux/amd64/v4", "-o", f"rootfs:{tmp_path}", env=ENV)
+    program_ = next(tmp_path.rglob("app/app"))
+    # no processor of QEMU's has AVX-512: some machines have
+    has = "avx512vl" in Path("/proc/cpuinfo").read_text().split()
+    assert said(program_, "Haswell") == -signal.SIGILL
+    ended = subprocess.run([program_], capture_output=True, check=False, text=True)
+    assert (ended.returncode, ended.stdout) == ((0, "rust 4 c 4 kept true 3\n") if has else (-signal.SIGILL, ""))
+
+
 def test_judges_of_the_index(built: tuple[Path, Path, str], run_cargoship: RunCargoship, tmp_path: Path) -> None:
     _, image, _ = built
     words = ("--override-os", "linux", "--override-arch", "amd64")

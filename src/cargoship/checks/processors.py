@@ -53,7 +53,10 @@ def _beyond(facts: ElfFacts, platform: Platform) -> _Beyond | None:
         flags = "-march, -C target-cpu and -z"
         return _Beyond(facts.x86_level, level_name(facts.x86_level), level_name(level), flags)
     if version is not None and facts.arm_version is not None and facts.arm_version > version:
-        flags = "its target, -march, -mcpu and -C target-cpu"
+        flags = (
+            "its target, -march, -mcpu and -C target-cpu; if it chooses its code at run time, as OpenSSL does, "
+            "--no-verify publishes it"
+        )
         return _Beyond(facts.arm_version, f"ARMv{facts.arm_version}", f"ARMv{version}", flags)
     return None
 
