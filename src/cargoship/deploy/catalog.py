@@ -84,7 +84,7 @@ class Catalog(Struct, frozen=True):
     selection: Selection
     context: Context
     _known: dict[Path, _Known] = field(default_factory=dict)
-    _of_folders: dict[Path, list[ImageToBuild]] = field(default_factory=dict)
+    _of_folders: dict[str, list[ImageToBuild]] = field(default_factory=dict)
 
     def find(self, wanted: NameReference | FolderReference, place: Position) -> ImageToBuild:
         """The image that is wanted; raises ReferenceUnknown with candidates, and ProjectError's family."""
@@ -141,22 +141,23 @@ class Catalog(Struct, frozen=True):
         return list({each.project.root: each for each in known}.values())
 
     def _of_folder(self, wanted: FolderReference, place: Position) -> ImageToBuild:
-        known = self._load(wanted.path)
-        chosen = known.project.selected
-        alone = chosen is not None and chosen in known.packages
-        packages = [chosen] if alone and chosen is not None else known.packages
-        if wanted.path not in self._of_folders:
-            self._of_folders[wanted.path] = [target for package in packages for target in known.targets(package)]
-        found = self._of_folders[wanted.path]
+        found = self._of_folders.get(wanted.folder)
+        if found is None:
+            known = self._load(Path(wanted.folder))
+            chosen = known.project.selected
+            alone = chosen is not None and chosen in known.packages
+            packages = [chosen] if alone and chosen is not None else known.packages
+            found = [target for package in packages for target in known.targets(package)]
+            self._of_folders[wanted.folder] = found
         if len(found) == 1:
             return found[0]
         named = [target for target in found if wanted.service in {target.binary, target.package}]
         if len(named) == 1:
             return named[0]
         if not found:
-            raise ReferenceUnknown(f"{place}: there is no binary in {wanted.path}", hint="an image needs a program")
+            raise ReferenceUnknown(f"{place}: there is no binary in {wanted.folder}", hint="an image needs a program")
         raise ReferenceUnknown(
-            f"{place}: {wanted.path} has {len(found)} images, and none is called {wanted.service}",
+            f"{place}: {wanted.folder} has {len(found)} images, and none is called {wanted.service}",
             hint=f"give the service an image instead of the build: one of {listed(map(str, found))}",
         )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.suggest import listed
+from cargoship.deploy.nodes import Form, YamlNode
 from cargoship.deploy.places import (
     FOUND,
     SCHEME,
@@ -24,7 +25,7 @@ from cargoship.deploy.places import (
     Spot,
     parse_reference,
 )
-from cargoship.deploy.tree import Form, YamlDocument, YamlNode
+from cargoship.deploy.tree import YamlDocument
 from cargoship.events import Note
 from cargoship.oci.target import expanded
 from cargoship.reading import is_file
@@ -51,7 +52,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
     Others are left alone, and reported.
     """
     found: dict[str, Path | str] = {}
-    asks = page.may_say("pull_policy")
+    asks, keys = page.may_say("pull_policy"), _Keys(page)
     for name, service in services(document):
         build = service.entry("build")
         if build is None:
@@ -60,8 +61,8 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
         image = service.entry("image")
         if image is not None and SCHEME in image[2].value:
             # the image says which binary it is; the section must not win over it
-            yield _set_aside(key, page, table)
-            yield from _policy(service, page) if asks else ()
+            yield keys.set_aside(key, table)
+            yield from keys.policy(service) if asks else ()
             continue
         path = project(value, folder, found)
         if isinstance(path, str):
@@ -70,12 +71,12 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
         ignored = [each.value for each, _ in value.pairs if each.value != _CONTEXT] if value.form is Form.TABLE else []
         if ignored:
             tell(Note(f"{page.place(key.start)}: of the build of {name.value}, {listed(ignored)} means nothing here"))
-        wanted = FolderReference(path, name.value)
-        yield from _policy(service, page) if asks else ()
+        wanted = FolderReference(str(path), name.value)
+        yield from keys.policy(service) if asks else ()
         if image is None:
-            yield _replaced(key, page, wanted, table)
+            yield keys.replaced(key, wanted, table)
         else:
-            yield _set_aside(key, page, table)
+            yield keys.set_aside(key, table)
             yield _filled(image[2], page, wanted)
 
 
@@ -86,13 +87,15 @@ def demands(document: YamlDocument, page: Page, folder: Path) -> Iterator[Demand
         platform = service.entry("platform")
         if platform is None or platform[2].form is not Form.SCALAR or not platform[2].value or "$" in platform[2].value:
             continue
-        place = page.place(platform[2].start)
-        image, build = service.text("image") or "", service.get("build")
-        found = FOUND.search(image)
+        image = service.text("image") or ""
+        found = FOUND.search(image) if SCHEME in image else None
         if found is not None:
+            place = page.place(platform[2].start)
             yield Demand(place, parse_reference(found[0], place)[0], platform[2].value)
-        elif build is not None and isinstance(path := project(build, folder, known), Path):
-            yield Demand(place, FolderReference(path, name.value), platform[2].value)
+            continue
+        build = service.get("build")
+        if build is not None and isinstance(path := project(build, folder, known), Path):
+            yield Demand(page.place(platform[2].start), FolderReference(str(path), name.value), platform[2].value)
 
 
 def services(document: YamlDocument) -> Iterator[tuple[YamlNode, YamlNode]]:
@@ -136,11 +139,42 @@ def _project_in(context: str, folder: Path) -> Path | str:
     return Path(path) if is_file(Path(path, MANIFEST)) else f"there is no {MANIFEST} in {context}"
 
 
-def _set_aside(key: YamlNode, page: Page, table: YamlNode) -> Spot:
-    """The word `build` becomes `x-build`, or what is not there yet."""
-    place = page.place(key.start)
-    aside = page.text[key.start : key.end].replace(key.value, _aside(key, table), 1)
-    return Spot(place, None, key.start, key.end, before=aside, is_plain=_is_plain_key(key, page, table, place))
+class _Keys:
+    """Keys of a page that get other names. Thousands of services may come to one by an anchor: each is seen to once."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._aside: dict[tuple[YamlNode, YamlNode], Spot] = {}
+        self._replaced: dict[tuple[YamlNode, YamlNode], Spot] = {}
+
+    def set_aside(self, key: YamlNode, table: YamlNode) -> Spot:
+        """The word `build` becomes `x-build`, or what is not there yet."""
+        known = self._aside.get((key, table))
+        if known is None:
+            page = self._page
+            place = page.place(key.start)
+            aside = page.text[key.start : key.end].replace(key.value, _aside(key, table), 1)
+            is_plain = _is_plain_key(key, page, table, place)
+            known = Spot(place, None, key.start, key.end, before=aside, is_plain=is_plain)
+            self._aside[key, table] = known
+        return known
+
+    def replaced(self, key: YamlNode, wanted: FolderReference, table: YamlNode) -> Spot:
+        """The same, with the image before it."""
+        known = self._replaced.get((key, table))
+        if known is None:
+            page, aside = self._page, self.set_aside(key, table)
+            between = ", " if table.flow else _newline(page) + " " * (aside.place.column - 1)
+            before = page.text[key.start : key.end].replace("build", "image", 1) + ': "'
+            known = aside._replace(before=before, after=f'"{between}{aside.before}')
+            self._replaced[key, table] = known
+        return Spot(known.place, wanted, known.start, known.end, known.part, known.before, known.after, known.is_plain)
+
+    def policy(self, service: YamlNode) -> Iterator[Spot]:
+        """`pull_policy: build` asks for a build that is not there any more."""
+        policy = service.entry("pull_policy")
+        if policy is not None and policy[2].form is Form.SCALAR and policy[2].value == "build":
+            yield self.set_aside(policy[1], policy[0])
 
 
 def _aside(key: YamlNode, table: YamlNode) -> str:
@@ -164,25 +198,6 @@ def _is_plain_key(key: YamlNode, page: Page, table: YamlNode, place: Position) -
         and text.startswith(":", end)
         and (table.flow or not text[start - place.column + 1 : start].strip(" "))
     )
-
-
-def _policy(service: YamlNode, page: Page) -> Iterator[Spot]:
-    """`pull_policy: build` asks for a build that is not there any more."""
-    policy = service.entry("pull_policy")
-    if policy is not None and policy[2].form is Form.SCALAR and policy[2].value == "build":
-        yield _set_aside(policy[1], page, policy[0])
-
-
-def _replaced(key: YamlNode, page: Page, wanted: FolderReference, table: YamlNode) -> Spot:
-    """The same, with the image before it."""
-    place = page.place(key.start)
-    written = page.text[key.start : key.end]
-    between = ", " if table.flow else _newline(page) + " " * (place.column - 1)
-    before, after = written.replace("build", "image", 1), written.replace("build", _aside(key, table), 1)
-    return Spot(
-        place, wanted, key.start, key.end, before=f'{before}: "', after=f'"{between}{after}',
-        is_plain=_is_plain_key(key, page, table, place),
-    )  # fmt: skip
 
 
 def _filled(image: YamlNode, page: Page, wanted: FolderReference) -> Spot:

@@ -18,9 +18,10 @@ from msgspec.structs import replace
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.deploy import compose, finding, kustomize, other_files
 from cargoship.deploy.collecting import uncollected
+from cargoship.deploy.nodes import Form, YamlNode
 from cargoship.deploy.places import SCHEME, WORD, Demand, FolderReference, NameReference, Page, Spot, splice
 from cargoship.deploy.selector import Selector
-from cargoship.deploy.tree import Form, YamlDocument, YamlNode, count_documents, read_documents
+from cargoship.deploy.tree import YamlDocument, count_documents, read_documents
 from cargoship.errors import DocumentInvalid, UsageError
 from cargoship.events import Note
 from cargoship.reading import BYTES_MAX, is_folder, is_there, read_file
@@ -259,7 +260,8 @@ def _read_yaml(
         if document.root is None or not possible or not document.root.has_word:
             continue
         kustomize.check_images(document, page)
-        hidden = next((each for each in document.root.keys_in_braces() if SCHEME in each.value), None)
+        in_braces = document.root.keys_in_braces() if page.has_brackets else ()
+        hidden = next((each for each in in_braces if SCHEME in each.value), None)
         if hidden is not None:
             raise ReferenceHidden(
                 f"{page.place(hidden.start)}: the reference is in a template's braces, which YAML takes for a key",

@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Iterator
 
+from cargoship.deploy.nodes import YamlNode
 from cargoship.deploy.places import FOUND, SCHEME, Page, Position, Spot, parse_reference
-from cargoship.deploy.tree import YamlNode
 from cargoship.errors import DocumentInvalid
 
 _PUNCTUATION = ".:!?*}"

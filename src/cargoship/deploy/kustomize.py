@@ -5,8 +5,9 @@ Specification: https://kubectl.docs.kubernetes.io/references/kustomize/kustomiza
 
 from __future__ import annotations
 
+from cargoship.deploy.nodes import Form
 from cargoship.deploy.places import FOUND, Page, ReferencePart
-from cargoship.deploy.tree import Form, YamlDocument
+from cargoship.deploy.tree import YamlDocument
 from cargoship.errors import DocumentInvalid
 
 _KINDS = (None, "Kustomization", "Component")

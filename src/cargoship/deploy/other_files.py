@@ -13,8 +13,9 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from cargoship.deploy import compose
+from cargoship.deploy.nodes import Form, YamlNode
 from cargoship.deploy.places import SCHEME, Page
-from cargoship.deploy.tree import Form, YamlDocument, YamlNode, read_documents
+from cargoship.deploy.tree import YamlDocument, read_documents
 from cargoship.errors import DocumentInvalid
 from cargoship.events import Note
 from cargoship.reading import read_utf8

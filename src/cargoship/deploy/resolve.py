@@ -108,17 +108,19 @@ def _check_platforms(
     targets: Mapping[tuple[str, NameReference | FolderReference], ImageToBuild],
     plans: Mapping[Path, tuple[Selection, Plan]],
 ) -> None:
+    built = {root: [normalized_platform(platform) for platform in plan.platforms] for root, (_, plan) in plans.items()}
+    understood: dict[str, Platform] = {}
     for each in found:
         for demand in each.demands:
             target = targets.get((each.source.name, demand.wanted))
-            platforms = () if target is None else plans[target.root][1].platforms
-            if demand.platform.lower() == "linux":
+            if target is None or demand.platform.lower() == "linux":
                 continue  # of whatever architecture the machine is
-            wanted = _platform(demand.platform)
-            if target is not None and wanted not in [normalized_platform(platform) for platform in platforms]:
+            if demand.platform not in understood:
+                understood[demand.platform] = _platform(demand.platform)
+            if understood[demand.platform] not in built[target.root]:
                 raise UsageError(
                     f"{demand.place}: the service runs on {demand.platform}, and the image is built for "
-                    + ", ".join(map(str, platforms)),
+                    + ", ".join(map(str, plans[target.root][1].platforms)),
                     hint=f"add --platform {demand.platform}, or change the service's platform",
                 )
 
@@ -139,9 +141,11 @@ def _checks(
     """The health checks of what a document names."""
     found = {}
     for (document, wanted), target in targets.items():
+        if document != name or not isinstance(wanted, NameReference):
+            continue
         image = next((each for each in plans[target.root][1].images if _is_of(each, target)), None)
         check = None if image is None else image.settings.healthcheck
-        if document == name and isinstance(wanted, NameReference) and check is not None:
+        if check is not None:
             found[wanted] = check
     return found
 
@@ -168,16 +172,17 @@ def resolve(
     """
     references: dict[ImageToBuild, str] = {}
     results = builder.build_each([selection for selection, _ in prepared.plans.values()], context)
+    wanted = set(prepared.targets.values())
     for root, result in zip(prepared.plans, results, strict=True):
         for plan, image in zip(result.plan.images, result.images, strict=True):
             first, name = plan.bins[0], called(plan, image)
-            for target in set(prepared.targets.values()):
+            for target in wanted:
                 if (target.root, target.package, target.binary) == (root, first.package, first.name):
                     references[target] = name
                 # a bundle may begin with a binary of another package than the one whose bundle it is
                 elif target.root == root and target.bundle and target.binary == first.name and len(plan.bins) > 1:
                     references.setdefault(target, name)
-    missing = [target for target in prepared.targets.values() if target not in references]
+    missing = [target for target in wanted if target not in references]
     if missing:  # pragma: no cover - the build would have refused
         raise ReferenceUnknown(f"{missing[0]} was not built")
     with uncollected():

@@ -8,7 +8,6 @@ Specification: https://yaml.org/spec/1.1/
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ import yaml
 from msgspec import Struct
 
 from cargoship.deploy.collecting import uncollected
+from cargoship.deploy.nodes import FlowList, FlowTable, List, Scalar, Table, YamlNode
 from cargoship.errors import DocumentInvalid
 
-_MERGE = "<<"
-_BRACKETS_MAX = 200
-"""Brackets in brackets. libyaml looks through all that are open at each word; nobody writes a tenth of it."""
+_BRACKETS_MAX = 64
+"""Brackets in brackets. libyaml looks through all that are open at each word; the schemas of Kubernetes have 30."""
 _DIRECTIVES_MAX = 100
 _LINE = re.compile(r"(?:^|[\r\x85\u2028\u2029])(?:(%TAG)|[ \t]*[^\s#])", re.MULTILINE)
 """One that is neither empty nor a comment, and whether it is such a directive."""
@@ -46,207 +45,6 @@ class YamlEvent(Protocol):
     value: str
     style: str | None
     flow_style: bool | None
-
-
-class Form(enum.Enum):
-    """What a node is."""
-
-    SCALAR = "scalar"
-    LIST = "list"
-    TABLE = "table"
-
-
-_NO_ITEMS: list[YamlNode] = []
-
-
-class YamlNode:
-    """A scalar, list or table; two nodes are equal if they are the same one, and none changes once it is read.
-
-    `start` and `end` count characters from the text's beginning. What a node of its form does not have costs it
-    nothing, neither time nor memory, as it would in a dataclass.
-    """
-
-    form: Form
-    start: int
-    end: int = -1
-    """Of a scalar only: where it ends."""
-    value: str = ""
-    style: str = ""
-    """Of a scalar: ' or " or | or >, nothing for a plain one."""
-    flow: bool = False
-    """Of a list or table: in brackets or braces."""
-    tag: str = ""
-    """As it was written, in full; nothing where none was."""
-    items: list[YamlNode] = _NO_ITEMS
-    """Of a list its items; of a table keys and values by turns."""
-    has_word: bool = False
-    """Whether the word that was looked for is in it, or in something below it."""
-    is_open: bool = False
-    """While the items of one that has an anchor are being read."""
-    by_name: dict[str, tuple[YamlNode, YamlNode]] | None = None
-    """A table's own entries by their keys, once somebody asks."""
-    _found: dict[str, tuple[YamlNode, YamlNode, YamlNode] | None] | None = None
-    _merges: tuple[YamlNode, ...] | None = None
-
-    @property
-    def pairs(self) -> Iterator[tuple[YamlNode, YamlNode]]:
-        """A table's keys and values, in their order."""
-        return zip(self.items[::2], self.items[1::2], strict=False)
-
-    def own(self, key: str) -> tuple[YamlNode, YamlNode] | None:
-        """The key and the value of an entry that stands in this very table, the first of that name."""
-        named = self.by_name
-        return (self._read_names() if named is None else named).get(key)
-
-    def _read_names(self) -> dict[str, tuple[YamlNode, YamlNode]]:
-        named: dict[str, tuple[YamlNode, YamlNode]] = {}
-        self.by_name = named
-        for pair in self.pairs if self.form is Form.TABLE else ():
-            if pair[0].form is Form.SCALAR:
-                named.setdefault(pair[0].value, pair)
-        return named
-
-    @property
-    def has_plain_keys(self) -> bool:
-        """Whether all keys of a table are scalars, and no two of them are equal."""
-        named = self.by_name
-        return 2 * len(self._read_names() if named is None else named) == len(self.items)
-
-    def entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
-        """The table, the key and the value of an entry, own or merged in with `<<`."""
-        named = self.by_name
-        if named is None:
-            named = self._read_names()
-        own = named.get(key)
-        if own is not None:
-            return self, *own
-        return self._merged_entry(key) if _MERGE in named else None
-
-    def _merged_entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
-        merges = self._merges
-        for each in self.merged() if merges is None else merges:
-            own = each.own(key)
-            if own is not None:
-                return each, *own
-            if each.own(_MERGE) is not None:
-                return self._deeply_merged_entry(key)
-        return None
-
-    def _deeply_merged_entry(self, key: str) -> tuple[YamlNode, YamlNode, YamlNode] | None:
-        """What is found is kept, for thousands of tables may merge each other: each is looked through once."""
-        pending = [self]
-        while pending:
-            table = pending[-1]
-            own = table.own(key)
-            below = () if own is not None or key in table.found else table.merged()
-            # an anchor is never inside of what it names: this ends
-            unread = [each for each in below if key not in each.found]
-            if unread:
-                pending.extend(unread)
-                continue
-            if key not in table.found:
-                merged = (each.found[key] for each in below if each.found[key] is not None)
-                table.found[key] = next(merged, None) if own is None else (table, *own)
-            pending.pop()
-        return self.found[key]
-
-    @property
-    def found(self) -> dict[str, tuple[YamlNode, YamlNode, YamlNode] | None]:
-        """What `entry` has found in a table that merges, or in those that it merges."""
-        if self._found is None:
-            self._found = {}
-        return self._found
-
-    def get(self, key: str) -> YamlNode | None:
-        """The value of an entry, own or merged in."""
-        found = self.entry(key)
-        return None if found is None else found[2]
-
-    def text(self, key: str) -> str | None:
-        """The value of an entry where it is a scalar."""
-        found = self.get(key)
-        return found.value if found is not None and found.form is Form.SCALAR else None
-
-    def merged(self) -> tuple[YamlNode, ...]:
-        """The tables that this one names with `<<`, each once, the strongest first (https://yaml.org/type/merge.html)."""
-        if self._merges is None:
-            own = self.own(_MERGE)
-            of = () if own is None else own[1].items if own[1].form is Form.LIST else (own[1],)
-            self._merges = tuple(dict.fromkeys(each for each in of if each.form is Form.TABLE))
-        return self._merges
-
-    def tables(self) -> Iterator[YamlNode]:
-        """This table, then those that it merges and that these do, the strongest first."""
-        pending, seen = [self], set()
-        while pending:
-            table = pending.pop()
-            if table.form is not Form.TABLE or id(table) in seen:
-                continue
-            seen.add(id(table))
-            yield table
-            pending.extend(reversed(table.merged()))
-
-    def keys_in_braces(self) -> Iterator[YamlNode]:
-        """Every scalar with the word that is part of a key which is itself in braces or brackets.
-
-        So `{{ x }}` of templates reads.
-        """
-        pending, seen = [(self, False)], set()
-        while pending:
-            node, inside = pending.pop()
-            if (id(node), inside) in seen:
-                continue
-            seen.add((id(node), inside))
-            if node.form is Form.SCALAR:
-                if inside and node.has_word:
-                    yield node
-                continue
-            pending.extend((each, inside) for each in node.values() if each.has_word)
-            if node.form is Form.TABLE:
-                keys = (each for each in node.items[::2] if each.has_word)
-                pending.extend((each, inside or each.form is not Form.SCALAR) for each in keys)
-
-    def scalars(self) -> Iterator[YamlNode]:
-        """Every scalar with the word that is a value, once, in the order of the text."""
-        pending, seen = [self], set()
-        while pending:
-            node = pending.pop()
-            if not node.has_word or id(node) in seen:
-                continue
-            seen.add(id(node))
-            if node.form is Form.SCALAR:
-                yield node
-            else:
-                pending.extend(each for each in reversed(node.values()) if each.has_word)
-
-    def values(self) -> list[YamlNode]:
-        """A list's items; a table's values."""
-        return self.items[1::2] if self.form is Form.TABLE else self.items
-
-
-class _Scalar(YamlNode):
-    __slots__ = ("end", "has_word", "start", "style", "tag", "value")
-    form = Form.SCALAR
-
-
-class _List(YamlNode):
-    __slots__ = ("has_word", "items", "start")
-    form = Form.LIST
-
-
-class _FlowList(_List):
-    __slots__ = ()
-    flow = True
-
-
-class _Table(YamlNode):
-    __slots__ = ("by_name", "has_word", "items", "start")
-    form = Form.TABLE
-
-
-class _FlowTable(_Table):
-    __slots__ = ()
-    flow = True
 
 
 class YamlDocument(Struct, frozen=True):
@@ -320,7 +118,7 @@ def _documents(  # noqa: C901, PLR0912, PLR0915 - the one loop of which every st
     while (event := next_event()) is not None:
         kind: type = event.__class__
         if kind is scalar_event:
-            node: YamlNode = new(_Scalar)
+            node: YamlNode = new(Scalar)
             node.start = event.start_mark.index + mark
             node.end = event.end_mark.index + mark
             node.value = value = event.value
@@ -346,12 +144,12 @@ def _documents(  # noqa: C901, PLR0912, PLR0915 - the one loop of which every st
             items = above.items
         elif kind is list_start or kind is table_start:
             if event.flow_style:
-                node = new(_FlowTable if kind is table_start else _FlowList)
+                node = new(FlowTable if kind is table_start else FlowList)
                 brackets += 1
                 if brackets > _BRACKETS_MAX:
                     raise DocumentInvalid(f"{_place(event, name)}: this is nested too deeply: brackets in brackets")
             else:
-                node = new(_Table if kind is table_start else _List)
+                node = new(Table if kind is table_start else List)
             node.start = event.start_mark.index + mark
             node.has_word = False
             if kind is table_start:
@@ -379,7 +177,7 @@ def _documents(  # noqa: C901, PLR0912, PLR0915 - the one loop of which every st
 
 def _root_above() -> YamlNode:
     """What a document's root is the only item of."""
-    above = _List()
+    above = List()
     above.items = []
     above.has_word = False
     return above

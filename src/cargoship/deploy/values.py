@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from cargoship.deploy.nodes import Form, YamlNode
 from cargoship.deploy.places import Page
-from cargoship.deploy.tree import Form, YamlNode
 from cargoship.errors import DocumentInvalid
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
