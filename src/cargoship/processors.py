@@ -126,7 +126,7 @@ def _unknown(cpu: str, where: str, targets: Sequence[_Target], rust: RustTargets
     lists = "\n".join(f"  {platform}: {', '.join(found)}" for platform, found in every.items())
     return UsageError(
         f"{where} names the processor {cpu!r}, which rustc does not know{did_you_mean(cpu, names)}",
-        hint="name one of those below",
+        hint="name one of these",
         details=lists,
     )
 
@@ -159,8 +159,9 @@ def _level(features: frozenset[str], platform: Platform) -> int | None:
 
 def _refused(asked: _Asked, platform: Platform, level: int) -> UsageError:
     variant = f"linux/amd64/v{level}"
+    of = "" if asked.cpu == level_name(level) else f", which is one of {level_name(level)}"
     return UsageError(
-        f"{asked.where} compiles for the processor {asked.cpu}, which is one of {level_name(level)}, and "
+        f"{asked.where} compiles for the processor {asked.cpu}{of}, and "
         f"{platform} promises {level_name(promised_level(platform) or 1)}: elsewhere the program ends with SIGILL",
         hint=f"leave the flag out and build --platform linux/amd64,{variant}: runtimes take what a machine can run; "
         "native-cpu = true allows it, for machines that you know",

@@ -155,12 +155,14 @@ TOOL_USES: tuple[ToolUse, ...] = (
     ToolUse("aws-lc-sys", "cmake", features=frozenset({"bindgen", "fips"})),
     ToolUse("aws-lc-fips-sys", "cmake"),
     ToolUse("aws-lc-fips-sys", "go"),
+    ToolUse("aws-lc-fips-sys", "perl"),
     ToolUse("clang-sys", "libclang"),
     ToolUse("openssl-src", "perl"),
     ToolUse("openssl-src", "make"),
     ToolUse("tikv-jemalloc-sys", "make"),
     ToolUse("libbpf-sys", "make", features=frozenset({"vendored-libbpf"})),
     ToolUse("autotools", "make"),
+    ToolUse("libsodium-sys-stable", "make"),
     # mozjpeg goes on without it
     ToolUse("nasm-rs", "nasm", not_for=frozenset({"mozjpeg-sys"}), architectures=frozenset({"x86_64", "i686"})),
 )
@@ -203,6 +205,8 @@ LIBRARIES: tuple[Library, ...] = (
     ),
     Library("dbus-1", "libdbus-1-dev", "libdbus-sys", bundled_by=frozenset({"vendored"}), way_out="vendored"),
     Library("alsa", "libasound2-dev", "alsa-sys"),
+    Library("libpulse", "libpulse-dev", "libpulse-sys"),
+    Library("gstreamer-1.0", "libgstreamer1.0-dev", "gstreamer-sys"),
     Library("libudev", "libudev-dev", "libudev-sys"),
     Library(
         "libudev",
