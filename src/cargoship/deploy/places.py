@@ -19,6 +19,8 @@ SCHEME = "cargoship://"
 FOUND = re.compile(re.escape(SCHEME) + r"[^\s\"'`,;()\[\]<>|\\]*")
 WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:/@+-]*[A-Za-z0-9])?")
 """What YAML and JSON take for part of a text, wherever a reference can stand."""
+_REFERENCE_MAX = 400
+"""Characters: cargo names files after binaries, and systems take 255 bytes for one."""
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _REFERENCE = re.compile(rf"{re.escape(SCHEME)}(?P<name>{_PART}(?:/{_PART})?)(?:#(?P<part>name|digest))?")
 
@@ -135,6 +137,9 @@ class Demand(Struct, frozen=True):
 
 def parse_reference(text: str, place: Position) -> tuple[NameReference, ReferencePart]:
     """Parse cargoship://NAME, cargoship://PACKAGE/BINARY, with #name or #digest after it; raises ReferenceUnknown."""
+    if len(text) > _REFERENCE_MAX:
+        shown = text[: len(SCHEME) + 40]
+        raise ReferenceUnknown(f"{place}: {shown}... is no reference to a binary: it has {len(text)} characters")
     match = _REFERENCE.fullmatch(text)
     if match is None:
         raise ReferenceUnknown(

@@ -151,6 +151,7 @@ REFUSED |= {
     "unbalanced brackets": ("a.yaml", "a:\n- [cargoship://app, {b: [1, 2}]\n", "a.yaml:2:30: this is no YAML"),
     "brackets without end": ("a.yaml", "a: cargoship://app\nb: " + "[" * 1_000_000, "a.yaml:2:1003: this is nested too deeply"),
     "braces without end, each with a key": ("a.yaml", "a: cargoship://app\nb: " + "{a: " * 250_000, "a.yaml:2:260: this is nested too deeply"),
+    "a name without end": ("a.yaml", "a: cargoship://" + "a" * 900_000, "a.yaml:1:4: cargoship://" + "a" * 40 + "... is no reference"),
     "lists without end": ("a.yaml", "a: cargoship://app\nb:\n" + "- " * 500_000, "a.yaml:3:1999: this is nested too deeply"),
 }  # fmt: skip
 
