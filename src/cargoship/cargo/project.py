@@ -17,6 +17,7 @@ from msgspec import Struct
 from cargoship.cargo import metadata
 from cargoship.cargo.above import check_owners
 from cargoship.cargo.manifest import MANIFEST, find_manifest
+from cargoship.cargo.newer import about_old_cargo
 from cargoship.decoding import decode_json
 from cargoship.errors import ManifestInvalid, ToolchainError
 from cargoship.oci.digest import Digest
@@ -123,7 +124,7 @@ def load_project(runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, s
             hint=f"see what `{shlex.join(argv)}` does",
         )
     if done.code != 0:
-        raise _refusal(done, manifest)
+        raise _refusal(done, manifest, cargo, runner, env)
     try:
         raw = metadata.decode_metadata(done.stdout)
         return replace(_project(raw, manifest), said=_said(done.stdout, raw.workspace_root))
@@ -144,12 +145,15 @@ def _said(answer: bytes, root: str) -> str:
     return Digest.of(text.replace(msgspec.json.encode(root).strip(b'"'), b"")).hex
 
 
-def _refusal(done: Completed, manifest: Path) -> ManifestInvalid | ToolchainError:
+def _refusal(
+    done: Completed, manifest: Path, cargo: Path, runner: Runner, env: Mapping[str, str]
+) -> ManifestInvalid | ToolchainError:
     lines = done.error_text.strip("\n")
     if done.code != _CARGO_FAILED:
         # rustup's proxy ends with 1 where rust-toolchain.toml names a toolchain that is not there
         return ToolchainError(f"cargo could not be run (exit code {done.code})", details=lines)
-    return ManifestInvalid(f"cargo cannot load {manifest}", details=lines)
+    hint = about_old_cargo(lines, cargo, manifest.parent, runner, env)
+    return ManifestInvalid(f"cargo cannot load {manifest}", details=lines, hint=hint)
 
 
 def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:
