@@ -130,6 +130,8 @@ def _named(project: Project, name: str) -> tuple[Package, ...]:
     if found:
         return found
     known = [package.name for package in project.packages]
+    if _PATTERN.intersection(name):
+        raise PackageUnknown(f"no package of the workspace matches {name!r}", hint=f"packages: {listed(known)}")
     # as engines write what is to be published
     ports = "; -p is a package: for ports, write --set expose=PORT" if _PORTS.fullmatch(name) else ""
     raise PackageUnknown(

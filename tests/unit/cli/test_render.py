@@ -92,7 +92,7 @@ def test_progress_is_reported_sparingly() -> None:
     renderer.emit(PhaseStarted("compile"))
     for done in range(1, 201):
         clock.now += 0.125
-        renderer.emit(CompileProgress(done, 200, ("serde", "tokio", "ring", "http", "hyper")))
+        renderer.emit(CompileProgress(done, 200, ("serde", "serde", "tokio", "ring", "http", "hyper", "tokio")))
     lines = stream.getvalue().splitlines()[1:]
     assert lines[0] == " " * 13 + "20/200 serde, tokio, ring and 2 more"
     assert 5 <= len(lines) <= 10

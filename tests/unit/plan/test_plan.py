@@ -555,7 +555,9 @@ def test_which_packages_of_a_workspace(asked: dict[str, Any], expected: list[str
 
 
 def test_packages_that_are_not_there_or_are_all_left_out() -> None:
-    refuse(SERVICES.asked(packages=("srv-*",)), PackageUnknown, "'srv-*'", "svc-api")
+    refuse(
+        SERVICES.asked(packages=("srv-*",)), PackageUnknown, "no package of the workspace matches 'srv-*'", "svc-api"
+    )
     refuse(SERVICES.asked(exclude=("svc-mial",)), PackageUnknown, "svc-mail")
     refuse(SERVICES.asked(packages=("8080:80",)), PackageUnknown, "'8080:80'", "for ports, write --set expose=PORT")
     refuse(SERVICES.asked(exclude=("*",)), NothingToShip, "no package with a binary is left")

@@ -61,8 +61,10 @@ class PlainRenderer:
         if since < _AT_LEAST_S or (tenth <= self._reported_tenth and since < _AT_MOST_S):
             return
         self._reported_at, self._reported_tenth = now, tenth
-        more = len(event.active) - _NAMES_SHOWN
-        names = printable(", ".join(event.active[:_NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
+        # a crate is compiled for several targets at a time
+        active = tuple(dict.fromkeys(event.active))
+        more = len(active) - _NAMES_SHOWN
+        names = printable(", ".join(active[:_NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
         self._write(words.status("", f"{event.done}/{event.total} {names}", self._paint))
 
     def _write(self, line: str) -> None:
