@@ -18,6 +18,7 @@ _FRAME = re.compile(
     r"^(?P<before>.*?)\b(?P<number>\d+):(?P<gap>\s+)0x(?P<address>[0-9a-f]+) - <unknown>(?P<after>\s*)$"
 )
 _HASH = re.compile(r"::h[0-9a-f]{16}$")
+_PANIC = re.compile(r"panicked at (?:'.*', )?(?P<file>\S+):(?P<line>\d+):\d+")
 _PAGE = 4096
 _FRAMES_MAX = 512
 _ANCHOR = re.compile(
@@ -44,26 +45,31 @@ def symbolicated(lines: Iterable[str], files: Sequence[DebugFile], base: int | N
     cannot be found, stays as it is. Raises ContentInvalid for damaged symbols.
     """
     trace: list[tuple[str, re.Match[str]]] = []
+    said: re.Match[str] | None = None
     for line in lines:
         match = _FRAME.match(line.rstrip("\n"))
         if match is not None and (not trace or int(match["number"]) > int(trace[-1][1]["number"])):
             trace.append((line, match))
             if len(trace) < _FRAMES_MAX:
                 continue
-        yield from _resolved(trace, files, base)
+        yield from _resolved(trace, files, base, said)
         trace = []
+        said = _PANIC.search(line) or said
         if match is not None and len(trace) < _FRAMES_MAX and int(match["number"]) == 0:
             trace.append((line, match))
         elif match is None:
             yield line
-    yield from _resolved(trace, files, base)
+    yield from _resolved(trace, files, base, said)
 
 
 def _resolved(
-    trace: Sequence[tuple[str, re.Match[str]]], files: Sequence[DebugFile], base: int | None
+    trace: Sequence[tuple[str, re.Match[str]]],
+    files: Sequence[DebugFile],
+    base: int | None,
+    said: re.Match[str] | None,
 ) -> Iterator[str]:
     addresses = [int(match["address"], 16) for _, match in trace]
-    found = _loaded(addresses, files, base) if trace else None
+    found = _loaded(addresses, files, base, said) if trace else None
     for number, (line, match) in enumerate(trace):
         known = None if found is None else _frame(found, addresses[number], is_call=bool(number))
         if known is None:
@@ -107,10 +113,12 @@ def _shown(place: Place | None) -> str:
     return "" if place is None else f"{place.file}:{place.line}:{place.column}"
 
 
-def _loaded(addresses: Sequence[int], files: Sequence[DebugFile], base: int | None) -> PlacedProgram | None:
-    best: tuple[int, int] = (_LEAST - 1, 0)
-    found = None
-    for file in files:
+def _loaded(
+    addresses: Sequence[int], files: Sequence[DebugFile], base: int | None, said: re.Match[str] | None
+) -> PlacedProgram | None:
+    """The program that most frames fit to; of several that are laid out alike the one with the place of the panic."""
+    best: dict[int, tuple[tuple[int, int], PlacedProgram]] = {}
+    for number, file in enumerate(files):
         anchors = [each for each in file.functions if _ANCHOR.search(each.name)]
         # a program that is not moved is where it says
         bases = {base} if base is not None else _bases(addresses, anchors) if file.moves else {0}
@@ -119,11 +127,28 @@ def _loaded(addresses: Sequence[int], files: Sequence[DebugFile], base: int | No
             functions = [file.function_at(each - one - 1) for each in addresses]
             fits = sum(each is not None and each.start in known for each in functions)
             score = (fits, sum(each is not None for each in functions))
-            if score > best:
-                best, found = score, PlacedProgram(file, one)
-    if base is not None and found is None and files:
-        return PlacedProgram(files[0], base)
-    return found
+            if fits >= _LEAST and (number not in best or score > best[number][0]):
+                best[number] = (score, PlacedProgram(file, one))
+    most = max((score for score, _ in best.values()), default=None)
+    alike = [placed for score, placed in best.values() if score == most]
+    if len(alike) > 1:
+        # reading lines is dear: only where there is a choice
+        return next((each for each in alike if _has_panic(each, addresses, said)), alike[0])
+    if alike:
+        return alike[0]
+    return PlacedProgram(files[0], base) if base is not None and files else None
+
+
+def _has_panic(placed: PlacedProgram, addresses: Sequence[int], said: re.Match[str] | None) -> bool:
+    """Whether one of the frames is where the message above the backtrace says that the panic was."""
+    if said is None:
+        return False
+    for address in addresses:
+        own = address - placed.base - 1
+        for place in (placed.file.place_of(own), *(called for _, called in placed.file.calls_at(own))):
+            if place is not None and str(place.line) == said["line"] and f"/{place.file}".endswith(f"/{said['file']}"):
+                return True
+    return False
 
 
 def _bases(addresses: Sequence[int], anchors: Sequence[Function]) -> set[int]:

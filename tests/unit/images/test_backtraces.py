@@ -95,3 +95,24 @@ def test_inlined_calls_are_named_too() -> None:
     ]
     # names stand below one another
     assert found[at + 2].index("app::middle") == found[at].index("app::inner")
+
+
+class OfAnotherFile(Symbols):
+    """The same program, of another crate."""
+
+    def place_of(self, address: int) -> Place | None:
+        place = super().place_of(address)
+        return None if place is None else Place("/workspace/b/src/main.rs", place.line, 5)
+
+
+@pytest.mark.parametrize("other_is_first", [True, False])
+def test_of_programs_that_are_alike_the_one_with_the_panic_is_taken(*, other_is_first: bool) -> None:
+    """Two binaries of a workspace in one image: the second one's backtrace got the names of the first."""
+    files = [OfAnotherFile(), Symbols()] if other_is_first else [Symbols(), OfAnotherFile()]
+    lines = ["thread 'main' (7) panicked at b/src/main.rs:32:5:\n", "boom\n", *log(0x7F77_B86A_9000)[1:]]
+    found = "".join(symbolicated(lines, files))
+    assert "at /workspace/b/src/main.rs:32:5\n" in found
+    # where the message is of neither, as ever
+    assert f"at {'/workspace/b/' if other_is_first else ''}src/main.rs:32:5\n" in "".join(
+        symbolicated(["panicked at c.rs:1:1:\n", *lines[2:]], files)
+    )
