@@ -16,6 +16,21 @@ def test_a_login_that_cargos_own_git_does_not_show_has_a_way_out() -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "error: rustc 1.95.0 is not supported by the following package:\n  srv@0.1.0 requires rustc 1.200\n",
+        "error: rustc 1.95.0 is not supported by the following packages:\n  srv@0.1.0 requires rustc 1.200\n",
+        (
+            "error: package `a v1.0.0` cannot be built because it requires rustc 1.88 or newer, "
+            "while the currently active rustc version is 1.85.0\n"
+        ),
+    ],
+)
+def test_a_rust_that_is_too_old_for_a_package(words: str) -> None:
+    assert "build with a newer Rust" in (failure_of(101, words).hint or "")
+
+
+@pytest.mark.parametrize(
     ("stderr", "family", "word"),
     [
         (f"error: cannot update the lock file {LOCK} because --locked {PREVENT}\n", LockOutdated, LOCK),
