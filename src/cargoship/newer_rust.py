@@ -14,7 +14,7 @@ from cargoship.errors import StandardLibraryMissing
 from cargoship.native import debian_release
 from cargoship.process import Command
 from cargoship.toolchain.diagnose import Diagnosis
-from cargoship.toolchain.locate import Wanted, foresee_toolchain, ways_out
+from cargoship.toolchain.locate import Foreseen, Wanted, foresee_toolchain, ways_out
 from cargoship.toolchain.rust import toolchains
 
 # their own Rust has no musl targets, and the sources that it comes with are too old to build them
@@ -23,14 +23,18 @@ _DEBIANS = (Path("/usr/bin"), Path("/bin"))
 _LACKING = "no standard library"
 
 
-def check_targets(wanted: Wanted, context: Context) -> None:
-    """Refuse what no toolchain of this machine can compile for; raises ToolMissing, StandardLibraryMissing."""
-    if foresee_toolchain(wanted, runner=context.runner, env=context.env) is not None:
-        return
+def check_targets(wanted: Wanted, context: Context) -> Foreseen | None:
+    """Refuse what no toolchain of this machine can compile for; raises ToolMissing, StandardLibraryMissing.
+
+    Returns the one that a build would take; None where rustup would have to add something to one first.
+    """
+    foreseen = foresee_toolchain(wanted, runner=context.runner, env=context.env)
+    if foreseen is not None:
+        return foreseen
     found = list(toolchains(context.runner, context.env, wanted.cwd))
     if not wanted.offline and any(rust.rustup is not None for rust in found):
         # it can add them, or cannot: a build finds out
-        return
+        return None
     rust = found[0]
     lacking = [triple for triple in wanted.triples if not rust.has_std(triple)]
     raise StandardLibraryMissing(

@@ -124,13 +124,15 @@ def foresee(made: Plan, context: Context) -> None:
     """Refuse what building a plan would, before anything is made, and say what was not asked.
 
     Raises what finding files, bases and destinations raises: IncludeInvalid, PlatformUnknown, ContentInvalid,
-    RegistryError's family, OutputError, DaemonError, CannotStart for what no program could start on, and ToolMissing or
-    StandardLibraryMissing where nothing here compiles for its platforms.
+    RegistryError's family, OutputError, DaemonError, CannotStart for what no program could start on, ToolMissing or
+    StandardLibraryMissing where nothing here compiles for its platforms, and UsageError for flags of other processors.
     """
     from cargoship.newer_rust import check_targets
 
     foresee_sources(made, context)
-    check_targets(wanted_by(made, context), context)
+    found = check_targets(wanted_by(made, context), context)
+    if found is not None:
+        check_processors(made, RustTargets.of(found), context, context.env)
     if made.push:
         hosts = dict.fromkeys(reference.registry for image in made.images for reference in image.references)
         context.emit(Note(f"not asked: whether {', '.join(hosts)} takes a push; a build asks before it compiles"))
