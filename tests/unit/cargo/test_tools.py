@@ -61,7 +61,7 @@ def scripted(
         ("app", ("protoc-bin-vendored 3.2.0", "prost-build 0.14.6"), set()),
         ("libz-sys", ("cmake 0.1.58",), {"cmake"}),
         ("aws-lc-sys", ("cmake 0.1.58",), set()),
-        ("aws-lc-fips-sys", ("cmake 0.1.58",), {"cmake", "go"}),
+        ("aws-lc-fips-sys", ("cmake 0.1.58",), {"cmake", "go", "perl"}),
         ("app", ("bindgen 0.72.1", "clang-sys 1.8.1"), {"libclang"}),
         ("openssl-sys", ("openssl-src 300.5.0+3.5.0",), {"perl", "make"}),
         ("tikv-jemalloc-sys 0.6.0", (), {"make"}),
