@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from cargoship.cargo.config import cargo_home
 from cargoship.errors import CargoshipError
 from cargoship.process import Command, Runner
 
@@ -36,8 +37,10 @@ def about_old_cargo(said: str, cargo: Path, folder: Path, runner: Runner, env: M
     here = f"this is cargo {_shown(own)} ({path})"
     if _version(path, _NEUTRAL, runner, env) != own:
         return f"{here}, which a toolchain file or an override of rustup's chooses: name a newer Rust there"
-    home = env.get("CARGO_HOME") or f"{env.get('HOME', '')}/.cargo"
-    folders = (f"{home}/bin", *(str(each) for name in _ELSEWHERE for each in sorted(_DISTRIBUTIONS.glob(name))))
+    folders = (
+        str(cargo_home(env) / "bin"),
+        *(str(each) for name in _ELSEWHERE for each in sorted(_DISTRIBUTIONS.glob(name))),
+    )
     wider = {**env, "PATH": ":".join((env.get("PATH", ""), *folders))}
     found = ((_version(each, _NEUTRAL, runner, env), each) for each in runner.programs.search("cargo", wider))
     known = ((version, each) for version, each in found if version is not None)

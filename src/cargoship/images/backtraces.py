@@ -15,10 +15,11 @@ from msgspec import Struct
 from cargoship.elf.lines import DebugFile, Function, Place
 
 _FRAME = re.compile(
-    r"^(?P<before>.*?)\b(?P<number>\d+):(?P<gap>\s+)0x(?P<address>[0-9a-f]+) - <unknown>(?P<after>\s*)$"
+    r"^(?P<before>.*?)\b(?P<number>\d{1,9}):(?P<gap>\s+)0x(?P<address>[0-9a-f]{1,16}) - <unknown>(?P<after>\s*)$"
 )
 _HASH = re.compile(r"::h[0-9a-f]{16}$")
-_PANIC = re.compile(r"panicked at (?:'.*', )?(?P<file>\S+):(?P<line>\d+):\d+")
+_PANIC = "panicked at "
+_PLACE = re.compile(r"(?P<file>\S+):(?P<line>\d+):\d+")
 _PAGE = 4096
 _FRAMES_MAX = 512
 _ANCHOR = re.compile(
@@ -54,12 +55,18 @@ def symbolicated(lines: Iterable[str], files: Sequence[DebugFile], base: int | N
                 continue
         yield from _resolved(trace, files, base, said)
         trace = []
-        said = _PANIC.search(line) or said
+        said = _place_of_panic(line) or said
         if match is not None and len(trace) < _FRAMES_MAX and int(match["number"]) == 0:
             trace.append((line, match))
         elif match is None:
             yield line
     yield from _resolved(trace, files, base, said)
+
+
+def _place_of_panic(line: str) -> re.Match[str] | None:
+    """Where a panic was: it stands before the message, which has a line of its own since Rust 1.73, or after it."""
+    said = line.partition(_PANIC)[2]
+    return _PLACE.match(said.rpartition("', ")[2] if said.startswith("'") else said)
 
 
 def _resolved(

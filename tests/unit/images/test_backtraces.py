@@ -116,3 +116,27 @@ def test_of_programs_that_are_alike_the_one_with_the_panic_is_taken(*, other_is_
     assert f"at {'/workspace/b/' if other_is_first else ''}src/main.rs:32:5\n" in "".join(
         symbolicated(["panicked at c.rs:1:1:\n", *lines[2:]], files)
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["panicked at '', a:" * 60_000, "panicked at '" * 60_000, "panicked at " + "1:" * 500_000],
+    ids=["messages", "quotes", "numbers"],
+)
+def test_a_long_line_that_looks_like_panics_holds_nobody_up(line: str) -> None:
+    """Minutes for one line: each quote was tried with each colon after it."""
+    assert next(symbolicated([f"{line}\n", *log(0x7F77_B86A_9000)[1:]], [Symbols()])) == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["1" * 5000 + ": 0x1 - <unknown>\n", f"  1: 0x{'f' * 5000} - <unknown>\n"], ids=["number", "address"]
+)
+def test_numbers_that_no_backtrace_has_stay_as_they_are(line: str) -> None:
+    """A number of more than 4,300 digits was an unexpected error."""
+    lines = ["  0: 0x1 - <unknown>\n", line]
+    assert list(symbolicated(lines, [Symbols()])) == lines
+
+
+def test_the_place_of_a_panic_as_older_compilers_write_it() -> None:
+    lines = ["thread 'main' panicked at 'it's a:1:2, see', b/src/main.rs:32:5\n", *log(0x7F77_B86A_9000)[1:]]
+    assert "at /workspace/b/src/main.rs:32:5\n" in "".join(symbolicated(lines, [Symbols(), OfAnotherFile()]))
