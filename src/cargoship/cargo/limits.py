@@ -25,7 +25,7 @@ class Limit(Struct, frozen=True):
 LIMITS: tuple[Limit, ...] = (
     Limit(
         re.compile(
-            r"wasm-ld: error: \S*libstd-\S+\): undefined symbol: "
+            r"wasm-ld: error: \S{0,4096}libstd-[^\s/]{1,200}\): undefined symbol: "
             r"(?P<name>socket|connect|bind|listen|accept\w*|getaddrinfo|getsockname|getpeername|freeaddrinfo|sendto|recvfrom)\b"
         ),
         "the component uses sockets ({name}), and the C library of a standard library that is made here has none",

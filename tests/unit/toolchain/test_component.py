@@ -106,3 +106,8 @@ def test_sockets_that_the_c_library_lacks_are_told_apart_from_other_symbols() ->
     assert "uses sockets (getaddrinfo)" in found[0]
     assert "rustup target add wasm32-wasip2" in found[1]
     assert known_limit(words.format("connector_of_mine")) is None
+
+
+def test_a_long_word_of_a_linker_holds_nobody_up() -> None:
+    """Minutes for a megabyte: each part of a name was tried as its beginning."""
+    assert known_limit("wasm-ld: error: " + "libstd-" * 300_000) is None
