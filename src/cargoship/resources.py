@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
@@ -86,7 +87,8 @@ class BuildResources(Struct, frozen=True, dict=True):
             text = "include-licenses: of programs that are given, no crate is known; the image has no notices"
             self.context.emit(Note(text, Level.WARNING))
         found = [
-            gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages) for each in self.plan.images
+            gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages, kept=self.kept)
+            for each in self.plan.images
         ]
         self.packages.ready()
         self._without_key(found)
@@ -108,6 +110,18 @@ class BuildResources(Struct, frozen=True, dict=True):
         for file in (file for own in sources for file in own.files):
             if real_path(file.source) == key:
                 raise IncludeInvalid(f"include: the key that signs, {self.plan.sign}, would be in the image")
+
+    @cached_property
+    def kept(self) -> BlobStore:
+        """Layers of what is the same in any target folder: the built-in base, and programs that come from the cache.
+
+        Where the cache folder cannot be written, they are with the project's own.
+        """
+        folder = self.context.cache_dir / "made"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+        return BlobStore(folder if writable else self.plan.target_dir / "cargoship" / ".blobs")
 
     @cached_property
     def _foreseen(self) -> Future[Foreseen | None]:
