@@ -37,6 +37,7 @@ from cargoship.platforms import row
 from cargoship.reading import real_path
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.run_statements import RunStatements
+from cargoship.rustc_answers import RustcAnswers
 from cargoship.scratch import scratch
 from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile
@@ -123,18 +124,21 @@ class BuildResources(Struct, frozen=True, dict=True):
         writable = os.access(folder, os.W_OK | os.X_OK)
         return BlobStore(folder if writable else self.plan.target_dir / "cargoship" / ".blobs")
 
+    @property
+    def _asking(self) -> RustcAnswers:
+        return RustcAnswers(self.context.runner, self.context.cache_dir / "answers")
+
     @cached_property
     def _foreseen(self) -> Future[Foreseen | None]:
         """The toolchain, asked for beside other work; None where it is not known, or not yet."""
-        return _beside(partial(known_toolchain, self.wanted, runner=self.context.runner, env=self.context.env))
+        return _beside(partial(known_toolchain, self.wanted, runner=self._asking, env=self.context.env))
 
     def c_libraries(self) -> Mapping[Platform, LinkedLibraries]:
         """The C libraries, and what else is linked, in programs that are compiled here."""
         if not self.compiles:
             return {}
         # what was not there before may have been added for the compile
-        context = self.context
-        found = self._foreseen.result() or known_toolchain(self.wanted, runner=context.runner, env=context.env)
+        found = self._foreseen.result() or known_toolchain(self.wanted, runner=self._asking, env=self.context.env)
         return {} if found is None else c_libraries(found)
 
     @cached_property
