@@ -27,7 +27,7 @@ from cargoship.destinations import PlanDestinations
 from cargoship.errors import IncludeInvalid
 from cargoship.events import Level, Note
 from cargoship.image_inputs import ImageInputs, foresee_inputs, gather_inputs
-from cargoship.leftovers import in_use
+from cargoship.leftovers import check_own_folders, in_use
 from cargoship.licensing import LicenseSurvey, licenses_of, notices_of
 from cargoship.materials import compiler_materials, known_toolchain
 from cargoship.oci.layer import BlobStore, Layer
@@ -264,11 +264,7 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
     """Open everything; what is still under way at the end is waited for, or ended when something was raised."""
     book = LayerCache(context.cache_dir / "layers")
     begun = None if context.clock is None else context.clock()
-    signer = None
-    if plan.sign is not None and (plan.push or plan.signs_files):
-        from cargoship.signing.signer import open_signer
-
-        signer = open_signer(plan.sign, env=context.env, cwd=context.cwd)
+    signer = _signer_of(plan, context)
     with (
         in_use(plan.target_dir),
         _cached(plan, context, compiles=compiles) as cached,
@@ -285,11 +281,26 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
         )  # fmt: skip
 
 
+def _signer_of(plan: Plan, context: Context, *, foreseen: bool = False) -> Signer | None:
+    """Who signs what a plan publishes; raises SigningFailed. For what is only foreseen no identity is asked for."""
+    if plan.sign is None or not (plan.push or plan.signs_files):
+        return None
+    from cargoship.signing.signer import KEYLESS, open_signer
+
+    if foreseen and plan.sign == KEYLESS:
+        context.emit(Note("not asked: whether there is an identity to sign with; a build asks before it compiles"))
+        return None
+    return open_signer(plan.sign, env=context.env, cwd=context.cwd)
+
+
 def foresee_sources(plan: Plan, context: Context) -> None:
     """Refuse what a build would before it compiles, as far as that can be known without a registry's taking a push.
 
-    Nothing is left behind. Raises as `sources.foresee` does, CannotStart, OutputError and DaemonError.
+    Nothing is left behind. Raises as `sources.foresee` does, CannotStart, OutputError, DaemonError, and SigningFailed
+    for a key that cannot be used.
     """
+    check_own_folders(plan.target_dir)
+    _signer_of(plan, context, foreseen=True)
     with (
         scratch("cargoship-") as folder,
         _remote_bases(plan, context) as remote,
