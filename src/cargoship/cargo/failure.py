@@ -22,6 +22,10 @@ _PROFILE = re.compile(r"profile `(?P<name>[^`]+)` is not defined")
 _FULL = "free some space where the target folder and temporary files are, or build into another one (CARGO_TARGET_DIR)"
 NEWER_RUST = "build with a newer Rust, such as after `rustup update`; cargoship doctor names every Rust that it finds"
 """What to do where a Rust is too old for a package."""
+_UNREACHED = (
+    "check the network, and a proxy if one is needed (HTTPS_PROXY, or http.proxy in cargo's configuration); "
+    "`cargo fetch` brings them all, and then builds need no network"
+)
 _HINTS = {
     "No space left on device": _FULL,
     # linkers map what they write into memory: a full disk is no error there, but a signal
@@ -35,6 +39,10 @@ _HINTS = {
     "is not supported by the following package": NEWER_RUST,
     # before 1.84
     "while the currently active rustc version is": NEWER_RUST,
+    # after all of cargo's attempts (net.retry)
+    "Could not resolve host": _UNREACHED,
+    "Couldn't resolve host": _UNREACHED,
+    "failed to download": _UNREACHED,
     "no such command: `clippy`": "rustup component add clippy, or on Debian apt-get install rust-clippy",
 }
 
