@@ -70,7 +70,10 @@ SEAMS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
         {"os.uname", "os.confstr", "platform.machine", "platform.system", "platform.node"},
         ("cli/", "native.py", "unitcache/keys/"),
     ),
-    ({"os.cpu_count", "os.process_cpu_count", "os.sched_getaffinity"}, ("cli/", "oci/compress.py", "records/")),
+    (
+        {"os.cpu_count", "os.process_cpu_count", "os.sched_getaffinity"},
+        ("cli/", "execution/", "oci/compress.py", "records/"),
+    ),
     (
         {"os.getuid", "os.geteuid", "os.getgid", "os.getegid", "os.getlogin"},
         ("cli/", "oci/unpack.py", "owners.py", "registry/connect.py", "sandbox/", "scratch.py", "unitcache/keys/"),

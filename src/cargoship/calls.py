@@ -15,6 +15,7 @@ from cargoship.cargo.suggest import did_you_mean
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, KeywordInvalid
 from cargoship.events import Emit, ignore
+from cargoship.execution.address import ClusterAddress
 from cargoship.plan import Cluster, Output, Selection
 from cargoship.process import Runner, SystemRunner
 from cargoship.programs import ProgramFinder
@@ -63,6 +64,8 @@ class Options(Surroundings, total=False):
     offline: bool
     frozen: bool
     jobs: int
+    remote: str
+    """A cluster that compiles libraries: `reapi://HOST:PORT/INSTANCE?slots=8`."""
     tags: Sequence[str]
     base: str
     compression: str
@@ -142,6 +145,7 @@ def selection_for_call(path: str | os.PathLike[str], options: Options) -> Select
         offline=options.get("offline", False),
         frozen=options.get("frozen", False),
         jobs=options.get("jobs"),
+        remote=ClusterAddress.parse(options["remote"]) if options.get("remote") else None,
         overrides=said,
         push=options.get("push", False),
         push_by_digest=options.get("push_by_digest", False),

@@ -365,6 +365,10 @@ class RemoteFailed(CargoshipError):
     exit_code = 68
 
 
+class InputsLost(RemoteFailed):
+    """A server of the Remote Execution API says that it lacks something that an action needs."""
+
+
 class ToolFailed(CargoshipError):
     """A program that was handed the result failed; its own exit code is passed on."""
 

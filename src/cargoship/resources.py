@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
@@ -27,7 +26,7 @@ from cargoship.destinations import PlanDestinations
 from cargoship.errors import IncludeInvalid
 from cargoship.events import Level, Note
 from cargoship.image_inputs import ImageInputs, foresee_inputs, gather_inputs
-from cargoship.leftovers import check_own_folders, in_use
+from cargoship.leftovers import in_use
 from cargoship.licensing import LicenseSurvey, licenses_of, notices_of
 from cargoship.materials import compiler_materials, known_toolchain
 from cargoship.oci.layer import BlobStore, Layer
@@ -37,7 +36,6 @@ from cargoship.platforms import row
 from cargoship.reading import real_path
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.run_statements import RunStatements
-from cargoship.rustc_answers import RustcAnswers
 from cargoship.scratch import scratch
 from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile
@@ -50,6 +48,7 @@ from cargoship.unitcache.session import Workspace, open_session
 from cargoship.unitcache.stores.opening import open_stores
 
 if TYPE_CHECKING:
+    from cargoship.process import Runner
     from cargoship.signing.signer import Signer
 
 _WRITERS = 4
@@ -69,6 +68,8 @@ class BuildResources(Struct, frozen=True, dict=True):
     cached: compile.Cached | None
     """The cache of compiled units; None where it is turned off or nothing is compiled."""
     scratch: Path
+    runner: Runner
+    """What starts the cargo that compiles."""
     compiles: bool = True
     """Whether the programs are compiled; otherwise they are given, and nothing is known of their crates."""
     begun: float | None = None
@@ -88,8 +89,7 @@ class BuildResources(Struct, frozen=True, dict=True):
             text = "include-licenses: of programs that are given, no crate is known; the image has no notices"
             self.context.emit(Note(text, Level.WARNING))
         found = [
-            gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages, kept=self.kept)
-            for each in self.plan.images
+            gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages) for each in self.plan.images
         ]
         self.packages.ready()
         self._without_key(found)
@@ -113,32 +113,17 @@ class BuildResources(Struct, frozen=True, dict=True):
                 raise IncludeInvalid(f"include: the key that signs, {self.plan.sign}, would be in the image")
 
     @cached_property
-    def kept(self) -> BlobStore:
-        """Layers of what is the same in any target folder: the built-in base, and programs that come from the cache.
-
-        Where the cache folder cannot be written, they are with the project's own.
-        """
-        folder = self.context.cache_dir / "made"
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK | os.X_OK)
-        return BlobStore(folder if writable else self.plan.target_dir / "cargoship" / ".blobs")
-
-    @property
-    def _asking(self) -> RustcAnswers:
-        return RustcAnswers(self.context.runner, self.context.cache_dir / "answers")
-
-    @cached_property
     def _foreseen(self) -> Future[Foreseen | None]:
         """The toolchain, asked for beside other work; None where it is not known, or not yet."""
-        return _beside(partial(known_toolchain, self.wanted, runner=self._asking, env=self.context.env))
+        return _beside(partial(known_toolchain, self.wanted, runner=self.context.runner, env=self.context.env))
 
     def c_libraries(self) -> Mapping[Platform, LinkedLibraries]:
         """The C libraries, and what else is linked, in programs that are compiled here."""
         if not self.compiles:
             return {}
         # what was not there before may have been added for the compile
-        found = self._foreseen.result() or known_toolchain(self.wanted, runner=self._asking, env=self.context.env)
+        context = self.context
+        found = self._foreseen.result() or known_toolchain(self.wanted, runner=context.runner, env=context.env)
         return {} if found is None else c_libraries(found)
 
     @cached_property
@@ -216,7 +201,7 @@ class BuildResources(Struct, frozen=True, dict=True):
         made = compile.run_builds(
             recalled.missing, toolchain,
             apart=len(self.plan.builds) > 1, lock=self.plan.root / "Cargo.lock",
-            runner=context.runner, env=env, cache_dir=context.cache_dir, emit=context.emit,
+            runner=self.runner, env=env, cache_dir=context.cache_dir, emit=context.emit,
         )  # fmt: skip
         return (*recalled.artifacts, *made)
 
@@ -264,10 +249,15 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
     """Open everything; what is still under way at the end is waited for, or ended when something was raised."""
     book = LayerCache(context.cache_dir / "layers")
     begun = None if context.clock is None else context.clock()
-    signer = _signer_of(plan, context)
+    signer = None
+    if plan.sign is not None and (plan.push or plan.signs_files):
+        from cargoship.signing.signer import open_signer
+
+        signer = open_signer(plan.sign, env=context.env, cwd=context.cwd)
+    runner = _runner(plan, context)
     with (
         in_use(plan.target_dir),
-        _cached(plan, context, compiles=compiles) as cached,
+        _cached(plan, context, runner, compiles=compiles) as cached,
         scratch("cargoship-") as folder,
         _remote_bases(plan, context) as remote,
         _package_base(plan, context) as packages,
@@ -277,30 +267,15 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
     ):
         verifier = StartChecks(plan, book, context.emit)
         yield BuildResources(
-            plan, wanted, context, remote, packages, places, verifier, cached, folder, compiles, begun, signer
+            plan, wanted, context, remote, packages, places, verifier, cached, folder, runner, compiles, begun, signer
         )  # fmt: skip
-
-
-def _signer_of(plan: Plan, context: Context, *, foreseen: bool = False) -> Signer | None:
-    """Who signs what a plan publishes; raises SigningFailed. For what is only foreseen no identity is asked for."""
-    if plan.sign is None or not (plan.push or plan.signs_files):
-        return None
-    from cargoship.signing.signer import KEYLESS, open_signer
-
-    if foreseen and plan.sign == KEYLESS:
-        context.emit(Note("not asked: whether there is an identity to sign with; a build asks before it compiles"))
-        return None
-    return open_signer(plan.sign, env=context.env, cwd=context.cwd)
 
 
 def foresee_sources(plan: Plan, context: Context) -> None:
     """Refuse what a build would before it compiles, as far as that can be known without a registry's taking a push.
 
-    Nothing is left behind. Raises as `sources.foresee` does, CannotStart, OutputError, DaemonError, and SigningFailed
-    for a key that cannot be used.
+    Nothing is left behind. Raises as `sources.foresee` does, CannotStart, OutputError and DaemonError.
     """
-    check_own_folders(plan.target_dir)
-    _signer_of(plan, context, foreseen=True)
     with (
         scratch("cargoship-") as folder,
         _remote_bases(plan, context) as remote,
@@ -329,7 +304,7 @@ def find_toolchain(wanted: Wanted, context: Context) -> Toolchain:
 
 
 @contextlib.contextmanager
-def _cached(plan: Plan, context: Context, *, compiles: bool) -> Iterator[compile.Cached | None]:
+def _cached(plan: Plan, context: Context, runner: Runner, *, compiles: bool) -> Iterator[compile.Cached | None]:
     if not (compiles and plan.cache.enabled):
         if compiles:
             record_no_use(plan.build_dir)
@@ -338,9 +313,22 @@ def _cached(plan: Plan, context: Context, *, compiles: bool) -> Iterator[compile
     where = Workspace(plan.root, plan.build_dir, plan.root / "Cargo.lock", plan.target_dir)
     with (
         open_stores(plan.cache, context) as store,
-        open_session(store, runner=context.runner, emit=context.emit) as session,
+        open_session(store, runner=runner, emit=context.emit) as session,
     ):
         yield compile.Cached(session, where)
+
+
+def _runner(plan: Plan, context: Context) -> Runner:
+    """What starts the cargo that compiles: with a cluster, where there is one. Raises UsageError."""
+    if plan.remote is None:
+        return context.runner
+    from cargoship.execution.runner import open_cluster
+    from cargoship.unitcache.stores.untrusted import untrusted
+
+    reason = untrusted(context.env)
+    if reason is not None:
+        context.emit(Note(f"{plan.remote} is given no work, what it knows is taken: this is {reason}"))
+    return open_cluster(plan.remote, context, runs=reason is None)
 
 
 def _remote_bases(plan: Plan, context: Context) -> RemoteBases:

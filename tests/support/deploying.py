@@ -25,12 +25,7 @@ from support.scripted import ScriptedRunner, said
 REPOSITORY = "registry.example.com:5000/team"
 
 
-def metadata(
-    root: Path,
-    packages: dict[str, Sequence[str]],
-    settings: dict[str, dict[str, object]],
-    rust_version: str | None = None,
-) -> str:
+def metadata(root: Path, packages: dict[str, Sequence[str]], settings: dict[str, dict[str, object]]) -> str:
     """What `cargo metadata` says of a workspace: packages and their binaries."""
     listed = [
         {
@@ -42,7 +37,6 @@ def metadata(
             "features": {},
             "dependencies": [],
             "authors": [],
-            "rust_version": rust_version,
             "metadata": {"cargoship": settings.get(name, {})},
         }
         for name, binaries in packages.items()

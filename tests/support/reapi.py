@@ -31,8 +31,9 @@ from support.programs import REPOSITORY
 from support.registry import free_port
 
 _START_S = 30.0
+_TEXT_MAX = 1 << 20
 _CUT_AFTER_BYTES = 1 << 20
-_STREAMS = {"Read": "unary_stream", "Write": "stream_unary"}
+_STREAMS = {"Read": "unary_stream", "Write": "stream_unary", "Execute": "unary_stream"}
 
 
 @dataclass
@@ -47,11 +48,24 @@ class RunningServer:
     def address(self) -> str:
         return f"reapi://127.0.0.1:{self.port}"
 
+    def holds(self, text: bytes) -> bool:
+        """Whether any blob of it has this text."""
+        files = (path for path in (self.folder / "cas" / "objects").rglob("*") if path.is_file())
+        return any(text in path.read_bytes() for path in files if path.stat().st_size < _TEXT_MAX)
+
     def forget(self) -> None:
         """Everything that it has stored, as a server that was given a new disk."""
         for path in (self.folder / "cas").rglob("*"):
             if path.is_file():
                 path.unlink()
+
+
+def executing(*more: str) -> tuple[str, ...]:
+    """What has buildbox-casd run actions, two at a time, each in a sandbox that has this machine's /usr."""
+    runner = REPOSITORY / ".tools" / "bin" / "buildbox-run"
+    mounts = {"/usr": "/usr", "/usr/lib": "/lib", "/usr/lib64": "/lib64", "/usr/bin": "/bin"}
+    mounted = (f"--runner-arg=--ro-bind-mount={place}:{name}" for place, name in mounts.items())
+    return ("--quota-high=4G", f"--buildbox-run={runner}", "--jobs=2", *mounted, *more)
 
 
 @contextlib.contextmanager
@@ -173,6 +187,9 @@ class FakeServer:
     metadata: list[Mapping[str, str | bytes]] = field(default_factory=list)
     statuses: dict[str, list[int]] = field(default_factory=dict)
     """Of single blobs in batches, by their hashes: the next ones."""
+    outcomes: list[Any] = field(default_factory=list)
+    """What comes of the next actions: an ExecuteResponse, or an exception."""
+    cancelled: list[str] = field(default_factory=list)
     port: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -213,6 +230,22 @@ class FakeServer:
     def update_action_result(self, request: Any) -> Any:
         self.results[request.action_digest.hash] = request.action_result
         return request.action_result
+
+    def execute(self, request: Any) -> Iterator[Any]:
+        yield message_class("Operation")(name=f"operations/{request.action_digest.hash[:8]}")
+        outcome = self.outcomes.pop(0)
+        if callable(outcome):
+            outcome = outcome()
+        if isinstance(outcome, Failing):
+            raise outcome
+        if outcome is not None:
+            done = message_class("Operation")(name="operations/done", done=True)
+            done.response.value = outcome.SerializeToString()
+            yield done
+
+    def cancel_operation(self, request: Any) -> Any:
+        self.cancelled.append(request.name)
+        return message_class("Empty")()
 
     def read(self, request: Any) -> Iterator[Any]:
         digest, size = request.resource_name.split("/")[-2:]

@@ -141,6 +141,11 @@ compile_options = group(
     offline_option,
     click.option("--frozen", is_flag=True, help="Both --locked and --offline."),
     click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Parallel compiler processes."),
+    click.option(
+        "--remote",
+        metavar="CLUSTER",
+        help="Compile libraries on a Remote Execution cluster: reapi://HOST:PORT/INSTANCE?slots=8&PROPERTY=VALUE.",
+    ),
     cache_options,
 )
 

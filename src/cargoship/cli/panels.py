@@ -49,7 +49,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "--cached",
         "--programs",
     ),
-    "On a cluster": ("--remote-slots", "--remote-link"),
+    "On a cluster": ("--remote", "--remote-slots", "--remote-link"),
     "How to cook": (
         "--recipe-path",
         "--check",

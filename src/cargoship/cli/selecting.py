@@ -32,6 +32,7 @@ def cache_overrides(given: Mapping[str, Any]) -> dict[str, object]:
 
 def selection_of(ctx: click.Context, session: CliSession) -> Selection:
     """What the options ask for; options that a command lacks count as not given. Raises UsageError."""
+    from cargoship.execution.address import ClusterAddress
     from cargoship.plan import Cluster, Output, Selection
 
     given: Mapping[str, Any] = ctx.params
@@ -77,6 +78,7 @@ def selection_of(ctx: click.Context, session: CliSession) -> Selection:
         offline=given.get("offline", False),
         frozen=given.get("frozen", False),
         jobs=given.get("jobs"),
+        remote=ClusterAddress.parse(given["remote"]) if given.get("remote") else None,
         overrides=overrides,
         push=given.get("push", False),
         push_by_digest=given.get("push_by_digest", False),

@@ -101,7 +101,6 @@ def make_plan(
         auditable=first.auditable,
         splits_symbols=first.debug_symbols == "split",
         bills=first.sbom,
-        bill_creator=first.sbom_creator or "",
         attest=Attach(first.attest),
         provenance=first.provenance,
         sign=first.sign,
@@ -117,6 +116,7 @@ def make_plan(
         push_by_digest=selection.push_by_digest,
         load=selection.load,
         clusters=selection.clusters,
+        remote=selection.remote,
         cache=first.caches,
         offline=selection.is_offline,
         insist=bool(selection.locked) or selection.frozen,
@@ -357,6 +357,8 @@ def _cargo(
     """
     if selection.jobs is not None and selection.jobs < 1:
         raise UsageError(f"cannot build with {selection.jobs} jobs", hint="--jobs takes a number above 0")
+    if selection.remote is not None and selection.is_offline:
+        raise UsageError("--remote asks a cluster, and --offline asks nobody", hint="leave one of them out")
     wanted: dict[str, set[str]] = {}
     for binary in (binary for image in images for binary in image.bins):
         wanted.setdefault(binary.package, set()).add(binary.name)

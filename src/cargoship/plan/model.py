@@ -15,6 +15,7 @@ from cargoship.cargo.project import Binary, Package
 from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import UsageError
 from cargoship.events import Note
+from cargoship.execution.address import ClusterAddress
 from cargoship.oci import target
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
@@ -161,6 +162,8 @@ class Selection(Struct, frozen=True):
     offline: bool = False
     frozen: bool = False
     jobs: int | None = None
+    remote: ClusterAddress | None = None
+    """Compile libraries on this cluster."""
     overrides: Mapping[str, object] = field(default_factory=dict)
     """Settings by their key in Cargo.toml, as flags give them; they win over every other source."""
     push: bool = False
@@ -229,8 +232,6 @@ class Plan(Struct, frozen=True):
     """Whether programs have no symbols, which are an artifact beside the image."""
     bills: tuple[BillFormat, ...] = ()
     """The bills of materials that go with the images."""
-    bill_creator: str = ""
-    """A mail address or URL of who answers for them."""
     attest: Attach = Attach.REFERRERS
     """How they do, and what else is said about the images."""
     provenance: bool = True
@@ -251,6 +252,8 @@ class Plan(Struct, frozen=True):
     clusters: tuple[Cluster, ...] = ()
     cache: CacheOptions = field(default_factory=CacheOptions)
     """Where compiled units are kept."""
+    remote: ClusterAddress | None = None
+    """The cluster that compiles libraries; None: this machine compiles everything."""
     offline: bool = False
     """Whether only what is on this machine may be used: for cargo, for bases, for Debian's packages."""
     insist: bool = False

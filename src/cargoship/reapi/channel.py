@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cargoship.errors import RemoteFailed
+from cargoship.errors import InputsLost, RemoteFailed
 from cargoship.http.budget import Budget
 from cargoship.http.certificates import HostCertificates
 from cargoship.http.retry import RetryPolicy, Transient, with_retries
@@ -35,6 +35,7 @@ MESSAGE_BYTES_MAX = 16 << 20
 _TRANSIENT = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN"})
 _RETRYABLE_NUMBERS = {4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED", 10: "ABORTED", 13: "INTERNAL", 14: "UNAVAILABLE"}
 _NOT_FOUND = 5
+_FAILED_PRECONDITION = 9
 _METADATA = "build.bazel.remote.execution.v2.requestmetadata-bin"
 _WORDS_MAX = 300
 _ADDRESS = re.compile(r"^UNKNOWN: ipv[46]:\S+: ")
@@ -79,17 +80,26 @@ class GrpcChannel:
         """The answer to a stream of messages, which begins anew where it broke off; raises as `unary` does."""
         return self._retried(lambda: self._call("stream_unary", method, iter(requests()), _deadline_s(size_bytes)))
 
-    def received(self, method: str, request: object, take: Callable[[Iterator[Any]], T], *, size_bytes: int) -> T:
+    def received(
+        self,
+        method: str,
+        request: object,
+        take: Callable[[Iterator[Any]], T],
+        *,
+        size_bytes: int,
+        timeout_s: float = _UNARY_S,
+        policy: RetryPolicy | None = None,
+    ) -> T:
         """What `take` makes of a stream of messages, anew where it broke off; raises as `unary` does."""
 
         def attempt() -> T:
-            stream = self._call("unary_stream", method, request, _deadline_s(size_bytes))
+            stream = self._call("unary_stream", method, request, _deadline_s(size_bytes, timeout_s))
             try:
                 return take(stream)
             finally:
                 stream.cancel()
 
-        return self._retried(attempt)
+        return self._retried(attempt, policy)
 
     def close(self) -> None:
         """Close all connections; what other threads wait for ends with Stopped."""
@@ -164,6 +174,8 @@ class GrpcChannel:
             code, words = error.code().name, _one_line(error.details() or "")
             if code == "NOT_FOUND":
                 raise NotThere from error
+            if code == "FAILED_PRECONDITION":
+                raise InputsLost(f"{self.name} failed: {words or code}") from error
             # closed by another thread
             self.budget.check()
             failed = self._failed(code, words)
@@ -210,11 +222,13 @@ def _library() -> Any:  # noqa: ANN401 - it has no types
 
 
 def check_status(status: Any, name: str) -> None:  # noqa: ANN401
-    """Raise for a google.rpc.Status of one blob of several: NotThere, Transient, RemoteFailed."""
+    """Raise for a google.rpc.Status, as of one blob of several: NotThere, InputsLost, Transient, RemoteFailed."""
     if not status.code:
         return
     if status.code == _NOT_FOUND:
         raise NotThere
+    if status.code == _FAILED_PRECONDITION:
+        raise InputsLost(f"{name} failed: {_one_line(status.message)}")
     error = RemoteFailed(f"{name} failed: {_one_line(status.message) or f'status {status.code}'}")
     if status.code in _RETRYABLE_NUMBERS:
         raise Transient(error)

@@ -32,7 +32,7 @@ _ASKED_MAX = 5_000
 _CHUNK_BYTES = 512 << 10
 _STREAMS = 4
 _CAPABILITIES_S = 10.0
-_OUTPUTS_MAX = 1_000
+OUTPUTS_MAX = 1_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class ReapiClient:
         for start in range(0, len(unique), _ASKED_MAX):
             asked = unique[start : start + _ASKED_MAX]
             request = message_class("FindMissingBlobsRequest")(instance_name=self.instance, digest_function=SHA256)
-            request.blob_digests.extend(_digest(each) for each in asked)
+            request.blob_digests.extend(message_digest(each) for each in asked)
             try:
                 answer = self.channel.unary("FindMissingBlobs", request, size_bytes=len(asked) * _BLOB_ROOM)
             except NotThere as error:
@@ -146,13 +146,13 @@ class ReapiClient:
         """The files that an action has made, by path, as the action cache has them; None where it has nothing."""
         self.capabilities()
         request = message_class("GetActionResultRequest")(
-            instance_name=self.instance, action_digest=_digest(action), digest_function=SHA256
+            instance_name=self.instance, action_digest=message_digest(action), digest_function=SHA256
         )
         try:
             answer = self.channel.unary("GetActionResult", request)
         except NotThere:
             return None
-        if len(answer.output_files) > _OUTPUTS_MAX:
+        if len(answer.output_files) > OUTPUTS_MAX:
             raise ContentInvalid(f"{self.channel.name} has a result with {len(answer.output_files)} files")
         return {file.path: read_digest(file.digest) for file in answer.output_files}
 
@@ -161,10 +161,10 @@ class ReapiClient:
         if not self.capabilities().updates_results:
             raise RemoteFailed(f"{self.channel.name} lets nobody write its action cache")
         request = message_class("UpdateActionResultRequest")(
-            instance_name=self.instance, action_digest=_digest(action), digest_function=SHA256
+            instance_name=self.instance, action_digest=message_digest(action), digest_function=SHA256
         )
         for path, output in sorted(outputs.items()):
-            request.action_result.output_files.add(path=path, digest=_digest(output))
+            request.action_result.output_files.add(path=path, digest=message_digest(output))
         try:
             self.channel.unary("UpdateActionResult", request)
         except NotThere as error:
@@ -192,7 +192,7 @@ class ReapiClient:
             with blob.open() as stream:
                 # a file that has grown meanwhile is another one: the server will say so
                 data = stream.read(blob.descriptor.size_bytes + 1)
-            request.requests.add(digest=_digest(blob.descriptor), data=data)
+            request.requests.add(digest=message_digest(blob.descriptor), data=data)
         left = {each.digest.hash for each in request.requests}
 
         def attempt() -> None:
@@ -278,7 +278,8 @@ def read_digest(found: Any) -> Descriptor:  # noqa: ANN401
     return Descriptor(OCTETS, Digest.parse(f"sha256:{found.hash}"), found.size_bytes)
 
 
-def _digest(of: Descriptor) -> Any:  # noqa: ANN401
+def message_digest(of: Descriptor) -> Any:  # noqa: ANN401
+    """A digest as a message."""
     return message_class("Digest")(hash=of.digest.hex, size_bytes=of.size_bytes)
 
 

@@ -23,11 +23,21 @@ SHA256 = 1
 
 _TABLE = """
 Digest: hash=1 string, size_bytes=2 int64
-Command: arguments=1 string*, output_paths=7 string*
-Action: command_digest=1 Digest, input_root_digest=2 Digest
-Directory: -
+Command: arguments=1 string*, environment_variables=2 Variable*, output_paths=7 string*
+Variable: name=1 string, value=2 string
+Action: command_digest=1 Digest, input_root_digest=2 Digest, platform=10 Platform
+Platform: properties=1 Variable*
+Directory: files=1 FileNode*, directories=2 DirectoryNode*
+FileNode: name=1 string, digest=2 Digest, is_executable=4 bool
+DirectoryNode: name=1 string, digest=2 Digest
 OutputFile: path=1 string, digest=2 Digest
-ActionResult: output_files=2 OutputFile*
+ActionResult: output_files=2 OutputFile*, exit_code=4 int32, stdout_raw=5 bytes, stdout_digest=6 Digest,
+    stderr_raw=7 bytes, stderr_digest=8 Digest
+ExecuteRequest: instance_name=1 string, skip_cache_lookup=3 bool, action_digest=6 Digest, digest_function=9 int32
+ExecuteResponse: result=1 ActionResult, cached_result=2 bool, status=3 Status
+Operation: name=1 string, done=3 bool, error=4 Status, response=5 Any
+CancelOperationRequest: name=1 string
+Empty: -
 GetActionResultRequest: instance_name=1 string, action_digest=2 Digest, digest_function=6 int32
 UpdateActionResultRequest: instance_name=1 string, action_digest=2 Digest, action_result=3 ActionResult,
     digest_function=5 int32
@@ -72,6 +82,8 @@ METHODS = {
     ),
     "GetActionResult": (f"{_REAPI}.ActionCache", "GetActionResultRequest", "ActionResult"),
     "UpdateActionResult": (f"{_REAPI}.ActionCache", "UpdateActionResultRequest", "ActionResult"),
+    "Execute": (f"{_REAPI}.Execution", "ExecuteRequest", "Operation"),
+    "CancelOperation": ("google.longrunning.Operations", "CancelOperationRequest", "Empty"),
     "Read": ("google.bytestream.ByteStream", "ReadRequest", "ReadResponse"),
     "Write": ("google.bytestream.ByteStream", "WriteRequest", "WriteResponse"),
 }

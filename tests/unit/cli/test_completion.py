@@ -17,7 +17,7 @@ from cargoship.cli.session import World
 FREE = {
     "--address", "--annotation", "--apk", "--apt", "--binary", "--builder", "--cargoship", "--changed-since",
     "--env", "--identity", "--issuer", "--label", "--max-size", "--rust", "--selector", "--smoke", "--tag",
-    "--remote-link", "--remote-slots", "--username", "-Z", "--max", "unit", "words",
+    "--remote", "--remote-link", "--remote-slots", "--username", "-Z", "--max", "unit", "words",
 }  # fmt: skip
 
 

@@ -441,8 +441,8 @@ def test_output_that_is_none(text: str) -> None:
 def test_json_has_a_fixed_shape() -> None:
     shown = plan_to_json(ONE.flags(tags=("h.io/{name}",), include=("a -> /a",), env={"B": "1", "A": "2"}).plan())
     assert list(shown) == [
-        "version", "root", "target-dir", "platforms", "libc", "allocator", "auditable", "debug-symbols",
-        "sbom", "sbom-creator", "provenance", "sign", "signature-format", "created", "epoch", "revision", "cargo",
+        "version", "root", "target-dir", "platforms", "libc", "allocator", "auditable", "debug-symbols", "sbom",
+        "provenance", "sign", "signature-format", "created", "epoch", "revision", "compile-on", "cargo",
         "images", "destinations", "notes",
     ]  # fmt: skip
     images = shown["images"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -70,6 +71,15 @@ def read_records(folder: Path) -> BuildTrace:
             crate, extra, out = first[1:].split("\t")
             compilers[out, crate, extra].append(record)
     return BuildTrace(scripts, compilers)
+
+
+def write_trace(folder: Path, began_ns: int, *, crate: str, suffix: str, out_dir: str, events: Sequence[Event]) -> None:
+    """Note what compiling a crate has read where nobody could watch, as `watch.c` would have; raises OSError."""
+    lines = [f"K{crate}\t{suffix}\t{out_dir}", *(f"{event.kind}{event.text}" for event in events)]
+    handle, made = tempfile.mkstemp(prefix="elsewhere-", suffix=f"-{began_ns}.new", dir=folder)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(b"".join(os.fsencode(line) + b"\0" for line in lines))
+    Path(made).rename(made.removesuffix(".new"))
 
 
 def written_sources(folder: Path, root: Path, *, but: Sequence[Path]) -> tuple[str, ...]:

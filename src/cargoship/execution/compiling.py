@@ -1,0 +1,138 @@
+"""One call of rustc on a worker: what it needs is sent, and what comes back is put where cargo looks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from cargoship.errors import RemoteFailed
+from cargoship.execution.call import RustcCall, StaysHere
+from cargoship.execution.crate_reads import CrateReads, reads_of_crate
+from cargoship.execution.digests import ContentDigests
+from cargoship.execution.inputs import CallInputs, moved_variables, variables
+from cargoship.execution.rust_files import RustFiles
+from cargoship.execution.script import FILES, RUST, SCRIPT, script_of
+from cargoship.oci.descriptor import BytesBlob
+from cargoship.reapi.actions import Action, Directory, Input, action_of
+from cargoship.reapi.client import OCTETS
+from cargoship.reapi.execution import ActionOutcome, Executor
+
+_OUTPUT_BYTES_MAX = 1 << 30
+_TIMEOUT_S = 3600.0
+_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
+class Made(Struct, frozen=True):
+    """A call that was made elsewhere, and whose files are in their places."""
+
+    stderr: bytes
+    dep_info: CrateReads
+    cached: bool
+    """A worker had compiled it before."""
+
+
+class RemoteCompiler(Struct, frozen=True):
+    """Compiles with workers. Safe to share between threads."""
+
+    executor: Executor
+    rust: RustFiles
+    digests: ContentDigests
+    platform: tuple[tuple[str, str], ...] = ()
+    """What the workers' operators call those that can run x86-64 Linux programs."""
+    runs: bool = True
+    """Whether workers may be given work; else only what they have done before is taken."""
+    inputs: CallInputs = field(default_factory=CallInputs)
+
+    def compile(self, call: RustcCall) -> Made:
+        """Make a call; raises StaysHere where its outcome might be another one here.
+
+        Raises RemoteFailed, ContentInvalid, Stopped for the cluster's reasons, and OSError.
+        """
+        found = variables(call)
+        files = self.inputs.files(call)
+        rust = self.rust.folder(call.target, call.sysroot)
+        unlike: frozenset[str] = frozenset()
+        for _ in range(2):
+            root, action = self._action(call, found, files, rust)
+            outcome = self._outcome(action, root)
+            if outcome.code != 0:
+                raise StaysHere(f"rustc ended with {outcome.code} there")
+            made = self._fetched(call, outcome)
+            unlike = _unlike(call, made.dep_info)
+            if not unlike:
+                made.place()
+                return Made(made.stderr, made.dep_info, outcome.cached)
+            # what it looks at is known now
+            found = {**found, **{name: call.env[name] for name in unlike if name in call.env}}
+        raise StaysHere(f"it looks at {', '.join(sorted(unlike))}, which is something else there")
+
+    def _outcome(self, action: Action, root: Directory) -> ActionOutcome:
+        if self.runs:
+            return self.executor.run(action, root, timeout_s=_TIMEOUT_S)
+        known = self.executor.known(action)
+        if known is None:
+            raise StaysHere("no worker has compiled it before, and this run gives them no work")
+        return known
+
+    def _action(
+        self, call: RustcCall, found: Mapping[str, str], files: Mapping[str, None], rust: Directory
+    ) -> tuple[Directory, Action]:
+        root = Directory()
+        root.folders[RUST] = rust
+        for path in files:
+            root.add(f"{FILES}{path}", Input(self.digests.blob(path)))
+        # folders that must be there
+        root.folder(f"{FILES}{call.cwd}".rstrip("/"))
+        root.folder(f"{FILES}{call.out_dir}")
+        script = script_of(call, found, moved_variables(found))
+        root.add(SCRIPT, Input(BytesBlob.of(OCTETS, script)))
+        outputs = [f"{FILES}{path}" for path in call.outputs]
+        return root, action_of(("/bin/sh", SCRIPT), outputs, root, env=_ENV, platform=self.platform)
+
+    def _fetched(self, call: RustcCall, outcome: ActionOutcome) -> _Fetched:
+        there = outcome.stdout.partition(b"\n")[0].rstrip(b"/") + f"/{FILES}".encode()
+        wanted = {path: outcome.outputs.get(f"{FILES}{path}") for path in call.outputs}
+        if None in wanted.values() or sum(each.size_bytes for each in wanted.values() if each) > _OUTPUT_BYTES_MAX:
+            raise RemoteFailed(f"{self.executor.client.channel.name} did not make what it was asked for")
+        files = {}
+        for path, descriptor in wanted.items():
+            data = None if descriptor is None else self.executor.client.read(descriptor)
+            if data is None:
+                raise RemoteFailed(f"{self.executor.client.channel.name} has lost what it has just made")
+            if path == call.dep_info:
+                data = data.replace(there, b"")
+            elif FILES.encode() in data:
+                raise StaysHere("a path of the worker's would be in it")
+            files[path] = data
+        return _Fetched(files, outcome.stderr.replace(there, b""), reads_of_crate(files[call.dep_info]))
+
+
+class _Fetched(Struct, frozen=True):
+    files: Mapping[str, bytes]
+    stderr: bytes
+    dep_info: CrateReads
+
+    def place(self) -> None:
+        """Put the files where cargo looks for them, each as a whole; raises OSError."""
+        for path, data in self.files.items():
+            handle, unfinished = tempfile.mkstemp(prefix=".cargoship-", dir=Path(path).parent)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(data)
+                    # a temporary file is nobody else's; this one is as rustc would have made it
+                    os.fchmod(stream.fileno(), 0o644)
+                os.replace(unfinished, path)  # noqa: PTH105
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(unfinished)  # noqa: PTH108
+                raise
+
+
+def _unlike(call: RustcCall, made: CrateReads) -> frozenset[str]:
+    """Variables that the crate has looked at, and that have another value here."""
+    return frozenset(name for name, value in made.variables.items() if value != call.env.get(name))

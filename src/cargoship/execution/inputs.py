@@ -1,0 +1,195 @@
+"""The files that a call of rustc reads, as far as they can be known before it is made.
+
+- Of a package that cannot change, of a registry or of git: all of its folder, as it was published.
+- Of a package of the workspace: Rust sources beside and below where the crate begins, files that these include by
+  name, and what rustc said the last time. Nothing else of the user's leaves this machine.
+- Crates that it depends on: a crate's metadata names all others that it needs, by the ends of their files' names.
+- What its build script has written.
+
+What is not among it is not there when the crate is compiled elsewhere: rustc says so, and it is compiled here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.execution.call import RustcCall, StaysHere
+from cargoship.execution.crate_reads import reads_of_crate
+from cargoship.reading import read_file
+
+PINNED = ("/cargo/registry/src", "/cargo/git/checkouts")
+"""What is written in place of folders with sources that cannot change (`toolchain.environment`)."""
+WORKSPACE = "/workspace"
+_GENERATED = "/cargo/out"
+_FILES_MAX = 6_000
+_BYTES_MAX = 256 << 20
+_TEXT_BYTES_MAX = 8 << 20
+_METADATA_BYTES_MAX = 512 << 20
+_SUFFIX = re.compile(rb"-[0-9a-f]{16}")
+_INCLUDED = re.compile(rb'\binclude(?:_str|_bytes)?!\s{0,50}[(\[{]\s{0,50}"([^"\\\n]{1,500})"')
+_SKIPPED = frozenset({".git", "target"})
+_LINKED = (".o", ".a", ".d", ".so", ".obj", ".lib")
+"""What build scripts leave for linkers."""
+_VARIABLES = re.compile(
+    r"CARGO_PKG_[A-Z_]+|CARGO_(?:CRATE_NAME|MANIFEST_DIR|MANIFEST_PATH|MANIFEST_LINKS|PRIMARY_PACKAGE)|OUT_DIR"
+    r"|RUSTC_BOOTSTRAP|RUST_MIN_STACK|SOURCE_DATE_EPOCH"
+)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SET_BY_SCRIPT = re.compile(r"^cargo::?rustc-env=([^=\n]+)=", re.MULTILINE)
+
+
+@dataclass
+class CallInputs:
+    """Finds the inputs of calls; what crates need is remembered. Safe to share between threads."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _needed: dict[tuple[str, int, int], frozenset[str]] = field(default_factory=dict)
+
+    def files(self, call: RustcCall) -> dict[str, None]:
+        """Absolute paths of all that the call may read but the toolchain; raises StaysHere, OSError."""
+        crates = list(self._crates(call))
+        found = dict.fromkeys(crates)
+        place = call.replacement(call.source)
+        if place in PINNED:
+            found |= dict.fromkeys(_package(call))
+        elif place != WORKSPACE:
+            raise StaysHere("its sources are not in the workspace, nor from a registry")
+        elif any(path.endswith(".so") for path in crates):
+            raise StaysHere("it uses procedural macros, which may read files of the workspace")
+        else:
+            found |= dict.fromkeys(_sources(call))
+        found |= dict.fromkeys(_generated(call))
+        found |= dict.fromkeys(_natives(call))
+        if len(found) > _FILES_MAX:
+            raise StaysHere(f"it may read more than {_FILES_MAX} files")
+        if sum(os.stat(path).st_size for path in found) > _BYTES_MAX:  # noqa: PTH116 - text all the way
+            raise StaysHere(f"it may read more than {_BYTES_MAX >> 20} MiB")
+        return found
+
+    def _crates(self, call: RustcCall) -> Iterator[str]:
+        """The crates that it names, and those that they need."""
+        there: dict[str, list[str]] = {}
+        for folder in dict.fromkeys(call.folders):
+            for entry in os.scandir(folder) if Path(folder).is_dir() else ():
+                stem, _, kind = entry.name.rpartition(".")
+                if kind in {"rmeta", "rlib", "so"}:
+                    there.setdefault(stem[-17:], []).append(entry.path)
+        yield from call.externs
+        needed: set[str] = set()
+        for path in call.externs:
+            if path.endswith((".rmeta", ".rlib")):
+                needed |= self._needs(path)
+        named = {os.path.basename(path).rpartition(".")[0][-17:] for path in call.externs}  # noqa: PTH119
+        for suffix in needed - named:
+            paths = there.get(suffix, ())
+            metadata = [path for path in paths if path.endswith(".rmeta")]
+            # of a library its metadata is enough: nothing is linked
+            yield from metadata or paths
+
+    def _needs(self, path: str) -> frozenset[str]:
+        status = os.stat(path)  # noqa: PTH116
+        key = (path, status.st_size, status.st_mtime_ns)
+        with self._lock:
+            known = self._needed.get(key)
+        if known is None:
+            data = read_file(Path(path), _METADATA_BYTES_MAX)
+            known = frozenset(each.decode() for each in _SUFFIX.findall(data))
+            with self._lock:
+                self._needed[key] = known
+        return known
+
+
+def variables(call: RustcCall) -> dict[str, str]:
+    """What of the environment the call may look at: what cargo says of the package, and its build script.
+
+    Raises StaysHere.
+    """
+    env = call.env
+    names = {name for name in env if _VARIABLES.fullmatch(name)}
+    out_dir = env.get("OUT_DIR")
+    if out_dir:
+        said = Path(out_dir).parent / "output"
+        try:
+            text = read_file(said, _TEXT_BYTES_MAX).decode("utf-8", "replace")
+        except OSError:
+            text = ""
+        names |= {name for name in _SET_BY_SCRIPT.findall(text) if name in env}
+    if not all(map(_NAME.fullmatch, names)):
+        raise StaysHere("its build script sets a variable that no shell can set")
+    return {name: env[name] for name in sorted(names)}
+
+
+def _package(call: RustcCall) -> Iterator[str]:
+    root = call.env.get("CARGO_MANIFEST_DIR", "")
+    if not root.startswith("/") or call.replacement(f"{root}/") not in PINNED:
+        raise StaysHere("cargo does not say which folder its package has")
+    yield from _below(root)
+    if not call.source.startswith(f"{root}/"):
+        yield call.source
+
+
+def _sources(call: RustcCall) -> Iterator[str]:
+    folder = os.path.dirname(call.source)  # noqa: PTH120 - text all the way
+    package = call.env.get("CARGO_MANIFEST_DIR", folder)
+    for path in _below(folder):
+        if path.endswith(".rs"):
+            yield path
+            yield from _included(path, package)
+    try:
+        earlier = reads_of_crate(read_file(Path(call.dep_info), _TEXT_BYTES_MAX))
+    except OSError:
+        return
+    for name in earlier.files:
+        path = os.path.normpath(os.path.join(call.cwd, name))  # noqa: PTH118
+        if call.replacement(path) == WORKSPACE and os.path.isfile(path):  # noqa: PTH113
+            yield path
+
+
+def _included(path: str, package: str) -> Iterator[str]:
+    for name in _INCLUDED.findall(read_file(Path(path), _TEXT_BYTES_MAX)):
+        included = os.path.normpath(os.path.join(os.path.dirname(path), os.fsdecode(name)))  # noqa: PTH118, PTH120
+        if included.startswith(f"{package}/") and os.path.isfile(included) and not os.path.islink(included):  # noqa: PTH113, PTH114
+            yield included
+
+
+def _generated(call: RustcCall) -> Iterator[str]:
+    out_dir = call.env.get("OUT_DIR", "")
+    if not out_dir:
+        return
+    if call.replacement(f"{out_dir}/") != _GENERATED:
+        raise StaysHere("what its build script has written is not where cargo puts it")
+    yield from (path for path in _below(out_dir) if not path.endswith(_LINKED))
+
+
+def _natives(call: RustcCall) -> Iterator[str]:
+    for name in call.natives:
+        places = [f"{folder}/lib{name}.a" for folder in call.native_folders]
+        found = next((path for path in places if os.path.isfile(path)), None)  # noqa: PTH113
+        if found is None:
+            raise StaysHere(f"its library {name} is not found")
+        yield found
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Files of a folder and those in it; a link leads to somebody else's."""
+    number = 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if each not in _SKIPPED]
+        for name in names:
+            path = f"{place}/{name}"
+            if os.path.isfile(path) and not os.path.islink(path):  # noqa: PTH113, PTH114
+                number += 1
+                yield path
+        if number > _FILES_MAX:
+            raise StaysHere(f"it may read more than {_FILES_MAX} files")
+
+
+def moved_variables(found: Mapping[str, str]) -> frozenset[str]:
+    """The names of those whose values are paths of what goes along."""
+    folders = tuple(f"{found[name]}/" for name in ("CARGO_MANIFEST_DIR", "OUT_DIR") if found.get(name))
+    return frozenset(name for name, value in found.items() if folders and f"{value}/".startswith(folders))

@@ -1,0 +1,81 @@
+"""The Rust toolchain as files of an action: rustc, the libraries that it is linked with, a target's standard library.
+
+What workers have themselves is a C library, and a shell.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cargoship.errors import CargoshipError
+from cargoship.execution.call import StaysHere
+from cargoship.execution.digests import ContentDigests
+from cargoship.process import Command, Runner
+from cargoship.reapi.actions import Directory, Input
+
+_LINE = re.compile(r"^\s*(?P<name>\S+) => (?P<path>/.+) \(0x[0-9a-f]+\)$", re.MULTILINE)
+_OF_C_LIBRARY = re.compile(r"(?:ld-linux|ld64|lib(?:c|m|dl|rt|pthread|util|resolv|anl|mvec)\.so)[\w.-]*")
+"""glibc's own: it belongs to the loader, which is the worker's."""
+_TIMEOUT_S = 60
+_SOURCE = "rustlib/src/rust/library/std/src/lib.rs"
+"""Where it is, rustc knows the files behind the names in the standard library."""
+
+
+@dataclass
+class RustFiles:
+    """The files of one rustc. Safe to share between threads."""
+
+    rustc: Path
+    runner: Runner
+    digests: ContentDigests
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _libraries: dict[str, str] | None = None
+    _made: dict[tuple[str, str], Directory] = field(default_factory=dict, repr=False)
+
+    def folder(self, target: str, sysroot: str | None) -> Directory:
+        """The toolchain for a target, whose standard library is in `sysroot`; None: in rustc's own.
+
+        Raises StaysHere, OSError.
+        """
+        place = sysroot or str(self.rustc.parent.parent)
+        with self._lock:
+            if (target, place) not in self._made:
+                self._made[target, place] = self._folder(target, f"{place}/lib")
+                self.digests.write()
+            return self._made[target, place]
+
+    def _folder(self, target: str, lib: str) -> Directory:
+        made = Directory()
+        made.add("bin/rustc", Input(self.digests.remembered(str(self.rustc)), is_executable=True))
+        for name, path in self._linked().items():
+            made.add(f"lib/{name}", Input(self.digests.remembered(path)))
+        for each in _standard(f"{lib}/rustlib/{target}/lib"):
+            made.add(f"lib/rustlib/{target}/lib/{each.name}", Input(self.digests.remembered(str(each))))
+        if os.path.isfile(f"{lib}/{_SOURCE}"):  # noqa: PTH113
+            made.add(f"lib/{_SOURCE}", Input(self.digests.remembered(f"{lib}/{_SOURCE}")))
+        return made
+
+    def _linked(self) -> dict[str, str]:
+        """Libraries that rustc is linked with, by their names, as the loader finds them."""
+        if self._libraries is None:
+            try:
+                said = self.runner.run(Command(("ldd", str(self.rustc))), timeout_s=_TIMEOUT_S)
+            except CargoshipError as error:
+                raise StaysHere(f"nobody says what {self.rustc} is linked with: {error.message}") from error
+            found = {each["name"]: each["path"] for each in _LINE.finditer(said.text)}
+            if said.code != 0 or not any(name.startswith("librustc_driver") for name in found):
+                raise StaysHere(f"nobody says what {self.rustc} is linked with")
+            self._libraries = {name: path for name, path in found.items() if not _OF_C_LIBRARY.fullmatch(name)}
+        return self._libraries
+
+
+def _standard(folder: str) -> Iterator[Path]:
+    found = sorted(path for path in Path(folder).iterdir() if path.suffix in {".rlib", ".rmeta", ".so"})
+    if not found:
+        raise StaysHere(f"there is no standard library in {folder}")
+    return iter(found)

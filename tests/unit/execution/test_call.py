@@ -1,0 +1,139 @@
+"""Which calls of rustc can be made elsewhere, and what their words mean."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cargoship.errors import UsageError
+from cargoship.execution.address import ClusterAddress
+from cargoship.execution.call import RustcCall, StaysHere, Word, read_call
+from cargoship.execution.crate_reads import reads_of_crate
+from cargoship.execution.script import FILES, RUST, script_of
+
+SOURCE = "/home/me/.cargo/registry/src/index/foo-1.0.0/src/lib.rs"
+ARGV = (
+    *("-C", "target-feature=+crt-static", "--remap-path-prefix=/ws=/workspace"),
+    *("--remap-path-prefix=/home/me/.cargo/registry/src=/cargo/registry/src",),
+    *("--crate-name", "foo", "--edition=2021", SOURCE, "--error-format=json"),
+    *("--json=diagnostic-rendered-ansi,artifacts", "--diagnostic-width=80", "--crate-type", "lib"),
+    *("--emit=dep-info,metadata,link", "-C", "opt-level=3", "--cfg", 'feature="a b"'),
+    *("-C", "metadata=0011223344556677", "-C", "extra-filename=-0123456789abcdef"),
+    *("--out-dir", "/ws/target/t/release/deps", "--target", "t-musl", "-C", "linker=cargoship-t-ld"),
+    *("-L", "dependency=/ws/target/t/release/deps", "-L", "dependency=/ws/target/release/deps"),
+    *("--extern", "bar=/ws/target/t/release/deps/libbar-00000000000000aa.rmeta", "--cap-lints", "allow"),
+    *("-L", "native=/ws/target/t/release/build/bar/out", "-l", "static:+whole-archive=baz"),
+)
+
+
+def a_call(*more: str, argv: tuple[str, ...] = ARGV, env: dict[str, str] | None = None) -> RustcCall:
+    return read_call((*argv, *more), "/ws", env or {})
+
+
+def test_a_library_of_cargo_is_understood() -> None:
+    call = a_call()
+    assert (call.crate, call.suffix, call.target, call.source) == ("foo", "-0123456789abcdef", "t-musl", SOURCE)
+    deps = "/ws/target/t/release/deps"
+    assert call.outputs == tuple(
+        f"{deps}/{name}"
+        for name in ("libfoo-0123456789abcdef.rlib", "libfoo-0123456789abcdef.rmeta", "foo-0123456789abcdef.d")
+    )
+    assert call.externs == (f"{deps}/libbar-00000000000000aa.rmeta",)
+    assert call.folders == (deps, "/ws/target/release/deps")
+    assert (call.natives, call.native_folders) == (("baz",), ("/ws/target/t/release/build/bar/out",))
+    assert call.replacement(SOURCE) == "/cargo/registry/src"
+    assert call.replacement("/ws/src/lib.rs") == "/workspace"
+    assert call.replacement("/elsewhere/lib.rs") is None
+    assert Word("dependency=", deps) in call.words
+    assert not any("diagnostic-width" in word.text for word in call.words), "a terminal's width is nobody's else"
+
+
+def changed(before: str, after: str) -> tuple[str, ...]:
+    assert before in ARGV
+    return tuple(after if word == before else word for word in ARGV)
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (changed("lib", "bin"), "no library"),
+        (changed("lib", "proc-macro"), "no library"),
+        (changed("lib", "cdylib"), "no library"),
+        (changed("t-musl", "/ws/my.json"), "its target is a file"),
+        (tuple(word for word in ARGV if word not in {"--target", "t-musl"}), "for this machine"),
+        (changed("--emit=dep-info,metadata,link", "--emit=dep-info,metadata,link,asm"), "more than a library"),
+        (changed("opt-level=3", "incremental=/ws/target/i"), "-C incremental"),
+        (changed("opt-level=3", "target-cpu=native"), "target-cpu=native"),
+        (changed("opt-level=3", "profile-use=/ws/a.profdata"), "profile-use"),
+        (changed("static:+whole-archive=baz", "baz"), "what kind of library"),
+        (changed("extra-filename=-0123456789abcdef", "extra-filename=/../../x"), "not what cargo usually"),
+        (changed("foo", "../foo"), "not what cargo usually"),
+        (changed(SOURCE, "/ws/../etc/lib.rs"), "not plain"),
+        ((*ARGV, "-Zunstable"), "-Zunstable"),
+        ((*ARGV, "--test"), "--test"),
+        ((*ARGV, "@words"), "in a file"),
+        ((*ARGV, "-C"), "not what cargo usually"),
+        ((*ARGV, "another.rs"), "not what cargo usually"),
+        (("-vV",), "-vV"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_what_might_read_or_make_something_else_stays_here(argv: tuple[str, ...], why: str) -> None:
+    with pytest.raises(StaysHere, match=why):
+        a_call(argv=argv)
+
+
+def test_a_worker_gives_rustc_the_same_paths_below_a_folder_of_its_own(tmp_path: Path) -> None:
+    call = a_call("--sysroot", "/opt/std", "--cfg", "it='s")
+    variables = {"OUT_DIR": "/ws/target/out", "CARGO_PKG_DESCRIPTION": "it's $HOME `x`\nmore"}
+    script = script_of(call, variables, {"OUT_DIR"})
+    root = tmp_path / "a worker's"
+    rustc = root / RUST / "bin" / "rustc"
+    (root / FILES / "ws").mkdir(parents=True)
+    rustc.parent.mkdir(parents=True)
+    rustc.write_text('#!/bin/sh\npwd\necho "$OUT_DIR"\necho "$CARGO_PKG_DESCRIPTION"\nprintf "<%s>\\n" "$@"\n')
+    rustc.chmod(0o755)
+    (root / "run").write_bytes(script)
+    done = subprocess.run(["/bin/sh", "run"], cwd=root, capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert said[:5] == [str(root), f"{root}/{FILES}/ws", f"{root}/{FILES}/ws/target/out", "it's $HOME `x`", "more"]
+    words = [word[1:-1] for word in said[5:]]
+    assert words[:4] == ["--sysroot", f"{root}/{RUST}", "--remap-path-prefix", f"{root}/{FILES}=/"]
+    assert "/opt/std" not in words
+    assert f"{root}/{FILES}{SOURCE}" in words
+    assert f"--remap-path-prefix={root}/{FILES}/ws=/workspace" in words
+    assert f"dependency={root}/{FILES}/ws/target/t/release/deps" in words
+    assert f"bar={root}/{FILES}/ws/target/t/release/deps/libbar-00000000000000aa.rmeta" in words
+    assert 'feature="a b"' in words
+    assert "it='s" in words
+
+
+def test_what_rustc_says_of_reads_is_read() -> None:
+    data = rb"""/t/libfoo.rlib: src/lib.rs src/a\ b.rs
+
+src/lib.rs:
+# env-dep:SET=a\nb\\
+# env-dep:UNSET
+"""
+    info = reads_of_crate(data)
+    assert info.files == ("src/lib.rs", "src/a b.rs")
+    assert info.variables == {"SET": "a\nb\\", "UNSET": None}
+
+
+def test_a_cluster_is_read_as_a_person_writes_it() -> None:
+    cluster = ClusterAddress.parse("reapi://host:8980/main?slots=40&OSFamily=linux&container-image=docker%3A%2F%2Fa")
+    assert str(cluster) == "reapi://host:8980/main"
+    assert cluster.slots == 40
+    assert cluster.platform == (("OSFamily", "linux"), ("container-image", "docker://a"))
+    assert ClusterAddress.parse("grpcs://host").slots == 16
+
+
+@pytest.mark.parametrize(
+    "text", ["host:1", "reapi://", "reapi://h:1?slots=0", "reapi://h:1?slots=99999999", "reapi://h:1?slots=x",
+             "reapi://h:1?OSFamily", "reapi://h:1?=x"]
+)  # fmt: skip
+def test_what_names_no_cluster_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        ClusterAddress.parse(text)
