@@ -21,7 +21,6 @@ from msgspec.structs import replace
 
 from cargoship.cargo.config import cargo_home, configuration_files, read_table
 from cargoship.compile import CompiledProgram, folder_name_of
-from cargoship.elf.split import split_symbols
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.artifact import made_of
 from cargoship.oci.descriptor import Descriptor, FileBlob
@@ -115,6 +114,8 @@ def _split(program: CompiledProgram, folder: Path) -> CompiledProgram:
     if place.exists():
         mark_used(place)
     else:
+        from cargoship.elf.split import split_symbols  # noqa: PLC0415 - loads pyelftools
+
         sweep(folder, time.time_ns())
         with writing(place), atomic_folder(place) as making:
             aside = making / "unnamed.debug"

@@ -27,7 +27,6 @@ from cargoship.checks.image import (
 from cargoship.checks.program import ProgramContext, check_machine, check_program, check_wasm, find_program
 from cargoship.checks.users import check_user, names_in
 from cargoship.elf.facts import ElfFacts
-from cargoship.elf.read import read_elf
 from cargoship.events import Emit
 from cargoship.image_inputs import ImageInputs
 from cargoship.image_layers import file_layers, image_config
@@ -151,7 +150,7 @@ class _Case(Struct, frozen=True):
             for path in binaries.values():
                 yield from check_wasm(wasm_kind_of(path), str(path), self.platform)
             return
-        facts = {name: read_elf(path) for name, path in binaries.items()}
+        facts = {name: self.verifier.book.program(path) for name, path in binaries.items()}
         for name, each in facts.items():
             wrong = list(check_machine(each, str(binaries[name]), self.platform))
             yield from wrong

@@ -54,7 +54,7 @@ class Place:
     def was_read(self) -> bool:
         """Whether anything was found out about a layer."""
         folder = self.root / self.cache
-        return folder.exists() and any(folder.iterdir())
+        return folder.exists() and any("-elf-" not in each.name for each in folder.iterdir())
 
     def layer(self) -> Layer:
         return build_layer(

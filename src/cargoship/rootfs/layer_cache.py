@@ -1,6 +1,7 @@
 """What layers are known to hold, kept between runs: each layer is read once.
 
-    <folder>/<hex>-<format>     the facts of the layer with that digest, as MessagePack
+    <folder>/<hex>-<format>         the facts of the layer with that digest, as MessagePack
+    <folder>/<hex>-elf-<format>     those of the program with that digest
 
 Facts that are lost or damaged are read again. Several processes may use one folder at once.
 """
@@ -16,7 +17,10 @@ from pathlib import Path
 
 import msgspec
 
+from cargoship.elf.facts import ElfFacts
+from cargoship.elf.read import read_elf_stream
 from cargoship.errors import ContentInvalid, OutputError
+from cargoship.oci.digest import Digest
 from cargoship.oci.files import write_atomically
 from cargoship.oci.layer import Layer
 from cargoship.rootfs.item import FORMAT, LayerFacts
@@ -27,6 +31,7 @@ _IDLE_S = 30 * 24 * 3600
 _JOBS = 2
 # Made here, by one thread: two that are the first to decode a type at the same time make msgspec 0.22 crash.
 _DECODER = msgspec.msgpack.Decoder(LayerFacts)
+_ELF_DECODER = msgspec.msgpack.Decoder(ElfFacts)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,21 @@ class LayerCache:
                 return None
             found.append(facts)
         return tuple(found)
+
+    def program(self, path: Path) -> ElfFacts:
+        """What a program on this machine says of itself, whatever its place; raises CannotStart and OSError."""
+        with path.open("rb") as stream:
+            place = self.folder / f"{Digest.of_stream(stream)[0].hex}-elf-{FORMAT}"
+            with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
+                facts = _ELF_DECODER.decode(place.read_bytes())
+                os.utime(place)
+                return facts
+            stream.seek(0)
+            facts = read_elf_stream(stream, str(path))
+        with contextlib.suppress(OutputError):
+            write_atomically(place, msgspec.msgpack.encode(facts))
+            self._prune(place)
+        return facts
 
     def _facts(self, layer: Layer) -> LayerFacts:
         facts = self._recall(layer)

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from cargoship.elf.facts import ElfFacts
-from cargoship.elf.read import is_elf, read_elf
+from cargoship.elf.read import is_elf
 from cargoship.errors import CannotStart
 from cargoship.oci.layer import Layer
 from cargoship.oci.tar import EntryKind, LayerEntry, arrange
@@ -35,6 +35,8 @@ class RootFs(Struct, frozen=True):
     own: Mapping[str, LayerEntry] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     """Why engines will not unpack some of the layers, each a sentence."""
+    book: LayerCache | None = None
+    """Knows the programs among the files of this machine; None: there are none."""
 
     def find(self, path: str) -> ResolvedPath | None:
         """What a path leads to."""
@@ -53,7 +55,7 @@ class RootFs(Struct, frozen=True):
         if node.elf is None and node.is_file:
             if node.layer >= len(self.layers):
                 entry = self.own.get(node.path)
-                node.elf = None if entry is None else _facts(entry)
+                node.elf = None if entry is None or self.book is None else _facts(entry, self.book)
             elif not is_library(node.path):
                 node.elf = elf_in_layer(self.layers[node.layer].blob, node.path)
         return node.elf
@@ -77,21 +79,23 @@ class RootFs(Struct, frozen=True):
 
 def view_of(layers: Sequence[Layer], book: LayerCache, entries: Iterable[LayerEntry] = ()) -> RootFs:
     """The root file system of layers with entries over them; raises as `LayerCache.facts` does."""
-    return _view(tuple(layers), book.facts(layers), tuple(entries))
+    return _view(tuple(layers), book.facts(layers), tuple(entries), book)
 
 
 def known_view_of(layers: Sequence[Layer], book: LayerCache, entries: Iterable[LayerEntry] = ()) -> RootFs | None:
     """The same where the layers have been read before, else None."""
     facts = book.known(layers)
-    return None if facts is None else _view(tuple(layers), facts, tuple(entries))
+    return None if facts is None else _view(tuple(layers), facts, tuple(entries), book)
 
 
 def view_of_entries(entries: Iterable[LayerEntry]) -> RootFs:
     """What entries make on their own, whatever they are going to stand on."""
-    return _view((), (), tuple(entries))
+    return _view((), (), tuple(entries), None)
 
 
-def _view(layers: tuple[Layer, ...], facts: tuple[LayerFacts, ...], entries: tuple[LayerEntry, ...]) -> RootFs:
+def _view(
+    layers: tuple[Layer, ...], facts: tuple[LayerFacts, ...], entries: tuple[LayerEntry, ...], book: LayerCache | None
+) -> RootFs:
     tree = FileTree(facts)
     arranged = arrange(entries)
     tree.add((_item(entry) for entry in arranged), len(layers))
@@ -100,7 +104,7 @@ def _view(layers: tuple[Layer, ...], facts: tuple[LayerFacts, ...], entries: tup
         for layer, each in zip(layers, facts, strict=True)
         for fault in each.faults
     )
-    return RootFs(tree, layers, {entry.path: entry for entry in arranged}, faults)
+    return RootFs(tree, layers, {entry.path: entry for entry in arranged}, faults, book)
 
 
 def _item(entry: LayerEntry) -> Item:
@@ -125,10 +129,10 @@ def _bytes(entry: LayerEntry, bytes_max: int) -> bytes:
                 return stream.read(bytes_max)
 
 
-def _facts(entry: LayerEntry) -> ElfFacts | None:
+def _facts(entry: LayerEntry, book: LayerCache) -> ElfFacts | None:
     if not isinstance(entry.source, Path) or not is_elf(_bytes(entry, 4)):
         return None
     try:
-        return read_elf(entry.source)
+        return book.program(entry.source)
     except CannotStart:
         return None

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cargoship.elf.read import read_elf
 from cargoship.errors import ContentInvalid
 from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
@@ -223,6 +224,21 @@ def test_layers_are_read_once(tmp_path: Path) -> None:
         kept.write_bytes(damage)
         assert LayerCache(tmp_path).known([counted]) is None
         assert LayerCache(tmp_path).facts([counted]) == first
+
+
+def test_a_program_is_read_once_wherever_it_lies(tmp_path: Path) -> None:
+    for name, content in {"one": LIBRARY, "two": LIBRARY, "other": elf_file("EM_AARCH64")}.items():
+        (tmp_path / name).write_bytes(content)
+    book = tmp_path / "book"
+    first = LayerCache(book).program(tmp_path / "one")
+    assert first == read_elf(tmp_path / "one")
+    assert len(list(book.iterdir())) == 1
+    assert LayerCache(book).program(tmp_path / "two") == first
+    assert len(list(book.iterdir())) == 1
+    assert LayerCache(book).program(tmp_path / "other").machine == "EM_AARCH64"
+    for kept in book.iterdir():
+        kept.write_bytes(kept.read_bytes()[:-3])
+    assert LayerCache(book).program(tmp_path / "two") == first
 
 
 def test_a_layer_that_is_not_what_its_config_says(tmp_path: Path) -> None:
