@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,18 +11,18 @@ import pytest
 
 from cargoship.settings.fields import FIELDS
 from cargoship.settings.schema import SchemaOf, schema_text
-from support.programs import REPOSITORY
+from support.programs import REPOSITORY, distribution_rust, run
 
 pytestmark = pytest.mark.tools
 
 PACKAGE = '[package]\nname = "app"\nversion = "1.0.0"\nauthors = []\n[dependencies]\nserde = "1"\n'
 
 
-def taplo(folder: Path, manifest: Path) -> subprocess.CompletedProcess[str]:
+def taplo(folder: Path, *manifests: Path) -> subprocess.CompletedProcess[str]:
     schema = folder / "schema.json"
     schema.write_text(schema_text(SchemaOf.CARGO_TOML))
     judge = Path(sys.executable).parent / "taplo"
-    words = (judge, "check", "--no-auto-config", "--schema", schema.as_uri(), manifest)
+    words: list[str | Path] = [judge, "check", "--no-auto-config", "--schema", schema.as_uri(), *manifests]
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
 
 
@@ -32,6 +33,21 @@ def taplo(folder: Path, manifest: Path) -> subprocess.CompletedProcess[str]:
 )
 def test_whole_manifests_are_taken(manifest: Path, tmp_path: Path) -> None:
     done = taplo(tmp_path, manifest)
+    assert done.returncode == 0, done.stderr
+
+
+def test_manifests_of_published_crates_are_taken(tmp_path: Path) -> None:
+    """As their authors wrote them, and as cargo published them."""
+    manifest = REPOSITORY / "examples" / "web-service" / "Cargo.toml"
+    words = ("metadata", "--locked", "--format-version", "1", "--manifest-path", manifest)
+    told = json.loads(run("cargo", *words, env=distribution_rust()).stdout)
+    found = [Path(each["manifest_path"]) for each in told["packages"] if each["source"] is not None]
+    assert len(found) > 100
+    for path in found:
+        for place in (path, path.with_name("Cargo.toml.orig")):
+            if place.exists():
+                (tmp_path / f"{path.parent.name}{place.suffix}.toml").write_bytes(place.read_bytes())
+    done = taplo(tmp_path, *sorted(tmp_path.glob("*.toml")))
     assert done.returncode == 0, done.stderr
 
 
