@@ -8,6 +8,7 @@ import re
 
 import click
 
+from cargoship.cli.groups import NEAR
 from cargoship.cli.strangers import STRANGE_OPTIONS, in_place_of, in_place_of_target
 from cargoship.errors import PlatformUnknown, UsageError
 
@@ -15,9 +16,6 @@ _REFERENCE = re.compile(
     r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?/[\w./-]+(:[\w.-]+|@sha256:\w+)?|[\w.-]+(/[\w.-]+)*:[\w.-]+"
 )
 _TRIPLE = re.compile(r"\w+-\w+-(linux|darwin|windows|android)(-\w+(\.\d+\.\d+)?)?")
-
-_NEAR = 0.7
-"""How like an option must be to be meant: words of other tools are often like one that does something else."""
 
 
 def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
@@ -28,9 +26,7 @@ def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
             if name in STRANGE_OPTIONS:
                 return f"no such option {name}", in_place_of(name, _given(name, error.ctx))
             names = [] if command is None else [each for option in command.params for each in option.opts]
-            close = difflib.get_close_matches(
-                name, [each for each in names if each.startswith("--")], n=1, cutoff=_NEAR
-            )
+            close = difflib.get_close_matches(name, [each for each in names if each.startswith("--")], n=1, cutoff=NEAR)
             return f"no such option {name}" + (f"; did you mean {close[0]}?" if close else ""), None
         case click.BadOptionUsage(option_name=name):
             found = [each for each in ([] if command is None else command.params) if name in each.opts]

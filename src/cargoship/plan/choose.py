@@ -132,10 +132,12 @@ def _named(project: Project, name: str) -> tuple[Package, ...]:
     known = [package.name for package in project.packages]
     if _PATTERN.intersection(name):
         raise PackageUnknown(f"no package of the workspace matches {name!r}", hint=f"packages: {listed(known)}")
-    # as engines write what is to be published
-    ports = "; -p is a package: for ports, write --set expose=PORT" if _PORTS.fullmatch(name) else ""
+    # as engines write what is to be published, and as other options here take several values
+    more = "; -p is a package: for ports, write --set expose=PORT" if _PORTS.fullmatch(name) else ""
+    if set(name.split(",")) <= {*known, ""}:
+        more = f"; write {' '.join(f'-p {each}' for each in name.split(',') if each)}"
     raise PackageUnknown(
-        f"package {name!r} is not in the workspace{did_you_mean(name, known)}", hint=f"packages: {listed(known)}{ports}"
+        f"package {name!r} is not in the workspace{did_you_mean(name, known)}", hint=f"packages: {listed(known)}{more}"
     )
 
 

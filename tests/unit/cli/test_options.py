@@ -265,6 +265,12 @@ def test_what_buildx_has_is_not_taken_for_a_misspelt_option(name: str) -> None:
     assert STRANGE_OPTIONS[name] in said
 
 
+@pytest.mark.parametrize("command", ["serve", "ps", "exec", "logs"])
+def test_what_is_like_no_command_is_not_taken_for_one(command: str) -> None:
+    """`serve` was answered with `did you mean merge?`, `images` with timings, `scan` with schema."""
+    assert "did you mean" not in refused(command)
+
+
 @pytest.mark.parametrize("command", STRANGE_COMMANDS)
 def test_another_tools_command_gets_a_hint(command: str) -> None:
     assert STRANGE_COMMANDS[command] in refused(command)

@@ -560,6 +560,8 @@ def test_packages_that_are_not_there_or_are_all_left_out() -> None:
     )
     refuse(SERVICES.asked(exclude=("svc-mial",)), PackageUnknown, "svc-mail")
     refuse(SERVICES.asked(packages=("8080:80",)), PackageUnknown, "'8080:80'", "for ports, write --set expose=PORT")
+    both = "svc-api,svc-mail"
+    refuse(SERVICES.asked(packages=(both,)), PackageUnknown, f"{both!r} is not", "write -p svc-api -p svc-mail")
     refuse(SERVICES.asked(exclude=("*",)), NothingToShip, "no package with a binary is left")
     refuse(SERVICES.asked(packages=("svc-api",), exclude=("svc-*",)), NothingToShip, "excluded")
     refuse(SERVICES.asked(packages=("cor*",)), NothingToShip, "libraries alone")
