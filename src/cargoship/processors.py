@@ -169,8 +169,7 @@ def _refused(asked: _Asked, platform: Platform, level: int) -> UsageError:
 
 
 def _beyond(asked: _Asked, platform: Platform, more: frozenset[str]) -> str:
-    shown = sorted(more)
-    named = listed(shown) if len(shown) <= _SHOWN else f"{', '.join(shown[:_SHOWN])} and {len(shown) - _SHOWN} more"
+    named = listed(more, _SHOWN)
     level = _level(more, platform)
     of = "" if level is None else f" (those of {level_name(level)})"
     return (

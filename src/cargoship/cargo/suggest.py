@@ -15,8 +15,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f'; did you mean "{candidates[close[0]]}"?' if close else ""
 
 
-def listed(known: Iterable[str]) -> str:
-    """Return the names, sorted, cut off where they are very many."""
+def listed(known: Iterable[str], most: int = _LISTED_MAX) -> str:
+    """Return the names, sorted, cut off where they are more than `most`."""
     names = sorted(known)
-    more = f" and {len(names) - _LISTED_MAX} more" if len(names) > _LISTED_MAX else ""
-    return ", ".join(names[:_LISTED_MAX]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

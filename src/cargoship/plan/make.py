@@ -32,6 +32,7 @@ from cargoship.settings.sources import Origins
 
 _Value = TypeVar("_Value", bound=Hashable)
 _BUILT_IN = ("static", "scratch")
+_PATHS_SHOWN = 6
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]*[^a-z0-9._-][^a-z0-9]*")
 
 
@@ -229,7 +230,7 @@ def _check_clean(git: GitFacts | None, selection: Selection) -> None:
         raise TreeNotClean("git knows no commit here, and --require-clean asks for one", hint="commit the project")
     if git.dirty:
         raise TreeNotClean(
-            f"files differ from the commit {git.short}: {listed(git.changed)}",
+            f"files differ from the commit {git.short}: {listed(git.changed, _PATHS_SHOWN)}",
             hint="commit or stash them, or leave out --require-clean",
         )
 
@@ -237,9 +238,8 @@ def _check_clean(git: GitFacts | None, selection: Selection) -> None:
 def _remarks_of_git(git: GitFacts | None, selection: Selection) -> list[Note]:
     if git is None or not git.dirty or not selection.push:
         return []
-    return [
-        Note(f"the image is of a changed tree, which differs from the commit in {listed(git.changed)}", Level.WARNING)
-    ]
+    paths = listed(git.changed, _PATHS_SHOWN)
+    return [Note(f"the image is of a changed tree, which differs from the commit in {paths}", Level.WARNING)]
 
 
 def _check_destinations(images: Sequence[ImagePlan], platforms: Sequence[Platform], selection: Selection) -> None:

@@ -249,6 +249,15 @@ def test_a_changed_tree_is_reported_where_it_is_published() -> None:
     )
 
 
+def test_a_tree_with_very_many_changes_is_no_page_of_paths() -> None:
+    many = structs.replace(RELEASE, changed=tuple(f"a/long/folder/file-{number:02}.rs" for number in range(30)))
+    check(
+        replace(ONE, git=many).flags(tags=("h.io/a",)).asked(push=True),
+        images={"app": ["app"]},
+        notes=["a/long/folder/file-05.rs and 24 more"],
+    )
+
+
 OCI, TAR, DOCKER = OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARCHIVE
 
 
