@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from cargoship.clock import phase
 from cargoship.errors import StandardLibraryMissing, ToolMissing
-from cargoship.events import Emit, Level, Note
+from cargoship.events import Emit, Note
 from cargoship.oci.platform import Platform
-from cargoship.platforms import Libc, LibcFamily, PlatformSpec, row
+from cargoship.platforms import DEFAULT_PLATFORMS, Libc, LibcFamily, PlatformSpec, row
 from cargoship.process import Command, Runner
 from cargoship.toolchain import sysroot
 from cargoship.toolchain.component import component_linker
@@ -176,6 +176,8 @@ def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, 
             lacking = _lacking(rust, zig, wanted)
             names = ", ".join(library.triple for library in lacking)
             where = f"once, it is kept in {wanted.cache_dir}"
+            if len(lacking) > len(DEFAULT_PLATFORMS):
+                emit(Note(_how_long(lacking, wanted)))
             with phase(emit, "sysroot", f"the standard library of Rust {rust.release} for {names}; {where}"):
                 sysroot.build_library(
                     lacking,
@@ -183,6 +185,18 @@ def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, 
                 )  # fmt: skip
             return _assembled(rust, zig, wanted, runner, env)
     raise _nothing_found(candidates, zig, wanted)
+
+
+def _how_long(lacking: Sequence[StandardLibrary], wanted: Wanted) -> str:
+    """What is said before more standard libraries are made than a build without options needs."""
+    made = {library.triple for library in lacking}
+    ready = [
+        str(platform)
+        for platform, (triple, _) in zip(wanted.platforms, wanted.pairs, strict=True)
+        if triple not in made
+    ]
+    way = f"--platform {','.join(ready)} needs none of them" if ready else "--platform chooses fewer"
+    return f"{len(lacking)} standard libraries are made first, each of which takes a minute or more; {way}"
 
 
 def _lacking(rust: Rust, zig: Zig, wanted: Wanted) -> list[StandardLibrary]:
@@ -238,7 +252,7 @@ def _add_targets(
     done = runner.run(Command(argv, cwd=wanted.cwd, env=env), timeout_s=600)
     if done.code != 0:
         last = done.error_text.strip().splitlines()[-1:]
-        emit(Note(f"rustup could not add them: {' '.join(last)}", Level.VERBOSE))
+        emit(Note(f"rustup could not add them: {' '.join(last)}"))
     return done.code == 0 and all(rust.has_std(triple) for triple in triples)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.errors import StandardLibraryMissing, ToolMissing
+from cargoship.events import Level, Note
 from cargoship.platforms import Libc, row
 from cargoship.process import Command, Completed
 from cargoship.toolchain.diagnose import diagnose
@@ -72,6 +73,23 @@ def test_without_downloads_the_sources_of_another_toolchain_are_built(machine: M
     assert command.env is not None
     assert command.env["RUSTC_BOOTSTRAP"] == "1"
     assert not list((machine.cache / "std").glob(".making-*")), "nothing half-made stays"
+
+
+def told(machine: Machine) -> list[str]:
+    return [event.text for event in machine.events if isinstance(event, Note) and event.level is Level.INFO]
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_many_standard_libraries_are_announced_with_what_needs_none(machine: Machine, *, ready: bool) -> None:
+    """`--platform all` began to make seven without a word of how long that takes, or of why."""
+    machine.rust("stable", rustup=said(code=1, stderr="error: could not download"))
+    machine.rust("usr", sources=True, std=(MUSL_TRIPLES["arm64"],) if ready else ())
+    with pytest.raises(Exception, match="could not be built"):
+        machine.locate(machine.wanted("arm64", "arm/v7", "386", "riscv64", *(() if ready else ("amd64",))))
+    _, refused, announced = told(machine)
+    assert refused == "rustup could not add them: error: could not download"
+    assert announced.startswith(f"{3 if ready else 5} standard libraries are made first")
+    assert announced.endswith("; --platform linux/arm64 needs none of them" if ready else "; --platform chooses fewer")
 
 
 def test_the_users_flags_do_not_reach_the_standard_library(machine: Machine) -> None:
