@@ -1,0 +1,117 @@
+"""What goes wrong while workers of a real server, buildbox-casd, compile: the build goes on, or ends at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from support.programs import CARGOSHIP, RunCargoship, distribution_rust, run
+from support.reapi import executing, running_server, slow_link
+
+pytestmark = pytest.mark.tools
+
+LIBRARIES = 6
+MANIFEST = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
+SLOW = """#![allow(long_running_const_eval)]
+pub const NUMBER: u64 = { let mut n = 0; while n < 2_000_000_000 { n += 1; } n };
+"""
+WAIT_S = 120.0
+
+
+def workspace(folder: Path, library: str = "pub const NUMBER: u64 = 1;\n") -> Path:
+    """A program over some libraries that do not need each other."""
+    names = [f"part{number}" for number in range(LIBRARIES)]
+    needs = "".join(f'{name} = {{ path = "{name}" }}\n' for name in names)
+    files = {
+        "Cargo.toml": MANIFEST.format("app") + f"[dependencies]\n{needs}[workspace]\n"
+        '[package.metadata.cargoship]\nbase = "scratch"\nplatforms = ["linux/amd64"]\n',
+        "src/main.rs": f'fn main() {{ println!("{{}}", {" + ".join(f"{name}::NUMBER" for name in names)}); }}\n',
+    }
+    for name in names:
+        files |= {f"{name}/Cargo.toml": MANIFEST.format(name), f"{name}/src/lib.rs": library}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=folder)
+    return folder
+
+
+def digest_of(run_cargoship: RunCargoship, place: Path, *words: str) -> tuple[str, str]:
+    """The image of a build in an empty target directory, and what was said."""
+    shutil.rmtree(place / "target", ignore_errors=True)
+    done = run_cargoship("build", "--no-cache", "-v", *words, cwd=place)
+    return done.stdout.rpartition("@")[2], done.stderr
+
+
+def workers(place: Path) -> list[int]:
+    """Compilers that work for a server on this project."""
+    wanted = f".cargoship-files{place}".encode()
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if wanted in each.read_bytes():
+                found.append(int(each.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def until(what: str, place: Path, *, there: bool) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while bool(workers(place)) is not there:
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def test_a_server_that_is_killed_in_the_middle_is_done_without(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    place = workspace(tmp_path / "place")
+    with running_server(tmp_path / "server", *executing()) as server:
+
+        def kill() -> None:
+            results = tmp_path / "server" / "actioncache"
+            deadline = time.monotonic() + WAIT_S
+            while not any(path.is_file() for path in results.rglob("*")) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            server.process.kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        there, said = digest_of(run_cargoship, place, "--remote", server.address)
+        killer.join()
+    assert len([line for line in said.splitlines() if line.startswith("warning:")]) == 1, said
+    assert there == digest_of(run_cargoship, place)[0]
+
+
+def test_a_link_that_is_late_is_lived_with(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    place = workspace(tmp_path / "place")
+    with running_server(tmp_path / "server", *executing()) as server:
+        # what is large and the same for all has travelled
+        digest_of(run_cargoship, place, "--remote", server.address)
+        (place / "part0/src/lib.rs").write_text("pub const NUMBER: u64 = 2;\n")
+        with slow_link(server.port, late_s=0.05) as (address, _):
+            there, said = digest_of(run_cargoship, place, "--remote", address)
+    assert f"{LIBRARIES} units compiled at" in said, said
+    assert there == digest_of(run_cargoship, place)[0]
+
+
+def test_an_interrupt_ends_what_workers_do(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "place", SLOW)
+    env = {**os.environ, **distribution_rust()}
+    with running_server(tmp_path / "server", *executing()) as server:
+        words = [str(CARGOSHIP), "build", "--no-cache", "--remote", server.address]
+        with subprocess.Popen(words, cwd=place, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as build:
+            until("no worker compiles", place, there=True)
+            build.send_signal(signal.SIGINT)
+            _, said = build.communicate(timeout=WAIT_S)
+        assert build.returncode == 130, said.decode()
+        assert b"Traceback" not in said
+        until("workers go on", place, there=False)
+        assert server.process.poll() is None
+    assert not list((place / "target").rglob("libpart*.rlib"))
