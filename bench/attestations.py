@@ -1,6 +1,7 @@
 """What it costs that images say what they are made of: bills of materials, provenance, lists in programs, on and off.
 
     .venv/bin/python bench/attestations.py [--project bench/small-service] [--cold 5] [--unchanged 21] [--work FOLDER]
+                                                 [--minutes 8]
 
 `cargoship build --push` for amd64 and arm64, static, to a registry on the loopback, as a whole process. `on` is what
 holds without settings; `off` has `sbom = []`, `provenance = false`, `auditable = false`. The two take turns, and which
@@ -12,19 +13,23 @@ of them is first does too.
   checkout    a fresh checkout of the same, with an empty target folder and the unit cache of the machine
 
 Given are the median and, in brackets, the least and the greatest; below them the median of `on` less `off` of the same
-round. On a machine that others use too, CPU seconds are the honest figure.
+round, and for the first two whether that is within the limit. On a machine that others use too, CPU seconds are the
+honest figure. With `--minutes` no round begins that would end later, by what the longest so far has taken; a `--work`
+that has been used before saves the first minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import shutil
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +42,13 @@ from build import Cost, measure  # noqa: E402 - beside this script
 from support.programs import distribution_rust  # noqa: E402 - needs the path above
 from support.registry import running_registry  # noqa: E402
 
+_UNCHANGED_S = 0.050
+_COLD = 0.03
+_LIMITS: Mapping[str, Callable[[float, float], bool]] = {
+    # seconds more, and of how many
+    "unchanged": lambda more, _: more <= _UNCHANGED_S,
+    "cold": lambda more, whole: more <= _COLD * whole,
+}
 _OFF = {"CARGOSHIP_SBOM": "[]", "CARGOSHIP_PROVENANCE": "false", "CARGOSHIP_AUDITABLE": "false"}
 
 
@@ -81,28 +93,41 @@ class Side:
         return self.build("last")
 
 
-def in_turns(sides: Sequence[Side], rounds: int, run: Callable[[Side, int], Cost]) -> dict[str, list[Cost]]:
-    """Each side once a round, every other round the other way around."""
+def in_turns(
+    sides: Sequence[Side], rounds: int, run: Callable[[Side, int], Cost], until: float
+) -> dict[str, list[Cost]]:
+    """Each side once a round, every other round the other way around; none that would end after `until` (monotonic)."""
     costs: dict[str, list[Cost]] = {side.name: [] for side in sides}
+    longest = 0.0
     for number in range(rounds):
+        begun = time.monotonic()
+        if begun + longest > until:
+            break
         for side in sides if number % 2 == 0 else reversed(sides):
             costs[side.name].append(run(side, number))
+        longest = max(longest, time.monotonic() - begun)
     return costs
 
 
 def report(what: str, costs: Mapping[str, Sequence[Cost]]) -> None:
     """A line for each side, and what the one costs more."""
-    print(what)
+    print(f"{what}, {len(costs['off'])} rounds")
+    if not costs["off"]:
+        return
     for name, own in costs.items():
         print(
             f"  {name:<10} wall {_spread([each.wall_s for each in own])}   CPU {_spread([each.cpu_s for each in own])}"
         )
-    differences = []
+    differences, within = [], []
     for of in (lambda cost: cost.wall_s, lambda cost: cost.cpu_s):
         pairs = [of(on) - of(off) for on, off in zip(costs["on"], costs["off"], strict=True)]
         base = statistics.median(of(each) for each in costs["off"])
-        differences.append(f"{1000 * statistics.median(pairs):+.0f} ms, {100 * statistics.median(pairs) / base:+.1f} %")
-    print(f"  difference wall {differences[0]}   CPU {differences[1]}", flush=True)
+        more = statistics.median(pairs)
+        differences.append(f"{1000 * more:+.0f} ms, {100 * more / base:+.1f} %")
+        if what in _LIMITS:
+            within.append("within the limit" if _LIMITS[what](more, base) else "ABOVE THE LIMIT")
+    said = [", ".join(filter(None, pair)) for pair in itertools.zip_longest(differences, within)]
+    print(f"  difference wall {said[0]}   CPU {said[1]}", flush=True)
 
 
 def _spread(seconds: Sequence[float]) -> str:
@@ -125,8 +150,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="keep what was compiled in this folder, for the next run")
     parser.add_argument("--cold", type=int, default=5)
     parser.add_argument("--unchanged", type=int, default=21)
+    parser.add_argument("--minutes", type=float, default=24 * 60.0)
     parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
     given = parser.parse_args()
+    until = time.monotonic() + 60.0 * given.minutes
     # as pip installs a program, with its byte code
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.update(distribution_rust())
@@ -144,13 +171,13 @@ def main() -> None:
             print(f"{given.project.name}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors", flush=True)
             stages = (
                 ("unchanged", given.unchanged, Side.unchanged),
-                ("checkout", given.unchanged, Side.from_cache),
                 ("cold", given.cold, Side.cold),
+                ("checkout", given.unchanged, Side.from_cache),
             )
             measured = {}
             for what, rounds, run in stages:
                 if rounds:
-                    measured[what] = in_turns(sides, rounds, run)
+                    measured[what] = in_turns(sides, rounds, run, until)
                     report(what, measured[what])
     if given.json:
         rows = {

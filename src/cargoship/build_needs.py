@@ -16,6 +16,7 @@ from cargoship.cargo.tools.present import find_tool, has_library
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, Library, Tool, tool
 from cargoship.cargo.tools.wanted import WantedLibrary, locked_names, wanted_libraries, wanted_tools
 from cargoship.cargo.tools.words import advice
+from cargoship.cargo.unit_graph import SourcesUnreachable
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, OutputError
 from cargoship.events import Level, Note
@@ -95,7 +96,10 @@ def build_needs(plan: Plan, wanted: Wanted, context: Context, env: Mapping[str, 
 
 
 def say_what_is_missing(plan: Plan, wanted: Wanted, context: Context, env: Mapping[str, str]) -> None:
-    """Warn of each tool and library that build scripts of a plan want and do not find; never fails."""
+    """Warn of each tool and library that build scripts of a plan want and do not find.
+
+    Raises SourcesUnreachable, which is what the build would end with; nothing else.
+    """
     try:
         lock = lock_text(plan)
         lacking = tuple(_may_lack(lock, wanted, env))
@@ -106,6 +110,8 @@ def say_what_is_missing(plan: Plan, wanted: Wanted, context: Context, env: Mappi
         if known.is_file() and known.read_text() == asked:
             return
         needs = build_needs(plan, wanted, context, env)
+    except SourcesUnreachable:
+        raise
     except (CargoshipError, OSError, ValueError) as error:
         context.emit(Note(f"what build scripts want is not known: {error}", Level.VERBOSE))
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cargoship.bom.crates import NativeSource
+from cargoship.oci.digest import Digest, Hashing
 from cargoship.oci.platform import Platform
 from cargoship.platforms import LibcFamily, PlatformSpec
 from cargoship.reading import read_file
@@ -32,6 +33,29 @@ All its type information leads to that class, and operators new and delete, exce
 """
 
 
+class ProgramFile(Struct, frozen=True):
+    """What a bill has of a program's file."""
+
+    digest: Digest
+    sha512: str
+    has_cxx: bool
+    """Whether LLVM's C++ library is in it."""
+
+
+def read_program(program: Path) -> ProgramFile:
+    """Read a program once for all of it; raises OSError."""
+    sha256, sha512 = Hashing(), Hashing("sha512")
+    has_cxx, before = False, b""
+    with program.open("rb") as stream:
+        while part := stream.read(_PART_BYTES):
+            sha256.update(part)
+            sha512.update(part)
+            if not has_cxx:
+                has_cxx = _OF_LIBCXXABI in (read := before + part)
+                before = read[1 - len(_OF_LIBCXXABI) :]
+    return ProgramFile(sha256.digest, sha512.digest.hex, has_cxx)
+
+
 class LinkedLibraries(Struct, frozen=True):
     """What the programs for a platform have besides Rust's own code and that of crates."""
 
@@ -39,9 +63,9 @@ class LinkedLibraries(Struct, frozen=True):
     with_cxx: tuple[NativeSource, ...] = ()
     """In those alone that have C++ in them."""
 
-    def of(self, program: Path) -> tuple[NativeSource, ...]:
-        """What is in this one, an ELF file that was linked here; raises OSError."""
-        return self.always + (self.with_cxx if self.with_cxx and _has_libcxxabi(program) else ())
+    def of(self, program: ProgramFile) -> tuple[NativeSource, ...]:
+        """What is in this one, which was linked here."""
+        return self.always + (self.with_cxx if program.has_cxx else ())
 
 
 def c_libraries(found: Foreseen) -> Mapping[Platform, LinkedLibraries]:
@@ -59,16 +83,6 @@ def c_libraries(found: Foreseen) -> Mapping[Platform, LinkedLibraries]:
         # wasi-libc has no releases, and says no version
         if not row.is_wasm
     }
-
-
-def _has_libcxxabi(program: Path) -> bool:
-    before = b""
-    with program.open("rb") as stream:
-        while part := stream.read(_PART_BYTES):
-            if _OF_LIBCXXABI in (read := before + part):
-                return True
-            before = read[1 - len(_OF_LIBCXXABI) :]
-    return False
 
 
 def _linked(found: Foreseen, triple: str, row: PlatformSpec) -> Iterator[NativeSource]:

@@ -10,13 +10,12 @@ from pathlib import Path
 from cargoship.bases.base import Base
 from cargoship.bom.base_packages import packages_in_base
 from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
-from cargoship.bom.crates import NativeSource, ProgramCrates
+from cargoship.bom.crates import ProgramCrates
 from cargoship.bom.formats import BillFormat
-from cargoship.c_library import LinkedLibraries
+from cargoship.c_library import LinkedLibraries, ProgramFile, read_program
 from cargoship.cargo.project import Binary
 from cargoship.debian.suites import DebianSpec
 from cargoship.image_inputs import ImageInputs
-from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.statement import Document
@@ -68,46 +67,39 @@ def bills_of(
         files = [(platform, name, path) for platform, own in programs.items() for name, path in own.items()]
         known = dict(zip(
             ((platform, name) for platform, name, _ in files),
-            workers.map(lambda file: _known_of(file[2], c_libraries.get(file[0], LinkedLibraries())), files),
+            workers.map(lambda file: read_program(file[2]), files),
             strict=True,
         ))  # fmt: skip
     found = {}
     for image in index.runnable:
         at = image.platform
+        linked = c_libraries.get(at, LinkedLibraries())
         shipped = [
-            _shipped(sources, binary, known[at, binary.name], crates.get((at, binary.package, binary.name)))
+            _shipped(sources, binary, known[at, binary.name], crates.get((at, binary.package, binary.name)), linked)
             for binary in sources.image.bins
         ]
         found[at] = bill_of(
             sources.image.name, image.digest,
             architecture=at.architecture, created=plan.created, tools=_tools(shipped),
             programs=shipped, base=_contents(_spec(sources, at), sources.bases[at], plan, book),
-            probe=_probe(sources.probes.get(at)),
+            probe=_probe(sources.probes.get(at)), creator=plan.bill_creator,
         )  # fmt: skip
     return found
 
 
-_Known = tuple[Digest, tuple[NativeSource, ...]]
-"""Of a program's file: its digest, and what it was linked with."""
-
-
-def _known_of(program: Path, linked: LinkedLibraries) -> _Known:
-    with program.open("rb") as stream:
-        return Digest.of_stream(stream)[0], linked.of(program)
-
-
-def _shipped(sources: ImageInputs, binary: Binary, known: _Known, crates: ProgramCrates | None) -> ShippedProgram:
+def _shipped(
+    sources: ImageInputs, binary: Binary, file: ProgramFile, crates: ProgramCrates | None, linked: LinkedLibraries
+) -> ShippedProgram:
     place, version = f"{BIN_DIR}/{binary.name}", sources.image.package.version
-    return ShippedProgram(binary.name, version, place, known[0], crates, known[1])
+    return ShippedProgram(binary.name, version, place, file.digest, crates, linked.of(file), file.sha512)
 
 
 def _probe(file: Path | None) -> ShippedProgram | None:
     """What a health check asks by: a program of cargoship's own, where the image has it."""
     if file is None:
         return None
-    with file.open("rb") as stream:
-        digest, _ = Digest.of_stream(stream)
-    return ShippedProgram(PROBE.rpartition("/")[2], __version__, PROBE, digest)
+    found = read_program(file)
+    return ShippedProgram(PROBE.rpartition("/")[2], __version__, PROBE, found.digest, sha512=found.sha512)
 
 
 def _tools(programs: Sequence[ShippedProgram]) -> Mapping[str, str]:

@@ -31,6 +31,8 @@ class ImageInputs(Struct, frozen=True):
     bases: Mapping[Platform, Base]
     store: BlobStore
     """Where layers are kept, below cargo's target folder."""
+    kept: BlobStore
+    """Where this machine keeps layers of what is the same in any target folder."""
     compression: Compression
     probes: Mapping[Platform, Path] = field(default_factory=dict)
     """What a health check asks by, made for each platform."""
@@ -51,19 +53,22 @@ class ImageInputs(Struct, frozen=True):
         return replace(self, bases={at: base.finished(programs[at]) for at, base in self.bases.items()})
 
 
-def gather_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages: PackageBase) -> ImageInputs:
+def gather_inputs(
+    image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages: PackageBase, kept: BlobStore
+) -> ImageInputs:
     """Find an image's files and its base for every platform.
 
-    `remote` finds bases in registries; `packages` makes those of packages, which are not finished yet. Raises
-    IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family, and what
-    `PackageBase.find` raises.
+    `remote` finds bases in registries; `packages` makes those of packages, which are not finished yet; `kept` is where
+    the built-in base is made, once on a machine, for its files lie with cargoship. Raises IncludeInvalid,
+    PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family, and what `PackageBase.find`
+    raises.
     """
     settings = image.settings
     store = BlobStore(plan.target_dir / "cargoship" / ".blobs")
     compression = Compression.of(settings.compression)
     files = _files(image, plan)
     if distribution_of(settings.base_spec) is None:
-        bases = _bases(image, plan, store, compression, remote)
+        bases = _bases(image, plan, kept, compression, remote)
     else:
         bases = {
             platform: _nothing()
@@ -71,7 +76,7 @@ def gather_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages:
             else packages.find(settings, platform, root=plan.root, compression=compression)
             for platform in plan.platforms
         }
-    return ImageInputs(image, files, bases, store, compression)
+    return ImageInputs(image, files, bases, store, kept, compression)
 
 
 def foresee_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, store: BlobStore) -> ImageInputs | None:
@@ -83,21 +88,26 @@ def foresee_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, store: B
         _files(image, plan)
         return None
     compression = Compression.of(image.settings.compression)
-    return ImageInputs(image, _files(image, plan), _bases(image, plan, store, compression, remote), store, compression)
+    bases = _bases(image, plan, store, compression, remote)
+    return ImageInputs(image, _files(image, plan), bases, store, store, compression)
 
 
 def _bases(
     image: ImagePlan, plan: Plan, store: BlobStore, compression: Compression, remote: RemoteBase
 ) -> dict[Platform, Base]:
-    return {
-        platform: _nothing()
-        if row(platform).is_wasm
-        else resolve_base(
+    def resolved(platform: Platform) -> Base:
+        return resolve_base(
             image.settings.base_spec, platform,
             root=image.package.root, store=store, compression=compression, epoch=plan.epoch, remote=remote,
-        )
-        for platform in plan.platforms
-    }  # fmt: skip
+        )  # fmt: skip
+
+    linux = [platform for platform in plan.platforms if not row(platform).is_wasm]
+    if image.settings.base_spec is BuiltInBase.STATIC:
+        # the same for all of them, and its hundreds of files are looked at once
+        bases = dict.fromkeys(linux, resolved(linux[0])) if linux else {}
+    else:
+        bases = {platform: resolved(platform) for platform in linux}
+    return {platform: bases.get(platform) or _nothing() for platform in plan.platforms}
 
 
 def _nothing() -> Base:

@@ -99,13 +99,10 @@ class PruneRules(Struct, frozen=True):
         return self.now_ns + _DAY_NS if self.days is None else self.now_ns - self.days * _DAY_NS
 
 
-@contextlib.contextmanager
-def in_use(target_dir: Path) -> Iterator[None]:
-    """Keep `prune` out of the target folder while the block runs.
+def check_own_folders(target_dir: Path) -> None:
+    """Raise OutputError where a folder in which cargoship itself writes and removes files is a link.
 
-    Where no lock can be had, for the folder cannot be written to or its file system has none, there is none. Raises
-    OutputError where a folder in which cargoship itself writes and removes files is a link: a project that comes with
-    one would have that done where the link leads.
+    A project that comes with one would have that done where the link leads.
     """
     for name in _OWN:
         if (target_dir / "cargoship" / name).is_symlink():
@@ -113,6 +110,16 @@ def in_use(target_dir: Path) -> Iterator[None]:
                 f"{target_dir / 'cargoship' / name} is a link, and cargoship writes and removes files there",
                 hint="remove the link",
             )
+
+
+@contextlib.contextmanager
+def in_use(target_dir: Path) -> Iterator[None]:
+    """Keep `prune` out of the target folder while the block runs.
+
+    Where no lock can be had, for the folder cannot be written to or its file system has none, there is none. Raises
+    OutputError as `check_own_folders` does.
+    """
+    check_own_folders(target_dir)
     lock = target_dir / "cargoship" / _LOCK
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):

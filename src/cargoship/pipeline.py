@@ -26,6 +26,7 @@ from cargoship.debug_symbols import split_programs, symbols_of
 from cargoship.errors import BinaryUnknown, CargoshipError, DaemonError, ManifestNotFound, ToolchainError, UsageError
 from cargoship.events import Level, Note, ignore
 from cargoship.health_probe.make import with_probes
+from cargoship.objections import check_rust_versions, check_units, newest_rust
 from cargoship.oci.platform import Platform
 from cargoship.plan import (
     Group,
@@ -125,14 +126,19 @@ def foresee(made: Plan, context: Context) -> None:
 
     Raises what finding files, bases and destinations raises: IncludeInvalid, PlatformUnknown, ContentInvalid,
     RegistryError's family, OutputError, DaemonError, CannotStart for what no program could start on, ToolMissing or
-    StandardLibraryMissing where nothing here compiles for its platforms, and UsageError for flags of other processors.
+    StandardLibraryMissing where nothing here compiles for its platforms, UsageError for flags of other processors, and
+    CompileFailed and ProjectError's family for what cargo objects to.
     """
     from cargoship.newer_rust import check_targets
 
     foresee_sources(made, context)
-    found = check_targets(wanted_by(made, context), context)
+    wanted = wanted_by(made, context)
+    found = check_targets(wanted, context)
+    rust = newest_rust(wanted, context) if found is None else found.rust
+    check_rust_versions(made, rust)
     if found is not None:
         check_processors(made, RustTargets.of(found), context, context.env)
+    check_units(made, wanted, rust, context)
     if made.push:
         hosts = dict.fromkeys(reference.registry for image in made.images for reference in image.references)
         context.emit(Note(f"not asked: whether {', '.join(hosts)} takes a push; a build asks before it compiles"))
@@ -277,6 +283,7 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
         # the flags of what is recalled are the same, but not what is said of the machines that the image is for
         found = toolchain or shop.foreseen()
         if found is not None:
+            check_rust_versions(shop.plan, found.rust)
             check_processors(shop.plan, RustTargets.of(found), context, env)
         sources, kept = with_probes(sources, shop.wanted, context, find=find_toolchain, bring=shop.bring)
         recalled = recalled.with_missing(lambda cached: cached.bringing(kept))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
@@ -26,7 +27,7 @@ from cargoship.destinations import PlanDestinations
 from cargoship.errors import IncludeInvalid
 from cargoship.events import Level, Note
 from cargoship.image_inputs import ImageInputs, foresee_inputs, gather_inputs
-from cargoship.leftovers import in_use
+from cargoship.leftovers import check_own_folders, in_use
 from cargoship.licensing import LicenseSurvey, licenses_of, notices_of
 from cargoship.materials import compiler_materials, known_toolchain
 from cargoship.oci.layer import BlobStore, Layer
@@ -36,6 +37,7 @@ from cargoship.platforms import row
 from cargoship.reading import real_path
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.run_statements import RunStatements
+from cargoship.rustc_answers import RustcAnswers
 from cargoship.scratch import scratch
 from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile
@@ -89,7 +91,8 @@ class BuildResources(Struct, frozen=True, dict=True):
             text = "include-licenses: of programs that are given, no crate is known; the image has no notices"
             self.context.emit(Note(text, Level.WARNING))
         found = [
-            gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages) for each in self.plan.images
+            gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages, kept=self.kept)
+            for each in self.plan.images
         ]
         self.packages.ready()
         self._without_key(found)
@@ -113,17 +116,32 @@ class BuildResources(Struct, frozen=True, dict=True):
                 raise IncludeInvalid(f"include: the key that signs, {self.plan.sign}, would be in the image")
 
     @cached_property
+    def kept(self) -> BlobStore:
+        """Layers of what is the same in any target folder: the built-in base, and programs that come from the cache.
+
+        Where the cache folder cannot be written, they are with the project's own.
+        """
+        folder = self.context.cache_dir / "made"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+        return BlobStore(folder if writable else self.plan.target_dir / "cargoship" / ".blobs")
+
+    @property
+    def _asking(self) -> RustcAnswers:
+        return RustcAnswers(self.context.runner, self.context.cache_dir / "answers")
+
+    @cached_property
     def _foreseen(self) -> Future[Foreseen | None]:
         """The toolchain, asked for beside other work; None where it is not known, or not yet."""
-        return _beside(partial(known_toolchain, self.wanted, runner=self.context.runner, env=self.context.env))
+        return _beside(partial(known_toolchain, self.wanted, runner=self._asking, env=self.context.env))
 
     def c_libraries(self) -> Mapping[Platform, LinkedLibraries]:
         """The C libraries, and what else is linked, in programs that are compiled here."""
         if not self.compiles:
             return {}
         # what was not there before may have been added for the compile
-        context = self.context
-        found = self._foreseen.result() or known_toolchain(self.wanted, runner=context.runner, env=context.env)
+        found = self._foreseen.result() or known_toolchain(self.wanted, runner=self._asking, env=self.context.env)
         return {} if found is None else c_libraries(found)
 
     @cached_property
@@ -249,11 +267,7 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
     """Open everything; what is still under way at the end is waited for, or ended when something was raised."""
     book = LayerCache(context.cache_dir / "layers")
     begun = None if context.clock is None else context.clock()
-    signer = None
-    if plan.sign is not None and (plan.push or plan.signs_files):
-        from cargoship.signing.signer import open_signer
-
-        signer = open_signer(plan.sign, env=context.env, cwd=context.cwd)
+    signer = _signer_of(plan, context)
     runner = _runner(plan, context)
     with (
         in_use(plan.target_dir),
@@ -271,11 +285,26 @@ def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bo
         )  # fmt: skip
 
 
+def _signer_of(plan: Plan, context: Context, *, foreseen: bool = False) -> Signer | None:
+    """Who signs what a plan publishes; raises SigningFailed. For what is only foreseen no identity is asked for."""
+    if plan.sign is None or not (plan.push or plan.signs_files):
+        return None
+    from cargoship.signing.signer import KEYLESS, open_signer
+
+    if foreseen and plan.sign == KEYLESS:
+        context.emit(Note("not asked: whether there is an identity to sign with; a build asks before it compiles"))
+        return None
+    return open_signer(plan.sign, env=context.env, cwd=context.cwd)
+
+
 def foresee_sources(plan: Plan, context: Context) -> None:
     """Refuse what a build would before it compiles, as far as that can be known without a registry's taking a push.
 
-    Nothing is left behind. Raises as `sources.foresee` does, CannotStart, OutputError and DaemonError.
+    Nothing is left behind. Raises as `sources.foresee` does, CannotStart, OutputError, DaemonError, and SigningFailed
+    for a key that cannot be used.
     """
+    check_own_folders(plan.target_dir)
+    _signer_of(plan, context, foreseen=True)
     with (
         scratch("cargoship-") as folder,
         _remote_bases(plan, context) as remote,

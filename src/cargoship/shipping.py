@@ -83,6 +83,7 @@ class AssembledBuild(Struct, frozen=True):
                 _publish(self.shop, image, assembled) for image, assembled in zip(made.images, self.images, strict=True)
             ]
         BlobStore(made.target_dir / "cargoship" / ".blobs").prune()
+        self.shop.kept.prune()
         return BuildResult(made, tuple(images), self.clock.seconds(), (made.target_dir,))
 
 
@@ -135,7 +136,10 @@ def _index(shop: BuildResources, sources: ImageInputs, programs: Programs) -> In
         below = shop.verifier.folders(sources, base)
         layers = []
         probe = sources.probes.get(platform)
-        for layer in assemble.layers_of(sources, base, programs[platform], probe, epoch=made.epoch, below=below):
+        made_of = programs[platform]
+        for layer in assemble.layers_of(
+            sources, base, made_of, probe, epoch=made.epoch, below=below, unpacked=shop.scratch
+        ):
             layers.append(layer)
             # travels while the next one is compressed
             shop.places.offer(sources.image, [layer.blob])

@@ -25,7 +25,12 @@ from support.scripted import ScriptedRunner, said
 REPOSITORY = "registry.example.com:5000/team"
 
 
-def metadata(root: Path, packages: dict[str, Sequence[str]], settings: dict[str, dict[str, object]]) -> str:
+def metadata(
+    root: Path,
+    packages: dict[str, Sequence[str]],
+    settings: dict[str, dict[str, object]],
+    rust_version: str | None = None,
+) -> str:
     """What `cargo metadata` says of a workspace: packages and their binaries."""
     listed = [
         {
@@ -37,6 +42,7 @@ def metadata(root: Path, packages: dict[str, Sequence[str]], settings: dict[str,
             "features": {},
             "dependencies": [],
             "authors": [],
+            "rust_version": rust_version,
             "metadata": {"cargoship": settings.get(name, {})},
         }
         for name, binaries in packages.items()

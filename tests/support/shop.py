@@ -32,6 +32,10 @@ class Shop:
     makes: dict[Platform, bytes] = field(default_factory=lambda: dict(PROGRAMS))
     """What comes out of the compiler."""
     compiler: Callable[[Command], Completed] | None = None
+    rust_version: str | None = None
+    """The Rust that its packages are for."""
+    about_units: str = "error: unexpected argument '--unit-graph' found"
+    """What cargo says instead of its units."""
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -45,7 +49,9 @@ class Shop:
         self.runner = ScriptedRunner(
             {
                 **self.machine.answers,
-                ("metadata",): lambda _: said(metadata(self.machine.project, dict(self.packages), self.settings)),
+                ("metadata",): lambda _: said(
+                    metadata(self.machine.project, dict(self.packages), self.settings, self.rust_version)
+                ),
                 ("json-render-diagnostics", "--release"): self._compile,
             }
         )
@@ -82,7 +88,7 @@ class Shop:
 
     def _compile(self, command: Command) -> Completed:
         if "--unit-graph" in command.argv:
-            return said(code=101, stderr="error: this cargo has no such option\n")
+            return said(code=101, stderr=f"{self.about_units}\n")
         return self.compile(command) if self.compiler is None else self.compiler(command)
 
     def compile(self, command: Command) -> Completed:

@@ -45,7 +45,9 @@ def project(tmp_path: Path, canary: Path) -> Path:
         "src/main.rs": "fn main() {}\n",
         "build.rs": f'fn main() {{ std::fs::write("{canary}", "build.rs").unwrap() }}\n',
         ".cargo/config.toml": (
-            f'[build]\nrustc = "{root}/evil"\nrustc-wrapper = "{root}/evil"\n[alias]\nmetadata = "build"\n'
+            f'[build]\nrustc = "{root}/evil"\nrustc-wrapper = "{root}/evil"\n'
+            f'rustc-workspace-wrapper = "{root}/evil"\nrustflags = ["-Zcodegen-backend={root}/evil"]\n'
+            '[alias]\nmetadata = "build"\n'
             f'[registry]\nglobal-credential-providers = ["{root}/evil"]\n'
         ),
         "engine/config.json": '{"credsStore": "../evil", "credHelpers": {"127.0.0.1:9": "evil"}}',

@@ -26,6 +26,8 @@ class Case:
     name: str
     code: int
     words: str
+    package: str = ""
+    """What more stands in [package]."""
     manifest: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
@@ -62,6 +64,39 @@ CASES = (
     Case("compile error", 101, "mismatched types", files={"src/main.rs": 'fn main() { let a: u8 = ""; }'}),
     Case("registry down", 51, "localhost:1", options=("--push", "-t", "localhost:1/app")),
 )  # fmt: skip
+
+
+_LOCAL = {"local/Cargo.toml": '[package]\nname = "local"\nversion = "0.1.0"\n', "local/src/lib.rs": ""}
+_NEWER = {**_LOCAL, "local/Cargo.toml": _LOCAL["local/Cargo.toml"] + 'rust-version = "1.999"\n'}
+BEFORE_THE_COMPILE = (
+    Case("package for a newer Rust", 101, "is too old for app 1.2.3", package='rust-version = "1.999"\n'),
+    Case("dependency for a newer Rust", 101, "cargo ended with exit code 101", manifest=_MISSING_DEPENDENCY, files={
+        **_NEWER,
+        "Cargo.lock": 'version = 4\n[[package]]\nname = "app"\nversion = "1.2.3"\ndependencies = ["local"]\n'
+        '[[package]]\nname = "local"\nversion = "0.1.0"\n'}),
+    Case("no lock file where one is wanted", 16, "there is no", options=("--locked",)),
+    Case("lock file that says something else", 16, "does not agree", manifest=_MISSING_DEPENDENCY, files={
+        **_LOCAL, "Cargo.lock": 'version = 4\n[[package]]\nname = "app"\nversion = "1.2.3"\n'}, options=("--locked",)),
+    Case("lock file that is none", 11, "cargo cannot read", files={"Cargo.lock": "version = 4\nnone\n"}),
+    Case("dependency in no folder", 101, "cargo ended with exit code 101", manifest=_MISSING_DEPENDENCY),
+    Case("profile of nothing", 101, "cargo ended with exit code 101", manifest="[profile.own]\nlto = true\n",
+         files={"Cargo.lock": 'version = 4\n[[package]]\nname = "app"\nversion = "1.2.3"\n'},
+         options=("--profile", "own")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BEFORE_THE_COMPILE, ids=lambda case: case.name)
+def test_a_plan_is_refused_as_its_build_is(run_cargoship: RunCargoship, tmp_path: Path, case: Case) -> None:
+    """What cargo refuses before it compiles anything was found by `build` alone, minutes later on a new machine."""
+    app = project(tmp_path / "app", manifest=case.package + case.manifest, files=case.files)
+    before = sorted(app.rglob("*"))
+    planned = run_cargoship("plan", app, *case.options, check=False)
+    assert sorted(app.rglob("*")) == before
+    built = run_cargoship("build", app, *case.options, check=False)
+    assert (planned.returncode, built.returncode) == (case.code, case.code), planned.stderr
+    said = [next(line for line in done.stderr.splitlines() if case.words in line) for done in (planned, built)]
+    assert said[0] == said[1]
+    assert planned.stdout == built.stdout == ""
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

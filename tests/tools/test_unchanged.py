@@ -93,6 +93,30 @@ def test_programs_that_come_back_ask_five_questions_and_load_no_part_that_compil
     assert again.modules & NOT_NEEDED == set()
 
 
+def test_an_image_that_comes_back_has_rustc_asked_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    (place / "src").mkdir(parents=True)
+    (place / "src" / "main.rs").write_text("fn main() {}\n")
+    (place / "Cargo.toml").write_text('[package]\nname = "one"\nversion = "0.1.0"\nedition = "2021"\n')
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+    words = ("build", "--platform", "linux/amd64", "--libc", "gnu", "--base", "scratch", "--no-verify")
+    # the first compiles, the second one makes layers that this machine keeps
+    for _ in range(2):
+        seen(tmp_path / "before.json", *words, cwd=place)
+        shutil.rmtree(place / "target")
+    again = seen(tmp_path / "again.json", *words, cwd=place)
+    assert (place / "target" / "cargoship" / "one" / "index.json").exists()
+    # git looks whether the folder is a checkout
+    assert sorted(each[:2] for each in again.programs if each[0] != "git") == [
+        ["cargo", "-V"],
+        ["cargo", "metadata"],
+        ["cc", "--version"],
+    ]
+    compiling = {"cargoship.unitcache.restore", "cargoship.unitcache.save", "cargoship.unitcache.watching.reads"}
+    compressing = {"zlib_ng.zlib_ng"}
+    assert again.modules & (compiling | compressing | {"httpx2"}) == set()
+
+
 def test_a_build_loads_no_way_that_it_does_not_go() -> None:
     program = "import sys, cargoship.pipeline; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], env=unmeasured(), check=True, capture_output=True, text=True)

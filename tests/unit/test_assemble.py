@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_files_come_before_binaries_and_volumes_belong_to_the_user(tmp_path: Pat
     plan = image(volumes=("/data/db",), workdir="/work")
     files = (IncludedFile(tmp_path / "text", "/etc/app/text", 0o640, 0, 7),)
     compression = Compression.of(Codec.NONE)
-    sources = ImageInputs(plan, files, {}, BlobStore(tmp_path / "store"), compression)
+    sources = ImageInputs(plan, files, {}, BlobStore(tmp_path / "store"), BlobStore(tmp_path / "kept"), compression)
     base = Base("scratch", None, None, (), ImageConfig(), has_loader=False)
     included, binary = layers_of(sources, base, {"app": tmp_path / "program"}, epoch=0)
     found = members(included)
@@ -83,3 +84,41 @@ def test_files_come_before_binaries_and_volumes_belong_to_the_user(tmp_path: Pat
     assert found["data"] == (0o755, 0, 0)
     assert found["work"] == (0o755, 65532, 65532)
     assert members(binary)["app/app"] == (0o755, 0, 0)
+
+
+def test_a_program_unpacked_again_is_not_compressed_again(tmp_path: Path) -> None:
+    plan = image()
+    kept = BlobStore(tmp_path / "kept")
+    base = Base("scratch", None, None, (), ImageConfig(), has_loader=False)
+    made: list[Layer] = []
+    for name in ("one", "two"):
+        scratch = tmp_path / name
+        scratch.mkdir()
+        (scratch / "app").write_bytes(b"the same program")
+        sources = ImageInputs(plan, (), {}, BlobStore(scratch / "store"), kept, Compression.of(Codec.GZIP))
+        made += layers_of(sources, base, {"app": scratch / "app"}, epoch=0, unpacked=scratch)
+        for path in kept.root.glob("sha256/*"):
+            # whoever makes the layer again writes over this
+            path.write_bytes(bytes(path.stat().st_size))
+    first, second = made
+    assert first == second
+    with second.blob.open() as stream:
+        assert set(stream.read()) == {0}
+
+
+def test_a_program_unpacked_again_with_another_content_is_another_layer(tmp_path: Path) -> None:
+    kept = BlobStore(tmp_path / "kept")
+    base = Base("scratch", None, None, (), ImageConfig(), has_loader=False)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = []
+    for content in (b"before", b"behind"):
+        (scratch / "app").write_bytes(content)
+        os.utime(scratch / "app", (1, 1))
+        sources = ImageInputs(image(), (), {}, BlobStore(tmp_path / "own"), kept, Compression.of(Codec.NONE))
+        (layer,) = layers_of(sources, base, {"app": scratch / "app"}, epoch=0, unpacked=scratch)
+        with layer.blob.open() as raw, tarfile.open(fileobj=raw) as archive:
+            member = archive.extractfile("app/app")
+            assert member is not None
+            found.append(member.read())
+    assert found == [b"before", b"behind"]

@@ -19,9 +19,11 @@ from cargoship.errors import (
     CompileFailed,
     DaemonError,
     IncludeInvalid,
+    LockOutdated,
     ManifestNotFound,
     OutputError,
     RegistryRefused,
+    SigningFailed,
     StandardLibraryMissing,
     UsageError,
 )
@@ -281,6 +283,33 @@ def test_a_plan_is_refused_where_its_outputs_cannot_be_written(shop: Shop) -> No
     assert not shop.compiled
 
 
+def test_a_plan_is_refused_where_the_key_that_signs_is_missing(shop: Shop) -> None:
+    """`plan` ended well with a key that was not there."""
+    asked = replace(shop.selection(sign="none.key", tags=["h.io/app"]), push=True)
+    with pytest.raises(SigningFailed) as planned:
+        foresee(plan(asked, shop.context()), shop.context())
+    with pytest.raises(SigningFailed, match=r"none\.key cannot be read") as built:
+        build(asked, shop.context())
+    assert planned.value.message == built.value.message
+    foresee(plan(replace(asked, push=False), shop.context()), shop.context())
+    keyless = replace(asked, overrides={**asked.overrides, "sign": "keyless"})
+    foresee(plan(keyless, shop.context()), shop.context())
+    assert any(
+        "not asked: whether there is an identity" in event.text for event in shop.events if isinstance(event, Note)
+    )
+
+
+def test_a_plan_is_refused_where_a_folder_of_cargoships_own_is_a_link(shop: Shop) -> None:
+    own = shop.machine.project / "target" / "cargoship"
+    own.mkdir(parents=True)
+    (own / ".blobs").symlink_to(shop.root)
+    with pytest.raises(OutputError) as planned:
+        foresee(plan(shop.selection(), shop.context()), shop.context())
+    with pytest.raises(OutputError, match="is a link") as built:
+        build(shop.selection(), shop.context())
+    assert planned.value.message == built.value.message
+
+
 def test_a_plan_leaves_nothing_behind(shop: Shop) -> None:
     before = sorted(shop.root.rglob("*"))
     foresee(plan(shop.selection(), shop.context()), shop.context())
@@ -338,6 +367,62 @@ def test_a_plan_is_refused_where_rust_lacks_a_target(shop: Shop) -> None:
     sources.mkdir(parents=True)
     (sources / "Cargo.toml").touch()
     foresee(made, shop.context())
+
+
+@pytest.mark.parametrize(("wanted", "refused"), [("1.99.1", True), ("1.100", True), ("1.99", False), ("1.9.9", False)])
+def test_a_plan_is_refused_where_a_package_is_for_a_newer_rust(shop: Shop, wanted: str, *, refused: bool) -> None:
+    """`plan` ended well, and `build` located compilers before cargo refused."""
+    shop.rust_version = wanted
+    if not refused:
+        foresee(plan(shop.selection(), shop.context()), shop.context())
+        build(shop.selection(), shop.context())
+        return
+    with pytest.raises(CompileFailed) as planned:
+        foresee(plan(shop.selection(), shop.context()), shop.context())
+    with pytest.raises(CompileFailed) as built:
+        build(shop.selection(), shop.context())
+    assert planned.value.message == built.value.message
+    assert f"is too old for app 1.2.3, which wants {wanted}" in planned.value.message
+    assert not shop.compiled
+
+
+PATHLESS = "error: failed to read `/project/dep/Cargo.toml`"
+OFFLINE = "error: failed to download `itoa v1.0.0`: attempting to make an HTTP request, but --offline was specified"
+LOCK = (
+    "error: cannot create the lock file /project/Cargo.lock because --locked was passed to prevent this\n"
+    "help: to generate the lock file without accessing the network, remove the --locked flag and use --offline instead."
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "error"),
+    [
+        (PATHLESS, {}, CompileFailed),
+        (OFFLINE, {}, None),
+        (OFFLINE, {"offline": True}, CompileFailed),
+        (LOCK, {"locked": False}, None),
+        (LOCK, {}, LockOutdated),
+        (LOCK, {"frozen": True}, LockOutdated),
+        ("error: unexpected argument '--unit-graph' found", {}, None),
+    ],
+)
+def test_a_plan_is_refused_with_cargos_words_and_by_nothing_that_only_a_network_could_tell(
+    shop: Shop, words: str, options: dict[str, bool], error: type[CargoshipError] | None
+) -> None:
+    """A lock file that `--locked` wants, and a dependency that is not there, were found by `build` alone."""
+    shop.about_units = words
+    asked = replace(shop.selection(), **options)
+    made = plan(asked, shop.context())
+    if error is None:
+        foresee(made, shop.context())
+        told = [event.text for event in shop.events if isinstance(event, Note) and "not asked" in event.text]
+        assert len(told) == (1 if words == OFFLINE else 0)
+    else:
+        with pytest.raises(error) as planned:
+            foresee(made, shop.context())
+        assert planned.value.details == words
+    asked_of = [each.argv for each in shop.runner.commands if "--unit-graph" in each.argv]
+    assert all("--frozen" in argv or {"--locked", "--offline"} <= set(argv) for argv in asked_of)
 
 
 def test_doctor_offers_debians_newer_rust_in_the_place_of_its_own(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

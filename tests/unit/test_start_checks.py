@@ -80,7 +80,7 @@ class Place:
         return [
             ImageInputs(
                 image(name, **settings), included, dict.fromkeys(platforms, base), BlobStore(self.root / "own"),
-                Compression.of(Codec.NONE),
+                BlobStore(self.root / "own"), Compression.of(Codec.NONE),
             )
             for name in names or ("app",)
         ]  # fmt: skip

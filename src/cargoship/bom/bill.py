@@ -9,54 +9,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import Enum
 from urllib.parse import quote
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cargoship.bom.auditable import source_of
+from cargoship.bom.component import Component, Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
-from cargoship.bom.native import VENDORS
+from cargoship.bom.libraries import libraries, native_component
 from cargoship.oci.digest import Digest
 from cargoship.printable import without_user
 
-
-class Kind(Enum):
-    """What a component is."""
-
-    PROGRAM = "program"
-    CRATE = "crate"
-    NATIVE = "native"
-    LIBRARY = "library"
-    PACKAGE = "package"
-    DATA = "data"
-    IMAGE = "image"
-
-
-class Component(Struct, frozen=True):
-    """A thing in the image, or one that took part in making it."""
-
-    ref: str
-    """Its name in the bill; most are package URLs."""
-    kind: Kind
-    name: str
-    version: str = ""
-    purl: str = ""
-    """https://github.com/package-url/purl-spec; empty where nobody could find it by one."""
-    sha256: str = ""
-    license: str = ""
-    license_text: str = ""
-    supplier: str = ""
-    repository: str = ""
-    is_shipped: bool = True
-    """Whether it is in the image; otherwise it ran while that was made."""
-    place: str = ""
-    """The file in the image."""
-    facts: tuple[tuple[str, str], ...] = ()
-    """More that is known: features, targets."""
-    needs: tuple[str, ...] = ()
-    """Components by their `ref`."""
+_PYPI = "https://pypi.org/project/{}"
+_VENDORS = {
+    "alpine": "https://www.alpinelinux.org",
+    "debian": "https://www.debian.org",
+    "ubuntu": "https://ubuntu.com",
+    "wolfi": "https://wolfi.dev",
+}
 
 
 class Bill(Struct, frozen=True):
@@ -77,6 +48,8 @@ class Bill(Struct, frozen=True):
     """What the image itself holds; the others are needed by these."""
     is_whole: bool = True
     """Whether all that is in the image is listed: what a base from a registry holds, only its maker knows."""
+    creator: str = ""
+    """A mail address or URL of who answers for the image and its bill, as the settings say it."""
 
     @property
     def purl(self) -> str:
@@ -106,6 +79,7 @@ class ShippedProgram(Struct, frozen=True):
     crates: ProgramCrates | None = None
     libraries: tuple[NativeSource, ...] = ()
     """What it was linked with besides: the C library, C++'s, the runtime of the compiler."""
+    sha512: str = ""
 
 
 class BasePackage(Struct, frozen=True):
@@ -144,6 +118,7 @@ def bill_of(
     programs: Sequence[ShippedProgram],
     base: BaseContents,
     probe: ShippedProgram | None = None,
+    creator: str = "",
 ) -> Bill:
     """The bill of an image; `tools` are what made it (cargoship, rustc, zig), with their versions.
 
@@ -173,6 +148,7 @@ def bill_of(
         tuple(found[ref] for ref in sorted(found)),
         tuple(sorted(top)),
         base.is_whole and all(program.crates is not None for program in programs),
+        creator,
     )  # fmt: skip
 
 
@@ -188,6 +164,8 @@ def _program(program: ShippedProgram, maker: str) -> Component:
         name=program.name,
         version=program.version,
         sha256=program.digest.hex,
+        sha512=program.sha512,
+        file=program.place.rpartition("/")[2],
         supplier=maker,
         place=program.place,
         needs=needs,
@@ -199,14 +177,12 @@ def _joined(one: Component, other: Component) -> Component:
     facts = {name: set(value.split(",")) for name, value in one.facts}
     for name, value in other.facts:
         facts.setdefault(name, set()).update(value.split(","))
-    return Component(
-        ref=one.ref, kind=one.kind, name=one.name, version=one.version, purl=one.purl, sha256=one.sha256,
-        license=one.license, license_text=one.license_text, supplier=one.supplier, repository=one.repository,
+    return replace(
+        one,
         is_shipped=one.is_shipped or other.is_shipped,
-        place=one.place,
         facts=tuple((name, ",".join(sorted(values))) for name, values in sorted(facts.items())),
         needs=tuple(sorted({*one.needs, *other.needs})),
-    )  # fmt: skip
+    )
 
 
 def crate_ref(crate: Crate) -> str:
@@ -244,14 +220,14 @@ def _crates(
     sides: dict[int, list[int]] = {}
     for place in sorted(places):
         sides.setdefault(graph.uses[place].crate, []).append(place)
-    libraries = tuple(_libraries(root.triple or "", tools, linked_with))
+    added = tuple(libraries(root.triple or "", tools, linked_with))
     for number, uses in sides.items():
-        made = _crate(graph, graph.crates[number], uses, linked, [each.ref for each in libraries])
+        made = _crate(graph, graph.crates[number], uses, linked, [each.ref for each in added])
         yield made if made.supplier else replace(made, supplier=maker)
         for place in uses:
             for source in graph.uses[place].native:
-                yield _native(source, is_shipped=place in linked)
-    yield from libraries
+                yield native_component(source, is_shipped=place in linked)
+    yield from added
 
 
 def _crate(
@@ -275,7 +251,7 @@ def _crate(
         ),
     }
     needs = {crate_ref(graph.crates[graph.uses[each].crate]) for use in uses for each in (*use.needs, *use.builds_with)}
-    needs |= {_native(source, is_shipped=True).ref for use in uses for source in use.native}
+    needs |= {native_component(source, is_shipped=True).ref for use in uses for source in use.native}
     # one crate can be on both sides: it does not need itself
     needs.discard(crate_ref(crate))
     return Component(
@@ -285,6 +261,10 @@ def _crate(
         version=crate.version,
         purl=crate_purl(crate),
         sha256=crate.checksum,
+        sha512=crate.sha512,
+        # as registries hand it out
+        file=f"{crate.name}-{crate.version}.crate" if crate.checksum else "",
+        home=_home(crate),
         license=crate.license,
         license_text=crate.license_text,
         supplier=_person(crate),
@@ -312,52 +292,19 @@ def _person(crate: Crate) -> str:
     return without_user(crate.source.partition("+")[2]).partition("?")[0].partition("#")[0].partition("://")[2]
 
 
-def cpe_of(component: Component) -> str:
-    """The CPE 2.3 name of a C library, by which advisories know it; empty for others."""
-    vendor = VENDORS.get(component.name) if component.kind is Kind.NATIVE and component.version else None
-    return "" if vendor is None else f"cpe:2.3:a:{vendor}:{component.version}:*:*:*:*:*:*:*"
-
-
-def _native(source: NativeSource, *, is_shipped: bool) -> Component:
-    version = f"@{quote(source.version, safe='')}" if source.version else ""
-    purl = f"pkg:generic/{quote(source.name, safe='')}{version}"
-    supplier = VENDORS.get(source.name, source.name).partition(":")[0]
-    return Component(purl, Kind.NATIVE, source.name, source.version, purl, supplier=supplier, is_shipped=is_shipped)
-
-
-_MADE_BY = {
-    "musl": ("MIT", ""),
-    "libc++": ("Apache-2.0 WITH LLVM-exception", "LLVM"),
-    "libc++abi": ("Apache-2.0 WITH LLVM-exception", "LLVM"),
-    "libunwind": ("Apache-2.0 WITH LLVM-exception", "LLVM"),
-    "zig-compiler-rt": ("MIT", "Zig"),
-    "glibc-start-files": ("LGPL-2.1-or-later", "GNU"),
-}
-"""Licence and supplier of what compilers add."""
-
-
-def _added(source: NativeSource) -> Component:
-    made = _native(source, is_shipped=True)
-    license_, supplier = _MADE_BY.get(source.name, ("", ""))
-    return replace(made, license=license_, supplier=supplier or made.supplier)
-
-
-def _libraries(triple: str, tools: Mapping[str, str], linked_with: Sequence[NativeSource]) -> Iterator[Component]:
-    """What every program has of its compilers."""
-    below = tuple(map(_added, linked_with))
-    yield from below
-    if "rustc" in tools:
-        purl = f"pkg:generic/rust-std@{quote(tools['rustc'].partition(' ')[0], safe='')}?target={triple}"
-        yield Component(
-            purl,
-            Kind.LIBRARY,
-            "rust-std",
-            tools["rustc"],
-            purl,
-            license="MIT OR Apache-2.0",
-            supplier="The Rust Project",
-            needs=tuple(sorted(each.ref for each in below)),
-        )
+def _home(crate: Crate) -> str:
+    """Where its project is; else its page on crates.io."""
+    said = without_user(crate.repository)
+    if said.startswith(("https://", "http://")):
+        return said
+    match source_of(crate):
+        case "crates.io":
+            return f"https://crates.io/crates/{quote(crate.name, safe='')}"
+        case "git":
+            url = without_user(crate.source.removeprefix("git+").partition("?")[0].partition("#")[0])
+            return url if url.startswith(("https://", "http://")) else ""
+        case _:
+            return ""
 
 
 def _base(base: BaseContents) -> Iterator[Component]:
@@ -371,14 +318,14 @@ def _base(base: BaseContents) -> Iterator[Component]:
         yield Component(purl, Kind.IMAGE, base.name, version, purl, sha256=sha256, supplier=supplier)
     for name, version in sorted(base.data.items()):
         purl = f"pkg:pypi/{quote(name, safe='')}@{quote(version, safe='')}"
-        yield Component(purl, Kind.DATA, name, version, purl, supplier="PyPI")
+        yield Component(purl, Kind.DATA, name, version, purl, supplier="PyPI", home=_PYPI.format(name))
     for each in base.packages:
         distribution = f"&distro={each.distribution}" if each.distribution else ""
         name = f"{each.vendor}/{quote(each.name, safe='+')}"
         purl = f"pkg:{each.kind}/{name}@{quote(each.version, safe='')}?arch={each.architecture}"
         yield Component(
             purl + distribution, Kind.PACKAGE, each.name, each.version, purl + distribution,
-            sha256=each.sha256, supplier=each.vendor.capitalize(),
+            sha256=each.sha256, supplier=each.vendor.capitalize(), home=_VENDORS.get(each.vendor, ""),
         )  # fmt: skip
 
 
@@ -393,4 +340,5 @@ def union_of(bills: Sequence[Bill], digest: Digest) -> Bill:
         tuple(found[ref] for ref in sorted(found)),
         tuple(sorted({ref for bill in bills for ref in bill.top})),
         all(bill.is_whole for bill in bills),
+        bills[0].creator,
     )  # fmt: skip

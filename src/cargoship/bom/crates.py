@@ -34,6 +34,8 @@ class Crate(Struct, frozen=True):
     """As Cargo.lock has it, with the commit for git: `registry+https://...`, `git+https://...#COMMIT`; empty: local."""
     checksum: str = ""
     """SHA-256 of the .crate file, in hexadecimal, where the lock file has it."""
+    sha512: str = ""
+    """SHA-512 of the same file, where cargo had kept it."""
     license: str = ""
     """An SPDX expression; empty where the manifest has none, or one that is no expression."""
     license_text: str = ""

@@ -10,7 +10,10 @@ from typing import Any
 
 import msgspec
 
-from cargoship.bom.bill import Bill, Component, Kind, cpe_of
+from cargoship.bom.bill import Bill
+from cargoship.bom.component import Component, Kind
+from cargoship.bom.libraries import cpe_of
+from cargoship.bom.spdx import download_of
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 PREDICATE_TYPE = "https://cyclonedx.org/bom"
@@ -48,6 +51,7 @@ def cyclonedx(bill: Bill, version: str) -> bytes:
                 "purl": bill.purl,
             },
             "supplier": {"name": bill.name},
+            **_creator(bill, version),
         },
         "components": [_component(each) for each in bill.components],
         "dependencies": [
@@ -59,6 +63,14 @@ def cyclonedx(bill: Bill, version: str) -> bytes:
         ],
     }
     return msgspec.json.encode(document)
+
+
+def _creator(bill: Bill, version: str) -> Mapping[str, Any]:
+    """Who answers for the image: 1.6 has another word for it."""
+    if not bill.creator:
+        return {}
+    contact = {"url": [bill.creator]} if "://" in bill.creator else {"contact": [{"email": bill.creator}]}
+    return {"manufacture" if version == "1.5" else "manufacturer": {"name": bill.name, **contact}}
 
 
 def _tool(name: str, said: str) -> Mapping[str, str]:
@@ -76,15 +88,38 @@ def _fields(each: Component) -> Iterator[tuple[str, Any]]:
     yield "name", each.name
     yield "version", each.version
     yield "scope", "required" if each.is_shipped else "excluded"
-    yield "hashes", [{"alg": "SHA-256", "content": each.sha256}] if each.sha256 else None
+    yield "hashes", _hashes(each)
     yield "licenses", list(_licenses(each))
     yield "cpe", cpe_of(each)
     yield "purl", each.purl
-    if each.repository.startswith(("https://", "http://")):
-        yield "externalReferences", [{"type": "vcs", "url": each.repository}]
+    yield "externalReferences", list(_references(each))
     if each.place:
         yield "evidence", {"occurrences": [{"location": each.place}]}
-    yield "properties", [{"name": f"cargoship:{name}", "value": value} for name, value in each.facts]
+    facts = (*_described(each), *((f"cargoship:{name}", value) for name, value in each.facts))
+    yield "properties", [{"name": name, "value": value} for name, value in facts]
+
+
+def _hashes(each: Component) -> list[Mapping[str, str]]:
+    pairs = (("SHA-256", each.sha256), ("SHA-512", each.sha512))
+    return [{"alg": algorithm, "content": value} for algorithm, value in pairs if value]
+
+
+def _references(each: Component) -> Iterator[Mapping[str, Any]]:
+    if each.repository.startswith(("https://", "http://")):
+        yield {"type": "vcs", "url": each.repository}
+    url = download_of(each)
+    if url and each.sha512:
+        yield {"type": "distribution", "url": url, "hashes": _hashes(each)}
+
+
+def _described(each: Component) -> Iterator[tuple[str, str]]:
+    """What BSI wants to know of a file (its property taxonomy for CycloneDX, 0.1.2); in the order of their names."""
+    if each.file:
+        is_archive = each.kind is Kind.CRATE
+        yield "bsi:component:archive", "archive" if is_archive else "no archive"
+        yield "bsi:component:executable", "non-executable" if is_archive else "executable"
+        yield "bsi:component:filename", each.file
+        yield "bsi:component:structured", "structured"
 
 
 def _licenses(each: Component) -> Iterator[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from cargoship.bom.crate_files import sha512_of
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, Use
 from cargoship.bom.licenses import expression_of
 from cargoship.bom.manifests import facts_of, folder_of
@@ -32,15 +33,21 @@ def crates_of(graph: UnitGraph, lock: str, compilers: Mapping[str, str] | None =
 
     `compilers` have their versions.
 
-    Reads the manifests of the packages, where cargo has put their sources. Raises ToolchainError for a circle.
+    Reads the manifests of the packages, where cargo has put their sources, and the files that those came in. Raises
+    ToolchainError for a circle.
     """
-    return crates_with_folders(graph, lock, compilers)[0]
+    made, folders = crates_with_folders(graph, lock, compilers)
+    crates = (
+        replace(crate, sha512=sha512_of(crate, folders[place])) if crate.checksum and place in folders else crate
+        for place, crate in enumerate(made.crates)
+    )
+    return replace(made, crates=tuple(crates))
 
 
 def crates_with_folders(
     graph: UnitGraph, lock: str, compilers: Mapping[str, str] | None = None
 ) -> tuple[CrateGraph, Mapping[int, Path]]:
-    """The same, and where the sources of its crates are on this machine, by their places in `CrateGraph.crates`."""
+    """The same but for SHA-512, and where the sources are on this machine, by their places in `CrateGraph.crates`."""
     nodes: dict[_Node, _Gathered] = defaultdict(_Gathered)
     roots: dict[str, _Node] = {}
     for place in graph.in_order():

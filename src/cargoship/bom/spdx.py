@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
-from cargoship.bom.bill import Bill, Component, Kind, cpe_of
+from cargoship.bom.bill import Bill
+from cargoship.bom.component import Component, Kind
+from cargoship.bom.libraries import cpe_of
 from cargoship.oci.digest import Digest
 
 MEDIA_TYPE = "application/spdx+json"
@@ -33,7 +35,7 @@ def spdx(bill: Bill) -> bytes:
         "documentNamespace": f"https://cargoship.dev/spdx/{bill.uuid}",
         "creationInfo": {
             "created": bill.created,
-            "creators": [f"Tool: {name}-{said.partition(' ')[0]}" for name, said in bill.tools],
+            "creators": [*_creator(bill), *(f"Tool: {name}-{said.partition(' ')[0]}" for name, said in bill.tools)],
         },
         "packages": [_image(bill), *(_package(each, ids[each.ref]) for each in bill.components)],
         "relationships": [
@@ -43,6 +45,12 @@ def spdx(bill: Bill) -> bytes:
         ],
     }
     return msgspec.json.encode(document)
+
+
+def _creator(bill: Bill) -> Iterator[str]:
+    """Who answers for the image; the format has a place for mail addresses alone."""
+    if bill.creator:
+        yield f"Organization: {bill.name}" + ("" if "://" in bill.creator else f" ({bill.creator})")
 
 
 def _relations(each: Component, bill: Bill, ids: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
@@ -89,11 +97,12 @@ def _fields(each: Component, name: str) -> Iterator[tuple[str, Any]]:
     yield "name", each.name
     yield "SPDXID", name
     yield "versionInfo", each.version
-    yield "packageFileName", each.place
+    yield "packageFileName", each.place or each.file
     yield "supplier", f"Organization: {each.supplier}" if each.supplier else _NONE
     yield "downloadLocation", download_of(each) or _NONE
     yield "filesAnalyzed", False
-    yield "checksums", [{"algorithm": "SHA256", "checksumValue": each.sha256}] if each.sha256 else []
+    sums = (("SHA256", each.sha256), ("SHA512", each.sha512))
+    yield "checksums", [{"algorithm": kind, "checksumValue": value} for kind, value in sums if value]
     yield "licenseConcluded", _NONE
     yield "licenseDeclared", each.license or _NONE
     yield "copyrightText", _NONE

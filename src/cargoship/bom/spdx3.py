@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
-from cargoship.bom.bill import Bill, Component, Kind, cpe_of
+from cargoship.bom.bill import Bill
+from cargoship.bom.component import Component, Kind
+from cargoship.bom.libraries import cpe_of
 from cargoship.bom.spdx import download_of
 from cargoship.oci.digest import Digest
 
@@ -35,7 +37,7 @@ class _Graph:
         self._base = f"https://cargoship.dev/spdx/{bill.uuid}#"
         self._ids = {each.ref: self._iri(_part(each)) for each in bill.components}
         self._image = self._iri("image")
-        self._names: dict[str, str] = {}
+        self._names: dict[tuple[str, str], str] = {}
 
     def _iri(self, part: str) -> str:
         return f"{self._base}{part}"
@@ -44,6 +46,7 @@ class _Graph:
         bill = self._bill
         tools = [(self._iri(f"tool-{_plain(name)}"), name, said) for name, said in bill.tools]
         packages = [self._package(each) for each in bill.components]
+        files = [self._file(each) for each in bill.components if each.file]
         licenses = list(self._licenses())
         relations = list(self._relations())
         image = self._image_package()
@@ -52,14 +55,17 @@ class _Graph:
             "@id": _CREATION,
             "specVersion": _VERSION,
             "created": bill.created,
-            "createdBy": [self._iri("maker")],
+            "createdBy": [self._iri("maker")] if not bill.creator else [self._creator()],
             "createdUsing": [iri for iri, _, _ in tools],
         }
         maker = self._element("SoftwareAgent", self._iri("maker"), name="cargoship")
         yield maker
         yield from (self._element("Tool", iri, name=f"{name} {said}".strip()) for iri, name, said in tools)
-        everything = [image, *packages, *licenses, *relations]
-        agents = [self._element("Organization", iri, name=name) for name, iri in self._names.items()]
+        everything = [image, *packages, *files, *licenses, *relations]
+        agents = [
+            self._element("Organization", iri, name=name, externalIdentifier=[_identifier(at)] if at else [])
+            for (name, at), iri in self._names.items()
+        ]
         sbom = self._iri("bom")
         data = self._license_iri(_DATA_LICENSE)
         members = [str(each["spdxId"]) for each in (*agents, *everything)]
@@ -88,8 +94,18 @@ class _Graph:
         kept = {name: value for name, value in fields.items() if value not in ("", None, [])}
         return {"type": kind, "spdxId": iri, "creationInfo": _CREATION, **kept}
 
-    def _agent(self, name: str) -> str:
-        return self._names.setdefault(name, self._iri(f"organization-{_digest(name)}"))
+    def _agent(self, name: str, at: str = "") -> str:
+        return self._names.setdefault((name, at), self._iri(f"organization-{_digest(name, *([at] if at else []))}"))
+
+    def _creator(self) -> str:
+        """Who answers for the image, and for what in it is the project's own."""
+        return self._agent(self._bill.name, self._bill.creator)
+
+    def _made_by(self, each: Component) -> list[str]:
+        if each.home:
+            return [self._agent(each.supplier or each.name, each.home)]
+        own = self._bill.creator and each.supplier == self._bill.name
+        return [self._creator()] if own else []
 
     def _image_package(self) -> Mapping[str, Any]:
         bill = self._bill
@@ -101,6 +117,7 @@ class _Graph:
             software_packageUrl=bill.purl,
             software_primaryPurpose="container",
             suppliedBy=self._agent(bill.name),
+            originatedBy=[self._creator()] if bill.creator else [],
             builtTime=bill.created,
             verifiedUsing=[_hash(bill.digest.hex)],
         )
@@ -118,13 +135,33 @@ class _Graph:
             software_sourceInfo=f"in the image at {each.place}" if each.place else "",
             software_primaryPurpose=_PURPOSES.get(each.kind, "library"),
             suppliedBy=self._agent(each.supplier) if each.supplier else None,
-            verifiedUsing=[_hash(each.sha256)] if each.sha256 else [],
+            originatedBy=self._made_by(each),
+            verifiedUsing=_hashes(each),
             externalIdentifier=[
                 {"type": "ExternalIdentifier", "externalIdentifierType": kind, "identifier": text}
                 for kind, text in identifiers
                 if text
             ],
         )
+
+    def _file(self, each: Component) -> Mapping[str, Any]:
+        """What it comes in, described as BSI TR-03183-2 (2.1.0, section 5.2.2) has it."""
+        is_archive = each.kind is Kind.CRATE
+        url = download_of(each)
+        source = {"type": "ExternalRef", "externalRefType": "sourceArtifact", "locator": [url]}
+        return self._element(
+            "software_File",
+            self._file_iri(each),
+            name=each.file,
+            software_primaryPurpose="source" if is_archive else "executable",
+            # `container`: of a file whose parts can be told apart; what is not named does not hold
+            software_additionalPurpose=["archive", "container"] if is_archive else ["executable", "container"],
+            verifiedUsing=_hashes(each),
+            externalRef=[source] if url else [],
+        )
+
+    def _file_iri(self, each: Component) -> str:
+        return f"{self._ids[each.ref]}-file"
 
     def _licenses(self) -> Iterator[Mapping[str, Any]]:
         expressions = sorted({each.license for each in self._bill.components if each.license} - {_DATA_LICENSE})
@@ -149,12 +186,19 @@ class _Graph:
             runs = [self._ids[ref] for ref in each.needs if not each.is_shipped or shipped[ref]]
             builds = [self._ids[ref] for ref in each.needs if each.is_shipped and not shipped[ref]]
             scope = "runtime" if each.is_shipped else "build"
+            own = self._ids[each.ref]
             if runs:
-                yield self._scoped(self._ids[each.ref], runs, scope)
+                yield self._scoped(own, runs, scope)
             if builds:
-                yield self._scoped(self._ids[each.ref], builds, "build")
+                yield self._scoped(own, builds, "build")
             if each.license:
-                yield self._relation(self._ids[each.ref], "hasDeclaredLicense", [self._license_iri(each.license)])
+                # what its maker says is what is taken over: nobody has come to another conclusion
+                for kind in ("hasConcludedLicense", "hasDeclaredLicense"):
+                    yield self._relation(own, kind, [self._license_iri(each.license)])
+            if each.file:
+                yield self._relation(own, "hasDistributionArtifact", [self._file_iri(each)])
+            if each.file and each.kind is Kind.CRATE:
+                yield self._relation(self._file_iri(each), "generates", [own])
 
     def _scoped(self, one: str, others: list[str], scope: str) -> Mapping[str, Any]:
         return self._element(
@@ -176,8 +220,17 @@ def relation_part(one: str, kind: str, others: Sequence[str], scope: str = "") -
     return f"relation-{_digest(one, kind, *([scope] if scope else []), *others)}"
 
 
-def _hash(value: str) -> Mapping[str, str]:
-    return {"type": "Hash", "algorithm": "sha256", "hashValue": value}
+def _hash(value: str, algorithm: str = "sha256") -> Mapping[str, str]:
+    return {"type": "Hash", "algorithm": algorithm, "hashValue": value}
+
+
+def _hashes(each: Component) -> list[Mapping[str, str]]:
+    return [_hash(value, algorithm) for algorithm, value in (("sha256", each.sha256), ("sha512", each.sha512)) if value]
+
+
+def _identifier(at: str) -> Mapping[str, str]:
+    kind = "email" if "@" in at and "://" not in at else "urlScheme"
+    return {"type": "ExternalIdentifier", "externalIdentifierType": kind, "identifier": at}
 
 
 def _part(each: Component) -> str:

@@ -20,7 +20,12 @@ _LOCK_BROKEN = re.compile(r"failed to parse lock file at: (?P<path>.+)")
 _PROFILE = re.compile(r"profile `(?P<name>[^`]+)` is not defined")
 # What is wrong with this machine when cargo, or a build script, ends with these words
 _FULL = "free some space where the target folder and temporary files are, or build into another one (CARGO_TARGET_DIR)"
-_OLD = "build with a newer Rust, such as after `rustup update`; cargoship doctor names every Rust that it finds"
+NEWER_RUST = "build with a newer Rust, such as after `rustup update`; cargoship doctor names every Rust that it finds"
+"""What to do where a Rust is too old for a package."""
+_UNREACHED = (
+    "check the network, and a proxy if one is needed (HTTPS_PROXY, or http.proxy in cargo's configuration); "
+    "`cargo fetch` brings them all, and then builds need no network"
+)
 _HINTS = {
     "No space left on device": _FULL,
     # linkers map what they write into memory: a full disk is no error there, but a signal
@@ -31,9 +36,13 @@ _HINTS = {
     # its transport for http.cainfo, http.proxy and http.timeout (in the configuration, or CARGO_HTTP_...) is git2-curl
     "failed to receive HTTP 200 response: got 401": "where http.cainfo, http.proxy or http.timeout is set, cargo's own "
     "git shows no login: set net.git-fetch-with-cli = true in .cargo/config.toml, and install git",
-    "is not supported by the following package": _OLD,
+    "is not supported by the following package": NEWER_RUST,
     # before 1.84
-    "while the currently active rustc version is": _OLD,
+    "while the currently active rustc version is": NEWER_RUST,
+    # after all of cargo's attempts (net.retry)
+    "Could not resolve host": _UNREACHED,
+    "Couldn't resolve host": _UNREACHED,
+    "failed to download": _UNREACHED,
     "no such command: `clippy`": "rustup component add clippy, or on Debian apt-get install rust-clippy",
 }
 

@@ -50,6 +50,7 @@ class RawPackage(msgspec.Struct, frozen=True):
     documentation: str | None = None
     license: str | None = None
     default_run: str | None = None
+    rust_version: str | None = None
 
 
 class RawMetadata(msgspec.Struct, frozen=True):

@@ -58,6 +58,8 @@ class Package:
     beside: tuple[Path, ...] = ()
     """The folders of the local packages that it is built with."""
     default_run: str | None = None
+    rust_version: str | None = None
+    """The oldest Rust that it is for, such as 1.85 (rust-version in its manifest)."""
     authors: tuple[str, ...] = ()
     description: str | None = None
     homepage: str | None = None
@@ -198,6 +200,7 @@ def _package(raw: metadata.RawPackage) -> Package:
         dependencies=tuple(sorted({dependency.rename or dependency.name for dependency in raw.dependencies})),
         beside=tuple(sorted({Path(each.path) for each in raw.dependencies if each.path and each.kind != "dev"})),
         default_run=raw.default_run,
+        rust_version=raw.rust_version,
         authors=raw.authors,
         description=raw.description,
         homepage=raw.homepage,

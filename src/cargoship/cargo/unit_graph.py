@@ -18,10 +18,11 @@ import msgspec
 from msgspec import Struct
 
 from cargoship.cargo.config import cargo_home, configuration_files, options_tables, read_table, unstable_switches
+from cargoship.cargo.failure import failure_of
 from cargoship.cargo.messages import is_local, package_name, package_version
 from cargoship.decoding import Undecodable, decode_json
-from cargoship.errors import ToolchainError, UnitsUnknown
-from cargoship.process import Command, Runner
+from cargoship.errors import CompileFailed, ToolchainError, UnitsUnknown
+from cargoship.process import Command, Completed, Runner
 
 RUN_CUSTOM_BUILD = "run-custom-build"
 _VERSION = 1
@@ -31,6 +32,8 @@ _FLOOR = re.compile(r"^(--target=[\w-]+|[\w-]+-linux-gnu\w*)\.\d+(?:\.\d+)*$")
 _UNSTABLE = "CARGO_UNSTABLE_"
 _REFUSAL = "only accepted on the nightly channel"
 """What a stable cargo says to -Z (cargo, src/cargo/core/features.rs)."""
+_UNREACHED = ("spurious network error", "failed to download from", "network failure seems to have happened")
+"""A cargo without network, when it has given up; one that was told to be offline says something else."""
 _INDIFFERENT = frozenset({"git", "gitoxide", "gc", "registry-auth", "asymmetric-token", "unstable-options"})
 """Switches that have no say in what is built."""
 _ZIGBUILDS_OWN = frozenset({"--disable-zig-linker", "--enable-zig-ar"})
@@ -117,6 +120,10 @@ class Unit:
     def opt_level(self) -> str:
         """As cargo's messages have it."""
         return str(self.profile.get("opt_level", ""))
+
+
+class SourcesUnreachable(CompileFailed):
+    """Crates cannot be fetched. A build would wait for the same attempts again, so it ends with this."""
 
 
 class UnitGraph(Struct, frozen=True):
@@ -216,13 +223,14 @@ def without_zigbuild(build: Command) -> Command:
 def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
     """Ask cargo what a build would compile; it downloads sources that are not there.
 
-    Raises ToolchainError with cargo's own words, UnitsUnknown where its answer would be that of another build, and
-    ToolMissing.
+    Raises ToolchainError with cargo's own words, UnitsUnknown where its answer would be that of another build,
+    SourcesUnreachable where crates are not there and cannot be fetched, and ToolMissing.
     """
     plain = without_zigbuild(build)
     env, switches = _as_stable(runner, plain)
     env |= {"RUSTC_BOOTSTRAP": "1", "CARGO_CACHE_RUSTC_INFO": "0", "CARGO_TERM_COLOR": "never"}
     done = runner.run(Command(question(plain.argv, switches), build.cwd, env), timeout_s=_TIMEOUT_S)
+    _check_sources(done)
     if done.code != 0 and plain != build:
         # a configuration, or an option, that cargo-zigbuild alone understands
         done = runner.run(Command(question(build.argv, switches), build.cwd, env), timeout_s=_TIMEOUT_S)
@@ -237,6 +245,15 @@ def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
         raise ToolchainError("cargo does not tell its unit graph", details=done.error_text.strip())
     # a line for people may come first
     return decode_unit_graph(done.stdout[max(done.stdout.find(b'{"version"'), 0) :])
+
+
+def _check_sources(done: Completed) -> None:
+    text = done.error_text
+    if done.code != 0 and any(words in text for words in _UNREACHED):
+        hint = failure_of(done.code, text).hint
+        # what stands before is progress
+        words = text[max(text.find("error:"), 0) :].strip()
+        raise SourcesUnreachable("cargo cannot fetch crates that are not here yet", hint=hint, details=words)
 
 
 def _unit(raw: _Unit) -> Unit:

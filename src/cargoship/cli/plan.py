@@ -36,7 +36,8 @@ def plan(ctx: click.Context, /, **_: object) -> None:
 
     What a build refuses before it compiles is refused here too: options and settings that do not go together, files
     that are not there, a base that its registry does not have, that lacks a platform or does not know the image's user,
-    a Rust that lacks one of its targets, a place that cannot be written to, an engine that does not answer.
+    a Rust that lacks one of its targets, what cargo objects to (a lock file, a dependency, a newer Rust),
+    a place that cannot be written to, an engine that does not answer.
     With --offline no registry is asked. Whether registries take a push and Debian has the packages, a build alone
     finds out.
 

@@ -16,8 +16,8 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was_on:
-            # what was made meanwhile is old at once: as young as it is it would all be looked through now
-            if not gc.get_freeze_count():
-                gc.freeze()
-                gc.unfreeze()
+            # what was made meanwhile is old at once: as young as it is it would all be looked through now. What else is
+            # frozen gets old too: to ask whether there is anything takes a walk through all of it
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()

@@ -1,12 +1,15 @@
 """Bills of materials that images have, no matter who made them.
 
-Looked for in the order in which scanners do: what refers to the image (ours, Trivy's, oras'), then BuildKit's
-attestations inside the index (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).
+Looked for in the order in which scanners do: what refers to the image (ours, Trivy's, oras', ko's), then what is in
+attestations about it (cosign's, Syft's, GitHub's), then BuildKit's attestations inside the index
+(https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +23,7 @@ from cargoship.context import Context
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ContentInvalid, NothingAttached
 from cargoship.images.opening import open_image
+from cargoship.images.statements import AttachedDocument, DocumentForm, attached_documents
 from cargoship.oci.artifact import artifact_of
 from cargoship.oci.content import walk
 from cargoship.oci.descriptor import MANIFEST_TYPES, Blob, BytesBlob, Descriptor
@@ -36,10 +40,21 @@ DOCUMENT_BYTES_MAX = 64 << 20
 """A bill of the largest images has a few megabytes."""
 FORMATS = {"cyclonedx": CYCLONEDX, "spdx": SPDX, "spdx-3": SPDX}
 """Media types by the names that people use; SPDX 2 and 3 share theirs."""
-_PREDICATES = {"https://cyclonedx.org/bom": CYCLONEDX, "https://spdx.dev/Document": SPDX}
+_MEDIA_TYPES = {CYCLONEDX: CYCLONEDX, SPDX: SPDX, "text/spdx+json": SPDX}
+"""The last is ko's, and cosign's `attach sbom`."""
+_PREDICATES = {
+    "https://cyclonedx.org/bom": CYCLONEDX,
+    # cosign's before 2
+    "https://cyclonedx.org/schema": CYCLONEDX,
+    "https://spdx.dev/Document": SPDX,
+    # GitHub's actions/attest-sbom
+    "https://spdx.dev/Document/v2.3": SPDX,
+    "https://spdx.dev/Document/v2.2": SPDX,
+}
 _IN_TOTO = "application/vnd.in-toto+json"
 _PREDICATE_TYPE = "in-toto.io/predicate-type"
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
+_SAME_MOMENT_MAX = 64
 _CREATED = "org.opencontainers.image.created"
 
 
@@ -56,17 +71,14 @@ def find_bill(target: str, context: Context, *, platform: str | None, form: str 
 
     Raises NothingAttached, PlatformUnknown, ContentInvalid, UsageError, RegistryError's family.
     """
-    wanted = list(FORMATS.values()) if form is None else [FORMATS[form]]
     with open_image(ImageTarget.parse(target, context.cwd), context) as source:
         root = chosen_root(source, [] if platform is None else [row(platform).platform])
         listed = (*_referring(source, root.descriptor.digest), *_inside(source, root, only=platform is not None))
-        # of one kind the newest, whatever the order in which a registry lists; of several the one that most tools read
-        newest = sorted(listed, key=lambda each: each.created, reverse=True)
-        found = (each for kind in wanted for each in newest if each.media_type == kind)
-        for each in found:
-            document = each.document(source)
-            if each.media_type != SPDX or form is None or is_spdx3(document) == (form == "spdx-3"):
-                return FoundBill(each.subject, each.media_type, document)
+        # of several kinds the one that most tools read
+        for kind in FORMATS if form is None else (form,):
+            found = _newest(listed, kind, source)
+            if found is not None:
+                return found
     of = f" in the format {form}" if form else ""
     for_platform = f" for {platform}" if platform else ""
     raise NothingAttached(
@@ -75,6 +87,38 @@ def find_bill(target: str, context: Context, *, platform: str | None, form: str 
         if platform is None
         else "cargoship build attaches one",
     )
+
+
+def _newest(listed: Sequence[_ListedBill], form: str, source: ImageSource) -> FoundBill | None:
+    """The newest bill of a kind, in whatever order a registry lists them; None where there is none.
+
+    Of several of one moment that in the latest version of the format, and of those the one with the least digest.
+    """
+    own = sorted((each for each in listed if each.media_type == FORMATS[form]), key=_ranked)
+    for _, group in itertools.groupby(own, key=_ranked):
+        same = list(group)
+        if len(same) > _SAME_MOMENT_MAX:
+            raise ContentInvalid(f"{source.said} has {len(same)} bills of materials of one moment; more than is read")
+        found = ((each, each.document(source)) for each in same)
+        right = ((each, data) for each, data in found if form == "cyclonedx" or is_spdx3(data) == (form == "spdx-3"))
+        ranked = (((*_version(data), each.layer.digest), each, data) for each, data in right)
+        best = min(ranked, key=lambda one: one[0], default=None)
+        if best is not None:
+            return FoundBill(best[1].subject, best[1].media_type, best[2])
+    return None
+
+
+def _ranked(each: _ListedBill) -> tuple[float, bool]:
+    """The newest first, and a document before a statement that repeats it, signed."""
+    return -each.moment, each.is_statement
+
+
+def _version(document: bytes) -> tuple[int, int]:
+    """The version of a bill's format, negated: the latest comes first. SPDX 3 does not say it where it is known."""
+    said = decode_json(document, dict[str, Any])
+    text = str(said.get("specVersion") or said.get("spdxVersion") or "").removeprefix("SPDX-")
+    found = re.match(r"(\d{1,3})\.(\d{1,3})", text)
+    return (-int(found[1]), -int(found[2])) if found else (0, 0)
 
 
 def bills_of_index(root: BytesBlob, about: Sequence[Referrer]) -> tuple[Referrer, ...]:
@@ -120,18 +164,25 @@ def _document(said: Referrer) -> bytes:
 class _ListedBill(Struct, frozen=True):
     """A bill that has not been read yet; `is_statement` says that it is what a statement of in-toto says.
 
-    `created` is the time that its maker gave it (RFC 3339), or nothing.
+    `attached` is a statement in an envelope. `moment` is when its maker says that it was made, in seconds since 1970.
     """
 
     subject: Digest
     media_type: str
     layer: Descriptor
     is_statement: bool = False
-    created: str = ""
+    moment: float = float("-inf")
+    attached: AttachedDocument | None = None
 
     def document(self, source: ImageSource) -> bytes:
-        data = _read(source, self.layer)
-        found = _predicate(data, self.subject) if self.is_statement else data
+        if self.attached is not None and self.is_statement:
+            said = self.attached.statement(source)
+            if said is None or _PREDICATES.get(said.predicate_type) != self.media_type:
+                raise ContentInvalid(f"an attestation of {self.subject} says otherwise than its annotations what it is")
+            found = msgspec.json.encode(_unwrapped(said.predicate))
+        else:
+            data = _read(source, self.layer)
+            found = _predicate(data, self.subject) if self.is_statement else data
         try:
             # whoever reads what is printed is spared what no bill is like
             decode_json(found, dict[str, Any])
@@ -141,16 +192,29 @@ class _ListedBill(Struct, frozen=True):
 
 
 def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedBill]:
-    if source.about is None:
-        return
-    for manifest, tag in source.about(subject):
-        if manifest.descriptor.media_type in MANIFEST_TYPES:
-            said = decode_manifest(manifest.data)
-            # the list under a registry's fallback tag is anybody's
-            if tag is None and (said.subject is None or said.subject.digest != subject):
-                raise ContentInvalid(f"{manifest.descriptor.digest} is listed as about {subject}, and is not")
-            for layer in said.layers:
-                yield _ListedBill(subject, layer.media_type, layer, created=said.annotations.get(_CREATED, ""))
+    for each in attached_documents(source, subject):
+        is_statement = each.form not in {DocumentForm.OTHER, DocumentForm.SIMPLE}
+        if is_statement:
+            kind = _PREDICATES.get(each.said)
+        else:
+            kind = _MEDIA_TYPES.get(each.layer.media_type.partition(";")[0].strip())
+        if kind is None:
+            continue
+        # the list under a registry's fallback tag is anybody's
+        if each.tag is None and each.refers_to != subject:
+            raise ContentInvalid(f"{each.manifest} is listed as about {subject}, and is not")
+        yield _ListedBill(subject, kind, each.layer, is_statement, each.moment, each)
+
+
+def _unwrapped(predicate: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What cosign before 2 put around a bill: `{"Data": ..., "Timestamp": ...}`."""
+    inner = predicate.get("Data") if predicate.keys() <= {"Data", "Timestamp"} else None
+    if isinstance(inner, str):
+        try:
+            inner = decode_json(inner.encode(), dict[str, Any])
+        except Undecodable as error:
+            raise ContentInvalid(f"a bill of materials in an attestation is none: {error}") from error
+    return inner if isinstance(inner, dict) else predicate
 
 
 def _inside(source: ImageSource, root: BytesBlob, *, only: bool) -> Iterator[_ListedBill]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -28,6 +29,7 @@ from cargoship.signing.bundle import BUNDLE_PREDICATE, BUNDLE_TYPES, read_bundle
 from cargoship.signing.envelope import ENVELOPE_BYTES_MAX, ENVELOPE_TYPE, read_envelope
 from cargoship.signing.simple import SIMPLE_TYPE
 
+_CREATED = "org.opencontainers.image.created"
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _LAYERS_MAX = 200
 """Of one manifest: cosign 2 puts every signature of an image into one."""
@@ -71,6 +73,19 @@ class AttachedDocument(Struct, frozen=True):
     layer: Descriptor
     said: str = ""
     """The type of its predicate, or of the document, as its annotations have it."""
+    created: str = ""
+    """The time that its maker gave it (RFC 3339), or nothing."""
+    refers_to: Digest | None = None
+    """What the manifest says that it is about, if anything."""
+
+    @property
+    def moment(self) -> float:
+        """When it was made, in seconds since 1970; what has no time is before all."""
+        try:
+            at = datetime.fromisoformat(self.created)
+            return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return float("-inf")
 
     def read(self, source: ImageSource) -> bytes:
         """Its bytes; raises ContentInvalid, RegistryError's family."""
@@ -120,7 +135,10 @@ def attached_documents(source: ImageSource, subject: Digest) -> Iterator[Attache
             said = (
                 annotations.get(BUNDLE_PREDICATE) or annotations.get(PREDICATE_TYPE) or annotations.get("predicateType")
             )
-            yield AttachedDocument(subject, manifest.descriptor.digest, tag, form, layer, said or layer.media_type)
+            yield AttachedDocument(
+                subject, manifest.descriptor.digest, tag, form, layer, said or layer.media_type,
+                annotations.get(_CREATED, ""), None if read.subject is None else read.subject.digest,
+            )  # fmt: skip
 
 
 def inner_documents(source: ImageSource) -> Iterator[AttachedDocument]:
@@ -155,14 +173,17 @@ class FoundProvenance(Struct, frozen=True):
 
 
 def find_provenance(target: str, context: Context, *, platform: str | None = None) -> FoundProvenance:
-    """The provenance (SLSA, version 1) of an image, or of what it is for one platform: the first that is attached.
+    """The provenance (SLSA, version 1) of an image, or of what it is for one platform: the newest that is attached.
+
+    Of several of one moment that with the least digest, in whatever order a registry lists them.
 
     Raises NothingAttached, PlatformUnknown, ContentInvalid, UsageError, RegistryError's family.
     """
     with open_image(ImageTarget.parse(target, context.cwd), context) as source:
         root = chosen_root(source, [] if platform is None else [row(platform).platform]).descriptor.digest
         inside = (each for each in inner_documents(source) if platform is None or each.subject == root)
-        for each in (*attached_documents(source, root), *inside):
+        attached = sorted(attached_documents(source, root), key=lambda each: (-each.moment, each.layer.digest))
+        for each in (*attached, *inside):
             if each.layer.size_bytes > STATEMENT_BYTES_MAX or each.form is DocumentForm.OTHER:
                 continue
             # what says that it is something else is not fetched; what says nothing may be it

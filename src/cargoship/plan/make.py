@@ -102,6 +102,7 @@ def make_plan(
         auditable=first.auditable,
         splits_symbols=first.debug_symbols == "split",
         bills=first.sbom,
+        bill_creator=first.sbom_creator or "",
         attest=Attach(first.attest),
         provenance=first.provenance,
         sign=first.sign,

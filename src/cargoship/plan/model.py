@@ -232,6 +232,8 @@ class Plan(Struct, frozen=True):
     """Whether programs have no symbols, which are an artifact beside the image."""
     bills: tuple[BillFormat, ...] = ()
     """The bills of materials that go with the images."""
+    bill_creator: str = ""
+    """A mail address or URL of who answers for them."""
     attest: Attach = Attach.REFERRERS
     """How they do, and what else is said about the images."""
     provenance: bool = True

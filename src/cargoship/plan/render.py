@@ -19,8 +19,8 @@ _VERSION = 1
 def plan_to_json(plan: Plan) -> dict[str, Json]:
     """Return the plan as what JSON can hold; the keys are in a fixed order.
 
-    `version` 1; `root`, `target-dir`; `platforms`; `libc`; `allocator`; `auditable`; `debug-symbols`; `sbom`;
-    `provenance`; `sign`, `signature-format`; `created`, `epoch`; `revision` (null without git);
+    `version` 1; `root`, `target-dir`; `platforms`; `libc`; `allocator`; `auditable`; `debug-symbols`; `sbom`,
+    `sbom-creator`; `provenance`; `sign`, `signature-format`; `created`, `epoch`; `revision` (null without git);
     `compile-on`: the cluster that compiles, or null; `cargo`: `directory`, `arguments`, `targets`;
     `images`: for each its `name`, `package`, `version`, `binaries` (the first is the entrypoint), `references`, `base`,
     `compression` and `config`, `probes` (the health check for Kubernetes, Compose and ECS), `include`, `annotations`,
@@ -37,6 +37,7 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
         "auditable": plan.auditable,
         "debug-symbols": "split" if plan.splits_symbols else "profile",
         "sbom": [bill.value for bill in plan.bills],
+        "sbom-creator": plan.bill_creator or None,
         "provenance": plan.provenance,
         "sign": plan.sign,
         "signature-format": list(plan.signature_formats),

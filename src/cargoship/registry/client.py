@@ -6,7 +6,7 @@ import enum
 import functools
 import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -70,6 +70,7 @@ class RegistryClient:
         self._access = options.access
         self._transport = options.transport
         self._session = RegistrySession(registry, options)
+        self._taken_on_trust: dict[tuple[str, Digest], Blob] = {}
 
     @property
     def session(self) -> RegistrySession:
@@ -180,6 +181,7 @@ class RegistryClient:
     def put_manifest(self, repository: str, reference: Digest | str, manifest: BytesBlob) -> Digest | None:
         """Store a manifest or index by its digest, or move a tag to it.
 
+        Blobs that it names, and that the registry does not find after it has said it has them, are sent.
         Returns the subject that the registry has noted (OCI-Subject); None also from one without the referrers API:
         `referrers.attach` sees to that.
         """
@@ -205,7 +207,13 @@ class RegistryClient:
         policy = structs.replace(
             self._session.retry_policy, tries=min(_SETTLING_TRIES, self._session.retry_policy.tries)
         )
-        with with_retries(attempt, budget=self.budget, retry_policy=policy) as response:
+        try:
+            response = with_retries(attempt, budget=self.budget, retry_policy=policy)
+        except ContentUnknown:
+            if not self._send_what_is_not_there(repository, data):
+                raise
+            response = with_retries(attempt, budget=self.budget, retry_policy=policy)
+        with response:
             said = _digest_of(response.headers.get("docker-content-digest", ""))
             subject = response.headers.get("oci-subject")
         if said is not None and not said.names(data):
@@ -226,7 +234,31 @@ class RegistryClient:
 
     def upload(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> BlobOutcome:
         """Make the repository have a blob: not at all where it exists, by mounting where that works, else sent."""
-        return Upload(self._session, repository, blob, mount_from).run()
+        outcome = Upload(self._session, repository, blob, mount_from).run()
+        if outcome is not BlobOutcome.PUSHED:
+            self.take_on_trust(repository, [blob])
+        return outcome
+
+    def take_on_trust(self, repository: str, blobs: Iterable[Blob]) -> None:
+        """Remember what the registry says it has, to send it where a manifest shows that this is not so."""
+        self._taken_on_trust.update({(repository, blob.descriptor.digest): blob for blob in blobs})
+
+    def _send_what_is_not_there(self, repository: str, manifest: bytes) -> bool:
+        """Send each blob that was taken on trust and that a manifest names; False where there is none.
+
+        A registry may answer from what it remembers of the time before a clean-up (distribution/distribution#4702).
+        """
+        doubted = [
+            (where, blob)
+            for where, blob in list(self._taken_on_trust.items())
+            if where[0] == repository and str(where[1]).encode() in manifest
+        ]
+        for where, blob in doubted:
+            text = f"{self.registry} does not find {where[1].brief} of {repository}, which it said it has: it is sent"
+            self.emit(Note(text, _WARNING))
+            Upload(self._session, repository, blob, anew=True).run()
+            self._taken_on_trust.pop(where, None)
+        return bool(doubted)
 
     def check_push(self, repository: str) -> None:
         """Return if this user may push there, as far as a registry can tell before there is anything to push."""

@@ -142,6 +142,7 @@ def push_tree(
         emit(Note(f"{reference.at(root.descriptor.digest)} is already there", Level.VERBOSE))
     else:
         uploader = BlobUploader(client, repository, mount_sources or NoMountSources())
+        client.take_on_trust(repository, [blob for blob in tree.blobs() if _was_there(blob, outcomes)])
         _push_blobs(uploader, tree, outcomes, emit, jobs)
         uploader.mount_sources.remember(client.registry, repository, [blob.descriptor.digest for blob in tree.layers])
         _push_manifests(client, tree, repository, jobs)
@@ -152,6 +153,10 @@ def push_tree(
         if tag not in present:
             _tag(client, root, repository, tag)
     return _published(reference.at(root.descriptor.digest), tags, tree, outcomes, changed=moved or not there)
+
+
+def _was_there(blob: Blob, outcomes: Mapping[Digest, BlobOutcome]) -> bool:
+    return outcomes.get(blob.descriptor.digest, BlobOutcome.PUSHED) is not BlobOutcome.PUSHED
 
 
 def _push_blobs(

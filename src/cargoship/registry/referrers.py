@@ -28,7 +28,7 @@ _NO_SUCH_API = frozenset({400, 404, 405, 501})
 _PAGES_MAX = 1_000
 _REFERENCE_MAX = 64
 _LOOKS = 2
-"""How often in a row an entry has to be seen before it counts as being there for good."""
+"""How often in a row an entry has to be seen where others are seen to write, before it is there for good."""
 _LOCKS = tuple(threading.Lock() for _ in range(64))
 """Writers of one process take turns at a list; only other machines are left to quarrel with."""
 
@@ -50,9 +50,10 @@ def attach(client: RegistryClient, repository: str, manifest: BytesBlob) -> None
     """Push a manifest that has a subject, and see to it that it is listed among the subject's referrers.
 
     What the manifest names has to be there already. Without the referrers API the list under the tag is read, added
-    to, written and read again, until the entry is seen there twice with a pause that is longer than such a round
-    takes: a writer that read the list before ours was there has written by then, and ours is added again. Raises
-    RegistryError's family, ContentInvalid (also for a manifest without a subject).
+    to, written, and read again after a pause that is longer than such a round takes: a writer that read the list
+    before ours was there has written by then, and ours is added again. Where the list is another one than was written,
+    somebody else is at it, and the entry has to be seen twice. Raises RegistryError's family, ContentInvalid (also for
+    a manifest without a subject).
     """
     attach_all(client, repository, [manifest])
 
@@ -163,20 +164,24 @@ def _waits(
 ) -> Iterator[float]:
     """Seconds to wait between looks; ends when the list has been right often enough."""
     budget = client.budget
-    seen = written = 0
+    seen = 0
+    written: tuple[Digest, ...] | None = None
+    is_alone = True
     slowest_s = CONTENTION.first_s
     for _ in range(CONTENTION.tries):
         began = budget.clock()
         entries = _from_tag(client, repository, subject)
+        if written is not None:
+            is_alone = is_alone and written == tuple(entry.digest for entry in entries)
         if right(entries):
             seen += 1
-            # nobody quarrels about a list that was right before anything was written
-            if seen >= _LOOKS or not written:
+            # nobody quarrels about a list that was right before anything was written, or is as it was written
+            if written is None or is_alone or seen >= _LOOKS:
                 return
         else:
             seen = 0
-            written += 1
             index = IndexManifest(MediaType.OCI_INDEX, mended(entries))
+            written = tuple(entry.digest for entry in index.manifests)
             blob = BytesBlob.of(MediaType.OCI_INDEX, encode_index(index))
             client.put_manifest(repository, fallback_tag(subject), blob)
         slowest_s = max(slowest_s, budget.clock() - began)

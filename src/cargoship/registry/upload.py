@@ -47,12 +47,16 @@ class _Started(Struct, frozen=True):
 
 
 class Upload(Struct, frozen=True):
-    """A blob on its way to `repository`; `mount_from` names a repository of the same registry that may have it."""
+    """A blob on its way to `repository`; `mount_from` names a repository of the same registry that may have it.
+
+    `anew` sends it whether the registry says that it has the blob or not.
+    """
 
     session: RegistrySession
     repository: str
     blob: Blob
     mount_from: str | None = None
+    anew: bool = False
 
     def run(self) -> BlobOutcome:
         """Make the registry have the blob; raises RegistryError's family, ContentInvalid.
@@ -94,7 +98,7 @@ class Upload(Struct, frozen=True):
         return (Scope.push(self.repository),)
 
     def _attempt(self) -> BlobOutcome:
-        if self._exists():
+        if not self.anew and self._exists():
             return BlobOutcome.EXISTS
         started = self._start()
         if started is None:

@@ -295,6 +295,16 @@ class Settings(AttestSettings):
         doc="Bills of materials that are attached to images: `cyclonedx` (1.6), `cyclonedx-1.5`, "
         "`cyclonedx-1.7`, `spdx` (2.3), `spdx-3` (3.0.1); `[]` for none. See [sbom.md](sbom.md).",
     )
+    sbom_creator: str | None = setting(
+        kinds.text(values.parse_contact, "a mail address or URL"),
+        None,
+        group=DESCRIPTION,
+        scope=SettingScope.BUILD,
+        shown="none",
+        example='"security@example.com"',
+        doc="Who answers for the image and its bills of materials: a mail address, or the URL of a page, as BSI "
+        "TR-03183-2 wants it. It is written into every bill. See [sbom.md](sbom.md#bsi-tr-03183-2).",
+    )
     attest: str = setting(
         kinds.choice(*Attach),
         Attach.REFERRERS.value,

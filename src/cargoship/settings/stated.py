@@ -22,7 +22,7 @@ from cargoship.settings.values import Include
 _ELSEWHERE = frozenset(
     {
         # where images go, and what is said about them
-        "keep-blobs", "provenance", "repository", "sbom", "sign", "signature-format", "tags",
+        "keep-blobs", "provenance", "repository", "sbom", "sbom-creator", "sign", "signature-format", "tags",
         # where packages come from has no say in what they are
         "debian-mirror",
         # which images there are, and what is refused: known from what there is

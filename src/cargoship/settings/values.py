@@ -19,6 +19,7 @@ _USER_PART = re.compile(r"[0-9]+|[a-z_][a-z0-9_-]*\$?", re.IGNORECASE)
 _ID_MAX = 4294967294
 _PORT_MAX = 65535
 _PROTOCOLS = ("tcp", "udp", "sctp")
+_CONTACT = re.compile(r"[^\s@<>()\"',;:/]{1,64}@[A-Za-z0-9.-]{1,253}|https?://[^\s@<>\"']{1,2000}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SIGNALS = frozenset(
     {
@@ -188,6 +189,13 @@ def parse_bill(text: str) -> BillFormat:
     except ValueError:
         formats = [each.value for each in BillFormat]
         raise ValueError(f"{text!r} is not one of {', '.join(formats)}") from None
+
+
+def parse_contact(text: str) -> str:
+    """Check a mail address or the URL of a page."""
+    if _CONTACT.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is neither a mail address nor a URL that begins with https://")
+    return text
 
 
 def parse_size(text: str) -> str:

@@ -26,6 +26,7 @@ from cargoship.testing.quirks_of_logins import (
 )
 
 _BAD = 400
+_NOT_FOUND = 404
 
 
 def _status(method: str, path: str, status: int, query: str = "") -> Quirk:
@@ -139,6 +140,24 @@ class _Once:
         return self._reply if count == self._skip else answer(call)
 
 
+def _remembered(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
+    """HEAD answers from a memory of what a clean-up has removed since (distribution/distribution#4702)."""
+    del registry
+    reply = answer(call)
+    if _is(call, "HEAD", "/blobs/sha") and reply.status == _NOT_FOUND:
+        return Reply(200, {"Docker-Content-Digest": call.path.rpartition("/")[2]})
+    return reply
+
+
+def _mounted_in_words(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
+    """A mount is answered as if it had been done."""
+    del registry
+    if _is(call, "POST", _UPLOADS) and "mount" in call.query:
+        path = call.path.removesuffix("/").removesuffix("/uploads")
+        return Reply(201, {"Location": f"{path}/{call.query['mount']}"})
+    return answer(call)
+
+
 def _head_to_storage(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     """Questions for a blob are sent to an object store, whose signature is for reading alone."""
     reply = answer(call)
@@ -250,6 +269,7 @@ QUIRKS: Mapping[str, Quirk] = {
         for status in (400, 403, 404, 405, 410, 500, 501, 502, 504)
     },
     "head-blob-to-storage": _head_to_storage,
+    "head-blob-remembered": _remembered,
     **{
         f"head-manifest-{status}": _status("HEAD", "/manifests/", status)
         for status in (400, 403, 404, 405, 410, 500, 501, 502, 504)
@@ -259,6 +279,7 @@ QUIRKS: Mapping[str, Quirk] = {
         f"mount-{status}": _status("POST", _UPLOADS, status, "mount")
         for status in (400, 401, 403, 404, 405, 409, 500, 502, 503)
     },
+    "mount-in-words": _mounted_in_words,
     **{
         f"mount-from-nowhere-{status}": _status_without("POST", _UPLOADS, status, query="mount", unless="from")
         for status in (400, 401, 403, 404, 405, 500, 502)

@@ -182,6 +182,7 @@ def locate(wanted: Wanted, *, runner: Runner, stream: Stream, env: Mapping[str, 
                 sysroot.build_library(
                     lacking,
                     rust=rust, zig=zig, runner=runner, stream=stream, env=env, offline=wanted.offline,
+                    emit=emit,
                 )  # fmt: skip
             return _assembled(rust, zig, wanted, runner, env)
     raise _nothing_found(candidates, zig, wanted)

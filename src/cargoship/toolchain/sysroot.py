@@ -9,9 +9,9 @@ the crate panic_abort is always compiled with panic=abort (else a project with p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,12 +20,14 @@ from msgspec import Struct
 
 from cargoship.cargo.above import check_owners
 from cargoship.errors import OutputError, StandardLibraryMissing, SysrootBuildFailed
-from cargoship.locks import locked
+from cargoship.events import Emit, Note
+from cargoship.locks import Busy, locked
 from cargoship.oci.digest import Digest
-from cargoship.oci.files import atomic_folder, replace_link, sweep
+from cargoship.oci.files import atomic_folder, replace_link
 from cargoship.platforms import Libc, LibcFamily, PlatformSpec, every_row
 from cargoship.process import Command, Runner
 from cargoship.reading import real_path
+from cargoship.scratch import scratch
 from cargoship.toolchain.component import whole_sources
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.rust import Rust
@@ -97,22 +99,23 @@ def build_library(
     stream: Stream,
     env: Mapping[str, str],
     offline: bool,
+    emit: Emit,
 ) -> None:
-    """Build those that are not there, in one cargo invocation. A second run waits for the first, and finds them.
+    """Build those that are not there, in one cargo invocation. A second run that wants one of them waits, and finds it.
 
     Raises StandardLibraryMissing without sources, SysrootBuildFailed, OutputError.
     """
     root = libraries[0].folder.parent
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with locked(root / ".lock"):
+        with contextlib.ExitStack() as held:
+            # in one order, so that no two runs wait for each other
+            for library in sorted(libraries, key=lambda library: library.folder):
+                _hold(library, held, emit)
             wanted = [library for library in libraries if not library.is_built]
             if not wanted:
                 return
-            with tempfile.TemporaryDirectory(prefix=".cargo-", dir=root) as scratch:
-                work = Path(scratch)
-                # this run holds the lock: all others have ended
-                sweep(root, work.stat().st_mtime_ns, pattern=".cargo-*", age_s=0.0)
+            with scratch(".cargo-", root) as work:
                 _compile(work, [library.triple for library in wanted], rust, stream, env, offline=offline)
 
                 def finish(library: StandardLibrary) -> None:
@@ -130,6 +133,17 @@ def build_library(
             f"cannot build the standard library in {root}: {os.strerror(error.errno or 0)}",
             hint="it takes about 100 MB a target; name another folder with CARGOSHIP_CACHE_DIR",
         ) from error
+
+
+def _hold(library: StandardLibrary, held: contextlib.ExitStack, emit: Emit) -> None:
+    """Be the only run that makes this one, for as long as `held` lasts."""
+    lock = library.folder.parent / f".lock-{library.folder.name}"
+    try:
+        held.enter_context(locked(lock, timeout_s=0))
+    except Busy:
+        if not library.is_built:
+            emit(Note(f"waiting for another run, which makes the standard library for {library.triple}"))
+        held.enter_context(locked(lock))
 
 
 def compose(cache_dir: Path, folders: Mapping[str, Path]) -> Path:

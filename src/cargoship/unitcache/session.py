@@ -283,6 +283,7 @@ class CacheSession:
 
     def _restored(self, build: BuildInputs) -> Restored | None:
         """Put units in place, and what Zig has compiled of itself: nearly every build that needs cargo links."""
+        from cargoship.cargo.unit_graph import SourcesUnreachable
         from cargoship.unitcache.foresight import foresee_compiling
         from cargoship.unitcache.restore import restore
 
@@ -298,6 +299,8 @@ class CacheSession:
             found = restore(
                 build, self._store, runner=self._runner, emit=self._emit, index=self._index.result, ready=prefetched
             )
+        except SourcesUnreachable:
+            raise
         except (CargoshipError, OSError, ValueError) as error:
             # where cargo cannot tell its units it cannot compile them either, and will say so
             level = Level.WARNING if isinstance(error, UnitsUnknown) else Level.VERBOSE

@@ -25,14 +25,16 @@ BASE = BaseContents(
 )
 
 
-def bill(root: Path, *, base: BaseContents = BASE, known: bool = True) -> Bill:
-    graph = crates_of(service(root), LOCK)
+def bill(root: Path, *, base: BaseContents = BASE, known: bool = True, creator: str = "", lock: str = LOCK) -> Bill:
+    graph = crates_of(service(root), lock)
     crates = graph.program(f"{TRIPLES[0]}/service/serve") if known else None
-    program = ShippedProgram("serve", "0.1.0", "/app/serve", Digest.of(b"program"), crates)
+    sha512 = Digest.of(b"program", "sha512").hex
+    program = ShippedProgram("serve", "0.1.0", "/app/serve", Digest.of(b"program"), crates, sha512=sha512)
     tools = {"cargoship": "0.1.0", "rustc": "1.96.0 (ac68faa20 2026-05-25)", "zig": "0.17.1"}
     return bill_of(
         "me/service", Digest.of(b"image"),
         architecture="amd64", created="2026-11-28T00:00:00Z", tools=tools, programs=[program], base=base,
+        creator=creator,
     )  # fmt: skip
 
 
@@ -103,6 +105,11 @@ def test_spdx_3_says_what_is_in_the_image_and_what_ran(tmp_path: Path) -> None:
     assert {"runtime", "build"} == {scope for _, _, scope in needs}
 
 
+def _facts(component: dict[str, Any], prefix: str) -> dict[str, str]:
+    found = {each["name"]: each["value"] for each in component.get("properties", ())}
+    return {name: value for name, value in found.items() if name.startswith(prefix)}
+
+
 def test_what_is_shipped_and_what_only_ran(components: dict[str, dict[str, Any]]) -> None:
     scopes = {name: each["scope"] for name, each in components.items()}
     assert {name for name, scope in scopes.items() if scope == "excluded"} == {"cc", "derive"}
@@ -110,13 +117,13 @@ def test_what_is_shipped_and_what_only_ran(components: dict[str, dict[str, Any]]
 
 
 def test_features_of_both_sides(components: dict[str, dict[str, Any]]) -> None:
-    facts = {each["name"]: each["value"] for each in components["shared"]["properties"]}
+    facts = _facts(components["shared"], "cargoship:")
     assert facts == {
         "cargoship:features": "std",
         "cargoship:features-while-building": "proc",
         "cargoship:target": TRIPLES[0],
     }
-    facts = {each["name"]: each["value"] for each in components["derive"]["properties"]}
+    facts = _facts(components["derive"], "cargoship:")
     assert facts == {"cargoship:runs-while-building": "procedural-macro"}
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.bom.bill import BaseContents, Kind, ShippedProgram, bill_of, cpe_of
+from cargoship.bom.bill import BaseContents, ShippedProgram, bill_of
+from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
-from cargoship.c_library import LinkedLibraries, c_libraries
+from cargoship.bom.libraries import cpe_of
+from cargoship.c_library import LinkedLibraries, c_libraries, read_program
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform
 from cargoship.toolchain.locate import foresee_toolchain
@@ -77,11 +79,14 @@ def test_a_program_with_cpp_has_its_library_too(machine: Machine, tmp_path: Path
     linked = linked_on(machine)[AMD64]
     program = tmp_path / "program"
     program.write_bytes(b"\0" * before + b"N10__cxxabiv116__shim_type_infoE\0" + b"\0" * 100)
-    added = {each.name: each.version for each in linked.of(program)[len(linked.always) :]}
+    found = read_program(program)
+    assert found.digest == Digest.of(program.read_bytes())
+    assert found.sha512 == Digest.of(program.read_bytes(), "sha512").hex
+    added = {each.name: each.version for each in linked.of(found)[len(linked.always) :]}
     (unwinder,) = (each for each in linked.always if each.name == "libunwind")
     assert added == {"libc++": unwinder.version, "libc++abi": unwinder.version}
     program.write_bytes(b"\0" * before + b"N10__cxxabiv116__shim_type_infoE in a text of somebody who reads names")
-    assert linked.of(program) == linked.always
+    assert linked.of(read_program(program)) == linked.always
 
 
 def test_a_bill_has_it_below_the_standard_library() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cargoship.cargo.unit_graph import ask_unit_graph, decode_unit_graph, question
+from cargoship.cargo.unit_graph import SourcesUnreachable, ask_unit_graph, decode_unit_graph, question
 from cargoship.errors import ToolchainError, UnitsUnknown
 from cargoship.process import Command
 from support.scripted import ScriptedRunner, said
@@ -95,6 +95,25 @@ def test_the_question_is_the_build_s_own_and_cargo_remembers_nothing_of_it() -> 
     assert command.env["RUSTC_BOOTSTRAP"] == "1"
     assert command.env["RUSTFLAGS"] == "-g"
     assert "RUSTC_BOOTSTRAP" not in (asked.env or {})
+
+
+UNREACHED = """warning: spurious network error (1 try remaining): [6] Could not resolve hostname
+error: failed to download from `https://static.crates.io/crates/itoa/1.0.0/download`
+
+Caused by:
+  [6] Could not resolve hostname (Could not resolve host: static.crates.io)
+"""
+
+
+def test_crates_that_cannot_be_fetched_are_tried_once_by_a_build() -> None:
+    """Without a network the question waited for all of cargo's attempts, and then the build did so again."""
+    runner = ScriptedRunner({("--unit-graph",): said(code=101, stderr=UNREACHED)})
+    command = Command(("cargo-zigbuild", "zigbuild", "--release"), Path("/w"), {"CARGO": "/bin/cargo"})
+    with pytest.raises(SourcesUnreachable) as caught:
+        ask_unit_graph(runner, command)
+    assert (caught.value.details or "").startswith("error: failed to download from")
+    assert "check the network" in (caught.value.hint or "")
+    assert len([each for each in runner.commands if "--unit-graph" in each.argv]) == 1
 
 
 def test_cargo_s_own_words_come_with_the_error() -> None:

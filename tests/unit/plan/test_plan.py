@@ -451,7 +451,7 @@ def test_json_has_a_fixed_shape() -> None:
     shown = plan_to_json(ONE.flags(tags=("h.io/{name}",), include=("a -> /a",), env={"B": "1", "A": "2"}).plan())
     assert list(shown) == [
         "version", "root", "target-dir", "platforms", "libc", "allocator", "auditable", "debug-symbols", "sbom",
-        "provenance", "sign", "signature-format", "created", "epoch", "revision", "compile-on", "cargo",
+        "sbom-creator", "provenance", "sign", "signature-format", "created", "epoch", "revision", "compile-on", "cargo",
         "images", "destinations", "notes",
     ]  # fmt: skip
     images = shown["images"]

@@ -10,6 +10,7 @@ from cargoship.errors import RegistryRefused
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
+from cargoship.oci.tree import tree_of
 from cargoship.registry.auth.credentials import FixedCredentials
 from cargoship.registry.auth.entries import Login
 from cargoship.registry.chunks import Chunks
@@ -20,6 +21,7 @@ from cargoship.registry.options import Access
 from cargoship.registry.pull import fetch_index
 from cargoship.registry.push import push_index
 from cargoship.registry.source import remote_source
+from cargoship.registry.upload import BlobOutcome
 from cargoship.testing import QUIRKS, BasicAuth, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
 from support.pushing import REPOSITORY, Emitted, Everywhere, client_of
 from support.virtual import VirtualBudget
@@ -147,6 +149,22 @@ def test_a_manifest_whose_blobs_stay_unknown_is_given_up_after_a_moment(index: I
     with pytest.raises(RegistryRefused, match="MANIFEST_INVALID"):
         world.push(index)
     assert never.hits <= 2
+
+
+def test_what_a_registry_only_remembers_is_sent_whoever_had_asked_for_it(index: Index) -> None:
+    """Blobs that an earlier part of the run was told of: the push has to doubt them too (distribution#4702)."""
+    world = _World("head-blob-remembered")
+    with world.client() as client:
+        blobs = tree_of(index).blobs()
+        told = {blob.descriptor.digest: client.upload(REPOSITORY, blob) for blob in blobs}
+    assert set(told.values()) == {BlobOutcome.EXISTS}
+    assert REPOSITORY not in world.registry.contents.repositories
+    with world.client() as client:
+        reference = Reference(_HOST, REPOSITORY)
+        push_index(client, index, reference=reference, tags=["1"], emit=world.reported, jobs=1, done=told)
+        assert fetch_index(client, Reference(_HOST, REPOSITORY, "1")).root == index.blob
+    assert set(map(str, told)) <= world.registry.contents.repositories[REPOSITORY].blobs
+    assert any("which it said it has: it is sent" in note for note in world.reported.notes)
 
 
 def test_every_quirk_can_be_played_together_with_others(index: Index) -> None:

@@ -13,6 +13,7 @@ from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.reference import Reference
 from cargoship.oci.tree import ManifestTree
+from cargoship.registry import referrers
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.push import push_tree
 from cargoship.registry.referrers import attach, detach, fallback_tag, list_referrers
@@ -205,6 +206,35 @@ def test_a_writer_that_overwrites_is_noticed() -> None:
     with client_of(registry.host, transport=Quarrel(registry)) as client:  # type: ignore[arg-type]
         attach(client, REPOSITORY, _artifact("x"))
         assert len(list_referrers(client, REPOSITORY, _DIGEST)) == 1
+
+
+@pytest.mark.parametrize(("others", "looks"), [(False, 2), (True, 3)])
+def test_who_is_alone_looks_once_after_the_write(*, others: bool, looks: int) -> None:
+    """Before the write and after it; once more where somebody else's entry has come since."""
+    registry = _registry(api=False)
+
+    class Counting(InMemoryTransport):
+        reads = 0
+        met = not others
+
+        def send(self, request: object) -> object:  # type: ignore[override]
+            answer = super().send(request)  # type: ignore[arg-type]
+            if fallback_tag(_DIGEST) in request.url:  # type: ignore[attr-defined]
+                self.reads += request.method == "HEAD"  # type: ignore[attr-defined]
+                if request.method == "PUT" and not self.met:  # type: ignore[attr-defined]
+                    self.met = True
+                    with client_of(registry.host, transport=InMemoryTransport(registry)) as other:
+                        attach(other, REPOSITORY, _artifact("theirs"))
+            return answer
+
+    _client(registry).close()
+    counting = Counting(registry)
+    locks = referrers._LOCKS  # the other one is on another machine
+    with pytest.MonkeyPatch.context() as patch, client_of(registry.host, transport=counting) as client:  # type: ignore[arg-type]
+        patch.setattr(referrers, "_LOCKS", tuple(threading.RLock() for _ in locks))
+        attach(client, REPOSITORY, _artifact("ours"))
+        assert counting.reads == looks
+        assert len(list_referrers(client, REPOSITORY, _DIGEST)) == 1 + others
 
 
 def test_things_are_deleted() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cargoship.errors import StandardLibraryMissing, ToolMissing
+from cargoship.errors import StandardLibraryMissing, SysrootBuildFailed, ToolMissing
 from cargoship.events import Level, Note
+from cargoship.locks import locked
 from cargoship.platforms import Libc, row
 from cargoship.process import Command, Completed
 from cargoship.toolchain.diagnose import diagnose
 from cargoship.toolchain.locate import Way, foresee_toolchain
-from cargoship.toolchain.sysroot import standard_library
+from cargoship.toolchain.rust import toolchains
+from cargoship.toolchain.sysroot import StandardLibrary, standard_library
+from cargoship.toolchain.zig import find_zig
 from support.installations import MUSL_TRIPLES, Machine
 from support.scripted import ScriptedRunner, said
 
@@ -90,6 +95,40 @@ def test_many_standard_libraries_are_announced_with_what_needs_none(machine: Mac
     assert refused == "rustup could not add them: error: could not download"
     assert announced.startswith(f"{3 if ready else 5} standard libraries are made first")
     assert announced.endswith("; --platform linux/arm64 needs none of them" if ready else "; --platform chooses fewer")
+
+
+def test_a_standard_library_that_another_run_makes_is_waited_for_and_no_other_is(machine: Machine) -> None:
+    """One lock for all made a build for arm64 wait, silently, for one that was for amd64 alone."""
+    sysroot = machine.rust("usr", sources=True)
+    rust = next(toolchains(ScriptedRunner(machine.answers), {"PATH": str(machine.path[0])}, machine.project))
+    zig = find_zig(ScriptedRunner({}), {})
+
+    def library(name: str) -> StandardLibrary:
+        libc = Libc.parse("musl")
+        return standard_library(machine.cache, rust, zig, row(name).triple(libc), row(name), libc)
+
+    theirs = library("amd64")
+    assert rust.sysroot == sysroot
+    theirs.folder.parent.mkdir(parents=True)
+    with ThreadPoolExecutor() as pool:
+        with locked(theirs.folder.parent / f".lock-{theirs.folder.name}"):
+            with pytest.raises(SysrootBuildFailed):
+                machine.locate(machine.wanted("arm64"))
+            assert len(machine.streamed) == 1
+            assert not _notes(machine)
+            waiting = pool.submit(machine.locate, machine.wanted("amd64"))
+            while not _notes(machine):
+                assert not waiting.done()
+                time.sleep(0.01)
+            machine.add_std(theirs.folder)
+        assert waiting.result().targets[0].std == theirs.folder
+    assert len(machine.streamed) == 1
+    triple = MUSL_TRIPLES["amd64"]
+    assert _notes(machine) == [f"waiting for another run, which makes the standard library for {triple}"]
+
+
+def _notes(machine: Machine) -> list[str]:
+    return [event.text for event in machine.events if isinstance(event, Note)]
 
 
 def test_the_users_flags_do_not_reach_the_standard_library(machine: Machine) -> None:

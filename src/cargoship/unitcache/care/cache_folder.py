@@ -38,7 +38,7 @@ def cache_folders(cache_dir: Path, *, leave_out: str) -> tuple[CacheFolder, ...]
         if not cache_dir.is_dir():
             return ()
         found = sorted(path for path in cache_dir.iterdir() if path.name != leave_out and path.is_dir())
-        return tuple(CacheFolder(path.name, sum(1 for _ in path.iterdir()), size_of_tree(path)) for path in found)
+        return tuple(CacheFolder(path.name, _count(path), size_of_tree(path)) for path in found)
 
 
 def remove_unused(cache_dir: Path, *, days: int) -> int:
@@ -52,7 +52,7 @@ def remove_unused(cache_dir: Path, *, days: int) -> int:
             unused_ns = os.fstat(probe.fileno()).st_mtime_ns - days * _DAY_NS
         for name in BOUNDED:
             for entry in _entries(cache_dir / name):
-                if entry.lstat().st_mtime_ns < unused_ns and not entry.name.startswith(".lock"):
+                if entry.lstat().st_mtime_ns < unused_ns and not _is_lock(entry):
                     freed += size_of_tree(entry)
                     _remove(entry)
     return freed
@@ -73,6 +73,14 @@ def size_of_tree(path: Path) -> int:
                 seen.add((status.st_dev, status.st_ino))
                 total += status.st_blocks * 512
     return total
+
+
+def _count(folder: Path) -> int:
+    return sum(not _is_lock(entry) for entry in folder.iterdir())
+
+
+def _is_lock(entry: Path) -> bool:
+    return entry.name.startswith(".lock")
 
 
 def _entries(folder: Path) -> list[Path]:
