@@ -51,8 +51,9 @@ def read_program(program: Path) -> ProgramFile:
             sha256.update(part)
             sha512.update(part)
             if not has_cxx:
-                has_cxx = _OF_LIBCXXABI in (read := before + part)
-                before = read[1 - len(_OF_LIBCXXABI) :]
+                # across the border of two parts, or in one: neither is copied whole
+                has_cxx = _OF_LIBCXXABI in before + part[: len(_OF_LIBCXXABI)] or _OF_LIBCXXABI in part
+                before = (before + part[1 - len(_OF_LIBCXXABI) :])[1 - len(_OF_LIBCXXABI) :]
     return ProgramFile(sha256.digest, sha512.digest.hex, has_cxx)
 
 

@@ -5,6 +5,7 @@ cargo does not look at them: older manifests have `MIT/Apache-2.0`, some have na
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,21 @@ if TYPE_CHECKING:
     from license_expression import LicenseExpression, Licensing  # type: ignore[import-untyped]
 
 _EXPRESSION_MAX = 1000
+_WORD = re.compile(r"[\w.+-]+")
+_WITH_EXCEPTION = {
+    name.casefold(): expression
+    for name, expression in (
+        ("GPL-2.0-with-autoconf-exception", "GPL-2.0-only WITH Autoconf-exception-2.0"),
+        ("GPL-2.0-with-bison-exception", "GPL-2.0-only WITH Bison-exception-2.2"),
+        ("GPL-2.0-with-classpath-exception", "GPL-2.0-only WITH Classpath-exception-2.0"),
+        ("GPL-2.0-with-font-exception", "GPL-2.0-only WITH Font-exception-2.0"),
+        ("GPL-2.0-with-GCC-exception", "GPL-2.0-only WITH GCC-exception-2.0"),
+        ("GPL-3.0-with-autoconf-exception", "GPL-3.0-only WITH Autoconf-exception-3.0"),
+        ("GPL-3.0-with-GCC-exception", "GPL-3.0-only WITH GCC-exception-3.1"),
+    )
+}
+"""Names that SPDX has given up for expressions (https://spdx.org/licenses, "Deprecated License Identifiers"): by a name
+of its own, a licence would not be known for one of the GPL."""
 
 
 @cache
@@ -29,10 +45,12 @@ def parsed_expression(said: str) -> LicenseExpression | None:
         return None
     # cargo's manual, "The license and license-file fields": a slash used to mean OR
     text = " OR ".join(part.strip() for part in text.split("/"))
+    text = _WORD.sub(lambda found: _WITH_EXCEPTION.get(found[0].casefold(), found[0]), text)
     from license_expression import ExpressionError, ExpressionParseError  # noqa: PLC0415 - half a second of licences
 
     try:
-        found = _spdx().parse(text, validate=True)
+        # strict: an exception is no licence, and a licence no exception
+        found = _spdx().parse(text, validate=True, strict=True)
     except (ExpressionError, ExpressionParseError, AttributeError, TypeError, RecursionError):
         return None
     return found

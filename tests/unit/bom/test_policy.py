@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cargoship.bom.crates import Crate
+from cargoship.bom.licenses import expression_of
 from cargoship.bom.policy import LicensePolicy, license_entry, unused
 from cargoship.errors import UsageError
 from cargoship.settings.sources import load_flags
@@ -45,10 +46,15 @@ def crate(license: str = "", text: str = "", *, source: str = _REGISTRY) -> Crat
         ("GPL-2.0-or-later", [], ["GPL-3.0-only"], None),
         ("GPL-2.0-only", [], ["GPL-3.0-or-later"], None),
         ("AGPL-3.0-only", [], ["GPL-3.0-only"], None),
+        # SPDX's older names for a licence with an exception, and the older way to say "or later"
+        ("GPL-2.0-with-classpath-exception", [], ["GPL-2.0-only"], "GPL-2.0-only WITH Classpath"),
+        ("MIT OR gpl-3.0-with-gcc-exception", ["Zlib"], ["GPL-*"], "GPL-3.0-only WITH GCC-exception-3.1 is denied"),
+        ("GPL-2.0-with-classpath-exception", ["GPL-2.0-only WITH Classpath-exception-2.0"], ["GPL-*"], None),
+        ("GPL-2.0+ WITH Classpath-exception-2.0", [], ["GPL-2.0-only"], "is denied"),
     ],
 )  # fmt: skip
 def test_expressions(said: str, allow: list[str], deny: list[str], wrong: str | None) -> None:
-    found = LicensePolicy(tuple(allow), tuple(deny)).objection(crate(said))
+    found = LicensePolicy(tuple(allow), tuple(deny)).objection(crate(expression_of(said)))
     if wrong is None:
         assert found is None
     else:
@@ -82,6 +88,14 @@ def test_without_lists_nothing_is_refused() -> None:
 )
 def test_entries_are_written_as_spdx_does(text: str, entry: str | None) -> None:
     assert license_entry(text) == (entry or "Apache-2.0 WITH LLVM-exception")
+
+
+@pytest.mark.parametrize(
+    "said", ["LLVM-exception", "MIT WITH MIT", "MIT WITH LLVM-exception OR", "MIT OR LLVM-exception", "WITH"]
+)
+def test_exceptions_are_no_licences(said: str) -> None:
+    """Such a crate passed every list of what is denied."""
+    assert expression_of(said) == ""
 
 
 @pytest.mark.parametrize("text", ["", "Nobody-Knows-1.0", "MIT OR Zlib", "MIT AND", "WITH"])

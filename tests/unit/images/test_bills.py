@@ -232,8 +232,11 @@ def test_a_document_itself_comes_before_what_repeats_it(
         (lambda said: said.replace(_PREDICATE.encode(), b"https://slsa.dev/provenance/v1"), "otherwise than"),
         (lambda said: said.replace(b'"predicate": {', b'"predicate": ' + b'{"a":' * 5000), "no statement"),
         (lambda _: b"", "no statement"),
+        # the last of two counts, as for Go's programs
+        (lambda said: said[:-1] + b', "subject": [{"digest": {"sha256": "' + b"0" * 64 + b'"}}]}', "something else"),
+        (lambda said: said[:-1] + b', "subject": []}', "speaks of nothing"),
     ],
-    ids=["of another image", "another kind", "nested", "empty"],
+    ids=["of another image", "another kind", "nested", "empty", "two subjects", "and then none"],
 )  # fmt: skip
 def test_what_attestations_may_not_say(
     client: RegistryClient, bills: Finder, tmp_path: Path, attach: Attach, change: Change, reason: str
@@ -241,6 +244,16 @@ def test_what_attestations_may_not_say(
     index = small_index(tmp_path / "blobs", (AMD64,))
     push(client, index, (attach(index, change(_statement(index, {"bomFormat": "CycloneDX"}))),))
     with pytest.raises(ContentInvalid, match=reason):
+        bills.find()
+
+
+def test_what_was_chosen_does_not_hide_that_more_is_attached_than_is_read(
+    client: RegistryClient, bills: Finder, tmp_path: Path
+) -> None:
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    made = [artifact_of(index.descriptor, CYCLONEDX, document(str(n)), annotations={}) for n in range(65)]
+    push(client, index, tuple(map(Referrer, made)))
+    with pytest.raises(ContentInvalid, match="65 bills of materials of one moment"):
         bills.find()
 
 
