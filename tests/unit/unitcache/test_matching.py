@@ -76,3 +76,46 @@ def test_what_nothing_tells_apart_is_not_guessed(tmp_path: Path) -> None:
     assert found.found == {}
     assert set(found.missing) == {0, 1, 2, 3}
     assert not found.unsaid
+
+
+def alike(root: Path, said: tuple[str, str]) -> tuple[UnitGraph, list[Artifact | BuildScriptRun], BuildDir]:
+    """Two runs of one build script with equal fingerprints, as icu_properties_data has them, and what they said."""
+    for number, words in zip((1, 2), said, strict=True):
+        folder(root, "unicase", number)
+        (root / f"release/.fingerprint/unicase-{hash_of(number)}/lib-unicase").write_text(
+            (9).to_bytes(8, "little").hex()
+        )
+        out = root / f"release/build/unicase-{hash_of(number)}/out"
+        out.mkdir(parents=True)
+        (out.parent / "output").write_text(words.format(out=out))
+    for number in (3, 4):
+        folder(root, "unicase", number, 9)
+    units = (
+        unit(CRATE, "build-script-build", "run-custom-build", "0"),
+        unit(CRATE, "build-script-build", "run-custom-build", "0"),
+        unit(CRATE, "unicase", "build", "0", 0),
+        unit(CRATE, "unicase", "build", "3", 1),
+    )
+    messages: list[Artifact | BuildScriptRun] = [
+        run_of(root, 2),
+        run_of(root, 1),
+        library(root, CRATE, "unicase", 3, "0"),
+        library(root, CRATE, "unicase", 4, "3"),
+    ]
+    return UnitGraph(units, (2, 3)), messages, BuildDir.scan(root)
+
+
+def test_runs_that_came_to_the_same_stand_for_each_other(tmp_path: Path) -> None:
+    """What used the url crate for host and target was never kept by `cargoship cargo` without --target."""
+    words = "warming up\ncargo::rustc-env=HERE={out}\n"
+    found = match(*alike(tmp_path, (words, words.replace("up", "down"))))
+    assert {index: int(each.folder.hash, 16) for index, each in found.found.items()} == {0: 1, 1: 2, 2: 3, 3: 4}
+    assert found.missing == {}
+
+
+def test_runs_that_said_or_wrote_something_else_do_not(tmp_path: Path) -> None:
+    found = match(*alike(tmp_path / "said", ("cargo::rustc-cfg=a\n", "cargo::rustc-cfg=b\n")))
+    assert set(found.missing) == {0, 1}
+    wrote = alike(tmp_path / "wrote", ("", ""))
+    (tmp_path / f"wrote/release/build/unicase-{hash_of(1)}/out/made.rs").touch()
+    assert set(match(*wrote).missing) == {0, 1}

@@ -2,9 +2,9 @@
 
 cargo's messages name a unit by package, target, features and parts of the profile; its files tell the hash. Where that
 leaves a choice, the hashes of the units that it depends on decide, and then those that depend on it: without --target
-a build script that serves the host and the target runs twice, and only its users tell the runs apart. Where all of
-that leaves a choice, the unit is not kept: nothing is guessed, although a wrong guess would only cost time (cargo looks
-for its own hash).
+a build script that serves the host and the target runs twice, and only its users tell the runs apart. Where not even
+they do, runs that have said the same and written nothing may stand for each other. Where all of that leaves a choice,
+the unit is not kept: nothing is guessed, although a wrong guess would only cost time (cargo looks for its own hash).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from msgspec import Struct
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.unitcache.builddir.fingerprints import Fingerprint, read_fingerprint
-from cargoship.unitcache.builddir.layout import BuildDir, UnitFolder, hash_in
+from cargoship.unitcache.builddir.layout import BuildDir, UnitFolder, hash_in, written_to
+from cargoship.unitcache.builddir.outputs import obeyed
 from cargoship.unitcache.keys.refusal import NotKept
 
 _SHARED = frozenset({"cdylib", "dylib"})
@@ -74,6 +75,7 @@ def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build
         else:
             unsaid.add(index)
     _decide_by_users(graph, found, unclear)
+    _decide_alike(graph, found, unclear, build.root)
     missing = dict.fromkeys(unclear, "its files cannot be distinguished from others'")
     missing |= dict.fromkeys(unsaid, "cargo did not tell its files")
     return Match(found, missing, frozenset(unsaid))
@@ -93,6 +95,32 @@ def _decide_by_users(graph: UnitGraph, found: dict[int, Matched], unclear: dict[
                 found[index] = fitting[0]
                 del unclear[index]
                 break
+
+
+def _decide_alike(graph: UnitGraph, found: dict[int, Matched], unclear: dict[int, list[Matched]], root: Path) -> None:
+    """Move runs of one build script that came to the same: of icu_properties_data even the fingerprints are equal."""
+    alike: dict[frozenset[UnitFolder], list[int]] = defaultdict(list)
+    for index, candidates in unclear.items():
+        if graph.units[index].runs:
+            alike[frozenset(each.folder for each in candidates)].append(index)
+    for folders, indexes in alike.items():
+        runs = {each.folder: each for each in unclear[indexes[0]]}
+        outcomes = {_outcome(root, each) for each in runs.values()}
+        if len(folders) == len(indexes) and len(outcomes) == 1 and None not in outcomes:
+            for index, folder in zip(sorted(indexes), sorted(folders, key=lambda folder: folder.hash), strict=True):
+                found[index] = runs[folder]
+                del unclear[index]
+
+
+def _outcome(root: Path, matched: Matched) -> tuple[int, bytes] | None:
+    """What a run of a build script has for others; None where that is more than words."""
+    try:
+        if any((root / matched.folder.out_dir).iterdir()):
+            return None
+        said = obeyed((root / matched.folder.said).read_bytes())
+        return matched.fingerprint.hash, said.replace(written_to(root, matched.folder), b"")
+    except OSError:
+        return None
 
 
 def _places(message: Artifact | BuildScriptRun, build: BuildDir) -> Iterator[tuple[str | None, Matched]]:
