@@ -45,6 +45,7 @@ from cargoship.start_checks import StartChecks
 from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
 from cargoship.toolchain.libraries import library_environment
 from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, locate
+from cargoship.unitcache.care.cache_folder import LAYERS
 from cargoship.unitcache.explain.account import record_no_use
 from cargoship.unitcache.session import Workspace, open_session
 from cargoship.unitcache.stores.opening import open_stores
@@ -121,7 +122,7 @@ class BuildResources(Struct, frozen=True, dict=True):
 
         Where the cache folder cannot be written, they are with the project's own.
         """
-        folder = self.context.cache_dir / "made"
+        folder = self.context.cache_dir / LAYERS
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)

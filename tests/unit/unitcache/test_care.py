@@ -13,6 +13,7 @@ import pytest
 
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
+from cargoship.oci.store import BlobStore
 from cargoship.unitcache.care import cache_folder
 from cargoship.unitcache.care.archive import export, import_file
 from cargoship.unitcache.care.collection import Rules, collect, garbage
@@ -250,14 +251,18 @@ def test_what_was_not_used_for_long_goes(tmp_path: Path) -> None:
             os.utime(tmp_path / name, (1, 1))
     (tmp_path / "std/.lock").touch()
     os.utime(tmp_path / "std/.lock", (1, 1))
+    layers = BlobStore(tmp_path / "made")
+    kept, gone = (layers.add_bytes("x/y", data) for data in (b"kept", bytes(5_000)))
+    os.utime(gone.path, (1, 1))
     freed = cache_folder.remove_unused(tmp_path, days=30)
+    assert (kept.path.exists(), gone.path.exists()) == (True, False)
     left = {path.parent.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("deep")}
     assert left == {"std/new", "sysroots/new", "bases/old"}
     assert (tmp_path / "std/.lock").exists(), "a lock that is taken away is held by nobody"
-    assert freed >= 20_000
+    assert freed >= 25_000
     shown = {folder.name: folder.size for folder in cache_folder.cache_folders(tmp_path, leave_out="units")}
     assert shown["std"] >= 10_000
-    assert set(shown) == {"std", "wrappers", "sysroots", "bases"}
+    assert set(shown) == {"std", "wrappers", "sysroots", "bases", "made"}
 
 
 def test_the_units_of_an_index_keep_their_places(tmp_path: Path) -> None:

@@ -18,10 +18,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from cargoship.errors import CacheUnavailable
+from cargoship.oci.store import BlobStore
 
-_DAY_NS = 24 * 3600 * 1_000_000_000
-BOUNDED = ("std", "sysroots", "wrappers", "runtime", "allocators")
+_DAY_S = 24 * 3600
+_DAY_NS = _DAY_S * 1_000_000_000
+BOUNDED = ("std", "sysroots", "wrappers", "runtime", "allocators", "answers")
 """Folders whose entries are made again when they are missed."""
+LAYERS = "made"
+"""The folder of layers that are the same for every project."""
 
 
 class CacheFolder(Struct, frozen=True):
@@ -42,7 +46,10 @@ def cache_folders(cache_dir: Path, *, leave_out: str) -> tuple[CacheFolder, ...]
 
 
 def remove_unused(cache_dir: Path, *, days: int) -> int:
-    """Remove what has not been used for so many days; the bytes that were freed. Raises CacheUnavailable."""
+    """Remove what has not been used for so many days; the bytes that were freed.
+
+    Raises CacheUnavailable, OutputError.
+    """
     freed = 0
     with _reading(cache_dir):
         if not cache_dir.is_dir():
@@ -55,7 +62,7 @@ def remove_unused(cache_dir: Path, *, days: int) -> int:
                 if entry.lstat().st_mtime_ns < unused_ns and not _is_lock(entry):
                     freed += size_of_tree(entry)
                     _remove(entry)
-    return freed
+    return freed + BlobStore(cache_dir / LAYERS).prune(idle_s=days * _DAY_S)
 
 
 def size_of_tree(path: Path) -> int:
