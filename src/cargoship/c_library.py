@@ -7,14 +7,20 @@ finished program tells, so that one from a cache tells the same.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
+import msgspec
 from msgspec import Struct
 
 from cargoship.bom.crates import NativeSource
+from cargoship.errors import OutputError
 from cargoship.oci.digest import Digest, Hashing
+from cargoship.oci.files import write_atomically
 from cargoship.oci.platform import Platform
 from cargoship.platforms import LibcFamily, PlatformSpec
 from cargoship.reading import read_file
@@ -26,6 +32,9 @@ _IN_SOURCES = re.compile(rb'define VERSION "(1\.\d{1,2}\.\d{1,2})"')
 _OF_LLVM = re.compile(rb"define _LIBCPP_VERSION (\d{5,6})\b")
 _LIBRARY_BYTES_MAX = 64 << 20
 _PART_BYTES = 1 << 20
+_KEPT_BYTES_MAX = 1 << 20
+_FORMAT = 1
+"""Part of the names of what is remembered: another one where more is to be known."""
 _OF_LIBCXXABI = b"N10__cxxabiv116__shim_type_infoE\0"
 """The name of a class that LLVM's libc++abi alone has: it stays in stripped programs, since `typeid` could ask for it.
 
@@ -42,18 +51,42 @@ class ProgramFile(Struct, frozen=True):
     """Whether LLVM's C++ library is in it."""
 
 
-def read_program(program: Path) -> ProgramFile:
-    """Read a program once for all of it; raises OSError."""
+# made here, by one thread: see `rootfs.layer_cache`
+_DECODER = msgspec.json.Decoder(ProgramFile)
+
+
+def read_program(program: Path, kept: Path) -> ProgramFile:
+    """Read a program; raises OSError.
+
+    What takes longest is remembered in the folder `kept`, by the program's digest: SHA-512 is several times as slow as
+    SHA-256 on processors of today.
+    """
+    with program.open("rb") as stream:
+        digest, _ = Digest.of_stream(stream)
+        place = kept / f"{digest.hex}-bill-{_FORMAT}"
+        with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
+            found = _DECODER.decode(read_file(place, _KEPT_BYTES_MAX))
+            os.utime(place)
+            if found.digest == digest:
+                return found
+        stream.seek(0)
+        found = _read_whole(stream)
+    # a full disk costs the next run some time, and this one nothing
+    with contextlib.suppress(OutputError):
+        write_atomically(place, msgspec.json.encode(found))
+    return found
+
+
+def _read_whole(stream: BinaryIO) -> ProgramFile:
     sha256, sha512 = Hashing(), Hashing("sha512")
     has_cxx, before = False, b""
-    with program.open("rb") as stream:
-        while part := stream.read(_PART_BYTES):
-            sha256.update(part)
-            sha512.update(part)
-            if not has_cxx:
-                # across the border of two parts, or in one: neither is copied whole
-                has_cxx = _OF_LIBCXXABI in before + part[: len(_OF_LIBCXXABI)] or _OF_LIBCXXABI in part
-                before = (before + part[1 - len(_OF_LIBCXXABI) :])[1 - len(_OF_LIBCXXABI) :]
+    while part := stream.read(_PART_BYTES):
+        sha256.update(part)
+        sha512.update(part)
+        if not has_cxx:
+            # across the border of two parts, or in one: neither is copied whole
+            has_cxx = _OF_LIBCXXABI in before + part[: len(_OF_LIBCXXABI)] or _OF_LIBCXXABI in part
+            before = (before + part[1 - len(_OF_LIBCXXABI) :])[1 - len(_OF_LIBCXXABI) :]
     return ProgramFile(sha256.digest, sha512.digest.hex, has_cxx)
 
 

@@ -67,7 +67,7 @@ def bills_of(
         files = [(platform, name, path) for platform, own in programs.items() for name, path in own.items()]
         known = dict(zip(
             ((platform, name) for platform, name, _ in files),
-            workers.map(lambda file: read_program(file[2]), files),
+            workers.map(lambda file: read_program(file[2], book.folder), files),
             strict=True,
         ))  # fmt: skip
     found = {}
@@ -82,7 +82,7 @@ def bills_of(
             sources.image.name, image.digest,
             architecture=at.architecture, created=plan.created, tools=_tools(shipped),
             programs=shipped, base=_contents(_spec(sources, at), sources.bases[at], plan, book),
-            probe=_probe(sources.probes.get(at)), creator=plan.bill_creator,
+            probe=_probe(sources.probes.get(at), book.folder), creator=plan.bill_creator,
         )  # fmt: skip
     return found
 
@@ -94,11 +94,11 @@ def _shipped(
     return ShippedProgram(binary.name, version, place, file.digest, crates, linked.of(file), file.sha512)
 
 
-def _probe(file: Path | None) -> ShippedProgram | None:
+def _probe(file: Path | None, kept: Path) -> ShippedProgram | None:
     """What a health check asks by: a program of cargoship's own, where the image has it."""
     if file is None:
         return None
-    found = read_program(file)
+    found = read_program(file, kept)
     return ShippedProgram(PROBE.rpartition("/")[2], __version__, PROBE, found.digest, sha512=found.sha512)
 
 

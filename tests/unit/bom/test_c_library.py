@@ -79,14 +79,30 @@ def test_a_program_with_cpp_has_its_library_too(machine: Machine, tmp_path: Path
     linked = linked_on(machine)[AMD64]
     program = tmp_path / "program"
     program.write_bytes(b"\0" * before + b"N10__cxxabiv116__shim_type_infoE\0" + b"\0" * 100)
-    found = read_program(program)
+    found = read_program(program, tmp_path / "kept")
     assert found.digest == Digest.of(program.read_bytes())
     assert found.sha512 == Digest.of(program.read_bytes(), "sha512").hex
     added = {each.name: each.version for each in linked.of(found)[len(linked.always) :]}
     (unwinder,) = (each for each in linked.always if each.name == "libunwind")
     assert added == {"libc++": unwinder.version, "libc++abi": unwinder.version}
     program.write_bytes(b"\0" * before + b"N10__cxxabiv116__shim_type_infoE in a text of somebody who reads names")
-    assert linked.of(read_program(program)) == linked.always
+    assert linked.of(read_program(program, tmp_path / "kept")) == linked.always
+
+
+def test_a_program_is_read_whole_once_on_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, same, kept = tmp_path / "one", tmp_path / "same", tmp_path / "kept"
+    one.write_bytes(b"program")
+    same.write_bytes(b"program")
+    found = read_program(one, kept)
+    (file,) = kept.iterdir()
+    with monkeypatch.context() as without:
+        without.delattr("cargoship.c_library._read_whole")
+        assert read_program(same, kept) == found
+    for damaged in (b"", b"{", b"[" * 100_000, file.read_bytes().replace(found.digest.hex.encode(), b"0" * 64)):
+        file.write_bytes(damaged)
+        assert read_program(one, kept) == found
+    # where nothing can be kept, nothing is
+    assert read_program(one, one) == found
 
 
 def test_a_bill_has_it_below_the_standard_library() -> None:
