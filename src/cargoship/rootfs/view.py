@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from cargoship.elf.facts import ElfFacts
-from cargoship.elf.read import is_elf
+from cargoship.elf.read import is_elf, read_elf
 from cargoship.errors import CannotStart
 from cargoship.oci.layer import Layer
 from cargoship.oci.tar import EntryKind, LayerEntry, arrange
@@ -36,7 +36,7 @@ class RootFs(Struct, frozen=True):
     faults: tuple[str, ...] = ()
     """Why engines will not unpack some of the layers, each a sentence."""
     book: LayerCache | None = None
-    """Knows the programs among the files of this machine; None: there are none."""
+    """Knows the programs among the files of this machine; None: each is read."""
 
     def find(self, path: str) -> ResolvedPath | None:
         """What a path leads to."""
@@ -55,7 +55,7 @@ class RootFs(Struct, frozen=True):
         if node.elf is None and node.is_file:
             if node.layer >= len(self.layers):
                 entry = self.own.get(node.path)
-                node.elf = None if entry is None or self.book is None else _facts(entry, self.book)
+                node.elf = None if entry is None else _facts(entry, self.book)
             elif not is_library(node.path):
                 node.elf = elf_in_layer(self.layers[node.layer].blob, node.path)
         return node.elf
@@ -129,10 +129,10 @@ def _bytes(entry: LayerEntry, bytes_max: int) -> bytes:
                 return stream.read(bytes_max)
 
 
-def _facts(entry: LayerEntry, book: LayerCache) -> ElfFacts | None:
+def _facts(entry: LayerEntry, book: LayerCache | None) -> ElfFacts | None:
     if not isinstance(entry.source, Path) or not is_elf(_bytes(entry, 4)):
         return None
     try:
-        return book.program(entry.source)
+        return read_elf(entry.source) if book is None else book.program(entry.source)
     except CannotStart:
         return None
