@@ -126,7 +126,9 @@ class BuildResources(Struct, frozen=True, dict=True):
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)
-        return BlobStore(folder if writable else self.plan.target_dir / "cargoship" / ".blobs")
+        return (
+            BlobStore(folder, is_shared=True) if writable else BlobStore(self.plan.target_dir / "cargoship" / ".blobs")
+        )
 
     @property
     def _asking(self) -> RustcAnswers:

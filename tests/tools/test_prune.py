@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.oci.digest import Digest
 from support.elf_files import elf_file
 from support.programs import RunCargoship, run
 from support.projects import project
@@ -22,10 +23,7 @@ def packed(run_cargoship: RunCargoship, folder: Path, name: str) -> Path:
     """A project of that name with an image in its own target folder; the target folder."""
     app = project(folder / name, name=name, files={"noise": name * 10_000})
     (folder / "program").write_bytes(elf_file("EM_X86_64"))
-    run_cargoship(
-        "pack", app, "--binary", f"linux/amd64={folder / 'program'}", "--set", 'include=["noise -> /noise"]',
-        env={"CARGOSHIP_CACHE_DIR": str(folder / "cache")},
-    )  # fmt: skip
+    run_cargoship("pack", app, "--binary", f"linux/amd64={folder / 'program'}", "--set", 'include=["noise -> /noise"]')
     return app / "target"
 
 
@@ -42,17 +40,37 @@ def used_bytes(*folders: Path) -> int:
 def test_the_account_of_a_dry_run_is_what_comes_free(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     targets = [packed(run_cargoship, tmp_path, name) for name in ("one", "two")]
     paths = [target.parent for target in targets]
-    # the layers of the built-in base are those of the machine, under other names: they do not come free
-    everything = (*targets, tmp_path / "cache")
-    before = used_bytes(*everything)
+    before = used_bytes(*targets)
     reported = json.loads(run_cargoship("prune", *paths, "--all", "--dry-run", "--json").stdout)
-    assert used_bytes(*everything) == before
+    assert used_bytes(*targets) == before
     done = json.loads(run_cargoship("prune", *paths, "--all", "--json").stdout)
     assert {**reported, "dry_run": False} == done
     assert [each["folder"] for each in done["folders"]] == list(map(str, targets))
-    assert sum(each["bytes_removed"] for each in done["folders"]) == before - used_bytes(*everything)
+    assert sum(each["bytes_removed"] for each in done["folders"]) == before - used_bytes(*targets)
     assert {each["kind"] for each in done["folders"][0]["removed"]} == {"layout", "layers", "record"}
     assert not (targets[0] / "cargoship" / "one").exists()
+
+
+def test_a_change_in_one_projects_layout_is_in_no_other_projects_image(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    """The layer of the built-in base was one file for all projects of a machine, in all of their layouts."""
+    env = {"CARGOSHIP_CACHE_DIR": str(tmp_path / "cache")}
+    (tmp_path / "program").write_bytes(elf_file("EM_X86_64"))
+    words = ("--binary", f"linux/amd64={tmp_path / 'program'}")
+    for name in ("one", "two"):
+        run_cargoship("pack", project(tmp_path / name, name=name), *words, env=env)
+        for blob in (tmp_path / name / "target/cargoship" / name / "blobs/sha256").iterdir():
+            assert Digest.of(blob.read_bytes()).hex == blob.name
+            with blob.open("r+b") as stream:
+                stream.write(b"changed")
+    (kept,) = (tmp_path / "cache/made/sha256").iterdir()
+    kept.write_bytes(bytes(kept.stat().st_size))
+    refused = run_cargoship("pack", project(tmp_path / "three", name="three"), *words, env=env, check=False)
+    assert refused.returncode == 55
+    assert f"hint: remove {kept}: it is made or downloaded again" in refused.stderr
+    kept.unlink()
+    run_cargoship("pack", tmp_path / "three", *words, env=env)
 
 
 def test_what_was_used_lately_is_an_image_afterwards(run_cargoship: RunCargoship, tmp_path: Path) -> None:

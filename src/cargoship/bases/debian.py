@@ -63,7 +63,7 @@ class DebianBases(PackageBase):
         insist: bool = False,
         emit: Emit,
     ) -> None:
-        self._store = BlobStore(cache)
+        self._store = BlobStore(cache, is_shared=True)
         self._emit = emit
         self._mirror = DebianMirror(
             config, open_transport=open_transport, store=self._store, offline=offline, emit=emit

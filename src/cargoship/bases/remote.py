@@ -51,7 +51,7 @@ class RemoteBases:
         self, *, open_client: Callable[[str], RegistryClient], cache: Path, offline: bool = False, emit: Emit
     ) -> None:
         self._open_client = open_client
-        self._store = BlobStore(cache)
+        self._store = BlobStore(cache, is_shared=True)
         self._offline = offline
         self._emit = emit
         self._opened = contextlib.ExitStack()

@@ -80,10 +80,11 @@ class BytesBlob:
 
 @dataclass(frozen=True)
 class FileBlob:
-    """A blob in a file."""
+    """A blob in a file; one that `is_shared` belongs to other projects too, and nobody gets that very file."""
 
     descriptor: Descriptor
     path: Path
+    is_shared: bool = False
 
     def open(self) -> BinaryIO:
         """See `Blob.open`; raises OSError."""

@@ -50,9 +50,9 @@ def write_layout(
     What is said `about` it is listed beside its entry, or becomes entries of its own (`beside`).
 
     An entry that had one of the names loses its place; every other entry stays, also those of other programs. Blobs
-    are hard links to the store where the file system allows it. With `drop` those go that cargoship has put there and
-    that nothing in the layout names any more. Raises OutputError, and ContentInvalid when the layout that is there, or
-    a blob, is damaged.
+    are hard links to the project's own store where the file system allows it, and copies of those that projects share.
+    With `drop` those go that cargoship has put there and that nothing in the layout names any more. Raises OutputError,
+    and ContentInvalid when the layout that is there, or a blob, is damaged.
     """
     descriptor, further, lists = beside(index.descriptor, about, as_entries=as_entries)
     blobs = (*index.blobs(), *index.manifests(), *blobs_of(about), *lists)
@@ -148,7 +148,7 @@ def _place(path: Path, blob: Blob) -> None:
         if not path.is_symlink() and path.stat().st_size == descriptor.size_bytes:
             return
         path.unlink()
-    if isinstance(blob, FileBlob) and _link(blob, path):
+    if isinstance(blob, FileBlob) and not blob.is_shared and _link(blob, path):
         return
     hashing = Hashing(descriptor.digest.algorithm)
     with blob.open() as source, atomic_file(path) as target:
@@ -156,7 +156,8 @@ def _place(path: Path, blob: Blob) -> None:
             hashing.update(chunk)
             target.write(chunk)
         if (hashing.digest, hashing.size_bytes) != (descriptor.digest, descriptor.size_bytes):
-            raise ContentInvalid(f"blob {descriptor.digest} has other contents than its digest says")
+            hint = f"remove {blob.path}: it is made or downloaded again" if isinstance(blob, FileBlob) else None
+            raise ContentInvalid(f"blob {descriptor.digest} has other contents than its digest says", hint=hint)
 
 
 def _link(blob: FileBlob, path: Path) -> bool:

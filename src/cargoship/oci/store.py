@@ -79,9 +79,14 @@ class BlobWriter:
 
 
 class BlobStore(Struct, frozen=True):
-    """The folder `root`; it is made when something is put into it."""
+    """The folder `root`; it is made when something is put into it.
+
+    One that `is_shared` serves all projects of a machine: of its blobs a layout gets copies, which are checked. With a
+    name of its own for the same file, whoever changes it in one project's layout would change the images of all.
+    """
 
     root: Path
+    is_shared: bool = False
 
     def path(self, digest: Digest) -> Path:
         """Where the blob is, or would be."""
@@ -98,7 +103,7 @@ class BlobStore(Struct, frozen=True):
             return None
         with contextlib.suppress(OSError):  # somebody else's store, which is not pruned here either
             os.utime(path)
-        return FileBlob(descriptor, path)
+        return FileBlob(descriptor, path, self.is_shared)
 
     @contextlib.contextmanager
     def writer(self, algorithm: Algorithm = SHA256) -> Iterator[BlobWriter]:
@@ -123,7 +128,7 @@ class BlobStore(Struct, frozen=True):
     def commit(self, writer: BlobWriter, media_type: str) -> FileBlob:
         """Give a finished blob its name; raises OutputError."""
         descriptor = Descriptor(media_type, writer.digest, writer.size_bytes)
-        return FileBlob(descriptor, self._place(writer, self.path(descriptor.digest)))
+        return FileBlob(descriptor, self._place(writer, self.path(descriptor.digest)), self.is_shared)
 
     @staticmethod
     def _place(writer: BlobWriter, path: Path) -> Path:
@@ -150,7 +155,7 @@ class BlobStore(Struct, frozen=True):
                     f"blob {descriptor.digest} is not what was promised: "
                     f"{writer.size_bytes} bytes of {descriptor.size_bytes}, digest {writer.digest}"
                 )
-            return FileBlob(descriptor, self.commit(writer, descriptor.media_type).path)
+            return FileBlob(descriptor, self.commit(writer, descriptor.media_type).path, self.is_shared)
 
     def add_bytes(self, media_type: str, data: bytes, algorithm: Algorithm = SHA256) -> FileBlob:
         """Store a small blob; raises OutputError."""
