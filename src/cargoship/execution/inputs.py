@@ -53,14 +53,14 @@ class CallInputs:
     def files(self, call: RustcCall) -> dict[str, None]:
         """Absolute paths of all that the call may read but the toolchain; raises StaysHere, OSError."""
         crates = list(self._crates(call))
+        if any(path.endswith(".so") for path in crates):
+            raise StaysHere("it may use procedural macros, and what they look at is seen here alone")
         found = dict.fromkeys(crates)
         place = call.replacement(call.source)
         if place in PINNED:
             found |= dict.fromkeys(_package(call))
         elif place != WORKSPACE:
             raise StaysHere("its sources are not in the workspace, nor from a registry")
-        elif any(path.endswith(".so") for path in crates):
-            raise StaysHere("it uses procedural macros, which may read files of the workspace")
         else:
             found |= dict.fromkeys(_sources(call))
         found |= dict.fromkeys(_generated(call))
