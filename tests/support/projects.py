@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from support.programs import distribution_rust, run
+
 _MAIN = 'fn main() { println!("hello"); }\n'
 
 
@@ -19,4 +21,13 @@ def project(folder: Path, *, name: str = "app", manifest: str = "", files: Mappi
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    return folder
+
+
+def locked_project(folder: Path, files: Mapping[str, str]) -> Path:
+    """A project of these files, with a lock file."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=folder)
     return folder

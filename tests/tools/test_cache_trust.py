@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.programs import RunCargoship, distribution_rust, run
+from support.programs import RunCargoship, run
+from support.projects import locked_project
 from support.reapi import running_server
 from support.registry import RunningRegistry
 
@@ -38,12 +39,7 @@ def cache(request: pytest.FixtureRequest, docker_registry: RunningRegistry, tmp_
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    folder = tmp_path / "place"
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=folder)
-    return folder
+    return locked_project(tmp_path / "place", FILES)
 
 
 @pytest.fixture

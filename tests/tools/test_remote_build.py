@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support.programs import RunCargoship, distribution_rust, run
+from support.programs import RunCargoship
+from support.projects import locked_project
 from support.reapi import RunningServer, executing, running_server
 
 pytestmark = pytest.mark.tools
@@ -46,12 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    folder = tmp_path / "place"
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=folder)
-    return folder
+    return locked_project(tmp_path / "place", FILES)
 
 
 class Built:

@@ -20,6 +20,7 @@ import pytest
 from cargoship.errors import CacheUnavailable
 from cargoship.unitcache.unpacking import unpack_units
 from support.programs import CARGOSHIP, RunCargoship, distribution_rust, run
+from support.projects import locked_project
 from support.reapi import FakeServer, RunningServer, fake_server, running_server, slow_link, store_at
 from support.units import adding, packed, tree, unit_files
 
@@ -42,12 +43,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    folder = tmp_path / "place"
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=folder)
-    return folder
+    return locked_project(tmp_path / "place", FILES)
 
 
 def build(run_cargoship: RunCargoship, place: Path, machine: Path, *words: str) -> str:
