@@ -152,6 +152,10 @@ class RegistryClient:
             raise RegistryError(f"{self.registry} has no {repository}{mark}{reference}")
         return found
 
+    def manifest_if_there(self, repository: str, reference: Digest | str) -> BytesBlob | None:
+        """`manifest` where its absence is no failure: None, for one request in either case."""
+        return self._read_manifest(repository, reference, ok=(_OK, _NOT_FOUND))
+
     def _read_manifest(self, repository: str, reference: Digest | str, *, ok: Collection[int]) -> BytesBlob | None:
         ask = self._manifest_ask("GET", repository, reference)
         response, data = self._session.content(ask, self._scopes(repository), limit_bytes=MANIFEST_BYTES_MAX, ok=ok)

@@ -131,11 +131,9 @@ def push_tree(
     root = tree.root
     # a name for this root proves that it is there, with all that is in it; without one its digest is asked for
     there = bool(present) or (bool(tags) and client.find_manifest(repository, digest) is not None)
-    said = Testimony()
-    if witness is not None:
-        subjects = [digest, *(manifest.descriptor.digest for wave in tree.waves for manifest in wave)]
-        present_there = RegistryPresent(client, repository, subjects, jobs) if there else NothingPresent()
-        said = witness.testify(reference, present_there)
+    subjects = [digest, *(manifest.descriptor.digest for wave in tree.waves for manifest in wave)]
+    known = RegistryPresent(client, repository, subjects, about, jobs)
+    said = Testimony() if witness is None else witness.testify(reference, known if there else NothingPresent())
     if there:
         outcomes = {blob.descriptor.digest: BlobOutcome.EXISTS for blob in tree.blobs()} | outcomes
         root = _as_it_is_there(client, root, repository)
@@ -147,7 +145,7 @@ def push_tree(
         uploader.mount_sources.remember(client.registry, repository, [blob.descriptor.digest for blob in tree.layers])
         _push_manifests(client, tree, repository, jobs)
         root = _push_root(client, root, reference, emit)
-    push_about(client, repository, (*about, *said.referrers), jobs)
+    push_about(client, repository, known.missing((*about, *said.referrers)), jobs)
     push_tagged(client, repository, said)
     for tag in tags:
         if tag not in present:

@@ -78,9 +78,9 @@ def enlist(client: RegistryClient, repository: str, manifest: BytesBlob) -> None
 
 def detach(client: RegistryClient, repository: str, digest: Digest) -> bool:
     """Delete a manifest, and take it off the list of what it refers to; False where there was none."""
-    if client.find_manifest(repository, digest) is None:
+    manifest = client.manifest_if_there(repository, digest)
+    if manifest is None:
         return False
-    manifest = client.manifest(repository, digest)
     deleted = client.delete_manifest(repository, digest)
     if subject_of(manifest) is not None:
         subject, entry = _described(manifest)
@@ -130,9 +130,9 @@ def _from_api(
 
 
 def _from_tag(client: RegistryClient, repository: str, subject: Digest) -> tuple[Descriptor, ...]:
-    if client.find_manifest(repository, fallback_tag(subject)) is None:
+    listed = client.manifest_if_there(repository, fallback_tag(subject))
+    if listed is None:
         return ()
-    listed = client.manifest(repository, fallback_tag(subject))
     return decode_index(listed.data, listed.descriptor.media_type).manifests
 
 

@@ -6,8 +6,7 @@ Documents that are the same each time (bills of materials) are pushed as trees. 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -78,25 +77,51 @@ class NothingPresent(Struct, frozen=True):
 class RegistryPresent:
     """What a registry says that it has.
 
-    Who asks what refers to one of the manifests of an image asks of the others too: all `subjects` are asked at once.
+    Who asks what refers to one of the manifests of an image asks of the others too, and whether what is said `about`
+    the image is there: all of it is asked at once, `jobs` questions at a time.
     """
 
-    def __init__(self, client: RegistryClient, repository: str, subjects: Sequence[Digest] = (), jobs: int = 1) -> None:
+    def __init__(
+        self,
+        client: RegistryClient,
+        repository: str,
+        subjects: Sequence[Digest] = (),
+        about: Sequence[Referrer] = (),
+        jobs: int = 1,
+    ) -> None:
         self._client = client
         self._repository = repository
         self._subjects = subjects
+        self._about = about
         self._jobs = jobs
         self._known: dict[Digest, Sequence[Descriptor]] = {}
+        self._names: dict[Digest | str, Digest | None] = {}
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """See `Present`."""
-        if subject not in self._known:
-            asked = tuple(dict.fromkeys((subject, *(self._subjects if not self._known else ()))))
-            self._known.update(each(self._asked, asked, jobs=self._jobs, budget=self._client.budget))
+        if not self._known:
+            self._ask((subject, *self._subjects), self._about)
+        self._ask((subject,), ())
         return self._known[subject]
 
-    def _asked(self, subject: Digest) -> tuple[Digest, Sequence[Descriptor]]:
-        return subject, list_referrers(self._client, self._repository, subject)
+    def missing(self, about: Sequence[Referrer]) -> list[Referrer]:
+        """What of it is not there; raises as `referrers`."""
+        self._ask((), about)
+        return [said for said in about if self._names[_name(said)] != said.descriptor.digest]
+
+    def _ask(self, subjects: Sequence[Digest], about: Sequence[Referrer]) -> None:
+        """What is not known yet, of these manifests."""
+
+        def refer(subject: Digest) -> None:
+            self._known[subject] = list_referrers(self._client, self._repository, subject)
+
+        def find(name: Digest | str) -> None:
+            self._names[name] = self._client.find_manifest(self._repository, name)
+
+        questions = [partial(refer, subject) for subject in dict.fromkeys(subjects) if subject not in self._known]
+        questions += [partial(find, name) for name in dict.fromkeys(map(_name, about)) if name not in self._names]
+        for _ in each(_call, questions, jobs=self._jobs, budget=self._client.budget):
+            pass
 
     def tagged(self, subject: Digest, suffix: str) -> Sequence[Descriptor]:
         """See `Present`."""
@@ -108,12 +133,17 @@ def cosign_tag(subject: Digest, suffix: str) -> str:
     return f"{subject.algorithm}-{subject.hex}.{suffix}"
 
 
-def push_about(client: RegistryClient, repository: str, about: Sequence[Referrer], jobs: int) -> None:
-    """Push what is said about manifests that are there, and is not there yet."""
+def _name(said: Referrer) -> Digest | str:
+    """What to ask a registry for."""
+    return said.tag or said.descriptor.digest
 
-    def missing(said: Referrer) -> list[Referrer]:
-        digest = said.descriptor.digest
-        return [] if client.find_manifest(repository, said.tag or digest) == digest else [said]
+
+def _call(question: Callable[[], None]) -> None:
+    question()
+
+
+def push_about(client: RegistryClient, repository: str, new: Sequence[Referrer], jobs: int) -> None:
+    """Push what is said about manifests that are there, and is not there itself (`RegistryPresent.missing`)."""
 
     def put(group: Sequence[Referrer]) -> None:
         for said in group:
@@ -122,7 +152,6 @@ def push_about(client: RegistryClient, repository: str, about: Sequence[Referrer
         attach_all(client, repository, [said.tree.root for said in group if said.tag is None])
 
     parallel = partial(each, jobs=jobs, budget=client.budget)
-    new = list(itertools.chain.from_iterable(parallel(missing, about)))
     # most have the same empty config, which a registry may not take from two at once
     blobs = {blob.descriptor.digest: blob for said in new for blob in said.tree.blobs()}
     list(parallel(partial(client.upload, repository), tuple(blobs.values())))
@@ -169,9 +198,7 @@ def _push_tagged(client: RegistryClient, repository: str, one: TaggedLayers) -> 
 
 
 def _layers(client: RegistryClient, repository: str, tag: str) -> tuple[Descriptor, ...]:
-    if client.find_manifest(repository, tag) is None:
-        return ()
-    found = client.manifest(repository, tag)
-    if found.descriptor.media_type not in MANIFEST_TYPES:
+    found = client.manifest_if_there(repository, tag)
+    if found is None or found.descriptor.media_type not in MANIFEST_TYPES:
         return ()
     return decode_manifest(found.data, found.descriptor.media_type).layers
