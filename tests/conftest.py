@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection() -> None:
-    """What is made while thousands of tests are collected stays: looking for garbage there takes a third of the time."""
+    """What is made while tests are collected stays: looking for garbage among it takes a third of the time."""
     gc.disable()
 
 

@@ -106,7 +106,7 @@ class HttpClient:
         request = Request(ask.method, ask.url, headers, self._watched(ask.body), ask.body_bytes, ask.timeout_s)
         for _ in range(REDIRECTS_MAX + 1):
             self.budget.check()
-            throttle = self._throttles.setdefault(origin(request.url), Throttle(self.budget))
+            throttle = self._throttle(origin(request.url))
             try:
                 with throttle.turn():
                     response = self._transport.send(request)
@@ -124,6 +124,10 @@ class HttpClient:
             with response:
                 request = self._redirected(request, target, ask)
         raise AddressRefused(f"{self.registry} redirects too often on {ask.what}")
+
+    def _throttle(self, place: tuple[str, str, int]) -> Throttle:
+        # made once, but for threads that ask for the first time together: one of theirs is kept
+        return self._throttles.get(place) or self._throttles.setdefault(place, Throttle(self.budget))
 
     def refusal(self, response: Response) -> Refusal:
         """Read an error answer and close it."""
