@@ -39,7 +39,7 @@ HEAVY = {
     "compression.zstd",
     "elftools",
     "http.client",
-    "httpx2",
+    "httpcore2",
     "importlib.metadata",
     "msgspec",
     "rich.progress",
@@ -61,7 +61,7 @@ SEAMS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
         ("process/",),
     ),
     (
-        {"socket", "ssl", "http.client", "http.server", "urllib.request", "httpx2"},
+        {"socket", "ssl", "http.client", "http.server", "urllib.request", "httpcore2"},
         ("http/transport.py", "testing/"),
     ),
     ({"print", "input", "breakpoint", "sys.exit", "sys.stdout", "sys.stderr"}, ("cli/", "__main__.py")),

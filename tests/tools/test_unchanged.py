@@ -46,7 +46,7 @@ NOT_NEEDED = {
     "cargoship.unitcache.stores.registry",
     "cargoship.unitcache.stores.tiered",
     "cargoship.unitcache.watching.reads",
-    "httpx2",
+    "httpcore2",
     "license_expression",
     "obstore",
 }
@@ -114,7 +114,7 @@ def test_an_image_that_comes_back_has_rustc_asked_nothing(tmp_path: Path) -> Non
     ]
     compiling = {"cargoship.unitcache.restore", "cargoship.unitcache.save", "cargoship.unitcache.watching.reads"}
     compressing = {"zlib_ng.zlib_ng"}
-    assert again.modules & (compiling | compressing | {"httpx2"}) == set()
+    assert again.modules & (compiling | compressing | {"httpcore2"}) == set()
 
 
 def test_a_build_loads_no_way_that_it_does_not_go() -> None:
@@ -136,6 +136,6 @@ def test_a_build_loads_no_way_that_it_does_not_go() -> None:
         "cargoship.touched",
         "cargoship.unitcache.restore",
         "cargoship.unitcache.save",
-        "httpx2",
+        "httpcore2",
     }
     assert modules & others == set()

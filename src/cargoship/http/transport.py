@@ -1,7 +1,8 @@
-"""THE http seam: the only module of cargoship that opens sockets, on httpx2.
+"""THE http seam: the only module of cargoship that opens sockets, on httpcore2.
 
-Importing httpx2 costs about 0.1 s, so that only `connect.py` imports this module, when somebody connects;
-`connect.warm` does it ahead of time.
+That is the part of httpx2 that connects. The other one, which knows cookies, forms and sessions, would be most of what
+is loaded, and a copy of what is there already is mostly loading. Only `connect.py` imports this module, when somebody
+connects; `connect.warm` does it ahead of time.
 """
 
 from __future__ import annotations
@@ -14,16 +15,29 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self
+from urllib.parse import SplitResult, quote, unquote
 
-import httpx2
+import httpcore2
 from msgspec import Struct
 
 from cargoship.http.certificates import HostCertificates, certificates_of
+from cargoship.http.endpoint import parsed
 from cargoship.http.exchange import ConnectionBroken, Evidence, Request, Response
 from cargoship.http.proxies import PROXY_KINDS, proxy_for, proxy_shown
 
 _KEEPALIVE_S = 30.0
 _CONNECTIONS = 16
+_PATH = "/%:@!$&'()*+,;=[]|\\^"
+_QUERY = f"{_PATH}?`{{}}"
+"""What may stand in an address as it is, beside letters and digits: a server's own signatures depend on it."""
+_PORTS = {"http": 80, "https": 443}
+_FAILURES = (
+    httpcore2.TimeoutException,
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.UnsupportedProtocol,
+)
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 
 
@@ -41,34 +55,34 @@ class HttpTransport:
         self._env = env
         self._timeouts = timeouts or Timeouts()
         self._agent = agent
-        self._pools: dict[tuple[bool, str | None, HostCertificates | None], httpx2.HTTPTransport] = {}
+        self._pools: dict[tuple[bool, str | None, HostCertificates | None], httpcore2.ConnectionPool] = {}
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`."""
-        headers = {"User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        address = parsed(request.url)
+        if address is None:
+            raise ConnectionBroken("not a usable address", permanent=True)
+        headers = {"Host": _host(address), "User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         headers.update(request.headers)
         if request.body is not None or request.method in {"POST", "PUT", "PATCH"}:
-            # with a length httpx2 does not chunk, which some registries refuse for uploads
+            # without a length the content would be sent in chunks, which some registries refuse for uploads
             headers["Content-Length"] = str(request.body_bytes)
         waits = self._timeouts
         if request.timeout_s is not None:
             waits = Timeouts(request.timeout_s, request.timeout_s)
         timeout = {"connect": waits.connect_s, "read": waits.idle_s, "write": waits.idle_s, "pool": None}
+        outgoing = httpcore2.Request(
+            request.method,
+            _url(address),
+            headers=list(headers.items()),
+            content=None if request.body is None else _Body(request.body),
+            extensions={"timeout": timeout},
+        )
+        proxy = proxy_for(address.scheme, address.hostname or "", address.port, self._env)
         try:
-            outgoing = httpx2.Request(
-                request.method,
-                request.url,
-                headers=headers,
-                content=None if request.body is None else _Body(request.body),
-                extensions={"timeout": timeout},
-            )
-        except httpx2.InvalidURL as error:
-            raise ConnectionBroken(f"not a usable address: {error}", permanent=True) from error
-        proxy = proxy_for(outgoing.url.scheme, outgoing.url.host, outgoing.url.port, self._env)
-        try:
-            return _HttpResponse(self._pool(outgoing.url, proxy).handle_request(outgoing))
-        except httpx2.TransportError as error:
+            return _HttpResponse(self._pool(address, proxy).handle_request(outgoing))
+        except _FAILURES as error:
             raise _broken(error, proxy) from error
 
     def close(self) -> None:
@@ -78,27 +92,22 @@ class HttpTransport:
         for pool in pools:
             pool.close()
 
-    def _pool(self, url: httpx2.URL, proxy: str | None) -> httpx2.HTTPTransport:
+    def _pool(self, address: SplitResult, proxy: str | None) -> httpcore2.ConnectionPool:
         """The connections for this kind of address: plain ones never pay for loading certificates."""
-        secure = url.scheme == "https"
-        own = certificates_of(url.netloc.decode("ascii", "replace"), self._env) if secure else None
+        secure = address.scheme == "https"
+        own = certificates_of(address.netloc.rpartition("@")[2], self._env) if secure else None
         with self._lock:
             if (secure, proxy, own) not in self._pools:
-                self._pools[secure, proxy, own] = httpx2.HTTPTransport(
-                    verify=self._certificates(own) if secure or proxy else False,
-                    trust_env=False,
-                    proxy=None if proxy is None else _usable(proxy),
-                    limits=httpx2.Limits(
-                        max_connections=None, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S
-                    ),
-                )
+                # what is never used for a plain address trusts nobody
+                trusted = self._certificates(own) if secure or proxy else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                self._pools[secure, proxy, own] = _connections(proxy, trusted)
             return self._pools[secure, proxy, own]
 
-    def _certificates(self, own: HostCertificates | None) -> ssl.SSLContext | bool:
+    def _certificates(self, own: HostCertificates | None) -> ssl.SSLContext:
         """What is trusted: SSL_CERT_FILE and SSL_CERT_DIR or the usual authorities, and what there is for one host."""
         file, folder = self._env.get("SSL_CERT_FILE"), self._env.get("SSL_CERT_DIR")
         if not file and not folder and own is None:
-            return True
+            return httpcore2.default_ssl_context()
         # OpenSSL does not say which file it could not read
         reading = ""
         try:
@@ -108,7 +117,7 @@ class HttpTransport:
                 reading = f"SSL_CERT_FILE {file}" if file else reading
                 context = ssl.create_default_context(cafile=file or None, capath=folder or None)
             else:
-                context = httpx2.create_ssl_context(trust_env=False)
+                context = httpcore2.default_ssl_context()
             for authority in () if own is None else own.authorities:
                 reading = str(authority)
                 context.load_verify_locations(authority)
@@ -129,21 +138,49 @@ def _check_folder(paths: str | None) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), paths)
 
 
-def _usable(proxy: str) -> httpx2.Proxy:
-    """A proxy as httpx2 knows it; raises ConnectionBroken for one that it does not."""
+def _connections(proxy: str | None, trusted: ssl.SSLContext) -> httpcore2.ConnectionPool:
+    """Connections that stay for the next request; raises ConnectionBroken for a proxy that cannot be used."""
+    if proxy is None:
+        return httpcore2.ConnectionPool(
+            ssl_context=trusted, max_connections=None,
+            max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S,
+        )  # fmt: skip
     kind = proxy.partition("://")[0].lower()
     if kind not in PROXY_KINDS:
         words = f"the proxy {proxy_shown(proxy)} is of a kind that is not known: {', '.join(PROXY_KINDS)} are"
         raise ConnectionBroken(words, permanent=True, evidence=Evidence.PROXY)
-    try:
-        return httpx2.Proxy(url=kind + proxy[len(kind) :])
-    except (httpx2.InvalidURL, ValueError) as error:
+    address = parsed(("https" if kind == "https" else "http") + proxy[len(kind) :])
+    if address is None or not address.hostname:
         words = f"the proxy {proxy_shown(proxy)} has no usable address"
-        raise ConnectionBroken(words, permanent=True, evidence=Evidence.PROXY) from error
+        raise ConnectionBroken(words, permanent=True, evidence=Evidence.PROXY)
+    user = None
+    if address.username or address.password:
+        user = (unquote(address.username or "").encode(), unquote(address.password or "").encode())
+    make = httpcore2.SOCKSProxy if kind.startswith("socks") else httpcore2.HTTPProxy
+    return make(
+        httpcore2.URL(scheme=kind, host=address.hostname, port=address.port, target="/"), proxy_auth=user,
+        ssl_context=trusted, max_connections=None,
+        max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S,
+    )  # fmt: skip
+
+
+def _url(address: SplitResult) -> httpcore2.URL:
+    """Where to connect, and what is asked for there; what may not be in a request is written with percent signs."""
+    target = quote(address.path or "/", safe=_PATH)
+    if address.query:
+        target += f"?{quote(address.query, safe=_QUERY)}"
+    return httpcore2.URL(scheme=address.scheme, host=address.hostname or "", port=address.port, target=target)
+
+
+def _host(address: SplitResult) -> str:
+    """The header `Host` (RFC 9110 section 7.2)."""
+    name = address.hostname or ""
+    name = f"[{name}]" if ":" in name else name
+    return name if address.port in {None, _PORTS[address.scheme]} else f"{name}:{address.port}"
 
 
 class _Body:
-    """An iterable of byte pieces; httpx2 asks for a new iterator each time it sends."""
+    """An iterable of byte pieces, which gives a new iterator each time it is sent."""
 
     def __init__(self, start: Callable[[], Iterable[bytes]]) -> None:
         self._start = start
@@ -153,19 +190,25 @@ class _Body:
 
 
 class _HttpResponse:
-    """`Response` over httpx2's."""
+    """`Response` over httpcore2's."""
 
-    def __init__(self, response: httpx2.Response) -> None:
+    def __init__(self, response: httpcore2.Response) -> None:
         self._response = response
-        self.status = response.status_code
-        # repeated headers are joined with a comma, as RFC 9110 allows for all that are read here
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.status = response.status
+        headers: dict[str, str] = {}
+        for name, value in response.headers:
+            key, text = name.decode("ascii").lower(), _text(value)
+            # repeated headers are joined with a comma, as RFC 9110 allows for all that are read here
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        self.headers: Mapping[str, str] = headers
 
     def chunks(self) -> Iterator[bytes]:
         try:
-            yield from self._response.iter_raw()
-        except httpx2.TransportError as error:
+            yield from self._response.iter_stream()
+        except _FAILURES as error:
             raise _broken(error, None) from error
+        # who has read to the end lets the next request have the connection
+        self._response.close()
 
     def __enter__(self) -> Self:
         return self
@@ -174,13 +217,20 @@ class _HttpResponse:
         self._response.close()
 
 
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 def _broken(error: Exception, proxy: str | None) -> ConnectionBroken:
-    """Map an error of httpx2: its cause chain says what the system or TLS found.
+    """Map an error of httpcore2: its cause chain says what the system or TLS found.
 
     Where there is a proxy, it is the one that was connected to: a name that does not resolve is its.
     """
     found = _reason(error)
-    connecting = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError))
+    connecting = isinstance(error, (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.ProxyError))
     if proxy is None or not connecting or found.evidence is not None:
         return found
     words = f"the proxy {proxy_shown(proxy)}: {found.reason}"
@@ -196,12 +246,12 @@ def _reason(error: Exception) -> ConnectionBroken:
             passing = cause.errno == socket.EAI_AGAIN
             return ConnectionBroken(f"its name does not resolve: {cause.strerror}", permanent=not passing)
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx2.ConnectTimeout):
+    if isinstance(error, httpcore2.ConnectTimeout):
         return ConnectionBroken("connecting took too long")
-    if isinstance(error, httpx2.TimeoutException):
+    if isinstance(error, httpcore2.TimeoutException):
         return ConnectionBroken("it stopped answering")
-    permanent = isinstance(error, (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError))
-    silent = isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError))
+    permanent = isinstance(error, (httpcore2.UnsupportedProtocol, httpcore2.LocalProtocolError))
+    silent = isinstance(error, (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError))
     evidence = Evidence.NO_HTTP if silent else None
     return ConnectionBroken(str(error) or type(error).__name__, permanent=permanent, evidence=evidence)
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cargoship.errors import ContentInvalid, UsageError
-from cargoship.oci.archive_reader import ArchiveFiles
 from cargoship.oci.content import MANIFESTS_MAX
 from cargoship.oci.descriptor import MANIFEST_TYPES, BytesBlob, Descriptor
 from cargoship.oci.digest import Digest
@@ -42,6 +41,8 @@ def source_of_files(target: LayoutTarget | ArchiveTarget) -> ImageSource:
 def _files(target: LayoutTarget | ArchiveTarget) -> LayoutFiles:
     if isinstance(target, LayoutTarget):
         return FolderFiles(target.path)
+    from cargoship.oci.archive_reader import ArchiveFiles  # noqa: PLC0415 - not for folders
+
     return ArchiveFiles(target.path)
 
 

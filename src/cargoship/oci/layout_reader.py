@@ -22,7 +22,6 @@ from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob, Des
 from cargoship.oci.digest import Digest, Hashing
 from cargoship.oci.image import Image, is_image
 from cargoship.oci.index import Index, index_of
-from cargoship.oci.layer import Layer
 from cargoship.oci.manifest import (
     MANIFEST_BYTES_MAX,
     decode_content,
@@ -117,7 +116,7 @@ class _Verified(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, blob: _LayoutBlob) -> None:
         super().__init__()
-        self._stream = stream
+        self._stream = cast("io.BufferedReader", stream)
         self._descriptor = blob.descriptor
         self._hashing = Hashing(blob.descriptor.digest.algorithm)
 
@@ -125,12 +124,12 @@ class _Verified(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override] # io passes nothing else
-        data = self._stream.read(min(len(buffer), _PIECE_BYTES))
-        self._hashing.update(data)
-        if not data or self._hashing.size_bytes > self._descriptor.size_bytes:
+        # where the reader wants it: what is only passed on is in memory once
+        count = self._stream.readinto(buffer[:_PIECE_BYTES])
+        self._hashing.update(buffer[:count])
+        if not count or self._hashing.size_bytes > self._descriptor.size_bytes:
             _compare(self._descriptor, self._hashing.digest, self._hashing.size_bytes)
-        buffer[: len(data)] = data
-        return len(data)
+        return count
 
     def close(self) -> None:
         self._stream.close()
@@ -246,6 +245,8 @@ class LayoutReader:
 
     def image(self, root: BytesBlob) -> Image:
         """An image, every blob of it checked."""
+        from cargoship.oci.layer import Layer  # noqa: PLC0415 - makes layers too, which copies do not need
+
         raw, descriptor = root.data, root.descriptor
         manifest = decode_manifest(raw, descriptor.media_type)
         raw_config = self.config(manifest.config)

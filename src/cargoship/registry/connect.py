@@ -79,7 +79,7 @@ def open_transport(
 
     `waits_s` are the seconds for a connection, and for the next piece of a transfer. `meter` hears what travels.
     """
-    from cargoship.http.transport import HttpTransport, Timeouts  # noqa: PLC0415 - loads httpx2, see its docstring
+    from cargoship.http.transport import HttpTransport, Timeouts  # noqa: PLC0415 - loads httpcore2, see its docstring
 
     timeouts = None if waits_s is None else Timeouts(*waits_s)
     transport = HttpTransport(env=env, timeouts=timeouts, agent=f"cargoship/{__version__}")
@@ -92,10 +92,8 @@ def user_id() -> int | None:
 
 
 def warm() -> None:
-    """Import what `connect` needs, about 0.1 s; made to be called in a thread beside other work."""
+    """Import what `connect` needs, some 50 ms; made to be called in a thread beside other work."""
     importlib.import_module("cargoship.http.transport")
-    # httpx2 loads this half of itself at the first connection only
-    importlib.import_module("httpcore2")
 
 
 def insecure_hosts(env: Mapping[str, str]) -> frozenset[str]:

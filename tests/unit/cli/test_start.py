@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from cargoship.oci.layout import write_layout
 from cargoship.testing import InMemoryRegistry
+from support.images import AMD64, small_index
 from support.programs import unmeasured
 
 SCRIPT = """
@@ -66,10 +69,23 @@ def test_a_copy_loads_what_it_copies_with_and_nothing_that_builds() -> None:
             env=unmeasured(), capture_output=True, text=True, check=True,
         )  # fmt: skip
     modules = set(done.stderr.split())
-    assert {"cargoship.registry.copy", "httpx2"} <= modules
+    assert {"cargoship.registry.copy", "httpcore2"} <= modules
     ours = {name.split(".")[1] for name in modules if name.startswith("cargoship.")}
     assert ours.isdisjoint({"pipeline", "plan", "settings", "toolchain", "cargo", "elf", "bases", "debian", "assemble"})
-    assert modules.isdisjoint({"tarfile", "elftools", "tomlkit", "jinja2", "rich"})
+    assert modules.isdisjoint({"tarfile", "elftools", "tomlkit", "jinja2", "rich", "httpx2"})
+
+
+def test_a_copy_from_a_layout_loads_nothing_that_makes_layers(tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", small_index(tmp_path / "blobs", (AMD64,)), names=[])
+    with InMemoryRegistry() as registry:
+        script = SCRIPT.replace("code = main(", "code = 0 * main(")
+        done = subprocess.run(
+            [sys.executable, "-c", script, "copy", f"oci:{tmp_path / 'layout'}", f"{registry.host}/b:1"],
+            env=unmeasured(), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert registry.tags("b")
+    modules = set(done.stderr.split())
+    assert modules.isdisjoint({"tarfile", "zlib_ng", "concurrent.futures", "logging.handlers", "httpx2"})
 
 
 def test_the_package_loads_nothing_until_it_is_used() -> None:

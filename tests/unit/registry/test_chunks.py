@@ -71,6 +71,50 @@ def test_a_large_blob_goes_in_pieces(size_bytes: int, sent: list[tuple[str, str 
     assert registry.contents.blobs[str(blob.descriptor.digest)] == _DATA[:size_bytes]
 
 
+@dataclass
+class _Watched:
+    """A blob that knows from where to where it was read."""
+
+    blob: BytesBlob
+    read: list[tuple[int, int]]
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return self.blob.descriptor
+
+    def open(self) -> BinaryIO:
+        stream = io.BytesIO(self.blob.data)
+        whole_read = stream.read
+
+        def read(size: int | None = -1, /) -> bytes:
+            start = stream.tell()
+            data = whole_read(size)
+            if data:
+                self.read.append((start, start + len(data)))
+            return data
+
+        stream.read = read  # type: ignore[method-assign]
+        return stream
+
+
+def test_what_goes_in_pieces_is_read_once() -> None:
+    registry = _registry()
+    watched = _Watched(_BLOB, [])
+    _upload(registry, watched)  # type: ignore[arg-type]
+    assert _sent(registry) == _PIECES
+    assert watched.read == [(0, 100), (100, 200), (200, len(_DATA))]
+
+
+def test_a_cut_has_only_the_piece_read_again_that_it_has_cost() -> None:
+    registry = _registry(Fault("PATCH", "", cut_request=40, skip=1))
+    watched = _Watched(_BLOB, [])
+    _upload(registry, watched)  # type: ignore[arg-type]
+    again = [start for start, _ in watched.read]
+    assert again[0] == 0
+    assert again.count(0) == 1
+    assert sum(end - start for start, end in watched.read) <= len(_DATA) + 100
+
+
 def test_pieces_are_as_large_as_the_registry_wants_them() -> None:
     registry = _registry(chunk_bytes_min=250)
     _upload(registry)

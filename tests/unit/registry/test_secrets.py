@@ -69,7 +69,7 @@ def test_no_secret_is_reported(
                 texts += [error.message, error.hint or "", error.details or "", repr(error)]
                 texts += [line for line in traceback.format_exception(error) if "push(" not in line]
             texts += [repr(client), repr(credentials)]
-    # httpx2's own debugging log has answers' headers in it, and so the addresses that they name
+    # httpcore2's own debugging log has answers' headers in it, and so the addresses that they name
     texts += [repr(reported.events), repr(auth), caplog.text.replace("?sig=" + _SECRET, "")]
     tokens = list(auth.issued) if isinstance(auth, TokenAuth) else []
     # what was not sent cannot be known when it comes back
