@@ -1,12 +1,13 @@
 """An allocation-heavy program with threads: musl's allocator, mimalloc, and glibc, in turns.
 
-    python bench/allocators.py [ROUNDS]
+    python bench/allocators.py [--rounds 10]
 
 Needs cargoship, cargo and a standard library for this machine's musl and gnu targets. Prints a table in Markdown.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
@@ -14,6 +15,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from figures import Samples  # noqa: E402 - beside this script
+
+from support.programs import distribution_rust  # noqa: E402 - needs the path above
 
 _MANIFEST = '[package]\nname = "alloc"\nversion = "1.0.0"\nedition = "2021"\n[workspace]\n'
 _MAIN = """use std::time::Instant;
@@ -41,7 +49,7 @@ fn main() {
 """
 
 
-def main(rounds: int) -> None:
+def main(rounds: int, place: Path | None) -> None:
     """Build three programs, run them in turns, and print what each took."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -58,6 +66,11 @@ def main(rounds: int) -> None:
             for name, program in programs.items():
                 done = subprocess.run([program], capture_output=True, text=True, check=True)
                 took[name].append(float(done.stdout))
+    samples = Samples()
+    for name, times in took.items():
+        for each in times:
+            samples.add("four threads of small boxes", name, ms=each)
+    samples.write(place)
     print("| allocator | best, ms | median, ms |\n| --- | ---: | ---: |")
     for name, times in took.items():
         print(f"| {name} | {min(times):.0f} | {statistics.median(times):.0f} |")
@@ -85,4 +98,10 @@ def native(root: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
+    given = parser.parse_args()
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.update(distribution_rust())
+    main(given.rounds, given.json)

@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import json
 import os
 import shutil
 import statistics
@@ -31,13 +30,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from build import Cost, measure  # noqa: E402 - beside this script
+from figures import Samples  # noqa: E402
 
 from support.programs import distribution_rust  # noqa: E402 - needs the path above
 from support.registry import running_registry  # noqa: E402
@@ -179,12 +179,12 @@ def main() -> None:
                 if rounds:
                     measured[what] = in_turns(sides, rounds, run, until)
                     report(what, measured[what])
-    if given.json:
-        rows = {
-            what: {name: [asdict(each) for each in own] for name, own in costs.items()}
-            for what, costs in measured.items()
-        }
-        given.json.write_text(json.dumps(rows, indent=2) + "\n")
+    samples = Samples()
+    for what, costs in measured.items():
+        for name, own in costs.items():
+            for cost in own:
+                samples.add(f"{given.project.name}, {what}", name, wall_s=cost.wall_s, cpu_s=cost.cpu_s)
+    samples.write(given.json)
 
 
 if __name__ == "__main__":

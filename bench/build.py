@@ -13,8 +13,8 @@ cargoship compiles, keeps the compiled units in its cache, makes the images and 
 loopback; cargo-zigbuild compiles alone.
 Both use the same cargo, rustc, standard library and Zig, downloads are done before, and the two take turns. Wall
 and CPU seconds are those of the whole process tree (wait4), memory is the largest single process that is not
-part of the compiler, which for cargoship is cargoship itself. Ratios are cargoship over cargo-zigbuild: below 1
-cargoship is quicker.
+part of the compiler, which for cargoship is cargoship itself. cargo-zigbuild is that of crates.io, which
+bench/peers.py compiles once.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from figures import Samples, summary, table  # noqa: E402 - beside this script
+from peers import installed  # noqa: E402
 
 from cargoship.compile import stream_plainly  # noqa: E402
 from cargoship.events import ignore  # noqa: E402
@@ -127,7 +130,7 @@ class Bench:
 
     def zigbuild(self) -> Cost:
         """Compile."""
-        argv = [_BIN / "cargo-zigbuild", "zigbuild", "--release", "--locked"]
+        argv = [installed("cargo-zigbuild"), "zigbuild", "--release", "--locked"]
         for target in TARGETS:
             argv += ["--target", target]
         env = self._environment("zigbuild")
@@ -152,6 +155,8 @@ class Bench:
         zig_cache = str(self.work / side / "zig")
         return {
             **self.env,
+            # where Zig is
+            "PATH": f"{_BIN}{os.pathsep}{self.env['PATH']}",
             "CARGO_TARGET_DIR": str(self.work / side / "target"),
             "CARGOSHIP_CACHE_DIR": str(self.cache_dir),
             "ZIG_GLOBAL_CACHE_DIR": zig_cache,
@@ -159,22 +164,20 @@ class Bench:
         }
 
 
-def report(what: str, ours: Cost, theirs: Cost) -> None:
-    """Three lines: each side, and the ratio."""
-    print(f"{what}\n  cargoship      {ours}\n  cargo-zigbuild {theirs}")
-    wall, cpu = ours.wall_s / theirs.wall_s, ours.cpu_s / theirs.cpu_s
-    print(f"  ratio          {wall:8.2f}        {cpu:8.2f}", flush=True)
-
-
-def run(bench: Bench, *, unchanged_runs: int) -> None:
-    """Cold twice, unchanged several times, the sides in turn."""
+def run(bench: Bench, samples: Samples, *, rounds: int, unchanged_runs: int) -> None:
+    """Cold with Zig's cache empty, cold some more times, unchanged several times, the sides in turn."""
     name = bench.project.name
-    for state in ("empty", "warm"):
-        bench.empty_targets()
-        report(f"{name}, cold, Zig's cache {state}", bench.cargoship(), bench.zigbuild())
-    pairs = [(bench.cargoship(), bench.zigbuild()) for _ in range(unchanged_runs)]
-    ours, theirs = (min(side, key=lambda cost: cost.wall_s) for side in zip(*pairs, strict=True))
-    report(f"{name}, unchanged (best of {unchanged_runs})", ours, theirs)
+    sides = {"cargoship": bench.cargoship, "cargo-zigbuild": bench.zigbuild}
+    states = [("cold, Zig's cache empty", 1, True), ("cold, Zig's cache warm", rounds, True)]
+    for state, runs, cold in (*states, ("unchanged", unchanged_runs, False)):
+        for number in range(runs):
+            if cold:
+                bench.empty_targets()
+            # who comes first takes turns, too
+            for side in sorted(sides, reverse=number % 2 == 1):
+                cost = sides[side]()
+                samples.add(f"{name}, {state}", side, wall_s=cost.wall_s, cpu_s=cost.cpu_s, memory_mib=cost.own_mib)
+                print(f"{name}, {state:<24} {side:<14} {cost}", flush=True)
 
 
 def built_sysroot(context: Context) -> Path | None:
@@ -201,13 +204,16 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--projects", default="small-service,web-service,openssl-tool")
-    parser.add_argument("--unchanged-runs", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="of cold builds with a warm cache of Zig's")
+    parser.add_argument("--unchanged-runs", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
     options = parser.parse_args()
     env = {"CARGO": shutil.which("cargo") or "cargo", **os.environ, **distribution_rust()}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its byte code
     context = Context(env, REPOSITORY, SystemRunner())
     sysroot = built_sysroot(context)
     print(f"{os.cpu_count()} processors; {' '.join(TARGETS)}")
+    samples = Samples()
     for name in options.projects.split(","):
         with (
             prepared(name, env) as (project, work),
@@ -215,7 +221,9 @@ def main() -> None:
             running_registry(Path(storage)) as registry,
         ):
             bench = Bench(project, work, registry.host, env, sysroot, context.cache_dir)
-            run(bench, unchanged_runs=options.unchanged_runs)
+            run(bench, samples, rounds=options.rounds, unchanged_runs=options.unchanged_runs)
+    print(table({"rows": summary(samples.rows), "base": "cargo-zigbuild"}))
+    samples.write(options.json)
 
 
 if __name__ == "__main__":

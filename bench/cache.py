@@ -9,7 +9,8 @@ Ways to finished programs for two glibc targets through cargo-zigbuild, each in 
   programs   the same with `--programs`: a build that was made before comes whole, without cargo
   tar        the target directory packed with tar and zstd, and unpacked, as CI's caches do
   chef       cargo-chef: what it cooked is unpacked from such a tar, as a layer would be; another recipe cooks again
-  kache      an empty target directory, every call of the compiler looked up in kache's folder; its server is running
+  kache      an empty target directory, every call of the compiler looked up in kache's folder; its server is running,
+             and it looks first (KACHE_DEFERRED_DISCOVERY=0)
   sccache    the same with sccache
   cold       nothing
 
@@ -17,7 +18,7 @@ Changes: nothing; code of the program; its version; a dependency more (`hex`); o
 (`httparse`, which hyper and much else stand on). The copy of what each way starts from is not timed, unpacking and
 downloading are. Wall and CPU seconds are of the whole process tree (without the servers of kache and sccache), ratios
 are to the limit. Before that, what filling each cache cost and the size of each is printed; with `--work` that is done
-once, for several runs. kache and sccache are compiled from crates.io into .tools/, once.
+once, for several runs. What is compared with is compiled from crates.io, once (bench/peers.py).
 """
 
 from __future__ import annotations
@@ -41,16 +42,15 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from build import Cost, measure  # noqa: E402 - beside this script
+from figures import Samples, summary, table  # noqa: E402
+from peers import installed, place  # noqa: E402
 
 from support.programs import distribution_rust  # noqa: E402 - needs the path above
 from support.registry import running_registry  # noqa: E402
 
 TARGETS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 _BIN = Path(sys.executable).parent
-_TOOLS = REPOSITORY / ".tools"
-_CHEF = _TOOLS / "bin" / "cargo-chef"
-_WRAPPERS = {"kache": ("kache@2.0.0",), "sccache": ("sccache@0.19.0", "--no-default-features")}
-"""What cargo installs: all that a folder of this machine takes, of sccache without its clients of a dozen clouds."""
+_WRAPPERS = ("kache", "sccache")
 _WAYS = ("limit", "cargoship", "programs", "tar", "chef", "kache", "sccache", "cold")
 _SETTLES_S = 10
 _DEEP, _OLD, _NEW = "httparse", "1.10.0", "1.10.1"
@@ -103,7 +103,7 @@ class Bench:
     work: Path
     registry: str
     env: Mapping[str, str]
-    filled: dict[str, dict[str, float | str]] = field(default_factory=dict)
+    filled: dict[str, dict[str, float]] = field(default_factory=dict)
     """What filling each cache cost, and its size."""
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class Bench:
     def zigbuild(self, place: Path, *before: str, **env: str) -> Cost:
         """cargo-zigbuild, after shell commands that count too."""
         os.sync()
-        line = " && ".join((*before, f'"{_BIN / "cargo-zigbuild"}" {" ".join(self.words)}'))
+        line = " && ".join((*before, f'"{installed("cargo-zigbuild")}" {" ".join(self.words)}'))
         return measure(("sh", "-c", line), cwd=place, env={**self.env, **env})
 
     def prepare(self, ways: list[str]) -> None:
@@ -153,7 +153,7 @@ class Bench:
             shutil.copytree(place / "target", self.work / "warm", symlinks=True)
             self._pack("packing target with tar and zstd -3", "target")
             # cargo has nothing to do here: what it costs to keep everything, and no more
-            self._note("keeping what was compiled", self.cargoship(place, "--cache-to", tag="again"), "")
+            self._note("keeping what was compiled", self.cargoship(place, "--cache-to", tag="again"), 0.0)
         if "chef" in ways and not (self.work / "chef.tar.zst").exists():
             self.checkout()
             self._recipe("recipe")
@@ -169,8 +169,8 @@ class Bench:
                 self._note(f"compiling with an empty {name}", cost, _size(self.work / name))
                 shutil.move(self.work / name, self.work / f"{name}-filled")
 
-    def _note(self, what: str, cost: Cost, size: str) -> None:
-        self.filled[what] = {**asdict(cost), "size": size}
+    def _note(self, what: str, cost: Cost, size_mb: float) -> None:
+        self.filled[what] = {**asdict(cost), "size_mb": size_mb}
         (self.work / "filled.json").write_text(json.dumps(self.filled, indent=2))
 
     def _empty_program(self) -> Path:
@@ -202,9 +202,10 @@ class Bench:
         folder = str(self.work / name)
         return {
             **self.env,
-            "RUSTC_WRAPPER": str(_TOOLS / "bin" / name),
+            "RUSTC_WRAPPER": str(installed(name)),
             "CARGO_INCREMENTAL": "0",
             "KACHE_CACHE_DIR": folder,
+            "KACHE_DEFERRED_DISCOVERY": "0",
             "SCCACHE_DIR": folder,
             "SCCACHE_IDLE_TIMEOUT": "0",
         }
@@ -212,7 +213,7 @@ class Bench:
     def _recipe(self, name: str) -> bytes:
         path = self.work / f"{name}.json"
         words = ("chef", "prepare", "--recipe-path", path)
-        measure((_CHEF, *words), cwd=self.work / "checkout", env=self.env)
+        measure((installed("cargo-chef"), *words), cwd=self.work / "checkout", env=self.env)
         return path.read_bytes()
 
     def _cook(self, name: str) -> Cost:
@@ -221,7 +222,7 @@ class Bench:
         place.mkdir()
         targets = [word for target in TARGETS for word in ("--target", target)]
         words = ("chef", "cook", "--release", "--zigbuild", *targets, "--recipe-path", self.work / f"{name}.json")
-        return measure((_CHEF, *words), cwd=place, env=self.env)
+        return measure((installed("cargo-chef"), *words), cwd=place, env=self.env)
 
     def chef(self, change: str) -> Cost:
         """A layer that fits is unpacked; one that does not is made."""
@@ -274,14 +275,13 @@ class Bench:
     def start_server(self, name: str) -> None:
         """The server of a wrapper, which each call of it talks to."""
         start = ("--start-server",) if name == "sccache" else ("daemon", "start")
-        measure((_TOOLS / "bin" / name, *start), cwd=self.work, env=self._wrapping(name))
+        measure((installed(name), *start), cwd=self.work, env=self._wrapping(name))
 
     def stop_servers(self) -> None:
         """End those of sccache and kache, which stay otherwise."""
         for name, words in {"sccache": ("--stop-server",), "kache": ("daemon", "stop")}.items():
-            program = _TOOLS / "bin" / name
-            if program.exists():
-                subprocess.run((program, *words), env=self._wrapping(name), capture_output=True, check=False)
+            if place(name).exists():
+                subprocess.run((place(name), *words), env=self._wrapping(name), capture_output=True, check=False)
 
 
 def _sockets(folder: str, names: list[str]) -> list[str]:
@@ -292,21 +292,12 @@ def _unpack(archive: Path) -> str:
     return f"zstd -q -d -c {archive} | tar -x"
 
 
-def _size(path: Path) -> str:
+def _size(path: Path) -> float:
+    """Megabytes of a file or folder."""
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file() and not each.is_symlink()]
     # a hard link counts once
     sizes = {(each.stat().st_dev, each.stat().st_ino): each.stat().st_size for each in files}
-    return f"{sum(sizes.values()) / 1e6:.0f} MB"
-
-
-def install(ways: list[str]) -> None:
-    """The peers that crates.io has, compiled once."""
-    for name, wanted in _WRAPPERS.items():
-        if name in ways and not (_TOOLS / "bin" / name).exists():
-            print(f"compiling {wanted[0]}, once", flush=True)
-            # without --locked: a lock file may name what an index mirror does not have yet
-            words = ("cargo", "install", "--quiet", "--root", _TOOLS, *wanted)
-            subprocess.run(words, check=True, env={**os.environ, **distribution_rust()})
+    return sum(sizes.values()) / 1e6
 
 
 def main() -> None:
@@ -315,12 +306,16 @@ def main() -> None:
     parser.add_argument("--project", type=Path, default=REPOSITORY / "bench" / "full-service")
     parser.add_argument("--ways", default=",".join(_WAYS[:-1]))
     parser.add_argument("--changes", default=",".join(CHANGES))
-    parser.add_argument("--repeat", type=int, default=1, help="the best of so many runs counts")
+    parser.add_argument("--repeat", type=int, default=1, help="how often each way is run after each change")
     parser.add_argument("--work", type=Path, help="keep what was compiled in this folder, for the next run")
-    parser.add_argument("--json", type=Path, help="the figures, for other programs; rows that are there already stay")
+    parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
     given = parser.parse_args()
     ways, changes = given.ways.split(","), list(filter(None, given.changes.split(",")))
-    install(ways)
+    for name in (
+        "cargo-zigbuild",
+        *(each for each in ("cargo-chef", *_WRAPPERS) if each.removeprefix("cargo-") in ways),
+    ):
+        installed(name)
     with contextlib.ExitStack() as stack:
         work = given.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cargoship-bench-")))
         work = work.resolve()
@@ -337,42 +332,27 @@ def main() -> None:
         stack.callback(bench.stop_servers)
         bench.prepare(ways)
         for what, cost in bench.filled.items():
-            print(f"{what:<36} {cost['wall_s']:8.1f} s wall {cost['cpu_s']:8.1f} s CPU {cost['size']:>8}", flush=True)
+            print(
+                f"{what:<36} {cost['wall_s']:8.1f} s wall {cost['cpu_s']:8.1f} s CPU {cost['size_mb']:8.0f} MB",
+                flush=True,
+            )
+        samples = Samples()
+        for what, cost in bench.filled.items():
+            samples.add("once", what, wall_s=cost["wall_s"], cpu_s=cost["cpu_s"], stored_mb=cost["size_mb"])
         for change in changes:
-            costs = measured(bench, change, ways, given.repeat)
-            if given.json:
-                known = json.loads(given.json.read_text()) if given.json.exists() else {}
-                rows = known.setdefault("changes", {}).setdefault(change, {})
-                rows |= {way: asdict(cost) for way, cost in costs.items()}
-                given.json.write_text(json.dumps({**known, "filling": bench.filled}, indent=2) + "\n")
-        if given.json and given.json.exists():
-            print(table(json.loads(given.json.read_text())["changes"]))
+            measured(bench, change, ways, given.repeat, samples)
+            samples.write(given.json)
+        print(table({"rows": summary(samples.rows), "base": ways[0]}))
+        samples.write(given.json)
 
 
-def table(changes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """All that is known, in Markdown: seconds, and how many times those of the first way."""
-    ways = list(dict.fromkeys(way for costs in changes.values() for way in costs))
-    lines = [f"| change | {' | '.join(ways)} |", f"| --- {'| --- ' * len(ways)}|"]
-    for change, costs in changes.items():
-        least = costs[ways[0]]["wall_s"]
-        cells = (
-            f"{costs[way]['wall_s']:.1f} ({costs[way]['wall_s'] / least:.2f})" if way in costs else "" for way in ways
-        )
-        lines.append(f"| {change} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def measured(bench: Bench, change: str, ways: list[str], repeat: int) -> dict[str, Cost]:
+def measured(bench: Bench, change: str, ways: list[str], repeat: int, samples: Samples) -> None:
     """Every way after one change, in turn, so that an hour's noise meets all of them; printed as it comes."""
-    costs: dict[str, Cost] = {}
-    for turn in range(repeat):
+    for _ in range(repeat):
         for way in ways:
             cost = bench.run(way, change)
-            costs[way] = min(cost, costs.get(way, cost), key=lambda each: each.wall_s)
-            ratio = costs[way].wall_s / costs[ways[0]].wall_s
-            if turn == repeat - 1:
-                print(f"{change:<12} {way:<10} {costs[way]}  {ratio:6.2f} times {ways[0]}", flush=True)
-    return costs
+            samples.add(change, way, wall_s=cost.wall_s, cpu_s=cost.cpu_s, memory_mib=cost.own_mib)
+            print(f"{change:<12} {way:<10} {cost}", flush=True)
 
 
 if __name__ == "__main__":

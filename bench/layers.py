@@ -23,6 +23,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+from figures import Samples  # noqa: E402 - beside this script
+
 from support.elf_files import elf_file  # noqa: E402 - needs the path above
 from support.programs import CARGOSHIP  # noqa: E402 - needs the path above
 
@@ -35,15 +37,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-layers-") as made:
         folder = Path(made)
         layer = _write(folder / "layout", asked.files)
-        listed = min(_measured(["tar", "tzf", str(layer)]) for _ in range(asked.runs))
+        lists = [_measured(["tar", "tzf", str(layer)]) for _ in range(asked.runs)]
+        listed = min(lists)
         print(f"tar t          {listed[0]:6.2f} s {listed[1] >> 20:5} MB")
         looks = [_looks(folder, number) for number in range(asked.runs)]
         for name, measured in zip(("first look", "second look"), map(min, zip(*looks, strict=True)), strict=True):
             print(f"{name:14} {measured[0]:6.2f} s {measured[1] >> 20:5} MB  {measured[0] / listed[0]:.1f} x tar")
+
+        samples = Samples()
+        rows = {"tar t": lists, **dict(zip(("first look", "second look"), zip(*looks, strict=True), strict=True))}
+        for name, each in rows.items():
+            for cpu_s, memory_bytes in each:
+                samples.add(f"{asked.files} files", name, cpu_s=cpu_s, memory_mib=memory_bytes / (1 << 20))
+        samples.write(asked.json)
 
 
 def _looks(folder: Path, number: int) -> tuple[tuple[float, int], tuple[float, int]]:

@@ -1,20 +1,21 @@
 """cargoship's push beside `skopeo copy` and `docker push` of the same image, each to a docker-registry of its own.
 
-    .venv/bin/python bench/push.py [--mib 64,16,16,16] [--runs 3] [--no-docker] [--copy]
+    .venv/bin/python bench/push.py [--mib 64,16,16,16] [--runs 5] [--no-docker] [--copy]
 
-The image has one layer for each number, of that many MiB that do not compress. Each side pushes it three times; with
-`--copy` it comes from another docker-registry instead (`cargoship copy`, `skopeo copy`; docker has no such command):
+The image has one layer for each number, of that many MiB that do not compress. Each side pushes it three times, from an
+OCI layout; with `--copy` it comes from another docker-registry instead (docker has no such command):
 
   first            the registry is empty
   one layer        the smallest layer is another one
   nothing          the same image again
 
-Wall and CPU time (wait4) and memory (the peak of /proc) are those of the whole client process, its start included;
-"the push alone" is what a `cargoship build --push` spends on it, whose process runs anyway. cargoship and skopeo read
-an OCI layout, which cargoship verifies first; docker has the image in its engine, which does the work, compression
-included: its CPU and memory are not seen here. Ratios are the other side over cargoship, for the whole process and for
-the push alone: above 1 cargoship is quicker. The best of some runs counts. What the registry itself needs of the
-processor is printed too: it hashes and writes every byte, no matter who sends it, and no client is quicker than that.
+`cargoship` is `cargoship copy` as people type it, `skopeo` is `skopeo copy`; both check what they read. `the push
+alone` is the same in a process that runs already, as that of a `cargoship build --push` does. docker has the image in
+its engine, which does the work, compression included: its CPU and memory are not seen here. Wall and CPU time (wait4)
+and memory (the peak of /proc) are those of the whole client process, its start included. What the registry itself needs
+of the processor is given too: it hashes and writes every byte, no matter who sends it, and no client is quicker than
+that. Layouts and registries are in memory where the system has a file system there (`--work` names another place): a
+disk takes the same time for everybody. Sides take turns, and who comes first does too.
 """
 
 from __future__ import annotations
@@ -28,15 +29,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from msgspec.structs import replace
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from build import Peak  # noqa: E402 - the other benchmark, beside this one
+from figures import Samples, summary, table  # noqa: E402
 
 from cargoship.oci.archive import write_archive  # noqa: E402
 from cargoship.oci.compress import Codec, Compression  # noqa: E402
@@ -56,6 +56,8 @@ STATES = ("first", "one layer", "nothing")
 _MIB = 1 << 20
 _AMD64 = Platform("linux", "amd64")
 _NAME = "bench/app"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the file system, not a place for one file
+"""A file system in memory: a disk that takes 200 MB a second is the same for everybody, and hides them all."""
 _PUSH = """
 import os, sys, time
 from pathlib import Path
@@ -85,12 +87,10 @@ class Cost:
     cpu_s: float
     memory_mib: float
     printed: str
-    registry_cpu_s: float = 0.0
 
     def __str__(self) -> str:
         """One line."""
-        client = f"{self.wall_s * 1000:8.0f} ms wall {self.cpu_s * 1000:8.0f} ms CPU {self.memory_mib:6.0f} MiB"
-        return f"{client} ({self.registry_cpu_s * 1000:.0f} ms CPU of the registry)"
+        return f"{self.wall_s * 1000:8.0f} ms wall {self.cpu_s * 1000:8.0f} ms CPU {self.memory_mib:6.0f} MiB"
 
 
 def measure(argv: Sequence[str | Path]) -> Cost:
@@ -125,10 +125,11 @@ class Images:
         return self.folder / f"image{number}.tar"
 
 
-def make_images(folder: Path, sizes_mib: Sequence[int]) -> Images:
+def make_images(folder: Path, sizes_mib: Sequence[int], *, archives: bool) -> Images:
     """Layers of random bytes: what compresses well says more about compressors than about pushes."""
     store = BlobStore(folder / "blobs")
-    gzip = Compression.of(Codec.GZIP)
+    # random bytes stay as they are, and a gigabyte takes no minute to make
+    plain = Compression.of(Codec.NONE)
     images = Images(folder)
 
     def layer(name: str, size_mib: int) -> object:
@@ -137,7 +138,7 @@ def make_images(folder: Path, sizes_mib: Sequence[int]) -> Images:
         with path.open("wb") as file:
             for _ in range(size_mib):
                 file.write(os.urandom(_MIB))
-        return build_layer([LayerEntry.file(name, path)], store=store, compression=gzip, epoch=0, created_by=name)
+        return build_layer([LayerEntry.file(name, path)], store=store, compression=plain, epoch=0, created_by=name)
 
     largest_first = sorted(sizes_mib, reverse=True)
     shared = [layer(f"layer{number}", size_mib) for number, size_mib in enumerate(largest_first[:-1])]
@@ -153,13 +154,21 @@ def make_images(folder: Path, sizes_mib: Sequence[int]) -> Images:
         index: Index = index_of([image], annotations={})
         name = Reference.parse(f"localhost/{_NAME}:{number}")
         write_layout(images.layout(number), index, names=[name])
-        write_archive(images.archive(number), index, names=[name], native=_AMD64)
+        if archives:
+            write_archive(images.archive(number), index, names=[name], native=_AMD64)
     return images
 
 
 def cargoship(images: Images, number: int, host: str) -> Cost:
-    """Through the library that `cargoship build --push` uses, in a process of its own."""
-    return measure([sys.executable, "-c", _PUSH, images.layout(number), f"{host}/{_NAME}:1"])
+    """As people type it."""
+    return measure([CARGOSHIP, "copy", "-q", f"oci:{images.layout(number)}", f"{host}/{_NAME}:1"])
+
+
+def pushed(images: Images, number: int, host: str) -> Cost:
+    """Through the library that `cargoship build --push` uses, in a process that runs already."""
+    cost = measure([sys.executable, "-c", _PUSH, images.layout(number), f"{host}/{_NAME}:1"])
+    wall_s, cpu_s = map(float, cost.printed.split())
+    return replace(cost, wall_s=wall_s, cpu_s=cpu_s)
 
 
 def skopeo(images: Images, number: int, host: str) -> Cost:
@@ -195,36 +204,27 @@ def loaded(images: Images) -> Iterator[None]:
 Side = Callable[[Images, int, str], Cost]
 
 
-def compare(images: Images, work: Path, sides: Mapping[str, Side], runs: int) -> None:
-    """Every side in turn, each with a registry that is empty at first; the best of the runs."""
-    best: dict[tuple[str, str], Cost] = {}
+def compare(images: Images, work: Path, sides: Mapping[str, Side], runs: int, title: str) -> Samples:
+    """Every side in turn, each with a registry that is empty at first."""
+    samples = Samples()
     for run in range(runs):
-        for name, side in sides.items():
+        for name in list(sides)[run % len(sides) :] + list(sides)[: run % len(sides)]:
             folder = work / f"{name}{run}"
             folder.mkdir()
             with running_registry(folder) as registry:
                 for state, number in zip(STATES, (0, 1, 1), strict=True):
                     before_s = registry.cpu_s()
-                    cost = side(images, number, registry.host)
-                    cost = replace(cost, registry_cpu_s=registry.cpu_s() - before_s)
-                    known = best.get((name, state))
-                    if known is None or cost.wall_s < known.wall_s:
-                        best[name, state] = cost
+                    cost = sides[name](images, number, registry.host)
+                    registry_s = registry.cpu_s() - before_s
+                    row = f"{title}, {state}"
+                    samples.add(row, name, wall_s=cost.wall_s, cpu_s=cost.cpu_s, memory_mib=cost.memory_mib)
+                    samples.add(row, name, registry_cpu_s=registry_s)
+                    print(f"{state:<10} {name:<16} {cost} ({registry_s * 1000:.0f} ms CPU of the registry)", flush=True)
             shutil.rmtree(folder)
-    for state in STATES:
-        ours = best["cargoship", state]
-        reported = [float(word) for word in ours.printed.split()] if not ours.printed.startswith("localhost") else []
-        print(f"{state}\n  cargoship {ours}")
-        if reported:
-            print(
-                f"            of that the push alone {reported[0] * 1000:.0f} ms wall, {reported[1] * 1000:.0f} ms CPU"
-            )
-        for name in sides:
-            if name != "cargoship":
-                theirs = best[name, state]
-                ratios = [f"{theirs.wall_s / one:.2f}" for one in (ours.wall_s, *reported[:1])]
-                print(f"  {name:9} {theirs}   {' and '.join(ratios)} times as long")
-    sys.stdout.flush()
+    # in the order of the sides, whoever came first
+    for row, measured in samples.rows.items():
+        samples.rows[row] = {name: measured[name] for name in sides}
+    return samples
 
 
 def copies(source: str) -> dict[str, Side]:
@@ -247,14 +247,22 @@ def main() -> None:
     """Parse the options and run everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mib", default="64,16,16,16", help="sizes of the layers")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--copy", action="store_true", help="copy from another registry instead")
     parser.add_argument("--no-docker", action="store_true", help="leave docker push out")
+    parser.add_argument("--work", type=Path, default=_MEMORY if _MEMORY.is_dir() else None, help="where all files are")
+    parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cargoship-bench-") as place:
+    # as pip installs a program, with its byte code
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    subprocess.run([CARGOSHIP, "copy", "--help"], check=True, stdout=subprocess.DEVNULL)
+    sizes = [int(size) for size in options.mib.split(",")]
+    title = f"{sum(sizes)} MiB in {len(sizes)} layers"
+    docker_too = not (options.no_docker or options.copy)
+    with tempfile.TemporaryDirectory(prefix="cargoship-bench-", dir=options.work) as place:
         work = Path(place)
-        images = make_images(work, [int(size) for size in options.mib.split(",")])
-        sides: dict[str, Side] = {"cargoship": cargoship, "skopeo": skopeo}
+        images = make_images(work, sizes, archives=docker_too)
+        sides: dict[str, Side] = {"cargoship": cargoship, "the push alone": pushed, "skopeo": skopeo}
         if options.copy:
             (work / "source").mkdir()
             with running_registry(work / "source") as source:
@@ -263,12 +271,14 @@ def main() -> None:
                     layout = f"oci:{images.layout(number)}"
                     push = ["skopeo", "copy", "--all", "--preserve-digests", "--dest-tls-verify=false", "-q"]
                     subprocess.run([*push, layout, target], check=True)
-                compare(images, work, copies(source.host), options.runs)
-        elif options.no_docker:
-            compare(images, work, sides, options.runs)
-        else:
+                samples = compare(images, work, copies(source.host), options.runs, f"from a registry, {title}")
+        elif docker_too:
             with loaded(images):
-                compare(images, work, {**sides, "docker": docker}, options.runs)
+                samples = compare(images, work, {**sides, "docker": docker}, options.runs, title)
+        else:
+            samples = compare(images, work, sides, options.runs, title)
+    print(table({"rows": summary(samples.rows), "base": "cargoship"}))
+    samples.write(options.json)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from build import Cost, measure  # noqa: E402 - beside this script
+from figures import Samples  # noqa: E402
 
 from support.programs import distribution_rust  # noqa: E402 - needs the path above
 
@@ -74,8 +75,11 @@ def main() -> None:
             "packages of both": len(common),
         }
     print(json.dumps(result, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=2) + "\n")
+    samples = Samples()
+    for side, costs in (("alone", alone), ("from the first one's cache", taken)):
+        for cost in costs:
+            samples.add("the second project", side, wall_s=cost.wall_s, cpu_s=cost.cpu_s)
+    samples.write(given.json)
 
 
 def write(folder: Path, name: str) -> None:

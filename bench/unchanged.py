@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from build import Cost, measure  # noqa: E402 - beside this script
+from figures import Samples  # noqa: E402
 
 from support.programs import distribution_rust  # noqa: E402 - needs the path above
 from support.registry import running_registry  # noqa: E402
@@ -66,9 +65,12 @@ def main() -> None:
             f"{name:<40} wall {min(wall):5.2f} s at least, {statistics.median(wall):5.2f} s median;"
             f" CPU {min(cpu):5.2f} and {statistics.median(cpu):5.2f} s"
         )
-    if given.json:
-        reported = {name: [asdict(cost) for cost in each] for name, each in costs.items()}
-        given.json.write_text(json.dumps(reported, indent=2) + "\n")
+    samples = Samples()
+    for name, each in costs.items():
+        shown = name if len(folders) > 1 or name == "start" else "cargoship"
+        for cost in each:
+            samples.add(given.project.name, shown, wall_s=cost.wall_s, cpu_s=cost.cpu_s, memory_mib=cost.own_mib)
+    samples.write(given.json)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+from figures import Samples  # noqa: E402 - beside this script
+
 from cargoship.process import SystemRunner  # noqa: E402
 from cargoship.toolchain.zig import find_zig  # noqa: E402
 from cargoship.unitcache.watching.library import Watcher, library  # noqa: E402
@@ -35,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--project", type=Path, default=REPOSITORY / "bench" / "one-c-file")
+    parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-watching-") as name:
         folder = Path(name)
@@ -54,6 +57,11 @@ def main() -> None:
                     cpu_s[side].append(seconds)
                     sys.stdout.write(f"round {number}, {side}: {seconds:.2f} s\n")
                     sys.stdout.flush()
+        samples = Samples()
+        for side in SIDES:
+            for seconds in cpu_s[side]:
+                samples.add(f"{wanted.project.name}, cold", side, cpu_s=seconds)
+        samples.write(wanted.json)
         plain, watched = (statistics.median(cpu_s[side]) for side in SIDES)
         sys.stdout.write(f"plain {plain:.2f} s, watched {watched:.2f} s: {watched / plain:.3f}\n")
 
