@@ -7,7 +7,8 @@ A part is a script of this folder with its options. Parts are taken in the order
 are known to take fit; `--parts` names them instead. What a part has measured is written as soon as it ends, with what
 it depends on: commit, time, machine, load before and after, versions of all that is compared. So a run can be ended at
 any time: the next one goes on with the parts that have no figures of this commit (`--again` measures them all). A part
-that fails, or takes three times as long as it should, is said so and left as it was.
+that fails, or takes three times as long as it should, is said so and left as it was, and so is one that is compared
+with what bench/peers.py has not compiled yet.
 
 `--work` keeps what was compiled once (caches to restore from), for later runs. The tables of docs/benchmarks.md are
 written from the JSON file after each part; `--page` does nothing else.
@@ -68,6 +69,7 @@ PARTS: Mapping[str, Part] = {
         "unchanged.py", "--project {bench}/small-service --rounds 9 --work {work}", 2, "cargoship", _CARGO, filling=4
     ),
     "cold": Part("build.py", "--projects small-service", 7, "cargo-zigbuild", (*_CARGO, "cargo-zigbuild")),
+    "zig-parts": Part("zig_parts.py", "--rounds 3 --work {work}", 5, "warm", _CARGO, filling=8),
     "registry-caches": Part("registry_caches.py", "--work {work}", 6, "cargoship", (*_CARGO, "kache", *_REGISTRY), 4),
     "cache-small": Part(
         "cache.py",
@@ -137,23 +139,31 @@ def main() -> None:
     if given.page:
         PAGE.write_text(replaced(PAGE.read_text(), known))
         return
-    until = time.monotonic() + 60 * given.minutes
+    # who names parts has the time for them
+    until = float("inf") if given.parts else time.monotonic() + 60 * given.minutes
     with _work(given.work) as work:
         for name in given.parts.split(",") if given.parts else PARTS:
-            if not given.again and known.get(name, {}).get("commit") == commit():
-                print(f"{name}: has figures of this commit", flush=True)
-                continue
+            current = not given.again and known.get(name, {}).get("commit") == commit()
             needed = _needed(PARTS[name], work / name)
-            if not given.parts and time.monotonic() + 60 * needed > until:
-                print(f"{name}: left out, its {needed:.0f} minutes do not fit", flush=True)
+            reason = "has figures of this commit" if current else _objection(PARTS[name], needed, until)
+            measured = run(name, PARTS[name], work / name, needed) if not reason else None
+            if measured is None:
+                print(f"{name}: {reason or 'has no figures'}", flush=True)
                 continue
-            measured = run(name, PARTS[name], work / name, needed)
-            if measured is not None:
-                known[name] = measured
-                kept = {each: known[each] for each in PARTS if each in known}
-                given.json.write_text(json.dumps(kept, indent=1) + "\n")
-                if given.json == FIGURES:
-                    PAGE.write_text(replaced(PAGE.read_text(), kept))
+            known[name] = measured
+            kept = {each: known[each] for each in PARTS if each in known}
+            given.json.write_text(json.dumps(kept, indent=1) + "\n")
+            if given.json == FIGURES:
+                PAGE.write_text(replaced(PAGE.read_text(), kept))
+
+
+def _objection(part: Part, minutes: float, until: float) -> str:
+    """Why a part is left out now; nothing where it is run."""
+    if missing := _missing(part):
+        return f"left out, for bench/peers.py {','.join(missing)} has not been run, which takes minutes"
+    if time.monotonic() + 60 * minutes > until:
+        return f"left out, its {minutes:.0f} minutes do not fit"
+    return ""
 
 
 def run(name: str, part: Part, work: Path, minutes: float) -> dict[str, Any] | None:
@@ -166,7 +176,9 @@ def run(name: str, part: Part, work: Path, minutes: float) -> dict[str, Any] | N
     print(f"{name}: {part.script} {' '.join(words)}", flush=True)
     before, began = os.getloadavg()[0], time.monotonic()
     argv = [sys.executable, BENCH / part.script, *words, "--json", samples]
-    with subprocess.Popen(argv, start_new_session=True) as process:
+    # as pip installs a program, with its byte code
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    with subprocess.Popen(argv, env=env, start_new_session=True) as process:
         try:
             code = process.wait(timeout=60 * minutes * _PATIENCE)
         except BaseException as ended:
@@ -175,7 +187,7 @@ def run(name: str, part: Part, work: Path, minutes: float) -> dict[str, Any] | N
                 raise
             code = None
     if code != 0 or not samples.exists():
-        print(f"{name}: {'took too long' if code is None else f'ended with {code}'}, and has no figures", flush=True)
+        print(f"{name}: {'took too long' if code is None else f'ended with {code}'}", flush=True)
         return None
     filled.touch()
     return {
@@ -196,6 +208,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, sent)
             process.wait(timeout=_FAREWELL_S)
+
+
+def _missing(part: Part) -> list[str]:
+    """Peers that would have to be compiled first, which takes longer than any part."""
+    from peers import PEERS, place  # noqa: PLC0415 - the page needs no peers
+
+    return [name for name in part.versions if name in PEERS and not place(name).exists()]
 
 
 def versions(part: Part) -> dict[str, str]:
