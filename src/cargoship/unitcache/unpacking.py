@@ -25,11 +25,12 @@ from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.packs.memory import MemoryLimit
 from cargoship.unitcache.stores.store import PackSource, Store
 
-_JOBS = 4
+_JOBS = 2
+"""Threads that unpack: processors do it, and each thread keeps memory for the largest unit that it has had."""
 _PIECE_BYTES = 256 * 1024
 """Units are unpacked in pieces. Larger ones would each be new memory, which the kernel clears page by page: that cost
 more than all the rest of a restore."""
-_MEMORY_BYTES = 160 << 20
+_MEMORY_BYTES = 64 << 20
 _IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
 """What only the one unit has to do with whose file cannot be written."""
 
@@ -82,6 +83,9 @@ def unpack_units(
             ordered = sorted(packs.items(), key=lambda item: -sum(entry.unpacked for entry in item[1]))
             tasks = [(pack, index.packs[pack].size, entries) for pack, entries in ordered]
             # closed at once after an error or Ctrl-C: then nobody waits for a connection that has stalled
+            if len(tasks) > jobs:
+                # more of them travel at a time than are unpacked
+                store.prefetch(index, [entry for _, entries in ordered for entry in entries])
             with closing(each(work.pack, tasks, jobs=jobs, budget=budget)) as done:
                 results = list(done)
     except OSError as error:

@@ -102,6 +102,13 @@ def test_metadata_that_lies_beside_its_library_costs_nothing(tmp_path: Path) -> 
     assert both.size < alone.size * 1.01
 
 
+def test_metadata_is_found_in_a_library_that_no_window_covers(tmp_path: Path) -> None:
+    """A library begins with its metadata; all that follows there must not lie between the two copies."""
+    metadata = noise("m", 400_000)
+    files = {"release/deps/liba-01.rlib": metadata + bytes(20 << 20), "release/deps/liba-01.rmeta": metadata}
+    assert packed(tmp_path, {"a": files})[0].size < 1.1 * len(metadata)
+
+
 @pytest.mark.parametrize("link", ["/etc/passwd", "../../../outside", "nowhere", ".."])
 def test_a_unit_with_a_link_that_leads_elsewhere_is_not_packed(tmp_path: Path, link: str) -> None:
     (tmp_path / "link").symlink_to(link)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from cargoship.unitcache.stores.store import PackSource, Saved, Store
 from cargoship.unitcache.stores.tiered import Tiered
 from cargoship.unitcache.stores.untrusted import untrusted
 from cargoship.unitcache.unpacking import unpack_units
-from support.units import adding, key_of, packed, unit_files
+from support.units import adding, key_of, packed, tree, unit_files
 
 
 @dataclass
@@ -130,6 +130,71 @@ def test_what_nobody_needed_is_not_waited_for(stores: Set) -> None:
     # what had begun is kept
     kept = len(stores.local.load().packs)
     assert kept == stores.remote.asked.count("open") < len(index.packs)
+
+
+@dataclass
+class Counting(Recording):
+    """Notes how much is asked for at once, and how many packs are read at a time."""
+
+    largest: int = 0
+    open_packs: int = 0
+    most_packs: int = 0
+    expected: int = 0
+    """So many packs must be open together before any of them is read."""
+    together: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> Iterator[PackSource]:
+        with self.store.open_pack(pack, size, wanted) as source:
+            self.open_packs += 1
+            self.most_packs = max(self.most_packs, self.open_packs)
+            if self.open_packs == self.expected:
+                self.together.set()
+            yield _Counted(self, source)
+            self.open_packs -= 1
+
+
+@dataclass
+class _Counted:
+    store: Counting
+    source: PackSource
+
+    def frame(self, entry: UnitEntry) -> bytes:
+        assert not self.store.expected or self.store.together.wait(60)
+        self.store.largest = max(self.store.largest, entry.length)
+        return self.source.frame(entry)
+
+
+def test_a_pack_from_afar_is_never_in_memory_as_a_whole(stores: Set, tmp_path: Path) -> None:
+    files = unit_files("a", 3 << 20)
+    packs = packed(stores.root / "scratch", {"a": files})
+    size = stores.far.save(packs, adding(packs, "a")).index.size
+    remote = Counting(stores.far)
+    store = stores.tiered(remote)
+    assert get(store, tmp_path / "target") == "a"
+    assert 0 < remote.largest <= size // 2
+    assert tree(tmp_path / "target") == files
+    store.close()
+    assert stores.local.load().size == size
+
+
+def test_a_pack_is_read_where_nothing_can_be_written(stores: Set, tmp_path: Path) -> None:
+    stores.save(stores.far, "abc")
+    store = stores.tiered()
+    index = store.load()
+    stores.local.scratch.parent.mkdir(parents=True)
+    stores.local.scratch.write_text("no folder")
+    done = unpack_units(store, index, index.entries.values(), tmp_path / "target", stamp_ns=1)
+    assert done.keys == index.entries.keys()
+    assert stores.warnings == []
+
+
+def test_more_packs_travel_than_are_unpacked_at_a_time(stores: Set, tmp_path: Path) -> None:
+    for name in "abcd":
+        stores.save(stores.far, name)
+    remote = Counting(stores.far, expected=4)
+    assert get(stores.tiered(remote), tmp_path / "target") == "abcd"
+    assert remote.most_packs == 4
 
 
 def test_what_is_read_from_afar_stays_here(stores: Set, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ UNIT_BYTES_MAX = 4 << 30
 FRAME_BYTES_MAX = 512 << 20
 """What a unit may have as a frame, which is held in memory."""
 WINDOW_LOG = 26
-"""64 MiB, which few units reach: a larger window is memory, where it is written and where it is read."""
+"""64 MiB: frames with a larger window are not read, for it is memory. `packing` writes smaller ones."""
 FILES_MAX = 100_000
 _HEAD_BYTES_MAX = 32 << 20
 _LENGTH_BYTES = 4

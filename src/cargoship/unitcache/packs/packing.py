@@ -25,7 +25,6 @@ from cargoship.unitcache.packs.frame import (
     CONTENT,
     FRAME_BYTES_MAX,
     UNIT_BYTES_MAX,
-    WINDOW_LOG,
     FileKind,
     FileRecord,
     content_size,
@@ -36,7 +35,9 @@ from cargoship.unitcache.packs.memory import MemoryLimit
 from cargoship.unitcache.packs.pack import PACK_BYTES, Pack, PackWriter, Placed, UnitFile
 
 _LEVEL = 3
-_MEMORY_BYTES = 96 << 20
+_WINDOW_LOG = 24
+"""16 MiB: each thread keeps the memory for the largest window that it has needed. Frames are read with up to 64."""
+_MEMORY_BYTES = 32 << 20
 """For the windows of all units that are compressed at a time."""
 _CHUNK_BYTES = 1 << 20
 _WAITING_MAX = 2
@@ -200,12 +201,12 @@ class _Writer(FrameWriter):
 def compress_unit(files: Sequence[UnitFile], room: MemoryLimit) -> _Frame:
     """A unit's frame, made when there is room for its window; raises NotPackable."""
     try:
-        rows, sources = _rows(sorted(files, key=lambda file: file.path))
+        rows, sources = _rows(sorted(files, key=_order))
         head = write_head(rows)
         unpacked = len(head) + content_size(rows)
         if unpacked > UNIT_BYTES_MAX:
             raise NotPackable(f"it has {unpacked} bytes, where {UNIT_BYTES_MAX} fit")
-        with room.taken(min(unpacked, 1 << WINDOW_LOG)):
+        with room.taken(min(unpacked, 1 << _WINDOW_LOG)):
             return _compressed(head, rows, sources, unpacked)
     except ContentInvalid as error:
         raise NotPackable(error.message) from error
@@ -213,12 +214,17 @@ def compress_unit(files: Sequence[UnitFile], room: MemoryLimit) -> _Frame:
         raise NotPackable(f"{error.filename}: {error.strerror or error}") from error
 
 
+def _order(file: UnitFile) -> tuple[bool, str]:
+    """Metadata comes first, for the library that follows begins with the same: so near that any window finds it."""
+    return not file.path.endswith(".rmeta"), file.path
+
+
 def _compressed(head: bytes, rows: Sequence[FileRecord], sources: Sequence[Path | bytes], unpacked: int) -> _Frame:
     compressor = ZstdCompressor(
         options={
             CompressionParameter.compression_level: _LEVEL,
             CompressionParameter.enable_long_distance_matching: 1,
-            CompressionParameter.window_log: WINDOW_LOG,
+            CompressionParameter.window_log: _WINDOW_LOG,
         }
     )
     # the window need not be larger than the unit then, for the reader either

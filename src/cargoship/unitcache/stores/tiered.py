@@ -7,6 +7,7 @@ had before and they have not. A store that fails is warned of once, and left alo
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import threading
@@ -27,7 +28,9 @@ from cargoship.unitcache.stores.store import LocalStore, PackSource, Saved, Stor
 
 _JOBS = 4
 _WHOLE_BYTES = 64 << 20
-"""A pack up to this size may be held in memory as a whole, one for each thread."""
+"""A pack up to this size may be asked for as a whole: some stores hold in memory what was asked for at once."""
+_PIECE_BYTES = 1 << 20
+"""What of a pack is in memory on its way to a file."""
 
 Warn = Callable[[CacheUnavailable], None]
 
@@ -97,9 +100,12 @@ class Tiered(LocalStore):
     def prefetch(self, index: UnitIndex, wanted: Iterable[UnitEntry]) -> None:
         """See Store: packs from afar."""
         packs: dict[Digest, list[UnitEntry]] = {}
+        coming = self.shared.coming
         for entry in wanted:
-            if entry.pack in index.packs and not self.pack_path(entry.pack).exists():
+            if entry.pack in index.packs and entry.pack not in coming and not self.pack_path(entry.pack).exists():
                 packs.setdefault(entry.pack, []).append(entry)
+        if not packs:
+            return
 
         def read(pack: Digest) -> None:
             with contextlib.suppress(CacheUnavailable), contextlib.ExitStack() as opened:
@@ -109,7 +115,7 @@ class Tiered(LocalStore):
         ordered = sorted(packs, key=lambda pack: -sum(entry.unpacked for entry in packs[pack]))
         pool = ThreadPoolExecutor(_JOBS, thread_name_prefix="bring")
         with self.shared.lock:
-            self.shared.coming |= {pack: pool.submit(read, pack) for pack in ordered}
+            coming |= {pack: pool.submit(read, pack) for pack in ordered if pack not in coming}
         pool.shutdown(wait=False)
 
     def giver(self, pack: Digest) -> str:
@@ -185,17 +191,17 @@ class Tiered(LocalStore):
         with self.shared.lock:
             brought = next((each for each in self.shared.brought if each.digest == pack), None)
         if brought is not None:
-            with contextlib.suppress(OSError):
-                return _Scratch(opened.enter_context(brought.path.open("rb", buffering=0)))
+            with contextlib.suppress(CacheUnavailable):
+                return _opened(opened, brought.path)
         for store in self._all:
             index = self.shared.indexes.get(store.name)
             if index is not None and pack not in index.packs:
                 continue
             try:
-                if store is self.local or not keep:
-                    source = opened.enter_context(store.open_pack(pack, size, wanted))
-                else:
-                    source = _Whole(self._fetch(store, pack, size))
+                path = self._fetch(store, pack, size) if keep and store is not self.local else None
+                source: PackSource = (
+                    opened.enter_context(store.open_pack(pack, size, wanted)) if path is None else _opened(opened, path)
+                )
                 self.shared.givers.setdefault(pack, store.name)
                 return source  # noqa: TRY300 - what fails is tried at the next one
             except CacheUnavailable as error:
@@ -205,24 +211,31 @@ class Tiered(LocalStore):
                         raise
         raise failure
 
-    def _fetch(self, store: Store, pack: Digest, size: int) -> bytes:
-        """A whole pack, which is kept in the scratch folder for the local store."""
-        everything = UnitEntry(pack, pack, 0, size, pack, size)
-        with store.open_pack(pack, size, [everything]) as source:
-            data = source.frame(everything)
-        if Digest.of(data) != pack:
-            raise CacheUnavailable(f"the cache {store.name} has another content than sha256:{pack.short}")
+    def _fetch(self, store: Store, pack: Digest, size: int) -> Path | None:
+        """Read a whole pack into a file of the scratch folder, for the local store; None: no file can be written."""
         path = self.scratch / f"{pack.short}-{secrets.token_hex(8)}.pack"
+        sha256 = hashlib.sha256()
+        everything = UnitEntry(pack, pack, 0, size, pack, size)
         try:
             self.scratch.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        except OSError:
-            # it is of use for this run all the same
-            path.unlink(missing_ok=True)
-            return data
+            with path.open("xb") as file, store.open_pack(pack, size, [everything]) as source:
+                for start in range(0, size, _PIECE_BYTES):
+                    length = min(_PIECE_BYTES, size - start)
+                    data = source.frame(UnitEntry(pack, pack, start, length, pack, length))
+                    sha256.update(data)
+                    file.write(data)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            if isinstance(error, OSError):
+                return None
+            raise
+        if sha256.hexdigest() != pack.hex:
+            path.unlink()
+            raise CacheUnavailable(f"the cache {store.name} has another content than sha256:{pack.short}")
         with self.shared.lock:
             self.shared.brought.append(Pack(path, pack, size, ()))
-        return data
+        return path
 
     def _with_brought(self, index: UnitIndex) -> UnitIndex:
         """With what remote stores said of packs that are kept here now; what is known and taken here stays."""
@@ -281,10 +294,8 @@ class _Scratch:
             raise CacheUnavailable(f"cannot read what came from a cache: {error.strerror or error}") from error
 
 
-@dataclass(frozen=True)
-class _Whole:
-    data: bytes = field(repr=False)
-
-    def frame(self, entry: UnitEntry) -> bytes:
-        """See Source."""
-        return self.data[entry.offset : entry.offset + entry.length]
+def _opened(opened: contextlib.ExitStack, path: Path) -> _Scratch:
+    try:
+        return _Scratch(opened.enter_context(path.open("rb", buffering=0)))
+    except OSError as error:
+        raise CacheUnavailable(f"cannot read what came from a cache: {error.strerror or error}") from error
