@@ -89,7 +89,7 @@ def _pairs(made: Held, given: Held) -> list[tuple[UnitEntry, UnitEntry]]:
         name: [value for part, value in entry.parts.items() if part.startswith("dependency ")]
         for name, entry in units.items()
     }
-    entries = Entries(given.index.entries.values())
+    entries = Entries(given.index.entries)
     known: dict[str, str] = {}
     pairs = []
     for name in TopologicalSorter(needs).static_order():

@@ -9,22 +9,22 @@ from cargoship.cargo.progress import name_in_progress
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.events import CompileForeseen
 from cargoship.unitcache.keys.key import name_of
-from cargoship.unitcache.packs.index import UnitEntry
+from cargoship.unitcache.packs.entries import Named
 
 
-def foresee_compiling(
-    graph: UnitGraph, hits: Container[int], entries: Iterable[UnitEntry], host: str
-) -> CompileForeseen:
+def foresee_compiling(graph: UnitGraph, hits: Container[int], entries: Iterable[Named], host: str) -> CompileForeseen:
     """What the units that are no `hits` took when they were last compiled; another version's time is as good a guess.
 
     `host` is the triple of this machine.
     """
+    missed = [unit for index, unit in enumerate(graph.units) if index not in hits]
+    if not missed:
+        return CompileForeseen(0, {})
     took: dict[str, float] = {}
     for entry in entries:
         if entry.seconds > 0:
             took[entry.name] = took[_versionless(entry.name)] = entry.seconds
     found: dict[str, list[float]] = defaultdict(list)
-    missed = [unit for index, unit in enumerate(graph.units) if index not in hits]
     for unit in missed:
         name = name_of(unit, host)
         seconds = took.get(name, took.get(_versionless(name)))

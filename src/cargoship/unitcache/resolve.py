@@ -7,17 +7,17 @@ unit that is missed is compiled, and so is everything that depends on it: cargo 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cargoship.cargo.unit_graph import UnitGraph
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.keys.file_digests import FileDigests
 from cargoship.unitcache.keys.key import BuildEnvironment, LockedSources, identity_of, parts_of
 from cargoship.unitcache.packs.index import UnitEntry
-
-_GROUP = ("package", "target", "platform", "mode")
+from cargoship.unitcache.packs.index_format import UnitGroup, group_of, groups_of
 
 
 class Resolution(Struct, frozen=True):
@@ -32,29 +32,31 @@ class Resolution(Struct, frozen=True):
 class Entries:
     """Entries of an index, found by what they are made of."""
 
-    def __init__(self, entries: Iterable[UnitEntry]) -> None:
-        self._groups: dict[tuple[str, ...], list[UnitEntry]] = defaultdict(list)
-        for entry in entries:
-            self._groups[_group(entry.parts)].append(entry)
+    def __init__(self, entries: Mapping[Digest, UnitEntry]) -> None:
+        self._entries = entries
+        self._groups: dict[UnitGroup, list[Digest]] = defaultdict(list)
+        for key, group in groups_of(entries):
+            self._groups[group].append(key)
 
     def of(self, parts: Mapping[str, str], contents: FileDigests) -> UnitEntry | None:
         """An entry with exactly these parts, whose inputs are as they are in this workspace."""
-        for entry in self._groups.get(_group(parts), ()):
+        for key in self._groups.get(group_of(parts), ()):
+            entry = self._entries[key]
             if dict(entry.parts) == parts and contents.holds(entry.inputs):
                 return entry
         return None
 
     def alike(self, parts: Mapping[str, str]) -> list[UnitEntry]:
         """Entries of the same unit, whatever else differs."""
-        wanted = _group(parts)[1:]
-        package = parts.get("package", "").rpartition("@")[0]
-        same = self._groups.get(_group(parts), [])
-        return same or [
-            entry
-            for group, entries in self._groups.items()
-            if group[1:] == wanted and group[0].rpartition("@")[0] == package
-            for entry in entries
+        wanted = group_of(parts)
+        package = wanted.package.rpartition("@")[0]
+        same = self._groups.get(wanted) or [
+            key
+            for group, keys in self._groups.items()
+            if replace(group, package=wanted.package) == wanted and group.package.rpartition("@")[0] == package
+            for key in keys
         ]
+        return [self._entries[key] for key in same]
 
 
 def resolve_units(
@@ -82,7 +84,3 @@ def resolve_units(
         output = entry.output if present is None else present.get(entry.place, entry.output)
         identities[index] = identity_of(entry.key, output)
     return Resolution(hits, wanted)
-
-
-def _group(parts: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(parts.get(name, "") for name in _GROUP)

@@ -114,7 +114,7 @@ def restore(
     known.contents.remember(
         name for package in changing_packages(known.graph, known.lock) for name in all_of(package, known.contents)
     )
-    entries = Entries(known.index.entries.values())
+    entries = Entries(known.index.entries)
     _forget_what_is_stale(known.wanted, noted(where.build_dir), where.build_dir, emit)
     resolution, absent = _wanted(known, entries, where.build_dir, emit)
     placed: dict[str, UnitEntry] = {}

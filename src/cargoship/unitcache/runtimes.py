@@ -36,6 +36,8 @@ from cargoship.unitcache.unpacking import unpack_units
 
 LIBRARY = ":zig library"
 """In the place of a path: the files of Zig's library that an entry was made from."""
+_NAME = "runtime of "
+"""How names of entries begin."""
 _PART, _TARGET = "zig", "zig target"
 _KEPT = ".kept"
 """Beside what was made: by keys of entries, the names of what each holds."""
@@ -146,7 +148,7 @@ def additions(runtime: Runtime | None, index: UnitIndex, *, tell: Tell) -> list[
         nothing = Digest.of(b"")
         entry = UnitEntry(
             key, nothing, 0, 0, nothing, 0,
-            name=f"runtime of {made_by.partition(' by ')[0]} for {target}", parts=parts,
+            name=f"{_NAME}{made_by.partition(' by ')[0]} for {target}", parts=parts,
             inputs={LIBRARY: library.digest(read)},
         )  # fmt: skip
         found.append(Addition(entry, folder, tuple(files.values()), frozenset(files)))
@@ -156,7 +158,7 @@ def additions(runtime: Runtime | None, index: UnitIndex, *, tell: Tell) -> list[
 def _entries(index: UnitIndex, target: str, made_by: str) -> list[UnitEntry]:
     return [
         entry
-        for entry in index.entries.values()
+        for entry in index.named(_NAME)
         if entry.parts.get(_TARGET) == target
         and entry.parts.get(_PART) == made_by
         and entry.parts.get("format") == FORMAT

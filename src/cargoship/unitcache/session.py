@@ -317,9 +317,7 @@ class CacheSession:
         total, hits = len(found.graph.units), len(found.resolution.hits)
         spared = sum(entry.seconds for entry in found.placed.values())
         self._emit(UnitsRestored(len(found.placed), hits, total, found.size, found.seconds, spared))
-        foreseen = foresee_compiling(
-            found.graph, found.resolution.hits, found.index.entries.values(), found.around.host
-        )
+        foreseen = foresee_compiling(found.graph, found.resolution.hits, found.index.times, found.around.host)
         if foreseen.seconds:
             self._emit(foreseen)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import ZstdCompressor
 from cargoship.unitcache.packs.index import PLANS_MAX, PLANS_OF_A_BUILD_MAX, BuildRecord, PackInfo, UnitEntry, UnitIndex
-from cargoship.unitcache.packs.index_format import decode_unit_index, encode_unit_index
+from cargoship.unitcache.packs.index_format import UnitGroup, decode_unit_index, encode_unit_index, groups_of
+from cargoship.unitcache.resolve import Entries
 
 digests = st.integers(0, 30).map(lambda number: Digest.of(b"%d" % number))
 texts = st.text(max_size=8)
@@ -138,7 +140,13 @@ def test_the_sample_is_an_index() -> None:
         lambda it: it["entries"][0].update(offset=-1, length=1),
         lambda it: it["entries"][0].update(length=1 << 60),
         lambda it: it["entries"][0].update(key="../../etc/passwd"),
+        lambda it: it["entries"][0].update(key="A" * 64),
+        lambda it: it["entries"][0].update(key="a" * 63),
         lambda it: it["entries"][0].update(frame="A" * 64),
+        lambda it: it["entries"][0].update(frame=("\u00e9" * 32)),
+        lambda it: it["entries"][0].update(output="g" * 64),
+        lambda it: it["plans"][0].update(units=["x" * 64]),
+        lambda it: it["plans"][0].update(units=["a" * 65]),
         lambda it: it["entries"][0].update(name="x" * 5000),
         lambda it: it["entries"][0].update(inputs={"../x": "no digest"}),
         lambda it: it["entries"][0].update(unknown=1),
@@ -156,6 +164,55 @@ def test_a_hostile_index_is_refused(spoil: Callable[[dict[str, Any]], object]) -
     spoil(document)
     with pytest.raises(ContentInvalid):
         decode_unit_index(as_bytes(document))
+
+
+@given(indexes())
+def test_entries_that_were_read_are_those_that_were_written(index: UnitIndex) -> None:
+    """As they are asked for, in groups, by names, and with more packs around them."""
+    read = decode_unit_index(encode_unit_index(index))
+    assert len(read.entries) == len(index.entries)
+    assert set(read.entries) == set(index.entries)
+    assert all(key in read.entries and read.entries[key] == entry for key, entry in index.entries.items())
+    assert all(read.entries[key] is read.entries[key] for key in index.entries)
+    assert dict(groups_of(read.entries)) == dict(groups_of(index.entries))
+    assert sorted((each.name, each.seconds) for each in read.times) == sorted(
+        (each.name, each.seconds) for each in index.entries.values()
+    )
+    assert {each.key for each in read.named("a")} == {each.key for each in index.named("a")}
+    more = {Digest("0" * 64): PackInfo(SIZE, 1), Digest("f" * 64): PackInfo(SIZE, 1)}
+    assert encode_unit_index(read.with_packs(more)) == encode_unit_index(index.with_packs(more))
+    gone = list(index.packs)[:1]
+    assert encode_unit_index(read.without_packs(gone)) == encode_unit_index(index.without_packs(gone))
+
+
+def test_what_is_alone_is_merged_as_it_is() -> None:
+    read = decode_unit_index(as_bytes(sample()))
+    assert UnitIndex().merged(read).entries is read.entries
+    assert read.merged(UnitIndex()).entries is read.entries
+    assert UnitIndex().merged(replace(read, packs={})).entries == {}, "no entry stays whose pack nobody knows"
+
+
+@pytest.mark.parametrize("parts", [[1], {"package": 1}, "text", None, {"package": {"a": "b"}}, {"a" * 5000: "b"}])
+def test_parts_that_are_none_are_those_of_no_unit(parts: object) -> None:
+    """They are read with their entry, and what is wrong with one entry concerns no other."""
+    document = sample()
+    good = {**document["entries"][0], "key": "1" * 64, "parts": {"package": "serde", "mode": "build"}}
+    document["entries"] = [{**document["entries"][0], "parts": parts}, good]
+    index = decode_unit_index(as_bytes(document))
+    spoilt, right = Digest("0" * 64), Digest("1" * 64)
+    assert index.entries[spoilt].parts == {}
+    assert index.entries[right].parts == good["parts"]
+    assert dict(groups_of(index.entries))[right] == UnitGroup("serde", mode="build")
+    assert Entries(index.entries).alike({"package": "serde", "mode": "build"}) == [index.entries[right]]
+    assert list(decode_unit_index(encode_unit_index(index)).entries) == [right], "it is not handed on"
+
+
+def test_parts_in_no_encoding_are_those_of_no_unit() -> None:
+    text = json.dumps(sample()).replace('"unpacked": 5', '"unpacked": 5, "parts": {"package": "?"}')
+    packed = ZstdCompressor().compress(text.encode().replace(b"?", b"\xff"), ZstdCompressor.FLUSH_FRAME)
+    index = decode_unit_index(packed)
+    assert [entry.parts for entry in index.entries.values()] == [{}]
+    assert decode_unit_index(encode_unit_index(index)).entries == {}
 
 
 def test_another_format_is_an_empty_cache() -> None:

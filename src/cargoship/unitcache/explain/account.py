@@ -77,7 +77,7 @@ def account(
     from cargoship.unitcache.keys.key import name_of
     from cargoship.unitcache.resolve import Entries
 
-    entries = Entries(restored.index.entries.values())
+    entries: Entries | None = None
     graph, resolution = restored.graph, restored.resolution
     unfinished = made.unsaid if failed else frozenset()
     states = {
@@ -98,6 +98,7 @@ def account(
             elif states[index] == "replaced":
                 because = ("cargo did not take what was restored: something that it looks at is in no key",)
             elif index in resolution.parts:
+                entries = entries or Entries(restored.index.entries)
                 because = _because(entries, resolution.parts[index], restored, kept)
             else:
                 because = ("a unit that it depends on is in no cache",)

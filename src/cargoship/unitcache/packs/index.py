@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from msgspec import Struct
 
 from cargoship.oci.digest import Digest
+from cargoship.unitcache.packs.entries import LazyEntries, Named
 
 FORMAT = 1
 """The version of the index, of packs and of units. A store with another one counts as empty."""
@@ -120,8 +121,7 @@ class UnitIndex:
         No entry is lost whose pack is known to either side; one without a pack goes.
         """
         packs = {**other.packs, **self.packs}
-        entries = {key: entry for key, entry in other.entries.items() if entry.pack in packs}
-        entries |= {key: entry for key, entry in self.entries.items() if entry.pack in packs}
+        entries = _together(self.entries, other.entries, packs)
         plans = dict(self.plans)
         for key, plan in other.plans.items():
             if key not in plans or plans[key].saved_at < plan.saved_at:
@@ -160,6 +160,17 @@ class UnitIndex:
         """Bytes of all packs."""
         return sum(info.size for info in self.packs.values())
 
+    @property
+    def times(self) -> Iterable[Named]:
+        """Names of all entries, with the seconds that compiling them took."""
+        return self.entries.rows.values() if isinstance(self.entries, LazyEntries) else self.entries.values()
+
+    def named(self, start: str) -> list[UnitEntry]:
+        """The entries whose names begin so."""
+        if isinstance(self.entries, LazyEntries):
+            return [self.entries[Digest(key)] for key, row in self.entries.rows.items() if row.name.startswith(start)]
+        return [entry for entry in self.entries.values() if entry.name.startswith(start)]
+
     def live_bytes(self) -> dict[Digest, int]:
         """How many bytes of each pack belong to an entry."""
         live = dict.fromkeys(self.packs, 0)
@@ -167,6 +178,17 @@ class UnitIndex:
             if entry.pack in live:
                 live[entry.pack] += entry.length
         return live
+
+
+def _together(
+    first: Mapping[Digest, UnitEntry], second: Mapping[Digest, UnitEntry], packs: Mapping[Digest, PackInfo]
+) -> Mapping[Digest, UnitEntry]:
+    """Entries whose packs are known; those of the first stay. Where there is but one side, none has to be looked at."""
+    alone = first or second
+    if not (first and second) and isinstance(alone, LazyEntries) and packs.keys() >= set(alone.packs):
+        return alone
+    entries = {key: entry for key, entry in second.items() if entry.pack in packs}
+    return entries | {key: entry for key, entry in first.items() if entry.pack in packs}
 
 
 def _latest(plans: Iterable[BuildRecord]) -> dict[Digest, BuildRecord]:

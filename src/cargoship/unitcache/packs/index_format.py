@@ -4,11 +4,17 @@
 
 Digests are hexadecimal digits without their algorithm; an entry names its pack by its place in the list. What a
 signature lists is one string of such digits. Without signatures there is no word of them.
+
+All is checked when an index is read, but for the parts of keys, which are most of it: they stay bytes until somebody
+asks for the entry. Parts that are none are those of no unit, so that nobody finds the entry by them; such an entry is
+not written again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Annotated
 
 import msgspec
@@ -16,6 +22,7 @@ import msgspec
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError
+from cargoship.unitcache.packs.entries import LazyEntries
 from cargoship.unitcache.packs.frame import FRAME_BYTES_MAX
 from cargoship.unitcache.packs.index import (
     FORMAT,
@@ -31,7 +38,9 @@ from cargoship.unitcache.packs.signatures import within_limits
 
 INDEX_BYTES_MAX = 64 << 20
 """What an index may have as bytes of a store."""
-_JSON_BYTES_MAX = 128 << 20
+_JSON_BYTES_MAX = 256 << 20
+_PIECE_BYTES = 256 * 1024
+"""What is unpacked at a time: all at once would be in memory twice."""
 _ENTRIES_MAX = 200_000
 _PACKS_MAX = 50_000
 _NAMES_MAX = 20_000
@@ -43,6 +52,9 @@ _LISTED_MAX = 2 * _ENTRIES_MAX
 _HEX_DIGITS = 64
 
 _Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+_Digits = Annotated[str, msgspec.Meta(min_length=64, max_length=64)]
+"""Such a digest where there are very many: a pattern for each takes longer than all the rest (see `_check_digits`)."""
+_NONE = msgspec.Raw(b"{}")
 _Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 44)]
 _PackSize = Annotated[int, msgspec.Meta(ge=0, le=2 * FRAME_BYTES_MAX)]
 """A pack is closed with the frame that makes it large enough, so it is never as large as two of the largest."""
@@ -59,24 +71,24 @@ class _Pack(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     units: _Size
 
 
-class _Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    key: _Hex
+class _Entry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    key: _Digits
     pack: _Size
     offset: _Size
     length: _Size
-    frame: _Hex
+    frame: _Digits
     unpacked: _Size
     name: _Name = ""
-    parts: _Parts = {}
+    parts: msgspec.Raw = _NONE
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     inputs: _Inputs = {}
-    output: _Hex = NOTHING.hex
+    output: _Digits = NOTHING.hex
     place: _Name = ""
 
 
 class _Plan(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     key: _Hex
-    units: Annotated[list[_Hex], msgspec.Meta(max_length=_ENTRIES_MAX)]
+    units: Annotated[list[_Digits], msgspec.Meta(max_length=_ENTRIES_MAX)]
     outputs: Annotated[dict[_Name, _Hex], msgspec.Meta(max_length=_NAMES_MAX)] = {}
     inputs: _Inputs = {}
     saved_at: Annotated[int, msgspec.Meta(ge=0, le=1 << 44)] = 0
@@ -100,9 +112,20 @@ class _Index(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     signatures: Annotated[list[_Signature], msgspec.Meta(max_length=SIGNATURES_MAX)] = []
 
 
+class UnitGroup(msgspec.Struct, frozen=True, gc=False):
+    """What different compilations of one unit have in common, by the names of parts."""
+
+    package: str = ""
+    target: str = ""
+    platform: str = ""
+    mode: str = ""
+
+
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(_Index)
 _FORMAT_DECODER = msgspec.json.Decoder(_Format)
+_GROUP_DECODER = msgspec.json.Decoder(UnitGroup)
+_PARTS_DECODER = msgspec.json.Decoder(_Parts)
 
 
 def encode_unit_index(index: UnitIndex) -> bytes:
@@ -110,11 +133,11 @@ def encode_unit_index(index: UnitIndex) -> bytes:
     if len(index.signatures) > SIGNATURES_MAX or sum(map(_length, index.signatures.values())) > _LISTED_MAX:
         index = within_limits(index, count=SIGNATURES_MAX, listed=_LISTED_MAX)
     places = {digest: place for place, digest in enumerate(sorted(index.packs))}
-    entries = sorted((entry for entry in index.entries.values() if entry.pack in places), key=lambda entry: entry.key)
+    entries = sorted(_rows(index.entries, places), key=lambda entry: entry.key)
     document = _Index(
         FORMAT,
         [_Pack(digest.hex, index.packs[digest].size, index.packs[digest].units) for digest in places],
-        [_entry(entry, places[entry.pack]) for entry in entries],
+        entries,
         [_plan(plan) for plan in index.plans.values()],
         [_signature(index.signatures[key]) for key in sorted(index.signatures)],
     )
@@ -126,44 +149,97 @@ def decode_unit_index(data: bytes) -> UnitIndex:
     """What `encode_unit_index` wrote; an empty index for another format. Raises ContentInvalid."""
     text = _unpacked(data)
     try:
-        # a later format may have any other shape
-        if _FORMAT_DECODER.decode(text).format != FORMAT:
-            return UnitIndex()
         document = _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if _is_another_format(text):
+            return UnitIndex()
         raise ContentInvalid(f"the index of the cache cannot be read: {error}") from error
+    if document.format != FORMAT:
+        return UnitIndex()
     packs = [(Digest(pack.digest), PackInfo(pack.size, pack.units)) for pack in document.packs]
-    entries: dict[Digest, UnitEntry] = {}
     for each in document.entries:
         if each.pack >= len(packs):
             raise ContentInvalid("the index of the cache names a pack that it does not have")
-        pack, info = packs[each.pack]
-        if each.offset + each.length > info.size:
+        if each.offset + each.length > document.packs[each.pack].size:
             raise ContentInvalid("the index of the cache places a unit outside of its pack")
-        entry = _read_entry(each, pack)
-        entries[entry.key] = entry
+    for field in ("key", "frame", "output"):
+        _check_digits(map(attrgetter(field), document.entries))
+    for plan in document.plans:
+        _check_digits(plan.units)
+    names = tuple(digest for digest, _ in packs)
+    rows = {each.key: each for each in document.entries}
+    entries = LazyEntries(rows, names, lambda each: _read_entry(each, names[each.pack]))
     plans = [_read_plan(each) for each in document.plans]
-    if (
-        len(entries) < len(document.entries)
-        or len(dict(packs)) < len(packs)
-        or len({p.key for p in plans}) < len(plans)
-    ):
+    if len(rows) < len(document.entries) or len(dict(packs)) < len(packs) or len({p.key for p in plans}) < len(plans):
         raise ContentInvalid("the index of the cache has something twice")
     signatures = _read_signatures(document.signatures)
     return UnitIndex(entries, {plan.key: plan for plan in plans}, dict(packs), signatures)
 
 
-def _unpacked(data: bytes) -> bytes:
+def groups_of(entries: Mapping[Digest, UnitEntry]) -> Iterator[tuple[Digest, UnitGroup]]:
+    """The keys of all entries of units, and what of their parts tells one unit from another."""
+    if not isinstance(entries, LazyEntries):
+        yield from ((key, group_of(entry.parts)) for key, entry in entries.items())
+        return
+    for key, row in entries.rows.items():
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            yield Digest(key), _GROUP_DECODER.decode(row.parts)
+
+
+def group_of(parts: Mapping[str, str]) -> UnitGroup:
+    """What of the parts of a key tells one unit from another."""
+    return UnitGroup(*(parts.get(name, "") for name in UnitGroup.__struct_fields__))
+
+
+def _unpacked(data: bytes) -> bytearray:
     if len(data) > INDEX_BYTES_MAX:
         raise ContentInvalid(f"the index of the cache has {len(data)} bytes; the limit is {INDEX_BYTES_MAX}")
+    decompressor, text = ZstdDecompressor(), bytearray()
     try:
-        decompressor = ZstdDecompressor()
-        text = decompressor.decompress(data, max_length=_JSON_BYTES_MAX)
+        while not decompressor.eof and len(text) <= _JSON_BYTES_MAX:
+            piece = decompressor.decompress(data, max_length=_PIECE_BYTES)
+            if not piece and decompressor.needs_input:
+                break
+            text += piece
+            data = b""
     except ZstdError as error:
         raise ContentInvalid(f"the index of the cache cannot be unpacked: {error}") from error
-    if not decompressor.eof:
+    if not decompressor.eof or len(text) > _JSON_BYTES_MAX:
         raise ContentInvalid("the index of the cache is cut off, or too large")
     return text
+
+
+def _is_another_format(text: bytearray) -> bool:
+    """Whether it is of a later format, which may have any other shape."""
+    try:
+        return _FORMAT_DECODER.decode(text).format != FORMAT
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _check_digits(digests: Iterable[str]) -> None:
+    """Raise ContentInvalid for what is no hexadecimal digits in lower case."""
+    if "".join(digests).encode().translate(None, b"0123456789abcdef"):
+        raise ContentInvalid("the index of the cache has something else in the place of a digest")
+
+
+def _rows(entries: Mapping[Digest, UnitEntry], places: Mapping[Digest, int]) -> Iterator[_Entry]:
+    """Entries of packs that are known, as they are written."""
+    if not isinstance(entries, LazyEntries):
+        yield from (_entry(entry, places[entry.pack]) for entry in entries.values() if entry.pack in places)
+        return
+    numbers = [places.get(digest) for digest in entries.packs]
+    for row in entries.rows.values():
+        number = numbers[row.pack]
+        if number is not None and _parts(row.parts) is not None:
+            yield msgspec.structs.replace(row, pack=number)
+
+
+def _parts(raw: msgspec.Raw) -> dict[str, str] | None:
+    try:
+        return _PARTS_DECODER.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _entry(entry: UnitEntry, place: int) -> _Entry:
@@ -175,7 +251,7 @@ def _entry(entry: UnitEntry, place: int) -> _Entry:
         entry.frame.hex,
         entry.unpacked,
         entry.name,
-        dict(entry.parts),
+        msgspec.Raw(_ENCODER.encode(dict(entry.parts))) if entry.parts else _NONE,
         entry.seconds,
         {path: digest.hex for path, digest in entry.inputs.items()},
         entry.output.hex,
@@ -192,7 +268,7 @@ def _read_entry(each: _Entry, pack: Digest) -> UnitEntry:
         Digest(each.frame),
         each.unpacked,
         each.name,
-        each.parts,
+        _parts(each.parts) or {},
         each.seconds,
         {path: Digest(text) for path, text in each.inputs.items()},
         Digest(each.output),
