@@ -82,6 +82,8 @@ PARTS: Mapping[str, Part] = {
     "attestations": Part(
         "attestations.py", "--minutes 4 --cold 0 --unchanged 11 --work {work}", 2, "off", _CARGO, filling=2
     ),
+    "index": Part("index.py", "--rounds 5", 2, "read"),
+    "memory": Part("memory.py", "--rounds 1", 7, "cargoship", (*_CARGO, *_REGISTRY)),
     "watching": Part("watching.py", "--rounds 5", 2, "plain", _CARGO),
     "layers": Part("layers.py", "--files 200000 --runs 3", 2, "tar t"),
     "second-project": Part("second_project.py", "--profile dev --rounds 3", 5, "alone", _CARGO),
@@ -113,6 +115,7 @@ LEFT_OUT: Mapping[str, str] = {
     "peers.py": "compiles what the others are compared with",
     "recording.py": "replaces modules of cargoship, and is run where the record of a build changes",
     "remote.py": "holds a forecast against builds, and is of use where nothing else runs for long",
+    "simulated.py": "stands for cargo in memory.py",
     "sharing.py": "counts units in lock files, which needs a network and no clock",
 }
 """Scripts of this folder that are in no part, and why."""

@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from figures import Samples  # beside this script
+
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import ZstdCompressor
 from cargoship.unitcache.keys.file_digests import FileDigests
@@ -127,11 +129,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", default=f"{_FOUND},28000,100000")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="the figures of every round, for other programs")
     parser.add_argument("--look", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.look:
         look(*given.look)
         return
+    samples = Samples()
     for entries in map(int, given.entries.split(",")):
         with tempfile.TemporaryDirectory(prefix="cargoship-index-") as folder:
             path, wanted = Path(folder, "index"), Path(folder, "wanted")
@@ -148,6 +152,9 @@ def main() -> None:
             spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
             memory = _middle(found, f"{step}_mib")
             print(f"  {step:<6} {statistics.median(seconds):.2f} s ({spread}), {memory:.0f} MiB", flush=True)
+            for each in found:
+                samples.add(f"{entries} units", step, cpu_s=each[f"{step}_s"], memory_mib=each[f"{step}_mib"])
+    samples.write(given.json)
 
 
 def _middle(found: Sequence[Mapping[str, float]], name: str) -> float:

@@ -25,14 +25,14 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 import simulated  # noqa: E402 - beside this script
-from build import Cost, measure  # noqa: E402 - beside this script
+from build import Cost, measure  # noqa: E402
+from figures import Samples  # noqa: E402
 
 from support.programs import distribution_rust  # noqa: E402 - needs the path above
 from support.registry import running_registry  # noqa: E402
@@ -115,7 +115,7 @@ def main() -> None:
     folders = [Path(each).absolute() for each in given.commands.split(",")]
     # as pip installs a program, with its byte code
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    reported: dict[str, list[dict[str, float]]] = {}
+    samples = Samples()
     for units in map(int, given.units.split(",")):
         with tempfile.TemporaryDirectory(prefix="cargoship-memory-", dir=given.work) as scratch:
             work = Path(scratch).resolve()
@@ -129,9 +129,11 @@ def main() -> None:
                 f" wall {shown([cost.wall_s for cost in each])} s, CPU {shown([cost.cpu_s for cost in each])} s",
                 flush=True,
             )
-            reported[f"{units} {way} {folder}"] = [asdict(cost) for cost in each]
-    if given.json:
-        given.json.write_text(json.dumps(reported, indent=2) + "\n")
+            side = folder if len(folders) > 1 else "cargoship"
+            for cost in each:
+                row = f"{units} units, {way}"
+                samples.add(row, side, wall_s=cost.wall_s, cpu_s=cost.cpu_s, memory_mib=cost.own_mib)
+    samples.write(given.json)
 
 
 def _measured(
