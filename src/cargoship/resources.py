@@ -355,12 +355,8 @@ def _runner(plan: Plan, context: Context) -> Runner:
     if plan.remote is None:
         return context.runner
     from cargoship.execution.runner import open_cluster
-    from cargoship.unitcache.stores.untrusted import untrusted
 
-    reason = untrusted(context.env)
-    if reason is not None:
-        context.emit(Note(f"{plan.remote} is given no work, what it knows is taken: this is {reason}"))
-    return open_cluster(plan.remote, context, runs=reason is None)
+    return open_cluster(plan.remote, context, root=plan.root)
 
 
 def _remote_bases(plan: Plan, context: Context) -> RemoteBases:

@@ -41,6 +41,7 @@ from cargoship.unitcache.stores.opening import open_stores
 from cargoship.version import __version__
 
 if TYPE_CHECKING:
+    from cargoship.execution.address import ClusterAddress
     from cargoship.unitcache.keys.key import BuildEnvironment
     from cargoship.unitcache.watching.library import Watcher
 
@@ -53,14 +54,20 @@ class Ended(Struct, frozen=True):
 
 
 def run_cargo(
-    words: Sequence[str], context: Context, overrides: Mapping[str, object], *, programs_alone: bool = False
+    words: Sequence[str],
+    context: Context,
+    overrides: Mapping[str, object],
+    *,
+    programs_alone: bool = False,
+    remote: ClusterAddress | None = None,
 ) -> Ended:
     """Compile what `cargo WORDS` would; `overrides` are settings by their keys, as flags give them.
 
     With `programs_alone`, the programs of a build that was made before with everything as it is now are put in their
-    places, and cargo is not started.
+    places, and cargo is not started. With `remote` a cluster compiles libraries.
 
-    Raises UsageError for subcommands that compile nothing, and what reading the project and finding Rust raise.
+    Raises UsageError for subcommands that compile nothing, what reading the project and finding Rust raise, and what
+    opening a cluster does.
     """
     if not words or words[0] not in (*COMPILES, *RUNS):
         named = f"cargo {words[0]}" if words else "nothing"
@@ -76,11 +83,17 @@ def run_cargo(
     options = _options(project, context, overrides)
     targets = options_of(words, "--target") or list(_default_targets(words, context))
     then = Command((str(program), *words), cwd=context.cwd, env=env) if has_more(words) else None
+    runner = context.runner
+    if remote is not None:
+        from cargoship.execution.runner import open_cluster
+
+        remote.check(offline=not {"--offline", "--frozen"}.isdisjoint(command.argv))
+        runner = open_cluster(remote, context, root=project.root, rustc=rust.rustc)
     if not options.enabled:
         record_no_use(_build_dir(project, _target_dir(words, project, context.cwd)))
         from cargoship.cargo.watch import watch_cargo
 
-        code = watch_cargo(context.runner, command, context.emit).code
+        code = watch_cargo(runner, command, context.emit).code
         return Ended(code, then if code == 0 else None)
     compilers = plain_compilers(
         rust, context.env,
@@ -89,7 +102,7 @@ def run_cargo(
     )  # fmt: skip
     with (
         open_stores(options, context) as store,
-        open_session(store, runner=context.runner, emit=context.emit) as session,
+        open_session(store, runner=runner, emit=context.emit) as session,
     ):
         target_dir = _target_dir(words, project, context.cwd)
         where = Workspace(project.root, _build_dir(project, target_dir), project.root / "Cargo.lock", target_dir)

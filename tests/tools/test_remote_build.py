@@ -161,6 +161,40 @@ def test_a_server_that_has_lost_everything_meanwhile_is_given_it_again(
     assert first.digest == second.digest
 
 
+def test_a_cargo_of_ones_own_has_its_libraries_compiled_there(
+    run_cargoship: RunCargoship, server: RunningServer, place: Path, tmp_path: Path
+) -> None:
+    """Without a target, and so for this machine; the tests are compiled and run here."""
+    (place / "one/tests").mkdir()
+    (place / "one/tests/text.rs").write_text(
+        '#[test]\nfn is_there() { assert_eq!(one::text(), "includedfalse"); }\n'
+    )
+    cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
+    env = {"CARGO_INCREMENTAL": "0"}
+    words = ("--", "test", "--release", "--workspace")
+    first = run_cargoship("cargo", *cache, "--remote", server.address, "-v", *words, cwd=place, env=env)
+    assert "test is_there ... ok" in first.stdout
+    assert "2 units compiled at reapi://" in first.stderr, first.stderr
+    # units of workers are those of a cargo without them
+    shutil.rmtree(place / "target")
+    second = run_cargoship("cargo", *cache, *words, cwd=place, env=env)
+    assert "Compiling" not in second.stderr, second.stderr
+    assert "test is_there ... ok" in second.stdout
+
+
+def test_a_number_of_jobs_that_somebody_has_given_counts(
+    run_cargoship: RunCargoship, server: RunningServer, place: Path
+) -> None:
+    said = "says 1: no more is done at once; --jobs"
+    for words, env in (
+        (("-j1",), {}),
+        ((), {"CARGO_BUILD_JOBS": "1"}),
+    ):
+        built = build(run_cargoship, place, "--no-cache", "--remote", server.address, *words, env=env)
+        assert said in built.said
+    assert said not in build(run_cargoship, place, "--no-cache", "--remote", server.address).said
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

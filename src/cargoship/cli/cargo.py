@@ -14,6 +14,7 @@ from cargoship.cli import options, selecting
     is_flag=True,
     help="If nothing has changed since an earlier build, put its programs in their places and do not start cargo.",
 )
+@options.remote_option
 @options.cache_options
 @options.progress_options
 @click.argument("words", metavar="-- COMMAND [ARGUMENTS...]", nargs=-1, type=click.UNPROCESSED)
@@ -35,6 +36,7 @@ def cargo(ctx: click.Context, /, **_: object) -> None:
             context,
             selecting.cache_overrides(ctx.params),
             programs_alone=ctx.params["programs_alone"],
+            remote=selecting.cluster_of(ctx.params),
         )
     code = ended.code if ended.then is None else session.terminal.attach(ended.then)
     # as a shell tells the signal that ended a program

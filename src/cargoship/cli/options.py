@@ -135,17 +135,19 @@ cache_options = group(
     click.option("--no-cache", is_flag=True, help="Compile everything, and keep nothing of it for later."),
 )
 
+remote_option = click.option(
+    "--remote",
+    metavar="CLUSTER",
+    help="Compile libraries on a Remote Execution cluster: reapi://HOST:PORT/INSTANCE?slots=8&PROPERTY=VALUE.",
+)
+
 compile_options = group(
     what_options,
     click.option("--release", is_flag=True, hidden=True, help="As cargo's; it is the default."),
     offline_option,
     click.option("--frozen", is_flag=True, help="Both --locked and --offline."),
     click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Parallel compiler processes."),
-    click.option(
-        "--remote",
-        metavar="CLUSTER",
-        help="Compile libraries on a Remote Execution cluster: reapi://HOST:PORT/INSTANCE?slots=8&PROPERTY=VALUE.",
-    ),
+    remote_option,
     cache_options,
 )
 

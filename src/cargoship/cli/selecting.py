@@ -15,6 +15,7 @@ from cargoship.cli.session import CliSession
 from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
+    from cargoship.execution.address import ClusterAddress
     from cargoship.plan import Selection
 
 
@@ -32,7 +33,6 @@ def cache_overrides(given: Mapping[str, Any]) -> dict[str, object]:
 
 def selection_of(ctx: click.Context, session: CliSession) -> Selection:
     """What the options ask for; options that a command lacks count as not given. Raises UsageError."""
-    from cargoship.execution.address import ClusterAddress
     from cargoship.plan import Cluster, Output, Selection
 
     given: Mapping[str, Any] = ctx.params
@@ -78,7 +78,7 @@ def selection_of(ctx: click.Context, session: CliSession) -> Selection:
         offline=given.get("offline", False),
         frozen=given.get("frozen", False),
         jobs=given.get("jobs"),
-        remote=ClusterAddress.parse(given["remote"]) if given.get("remote") else None,
+        remote=cluster_of(given),
         overrides=overrides,
         push=given.get("push", False),
         push_by_digest=given.get("push_by_digest", False),
@@ -87,6 +87,13 @@ def selection_of(ctx: click.Context, session: CliSession) -> Selection:
         require_clean=given.get("require_clean", False),
         outputs=tuple(Output.parse(text, cwd=cwd) for text in given.get("outputs", ())),
     )
+
+
+def cluster_of(given: Mapping[str, Any]) -> ClusterAddress | None:
+    """The cluster that an option names; raises UsageError."""
+    from cargoship.execution.address import ClusterAddress
+
+    return ClusterAddress.parse(given["remote"]) if given.get("remote") else None
 
 
 _TABLES = (

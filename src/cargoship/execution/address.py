@@ -46,6 +46,11 @@ class ClusterAddress(Struct, frozen=True):
             raise UsageError(f"workers have {_PROPERTIES_MAX} properties at most")
         return cls(server, slots, tuple(sorted(platform)))
 
+    def check(self, *, offline: bool) -> None:
+        """Raises UsageError where nobody is to be asked."""
+        if offline:
+            raise UsageError("--remote asks a cluster, and --offline asks nobody", hint="leave one of them out")
+
     def __str__(self) -> str:
         """As people know it: without what workers are called."""
         return str(self.server)

@@ -53,7 +53,7 @@ class Word(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class RustcCall:
-    """A call that compiles a library for another target than this machine's own, which no linker has a part in."""
+    """A call that compiles a library, which no linker has a part in."""
 
     words: tuple[Word, ...]
     """What comes after the program."""
@@ -66,6 +66,7 @@ class RustcCall:
     """Absolute: where the crate begins."""
     out_dir: str
     target: str
+    """The triple that it is compiled for; nothing for this machine's own."""
     emits: frozenset[str]
     externs: tuple[str, ...]
     """Absolute paths of the crates that it names."""
@@ -75,8 +76,6 @@ class RustcCall:
     """Names of static libraries that become part of it, and"""
     native_folders: tuple[str, ...]
     """where they are looked for."""
-    replaced: tuple[tuple[str, str], ...]
-    """Absolute folders, and what is written in their place; the last one that fits counts."""
     sysroot: str | None
 
     @property
@@ -93,10 +92,6 @@ class RustcCall:
     def dep_info(self) -> str:
         """The file that says what was read."""
         return f"{self.out_dir}/{self.crate}{self.suffix}.d"
-
-    def replacement(self, path: str) -> str | None:
-        """What is written in place of the folder of a path; None where the path itself is."""
-        return next((to for folder, to in reversed(self.replaced) if path.startswith(f"{folder}/")), None)
 
 
 def read_call(argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> RustcCall:
@@ -144,8 +139,8 @@ class _Found(Struct):
         suffix = self.codegen.get("extra-filename", "")
         if not types or not types <= _TYPES:
             raise StaysHere("it is no library")
-        if not target or target.endswith(".json"):
-            raise StaysHere("it is compiled for this machine" if not target else "its target is a file")
+        if target.endswith(".json"):
+            raise StaysHere("its target is a file")
         if not {"dep-info", "metadata"} <= emits <= _EMITS:
             raise StaysHere("it makes more than a library")
         if len(self.sources) != 1 or not _IDENTIFIER.fullmatch(crate) or not _SUFFIX.fullmatch(suffix):
@@ -163,7 +158,7 @@ class _Found(Struct):
             words, self.cwd, env, crate, suffix, source, self._absolute(self._one("--out-dir")), target, emits,
             tuple(self._absolute(each.partition("=")[2]) for each in self.values.get("--extern", ()) if "=" in each),
             tuple(folders["dependency"]), tuple(self._natives()), tuple(folders["native"]),
-            tuple(self._replaced()), self.values.get("--sysroot", [None])[-1],
+            self.values.get("--sysroot", [None])[-1],
         )  # fmt: skip
 
     def _one(self, option: str) -> str:
@@ -177,12 +172,6 @@ class _Found(Struct):
                 yield match["name"]
             elif not each.startswith(("dylib", "framework", "raw-dylib", "link-arg")):
                 raise StaysHere("nobody says what kind of library it is linked with")
-
-    def _replaced(self) -> Iterator[tuple[str, str]]:
-        for each in self.values.get(REMAP, ()):
-            folder, _, to = each.rpartition("=")
-            if folder.startswith("/"):
-                yield folder, to
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith("/") else f"{self.cwd}/{path}"

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from cargoship.errors import RemoteFailed
 from cargoship.execution.call import RustcCall, StaysHere
@@ -42,11 +42,11 @@ class RemoteCompiler(Struct, frozen=True):
     executor: Executor
     rust: RustFiles
     digests: ContentDigests
+    inputs: CallInputs
     platform: tuple[tuple[str, str], ...] = ()
     """What the workers' operators call those that can run x86-64 Linux programs."""
     runs: bool = True
     """Whether workers may be given work; else only what they have done before is taken."""
-    inputs: CallInputs = field(default_factory=CallInputs)
 
     def compile(self, call: RustcCall) -> Made:
         """Make a call; raises StaysHere where its outcome might be another one here.

@@ -18,14 +18,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
+from cargoship.cargo.config import cargo_home
 from cargoship.execution.call import RustcCall, StaysHere
 from cargoship.execution.crate_reads import reads_of_crate
-from cargoship.reading import read_file
+from cargoship.reading import read_file, real_path
 
-PINNED = ("/cargo/registry/src", "/cargo/git/checkouts")
-"""What is written in place of folders with sources that cannot change (`toolchain.environment`)."""
-WORKSPACE = "/workspace"
-_GENERATED = "/cargo/out"
 _FILES_MAX = 6_000
 _BYTES_MAX = 256 << 20
 _TEXT_BYTES_MAX = 8 << 20
@@ -43,10 +42,30 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SET_BY_SCRIPT = re.compile(r"^cargo::?rustc-env=([^=\n]+)=", re.MULTILINE)
 
 
+class SourceFolders(Struct, frozen=True):
+    """Where sources are that may leave this machine; absolute folders, with a slash at their ends."""
+
+    pinned: tuple[str, ...]
+    """Of registries and of git: what is in them cannot change."""
+    workspace: tuple[str, ...]
+
+    @classmethod
+    def of(cls, env: Mapping[str, str], root: Path) -> SourceFolders:
+        """Those of cargo and of a workspace, by all the names that they have."""
+        home = cargo_home(env).absolute()
+        pinned = (home / "registry" / "src", home / "git" / "checkouts")
+        return cls(_both(*pinned), _both(root))
+
+
+def _both(*paths: Path) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{each}/" for path in paths for each in (path, real_path(path))))
+
+
 @dataclass
 class CallInputs:
     """Finds the inputs of calls; what crates need is remembered. Safe to share between threads."""
 
+    sources: SourceFolders
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _needed: dict[tuple[str, int, int], frozenset[str]] = field(default_factory=dict)
 
@@ -56,13 +75,12 @@ class CallInputs:
         if any(path.endswith(".so") for path in crates):
             raise StaysHere("it may use procedural macros, and what they look at is seen here alone")
         found = dict.fromkeys(crates)
-        place = call.replacement(call.source)
-        if place in PINNED:
-            found |= dict.fromkeys(_package(call))
-        elif place != WORKSPACE:
+        if call.source.startswith(self.sources.pinned):
+            found |= dict.fromkeys(self._package(call))
+        elif not call.source.startswith(self.sources.workspace):
             raise StaysHere("its sources are not in the workspace, nor from a registry")
         else:
-            found |= dict.fromkeys(_sources(call))
+            found |= dict.fromkeys(self._workspace(call))
         found |= dict.fromkeys(_generated(call))
         found |= dict.fromkeys(_natives(call))
         if len(found) > _FILES_MAX:
@@ -90,6 +108,31 @@ class CallInputs:
             metadata = [path for path in paths if path.endswith(".rmeta")]
             # of a library its metadata is enough: nothing is linked
             yield from metadata or paths
+
+    def _package(self, call: RustcCall) -> Iterator[str]:
+        root = call.env.get("CARGO_MANIFEST_DIR", "")
+        if os.path.normpath(root) != root or not root.startswith(self.sources.pinned):
+            raise StaysHere("cargo does not say which folder its package has")
+        yield from _below(root)
+        if not call.source.startswith(f"{root}/"):
+            yield call.source
+
+    def _workspace(self, call: RustcCall) -> Iterator[str]:
+        folder = os.path.dirname(call.source)  # noqa: PTH120 - text all the way
+        package = call.env.get("CARGO_MANIFEST_DIR", folder)
+        for path in _below(folder):
+            if path.endswith(".rs"):
+                yield path
+                yield from _included(path, package)
+        try:
+            earlier = reads_of_crate(read_file(Path(call.dep_info), _TEXT_BYTES_MAX))
+        except OSError:
+            return
+        for name in earlier.files:
+            path = os.path.normpath(os.path.join(call.cwd, name))  # noqa: PTH118
+            is_own = path.startswith(self.sources.workspace) and not path.startswith(self.sources.pinned)
+            if is_own and os.path.isfile(path):  # noqa: PTH113
+                yield path
 
     def _needs(self, path: str) -> frozenset[str]:
         status = os.stat(path)  # noqa: PTH116
@@ -124,32 +167,6 @@ def variables(call: RustcCall) -> dict[str, str]:
     return {name: env[name] for name in sorted(names)}
 
 
-def _package(call: RustcCall) -> Iterator[str]:
-    root = call.env.get("CARGO_MANIFEST_DIR", "")
-    if not root.startswith("/") or call.replacement(f"{root}/") not in PINNED:
-        raise StaysHere("cargo does not say which folder its package has")
-    yield from _below(root)
-    if not call.source.startswith(f"{root}/"):
-        yield call.source
-
-
-def _sources(call: RustcCall) -> Iterator[str]:
-    folder = os.path.dirname(call.source)  # noqa: PTH120 - text all the way
-    package = call.env.get("CARGO_MANIFEST_DIR", folder)
-    for path in _below(folder):
-        if path.endswith(".rs"):
-            yield path
-            yield from _included(path, package)
-    try:
-        earlier = reads_of_crate(read_file(Path(call.dep_info), _TEXT_BYTES_MAX))
-    except OSError:
-        return
-    for name in earlier.files:
-        path = os.path.normpath(os.path.join(call.cwd, name))  # noqa: PTH118
-        if call.replacement(path) == WORKSPACE and os.path.isfile(path):  # noqa: PTH113
-            yield path
-
-
 def _included(path: str, package: str) -> Iterator[str]:
     for name in _INCLUDED.findall(read_file(Path(path), _TEXT_BYTES_MAX)):
         included = os.path.normpath(os.path.join(os.path.dirname(path), os.fsdecode(name)))  # noqa: PTH118, PTH120
@@ -161,7 +178,10 @@ def _generated(call: RustcCall) -> Iterator[str]:
     out_dir = call.env.get("OUT_DIR", "")
     if not out_dir:
         return
-    if call.replacement(f"{out_dir}/") != _GENERATED:
+    # `<profile>/deps` and `<profile>/build/<unit>/out`, or both below `<profile>/build`
+    profile, new = os.path.dirname(call.out_dir), call.out_dir.rpartition("/build/")[0]  # noqa: PTH120
+    folders = (f"{profile}/build/", *([f"{new}/build/"] if new and call.out_dir.endswith("/out") else []))
+    if os.path.normpath(out_dir) != out_dir or not out_dir.startswith(folders) or not out_dir.endswith("/out"):
         raise StaysHere("what its build script has written is not where cargo puts it")
     yield from (path for path in _below(out_dir) if not path.endswith(_LINKED))
 

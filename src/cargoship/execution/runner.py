@@ -1,9 +1,10 @@
 """A runner whose cargo has its libraries compiled by a cluster: all other programs are started as they are.
 
-    runner = open_cluster(cluster, context, runs=True)
+    runner = open_cluster(cluster, context, root=workspace)
 
-cargo is known by what it is told of its rustc (`toolchain.environment`): that it would start, and in its place the
-stand-in is named, which asks the desk. cargo stays the judge of what is compiled, and of the order.
+In the place of the rustc that cargo would start the stand-in is named, which asks the desk. Which rustc that is, cargo
+is told (`toolchain.environment`), or whoever opens the runner knows. cargo stays the judge of what is compiled, and of
+the order.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from cargoship.cargo.jobs import VARIABLE, SaidJobs, said_jobs
 from cargoship.context import Context
 from cargoship.errors import CargoshipError
-from cargoship.events import Emit, Level, Note
+from cargoship.events import Emit, Level, Note, count
 from cargoship.execution.address import ClusterAddress
 from cargoship.execution.compiling import RemoteCompiler
 from cargoship.execution.desk import Desk, open_desk
 from cargoship.execution.digests import ContentDigests
+from cargoship.execution.inputs import CallInputs, SourceFolders
 from cargoship.execution.rust_files import RustFiles
 from cargoship.execution.stand_in import stand_in
 from cargoship.http.metered import Meter
@@ -33,23 +36,36 @@ from cargoship.reapi.execution import Executor
 from cargoship.reapi.schema import message_class
 from cargoship.registry.connect import insecure_hosts
 from cargoship.toolchain.zig import find_zig
+from cargoship.unitcache.stores.untrusted import untrusted
 
 _RUSTC = "CARGOSHIP_RUSTC"
-_JOBS = frozenset({"-j", "--jobs"})
+_OF_CARGO = "CARGO_BUILD_RUSTC"
+"""Rather than RUSTC, which a build script may have named as what its result depends on; where it is set it counts."""
 
 
-def open_cluster(cluster: ClusterAddress, context: Context, *, runs: bool) -> ClusterRunner:
-    """A runner for a user's machine; raises UsageError for a server that is not to be used so, ToolMissing."""
+def open_cluster(cluster: ClusterAddress, context: Context, *, root: Path, rustc: Path | None = None) -> ClusterRunner:
+    """A runner for the workspace in `root`.
+
+    `rustc` is what a plain cargo starts; None: cargo is told by its environment, as cargoship's own wrapper is.
+    A job for somebody else's changes gives the cluster no work, which is noted. Raises UsageError for a server that is
+    not to be used so, ToolMissing.
+    """
     cluster.server.is_secure(insecure_hosts(context.env), certificates=True)
     message_class("Action")
+    reason = untrusted(context.env)
+    if reason is not None:
+        context.emit(Note(f"{cluster} is given no work, what it knows is taken: this is {reason}"))
     return ClusterRunner(
         context.runner,
         cluster,
         context.env,
+        context.cwd,
         context.cache_dir,
+        SourceFolders.of(context.env, root),
         cores=os.cpu_count() or 1,
         emit=context.emit,
-        runs=runs,
+        runs=reason is None,
+        rustc=rustc,
     )
 
 
@@ -60,12 +76,15 @@ class ClusterRunner:
     runner: Runner
     cluster: ClusterAddress
     env: Mapping[str, str] = field(repr=False)
+    cwd: Path
     cache_dir: Path
+    sources: SourceFolders
     cores: int
-    """How many calls of rustc run here at once."""
+    """How many calls of rustc run here at once, where nobody says less."""
     emit: Emit
     runs: bool = True
     """Whether workers may be given work; else only what they have done before is taken."""
+    rustc: Path | None = None
 
     @property
     def programs(self) -> ProgramFinder:
@@ -78,7 +97,7 @@ class ClusterRunner:
 
     def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
         """See Runner."""
-        rustc = (command.env or {}).get(_RUSTC)
+        rustc = (command.env or {}).get(_RUSTC) or (None if self.rustc is None else str(self.rustc))
         if rustc is None:
             return self.runner.stream(command, on_stdout=on_stdout, on_stderr=on_stderr, stdin=stdin)
         try:
@@ -94,25 +113,44 @@ class ClusterRunner:
         )
         executor = Executor(client)
         rust = RustFiles(Path(rustc), self.runner, digests)
-        compiler = RemoteCompiler(executor, rust, digests, self.cluster.platform, self.runs)
-        desk = Desk(compiler, slots=self.cluster.slots, cores=self.cores, name=str(self.cluster), emit=self.emit)
+        compiler = RemoteCompiler(
+            executor, rust, digests, CallInputs(self.sources), self.cluster.platform, self.runs
+        )  # fmt: skip
+        jobs = self._said_jobs(command)
+        cores = self.cores if jobs is None else min(jobs.number, self.cores)
+        desk = Desk(compiler, slots=self.cluster.slots, cores=cores, name=str(self.cluster), emit=self.emit)
         try:
             with open_desk(desk) as place:
-                changed = dataclasses.replace(command, env=self._environment(command, shim, rustc, place))
+                made = self._environment(command, shim, rustc, place)
+                if jobs is None:
+                    made[VARIABLE] = str(self._most)
+                changed = dataclasses.replace(command, env=made)
                 return self.runner.stream(changed, on_stdout=on_stdout, on_stderr=on_stderr, stdin=stdin)
         finally:
             executor.close()
             meter.tell()
             self.emit(Note(desk.tally.sentence(str(self.cluster))))
 
-    def _environment(self, command: Command, shim: Path, rustc: str, place: Path) -> dict[str, str]:
-        made = {
-            **(command.env or {}),
-            _RUSTC: str(shim),
+    def _said_jobs(self, command: Command) -> SaidJobs | None:
+        """What somebody has said of how much is done at once, which counts: here and there together."""
+        said = said_jobs(command.argv[1:], command.env or {}, command.cwd or self.cwd, cores=self.cores)
+        if said is not None and said.number < self.cluster.slots:
+            most = f"{self.cluster.slots} slots of {self.cluster} and {count(self.cores, 'core')} here"
+            self.emit(Note(f"{said.by} says {said.number}: no more is done at once; --jobs {self._most} is for {most}"))
+        return said
+
+    @property
+    def _most(self) -> int:
+        """How much can be done at once: by those that wait for a worker, and those that compile here."""
+        return self.cluster.slots + self.cores
+
+    @staticmethod
+    def _environment(command: Command, shim: Path, rustc: str, place: Path) -> dict[str, str]:
+        env = command.env or {}
+        name = _RUSTC if _RUSTC in env else "RUSTC" if "RUSTC" in env else _OF_CARGO
+        return {
+            **env,
+            name: str(shim),
             "CARGOSHIP_REMOTE_RUSTC": rustc,
             "CARGOSHIP_REMOTE_SOCKET": str(place),
         }
-        if _JOBS.isdisjoint(command.argv):
-            # those that wait for a worker, and those that compile here
-            made["CARGO_BUILD_JOBS"] = str(self.cluster.slots + self.cores)
-        return made

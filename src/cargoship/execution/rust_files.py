@@ -19,6 +19,7 @@ from cargoship.process import Command, Runner
 from cargoship.reapi.actions import Directory, Input
 
 _LINE = re.compile(r"^\s*(?P<name>\S+) => (?P<path>/.+) \(0x[0-9a-f]+\)$", re.MULTILINE)
+_HOST = re.compile(r"^host: (?P<triple>[A-Za-z0-9_.-]+)$", re.MULTILINE)
 _OF_C_LIBRARY = re.compile(r"(?:ld-linux|ld64|lib(?:c|m|dl|rt|pthread|util|resolv|anl|mvec)\.so)[\w.-]*")
 """glibc's own: it belongs to the loader, which is the worker's."""
 _TIMEOUT_S = 60
@@ -40,12 +41,12 @@ class RustFiles:
     def folder(self, target: str, sysroot: str | None) -> Directory:
         """The toolchain for a target, whose standard library is in `sysroot`; None: in rustc's own.
 
-        Raises StaysHere, OSError.
+        No target is this machine's own. Raises StaysHere, OSError.
         """
         place = sysroot or str(self.rustc.parent.parent)
         with self._lock:
             if (target, place) not in self._made:
-                self._made[target, place] = self._folder(target, f"{place}/lib")
+                self._made[target, place] = self._folder(target or self._host(), f"{place}/lib")
                 self.digests.write()
             return self._made[target, place]
 
@@ -60,18 +61,29 @@ class RustFiles:
             made.add(f"lib/{_SOURCE}", Input(self.digests.remembered(f"{lib}/{_SOURCE}")))
         return made
 
+    def _host(self) -> str:
+        said = self._said(str(self.rustc), "-vV")
+        found = _HOST.search(said)
+        if found is None:
+            raise StaysHere(f"{self.rustc} does not say which machine it is for")
+        return found["triple"]
+
     def _linked(self) -> dict[str, str]:
         """Libraries that rustc is linked with, by their names, as the loader finds them."""
         if self._libraries is None:
-            try:
-                said = self.runner.run(Command(("ldd", str(self.rustc))), timeout_s=_TIMEOUT_S)
-            except CargoshipError as error:
-                raise StaysHere(f"nobody says what {self.rustc} is linked with: {error.message}") from error
-            found = {each["name"]: each["path"] for each in _LINE.finditer(said.text)}
-            if said.code != 0 or not any(name.startswith("librustc_driver") for name in found):
+            said = self._said("ldd", str(self.rustc))
+            found = {each["name"]: each["path"] for each in _LINE.finditer(said)}
+            if not any(name.startswith("librustc_driver") for name in found):
                 raise StaysHere(f"nobody says what {self.rustc} is linked with")
             self._libraries = {name: path for name, path in found.items() if not _OF_C_LIBRARY.fullmatch(name)}
         return self._libraries
+
+    def _said(self, *words: str) -> str:
+        try:
+            said = self.runner.run(Command(words), timeout_s=_TIMEOUT_S)
+        except CargoshipError as error:
+            raise StaysHere(f"nobody says what {self.rustc} is: {error.message}") from error
+        return said.text if said.code == 0 else ""
 
 
 def _standard(folder: str) -> Iterator[Path]:

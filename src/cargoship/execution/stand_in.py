@@ -18,7 +18,8 @@ from cargoship.scratch import scratch
 from cargoship.toolchain.zig import Zig
 
 _SOURCE = "handover.c"
-_NAME = "cargoship-handover"
+_NAME = "rustc"
+"""So that wrappers of rustc, such as clippy's, know it for one."""
 _FLAGS = (
     "-c", "-O2", "-ffreestanding", "-fno-stack-protector", "-fno-sanitize=all", "-fno-builtin", "-fno-pic", "-nostdinc",
 )  # fmt: skip

@@ -358,8 +358,8 @@ def _cargo(
     """
     if selection.jobs is not None and selection.jobs < 1:
         raise UsageError(f"cannot build with {selection.jobs} jobs", hint="--jobs takes a number above 0")
-    if selection.remote is not None and selection.is_offline:
-        raise UsageError("--remote asks a cluster, and --offline asks nobody", hint="leave one of them out")
+    if selection.remote is not None:
+        selection.remote.check(offline=selection.is_offline)
     wanted: dict[str, set[str]] = {}
     for binary in (binary for image in images for binary in image.bins):
         wanted.setdefault(binary.package, set()).add(binary.name)

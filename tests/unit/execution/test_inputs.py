@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.execution.call import RustcCall, StaysHere, read_call
-from cargoship.execution.inputs import CallInputs, moved_variables, variables
+from cargoship.execution.inputs import CallInputs, SourceFolders, moved_variables, variables
 
 BAR, MACRO, DEEP = "00000000000000aa", "00000000000000bb", "00000000000000cc"
 
@@ -43,9 +43,6 @@ class Machine:
     def call(self, *more: str, source: str = "ws/src/lib.rs", env: dict[str, str] | None = None) -> RustcCall:
         path = self.root / source
         argv = (
-            f"--remap-path-prefix={self.ws}=/workspace",
-            f"--remap-path-prefix={self.registry}=/cargo/registry/src",
-            *((f"--remap-path-prefix={env['OUT_DIR']}=/cargo/out",) if env and "OUT_DIR" in env else ()),
             *("--crate-name", "foo", str(path), "--crate-type", "lib", "--emit=dep-info,metadata,link"),
             *("-C", "extra-filename=-0123456789abcdef", "--out-dir", str(self.deps), "--target", "t"),
             *("-L", f"dependency={self.deps}", "-L", f"dependency={self.host}"),
@@ -55,7 +52,7 @@ class Machine:
         return read_call(argv, str(self.ws), {"CARGO_MANIFEST_DIR": str(path.parent.parent), **(env or {})})
 
     def files(self, call: RustcCall) -> set[str]:
-        found = CallInputs().files(call)
+        found = CallInputs(SourceFolders((f"{self.registry}/",), (f"{self.ws}/",))).files(call)
         return {str(Path(path).relative_to(self.root)) for path in found}
 
 
@@ -117,6 +114,26 @@ def test_what_a_build_script_has_said_and_written_goes_along(machine: Machine) -
     seen = variables(call)
     assert set(seen) == {"CARGO_MANIFEST_DIR", "OUT_DIR", "OTHER", "SET"}
     assert moved_variables(seen) == {"CARGO_MANIFEST_DIR", "OUT_DIR"}
+
+
+@pytest.mark.parametrize(
+    "place", ["home/.ssh/out", "ws/target/t/release/build/../../../../../home/out", "ws/target/t/build/foo-1/tmp"]
+)
+def test_another_folder_is_no_out_dir(machine: Machine, place: str) -> None:
+    """A build script can give rustc any variable."""
+    machine.write("home/.ssh/out/id", "a secret")
+    with pytest.raises(StaysHere, match="where cargo puts it"):
+        machine.files(machine.call(env={"OUT_DIR": f"{machine.root}/{place}"}))
+
+
+def test_sources_are_those_of_cargo_and_of_the_workspace(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "real")
+    found = SourceFolders.of({"CARGO_HOME": f"{tmp_path}/home"}, tmp_path / "ws")
+    assert found.workspace == (f"{tmp_path}/ws/",)
+    assert set(found.pinned) == {
+        f"{tmp_path}/{home}/{kind}/" for home in ("home", "real") for kind in ("registry/src", "git/checkouts")
+    }
 
 
 def test_a_static_library_that_is_not_there_stays_here(machine: Machine) -> None:
