@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import random
 import socket
 import socketserver
 import subprocess
@@ -33,6 +34,8 @@ from support.registry import free_port
 _START_S = 30.0
 _TEXT_MAX = 1 << 20
 _CUT_AFTER_BYTES = 1 << 20
+_LOST_S = 0.25
+"""After about as long Linux sends again what nobody has confirmed."""
 _STREAMS = {"Read": "unary_stream", "Write": "stream_unary", "Execute": "unary_stream"}
 
 
@@ -53,11 +56,16 @@ class RunningServer:
         files = (path for path in (self.folder / "cas" / "objects").rglob("*") if path.is_file())
         return any(text in path.read_bytes() for path in files if path.stat().st_size < _TEXT_MAX)
 
-    def forget(self) -> None:
-        """Everything that it has stored, as a server that was given a new disk."""
+    def forget(self) -> int:
+        """Everything that it has stored, as a server that was given a new disk; how many blobs these were."""
+        number = 0
         for path in (self.folder / "cas").rglob("*"):
-            if path.is_file():
-                path.unlink()
+            # the server may be quicker
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    path.unlink()
+                    number += 1
+        return number
 
 
 def executing(*more: str) -> tuple[str, ...]:
@@ -95,6 +103,50 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"buildbox-casd does not answer: {log.read_text()}")
 
 
+@contextlib.contextmanager
+def failing_proxy(to: int, fault: Fault) -> Iterator[str]:
+    """The address of a server before another one: all calls go on to that one, but for those that `fault` fails."""
+    asked: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    class Passing(grpc.GenericRpcHandler):  # type: ignore[misc]
+        def service(self, details: Any) -> Any:
+            method = details.method.rpartition("/")[2]
+            kind = _STREAMS.get(method, "unary_unary")
+            call = getattr(behind, kind)(details.method)
+
+            def answer(request: Any, context: Any) -> Any:
+                with lock:
+                    asked[method] += 1
+                    times = asked[method]
+                try:
+                    fault(method, times)
+                except Failing as error:
+                    context.abort(error.code, error.details)
+                try:
+                    return call(request)
+                except grpc.RpcError as error:
+                    context.abort(error.code(), error.details())
+
+            def stream(request: Any, context: Any) -> Iterator[Any]:
+                try:
+                    yield from answer(request, context)
+                except grpc.RpcError as error:
+                    context.abort(error.code(), error.details())
+
+            return getattr(grpc, f"{kind}_rpc_method_handler")(stream if kind == "unary_stream" else answer)
+
+    limits = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+    with grpc.insecure_channel(f"127.0.0.1:{to}", options=limits) as behind:
+        running = grpc.server(ThreadPoolExecutor(32), handlers=(Passing(),), options=limits)
+        port = running.add_insecure_port("127.0.0.1:0")
+        running.start()
+        try:
+            yield f"reapi://127.0.0.1:{port}"
+        finally:
+            running.stop(grace=0).wait()
+
+
 class _Relay(socketserver.BaseRequestHandler):
     """Carries bytes both ways, late; a connection that has carried much is cut."""
 
@@ -112,7 +164,7 @@ class _Relay(socketserver.BaseRequestHandler):
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 carried += len(data)
-                time.sleep(self.server.late_s)
+                time.sleep(self.server.late_s + (_LOST_S if self.server.loses() else 0.0))
                 sink.sendall(data)
                 if self.server.may_cut(carried):
                     break
@@ -124,12 +176,18 @@ class _Relay(socketserver.BaseRequestHandler):
 class _SlowLink(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
-    def __init__(self, to: int, late_s: float, cuts: int) -> None:
+    def __init__(self, to: int, late_s: float, cuts: int, lost: float) -> None:
         super().__init__(("127.0.0.1", 0), _Relay)
+        self._lost = lost
+        self._chance = random.Random(18)  # noqa: S311 - the same losses each time
         self.to = to
         self.late_s = late_s
         self._left = cuts
         self._lock = threading.Lock()
+
+    def loses(self) -> bool:
+        with self._lock:
+            return self._chance.random() < self._lost
 
     def may_cut(self, carried: int) -> bool:
         with self._lock:
@@ -143,9 +201,14 @@ class _SlowLink(socketserver.ThreadingTCPServer):
 
 
 @contextlib.contextmanager
-def slow_link(to: int, *, late_s: float = 0.025, cuts: int = 0) -> Iterator[tuple[str, Callable[[], bool]]]:
-    """The address of a server behind a link that is late, and breaks some times; whether it has done so."""
-    with _SlowLink(to, late_s, cuts) as link:
+def slow_link(
+    to: int, *, late_s: float = 0.025, cuts: int = 0, lost: float = 0.0
+) -> Iterator[tuple[str, Callable[[], bool]]]:
+    """The address of a server behind a link that is late, and breaks some times; whether it has done so.
+
+    Of what it carries it loses a part, which TCP sends again after a while: to who waits for it that is a longer delay.
+    """
+    with _SlowLink(to, late_s, cuts, lost) as link:
         thread = threading.Thread(target=link.serve_forever, daemon=True)
         thread.start()
         try:

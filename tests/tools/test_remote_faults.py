@@ -10,10 +10,11 @@ import threading
 import time
 from pathlib import Path
 
+import grpc
 import pytest
 
 from support.programs import CARGOSHIP, RunCargoship, distribution_rust, run
-from support.reapi import executing, running_server, slow_link
+from support.reapi import Failing, executing, failing_proxy, running_server, slow_link
 
 pytestmark = pytest.mark.tools
 
@@ -95,10 +96,84 @@ def test_a_link_that_is_late_is_lived_with(run_cargoship: RunCargoship, tmp_path
         # what is large and the same for all has travelled
         digest_of(run_cargoship, place, "--remote", server.address)
         (place / "part0/src/lib.rs").write_text("pub const NUMBER: u64 = 2;\n")
-        with slow_link(server.port, late_s=0.05) as (address, _):
+        with slow_link(server.port, late_s=0.025, lost=0.01) as (address, _):
             there, said = digest_of(run_cargoship, place, "--remote", address)
     assert f"{LIBRARIES} units compiled at" in said, said
     assert there == digest_of(run_cargoship, place)[0]
+
+
+def check_kept(run_cargoship: RunCargoship, place: Path, cache: Path, expected: str) -> None:
+    """What was kept of a build is what is compiled without a cluster."""
+    shutil.rmtree(place / "target")
+    again = run_cargoship("build", "--cache-to", f"dir:{cache}", cwd=place)
+    assert "Compiling" not in again.stderr, again.stderr
+    assert again.stdout.rpartition("@")[2] == expected == digest_of(run_cargoship, place)[0]
+
+
+def test_a_worker_that_is_killed_in_the_middle_is_done_without(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    place = workspace(tmp_path / "place", SLOW)
+    killed: list[int] = []
+    with running_server(tmp_path / "server", *executing()) as server:
+
+        def kill() -> None:
+            until("no worker compiles", place, there=True)
+            killed.extend(workers(place))
+            for each in killed:
+                os.kill(each, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
+        built = run_cargoship("build", *cache, "-v", "--remote", server.address, cwd=place)
+        killer.join()
+    assert killed
+    assert "rustc ended with" in built.stderr
+    assert not [line for line in built.stderr.splitlines() if line.startswith("warning:")], built.stderr
+    check_kept(run_cargoship, place, tmp_path / "units", built.stdout.rpartition("@")[2])
+
+
+def test_blobs_that_go_while_they_are_needed_are_sent_again(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    place = workspace(tmp_path / "place")
+    gone: list[int] = []
+    with running_server(tmp_path / "server", *executing()) as server:
+
+        def evict(method: str, times: int) -> None:
+            # after it was asked what it lacks, and before it needs what it has
+            if method == "Execute" and times in {2, 4}:
+                gone.append(server.forget())
+
+        with failing_proxy(server.port, evict) as address:
+            cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
+            built = run_cargoship("build", *cache, "-v", "--remote", address, cwd=place)
+    assert len(gone) == 2
+    assert all(gone)
+    assert len([line for line in built.stderr.splitlines() if line.startswith("warning:")]) <= 1, built.stderr
+    check_kept(run_cargoship, place, tmp_path / "units", built.stdout.rpartition("@")[2])
+
+
+def test_a_server_that_has_no_room_for_a_while_is_waited_for_and_then_done_without(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    place = workspace(tmp_path / "place")
+
+    def busy(method: str, times: int) -> None:
+        if method in {"Execute", "BatchUpdateBlobs"} and times % 2:
+            raise Failing(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room now")
+
+    def full(method: str, _: int) -> None:
+        if method == "Execute":
+            raise Failing(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room at all")
+
+    with running_server(tmp_path / "server", *executing()) as server:
+        with failing_proxy(server.port, busy) as address:
+            there, said = digest_of(run_cargoship, place, "--remote", address)
+        assert f"{LIBRARIES} units compiled at" in said, said
+        assert "warning:" not in said
+        with failing_proxy(server.port, full) as address:
+            here, said = digest_of(run_cargoship, place, "--remote", address)
+    (warning,) = [line for line in said.splitlines() if line.startswith("warning:")]
+    assert "no room at all" in warning
+    assert there == here == digest_of(run_cargoship, place)[0]
 
 
 def test_an_interrupt_ends_what_workers_do(tmp_path: Path) -> None:

@@ -16,13 +16,16 @@ from cargoship.execution.crate_reads import CrateReads, reads_of_crate
 from cargoship.execution.digests import ContentDigests
 from cargoship.execution.inputs import CallInputs, moved_variables, variables
 from cargoship.execution.rust_files import RustFiles
-from cargoship.execution.script import FILES, RUST, SCRIPT, script_of
+from cargoship.execution.script import FILES, RUST, SCRIPT, SEEN, WATCH, script_of
+from cargoship.execution.watched import seen_there
 from cargoship.oci.descriptor import BytesBlob
 from cargoship.reapi.actions import Action, Directory, Input, action_of
 from cargoship.reapi.client import OCTETS
 from cargoship.reapi.execution import ActionOutcome, Executor
+from cargoship.unitcache.watching.records import Event
 
 _OUTPUT_BYTES_MAX = 1 << 30
+_RECORD_BYTES_MAX = 8 << 20
 _TIMEOUT_S = 3600.0
 _ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
@@ -34,6 +37,8 @@ class Made(Struct, frozen=True):
     dep_info: CrateReads
     cached: bool
     """A worker had compiled it before."""
+    seen: tuple[Event, ...] = ()
+    """What its macros have looked at, as if it had been here."""
 
 
 class RemoteCompiler(Struct, frozen=True):
@@ -47,15 +52,24 @@ class RemoteCompiler(Struct, frozen=True):
     """What the workers' operators call those that can run x86-64 Linux programs."""
     runs: bool = True
     """Whether workers may be given work; else only what they have done before is taken."""
+    plain: bool = False
+    """Whether what is compiled for this machine goes too: where nothing has replaced paths its metadata is another one
+    than here anyway, and the code is the same."""
+    watch: Path | None = None
+    """The library that sees what macros look at; None: what may use macros stays here."""
 
     def compile(self, call: RustcCall) -> Made:
         """Make a call; raises StaysHere where its outcome might be another one here.
 
         Raises RemoteFailed, ContentInvalid, Stopped for the cluster's reasons, and OSError.
         """
+        if not (call.target or self.plain):
+            raise StaysHere("it is compiled for this machine")
         found = variables(call)
         files = self.inputs.files(call)
         rust = self.rust.folder(call.target, call.sysroot)
+        if self.watch is None and _may_use_macros(files):
+            raise StaysHere("it may use procedural macros, and what they look at would not be seen")
         unlike: frozenset[str] = frozenset()
         for _ in range(2):
             root, action = self._action(call, found, files, rust)
@@ -63,10 +77,11 @@ class RemoteCompiler(Struct, frozen=True):
             if outcome.code != 0:
                 raise StaysHere(f"rustc ended with {outcome.code} there")
             made = self._fetched(call, outcome)
+            seen = self._seen(call, outcome, files, found)
             unlike = _unlike(call, made.dep_info)
             if not unlike:
                 made.place()
-                return Made(made.stderr, made.dep_info, outcome.cached)
+                return Made(made.stderr, made.dep_info, outcome.cached, seen)
             # what it looks at is known now
             found = {**found, **{name: call.env[name] for name in unlike if name in call.env}}
         raise StaysHere(f"it looks at {', '.join(sorted(unlike))}, which is something else there")
@@ -89,13 +104,35 @@ class RemoteCompiler(Struct, frozen=True):
         # folders that must be there
         root.folder(f"{FILES}{call.cwd}".rstrip("/"))
         root.folder(f"{FILES}{call.out_dir}")
-        script = script_of(call, found, moved_variables(found))
+        watched = _may_use_macros(files)
+        script = script_of(call, found, moved_variables(found), watched=watched)
         root.add(SCRIPT, Input(BytesBlob.of(OCTETS, script)))
         outputs = [f"{FILES}{path}" for path in call.outputs]
+        if watched and self.watch is not None:
+            root.add(WATCH, Input(self.digests.remembered(str(self.watch))))
+            root.folder(SEEN)
+            outputs.append(SEEN)
         return root, action_of(("/bin/sh", SCRIPT), outputs, root, env=_ENV, platform=self.platform)
 
+    def _seen(
+        self, call: RustcCall, outcome: ActionOutcome, files: Mapping[str, None], given: Mapping[str, str]
+    ) -> tuple[Event, ...]:
+        """What macros have looked at, where there may be some."""
+        if not _may_use_macros(files):
+            return ()
+        noted = outcome.folders.get(SEEN)
+        if noted is None or len(noted) != 1:
+            raise StaysHere("what its macros have looked at was not seen")
+        (record,) = noted.values()
+        data = self.executor.client.read(record) if record.size_bytes <= _RECORD_BYTES_MAX else None
+        if data is None:
+            raise RemoteFailed(f"{self.executor.client.channel.name} has lost what it has just made")
+        return seen_there(
+            data, call, root=os.fsdecode(_root(outcome)), files=files, given=given, pinned=self.inputs.is_pinned(call)
+        )
+
     def _fetched(self, call: RustcCall, outcome: ActionOutcome) -> _Fetched:
-        there = outcome.stdout.partition(b"\n")[0].rstrip(b"/") + f"/{FILES}".encode()
+        there = _root(outcome) + f"/{FILES}".encode()
         wanted = {path: outcome.outputs.get(f"{FILES}{path}") for path in call.outputs}
         if None in wanted.values() or sum(each.size_bytes for each in wanted.values() if each) > _OUTPUT_BYTES_MAX:
             raise RemoteFailed(f"{self.executor.client.channel.name} did not make what it was asked for")
@@ -131,6 +168,15 @@ class _Fetched(Struct, frozen=True):
                 with contextlib.suppress(OSError):
                     os.unlink(unfinished)  # noqa: PTH108
                 raise
+
+
+def _may_use_macros(files: Mapping[str, None]) -> bool:
+    return any(path.endswith(".so") for path in files)
+
+
+def _root(outcome: ActionOutcome) -> bytes:
+    """Where an action ran, as its script says."""
+    return outcome.stdout.partition(b"\n")[0].rstrip(b"/")
 
 
 def _unlike(call: RustcCall, made: CrateReads) -> frozenset[str]:

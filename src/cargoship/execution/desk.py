@@ -204,4 +204,5 @@ def _note_reads(call: RustcCall, made: Made, began_ns: int) -> None:
         other = f"{place}.rs" if name == "mod.rs" else f"{path.removesuffix('.rs')}/mod.rs"
         if other not in read:
             events.append(Event("A", other))
+    events += made.seen
     write_trace(Path(folder), began_ns, crate=call.crate, suffix=call.suffix, out_dir=call.out_dir, events=events)

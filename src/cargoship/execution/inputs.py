@@ -71,11 +71,8 @@ class CallInputs:
 
     def files(self, call: RustcCall) -> dict[str, None]:
         """Absolute paths of all that the call may read but the toolchain; raises StaysHere, OSError."""
-        crates = list(self._crates(call))
-        if any(path.endswith(".so") for path in crates):
-            raise StaysHere("it may use procedural macros, and what they look at is seen here alone")
-        found = dict.fromkeys(crates)
-        if call.source.startswith(self.sources.pinned):
+        found = dict.fromkeys(self._crates(call))
+        if self.is_pinned(call):
             found |= dict.fromkeys(self._package(call))
         elif not call.source.startswith(self.sources.workspace):
             raise StaysHere("its sources are not in the workspace, nor from a registry")
@@ -88,6 +85,10 @@ class CallInputs:
         if sum(os.stat(path).st_size for path in found) > _BYTES_MAX:  # noqa: PTH116 - text all the way
             raise StaysHere(f"it may read more than {_BYTES_MAX >> 20} MiB")
         return found
+
+    def is_pinned(self, call: RustcCall) -> bool:
+        """Whether the sources of a call cannot change."""
+        return call.source.startswith(self.sources.pinned)
 
     def _crates(self, call: RustcCall) -> Iterator[str]:
         """The crates that it names, and those that they need."""

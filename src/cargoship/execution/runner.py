@@ -35,8 +35,9 @@ from cargoship.reapi.connect import open_reapi
 from cargoship.reapi.execution import Executor
 from cargoship.reapi.schema import message_class
 from cargoship.registry.connect import insecure_hosts
-from cargoship.toolchain.zig import find_zig
+from cargoship.toolchain.zig import Zig, find_zig
 from cargoship.unitcache.stores.untrusted import untrusted
+from cargoship.unitcache.watching.library import library
 
 _RUSTC = "CARGOSHIP_RUSTC"
 _OF_CARGO = "CARGO_BUILD_RUSTC"
@@ -114,7 +115,8 @@ class ClusterRunner:
         executor = Executor(client)
         rust = RustFiles(Path(rustc), self.runner, digests)
         compiler = RemoteCompiler(
-            executor, rust, digests, CallInputs(self.sources), self.cluster.platform, self.runs
+            executor, rust, digests, CallInputs(self.sources), self.cluster.platform, self.runs,
+            plain=self.rustc is not None, watch=self._watch(zig),
         )  # fmt: skip
         jobs = self._said_jobs(command)
         cores = self.cores if jobs is None else min(jobs.number, self.cores)
@@ -130,6 +132,14 @@ class ClusterRunner:
             executor.close()
             meter.tell()
             self.emit(Note(desk.tally.sentence(str(self.cluster))))
+
+    def _watch(self, zig: Zig) -> Path | None:
+        """What sees the reads of macros; None where there is no such thing, which is noted."""
+        try:
+            return library(zig, runner=self.runner, env=self.env, cache_dir=self.cache_dir)
+        except OSError as error:
+            self.emit(Note(f"what may use procedural macros is compiled here: {error}", Level.VERBOSE))
+            return None
 
     def _said_jobs(self, command: Command) -> SaidJobs | None:
         """What somebody has said of how much is done at once, which counts: here and there together."""

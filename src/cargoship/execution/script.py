@@ -16,10 +16,13 @@ FILES = ".cargoship-files"
 """A name that nothing else has: where it is found in what was compiled, a worker's path has got into it."""
 RUST = ".cargoship-rust"
 SCRIPT = ".cargoship-run"
+SEEN = ".cargoship-seen"
+"""A folder into which the library beside it, WATCH, writes what was read."""
+WATCH = ".cargoship-watch.so"
 
 
-def script_of(call: RustcCall, variables: Mapping[str, str], moved: Collection[str]) -> bytes:
-    """The text of the script; `moved` are variables whose values are paths."""
+def script_of(call: RustcCall, variables: Mapping[str, str], moved: Collection[str], *, watched: bool = False) -> bytes:
+    """The text of the script; `moved` are variables whose values are paths. With `watched` reads are noted."""
     lines = [
         # where it is: a worker's root is not said twice
         'root=$(pwd -P); [ "$root" != / ] || root=',
@@ -29,6 +32,7 @@ def script_of(call: RustcCall, variables: Mapping[str, str], moved: Collection[s
             f"export {name}={_place(value) if name in moved else shlex.quote(value)}"
             for name, value in sorted(variables.items())
         ),
+        *((f'export LD_PRELOAD="$root/{WATCH}" CARGOSHIP_WATCH="$root/{SEEN}"',) if watched else ()),
         f"cd {_place(call.cwd)} || exit 125",
         " ".join((f'exec "$root/{RUST}/bin/rustc" --sysroot "$root/{RUST}"', *_words(call))),
     ]

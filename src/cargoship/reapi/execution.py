@@ -25,6 +25,8 @@ from cargoship.reapi.schema import SHA256, message_class
 
 _WORDS_MAX = 32 << 20
 """Bytes that an action may say, on each of its streams."""
+_FOLDERS_MAX = 10
+_TREE_BYTES_MAX = 1 << 20
 _CANCEL_S = 2.0
 _ONCE = RetryPolicy(tries=1, connection_tries=1)
 _POLICY = RetryPolicy(tries=3, connection_tries=2, longest_s=5.0, asked_longest_s=20.0)
@@ -41,6 +43,9 @@ class ActionOutcome(Struct, frozen=True):
     stderr: bytes
     cached: bool
     """It had been run before, and was not again."""
+    folders: Mapping[str, Mapping[str, Descriptor]] = {}
+    """Folders that it has made, by their paths, and the files that each has of its own; one with folders in it has
+    none."""
 
 
 @dataclass
@@ -135,13 +140,28 @@ class Executor:
     def _outcome(self, result: Any, *, cached: bool) -> ActionOutcome:  # noqa: ANN401
         if len(result.output_files) > OUTPUTS_MAX:
             raise ContentInvalid(f"{self.client.channel.name} has a result with {len(result.output_files)} files")
+        if len(result.output_directories) > _FOLDERS_MAX:
+            raise ContentInvalid(
+                f"{self.client.channel.name} has a result with {len(result.output_directories)} folders"
+            )
         return ActionOutcome(
             result.exit_code,
             {file.path: read_digest(file.digest) for file in result.output_files},
             self._words(result.stdout_raw, result.stdout_digest),
             self._words(result.stderr_raw, result.stderr_digest),
             cached,
+            {folder.path: self._files(read_digest(folder.tree_digest)) for folder in result.output_directories},
         )
+
+    def _files(self, tree: Descriptor) -> dict[str, Descriptor]:
+        data = self.client.read(tree) if tree.size_bytes <= _TREE_BYTES_MAX else None
+        if data is None:
+            raise RemoteFailed(f"{self.client.channel.name} has lost which files an action has made")
+        try:
+            root = message_class("Tree").FromString(data).root
+        except Exception as error:
+            raise ContentInvalid(f"{self.client.channel.name} has a folder that cannot be read") from error
+        return {} if root.directories else {file.name: read_digest(file.digest) for file in root.files}
 
     def _words(self, raw: bytes, digest: Any) -> bytes:  # noqa: ANN401
         if raw or not digest.size_bytes:

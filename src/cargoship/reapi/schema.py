@@ -31,8 +31,10 @@ Directory: files=1 FileNode*, directories=2 DirectoryNode*
 FileNode: name=1 string, digest=2 Digest, is_executable=4 bool
 DirectoryNode: name=1 string, digest=2 Digest
 OutputFile: path=1 string, digest=2 Digest
-ActionResult: output_files=2 OutputFile*, exit_code=4 int32, stdout_raw=5 bytes, stdout_digest=6 Digest,
-    stderr_raw=7 bytes, stderr_digest=8 Digest
+OutputDirectory: path=1 string, tree_digest=3 Digest
+Tree: root=1 Directory, children=2 Directory*
+ActionResult: output_files=2 OutputFile*, output_directories=3 OutputDirectory*, exit_code=4 int32,
+    stdout_raw=5 bytes, stdout_digest=6 Digest, stderr_raw=7 bytes, stderr_digest=8 Digest
 ExecuteRequest: instance_name=1 string, skip_cache_lookup=3 bool, action_digest=6 Digest, digest_function=9 int32
 ExecuteResponse: result=1 ActionResult, cached_result=2 bool, status=3 Status
 Operation: name=1 string, done=3 bool, error=4 Status, response=5 Any

@@ -83,15 +83,13 @@ def test_a_package_of_a_registry_goes_along_as_it_was_published(machine: Machine
     assert found == {"registry/foo-1.0/src/lib.rs", "registry/foo-1.0/README.md", *CRATES}
 
 
-def test_what_may_use_procedural_macros_stays_here(machine: Machine) -> None:
-    """They look at variables, clocks and random numbers, for a crate of a registry too: a worker's are not seen."""
-    (machine.host / f"libmacro-{MACRO}.so").write_bytes(b"")
-    machine.rmeta("deep", DEEP)
+def test_procedural_macros_go_along(machine: Machine) -> None:
+    macro = machine.host / f"libmacro-{MACRO}.so"
+    macro.write_bytes(b"")
     machine.rmeta("bar", BAR, DEEP, MACRO)
-    with pytest.raises(StaysHere, match="procedural macros"):
-        machine.files(machine.call())
-    with pytest.raises(StaysHere, match="procedural macros"):
-        machine.files(machine.call(source="registry/foo-1.0/src/lib.rs"))
+    expected = {*CRATES, f"ws/target/release/deps/{macro.name}"}
+    assert expected < machine.files(machine.call())
+    assert expected < machine.files(machine.call(source="registry/foo-1.0/src/lib.rs"))
 
 
 def test_sources_from_elsewhere_stay_here(machine: Machine) -> None:
