@@ -133,6 +133,8 @@ class UnitReport(Struct, frozen=True):
     """The place of the unit that it was compiled for, where it is none."""
     needs: tuple[int, ...]
     """The places of units that it depends on."""
+    where: str = ""
+    """The cluster that has compiled it; nothing for this machine."""
 
 
 class UnitsReported(Struct, frozen=True):
@@ -143,6 +145,14 @@ class UnitsReported(Struct, frozen=True):
     """The triple of this machine."""
     because: tuple[str, ...] = ()
     """Why the build could not be had as a whole, for people; nothing where that was not asked."""
+
+
+class SlotsUsed(Struct, frozen=True):
+    """How many units a cluster compiles for this build now, of those that it may have at once."""
+
+    where: str
+    busy: int
+    slots: int
 
 
 class SourcesWritten(Struct, frozen=True):
@@ -176,7 +186,7 @@ class BlobQueued(Struct, frozen=True):
 
 
 class BytesMoved(Struct, frozen=True):
-    """What has travelled since the last event of this kind; `what` is registry, cache or packages."""
+    """What has travelled since the last event of this kind; `what` is registry, cache, cluster or packages."""
 
     what: str
     sent_bytes: int
@@ -208,6 +218,7 @@ Event = (
     | UnitsRestored
     | UnitsKept
     | UnitsReported
+    | SlotsUsed
     | SourcesWritten
     | ToolOutput
     | LayerAssembled

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.programs import RunCargoship, distribution_rust, run
+from support.programs import RunCargoship
 from support.projects import locked_project
 from support.reapi import RunningServer, executing, running_server
 
@@ -100,8 +100,13 @@ def test_units_of_workers_are_kept_and_serve_builds_without_them(
 ) -> None:
     # standard libraries are those of the tests' own cache, units are not
     cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
-    first = build(run_cargoship, place, *cache, "--remote", server.address)
+    first = build(run_cargoship, place, *cache, "--timings", "--remote", server.address)
     assert first.there == 4, first.said
+    assert re.search(rf"4 of \d+ units compiled at {server.address} in .*; .* sent, .* fetched", first.said), first.said
+    explained = run_cargoship("cache", "explain", cwd=place).stdout
+    assert f"4 of them at {server.address}" in explained
+    explained = run_cargoship("cache", "explain", "two", cwd=place).stdout
+    assert re.search(rf"^two 0.1.0 .*: compiled.* at {server.address}$", explained, re.MULTILINE), explained
     second = build(run_cargoship, place, *cache)
     assert "Compiling" not in second.said, second.said
     assert second.digest == first.digest
@@ -159,99 +164,6 @@ def test_a_server_that_has_lost_everything_meanwhile_is_given_it_again(
         second = build(run_cargoship, place, "--no-cache", "--remote", server.address)
     assert (first.there, second.code) == (4, 0), second.said
     assert first.digest == second.digest
-
-
-@pytest.fixture
-def with_macro(place: Path) -> Path:
-    """A macro that looks at a variable and at a file, where it is told to."""
-    files = {
-        "shout/Cargo.toml": MANIFEST.format("shout") + "[lib]\nproc-macro = true\n",
-        "shout/src/lib.rs": "use proc_macro::TokenStream;\n"
-        "#[proc_macro]\npub fn shout(words: TokenStream) -> TokenStream {\n"
-        "    let words = words.to_string();\n"
-        '    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();\n'
-        "    let found = match words.as_str() {\n"
-        '        "variable" => std::env::var("SHOP").unwrap_or_default(),\n'
-        '        "file" => std::fs::read_to_string(format!("{folder}/notes.txt")).unwrap_or_default(),\n'
-        "        _ => words.to_uppercase(),\n"
-        "    };\n"
-        '    format!("{found:?}").parse().unwrap()\n}\n',
-        "one/Cargo.toml": FILES["one/Cargo.toml"] + '[dependencies]\nshout = { path = "../shout" }\n',
-        "one/src/inner/mod.rs": "pub const TEXT: &str = shout::shout!(hello);\n",
-    }
-    for name, text in files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(text)
-    (place / "Cargo.lock").unlink()
-    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
-    return place
-
-
-def test_what_uses_procedural_macros_is_compiled_there_and_seen(
-    run_cargoship: RunCargoship, server: RunningServer, with_macro: Path, tmp_path: Path
-) -> None:
-    there = build(run_cargoship, with_macro, "--no-cache", "--remote", server.address)
-    assert (there.there, there.warnings) == (4, []), there.said
-    assert there.digest == build(run_cargoship, with_macro, "--no-cache").digest
-    # a variable that is set nowhere is another input of the unit, and it is kept as one
-    (with_macro / "one/src/inner/mod.rs").write_text("pub const TEXT: &str = shout::shout!(variable);\n")
-    cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
-    unset = build(run_cargoship, with_macro, *cache, "--remote", server.address)
-    assert unset.there == 4, unset.said
-    again = build(run_cargoship, with_macro, *cache)
-    assert "Compiling" not in again.said, again.said
-    set_ = build(run_cargoship, with_macro, *cache, env={"SHOP": "a shop"})
-    assert "Compiling one" in set_.said
-    assert set_.digest != unset.digest == again.digest
-
-
-@pytest.mark.parametrize(
-    ("word", "why"), [("variable", "looks at SHOP"), ("file", "looks for a file that is here alone")]
-)
-def test_what_a_macro_looks_at_here_stays_here(
-    run_cargoship: RunCargoship, server: RunningServer, with_macro: Path, word: str, why: str
-) -> None:
-    (with_macro / "one/src/inner/mod.rs").write_text(f"pub const TEXT: &str = shout::shout!({word});\n")
-    (with_macro / "one/notes.txt").write_text("for macros alone")
-    shop = {"SHOP": "said to nobody else"}
-    there = build(run_cargoship, with_macro, "--no-cache", "--remote", server.address, env=shop)
-    assert (there.there, there.warnings) == (2, []), there.said
-    assert why in there.said
-    assert there.digest == build(run_cargoship, with_macro, "--no-cache", env=shop).digest
-    assert not server.holds(b"said to nobody else")
-    assert not server.holds(b"for macros alone")
-
-
-def test_a_cargo_of_ones_own_has_its_libraries_compiled_there(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path, tmp_path: Path
-) -> None:
-    """Without a target, and so for this machine; the tests are compiled and run here."""
-    (place / "one/tests").mkdir()
-    (place / "one/tests/text.rs").write_text('#[test]\nfn is_there() { assert_eq!(one::text(), "includedfalse"); }\n')
-    cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
-    env = {"CARGO_INCREMENTAL": "0"}
-    words = ("--", "test", "--release", "--workspace")
-    first = run_cargoship("cargo", *cache, "--remote", server.address, "-v", *words, cwd=place, env=env)
-    assert "test is_there ... ok" in first.stdout
-    assert "2 units compiled at reapi://" in first.stderr, first.stderr
-    # units of workers are those of a cargo without them
-    shutil.rmtree(place / "target")
-    second = run_cargoship("cargo", *cache, *words, cwd=place, env=env)
-    assert "Compiling" not in second.stderr, second.stderr
-    assert "test is_there ... ok" in second.stdout
-
-
-def test_a_number_of_jobs_that_somebody_has_given_counts(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path
-) -> None:
-    said = "says 1: no more is done at once; --jobs"
-    for words, env in (
-        (("-j1",), {}),
-        ((), {"CARGO_BUILD_JOBS": "1"}),
-    ):
-        built = build(run_cargoship, place, "--no-cache", "--remote", server.address, *words, env=env)
-        assert said in built.said
-    assert said not in build(run_cargoship, place, "--no-cache", "--remote", server.address).said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def _document(record: BuildAccount, chosen: list[int]) -> dict[str, object]:
                 "name": record.units[index].name,
                 "state": record.units[index].state,
                 "seconds": record.units[index].seconds,
+                "where": record.units[index].where or None,
                 "because": list(record.units[index].because),
                 "chain": [record.units[each].name for each in root_of(record, index)[1:]],
                 "not_kept": record.units[index].not_kept or None,
@@ -91,7 +93,9 @@ def _roots(record: BuildAccount) -> list[str]:
     compiled = states.count("compiled") + states.count("replaced")
     was_there = f"{states.count('restored')} restored, {states.count('present')} there already"
     failed = f", {count} not, for the build failed" if (count := states.count("unfinished")) else ""
-    lines = [f"{words.count(len(states), 'unit')}: {was_there}, {compiled} compiled{failed}"]
+    places = Counter(unit.where for unit in record.units if unit.where)
+    there = "".join(f", {number} of them at {where}" for where, number in sorted(places.items()))
+    lines = [f"{words.count(len(states), 'unit')}: {was_there}, {compiled} compiled{there}{failed}"]
     costs = sorted(cost_of(record).items(), key=lambda item: -item[1][1])
     for reasons, names, units, seconds in _together(record, costs):
         took = f" in {words.duration(seconds)}" if seconds else ""
@@ -140,7 +144,7 @@ def _chains(record: BuildAccount, chosen: list[int]) -> list[str]:
     lines = []
     for index in chosen:
         unit = record.units[index]
-        lines.append(f"{unit.name}: {unit.state}{took(index)}")
+        lines.append(f"{unit.name}: {unit.state}{took(index)}{f' at {unit.where}' if unit.where else ''}")
         chain = root_of(record, index)
         lines += [f"    because {record.units[each].name} had to be compiled{took(each)}" for each in chain[1:]]
         reasons = record.units[chain[-1]].because

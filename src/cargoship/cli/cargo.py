@@ -36,7 +36,7 @@ def cargo(ctx: click.Context, /, **_: object) -> None:
             context,
             selecting.cache_overrides(ctx.params),
             programs_alone=ctx.params["programs_alone"],
-            remote=selecting.cluster_of(ctx.params),
+            remote=selecting.named_cluster(ctx.params),
         )
     code = ended.code if ended.then is None else session.terminal.attach(ended.then)
     # as a shell tells the signal that ended a program

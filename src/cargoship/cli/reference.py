@@ -69,7 +69,8 @@ _CARGOSHIP_COMPLETE=fish_source cargoship | source      # in ~/.config/fish/conf
 With `--progress json` each line of standard error is one JSON object. Its `event` is `phase-started`, `phase-ended`
 (`name`, `seconds`), `compile-foreseen` (how long the `units` took that are to be compiled, by the names of
 `compile-progress`), `compile-progress` (`done`, `total`, `active`), `unit-finished`, `layer-assembled`, `blob-queued`,
-`bytes-moved` (`sent_bytes` and `received_bytes` since the last one, of `what`: registry, cache, packages),
+`bytes-moved` (`sent_bytes` and `received_bytes` since the last one, of `what`: registry, cache, cluster, packages),
+`slots-used` (how many of its `slots` are `busy` at a cluster, `where`),
 `blob-pushed`, `written`, `note` (`text`, `level`), `tool-output` (a `line` of cargo or another tool, as it wrote it),
 `result` (the contents of the metadata file) or `error` (`message`, `hint`, `details`, `exit_code`).
 

@@ -78,7 +78,7 @@ def selection_of(ctx: click.Context, session: CliSession) -> Selection:
         offline=given.get("offline", False),
         frozen=given.get("frozen", False),
         jobs=given.get("jobs"),
-        remote=cluster_of(given),
+        remote=named_cluster(given),
         overrides=overrides,
         push=given.get("push", False),
         push_by_digest=given.get("push_by_digest", False),
@@ -89,7 +89,7 @@ def selection_of(ctx: click.Context, session: CliSession) -> Selection:
     )
 
 
-def cluster_of(given: Mapping[str, Any]) -> ClusterAddress | None:
+def named_cluster(given: Mapping[str, Any]) -> ClusterAddress | None:
     """The cluster that an option names; raises UsageError."""
     from cargoship.execution.address import ClusterAddress
 

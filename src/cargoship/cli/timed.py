@@ -34,6 +34,7 @@ def timings_text(record: RunRecord, before: RunRecord | None, paint: Paint) -> s
     lines += _critical(compiled, paint)
     if (core := _core(record, compiled)) is not None:
         lines.append(core)
+    lines += _elsewhere(record, compiled)
     lines += _reasons(record, paint)
     lines += _targets(record, paint)
     return "\n".join(lines)
@@ -62,6 +63,7 @@ def _shortly(record: RunRecord, before: RunRecord | None, compiled: CompiledUnit
     yield f"critical path {chain}: {words.count(len(path), 'unit')}, ending in {last}"
     if (core := _core(record, compiled)) is not None:
         yield core
+    yield from _elsewhere(record, compiled)
     yield from (f"{_cost(miss)}: {_because(miss)}" for miss in misses(record)[:_SHORT])
     if (change := _change(record, before)) is not None:
         yield change
@@ -79,7 +81,7 @@ def timings_document(record: RunRecord, before: RunRecord | None) -> dict[str, A
         "before": None if before is None else {"id": before.id, "seconds": before.seconds},
         "phases": {phase.name: round(phase.ended - phase.began, 3) for phase in record.phases},
         "slowest": [
-            {"unit": unit.name, "target": unit.target, "seconds": unit.seconds, "bytes": unit.size}
+            {"unit": unit.name, "target": unit.target, "seconds": unit.seconds, "bytes": unit.size, "where": unit.where}
             for unit in sorted(compiled.units.values(), key=lambda unit: -unit.seconds)[:_SLOWEST]
         ],
         "critical_path": {
@@ -104,6 +106,10 @@ def timings_document(record: RunRecord, before: RunRecord | None) -> dict[str, A
             {"because": list(miss.because), "roots": list(miss.names), "units": miss.units, "seconds": miss.seconds}
             for miss in misses(record)
         ],
+        "elsewhere": {
+            where: {"units": len(units), "seconds": round(sum(unit.seconds for unit in units), 3)}
+            for where, units in _by_place(compiled).items()
+        },
         "states": _states(record),
     }
 
@@ -182,6 +188,26 @@ def _core(record: RunRecord, compiled: CompiledUnits) -> str | None:
         return None
     share = round(100 * spared / compiled.span)
     return f"with {cores + 1} cores compiling would take about {words.duration(spared)} ({share} %) less"
+
+
+def _elsewhere(record: RunRecord, compiled: CompiledUnits) -> Iterator[str]:
+    """How many units clusters have compiled, and what travelled for them."""
+    for where, units in _by_place(compiled).items():
+        took = words.duration(sum(unit.seconds for unit in units))
+        number = f"{len(units)} of {words.count(len(compiled.units), 'unit')}"
+        traffic = record.traffic.get("cluster")
+        moved = "" if traffic is None else (
+            f"; {words.size(traffic.sent)} sent, {words.size(traffic.received)} fetched"
+        )  # fmt: skip
+        yield f"{number} compiled at {printable(where)} in {took}{moved}"
+
+
+def _by_place(compiled: CompiledUnits) -> dict[str, list[UnitSpan]]:
+    found: dict[str, list[UnitSpan]] = defaultdict(list)
+    for unit in compiled.units.values():
+        if unit.where:
+            found[unit.where].append(unit)
+    return dict(sorted(found.items()))
 
 
 def _reasons(record: RunRecord, paint: Paint) -> list[str]:

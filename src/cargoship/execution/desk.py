@@ -20,7 +20,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from cargoship.errors import CargoshipError, Stopped
-from cargoship.events import Emit, Level, Note, count
+from cargoship.events import Emit, Level, Note, SlotsUsed, count
 from cargoship.execution.call import RustcCall, StaysHere, read_call
 from cargoship.execution.compiling import Made, RemoteCompiler
 from cargoship.scratch import scratch
@@ -59,6 +59,8 @@ class Desk:
     def __init__(self, compiler: RemoteCompiler, *, slots: int, cores: int, name: str, emit: Emit) -> None:
         self._compiler = compiler
         self._slots = threading.Semaphore(slots)
+        self._number = slots
+        self._busy = 0
         self._cores = threading.Semaphore(cores)
         self._name = name
         self._emit = emit
@@ -96,11 +98,13 @@ class Desk:
         if not self._slots.acquire(blocking=False):
             raise StaysHere("all slots were taken")
         began_ns = time.time_ns()
+        self._use(+1)
         try:
             made = self._compiler.compile(call)
         finally:
             self._slots.release()
-        _note_reads(call, made, began_ns)
+            self._use(-1)
+        _note_reads(call, made, began_ns, self._name)
         with self._lock:
             self._failures = 0
             self.tally.there += 1
@@ -108,6 +112,12 @@ class Desk:
         what = "was known at" if made.cached else "was compiled at"
         self._emit(Note(f"{call.crate} for {call.target} {what} {self._name}", Level.VERBOSE))
         return made
+
+    def _use(self, more: int) -> None:
+        with self._lock:
+            self._busy += more
+            # in the order in which it is so
+            self._emit(SlotsUsed(self._name, self._busy, self._number))
 
     def _failed(self, words: str) -> str:
         with self._lock:
@@ -191,7 +201,7 @@ def _crate(argv: Sequence[str]) -> str:
     return argv[argv.index("--crate-name") + 1] if "--crate-name" in argv[:-1] else "a crate"
 
 
-def _note_reads(call: RustcCall, made: Made, began_ns: int) -> None:
+def _note_reads(call: RustcCall, made: Made, began_ns: int, name: str) -> None:
     """Note what a unit has read, where it is watched what those that are compiled here read."""
     folder = call.env.get("CARGOSHIP_WATCH")
     if not folder:
@@ -205,4 +215,7 @@ def _note_reads(call: RustcCall, made: Made, began_ns: int) -> None:
         if other not in read:
             events.append(Event("A", other))
     events += made.seen
-    write_trace(Path(folder), began_ns, crate=call.crate, suffix=call.suffix, out_dir=call.out_dir, events=events)
+    write_trace(
+        Path(folder), began_ns,
+        crate=call.crate, suffix=call.suffix, out_dir=call.out_dir, events=events, where=name,
+    )  # fmt: skip

@@ -66,6 +66,8 @@ class UnitSpan(msgspec.Struct, frozen=True, omit_defaults=True):
     """The place of the unit that it was compiled for, where it is none."""
     needs: tuple[int, ...] = ()
     """The places of the units that it depends on."""
+    where: str = ""
+    """The cluster that has compiled it; nothing for this machine."""
 
     @property
     def ended(self) -> float | None:
@@ -172,7 +174,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     units: tuple[UnitSpan, ...] = ()
     units_left_out: int = 0
     traffic: dict[str, Traffic] = msgspec.field(default_factory=dict)
-    """By what travelled: registry, cache, packages."""
+    """By what travelled: registry, cache, cluster, packages."""
     images: tuple[ImageRecord, ...] = ()
     units_by: str = "cargo"
     """Whose times those of units are: those that cargo leaves, or of its progress, where there was no cache."""

@@ -169,6 +169,7 @@ def _span(unit: UnitReport, first: int, began_s: float) -> UnitSpan:
         because=unit.because,
         waits_for=None if unit.waits_for is None else first + unit.waits_for,
         needs=tuple(first + place for place in unit.needs),
+        where=unit.where,
     )
 
 

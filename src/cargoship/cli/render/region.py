@@ -27,6 +27,7 @@ from cargoship.events import (
     Event,
     PhaseEnded,
     PhaseStarted,
+    SlotsUsed,
     UnitFinished,
     UnitsKept,
 )
@@ -94,6 +95,7 @@ class Region:
         self._since: dict[str, float] = {}
         self._forecast = Forecast(jobs)
         self._flows: dict[str, Flow] = {}
+        self._slots: SlotsUsed | None = None
         self._queued_bytes = self._spared_bytes = 0
         self._queued = self._settled = 0
 
@@ -107,7 +109,7 @@ class Region:
         with self._lock:
             self._take(event, self._clock())
 
-    def _take(self, event: Event, now: float) -> None:
+    def _take(self, event: Event, now: float) -> None:  # noqa: C901 - one for each event
         match event:
             case PhaseStarted(name=name, detail=detail):
                 self._phases[name] = Phase(name, detail, now)
@@ -133,6 +135,8 @@ class Region:
                 # what was sent has been counted on its way
                 self._spared_bytes += 0 if how == "pushed" else size_bytes
                 self._settled += 1
+            case SlotsUsed():
+                self._slots = event
             case UnitsKept():
                 self._flows.pop("cache", None)
             case _:
@@ -157,6 +161,9 @@ class Region:
             yield _within(self._bar(done / total, shown, self._left(phase, now)), width)
         if phase.active:
             yield _within(Text(" " * INDENT + self._busy(now, width - INDENT), style="dim"), width)
+        if self._slots is not None and self._slots.busy:
+            there = f"{self._slots.busy} of {words.count(self._slots.slots, 'slot')} at {printable(self._slots.where)}"
+            yield _within(Text(" " * INDENT + there, style="dim"), width)
         for name, flow in self._flows.items():
             if line := self._travelling(name, flow, now):
                 yield _within(Text(" " * INDENT + line, style="dim"), width)

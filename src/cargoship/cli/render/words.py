@@ -22,6 +22,7 @@ from cargoship.events import (
     Note,
     PhaseEnded,
     PhaseStarted,
+    SlotsUsed,
     SourcesWritten,
     ToolOutput,
     UnitFinished,
@@ -161,7 +162,15 @@ def line_of(event: Event, verbosity: int, paint: Paint) -> str | None:  # noqa: 
             return status("Kept", f"{count(units, 'unit')}, {size(size_bytes)} in {duration(seconds)}{waited}", paint)
         case SourcesWritten(paths=paths):
             return status("Written", printable(f"by build scripts: {', '.join(paths)}"), paint) if verbosity else None
-        case PhaseStarted() | CompileProgress() | CompileForeseen() | BlobQueued() | BytesMoved() | UnitsReported():
+        case (
+            PhaseStarted()
+            | CompileProgress()
+            | CompileForeseen()
+            | BlobQueued()
+            | BytesMoved()
+            | UnitsReported()
+            | SlotsUsed()
+        ):
             return None
 
 

@@ -22,6 +22,7 @@ from cargoship.unitcache.builddir.inputs import (
     manifests_of,
     package_root,
     variables_of,
+    where_of,
 )
 from cargoship.unitcache.builddir.layout import BuildDir, UnitFolder
 from cargoship.unitcache.builddir.matching import Match, Matched, match
@@ -77,6 +78,8 @@ class UnitTimes(Struct, frozen=True):
     """Since 1970, by the clock of the file system; 0 where it is not known."""
     seconds: float
     size_bytes: int
+    where: str = ""
+    """The cluster that has made it; nothing for this machine."""
 
 
 class Capture(Struct, frozen=True):
@@ -184,7 +187,8 @@ class _Stock(Struct):
                 entry.seconds, left=True,
             )  # fmt: skip
             return
-        self.times[index] = _times(self.build.root, matched, files)
+        where = "" if self.reads is None else where_of(unit, matched, self.reads, self.contents)
+        self.times[index] = _times(self.build.root, matched, files, where)
         parts = parts_of(self.graph, index, lock=self.lock, around=self.around, identities=self._identities)
         inputs = self._inputs(index, matched, files, parts)
         self.together.add(unit, matched, inputs, compiled=True)
@@ -355,7 +359,7 @@ def _runs(graph: UnitGraph, unit: Unit, matches: Match) -> Iterator[UnitFolder]:
             yield matches.found[dependency.index].folder
 
 
-def _times(root: Path, matched: Matched, files: Iterable[str]) -> UnitTimes:
+def _times(root: Path, matched: Matched, files: Iterable[str], where: str) -> UnitTimes:
     """How long it took: from the time when cargo started it to that of what came last."""
     started = root / (
         matched.folder.said.rpartition("/")[0] if matched.fingerprint.dep_infos == () else matched.folder.fingerprint
@@ -365,5 +369,5 @@ def _times(root: Path, matched: Matched, files: Iterable[str]) -> UnitTimes:
         made = [(root / name).lstat() for name in files]
         ended = max(each.st_mtime for each in made)
     except (OSError, ValueError):
-        return UnitTimes(0.0, 0.0, 0)
-    return UnitTimes(begun, round(max(ended - begun, 0.0), 3), sum(each.st_size for each in made))
+        return UnitTimes(0.0, 0.0, 0, where)
+    return UnitTimes(begun, round(max(ended - begun, 0.0), 3), sum(each.st_size for each in made), where)

@@ -81,6 +81,12 @@ def inputs_of(
     return found
 
 
+def where_of(unit: Unit, matched: Matched, reads: Reads, contents: FileDigests) -> str:
+    """The cluster that has compiled a unit; nothing for this machine. Raises NotKept, OSError."""
+    place = str(contents.build_dir / matched.folder.profile)
+    return "" if unit.runs else reads.where(place, unit.name.replace("-", "_"), matched.folder.hash)
+
+
 def _seen(unit: Unit, matched: Matched, reads: Reads, contents: FileDigests, *, pinned: bool) -> dict[str, Digest]:
     """What the unit was seen to read; raises NotKept, OSError."""
     folder = matched.folder

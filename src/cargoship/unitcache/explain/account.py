@@ -41,6 +41,8 @@ class UnitAccount(msgspec.Struct, frozen=True, omit_defaults=True):
     had to be compiled, and the build failed before it was)."""
     seconds: float = 0.0
     """What compiling it took now."""
+    where: str = ""
+    """The cluster that has compiled it now; nothing for this machine."""
     because: tuple[str, ...] = ()
     """What differs from the nearest entry, for people; of a unit that is the root of a miss."""
     waits_for: int | None = None
@@ -107,6 +109,7 @@ def account(
                 name=name_of(unit, restored.around.host),
                 state=states[index],
                 seconds=kept.seconds if kept is not None and states[index] != "restored" else 0.0,
+                where=_where(made, index) if states[index] in _MADE_HERE else "",
                 because=because,
                 waits_for=waits_for,
                 not_kept="" if index in unfinished else made.refused.get(index, ""),
@@ -114,6 +117,11 @@ def account(
             )
         )
     return BuildAccount(tuple(accounts), whole)
+
+
+def _where(made: Capture, index: int) -> str:
+    times = made.times.get(index)
+    return "" if times is None else times.where
 
 
 def unit_reports(restored: Restored, made: Capture, record: BuildAccount) -> UnitsReported:
@@ -140,6 +148,7 @@ def unit_reports(restored: Restored, made: Capture, record: BuildAccount) -> Uni
                 because=about.because,
                 waits_for=about.waits_for,
                 needs=tuple(each.index for each in unit.dependencies),
+                where=about.where,
             )
         )
     return UnitsReported(tuple(units), restored.around.host, () if record.whole is None else record.whole.because)

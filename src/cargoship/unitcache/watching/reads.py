@@ -37,7 +37,7 @@ from cargoship.unitcache.watching.compilers import read_by_compiler
 from cargoship.unitcache.watching.frames import passes_on, takes_all
 from cargoship.unitcache.watching.library import Watcher
 from cargoship.unitcache.watching.pseudo_files import read_from
-from cargoship.unitcache.watching.records import BuildTrace, Event, UnitTrace
+from cargoship.unitcache.watching.records import ELSEWHERE, WHERE, BuildTrace, Event, UnitTrace
 
 _READS_MAX = 4_000
 _MARGIN_NS = 20_000_000
@@ -79,7 +79,7 @@ _TEMPORARY = tuple(f"/{name}" for name in ("tmp", "var/tmp", "usr/tmp"))
 _KIND_OF_FILE = frozenset("OXM")
 _QUESTIONS = {"E": ENVIRONMENT, "H": HOST, "P": USER}
 _CHANGES_ALWAYS = {"C": "looks at the clock", "R": "takes random numbers"}
-_UNDERSTOOD = frozenset("KBICRG")
+_UNDERSTOOD = frozenset("KBICRG" + WHERE)
 UNSEEN = "nobody has seen what it reads: what cargo has started for it cannot be watched"
 """Why a unit is not kept of which nothing was noted."""
 
@@ -102,13 +102,20 @@ class Reads(Struct):
 
         `folder` is where cargo keeps what belongs to the profile.
         """
-        found = [
+        return self._inputs(self._of(folder, crate, hash_), contents, pinned=pinned)
+
+    def where(self, folder: str, crate: str, hash_: str) -> str:
+        """The cluster that has compiled a crate; nothing for this machine. Raises NotKept, OSError."""
+        there = (each for each in self._of(folder, crate, hash_) if each.path.name.startswith(ELSEWHERE))
+        return next((event.text for each in there for event in each.events() if event.kind == WHERE), "")
+
+    def _of(self, folder: str, crate: str, hash_: str) -> list[UnitTrace]:
+        return [
             record
             for (out, name, extra), records in self.records.compilers.items()
             if name == crate and extra in {f"-{hash_}", ""} and out.startswith(f"{folder}/")
             for record in records
         ]
-        return self._inputs(found, contents, pinned=pinned)
 
     def _inputs(self, records: Sequence[UnitTrace], contents: FileDigests, *, pinned: bool) -> dict[str, Digest]:
         if not records:

@@ -44,6 +44,12 @@ class UnitTrace(Struct, frozen=True):
         return [Event(line[:1], line[1:]) for line in os.fsdecode(data[:-1]).split("\0") if line]
 
 
+ELSEWHERE = "elsewhere-"
+"""Names of traces of what was not compiled here begin so."""
+WHERE = "p"
+"""The kind of the event in them that names the cluster."""
+
+
 class BuildTrace(Struct, frozen=True):
     """Those of a build."""
 
@@ -73,10 +79,13 @@ def read_records(folder: Path) -> BuildTrace:
     return BuildTrace(scripts, compilers)
 
 
-def write_trace(folder: Path, began_ns: int, *, crate: str, suffix: str, out_dir: str, events: Sequence[Event]) -> None:
-    """Note what compiling a crate has read where nobody could watch, as `watch.c` would have; raises OSError."""
-    lines = [f"K{crate}\t{suffix}\t{out_dir}", *(f"{event.kind}{event.text}" for event in events)]
-    handle, made = tempfile.mkstemp(prefix="elsewhere-", suffix=f"-{began_ns}.new", dir=folder)
+def write_trace(
+    folder: Path, began_ns: int, *, crate: str, suffix: str, out_dir: str, events: Sequence[Event], where: str
+) -> None:
+    """Note what compiling a crate at a cluster has read, as `watch.c` would have noted it here; raises OSError."""
+    noted = (Event(WHERE, where), *events)
+    lines = [f"K{crate}\t{suffix}\t{out_dir}", *(f"{event.kind}{event.text}" for event in noted)]
+    handle, made = tempfile.mkstemp(prefix=ELSEWHERE, suffix=f"-{began_ns}.new", dir=folder)
     with os.fdopen(handle, "wb") as stream:
         stream.write(b"".join(os.fsencode(line) + b"\0" for line in lines))
     Path(made).rename(made.removesuffix(".new"))
