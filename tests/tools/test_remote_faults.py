@@ -54,11 +54,12 @@ def digest_of(run_cargoship: RunCargoship, place: Path, *words: str) -> tuple[st
 
 def workers(place: Path, crate: str = "") -> list[int]:
     """Compilers that work for a server on this project, or on one crate of it."""
-    wanted = f".cargoship-files{place}/{crate}".encode()
+    wanted = f".cargoship-files{place}".encode()
     found = []
     for each in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if wanted in each.read_bytes():
+            words = each.read_bytes()
+            if wanted in words and (not crate or f"\0--crate-name\0{crate}\0".encode() in words):
                 found.append(int(each.parent.name))
         except OSError:
             continue
@@ -122,7 +123,9 @@ class Program:
 
 def test_a_worker_that_is_killed_in_the_middle_is_done_without(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     place = workspace(tmp_path / "place")
-    (place / "part0/src/lib.rs").write_text(SLOW.replace("2_000_000_000", "20_000_000"))
+    # long enough to be found, in this crate alone
+    slow = SLOW.replace("pub const NUMBER", "const _").replace("2_000_000_000", "5_000_000")
+    (place / "part0/src/lib.rs").write_text(slow + "pub const NUMBER: u64 = 1;\n")
     cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
     killed: list[int] = []
     with running_server(tmp_path / "server", *executing()) as server:
@@ -139,9 +142,9 @@ def test_a_worker_that_is_killed_in_the_middle_is_done_without(run_cargoship: Ru
         built = Program(run_cargoship, place, *cache, "--remote", server.address)
         killer.join()
     assert killed
-    # one line for a failure of the cluster, none for a rustc that it says has failed
-    assert len(built.warnings) <= 1, built.said
+    assert "rustc ended with" in built.said
     assert f"{LIBRARIES} units compiled at" not in built.said
+    assert not [line for line in built.warnings if server.address in line]
     built.check_kept(run_cargoship, place, *cache)
 
 
@@ -170,7 +173,7 @@ def test_a_server_that_has_no_room_is_waited_for_and_then_done_without(
     place = workspace(tmp_path / "place")
 
     def busy(method: str, times: int) -> None:
-        if method in {"Execute", "BatchUpdateBlobs"} and times % 2:
+        if method in {"Execute", "BatchUpdateBlobs"} and times in {1, 4}:
             raise Failing(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room now")
 
     def full(method: str, _: int) -> None:

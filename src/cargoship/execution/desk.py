@@ -110,7 +110,8 @@ class Desk:
             self.tally.there += 1
             self.tally.cached += made.cached
         what = "was known at" if made.cached else "was compiled at"
-        self._emit(Note(f"{call.crate} for {call.target} {what} {self._name}", Level.VERBOSE))
+        target = f" for {call.target}" if call.target else ""
+        self._emit(Note(f"{call.crate}{target} {what} {self._name}", Level.VERBOSE))
         return made
 
     def _use(self, more: int) -> None:
