@@ -25,6 +25,7 @@ from cargoship.events import (
     CompileProgress,
     PhaseEnded,
     PhaseStarted,
+    SlotsUsed,
     ToolOutput,
 )
 from support.counting import counted
@@ -84,6 +85,7 @@ def test_lines_of_tools_pass_as_they_are_above_the_region(*, colour: bool) -> No
         shown = renderer(stream, colour=colour, TERM="xterm")
         shown.emit(PhaseStarted("compile", "2 targets"))
         shown.emit(CompileProgress(12, 40, ("serde", "tokio")))
+        shown.emit(SlotsUsed("reapi://there", 5, 32))
         time.sleep(0.3)
         shown.emit(ToolOutput(LINE))
         shown.emit(PhaseEnded("compile", 61, "40 units"))
@@ -97,6 +99,7 @@ def test_lines_of_tools_pass_as_they_are_above_the_region(*, colour: bool) -> No
     assert (LINE if colour else re.sub(r"\x1b\[\d+m", "", LINE)) + "\n" in text
     assert "12/40" in text
     assert "serde, tokio" in text
+    assert "5 of 32 slots at reapi://there" in text
     assert "5.0 MB of 5.0 MB, 1 of 1 blob" in text
     last = text.rpartition("\r")[2]
     assert re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text.partition("40 units in")[2]).startswith(" 1m 01s\n")

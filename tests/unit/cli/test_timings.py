@@ -16,7 +16,7 @@ from cargoship.cli.render.paint import NO_COLOURS
 from cargoship.cli.session import World
 from cargoship.cli.timed import short_text
 from cargoship.records.folder import RecordFolder
-from cargoship.records.model import CacheUse, RunRecord, UnitSpan
+from cargoship.records.model import CacheUse, RunRecord, Traffic, UnitSpan
 from support.build_records import build_record, image_record, sample_record, unit_span
 
 
@@ -58,6 +58,19 @@ def test_programs_get_the_same_as_json_and_as_a_trace(tmp_path: Path) -> None:
     }  # fmt: skip
     trace = json.loads(timings(tmp_path, "--format", "trace")[1])
     assert sum(each["ph"] == "X" for each in trace["traceEvents"]) == 6 + 2
+
+
+def test_what_a_cluster_has_compiled_is_told_apart(tmp_path: Path) -> None:
+    units = tuple(
+        msgspec.structs.replace(unit, where="reapi://there" if unit.package == "helper" else "")
+        for unit in sample_record().units
+    )
+    record = sample_record(9, units=units, traffic={"cluster": Traffic(3_000_000, 500_000)})
+    line = "2 of 6 units compiled at reapi://there in 3.5s; 3.0 MB sent, 500.0 kB fetched"
+    assert line in timings(tmp_path, record=record)[1].splitlines()
+    assert line in short_text(record, None, NO_COLOURS)
+    document = json.loads(timings(tmp_path, "--format", "json", record=record)[1])
+    assert document["elsewhere"] == {"reapi://there": {"units": 2, "seconds": 3.5}}
 
 
 def test_a_build_that_came_as_a_whole_has_nothing_to_time(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 
 from cargoship.errors import RemoteFailed
-from cargoship.events import Event, Level, Note
+from cargoship.events import Event, Level, Note, SlotsUsed
 from cargoship.execution.call import RustcCall, StaysHere
 from cargoship.execution.compiling import Made, RemoteCompiler
 from cargoship.execution.crate_reads import CrateReads
@@ -87,6 +87,8 @@ def test_what_a_worker_has_made_is_said_as_rustc_would(place: Place) -> None:
     with caller:
         assert answer == b"2" + struct.pack("=I", len(MADE.stderr)) + MADE.stderr + b"X" + struct.pack("=I", 0)
     assert place.desk.tally.sentence("there") == "1 unit compiled at there, 1 of them known there, 0 here"
+    used = [event for event in place.events if isinstance(event, SlotsUsed)]
+    assert used == [SlotsUsed("reapi://there", 1, 2), SlotsUsed("reapi://there", 0, 2)]
 
 
 def test_what_stays_here_waits_for_a_core_and_holds_it(settings: Settings, place: Place) -> None:
