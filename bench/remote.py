@@ -1,23 +1,35 @@
-"""What `cargoship plan --remote-slots` foresees, held against real builds on this machine.
+"""What `cargoship plan --remote-slots` foresees, held against real builds on this machine, and what an executor costs.
 
     .venv/bin/python bench/remote.py [--project examples/workspace] [--jobs 1,2] [--rounds 1] [--slots 1,4,16,64]
+    .venv/bin/python bench/remote.py --executors 1 [--project bench/small-service] [--rounds 1] [--cargo]
 
 A project is compiled from nothing with each number of jobs, and each of these builds leaves a record. From the record
 of each the scheduler foresees what every number of jobs takes; what it foresees is printed beside what the build took,
 with the error. That is a test of the scheduler, on as many slots as this machine has, with nothing that travels. What a
 cluster would bring (`--slots`) is printed after it, and is simulated. A machine with other work to do while one of the
 builds runs makes the numbers worth little.
+
+With `--executors` the project is compiled from nothing in turns: here alone; by a server of this machine
+(buildbox-casd) with so many executors and slots; again with that server's action cache, as another clean machine would;
+and with the units of the first build from a registry of this machine. Wall time and processor time, of client, server
+and compilers together, are printed with ratios, and the bytes that travelled for a unit. `--cargo`
+compiles for this machine with a cargo of one's own; other words go to `cargoship build`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -29,6 +41,8 @@ from cargoship.records.link import Link  # noqa: E402
 from cargoship.records.model import RunRecord  # noqa: E402
 from cargoship.records.schedule import CompiledUnits  # noqa: E402
 from support.programs import distribution_rust  # noqa: E402
+from support.reapi import RunningServer, executing, running_server  # noqa: E402
+from support.registry import running_registry  # noqa: E402
 
 _CARGOSHIP = Path(sys.executable).parent / "cargoship"
 
@@ -46,6 +60,85 @@ def build(project: Path, jobs: int, words: list[str]) -> RunRecord:
         return record_folder(place / "target").latest()
 
 
+@dataclass
+class Run:
+    """A build from nothing: seconds, those of processors, bytes that travelled to a cluster and back, units there."""
+
+    wall: float
+    cpu: float
+    sent: int
+    received: int
+    units: int
+
+
+def compile_once(place: Path, words: list[str], *, plain: bool, server: RunningServer | None = None) -> Run:
+    """Compile a project in an empty target directory."""
+    shutil.rmtree(place / "target", ignore_errors=True)
+    command = [_CARGOSHIP, "cargo" if plain else "build", "--progress", "json", *words]
+    command += ["--", "build", "--release"] if plain else []
+    # what a server starts is its own: the server is asked what it has used
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    there = 0.0 if server is None else cpu_of(server.process.pid)
+    began = time.monotonic()
+    done = subprocess.run(
+        command, cwd=place, check=True, capture_output=True, text=True, env={**os.environ, **distribution_rust()}
+    )
+    wall = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    cpu += 0.0 if server is None else cpu_of(server.process.pid) - there
+    events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    moved = [event for event in events if event["event"] == "bytes-moved" and event["what"] == "cluster"]
+    said = re.search(r"(\d+) units? compiled at", done.stderr)
+    sent, received = (sum(event[f"{way}_bytes"] for event in moved) for way in ("sent", "received"))
+    return Run(wall, cpu, sent, received, int(said[1]) if said else 0)
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of a process and of its children that have ended (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def executors(asked: argparse.Namespace) -> None:
+    """Compile here, by executors, by their memory, and from a registry; print the medians and their ratios."""
+    found: dict[str, list[Run]] = {}
+    with tempfile.TemporaryDirectory(prefix="bench-remote-") as name:
+        folder = Path(name)
+        place = folder / "project"
+        shutil.copytree(asked.project.resolve(), place, ignore=shutil.ignore_patterns("target"))
+        with running_registry(folder / "registry") as registry:
+            units = f"registry:{registry.reference('units')}"
+            compile_once(place, ["--cache-to", units, *asked.words], plain=asked.cargo)
+            for number in range(asked.rounds):
+                with running_server(folder / f"server-{number}", *executing(jobs=asked.executors)) as server:
+                    there = ["--no-cache", "--remote", f"{server.address}?slots={asked.executors}", *asked.words]
+                    ways = {
+                        "here": (["--no-cache", *asked.words], None),
+                        "executors": (there, server),
+                        "action cache": (there, server),
+                        "registry": (
+                            ["--cache-from", f"dir:{folder}/empty-{number}", "--cache-from", units, *asked.words], None
+                        ),
+                    }  # fmt: skip
+                    for way, (words, by) in ways.items():
+                        found.setdefault(way, []).append(compile_once(place, words, plain=asked.cargo, server=by))
+    print(f"load {os.getloadavg()[0]:.1f}; seconds: wall, processors")
+    middle = {way: [statistics.median(getattr(run, each) for run in runs) for each in ("wall", "cpu")]
+              for way, runs in found.items()}  # fmt: skip
+    for way, (wall, cpu) in middle.items():
+        run = found[way][-1]
+        each = f"  {run.units} units there" if run.units else ""
+        if run.units:
+            each += (
+                f", {run.sent / run.units / 1000:.0f} kB sent and {run.received / run.units / 1000:.0f} fetched for one"
+            )
+        print(f"{way:14} {wall:7.1f} {cpu:7.1f}{each}")
+    for one, other in (("executors", "here"), ("action cache", "registry")):
+        wall, cpu = (middle[one][n] / middle[other][n] for n in (0, 1))
+        print(f"{one} / {other}: {wall:.2f} of wall time, {cpu:.2f} of processor time")
+
+
 def main() -> None:
     """Build, foresee, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -55,7 +148,12 @@ def main() -> None:
     parser.add_argument("--slots", default="1,4,16,64")
     parser.add_argument("--link", default="1Gbit,1ms")
     parser.add_argument("words", nargs="*", help="further options of cargoship build")
+    parser.add_argument("--executors", type=int, default=0)
+    parser.add_argument("--cargo", action="store_true", help="a cargo of one's own, for this machine")
     asked = parser.parse_args()
+    if asked.executors:
+        executors(asked)
+        return
     jobs = [int(each) for each in asked.jobs.split(",")]
     records: dict[int, list[RunRecord]] = {each: [] for each in jobs}
     for _ in range(asked.rounds):

@@ -68,12 +68,12 @@ class RunningServer:
         return number
 
 
-def executing(*more: str) -> tuple[str, ...]:
-    """What has buildbox-casd run actions, two at a time, each in a sandbox that has this machine's /usr."""
+def executing(*more: str, jobs: int = 2) -> tuple[str, ...]:
+    """What has buildbox-casd run actions, so many at a time, each in a sandbox that has this machine's /usr."""
     runner = REPOSITORY / ".tools" / "bin" / "buildbox-run"
     mounts = {"/usr": "/usr", "/usr/lib": "/lib", "/usr/lib64": "/lib64", "/usr/bin": "/bin"}
     mounted = (f"--runner-arg=--ro-bind-mount={place}:{name}" for place, name in mounts.items())
-    return ("--quota-high=4G", f"--buildbox-run={runner}", "--jobs=2", *mounted, *more)
+    return ("--quota-high=4G", f"--buildbox-run={runner}", f"--jobs={jobs}", *mounted, *more)
 
 
 @contextlib.contextmanager
