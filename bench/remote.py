@@ -107,6 +107,7 @@ def executors(asked: argparse.Namespace) -> None:
         folder = Path(name)
         place = folder / "project"
         shutil.copytree(asked.project.resolve(), place, ignore=shutil.ignore_patterns("target"))
+        (folder / "registry").mkdir()
         with running_registry(folder / "registry") as registry:
             units = f"registry:{registry.reference('units')}"
             compile_once(place, ["--cache-to", units, *asked.words], plain=asked.cargo)

@@ -127,6 +127,12 @@ def test_what_a_macro_looks_at_here_stays_here(
     assert not server.holds(text.encode())
 
 
+def test_nobody_is_asked_offline(run_cargoship: RunCargoship, place: Path) -> None:
+    done = run_cargoship("cargo", "--remote", "reapi://there:1", "--", "build", "--offline", cwd=place, check=False)
+    assert done.returncode
+    assert "--offline asks nobody" in done.stderr
+
+
 def test_a_number_of_jobs_that_somebody_has_given_counts(
     run_cargoship: RunCargoship, server: RunningServer, place: Path
 ) -> None:

@@ -77,6 +77,13 @@ def test_the_numbers_are_those_of_the_record() -> None:
         assert text in page.text
 
 
+def test_units_of_a_cluster_are_told_apart() -> None:
+    unit = UnitSpan("one", "1", "lib", "t", "compiled", began=0.0, seconds=2.0, where="reapi://there:1")
+    page = Page(report_page(sample_record(units=(unit,)), None, ()))
+    assert page.data["units"][0]["where"] == "reapi://there:1"
+    assert "compiled at reapi://there:1" in page.text
+
+
 def test_where_the_units_of_each_target_came_from() -> None:
     units = [
         UnitSpan("app", "1", "bin", "x86_64-unknown-linux-musl", "compiled", began=0.0, seconds=2.0),

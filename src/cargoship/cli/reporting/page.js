@@ -119,6 +119,7 @@ function choose(unit, focus) {
     const title = document.createElement("b");
     title.textContent = unit.name;
     about.append(title, " for " + unit.target + (unit.host ? ", for the build itself" : "") + ": " + unit.state
+      + (unit.where ? " at " + unit.where : "")
       + (unit.began === null ? unit.seconds ? ", took " + seconds(unit.seconds) + " once" : ""
         : " in " + seconds(unit.seconds) + " from " + seconds(unit.began)) + ", " + bytes(unit.size)
       + (unit.critical ? ", on the critical path" : ""));

@@ -92,6 +92,7 @@ def _data(record: RunRecord, compiled: CompiledUnits, critical: set[int]) -> dic
                 "place": new, "name": unit.name, "kind": unit.kind, "target": unit.target, "host": unit.for_host,
                 "state": unit.state, "began": unit.began, "seconds": unit.seconds, "size": unit.size,
                 "lane": lanes.get(old, 0), "critical": old in critical, "because": list(unit.because),
+                "where": unit.where,
                 "waits_for": None if unit.waits_for is None else places.get(unit.waits_for),
                 "needs": [places[each] for each in unit.needs if each in places],
             }
@@ -122,6 +123,8 @@ def _tiles(record: RunRecord, before: RunRecord | None, compiled: CompiledUnits)
     if record.units:
         others = ", ".join(f"{number} {state}" for state, number in sorted(states.items()) if state != "compiled")
         tiles.append((f"{states['compiled']} compiled", others or "nothing from a cache"))
+    if there := [unit.where for unit in record.units if unit.where]:
+        tiles.append((f"{len(there)} of them", f"compiled at {', '.join(sorted(set(there)))}"))
     if compiled.units:
         path = sum(step.seconds for step in compiled.critical_path())
         tiles.append((words.duration(path), "the critical path"))
