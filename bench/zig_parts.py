@@ -61,13 +61,18 @@ class Bench:
 
     def build(self, place: Path, machine: Path, *words: str) -> Cost:
         """On a machine, into a layout that nobody looks at."""
-        zig = machine / "zig"
-        env = {**self.env, "CARGOSHIP_CACHE_DIR": str(machine), "ZIG_LOCAL_CACHE_DIR": str(zig)}
-        # the machine that compiles everything has a folder for what Zig makes of C, and the others none of it
-        env["XDG_CACHE_HOME"] = str(zig)
+        # each machine has its own, at one path: units depend on where cargo-zigbuild keeps what it writes
+        home = self.work / "home"
+        kept = machine / "home"
+        kept.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(home, ignore_errors=True)
+        kept.rename(home)
+        env = {**self.env, "CARGOSHIP_CACHE_DIR": str(machine), "XDG_CACHE_HOME": str(home)}
         base = ("--base", "scratch", "--no-verify") if self.libc != "musl" else ()
         argv = (_CARGOSHIP, "build", "-q", "--libc", self.libc, *base, "-o", f"oci:{self.work / 'out'}", *words)
-        return measure(argv, cwd=place, env=env)
+        cost = measure(argv, cwd=place, env=env)
+        home.rename(kept)
+        return cost
 
     def fill(self) -> None:
         """Compile once, for the machine that has everything and for the unit cache."""
