@@ -142,6 +142,10 @@ def main() -> None:
     if given.page:
         PAGE.write_text(replaced(PAGE.read_text(), known))
         return
+    # a shell that starts this in the background has Ctrl-C ignored, here and in all that is started; scripts clean up
+    # after it
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent, signal.default_int_handler)
     # who names parts has the time for them
     until = float("inf") if given.parts else time.monotonic() + 60 * given.minutes
     with _work(given.work) as work:
