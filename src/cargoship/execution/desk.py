@@ -202,7 +202,7 @@ def _crate(argv: Sequence[str]) -> str:
     return argv[argv.index("--crate-name") + 1] if "--crate-name" in argv[:-1] else "a crate"
 
 
-def _note_reads(call: RustcCall, made: Made, began_ns: int, name: str) -> None:
+def _note_reads(call: RustcCall, made: Made, began_ns: int, where: str) -> None:
     """Note what a unit has read, where it is watched what those that are compiled here read."""
     folder = call.env.get("CARGOSHIP_WATCH")
     if not folder:
@@ -218,5 +218,5 @@ def _note_reads(call: RustcCall, made: Made, began_ns: int, name: str) -> None:
     events += made.seen
     write_trace(
         Path(folder), began_ns,
-        crate=call.crate, suffix=call.suffix, out_dir=call.out_dir, events=events, where=name,
+        crate=call.crate, suffix=call.suffix, out_dir=call.out_dir, events=events, where=where,
     )  # fmt: skip
