@@ -10,7 +10,9 @@ from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 from cargoship.http.proxies import is_loopback
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?)(?::[0-9]{0,5})?")
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+"""A part of a host's name between two dots (RFC 1035 section 2.3.4), and what some have in theirs all the same."""
+_AUTHORITY = re.compile(rf"(?:\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*\.?)(?::[0-9]{{0,5}})?")
 _PORT_MAX = 65535
 _KEPT = 256
 """Answers of each kind that are remembered: a request asks for several of its address, and few addresses are in use."""

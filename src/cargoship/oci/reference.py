@@ -17,7 +17,9 @@ from cargoship.oci.digest import Digest
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_HOST = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?:\[[0-9a-fA-F:]+\]|{_LABEL}(?:\.{_LABEL})*)(?::[0-9]{{1,5}})?")
+"""As distribution/reference has it; no part of a name is longer than 63 characters (RFC 1035 section 2.3.4)."""
 _LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*@(?!\w+:\w*$)|[^/@:]*:.*@(?!\w+:\w*$)", re.DOTALL)
 """Up to an @ behind which no digest stands."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

@@ -56,7 +56,8 @@ def test_references(text: str, full: str, familiar: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", ":", "App", "a//b", "ghcr.io/", "ghcr.io/../x", "app:", "app:a b", "app@", "app@sha256:12", "x/" + "a" * 256,
-     "https://ghcr.io/me/app", "app:" + "t" * 129, "me/app\n"],
+     "https://ghcr.io/me/app", "app:" + "t" * 129, "me/app\n", "a..example/app", "a-.example/app", "ghcr.io./app",
+     "h" * 64 + ".example/app"],
 )  # fmt: skip
 def test_what_is_no_reference(text: str) -> None:
     with pytest.raises(UsageError):

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from cargoship.http.endpoint import origin, shown
+from cargoship.http.endpoint import origin, parsed, shown
+from cargoship.http.exchange import ConnectionBroken, Request
 from cargoship.http.proxies import proxy_for
+from cargoship.http.transport import HttpTransport
 from cargoship.registry.addresses import base_url
 from cargoship.registry.connect import insecure_hosts
 
@@ -42,6 +44,24 @@ def test_an_origin_has_a_scheme_a_host_and_a_port() -> None:
     assert origin("https://A.example/x") == origin("https://a.example:443/y")
     assert origin("http://a.example") != origin("https://a.example")
     assert origin("https://a.example") != origin("https://a.example:8443")
+
+
+@pytest.mark.parametrize(
+    "host", ["a..example", ".example", "h" * 64 + ".example", "a-.example", "ex ample", "b\u00fccher.example"]
+)
+def test_what_no_host_can_be_called_is_never_looked_for(host: str) -> None:
+    """Python's codec for names raises errors of its own for some of them."""
+    assert parsed(f"https://{host}/v2/") is None
+    with pytest.raises(ConnectionBroken, match="not a usable address") as raised:
+        HttpTransport(env={}).send(Request("GET", f"http://{host}/v2/", {}))
+    assert raised.value.permanent
+
+
+@pytest.mark.parametrize(
+    "host", ["h" * 63 + ".example", "a.example.", "my_registry", "xn--bcher-kva.example", "10.0.0.1", "[::1]"]
+)
+def test_what_a_host_can_be_called_is_an_address(host: str) -> None:
+    assert parsed(f"https://{host}:5000/v2/") is not None
 
 
 def test_an_address_is_shown_without_what_may_be_secret() -> None:

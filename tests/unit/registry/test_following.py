@@ -60,6 +60,7 @@ _TARGETS = {
     "half an address": "http://[::1",
     "a file": "file:///etc/passwd",
     "a space": "http://other .example",
+    "a name with nothing between two dots": "https://other..example",
 }
 
 
