@@ -7,6 +7,7 @@ import rich_click as click
 # How help is arranged; the order of the commands' options follows from their decorators.
 PANELS: dict[str, tuple[str, ...]] = {
     "What to resolve": ("--filename", "--recursive", "--selector", "--format", "--project"),
+    "What to explain": (),
     "What to write": ("--ci", "--matrix"),
     "What to copy": (),
     "What to compare": ("--whole", "--old-base"),
@@ -99,6 +100,7 @@ _MEANT_OTHERWISE: dict[str, dict[str, str]] = {
     **{name: {"--env": "The image", "--manifest-path": "What to build"} for name in ("plan", "pack")},
     **{name: {"--manifest-path": "What to build"} for name in ("audit", "watch")},
     "build": {"--env": "The image", "--manifest-path": "What to build", "--timings": "How it talks"},
+    "explain": {"--project": "What to explain"},
     "size": {"--max": "How it talks", "--number": "How it talks"},
     "timings": {"--format": "How it talks"},
     "init": {"--force": "What to write"},
