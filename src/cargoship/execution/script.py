@@ -22,7 +22,15 @@ WATCH = ".cargoship-watch.so"
 
 
 def script_of(call: RustcCall, variables: Mapping[str, str], moved: Collection[str], *, watched: bool = False) -> bytes:
-    """The text of the script; `moved` are variables whose values are paths. With `watched` reads are noted."""
+    """The text of the script; `moved` are variables whose values are paths.
+
+    With `watched` reads are noted. What a worker has set besides is then not there: rustc says which value a crate has
+    looked at, and of a macro nobody does.
+    """
+    clean = ""
+    if watched:
+        kept = " ".join(f'{name}="${name}"' for name in ("PATH", "LD_LIBRARY_PATH", *sorted(variables)))
+        clean = f'env -i {kept} LD_PRELOAD="$root/{WATCH}" CARGOSHIP_WATCH="$root/{SEEN}" '
     lines = [
         # where it is: a worker's root is not said twice
         'root=$(pwd -P); [ "$root" != / ] || root=',
@@ -32,9 +40,8 @@ def script_of(call: RustcCall, variables: Mapping[str, str], moved: Collection[s
             f"export {name}={_place(value) if name in moved else shlex.quote(value)}"
             for name, value in sorted(variables.items())
         ),
-        *((f'export LD_PRELOAD="$root/{WATCH}" CARGOSHIP_WATCH="$root/{SEEN}"',) if watched else ()),
         f"cd {_place(call.cwd)} || exit 125",
-        " ".join((f'exec "$root/{RUST}/bin/rustc" --sysroot "$root/{RUST}"', *_words(call))),
+        " ".join((f'exec {clean}"$root/{RUST}/bin/rustc" --sysroot "$root/{RUST}"', *_words(call))),
     ]
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 

@@ -11,7 +11,7 @@ from cargoship.errors import UsageError
 from cargoship.execution.address import ClusterAddress
 from cargoship.execution.call import RustcCall, StaysHere, Word, read_call
 from cargoship.execution.crate_reads import reads_of_crate
-from cargoship.execution.script import FILES, RUST, script_of
+from cargoship.execution.script import FILES, RUST, SEEN, script_of
 
 SOURCE = "/home/me/.cargo/registry/src/index/foo-1.0.0/src/lib.rs"
 ARGV = (
@@ -104,6 +104,23 @@ def test_a_worker_gives_rustc_the_same_paths_below_a_folder_of_its_own(tmp_path:
     assert f"bar={root}/{FILES}/ws/target/t/release/deps/libbar-00000000000000aa.rmeta" in words
     assert 'feature="a b"' in words
     assert "it='s" in words
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_macros_see_no_variable_that_a_worker_has_set(tmp_path: Path, *, watched: bool) -> None:
+    call = a_call()
+    script = script_of(call, {"OUT_DIR": "/ws/out", "SAID": "it's\ntwo"}, {"OUT_DIR"}, watched=watched)
+    rustc = tmp_path / RUST / "bin" / "rustc"
+    (tmp_path / FILES / "ws").mkdir(parents=True)
+    rustc.parent.mkdir(parents=True)
+    rustc.write_text('#!/bin/sh\necho "${OF_WORKER-none} $SAID $OUT_DIR ${CARGOSHIP_WATCH-none}"\n')
+    rustc.chmod(0o755)
+    (tmp_path / "run").write_bytes(script)
+    env = {"PATH": "/usr/bin:/bin", "OF_WORKER": "x"}
+    done = subprocess.run(["/bin/sh", "run"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    given = f"it's\ntwo {tmp_path}/{FILES}/ws/out"
+    seen = f"none {given} {tmp_path}/{SEEN}" if watched else f"x {given} none"
+    assert done.stdout == f"{tmp_path}\n{seen}\n"
 
 
 def test_what_rustc_says_of_reads_is_read() -> None:
