@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cargoship.errors import ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import ZstdCompressor
+from cargoship.unitcache.packs import index_format
 from cargoship.unitcache.packs.index import PLANS_MAX, PLANS_OF_A_BUILD_MAX, BuildRecord, PackInfo, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.index_format import UnitGroup, decode_unit_index, encode_unit_index, groups_of
 from cargoship.unitcache.resolve import Entries
@@ -231,3 +232,30 @@ def test_bombs_are_refused() -> None:
     deep = ZstdCompressor().compress(b'{"format":1,"packs":' + b"[" * 100_000, ZstdCompressor.FLUSH_FRAME)
     with pytest.raises(ContentInvalid):
         decode_unit_index(deep)
+
+
+@pytest.mark.parametrize("limit", ["_ENTRIES_MAX", "_JSON_BYTES_MAX", "INDEX_BYTES_MAX"])
+def test_an_index_that_would_be_too_large_to_be_read_keeps_the_latest_builds(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = Digest.of(b"pack")
+    units = [
+        UnitEntry(Digest.of(b"%d" % n), pack, 100 * n, 100, Digest.of(b"f%d" % n), 1, f"unit {n}", {"part": "x" * 50})
+        for n in range(90)
+    ]
+    index = UnitIndex().with_packs({pack: PackInfo(10_000, 90)}).with_entries(units)
+    for age, start in enumerate((60, 0, 30)):
+        keys = tuple(unit.key for unit in units[start : start + 30])
+        index = index.with_plan(BuildRecord(Digest.of(b"p%d" % age), keys, {}, {}, age, {}))
+    whole = decode_unit_index(encode_unit_index(index))
+    assert len(whole.entries) == 90
+    size = {"_ENTRIES_MAX": 50, "_JSON_BYTES_MAX": 24_000, "INDEX_BYTES_MAX": 7_000}[limit]
+    monkeypatch.setattr(index_format, limit, size)
+
+    written = decode_unit_index(encode_unit_index(whole))
+
+    assert 30 <= len(written.entries) <= 80
+    latest, before, oldest = ({unit.key for unit in units[at : at + 30]} for at in (30, 0, 60))
+    assert latest <= set(written.entries)
+    assert before <= set(written.entries) or oldest.isdisjoint(written.entries)
+    assert written.plans == whole.plans

@@ -41,6 +41,8 @@ INDEX_BYTES_MAX = 64 << 20
 _JSON_BYTES_MAX = 256 << 20
 _PIECE_BYTES = 256 * 1024
 """What is unpacked at a time: all at once would be in memory twice."""
+_MARGIN = 0.9
+"""What is cut is cut a little shorter, so that the next save need not cut again."""
 _ENTRIES_MAX = 200_000
 _PACKS_MAX = 50_000
 _NAMES_MAX = 20_000
@@ -129,11 +131,24 @@ _PARTS_DECODER = msgspec.json.Decoder(_Parts)
 
 
 def encode_unit_index(index: UnitIndex) -> bytes:
-    """The index as bytes. Entries whose pack is unknown are left out."""
+    """The index as bytes. Entries whose pack is unknown are left out.
+
+    So are those of the oldest builds, where it would be larger than any that is read: as a whole it would be lost.
+    """
     if len(index.signatures) > SIGNATURES_MAX or sum(map(_length, index.signatures.values())) > _LISTED_MAX:
         index = within_limits(index, count=SIGNATURES_MAX, listed=_LISTED_MAX)
     places = {digest: place for place, digest in enumerate(sorted(index.packs))}
-    entries = sorted(_rows(index.entries, places), key=lambda entry: entry.key)
+    entries = _latest(_rows(index.entries, places), index.plans.values(), _ENTRIES_MAX)
+    while True:
+        text, data = _encoded(index, places, entries)
+        too_large = max(text / _JSON_BYTES_MAX, len(data) / INDEX_BYTES_MAX)
+        if too_large <= 1.0 or not entries:
+            return data
+        entries = _latest(entries, index.plans.values(), int(len(entries) * _MARGIN / too_large))
+
+
+def _encoded(index: UnitIndex, places: Iterable[Digest], entries: list[_Entry]) -> tuple[int, bytes]:
+    """How many bytes it has as text, and what is written."""
     document = _Index(
         FORMAT,
         [_Pack(digest.hex, index.packs[digest].size, index.packs[digest].units) for digest in places],
@@ -142,7 +157,18 @@ def encode_unit_index(index: UnitIndex) -> bytes:
         [_signature(index.signatures[key]) for key in sorted(index.signatures)],
     )
     compressor = ZstdCompressor(options={CompressionParameter.compression_level: 3})
-    return compressor.compress(_ENCODER.encode(document), ZstdCompressor.FLUSH_FRAME)
+    text = _ENCODER.encode(document)
+    return len(text), compressor.compress(text, ZstdCompressor.FLUSH_FRAME)
+
+
+def _latest(entries: Iterable[_Entry], plans: Iterable[BuildRecord], count: int) -> list[_Entry]:
+    """So many entries at most, in the order of their keys: those of the latest builds."""
+    found = list(entries)
+    if len(found) > count:
+        used = {key.hex: plan.saved_at for plan in sorted(plans, key=lambda plan: plan.saved_at) for key in plan.units}
+        found.sort(key=lambda entry: (-used.get(entry.key, -1), entry.key))
+        del found[count:]
+    return sorted(found, key=lambda entry: entry.key)
 
 
 def decode_unit_index(data: bytes) -> UnitIndex:
