@@ -210,6 +210,19 @@ def test_an_interrupted_run_leaves_nothing_and_can_be_started_again(
     assert output.exists()
 
 
+def test_an_empty_lock_file_is_none(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """cargo leaves one where it is killed just as it writes its first."""
+    app = project(tmp_path / "app", files={"Cargo.lock": ""})
+    run_cargoship("build", app, "-o", f"oci:{tmp_path}/out")
+    assert 'name = "app"' in (app / "Cargo.lock").read_text()
+    (app / "Cargo.lock").write_text("")
+    refused = run_cargoship("build", app, "--locked", "-o", f"oci:{tmp_path}/again", check=False)
+    assert refused.returncode == 16
+    assert not (app / "Cargo.lock").read_text()
+    prepared = run_cargoship("recipe", "prepare", app, "--recipe-path", tmp_path / "recipe.json")
+    assert "has no Cargo.lock" in prepared.stderr
+
+
 def test_doctor_needs_no_project(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     done = run_cargoship("doctor", tmp_path, "--platform", "linux/arm64")
     assert "linux/arm64 (aarch64-unknown-linux-musl)" in done.stdout

@@ -171,7 +171,8 @@ def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:
         packages=packages,
         default_members=tuple(package for package in packages if package.id in defaults),
         selected=next((package for package in packages if real_path(package.manifest) == real), None),
-        lock=lock if is_file(lock) else None,
+        # an empty one is what is left where cargo was killed just as it wrote its first; cargo writes it anew
+        lock=lock if is_file(lock) and lock.stat().st_size else None,
         ambiguous=_ambiguous(lock),
         metadata_cargoship=_cargoship_table(raw.metadata, root / MANIFEST, "workspace.metadata"),
         build_dir=None if raw.build_directory is None else Path(raw.build_directory),

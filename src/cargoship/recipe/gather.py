@@ -86,7 +86,7 @@ def gather_workspace(path: Path) -> WorkspaceSources:
         toolchain = ("Bare", bare)
     elif (toml := read_optional(root / "rust-toolchain.toml")) is not None:
         toolchain = ("Toml", toml)
-    lock = read_optional(root / "Cargo.lock")
+    lock = read_optional(root / "Cargo.lock") or None
     return WorkspaceSources(root, walk.found, frozenset(stand_ins), lock, toolchain, config, named_files(root, config))
 
 
