@@ -113,7 +113,10 @@ healthcheck = {{ http = "/health", port = {port}, interval = "1s", timeout = "2s
 @contextlib.contextmanager
 def running(place: Place, address: str, status: int = 200, delay_s: int = 0, *options: str) -> Iterator[Container]:
     arguments = (address, str(place.port), str(status), str(delay_s))
-    with place.engine.container(IMAGE, "linux/amd64", *arguments, options=options) as container:
+    # Docker's own limit counts the start of the probe too, for which a busy machine may want more than a moment; how
+    # long the probe waits for an answer stands in its command
+    patient = ("--health-timeout=20s", *options)
+    with place.engine.container(IMAGE, "linux/amd64", *arguments, options=patient) as container:
         container.start()
         yield container
 
