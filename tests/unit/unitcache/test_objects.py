@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +15,9 @@ from cargoship.unitcache.packs.index import UnitIndex
 from cargoship.unitcache.stores.objects import ObjectStore, open_objects
 from cargoship.unitcache.unpacking import unpack_units
 from support.units import adding, key_of, packed, tree, unit_files
+
+if TYPE_CHECKING:
+    from moto.server import ThreadedMotoServer
 
 BUCKET = "units"
 
@@ -24,6 +29,7 @@ def s3() -> Iterator[Mapping[str, str]]:
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    _one_at_a_time(server)
     host, port = server.get_host_and_port()
     env = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
@@ -43,6 +49,19 @@ def s3() -> Iterator[Mapping[str, str]]:
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": env["AWS_REGION"]})
     yield env
     server.stop()
+
+
+def _one_at_a_time(server: ThreadedMotoServer) -> None:
+    """S3 looks at a condition and puts the object in one step; moto puts what another thread may have changed since."""
+    running = server._server
+    assert running is not None
+    answer, lock = running.app, threading.Lock()
+
+    def alone(*request: Any) -> Any:  # noqa: ANN401 - WSGI
+        with lock:
+            return list(answer(*request))
+
+    running.app = alone
 
 
 def save(store: ObjectStore, scratch: Path, names: list[str]) -> UnitIndex:
