@@ -9,7 +9,6 @@ import rich_click as click
 
 from cargoship.cli import options
 from cargoship.cli.cache_care import cache_argument, spec_of
-from cargoship.cli.render import words
 
 if TYPE_CHECKING:
     from cargoship.caches import Moved
@@ -27,6 +26,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def export(ctx: click.Context, /, **_: object) -> None:
     """Write a whole cache into one FILE, to carry it where no registry reaches."""
     from cargoship.caches import export_cache
+    from cargoship.cli.render import words
 
     session = options.begin(ctx)
     with session.work() as context:
@@ -47,6 +47,7 @@ def import_(ctx: click.Context, /, **_: object) -> None:
     Every pack is checked against its digest. Units that the cache has already stay as they are.
     """
     from cargoship.caches import import_cache
+    from cargoship.cli.render import words
 
     session = options.begin(ctx)
     with session.work() as context:
@@ -55,6 +56,7 @@ def import_(ctx: click.Context, /, **_: object) -> None:
 
 
 def _tell(session: CliSession, moved: Moved, sentence: str, *, as_json: bool) -> None:
+    from cargoship.cli.render import words
     from cargoship.cli.render.document import indented
 
     if as_json:

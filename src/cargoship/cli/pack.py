@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -11,7 +12,9 @@ from cargoship.cli.asked import Asked
 from cargoship.cli.outcome import RecordFiles, finish
 from cargoship.cli.planned import print_plan
 from cargoship.errors import UsageError
-from cargoship.oci.platform import Platform
+
+if TYPE_CHECKING:
+    from cargoship.oci.platform import Platform
 
 
 @click.command()

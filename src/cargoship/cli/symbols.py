@@ -5,7 +5,6 @@ from __future__ import annotations
 import rich_click as click
 
 from cargoship.cli import offers, options
-from cargoship.cli.render import words
 from cargoship.printable import printable
 
 
@@ -28,6 +27,7 @@ def symbols(ctx: click.Context, /, **_: object) -> None:
     They are written in the layout by build id that gdb (set debug-file-directory DIRECTORY), perf (--buildid-dir) and
     debuginfod (-F DIRECTORY) read. What is there already is left alone.
     """
+    from cargoship.cli.render import words
     from cargoship.images.symbols import fetch_symbols
 
     session = options.begin(ctx)

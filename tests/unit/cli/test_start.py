@@ -61,6 +61,12 @@ def test_help_loads_no_pipeline() -> None:
     assert modules.isdisjoint({"cargoship.pipeline", "cargoship.plan", "cargoship.settings", "msgspec"})
 
 
+def test_the_overview_loads_commands_and_nothing_that_they_work_with() -> None:
+    modules = loaded("--help")
+    assert modules.isdisjoint({"cargoship.pipeline", "cargoship.plan", "cargoship.settings", "msgspec"})
+    assert modules.isdisjoint({"asyncio", "logging", "ssl", "subprocess", "typing_extensions"})
+
+
 def test_a_copy_loads_what_it_copies_with_and_nothing_that_builds() -> None:
     with InMemoryRegistry() as registry:
         script = SCRIPT.replace("code = main(", "code = 0 * main(")
