@@ -94,11 +94,13 @@ def running_server(folder: Path, *arguments: str, port: int | None = None) -> It
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until it answers; what is asked for a channel's state would leave a thread that may outlive the channel."""
     deadline = time.monotonic() + _START_S
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        ask = channel.unary_unary("/build.bazel.remote.execution.v2.Capabilities/GetCapabilities")
         while time.monotonic() < deadline and process.poll() is None:
-            with contextlib.suppress(grpc.FutureTimeoutError):
-                grpc.channel_ready_future(channel).result(timeout=1)
+            with contextlib.suppress(grpc.RpcError):
+                ask(b"", timeout=1, wait_for_ready=True)
                 return
     raise AssertionError(f"buildbox-casd does not answer: {log.read_text()}")
 

@@ -103,10 +103,6 @@ def test_a_link_that_is_late_and_breaks_is_lived_with(server: RunningServer, tmp
     assert len(tree(tmp_path / "target")) == 6
 
 
-# a thread of grpc's own, which waits for a channel's events, may end with an error when its server is killed
-@pytest.mark.filterwarnings(
-    r"ignore:Exception in thread Thread-\d+ \(_run\):pytest.PytestUnhandledThreadExceptionWarning"
-)
 def test_a_server_that_is_killed_and_started_again_is_waited_for(tmp_path: Path) -> None:
     with running_server(tmp_path / "server") as first:
         store = store_at(first.address)
