@@ -24,14 +24,14 @@ import platform
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from figures import replaced, summary, unknown  # beside this script
+from folders import work_folder
 
 BENCH = Path(__file__).parent
 FIGURES = BENCH / "figures.json"
@@ -111,6 +111,7 @@ LEFT_OUT: Mapping[str, str] = {
     "dockerfiles.py": "takes hours, for two of its ways are emulated, and keeps its figures in dockerfiles.json itself",
     "dockerfiles_chart.py": "draws what dockerfiles.py has measured",
     "figures.py": "keeps what the others have measured",
+    "folders.py": "is where the others work",
     "paths.py": "compares digests, and measures nothing",
     "peers.py": "compiles what the others are compared with",
     "recording.py": "replaces modules of cargoship, and is run where the record of a build changes",
@@ -148,7 +149,7 @@ def main() -> None:
         signal.signal(sent, signal.default_int_handler)
     # who names parts has the time for them
     until = float("inf") if given.parts else time.monotonic() + 60 * given.minutes
-    with _work(given.work) as work:
+    with work_folder(given.work) as work:
         for name in given.parts.split(",") if given.parts else PARTS:
             current = not given.again and known.get(name, {}).get("commit") == commit()
             needed = _needed(PARTS[name], work / name)
@@ -255,15 +256,6 @@ def machine() -> str:
 def _needed(part: Part, work: Path) -> float:
     """Minutes: more where nothing was compiled before."""
     return part.minutes + (0.0 if (work / _FILLED).exists() else part.filling)
-
-
-@contextlib.contextmanager
-def _work(named: Path | None) -> Iterator[Path]:
-    if named is not None:
-        yield named.resolve()
-        return
-    with tempfile.TemporaryDirectory(prefix="cargoship-bench-", dir="/var/tmp") as made:
-        yield Path(made)
 
 
 if __name__ == "__main__":

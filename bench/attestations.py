@@ -21,15 +21,13 @@ that has been used before saves the first minutes.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import os
 import shutil
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +36,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from build import Cost, measure  # noqa: E402 - beside this script
 from figures import Samples  # noqa: E402
+from folders import work_folder  # noqa: E402
 
 from support.programs import distribution_rust  # noqa: E402 - needs the path above
 from support.registry import running_registry  # noqa: E402
@@ -134,15 +133,6 @@ def _spread(seconds: Sequence[float]) -> str:
     return f"{statistics.median(seconds):7.3f} s ({min(seconds):.3f} to {max(seconds):.3f})"
 
 
-@contextlib.contextmanager
-def _work(named: Path | None) -> Iterator[Path]:
-    if named is not None:
-        yield named.resolve()
-        return
-    with tempfile.TemporaryDirectory(prefix="cargoship-bench-", dir="/var/tmp") as made:
-        yield Path(made)
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -157,7 +147,7 @@ def main() -> None:
     # as pip installs a program, with its byte code
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.update(distribution_rust())
-    with _work(given.work) as work:
+    with work_folder(given.work) as work:
         (work / "registry").mkdir(parents=True, exist_ok=True)
         with running_registry(work / "registry") as registry:
             sides = [

@@ -11,13 +11,10 @@ for the next run. Given are the least and the median; `start` is `python -c pass
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shutil
 import statistics
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -25,6 +22,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from build import Cost, measure  # noqa: E402 - beside this script
 from figures import Samples  # noqa: E402
+from folders import work_folder  # noqa: E402
 
 from support.programs import distribution_rust  # noqa: E402 - needs the path above
 from support.registry import running_registry  # noqa: E402
@@ -43,7 +41,7 @@ def main() -> None:
     # as pip installs a program, with its byte code
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.update(distribution_rust())
-    with _work(given.work) as work, running_registry(_made(work / "registry")) as registry:
+    with work_folder(given.work) as work, running_registry(_made(work / "registry")) as registry:
         costs: dict[str, list[Cost]] = {"start": []}
         for number, folder in enumerate(folders):
             place, env = work / f"checkout-{number}", _environment(work / f"cache-{number}")
@@ -71,15 +69,6 @@ def main() -> None:
         for cost in each:
             samples.add(given.project.name, shown, wall_s=cost.wall_s, cpu_s=cost.cpu_s, memory_mib=cost.own_mib)
     samples.write(given.json)
-
-
-@contextlib.contextmanager
-def _work(named: Path | None) -> Iterator[Path]:
-    if named is not None:
-        yield named.resolve()
-        return
-    with tempfile.TemporaryDirectory(prefix="cargoship-bench-") as made:
-        yield Path(made)
 
 
 def _made(folder: Path) -> Path:
