@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
@@ -22,6 +23,9 @@ from support.kept import cache_folder
 from support.peers import WAYS, Peer, debian_peer
 from support.programs import CARGOSHIP, REPOSITORY, RunCargoship, distribution_rust, run
 from support.registry import RunningRegistry, running_registry
+
+if TYPE_CHECKING:
+    from support.reapi import RunningServer
 
 # How long an example takes is the machine's affair: a busy one must not fail a test.
 settings.register_profile("cargoship", deadline=None)
@@ -151,6 +155,15 @@ def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
     """Debian's docker-registry on a free port of the loopback, empty at first."""
     with running_registry(tmp_path_factory.mktemp("registry")) as registry:
         yield registry
+
+
+@pytest.fixture(scope="module")
+def executing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A buildbox-casd with workers, which knows nothing at first."""
+    from support.reapi import executing, running_server  # noqa: PLC0415 - loads grpc, which few tests need
+
+    with running_server(tmp_path_factory.mktemp("casd") / "server", *executing()) as running:
+        yield running
 
 
 class DebianPeers(Mapping[str, Peer]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,12 +38,6 @@ FILES = {
 PLATFORMS = "linux/amd64,linux/arm64"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("casd") / "server", *executing()) as running:
-        yield running
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return locked_project(tmp_path / "place", FILES)
@@ -72,65 +65,67 @@ def build(
 
 
 def test_what_workers_compile_is_what_this_machine_would_compile(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path
 ) -> None:
     secret = {"SHIP_TOKEN": "a secret of the job", "SHOP": "a variable that one looks at"}
-    there = build(run_cargoship, place, "--no-cache", "--remote", server.address, env=secret)
+    there = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address, env=secret)
     assert (there.there, there.known) == (4, 0), there.said
     assert not there.warnings
     here = build(run_cargoship, place, "--no-cache", env=secret)
     assert there.digest == here.digest
     # what nobody reads stays on this machine
     for kept in (FILES["one/notes.txt"], secret["SHIP_TOKEN"]):
-        assert not server.holds(kept.encode())
-    assert server.holds(FILES["one/text.txt"].encode())
+        assert not executing_server.holds(kept.encode())
+    assert executing_server.holds(FILES["one/text.txt"].encode())
     # another clean machine: the workers have compiled it all before
-    again = build(run_cargoship, place, "--no-cache", "--remote", server.address, env=secret)
+    again = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address, env=secret)
     assert (again.there, again.known) == (4, 4), again.said
     assert again.digest == here.digest
     # and a variable with another value is another action
     (place / "one/text.txt").write_text("changed")
-    changed = build(run_cargoship, place, "--no-cache", "--remote", server.address)
+    changed = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address)
     assert changed.known < 4
     assert changed.digest == build(run_cargoship, place, "--no-cache").digest != here.digest
 
 
 def test_units_of_workers_are_kept_and_serve_builds_without_them(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path, tmp_path: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path, tmp_path: Path
 ) -> None:
     # standard libraries are those of the tests' own cache, units are not
     cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
-    first = build(run_cargoship, place, *cache, "--timings", "--remote", server.address)
+    first = build(run_cargoship, place, *cache, "--timings", "--remote", executing_server.address)
     assert first.there == 4, first.said
-    assert re.search(rf"4 of \d+ units compiled at {server.address} in .*; .* sent, .* fetched", first.said), first.said
+    assert re.search(
+        rf"4 of \d+ units compiled at {executing_server.address} in .*; .* sent, .* fetched", first.said
+    ), first.said
     explained = run_cargoship("cache", "explain", cwd=place).stdout
-    assert f"4 of them at {server.address}" in explained
+    assert f"4 of them at {executing_server.address}" in explained
     explained = run_cargoship("cache", "explain", "two", cwd=place).stdout
-    assert re.search(rf"^two 0.1.0 .*: compiled.* at {server.address}$", explained, re.MULTILINE), explained
+    assert re.search(rf"^two 0.1.0 .*: compiled.* at {executing_server.address}$", explained, re.MULTILINE), explained
     second = build(run_cargoship, place, *cache)
     assert "Compiling" not in second.said, second.said
     assert second.digest == first.digest
 
 
 def test_a_pull_request_of_somebody_else_gives_no_work_and_takes_what_is_known(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path
 ) -> None:
     fork = {"TF_BUILD": "True", "SYSTEM_PULLREQUEST_ISFORK": "True"}
     (place / "one/text.txt").write_text("of a stranger")
-    first = build(run_cargoship, place, "--no-cache", "--remote", server.address, env=fork)
+    first = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address, env=fork)
     assert (first.there, first.code) == (0, 0), first.said
     assert "is given no work" in first.said
-    assert not server.holds(b"of a stranger")
-    build(run_cargoship, place, "--no-cache", "--remote", server.address)
-    second = build(run_cargoship, place, "--no-cache", "--remote", server.address, env=fork)
+    assert not executing_server.holds(b"of a stranger")
+    build(run_cargoship, place, "--no-cache", "--remote", executing_server.address)
+    second = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address, env=fork)
     assert (second.there, second.known) == (4, 4), second.said
 
 
 def test_errors_of_the_code_are_rustcs_own_words(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path
 ) -> None:
     (place / "one/src/inner/mod.rs").write_text("pub const TEXT: &str = 1;\n")
-    failed = build(run_cargoship, place, "--no-cache", "--remote", server.address, check=False)
+    failed = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address, check=False)
     assert failed.code
     assert "error[E0308]" in failed.said
     assert "one/src/inner/mod.rs:1:24" in failed.said
@@ -138,11 +133,11 @@ def test_errors_of_the_code_are_rustcs_own_words(
 
 
 def test_files_that_nobody_could_foresee_are_found_here(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path
 ) -> None:
     (place / "shared.rs").write_text('pub const TEXT: &str = "shared";\n')
     (place / "one/src/inner/mod.rs").write_text('#[path = "../../../shared.rs"]\nmod shared;\npub use shared::TEXT;\n')
-    built = build(run_cargoship, place, "--no-cache", "--remote", server.address)
+    built = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address)
     assert (built.code, built.there) == (0, 2), built.said
     assert built.digest == build(run_cargoship, place, "--no-cache").digest
 

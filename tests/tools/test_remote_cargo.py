@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.programs import RunCargoship, run
 from support.projects import locked_project
-from support.reapi import RunningServer, executing, running_server
+from support.reapi import RunningServer
 
 pytestmark = pytest.mark.tools
 
@@ -36,12 +35,6 @@ FILES = {
     "    };\n"
     '    format!("{found:?}").parse().unwrap()\n}\n',
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("casd") / "server", *executing()) as running:
-        yield running
 
 
 @pytest.fixture
@@ -71,23 +64,23 @@ def macro_of(place: Path, word: str) -> None:
 
 
 def test_programs_are_the_same_and_units_serve_a_cargo_without_workers(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path, tmp_path: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path, tmp_path: Path
 ) -> None:
     cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
-    there = Built(run_cargoship, place, *cache, "--remote", server.address)
+    there = Built(run_cargoship, place, *cache, "--remote", executing_server.address)
     assert (there.there, there.text, there.warnings) == (1, "HELLO", []), there.said
-    assert f"1 of them at {server.address}" in run_cargoship("cache", "explain", cwd=place).stdout
+    assert f"1 of them at {executing_server.address}" in run_cargoship("cache", "explain", cwd=place).stdout
     explained = run_cargoship("cache", "explain", "one", cwd=place).stdout
-    assert re.search(rf"^one 0.1.0 .*: compiled.* at {server.address}$", explained, re.MULTILINE), explained
+    assert re.search(rf"^one 0.1.0 .*: compiled.* at {executing_server.address}$", explained, re.MULTILINE), explained
     again = Built(run_cargoship, place, *cache)
     assert (again.compiled, again.program) == (set(), there.program)
     assert Built(run_cargoship, place, "--no-cache").program == there.program
 
 
 def test_tests_run_here_and_what_is_checked_goes_too(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path
 ) -> None:
-    words = ("cargo", "--no-cache", "--remote", server.address, "--")
+    words = ("cargo", "--no-cache", "--remote", executing_server.address, "--")
     assert "test is_there ... ok" in run_cargoship(*words, "test", "--workspace", "--lib", cwd=place).stdout
     (place / "src/main.rs").write_text("fn main() {}\n")
     done = run_cargoship(*words, "check", "--release", cwd=place)
@@ -97,11 +90,11 @@ def test_tests_run_here_and_what_is_checked_goes_too(
 
 
 def test_a_variable_that_a_macro_looked_at_there_is_an_input_here(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path, tmp_path: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path, tmp_path: Path
 ) -> None:
     macro_of(place, "variable")
     cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
-    unset = Built(run_cargoship, place, *cache, "--remote", server.address)
+    unset = Built(run_cargoship, place, *cache, "--remote", executing_server.address)
     assert (unset.there, unset.text) == (1, ""), unset.said
     assert "one" not in Built(run_cargoship, place, *cache).compiled
     shop = Built(run_cargoship, place, *cache, env={"SHOP": "a shop"})
@@ -116,15 +109,15 @@ def test_a_variable_that_a_macro_looked_at_there_is_an_input_here(
     ],
 )
 def test_what_a_macro_looks_at_here_stays_here(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path, word: str, why: str, text: str
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path, word: str, why: str, text: str
 ) -> None:
     macro_of(place, word)
     (place / "one/notes.txt").write_text("for macros alone")
     shop = {"SHOP": "said to nobody else"}
-    built = Built(run_cargoship, place, "--no-cache", "--remote", server.address, env=shop)
+    built = Built(run_cargoship, place, "--no-cache", "--remote", executing_server.address, env=shop)
     assert (built.there, built.text, built.warnings) == (0, text, []), built.said
     assert why in built.said
-    assert not server.holds(text.encode())
+    assert not executing_server.holds(text.encode())
 
 
 def test_nobody_is_asked_offline(run_cargoship: RunCargoship, place: Path) -> None:
@@ -134,11 +127,11 @@ def test_nobody_is_asked_offline(run_cargoship: RunCargoship, place: Path) -> No
 
 
 def test_a_number_of_jobs_that_somebody_has_given_counts(
-    run_cargoship: RunCargoship, server: RunningServer, place: Path
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path
 ) -> None:
     (place / ".cargo").mkdir()
     said = "says {}: no more is done at once; --jobs"
-    remote = ("--no-cache", "--remote", server.address)
+    remote = ("--no-cache", "--remote", executing_server.address)
     assert said.format(1) in Built(run_cargoship, place, *remote, env={"CARGO_BUILD_JOBS": "1"}).said
     (place / ".cargo/config.toml").write_text("[build]\njobs = 2\n")
     assert said.format(2) in Built(run_cargoship, place, *remote).said
