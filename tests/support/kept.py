@@ -29,10 +29,15 @@ _KEPT_MAX = 4
 _IN_USE_S = 24 * 3600
 
 
+def kept_root() -> Path:
+    """Where everything is that the tests keep."""
+    named = os.environ.get("SHIP_TESTS_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("cargoship-tests")
+
+
 def cache_folder() -> Path:
     """The folder, made if it is not there; the least recently used of many others are removed."""
-    named = os.environ.get("SHIP_TESTS_CACHE")
-    root = Path(named) if named else platformdirs.user_cache_path("cargoship-tests")
+    root = kept_root()
     folder = root / f"compiled-{_digest(_DECIDING)}"
     std = root / f"std-{_digest(_DECIDING_STD)}"
     for each in (folder, std):
