@@ -139,7 +139,8 @@ def test_member(cargo: Path, tmp_path: Path, where: str) -> None:
 
 
 def test_target_dir_and_lock(cargo: Path, tmp_path: Path) -> None:
-    root = write(tmp_path, {**SINGLE, ".cargo/config.toml": '[build]\ntarget-dir = "../elsewhere"\n', "Cargo.lock": ""})
+    config = '[build]\ntarget-dir = "../elsewhere"\n'
+    root = write(tmp_path, {**SINGLE, ".cargo/config.toml": config, "Cargo.lock": "version = 4\n"})
     project = load(cargo, root)
     assert project.target_dir == root.parent / "elsewhere" or project.target_dir == root / "../elsewhere"
     assert project.lock == root / "Cargo.lock"
