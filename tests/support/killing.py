@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cargoship.testing import InMemoryRegistry
 from cargoship.unitcache.stores.directory import DirectoryStore
+from support.bare_programs import EXIT, compiled
 from support.programs import CARGOSHIP, distribution_rust
 from support.projects import project
 from support.units import adding, packed, unit_files
@@ -78,12 +79,11 @@ class Site:
         kept.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
         self.env = {"PATH": os.environ["PATH"], **kept, **own, **distribution_rust()}
         self.programs = {}
+        source = self.folder / "program.c"
+        source.write_text(f"{EXIT}\nvoid _start(void) {{ leave(0); }}\n")
         for architecture, triple in (("amd64", "x86_64-linux-musl"), ("arm64", "aarch64-linux-musl")):
-            source = self.folder / "program.c"
-            source.write_text("int main(void) { return 0; }\n")
-            self.programs[architecture] = self.folder / f"program-{architecture}"
-            words = ("-m", "ziglang", "cc", "-target", triple, "-static", "-s", "program.c", "-o")
-            call([sys.executable, *words, str(self.programs[architecture])], self.folder, dict(os.environ))
+            program = self.folder / f"program-{architecture}"
+            self.programs[architecture] = compiled(source, triple, program, "-s")
         self.packed = project(
             self.folder / "packed", manifest='[package.metadata.cargoship]\ninclude = ["noise -> /noise"]\n'
         )
