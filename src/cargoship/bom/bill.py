@@ -221,8 +221,10 @@ def _crates(
     for place in sorted(places):
         sides.setdefault(graph.uses[place].crate, []).append(place)
     added = tuple(libraries(root.triple or "", tools, linked_with))
+    # once for each crate, and not for each of its users: quoting takes longer than all the rest
+    refs = [crate_ref(crate) for crate in graph.crates]
     for number, uses in sides.items():
-        made = _crate(graph, graph.crates[number], uses, linked, [each.ref for each in added])
+        made = _crate(graph, number, refs, uses, linked, [each.ref for each in added])
         yield made if made.supplier else replace(made, supplier=maker)
         for place in uses:
             for source in graph.uses[place].native:
@@ -231,8 +233,15 @@ def _crates(
 
 
 def _crate(
-    graph: CrateGraph, crate: Crate, places: Sequence[int], linked: frozenset[int], libraries: Iterable[str]
+    graph: CrateGraph,
+    number: int,
+    refs: Sequence[str],
+    places: Sequence[int],
+    linked: frozenset[int],
+    libraries: Iterable[str],
 ) -> Component:
+    """A crate by its place in the graph; `refs` are the names of all of them in the bill."""
+    crate, ref = graph.crates[number], refs[number]
     uses = [graph.uses[place] for place in places]
     is_shipped = any(place in linked for place in places)
     own = [graph.uses[place] for place in places if place in linked]
@@ -250,16 +259,16 @@ def _crate(
             if holds
         ),
     }
-    needs = {crate_ref(graph.crates[graph.uses[each].crate]) for use in uses for each in (*use.needs, *use.builds_with)}
+    needs = {refs[graph.uses[each].crate] for use in uses for each in (*use.needs, *use.builds_with)}
     needs |= {native_component(source, is_shipped=True).ref for use in uses for source in use.native}
     # one crate can be on both sides: it does not need itself
-    needs.discard(crate_ref(crate))
+    needs.discard(ref)
     return Component(
-        ref=crate_ref(crate),
+        ref=ref,
         kind=Kind.CRATE,
         name=crate.name,
         version=crate.version,
-        purl=crate_purl(crate),
+        purl="" if crate.is_local else ref,
         sha256=crate.checksum,
         sha512=crate.sha512,
         # as registries hand it out

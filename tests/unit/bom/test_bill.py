@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of
+from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, crate_purl
+from cargoship.bom.component import Kind
+from cargoship.bom.crates import Crate
 from cargoship.bom.cyclonedx import cyclonedx
 from cargoship.bom.reduce import crates_of
 from cargoship.bom.spdx import spdx
@@ -41,6 +44,21 @@ def bill(root: Path, *, base: BaseContents = BASE, known: bool = True, creator: 
 @pytest.fixture
 def components(tmp_path: Path) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in json.loads(cyclonedx(bill(tmp_path), "1.6"))["components"]}
+
+
+def test_a_crate_is_named_once_however_many_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named: Counter[Crate] = Counter()
+
+    def counted(crate: Crate) -> str:
+        named[crate] += 1
+        return crate_purl(crate)
+
+    monkeypatch.setattr("cargoship.bom.bill.crate_purl", counted)
+    made = bill(tmp_path)
+    crates = {each.purl for each in made.components if each.kind is Kind.CRATE and each.purl}
+    assert crates == {crate_purl(each) for each in named} - {""}
+    # the program's own crate is what the program needs, too
+    assert {each.name: times for each, times in named.items() if times > 1} == {"service": 2}
 
 
 @pytest.mark.parametrize("version", ["1.5", "1.6", "1.7"])
