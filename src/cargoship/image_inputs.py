@@ -54,20 +54,20 @@ class ImageInputs(Struct, frozen=True):
 
 
 def gather_inputs(
-    image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages: PackageBase, kept: BlobStore
+    image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages: PackageBase | None, kept: BlobStore
 ) -> ImageInputs:
     """Find an image's files and its base for every platform.
 
-    `remote` finds bases in registries; `packages` makes those of packages, which are not finished yet; `kept` is where
-    the built-in base is made, once on a machine, for its files lie with cargoship. Raises IncludeInvalid,
-    PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family, and what `PackageBase.find`
-    raises.
+    `remote` finds bases in registries; `packages` makes those of packages, which are not finished yet (None: there are
+    none of these); `kept` is where the built-in base is made, once on a machine, for its files lie with cargoship.
+    Raises IncludeInvalid, PlatformUnknown (a base that lacks a platform), ContentInvalid, RegistryError's family, and
+    what `PackageBase.find` raises.
     """
     settings = image.settings
     store = BlobStore(plan.target_dir / "cargoship" / ".blobs")
     compression = Compression.of(settings.compression)
     files = _files(image, plan)
-    if distribution_of(settings.base_spec) is None:
+    if packages is None or distribution_of(settings.base_spec) is None:
         bases = _bases(image, plan, kept, compression, remote)
     else:
         bases = {

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 
-from cargoship.cargo.failure import NEWER_RUST, explain_failure, failure_of
 from cargoship.context import Context
 from cargoship.errors import CompileFailed, ToolchainError, ToolMissing, UnitsUnknown
 from cargoship.events import Note
 from cargoship.plan import Plan
-from cargoship.planned_units import planned_units
 from cargoship.toolchain.locate import Wanted
 from cargoship.toolchain.rust import Rust, toolchains
 
@@ -33,6 +31,8 @@ def check_rust_versions(plan: Plan, rust: Rust) -> None:
     """
     for package in dict.fromkeys(image.package for image in plan.images):
         if package.rust_version is not None and _numbers(rust.release) < _numbers(package.rust_version):
+            from cargoship.cargo.failure import NEWER_RUST
+
             raise CompileFailed(
                 f"Rust {rust.release} is too old for {package.name} {package.version}, which wants "
                 f"{package.rust_version} (rust-version in {package.manifest})",
@@ -51,6 +51,8 @@ def check_units(plan: Plan, wanted: Wanted, rust: Rust, context: Context) -> Non
     What only the network could tell is not asked, and there is a note of that. Nor is what a lock file would say that
     is still to be written.
     """
+    from cargoship.planned_units import planned_units
+
     try:
         for _ in planned_units(plan, wanted, context, rust=rust, untouched=True):
             pass
@@ -63,6 +65,8 @@ def check_units(plan: Plan, wanted: Wanted, rust: Rust, context: Context) -> Non
 
 
 def _judge(plan: Plan, words: str, context: Context) -> None:
+    from cargoship.cargo.failure import explain_failure, failure_of
+
     cargo = plan.cargo
     is_offline, is_locked = cargo.offline or cargo.frozen, cargo.locked or cargo.frozen
     if any(each in words for each in _OF_THE_NETWORK) and not is_offline:

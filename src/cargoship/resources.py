@@ -19,7 +19,6 @@ from cargoship.bases.distributions import open_package_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.bases.remote import RemoteBases
 from cargoship.bom.embed import embed
-from cargoship.bom.notices import PLACE
 from cargoship.c_library import LinkedLibraries, c_libraries
 from cargoship.context import Context
 from cargoship.debug_symbols import symbols_environment
@@ -43,7 +42,6 @@ from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile
 from cargoship.start_checks import StartChecks
 from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
-from cargoship.toolchain.libraries import library_environment
 from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, locate
 from cargoship.unitcache.care.cache_folder import LAYERS
 from cargoship.unitcache.explain.account import record_no_use
@@ -65,7 +63,8 @@ class BuildResources(Struct, frozen=True, dict=True):
     wanted: Wanted
     context: Context
     remote: RemoteBases
-    packages: PackageBase
+    packages: PackageBase | None
+    """None where no image stands on packages."""
     places: PlanDestinations
     verifier: StartChecks
     cached: compile.Cached | None
@@ -95,13 +94,16 @@ class BuildResources(Struct, frozen=True, dict=True):
             gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages, kept=self.kept)
             for each in self.plan.images
         ]
-        self.packages.ready()
+        if self.packages is not None:
+            self.packages.ready()
         self._without_key(found)
         return found if survey is None else [self._with_notices(each, survey) for each in found]
 
     def _with_notices(self, own: ImageInputs, survey: LicenseSurvey) -> ImageInputs:
         if not own.image.settings.include_licenses:
             return own
+        from cargoship.bom.notices import PLACE
+
         path = self.scratch / "notices" / own.image.name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(notices_of(own.image, survey, self.plan))
@@ -184,8 +186,13 @@ class BuildResources(Struct, frozen=True, dict=True):
 
     def environment(self) -> Mapping[str, str]:
         """What cargo and build scripts see: the user's own environment, and where the system's libraries are."""
-        sysroots = {row(platform).gnu: sysroot for platform, sysroot in self.packages.sysroots().items()}
-        env = library_environment(sysroots, self.context.env, cache_dir=self.context.cache_dir)
+        env: Mapping[str, str] = self.context.env
+        sysroots = {} if self.packages is None else self.packages.sysroots()
+        if sysroots:
+            from cargoship.toolchain.libraries import library_environment
+
+            by_triple = {row(platform).gnu: sysroot for platform, sysroot in sysroots.items()}
+            env = library_environment(by_triple, env, cache_dir=self.context.cache_dir)
         return {**env, **choice_environment(self.plan.allocator), **symbols_environment(self.plan, self.context.env)}
 
     def recalled(self, env: Mapping[str, str]) -> compile.Recalled:
@@ -365,7 +372,8 @@ def _remote_bases(plan: Plan, context: Context) -> RemoteBases:
     )
 
 
-def _package_base(plan: Plan, context: Context) -> PackageBase:
+def _package_base(plan: Plan, context: Context) -> contextlib.AbstractContextManager[PackageBase | None]:
     named = [image.settings for image in plan.images if distribution_of(image.settings.base_spec) is not None]
-    settings = (named or [plan.images[0].settings])[0]
-    return open_package_base(settings, context, offline=plan.offline, insist=plan.insist)
+    if not named:
+        return contextlib.nullcontext()
+    return open_package_base(named[0], context, offline=plan.offline, insist=plan.insist)

@@ -115,6 +115,14 @@ def test_an_image_that_comes_back_has_rustc_asked_nothing(tmp_path: Path) -> Non
     compiling = {"cargoship.unitcache.restore", "cargoship.unitcache.save", "cargoship.unitcache.watching.reads"}
     compressing = {"zlib_ng.zlib_ng"}
     assert again.modules & (compiling | compressing | {"httpcore2"}) == set()
+    # nor what makes bases of packages, and what reads cargo's words where it fails
+    others = {
+        "cargoship.bases.debian",
+        "cargoship.cargo.failure",
+        "cargoship.cargo.unit_graph",
+        "cargoship.debian.mirror",
+    }
+    assert again.modules & others == set()
 
 
 def test_a_build_loads_no_way_that_it_does_not_go() -> None:
@@ -122,7 +130,11 @@ def test_a_build_loads_no_way_that_it_does_not_go() -> None:
     done = subprocess.run([sys.executable, "-c", program], env=unmeasured(), check=True, capture_output=True, text=True)
     modules = set(done.stdout.split())
     others = {
+        "cargoship.bom.notices",
         "cargoship.build_needs",
+        "cargoship.cargo.failure",
+        "cargoship.cargo.unit_graph",
+        "cargoship.debian.deb",
         "cargoship.destinations.archive",
         "cargoship.destinations.daemon",
         "cargoship.destinations.layout",
@@ -130,6 +142,7 @@ def test_a_build_loads_no_way_that_it_does_not_go() -> None:
         "cargoship.images.merging",
         "cargoship.images.signatures",
         "cargoship.link_check",
+        "cargoship.planned_units",
         "cargoship.sandbox.start",
         "cargoship.signing.signer",
         "cargoship.toolchain.diagnose",

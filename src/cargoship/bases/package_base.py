@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from cargoship.bases.base import Base
-from cargoship.debian.sysroot import Sysroot
 from cargoship.oci.compress import Compression
 from cargoship.oci.platform import Platform
 from cargoship.settings.model import Settings
+
+if TYPE_CHECKING:
+    from cargoship.debian.sysroot import Sysroot
 
 
 class PackageBase(Protocol):
