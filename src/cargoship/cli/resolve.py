@@ -34,7 +34,8 @@ def resolve(ctx: click.Context, /, **_: object) -> None:
     Files with other names than .yaml, .yml and .json are taken as text. Nothing is built before every reference is
     known.
     """
-    from cargoship.deploy.resolve import joined, prepare
+    from cargoship.deploy.joining import joined
+    from cargoship.deploy.resolve import prepare
     from cargoship.deploy.resolve import resolve as resolve_documents
 
     session = options.begin(ctx)
@@ -50,13 +51,13 @@ def resolve(ctx: click.Context, /, **_: object) -> None:
         resolved = resolve_documents(prepared, context, session.pipeline)
     resolving.tell_built(session, resolved)
     if output is None:
-        session.result_bytes(joined(resolved.documents))
+        session.result_bytes(joined([each.data for each in resolved.documents]))
     elif output[1]:
         _write({output[0] / each.relative: each for each in resolved.documents}, len(resolved.documents))
     else:
         from cargoship.oci.files import write_atomically
 
-        write_atomically(output[0], joined(resolved.documents))
+        write_atomically(output[0], joined([each.data for each in resolved.documents]))
 
 
 def _checked(given: str | None, cwd: Path) -> tuple[Path, bool] | None:

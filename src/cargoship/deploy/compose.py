@@ -24,6 +24,7 @@ from cargoship.deploy.places import (
     Position,
     Spot,
     parse_reference,
+    written_reference,
 )
 from cargoship.deploy.tree import YamlDocument
 from cargoship.events import Note
@@ -32,6 +33,11 @@ from cargoship.reading import is_file
 
 _REMOTE = re.compile(r"[a-z+]+://|git@|[^/]+\.git(#|$)|github\.com/")
 _CONTEXT = "context"
+_RESET = "!reset"
+"""What takes away what another file says: https://docs.docker.com/reference/compose-file/merge/#reset-value"""
+_NOTHING = ("", "~", "null", "Null", "NULL")
+_PROPERTIES = re.compile(r"(?:[&!]\S*(?:\s+|\Z))*")
+"""An anchor and a tag before a value."""
 _DOCKERFILE = ("dockerfile", "dockerfile_inline", "additional_contexts")
 
 Tell = Callable[[Note], None]
@@ -91,7 +97,7 @@ def demands(document: YamlDocument, page: Page, folder: Path) -> Iterator[Demand
         found = FOUND.search(image) if SCHEME in image else None
         if found is not None:
             place = page.place(platform[2].start)
-            yield Demand(place, parse_reference(found[0], place)[0], platform[2].value)
+            yield Demand(place, parse_reference(written_reference(found), place)[0], platform[2].value)
             continue
         build = service.get("build")
         if build is not None and isinstance(path := project(build, folder, known), Path):
@@ -116,13 +122,17 @@ def project(value: YamlNode, folder: Path, known: dict[str, Path | str]) -> Path
 
     `known` has what is known of contexts already, and gets what is found out: a thousand services may have one.
     """
+    if value.tag == _RESET:
+        return f"{_RESET} takes it away"
     if value.form is Form.LIST:
         return "it is no folder"
     if value.form is Form.TABLE:
         other = next((key for key in _DOCKERFILE if value.get(key) is not None), None)
         if other is not None:
             return f"it names a {other}"
-    context = (value.value if value.form is Form.SCALAR else value.text(_CONTEXT)) or ""
+    named = value if value.form is Form.SCALAR else value.get(_CONTEXT)
+    says = named is not None and (named.style or named.value not in _NOTHING)
+    context = named.value if named is not None and says else ""
     if context not in known:
         known[context] = _project_in(context, folder)
     return known[context]
@@ -153,7 +163,7 @@ class _Keys:
         if known is None:
             page = self._page
             place = page.place(key.start)
-            aside = page.text[key.start : key.end].replace(key.value, _aside(key, table), 1)
+            aside = _renamed(key, _aside(key, table), page)
             is_plain = _is_plain_key(key, page, table, place)
             known = Spot(place, None, key.start, key.end, before=aside, is_plain=is_plain)
             self._aside[key, table] = known
@@ -165,7 +175,7 @@ class _Keys:
         if known is None:
             page, aside = self._page, self.set_aside(key, table)
             between = ", " if table.flow else _newline(page) + " " * (aside.place.column - 1)
-            before = page.text[key.start : key.end].replace("build", "image", 1) + ': "'
+            before = _renamed(key, "image", page) + ': "'
             known = aside._replace(before=before, after=f'"{between}{aside.before}')
             self._replaced[key, table] = known
         return Spot(known.place, wanted, known.start, known.end, known.part, known.before, known.after, known.is_plain)
@@ -183,6 +193,12 @@ def _aside(key: YamlNode, table: YamlNode) -> str:
         number += 1
         name = f"x-{key.value}-{number}"
     return name
+
+
+def _renamed(key: YamlNode, name: str, page: Page) -> str:
+    """A key as it is written, with another name; one that escapes hide is written out."""
+    before, found, after = page.text[key.start : key.end].rpartition(key.value)
+    return f"{before}{name}{after}" if found else f'"{name}"'
 
 
 def _is_plain_key(key: YamlNode, page: Page, table: YamlNode, place: Position) -> bool:
@@ -203,10 +219,14 @@ def _is_plain_key(key: YamlNode, page: Page, table: YamlNode, place: Position) -
 def _filled(image: YamlNode, page: Page, wanted: FolderReference) -> Spot:
     """The whole of a service's image, in its own kind of quotes; an anchor before it stays."""
     written = page.text[image.start : image.end].rstrip()
-    if not written:
-        # `image:` with nothing behind it
-        return Spot(page.place(image.start), wanted, image.start, image.start, before=' "', after='"')
     end = image.start + len(written)
+    properties = _PROPERTIES.match(written)
+    if image.tag == _RESET or (properties is not None and properties[0] == written):
+        # nothing stands there, or what would take the image away
+        before = page.text[image.start - 1]
+        colon = " " if before == ":" else "" if before.isspace() else ": "
+        anchor = "".join(f"{each} " for each in written.split() if each.startswith("&"))
+        return Spot(page.place(image.start), wanted, image.start, end, before=f'{colon}{anchor}"', after='"')
     start = end - len(written.rsplit(maxsplit=1)[-1])
     quote = image.style if image.style in {"'", '"'} else ""
     is_plain = WORD.fullmatch(image.value) is not None and written == f"{quote}{image.value}{quote}"
@@ -214,5 +234,5 @@ def _filled(image: YamlNode, page: Page, wanted: FolderReference) -> Spot:
 
 
 def _newline(page: Page) -> str:
-    end = page.text.find("\n")
-    return "\r\n" if end > 0 and page.text[end - 1] == "\r" else "\n"
+    found = re.search("\r?\n|\r", page.text)
+    return "\n" if found is None else found[0]

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 
 from cargoship.deploy.nodes import YamlNode
-from cargoship.deploy.places import FOUND, SCHEME, Page, Position, Spot, parse_reference
+from cargoship.deploy.places import FOUND, SCHEME, Page, Position, Spot, parse_reference, written_reference
 from cargoship.errors import DocumentInvalid
 
-_PUNCTUATION = ".:!?*}"
-"""What may follow a reference in prose or in a template, and is no part of it."""
+_LINE_END = re.compile("[\n\r\x85\u2028\u2029]")
+"""What YAML takes for one."""
 _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _JSON_KEY = re.compile(r"\s*:")
 
@@ -28,7 +28,8 @@ def in_scalar(page: Page, scalar: YamlNode) -> Iterator[Spot]:
     start, end = scalar.start, scalar.end
     if scalar.style in {"|", ">"}:
         # a comment may stand after the indicator
-        start = page.text.index("\n", start, end)
+        line_end = _LINE_END.search(page.text, start, end)
+        start = end if line_end is None else line_end.end()
     spots = list(_in_stretch(page, start, end))
     if len(spots) == len(FOUND.findall(scalar.value)):
         yield from spots
@@ -62,7 +63,7 @@ def in_json(page: Page) -> Iterator[Spot]:
 
 def _in_stretch(page: Page, start: int, end: int) -> Iterator[Spot]:
     for match in FOUND.finditer(page.text, start, end):
-        written = match[0].rstrip(_PUNCTUATION)
+        written = written_reference(match)
         place = page.place(match.start())
         named, part = parse_reference(written, place)
         yield Spot(place, named, match.start(), match.start() + len(written), part)
@@ -73,7 +74,7 @@ def _rewritten(value: str, start: int, end: int, place: Position) -> Spot:
     match = FOUND.search(value)
     if match is None or len(FOUND.findall(value)) > 1:
         raise DocumentInvalid(f"{place}: escapes hide the references in this text", hint="write them without escapes")
-    written = match[0].rstrip(_PUNCTUATION)
+    written = written_reference(match)
     named, part = parse_reference(written, place)
     before = _quoted(value[: match.start()])[:-1]
     after = _quoted(value[match.start() + len(written) :])[1:]

@@ -14,7 +14,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cargoship.context import Context
-from cargoship.deploy.resolve import ResolvedDocument, joined
+from cargoship.deploy.joining import joined
+from cargoship.deploy.resolve import ResolvedDocument
 from cargoship.errors import ToolFailed, ToolMissing, UsageError
 from cargoship.oci.files import atomic_file, writing
 from cargoship.owners import Owners
@@ -104,7 +105,7 @@ def apply(
     verb: str = "apply",
 ) -> None:
     """`kubectl apply` everything as one stream, or another verb of kubectl; raises ToolFailed, OutputError."""
-    stream = joined(documents)
+    stream = joined([each.data for each in documents])
     with tempfile.TemporaryFile() as stdin:
         stdin.write(stream)
         stdin.flush()

@@ -19,6 +19,8 @@ SCHEME = "cargoship://"
 FOUND = re.compile(re.escape(SCHEME) + r"[^\s\"'`,;()\[\]<>|\\]*")
 WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:/@+-]*[A-Za-z0-9])?")
 """What YAML and JSON take for part of a text, wherever a reference can stand."""
+_PUNCTUATION = ".:!?*}"
+"""What may follow a reference in prose or in a template, and is no part of it."""
 _REFERENCE_MAX = 400
 """Characters: cargo names files after binaries, and systems take 255 bytes for one."""
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
@@ -85,7 +87,7 @@ class Page(Struct, frozen=True, dict=True):
 
     @cached_property
     def _ends(self) -> list[int]:
-        return [match.start() for match in re.finditer("\n", self.text)]
+        return [match.end() - 1 for match in re.finditer("\r?\n|\r", self.text)]
 
 
 class NameReference(NamedTuple):
@@ -133,6 +135,11 @@ class Demand(Struct, frozen=True):
     place: Position
     wanted: NameReference | FolderReference
     platform: str
+
+
+def written_reference(match: re.Match[str]) -> str:
+    """What of a match of `FOUND` is meant as a reference."""
+    return match[0].rstrip(_PUNCTUATION)
 
 
 def parse_reference(text: str, place: Position) -> tuple[NameReference, ReferencePart]:

@@ -207,14 +207,3 @@ def _filled(
 def as_they_are(sources: Sequence[SourceFile]) -> tuple[ResolvedDocument, ...]:
     """The documents with their references as they stand: what is deleted needs no images."""
     return tuple(ResolvedDocument(each.name, each.relative, each.data) for each in sources)
-
-
-def joined(documents: Sequence[ResolvedDocument]) -> bytes:
-    """All documents as one stream, as kubectl takes it: with a line between files where none is."""
-    stream = b""
-    for document in documents:
-        if stream and document.data and not document.data.startswith((b"---", b"\xef\xbb\xbf---")):
-            stream += b"" if stream.endswith(b"\n") else b"\n"
-            stream += b"---\n"
-        stream += document.data
-    return stream

@@ -38,6 +38,7 @@ HARD: dict[str, str] = {
     "scalar alone": "--- @@\n---\n'@@'\n",
     "not ASCII": "ü: 'é @@' # ñ 日本\n😀: \"😀 @@\"\n\u2028x: @@\n".replace("\u2028", ""),
     "separators": "a: 'one\u2028 @@'\nb: \"two\u0085 @@\"\nc: @@\n",
+    "lines that end otherwise": "a: |\r  @@\rb: >- # cargoship://app\r  @@\r",
     "byte order mark": "\ufeffa: @@\nb: '@@'\n",
     "tabs": "a:\t@@\t# x\nb: [\t@@\t]\nc: '\t@@'\n",
     "several in one": "a: --x=@@ --y=@@,@@;z\nb: (@@) <@@> [@@]\n",
@@ -69,6 +70,11 @@ def check(place: Workplace, text: str, name: str = "a.yaml", form: Format = Form
     (document,) = place.resolve((name, source.encode()), form=form).documents
     reference = place.reference("app") if "@@" in text else ""
     assert document.data.decode() == filled(text, reference)
+
+
+def test_lines_of_block_scalars_that_yaml_1_1_ends_by_other_characters(place: Workplace) -> None:
+    for end in ("\u2028", "\u2029", "\x85"):
+        check(place, f"a: |{end}  @@{end}b: >- # cargoship://app{end}  @@\n")
 
 
 @pytest.mark.parametrize("text", HARD.values(), ids=HARD)

@@ -19,6 +19,26 @@ from support.deploying import Workplace
 
 # %R is where the image comes, what follows `=>` what the line becomes
 CASES: dict[str, tuple[str, str]] = {
+    "an image that another file's is taken away by": (
+        "services:\n  app:\n    build: app\n    image: !reset null\n",
+        'services:\n  app:\n    x-build: app\n    image: "%R"\n',
+    ),
+    "an empty image with an anchor": (
+        "services:\n  app:\n    build: app\n    image: &i\n    command: *i\n",
+        'services:\n  app:\n    x-build: app\n    image: &i "%R"\n    command: *i\n',
+    ),
+    "an image without a colon": (
+        "services: {app: {build: app, image}}\n",
+        'services: {app: {x-build: app, image: "%R"}}\n',
+    ),
+    "a key that escapes hide": (
+        '{"services": {"app": {"b\\u0075ild": "app"}}}\n',
+        '{"services": {"app": {"image": "%R", "x-build": "app"}}}\n',
+    ),
+    "lines that end as on old machines": (
+        "services:\r  app:\r    build: app\r    tty: true\r",
+        'services:\r  app:\r    image: "%R"\r    x-build: app\r    tty: true\r',
+    ),
     "a folder": (
         "services:\n  app:\n    build: ./app # here\n    ports: ['80:80']\n",
         "services:\n  app:\n    image: \"%R\"\n    x-build: ./app # here\n    ports: ['80:80']\n",
@@ -111,6 +131,9 @@ def test_what_comes_out_is_what_compose_takes(place: Workplace, case: tuple[str,
         ("{args: {A: 1}}", "it names no folder"),
         ("[app]", "it is no folder"),
         ("", "it names no folder"),
+        ("null", "it names no folder"),
+        ("{context: ~}", "it names no folder"),
+        ("!reset app", "!reset takes it away"),
     ],
 )
 def test_a_build_that_is_no_cargo_project_is_left_alone_and_reported(place: Workplace, build: str, why: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from cargoship.deploy.documents import STDIN, read_sources
-from cargoship.deploy.resolve import joined
 from cargoship.errors import CargoshipError, CompileFailed, DocumentInvalid, ReferenceUnknown, UsageError
 from support.deploying import Workplace
 
@@ -195,18 +194,6 @@ def test_a_selector_for_json_and_lists(tmp_path: Path) -> None:
         place.resolve(("a.yaml", b"kind: List\nitems: []\n"), selector="app=web")
     with pytest.raises(UsageError, match="cannot be read at 'a=b=c'"):
         place.resolve(("a.yaml", b"a: 1\n"), selector="x=1,a=b=c")
-
-
-def test_files_become_one_stream(tmp_path: Path) -> None:
-    place = Workplace(tmp_path, ONE)
-    files = [
-        ("a.yaml", b"a: 1"),
-        ("b.yaml", b"--- \nb: 1\n"),
-        ("c.yaml", b""),
-        ("d.json", b"{}\n"),
-        ("e.yaml", b"e: 1\n"),
-    ]
-    assert joined(place.resolve(*files).documents) == b"a: 1--- \nb: 1\n---\n{}\n---\ne: 1\n"
 
 
 def test_where_documents_come_from(tmp_path: Path) -> None:

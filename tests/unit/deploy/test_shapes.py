@@ -466,7 +466,10 @@ def test_a_file_that_cannot_be_looked_into_is_reported(place: Workplace, way: st
     assert any("is not looked into: " in text and why in text for text in notes), notes
 
 
-@pytest.mark.parametrize("build", ["image: cargoship://app", "build: app"])
+@pytest.mark.parametrize(
+    "build",
+    ["image: cargoship://app", "build: app", "image: ${IMAGE:-cargoship://app}", "image: '${A:-${B-cargoship://app}}'"],
+)
 def test_a_services_platform_is_one_that_is_built(place: Workplace, build: str) -> None:
     text = f"services:\n  app:\n    {build}\n    platform: linux/%s\n"
     for platform in ("amd64", "arm64", "arm64/v8"):
