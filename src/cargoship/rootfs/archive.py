@@ -65,9 +65,9 @@ class LayerArchive:
         tar = self._tar
         with self._in_words():
             for count, member in enumerate(headers(tar.read, tar.skip, only=wanted)):
-                names_bytes += len(member.name) + len(member.linkname)
+                names_bytes += len(member.name) + len(member.linkname) + member.said_bytes
                 if count >= _ENTRIES_MAX or names_bytes > _NAMES_BYTES_MAX:
-                    raise self._damaged("it has more entries than any root file system")
+                    raise self._damaged("it has more entries, or more is said of them, than in any root file system")
                 if not member.name.isascii() or not member.linkname.isascii():
                     member.name, member.linkname = _printable(member.name), _printable(member.linkname)
                 if member.size < 0:

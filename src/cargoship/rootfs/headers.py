@@ -18,6 +18,9 @@ from cargoship.rootfs.sparse import KEYS, MAP, Stretch, is_sparse, real_size, st
 BLOCK_BYTES = 512
 RECORD_BYTES_MAX = 1 << 20
 """Of what stands in a header about a header: a name, pax records."""
+_FEW = 8
+_RECORD_BYTES = 128
+"""What a record takes beside its text, in an entry that has more than a few."""
 
 _NAME = slice(0, 100)
 _RIGHTS = slice(100, 124)
@@ -77,6 +80,12 @@ class Header:
         self.beyond = False
         self._said = said
         self._block = block
+
+    @property
+    def said_bytes(self) -> int:
+        """How much memory pax records of it take: times, attributes, a map of holes."""
+        said = self._said
+        return sum(map(len, said.values())) + _RECORD_BYTES * max(0, len(said) - _FEW) if said else 0
 
     @property
     def mtime(self) -> str:
@@ -211,6 +220,9 @@ class _About:
     def take(self, kind: bytes, data: bytes) -> None:
         if kind == b"g":
             self.shared = {**self.shared, **_records(data)}
+            # each header of them may say something new, and all is held to the end
+            if sum(len(key) + len(text) for key, text in self.shared.items()) > RECORD_BYTES_MAX:
+                raise HeaderInvalid(f"its headers for all entries have more than {RECORD_BYTES_MAX} bytes")
             return
         self.pending = True
         if kind == b"L":

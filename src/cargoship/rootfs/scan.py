@@ -12,7 +12,7 @@ import msgspec
 
 from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import is_elf, read_elf_stream
-from cargoship.errors import CannotStart
+from cargoship.errors import CannotStart, ContentInvalid
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.digest import SHA256, Algorithm
 from cargoship.rootfs.archive import LayerArchive, entry_path
@@ -29,6 +29,8 @@ _IN_MEMORY_BYTES = 32 << 20
 # Users and groups; what glibc's and musl's loaders read.
 _KEPT = re.compile(r"etc/(passwd|group|ld\.so\.cache|ld\.so\.conf|ld\.so\.conf\.d/[^/]+|ld-musl-[^/]+\.path)")
 _KEPT_BYTES_MAX = 8 << 20
+_HELD_BYTES_MAX = 64 << 20
+"""Of all such files and the facts of all libraries of a layer: real ones have a megabyte or two."""
 
 _KINDS = {
     tarfile.DIRTYPE: ItemKind.FOLDER,
@@ -49,7 +51,7 @@ _ID_MAX = (1 << 32) - 1
 
 def scan_layer(blob: Blob, algorithm: Algorithm = SHA256) -> LayerFacts:
     """Read a layer to its end, and name it by `algorithm`; raises ContentInvalid, and what reading the blob raises."""
-    items = _Items()
+    items = _Items(str(blob.descriptor.digest))
     faults = _Faults()
     with LayerArchive(blob, algorithm) as archive:
         for member, path in archive.entries():
@@ -67,7 +69,9 @@ def scan_layer(blob: Blob, algorithm: Algorithm = SHA256) -> LayerFacts:
 class _Items:
     """Items in order, with plain files put together."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer: str) -> None:
+        self._layer = layer
+        self._held_bytes = 0
         self._items: list[Item | Files] = []
         self._folder = ""
         self._rights = (0, 0, 0)
@@ -75,6 +79,14 @@ class _Items:
 
     def add(self, item: Item) -> None:
         self._finish()
+        if item.content or item.elf is not None:
+            self._held_bytes += len(item.content or b"") + _weight(item.elf)
+            if self._held_bytes > _HELD_BYTES_MAX:
+                raise ContentInvalid(
+                    f"layer {self._layer} has more files that users and libraries are looked up in than any root file "
+                    f"system: over {_HELD_BYTES_MAX >> 20} MiB of them",
+                    hint="it looks as if it were made to fill memory",
+                )
         self._items.append(item)
 
     def add_file(self, folder: str, name: str, member: Header) -> None:
@@ -92,6 +104,14 @@ class _Items:
         if self._files:
             self._items.append(Files.of(self._folder, self._rights, self._files))
             self._files.clear()
+
+
+def _weight(facts: ElfFacts | None) -> int:
+    """About how many bytes the texts of a library's facts take."""
+    if facts is None:
+        return 0
+    texts = (facts.needed, facts.rpath, facts.runpath, facts.defines, *(each.names for each in facts.requires))
+    return sum(len(each) for group in texts for each in group) + len(facts.soname or "")
 
 
 def _is_plain(member: Header, path: str, name: str) -> bool:

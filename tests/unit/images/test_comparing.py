@@ -150,6 +150,18 @@ def test_each_attribute_of_a_file_is_reported(tmp_path: Path) -> None:
     assert not any(name == "/same" for _, name, _ in named)
 
 
+def test_long_attributes_are_compared_by_their_digests(tmp_path: Path) -> None:
+    """A megabyte for each of many files would be held."""
+    long = {"SCHILY.xattr.user.a": "x" * 5000}
+    old = [corpus.file("same", b"x", pax=long), corpus.file("other", b"x", pax=long)]
+    new = [corpus.file("same", b"x", pax=long), corpus.file("other", b"x", pax={"SCHILY.xattr.user.a": "y" * 5000})]
+    found = of_layers(tmp_path, [corpus.tar(*old)], [corpus.tar(*new)])
+    (one, other) = found.inside("/other")["xattrs"]
+    assert len(repr(one)) < 200
+    assert one != other
+    assert not any(name == "/same" for _, name, _ in found.named())
+
+
 def test_what_a_layer_removes_is_gone(tmp_path: Path) -> None:
     base = corpus.tar(corpus.folder("etc"), corpus.file("etc/a", b"x"), corpus.file("etc/b", b"x"))
     removes = corpus.tar(corpus.file("etc/.wh.a", b""))

@@ -132,6 +132,41 @@ def test_what_is_no_layer_is_said(made: BytesBlob, says: str) -> None:
         scan_layer(made)
 
 
+def test_files_that_are_kept_do_not_fill_memory() -> None:
+    """A kilobyte of a layer may be eight megabytes of them: nothing bounded their sum."""
+    many = archive(*(member(f"etc/ld.so.conf.d/{number}", bytes(8 << 20)) for number in range(9)))
+    with pytest.raises(ContentInvalid, match="over 64 MiB"):
+        scan_layer(blob(many))
+
+
+def test_headers_for_all_entries_do_not_fill_memory() -> None:
+    shared = b""
+    for number in range(3):
+        record = b"500000 SCHILY.xattr.user.%d=" % number
+        shared += (
+            header(type=tarfile.XGLTYPE, size=500_000)[:512]
+            + record.ljust(499_999, b"x")
+            + b"\n"
+            + bytes(-500_000 % 512)
+        )
+    with pytest.raises(ContentInvalid, match="its headers for all entries have more than 1048576 bytes"):
+        scan_layer(blob(shared + SMALL))
+    assert scan_layer(blob(shared[: len(shared) // 3] + SMALL)).items
+
+
+def test_what_is_said_of_entries_is_counted() -> None:
+    """300 attributes of a megabyte each are two hundred kilobytes of a layer."""
+    stretch = b"1000000 SCHILY.xattr.user.a="
+    one = (
+        header(type=tarfile.XHDTYPE, size=1_000_000)[:512]
+        + stretch.ljust(999_999, b"x")
+        + b"\n"
+        + bytes(-1_000_000 % 512)
+    )
+    with pytest.raises(ContentInvalid, match="more is said of them"):
+        scan_layer(blob((one + header()) * 300))
+
+
 @pytest.mark.thorough
 def test_a_layer_that_swells_is_given_up() -> None:
     out = io.BytesIO()

@@ -20,6 +20,8 @@ from cargoship.rootfs.scan import place_of
 ENTRIES_MAX = 3_000_000
 """Files and folders of all layers of an image that are held in memory; each takes some hundred bytes."""
 _DIGEST_BYTES = 16
+_TEXT_MAX = 1024
+"""Characters of a time, or of a file's extended attributes, that are held as they are; of more a digest."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, gc=False):
@@ -141,13 +143,27 @@ def _entry(archive: LayerArchive, member: Header, path: str, layer: int) -> tupl
         0 if is_mark else place.uid,
         0 if is_mark else place.gid,
         place.size_bytes,
-        "" if is_mark else member.mtime,
+        "" if is_mark else _held(member.mtime),
         entry_path(link) or link if place.kind is ItemKind.SAME else link,
         content,
         layer,
         member.device,
-        tuple(sorted(member.attributes.items())),
+        _attributes(member),
     )
+
+
+def _attributes(member: Header) -> tuple[tuple[str, str], ...]:
+    found = tuple(sorted(member.attributes.items()))
+    if sum(len(name) + len(text) for name, text in found) <= _TEXT_MAX:
+        return found
+    return ((f"{len(found)} attributes", _held(repr(found))),)
+
+
+def _held(text: str) -> str:
+    """A text, or if it is long a digest of it: a million entries may have a megabyte each."""
+    if len(text) <= _TEXT_MAX:
+        return text
+    return f"blake2b:{hashlib.blake2b(text.encode('utf-8', 'surrogateescape'), digest_size=_DIGEST_BYTES).hexdigest()}"
 
 
 def contents_of(
