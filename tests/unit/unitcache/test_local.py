@@ -69,6 +69,26 @@ def test_which_files_of_a_package_count(package: Path, path: str, *, counts: boo
     assert (after.digest(ALL + ".") != reported) is counts
 
 
+def test_a_package_has_the_digest_that_caches_know(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write(
+        root,
+        **{
+            "src/lib.rs": "lib", "src/a/b.rs": "b", "src/a.rs": "a", "src/a-b.rs": "c", "README.md": "not code",
+            "nested/Cargo.toml": '[package]\nname = "other"\n', "nested/src/lib.rs": "its own",
+            "vendored/.cargo-checksum.json": "{}", "vendored/lib.rs": "its own", "target/debug/made": "made",
+            "Cargo.lock": '[[package]]\nname = "other"\nversion = "0.1.0"\n',
+        },
+    )  # fmt: skip
+    (root / "empty").mkdir()
+    (root / "src" / "link.rs").symlink_to("./a//b.rs")
+    (root / "src" / "nowhere").symlink_to("nowhere")
+    (root / "src" / "around").symlink_to("../src")
+    digest = contents(root).digest(ALL + ".")
+    # what older versions have kept is found by it
+    assert digest == Digest("3b590daff656284b092950edef86e66a7fb82cedcb730e90386303afe1ed0a2a")
+
+
 def test_a_package_that_changes_meanwhile_is_not_kept(package: Path) -> None:
     look = contents(package)
     look.remember([ALL + "."])

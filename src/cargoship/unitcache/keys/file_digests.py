@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -165,40 +166,44 @@ class FileDigests:
         sha = hashlib.sha256()
         left = _BYTES_MAX
         latest_ns = folder.stat().st_mtime_ns
-        for number, (name, place) in enumerate(self._own_files(folder, "")):
-            status = place.lstat()
+        for number, (name, place) in enumerate(self._own_files(str(folder), "")):
+            status = place.stat(follow_symlinks=False)
             # that of a folder tells what was removed from it
             latest_ns = max(latest_ns, status.st_mtime_ns, status.st_ctime_ns)
-            if place.is_dir() and not place.is_symlink():
+            if stat.S_ISDIR(status.st_mode):
                 continue
             left -= status.st_size
             if number > _FILES_MAX or left < 0:
                 return None
             content = ""
-            if place.is_symlink():
-                content = str(place.readlink())
+            if stat.S_ISLNK(status.st_mode):
+                content = str(Path(place).readlink())
             else:
-                with place.open("rb") as stream:
+                with Path(place).open("rb") as stream:
                     content = Digest.of_stream(stream)[0].hex
             sha.update(f"{len(name)}:{name}={content};".encode("utf-8", "surrogateescape"))
         return Digest(sha.hexdigest()), latest_ns
 
-    def _own_files(self, folder: Path, below: str) -> Iterator[tuple[str, Path]]:
-        for place in sorted(folder.iterdir()):
-            if _NOWHERE.fullmatch(place.name) or place in {self.build_dir, self.target_dir}:
+    def _own_files(self, folder: str, below: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """What a package has, in the order of the names; plain text, for a Path of each costs as much as reading it."""
+        made = {str(each) for each in (self.build_dir, self.target_dir) if each is not None}
+        with os.scandir(folder) as found:
+            places = sorted(found, key=lambda place: place.name)
+        for place in places:
+            if _NOWHERE.fullmatch(place.name) or place.path in made:
                 continue
             if not below and _NOT_AT_ROOT.fullmatch(place.name):
                 continue
-            if not place.is_dir() or place.is_symlink():
+            if not place.is_dir(follow_symlinks=False):
                 yield f"{below}{place.name}", place
-            elif not any((place / name).exists() for name in _OF_ITS_OWN) and not self._is_local_package(place):
+            elif not any(Path(place, name).exists() for name in _OF_ITS_OWN) and not self._is_local_package(place):
                 yield f"{below}{place.name}", place
-                yield from self._own_files(place, f"{below}{place.name}/")
+                yield from self._own_files(place.path, f"{below}{place.name}/")
 
-    def _is_local_package(self, folder: Path) -> bool:
+    def _is_local_package(self, folder: os.DirEntry[str]) -> bool:
         """Whether a folder has a package that the lock file knows as local: its files are its own."""
         try:
-            manifest = decode_toml(read_file(folder / "Cargo.toml"))
+            manifest = decode_toml(read_file(Path(folder, "Cargo.toml")))
             if "local" not in self._names:
                 lock = read_file(self.root / "Cargo.lock").decode()
                 self._names["local"] = frozenset(_LOCAL_IN_LOCK.findall(lock))
