@@ -26,6 +26,7 @@ from cargoship.unitcache.build import BuildInputs, locked_profiles, prepare_fold
 from cargoship.unitcache.builddir.history import UnitOrigin, make_stale, stamp_of, write_history
 from cargoship.unitcache.builddir.inputs import all_of, changing_packages
 from cargoship.unitcache.builddir.layout import BuildDir, said_at
+from cargoship.unitcache.builddir.matching import Look
 from cargoship.unitcache.builddir.outputs import output_of
 from cargoship.unitcache.builddir.provenance import CurrentUnits, noted, stale
 from cargoship.unitcache.builddir.reading import reading_units
@@ -60,6 +61,8 @@ class Restored(Struct, frozen=True):
 
     strangers: frozenset[int] = frozenset()
     """Units that lay in the build directory, and that are compiled again for nobody knows what they were made of."""
+    seen: Look | None = None
+    """What the build directory was like when cargo had ended; None: nobody has looked since."""
 
     @property
     def wanted(self) -> CurrentUnits:

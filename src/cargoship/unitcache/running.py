@@ -14,6 +14,7 @@ from cargoship.cargo.watch import Watched, watch_cargo
 from cargoship.events import Emit, Note, count
 from cargoship.process import Command, Runner
 from cargoship.unitcache.build import BuildInputs
+from cargoship.unitcache.builddir.matching import look
 from cargoship.unitcache.builddir.provenance import strangers
 from cargoship.unitcache.restore import Restored, forget_units
 from cargoship.unitcache.save import SaveResult, note
@@ -62,7 +63,10 @@ class RunningBuild(Struct):
 
     def _forgets_strangers(self, restored: Restored, done: Watched) -> bool:
         """Let cargo make again what nobody can speak for, and all that depends on it; whether there is such a thing."""
-        found, forgotten = strangers(restored.wanted, done.messages, stamp_ns=restored.stamp_ns)
+        seen = look(restored.graph, done.messages, restored.contents.build_dir)
+        # who keeps the units need not look once more
+        self.restored = restored = structs.replace(restored, seen=seen)
+        found, forgotten = strangers(restored.wanted, seen, stamp_ns=restored.stamp_ns)
         if not found:
             return False
         note(restored, done.messages, reads=self.reads())

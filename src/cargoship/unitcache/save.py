@@ -18,6 +18,7 @@ from cargoship.oci.digest import Digest
 from cargoship.reading import read_file
 from cargoship.unitcache.builddir.capture import Capture, CapturedUnit, capture
 from cargoship.unitcache.builddir.history import write_history
+from cargoship.unitcache.builddir.matching import look
 from cargoship.unitcache.builds import LOCK, PROGRAM, RECORD, BuildKey, build_record
 from cargoship.unitcache.explain.account import WholeBuild, account, unit_reports, write_record
 from cargoship.unitcache.libraries import Libraries, described, libraries_at, library_files
@@ -118,8 +119,11 @@ def save(
 
 def note(restored: Restored, messages: Sequence[Artifact | BuildScriptRun], *, reads: Reads | None) -> Capture:
     """Take stock, and leave in the build directory what its units were made of; raises OSError."""
+    said, seen = tuple(messages), restored.seen
+    if seen is None or seen.messages != said:
+        seen = look(restored.graph, said, restored.contents.build_dir)
     made = capture(
-        restored.graph, messages,
+        restored.graph, seen,
         lock=restored.lock, around=restored.around, contents=restored.contents,
         placed=restored.placed, stamp_ns=restored.stamp_ns, known=restored.index.entries,
         reads=reads,

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.cargo.messages import Artifact, BuildScriptRun
+from cargoship.cargo.unit_graph import UnitGraph
 from cargoship.cargo.watch import watch_cargo
 from cargoship.errors import CacheUnavailable, CompileFailed
 from cargoship.events import Event, UnitsKept, UnitsReported, UnitsRestored
@@ -21,6 +23,8 @@ from cargoship.oci.digest import Digest
 from cargoship.process import Completed
 from cargoship.toolchain.runtime import Runtime
 from cargoship.unitcache.build import Missed
+from cargoship.unitcache.builddir.layout import BuildDir
+from cargoship.unitcache.builddir.matching import Match, match
 from cargoship.unitcache.builds import programs_of
 from cargoship.unitcache.explain.account import read_record, record_no_use
 from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
@@ -155,6 +159,29 @@ def test_who_listens_learns_what_became_of_each_unit(store: DirectoryStore, chec
     others = [unit for unit in reported.units if unit not in (helper, app)]
     assert {unit.state for unit in others} == {"restored"}
     assert all(unit.began_s == 0 and unit.size_bytes > 0 for unit in others), "they were not compiled now"
+
+
+def test_who_keeps_units_looks_where_strangers_were_looked_for(
+    store: DirectoryStore, checkout: Callable[..., FakeCargo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Match] = []
+
+    def counted(graph: UnitGraph, messages: Sequence[Artifact | BuildScriptRun], build: BuildDir) -> Match:
+        looks.append(match(graph, messages, build))
+        return looks[-1]
+
+    monkeypatch.setattr("cargoship.unitcache.builddir.matching.match", counted)
+    assert sorted(build(checkout(), store).compiled) == ALL
+    assert len(looks) == 1
+    second = checkout("second")
+    assert build(second, store).compiled == ()
+    assert len(looks) == 2
+    # cargo runs twice here
+    (second.build_dir / ".cargoship-history.json").unlink()
+    done = build(second, DirectoryStore(store.root.parent / "other"))
+    assert sorted(done.compiled) == ALL
+    assert states(second) == {"compiled"}
+    assert len(looks) == 4, "of what the second run has made nobody had seen anything"
 
 
 def states(cargo: FakeCargo) -> set[str]:

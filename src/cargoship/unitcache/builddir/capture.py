@@ -8,7 +8,6 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.builddir.fingerprints import relocated, without_values
@@ -25,7 +24,7 @@ from cargoship.unitcache.builddir.inputs import (
     where_of,
 )
 from cargoship.unitcache.builddir.layout import BuildDir, UnitFolder
-from cargoship.unitcache.builddir.matching import Match, Matched, match
+from cargoship.unitcache.builddir.matching import Look, Match, Matched
 from cargoship.unitcache.builddir.outputs import obeyed, output_of
 from cargoship.unitcache.builddir.provenance import CurrentUnits
 from cargoship.unitcache.builddir.reading import reading_units
@@ -101,7 +100,7 @@ class Capture(Struct, frozen=True):
 
 def capture(
     graph: UnitGraph,
-    messages: Iterable[Artifact | BuildScriptRun],
+    seen: Look,
     *,
     lock: LockedSources,
     around: BuildEnvironment,
@@ -111,21 +110,21 @@ def capture(
     known: Mapping[Digest, UnitEntry] | None = None,
     reads: Reads | None = None,
 ) -> Capture:
-    """Take stock after a build that has ended, well or not. Raises OSError when the build directory cannot be read.
+    """Take stock of what was `seen` when a build had ended, well or not.
+
+    Raises OSError when the build directory cannot be read.
 
     `placed` has, by places of fingerprints, what was put there before the build, with the time `stamp_ns`. Of units
     that cargo found there, those are good that an earlier run is known to have made of the same, and those whose very
     bytes are in a store already: `known` are its entries, by their keys. `reads` is what was seen to be read; None:
     nobody could watch.
     """
-    said = tuple(messages)
-    build = BuildDir.scan(contents.build_dir)
-    matches = match(graph, said, build)
+    matches = seen.matches
     contents.forget()
     stock = _Stock(
-        graph=graph, lock=lock, around=around, contents=contents, build=build, matches=matches,
+        graph=graph, lock=lock, around=around, contents=contents, build=seen.build, matches=matches,
         placed=placed, stamp_ns=stamp_ns, known=known or {}, history=read_history(contents.build_dir),
-        folders=manifests_of(said), manifests=with_manifests(around, graph).manifests,
+        folders=manifests_of(seen.messages), manifests=with_manifests(around, graph).manifests,
         together=_Together(contents, possible=not matches.missing, watched=reads is not None),
         refused=dict(matches.missing), reads=reads, reading=reading_units(graph),
     )  # fmt: skip

@@ -50,6 +50,20 @@ class Match(Struct, frozen=True):
     """Those of the missing of which cargo has said nothing: a build that fails does not come to all of them."""
 
 
+class Look(Struct, frozen=True):
+    """A build directory as it was when cargo had ended, with what cargo has said of it."""
+
+    messages: tuple[Artifact | BuildScriptRun, ...]
+    build: BuildDir
+    matches: Match
+
+
+def look(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], root: Path) -> Look:
+    """Look at the build directory `root` after a build that has ended, well or not; raises OSError."""
+    said, build = tuple(messages), BuildDir.scan(root)
+    return Look(said, build, match(graph, said, build))
+
+
 def match(graph: UnitGraph, messages: Iterable[Artifact | BuildScriptRun], build: BuildDir) -> Match:
     """Find the folders of all units."""
     by_signature: dict[_Signature, list[Matched]] = defaultdict(list)

@@ -7,17 +7,16 @@ alone: anybody who filled the directory may have done so with other files, varia
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
-from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.builddir.history import UnitOrigin, read_history, stamp_of
 from cargoship.unitcache.builddir.layout import BuildDir
-from cargoship.unitcache.builddir.matching import Matched, match
+from cargoship.unitcache.builddir.matching import Look, Matched
 from cargoship.unitcache.builddir.outputs import output_of
 from cargoship.unitcache.keys.file_digests import FileDigests
 from cargoship.unitcache.keys.key import BuildEnvironment, LockedSources, base_of, digest_of_parts, own_parts_of
@@ -70,17 +69,13 @@ def stale(wanted: CurrentUnits, known: Mapping[str, UnitOrigin]) -> dict[str, st
     return {place: made.said for place, made in there.items() if made.unit in found}
 
 
-def strangers(
-    wanted: CurrentUnits, messages: Iterable[Artifact | BuildScriptRun], *, stamp_ns: int
-) -> tuple[dict[int, str], dict[str, str]]:
-    """Units that cargo took for fresh, and of which nobody knows what they were made of; `messages` are what it said.
+def strangers(wanted: CurrentUnits, seen: Look, *, stamp_ns: int) -> tuple[dict[int, str], dict[str, str]]:
+    """Units that cargo took for fresh, and of which nobody knows what they were made of, where cargo has ended.
 
     `stamp_ns` is a time before cargo started, in ns since 1970. By their places in the graph, the places of their
     fingerprints; then those of them and of all that depends on them, as `stale` gives them. Raises OSError.
     """
-    graph, contents = wanted.graph, wanted.contents
-    build = BuildDir.scan(contents.build_dir)
-    matches = match(graph, tuple(messages), build)
+    graph, contents, build, matches = wanted.graph, wanted.contents, seen.build, seen.matches
     known = noted(contents.build_dir)
     found: dict[int, str] = {}
     affected: set[int] = set()
