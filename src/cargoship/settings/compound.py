@@ -120,6 +120,8 @@ def _includes(value: object) -> object:
 
 _ASKS = {"command": (), "http": ("port",), "tcp": (), "grpc": ("port",), "file": ("newer-than",)}
 """What a health check can ask, each with what it wants beside it."""
+_RETRIES_MAX = (1 << 31) - 1
+"""Kubernetes' failureThreshold has 32 bits."""
 _TIMES = ("interval", "timeout", "start-period")
 
 
@@ -138,6 +140,8 @@ def _healthcheck(value: object) -> Healthcheck:
     retries = part.get("retries")
     if isinstance(retries, bool) or not isinstance(retries, int | None) or (retries is not None and retries < 1):
         raise Wrong("must be a number above 0", ".retries")
+    if retries is not None and retries > _RETRIES_MAX:
+        raise Wrong(f"must be {_RETRIES_MAX} at most", ".retries")
     interval, timeout, start_period = (_member(part, key, values.parse_duration_ns) for key in _TIMES)
     return Healthcheck(_asks(asked[0], part), interval, timeout, start_period, retries)
 

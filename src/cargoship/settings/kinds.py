@@ -63,10 +63,19 @@ def take_text(value: object, title: str, *, numbers: bool = False) -> str:
     if isinstance(value, str):
         if "\0" in value:
             raise Wrong("must not contain a NUL character")
+        _check_encodes(value, "has bytes that are no UTF-8, or half of a character")
         return value
     if numbers and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise expected(title, value)
+
+
+def _check_encodes(value: str, wrong: str) -> None:
+    """Refuse what cannot be written: bytes of a variable that are no UTF-8, and halves that JSON's escapes can name."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Wrong(wrong) from error
 
 
 def text(check: Callable[[str], Any] = _same, title: str = "text", *, numbers: bool = False) -> ValueType:
@@ -135,6 +144,7 @@ def table(check: Callable[[str], Any] = _same, *, values: Callable[[str], Any] =
             path = "." + key if key.replace("-", "").replace("_", "").isalnum() else f'."{key}"'
             if not key or "\0" in key:
                 raise Wrong("has an empty or broken key")
+            _check_encodes(key, "has a key with bytes that are no UTF-8, or half of a character")
             apply_check(check, key, path)
             if isinstance(part, bool):
                 found[key] = "true" if part else "false"
@@ -156,6 +166,8 @@ def from_json(value: str) -> object:
         return json.loads(value)
     except ValueError as error:
         raise Wrong(f"is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise Wrong("is nested too deeply") from error
 
 
 def list_from_text(value: str) -> object:
@@ -169,7 +181,9 @@ def _map_from_text(value: str) -> object:
     if value.lstrip().startswith("{"):
         return from_json(value)
     found: dict[str, str] = {}
-    for line in value.splitlines():
+    # a line ends where lines of a shell do, and nowhere else: a value may have any other character
+    for each in value.split("\n"):
+        line = each.removesuffix("\r")
         key, equals, part = line.partition("=")
         if line.strip() and not equals:
             raise Wrong(f"{line!r} is not KEY=VALUE")

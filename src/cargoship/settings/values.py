@@ -15,7 +15,7 @@ from cargoship.settings import trust
 from cargoship.settings.base import parse_base_spec
 from cargoship.settings.cache import StoreSpec, size_of
 
-_USER_PART = re.compile(r"[0-9]+|[a-z_][a-z0-9_-]*\$?", re.IGNORECASE)
+_USER_PART = re.compile(r"[0-9]+|[A-Za-z_][A-Za-z0-9_-]*\$?")
 _ID_MAX = 4294967294
 _PORT_MAX = 65535
 _PROTOCOLS = ("tcp", "udp", "sctp")
@@ -60,6 +60,11 @@ _REALTIME = re.compile(r"RTM(?:IN(?:\+(?:[1-9]|1[0-5]))?|AX(?:-(?:[1-9]|1[0-4]))
 _SIGNAL_MAX = 64
 _DURATION = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+(?:\.[0-9]+)?)s)?(?:(?P<ms>[0-9]+)ms)?")
 _ARCHIVE_MODE_MAX = 0o7777
+_PATH_BYTES_MAX = 4095
+_NAME_BYTES_MAX = 255
+"""PATH_MAX of Linux, without the NUL at its end, and NAME_MAX."""
+_TIME_NS_MAX = (1 << 63) - 1
+"""Of Go's time.Duration, which engines read a health check's times as."""
 
 
 class Include(Struct, frozen=True):
@@ -124,6 +129,9 @@ def parse_container_path(text: str) -> str:
         raise ValueError(f"{text!r} has characters that a path must not have")
     if ".." in text.split("/"):
         raise ValueError(f"{text!r} must not contain ..")
+    sizes = [len(part.encode("utf-8", "surrogateescape")) for part in text.split("/")]
+    if max(sizes) > _NAME_BYTES_MAX or sum(sizes) + len(sizes) > _PATH_BYTES_MAX:
+        raise ValueError(f"'{text[:60]}...' is longer than a path can be: {_NAME_BYTES_MAX} bytes for each name in it")
     clean = "/" + "/".join(part for part in PurePosixPath(text).parts if part.strip("/"))
     return clean + "/" if text.endswith("/") and clean != "/" else clean
 
@@ -162,7 +170,10 @@ def parse_duration_ns(text: str) -> int:
     hours, minutes, seconds, millis = (match[name] or "0" for name in ("h", "m", "s", "ms"))
     whole, _, fraction = seconds.partition(".")
     nanos = int((fraction + "0" * 9)[:9])
-    return (int(hours) * 3600 + int(minutes) * 60 + int(whole)) * 10**9 + nanos + int(millis) * 10**6
+    time_ns = (int(hours) * 3600 + int(minutes) * 60 + int(whole)) * 10**9 + nanos + int(millis) * 10**6
+    if time_ns > _TIME_NS_MAX:
+        raise ValueError(f"{text!r} is longer than engines count")
+    return time_ns
 
 
 def parse_base(text: str) -> str:

@@ -15,7 +15,7 @@ from cargoship.platforms import Libc, LibcFamily
 from cargoship.settings.fields import BY_KEY, FIELDS
 from cargoship.settings.health import Healthcheck
 from cargoship.settings.model import Settings
-from cargoship.settings.sources import load_origins, load_settings
+from cargoship.settings.sources import from_environment, load_origins, load_settings
 from cargoship.settings.values import Include
 
 ARM64 = Platform("linux", "arm64")
@@ -297,3 +297,36 @@ def test_every_value_says_where_it_comes_from(tmp_path: Path) -> None:
     }
     short = load_origins(whole, whole.packages, env={"CARGOSHIP_REPO": "a.io/b"}, overrides={})
     assert short["app"]["repository"] == "CARGOSHIP_REPO"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "says"),
+    [
+        ("CARGOSHIP_ENV", '{"a":' * 100_000, "CARGOSHIP_ENV: is nested too deeply"),
+        ("CARGOSHIP_TAGS", "[" * 100_000, "CARGOSHIP_TAGS: is nested too deeply"),
+        ("CARGOSHIP_LABELS", "a=\udcff", "CARGOSHIP_LABELS.a: has bytes that are no UTF-8"),
+        ("CARGOSHIP_LABELS", "a\udcff=b", "CARGOSHIP_LABELS: has a key with bytes that are no UTF-8"),
+        (
+            "CARGOSHIP_LABELS",
+            '{"a": "\\ud800"}',
+            "CARGOSHIP_LABELS.a: has bytes that are no UTF-8, or half of a character",
+        ),
+        ("CARGOSHIP_ENTRYPOINT", '["\\udcff"]', r"CARGOSHIP_ENTRYPOINT\[0\]: has bytes that are no UTF-8"),
+        ("CARGOSHIP_WORKDIR", "/\udcff", "CARGOSHIP_WORKDIR: has bytes that are no UTF-8"),
+        ("CARGOSHIP_HEALTHCHECK", '{"tcp": 1, "retries": 2147483648}', r"CARGOSHIP_HEALTHCHECK\.retries: must be"),
+        (
+            "CARGOSHIP_HEALTHCHECK",
+            '{"tcp": 1, "interval": "9999999999h"}',
+            r"CARGOSHIP_HEALTHCHECK\.interval: .*longer",
+        ),
+    ],
+)
+def test_what_no_json_or_engine_could_take(variable: str, text: str, says: str) -> None:
+    """They ended a run as a fault of cargoship, or went into images that nothing can start."""
+    with pytest.raises(SettingsInvalid, match=says):
+        from_environment({variable: text})
+
+
+def test_lines_of_tables_end_at_line_feeds_alone() -> None:
+    layer, _ = from_environment({"CARGOSHIP_ENV": "A=1\x0cB=2\x85\u2028\r\nC=3"})
+    assert layer.values["env"] == {"A": "1\x0cB=2\x85\u2028", "C": "3"}

@@ -50,3 +50,22 @@ def test_docker_healthcheck() -> None:
         "Interval": 5,
         "Retries": 2,
     }
+
+
+@pytest.mark.parametrize("text", ["/" + "a" * 256, "/a" * 2100, "/" + "\u00fc" * 128])
+def test_a_path_that_no_file_system_takes(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than a path can be"):
+        values.parse_container_path(text)
+
+
+def test_a_time_that_no_engine_counts() -> None:
+    assert values.parse_duration_ns("2562047h") < 1 << 63
+    with pytest.raises(ValueError, match="longer than engines count"):
+        values.parse_duration_ns("2562048h")
+
+
+@pytest.mark.parametrize("text", ["\u017fun", "\u212aim", "1:\u017f"])
+def test_a_user_of_letters_that_only_look_so(text: str) -> None:
+    """Python takes them for an s and a k where case does not count."""
+    with pytest.raises(ValueError, match="is not a user"):
+        values.parse_user(text)
