@@ -23,6 +23,8 @@ from cargoship.rootfs.tree import FileTree
 _OPAQUE = ".wh..wh..opq"
 _GONE = ".wh."
 _AUFS = ".wh..wh."
+_NO_NAMES = ("", ".", "..")
+"""What a whiteout cannot remove: containerd refuses it, and Docker would remove the folder itself, or the one above."""
 _LIBRARY = re.compile(r"\.so(\.|$)")
 _LIBRARY_BYTES_MAX = 1 << 30
 _IN_MEMORY_BYTES = 32 << 20
@@ -146,6 +148,8 @@ class _Faults:
             len(part.encode("utf-8", "replace")) > _NAME_BYTES_MAX for part in path.split("/")
         ):
             self._add(f"has /{path[:60]}..., a name that no file system takes")
+        if _GONE in path and _removes_no_name(path):
+            self._add(f"has the whiteout /{path}, which names nothing in its folder")
         if member.type == tarfile.REGTYPE:
             return
         if member.type == tarfile.DIRTYPE:
@@ -200,6 +204,11 @@ def elf_in_layer(blob: Blob, path: str) -> ElfFacts | None:
     return facts
 
 
+def _removes_no_name(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.startswith(_GONE) and name.removeprefix(_GONE) in _NO_NAMES
+
+
 def is_library(path: str) -> bool:
     """Whether a file of that path may be a shared library or a loader; /etc/ld.so.cache is none."""
     return not is_kept(path) and _LIBRARY.search(path.rpartition("/")[2]) is not None
@@ -219,6 +228,8 @@ def place_of(member: Header, path: str) -> Item:
         return Item(path, ItemKind.OTHER)
     if name.startswith(_GONE):
         gone = name.removeprefix(_GONE)
+        if gone in _NO_NAMES:
+            return Item(path, ItemKind.OTHER)
         return Item(f"{folder}/{gone}" if folder else gone, ItemKind.GONE)
     kind = _KINDS.get(member.type, ItemKind.FILE)
     link = member.linkname if kind is ItemKind.LINK else ""

@@ -132,6 +132,15 @@ def test_what_is_no_layer_is_said(made: BytesBlob, says: str) -> None:
         scan_layer(made)
 
 
+@pytest.mark.parametrize("name", ["a/.wh.", "a/.wh..", "a/.wh...", ".wh.", ".wh...", ".wh.."])
+def test_a_whiteout_of_no_name_is_a_fault_and_removes_nothing(name: str) -> None:
+    """`a/.wh...` means a/.. if it is taken literally."""
+    facts = scan_layer(blob(archive(member("a/b"), member(name))))
+    assert facts.faults == (f"has the whiteout /{name}, which names nothing in its folder",)
+    assert {item.kind for item in facts.single_items()} == {ItemKind.FILE, ItemKind.OTHER}
+    assert scan_layer(blob(archive(member("a/b"), member("a/.wh.c"), member("a/.wh..wh..opq")))).faults == ()
+
+
 def test_files_that_are_kept_do_not_fill_memory() -> None:
     """A kilobyte of a layer may be eight megabytes of them: nothing bounded their sum."""
     many = archive(*(member(f"etc/ld.so.conf.d/{number}", bytes(8 << 20)) for number in range(9)))
