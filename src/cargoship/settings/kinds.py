@@ -15,6 +15,8 @@ from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import CargoshipError
 
 Schema = dict[str, Any]
+_DATE = "$__toml_private_datetime"
+"""What cargo makes the only key of a date's table of, in the JSON that it prints."""
 _NAMES = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a table"}
 
 
@@ -41,6 +43,8 @@ class ValueType(Struct, frozen=True):
 
 def expected(title: str, value: object) -> Wrong:
     """Say that a value is of another type."""
+    if isinstance(value, Mapping) and _DATE in value:
+        return Wrong(f"expected {title}, got a date", hint=f'put it in quotes: "{value[_DATE]}"')
     return Wrong(f"expected {title}, got {_NAMES.get(type(value), type(value).__name__)}")
 
 
@@ -67,6 +71,9 @@ def take_text(value: object, title: str, *, numbers: bool = False) -> str:
         return value
     if numbers and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        what = "a number with a fraction" if numbers else "a number"
+        raise Wrong(f"expected {title}, got {what}", hint=f'put it in quotes: "{value}"')
     raise expected(title, value)
 
 

@@ -330,3 +330,20 @@ def test_what_no_json_or_engine_could_take(variable: str, text: str, says: str) 
 def test_lines_of_tables_end_at_line_feeds_alone() -> None:
     layer, _ = from_environment({"CARGOSHIP_ENV": "A=1\x0cB=2\x85\u2028\r\nC=3"})
     assert layer.values["env"] == {"A": "1\x0cB=2\x85\u2028", "C": "3"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says", "hint"),
+    [
+        ("user", 65532, "expected a user, got a number", 'put it in quotes: "65532"'),
+        ("env", {"A": 1.5}, "expected text, got a number with a fraction", 'put it in quotes: "1.5"'),
+        ("include", [{"from": "x", "to": "/x", "mode": 644}], "expected text, got a number", 'put it in quotes: "644"'),
+        ("labels", {"a": {"$__toml_private_datetime": "2020-01-01"}}, "got a date", 'put it in quotes: "2020-01-01"'),
+        ("labels", {"a": {"b": "c"}}, "expected text, got a table", None),
+    ],
+)
+def test_what_was_to_be_in_quotes(key: str, value: object, says: str, hint: str | None) -> None:
+    """A date was said to be a table, and 1.5 a number where numbers are taken."""
+    with pytest.raises(SettingsInvalid, match=says) as caught:
+        load(workspace={key: value})
+    assert caught.value.hint == hint
