@@ -34,7 +34,9 @@ def decode_toml(data: bytes | str, *, loads: Callable[[str], dict[str, Any]] | N
     import tomllib  # noqa: PLC0415 - loaded when used
 
     try:
-        return _shallow((loads or tomllib.loads)(data if isinstance(data, str) else data.decode()))
+        return _shallow(
+            (loads or tomllib.loads)((data if isinstance(data, str) else data.decode()).removeprefix("\ufeff"))
+        )
     except UnicodeDecodeError as error:
         raise Undecodable("it is not UTF-8") from error
     except RecursionError as error:

@@ -31,8 +31,8 @@ def read_file(path: Path, bytes_max: int = BYTES_MAX) -> bytes:
 
 
 def read_utf8(path: Path) -> str:
-    """A file's text, with lines that end as everywhere; raises OSError, UnicodeDecodeError."""
-    return read_file(path).decode().replace("\r\n", "\n")
+    """A file's text, with lines that end as everywhere and without a mark; raises OSError, UnicodeDecodeError."""
+    return read_file(path).decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def real_path(path: Path) -> Path:

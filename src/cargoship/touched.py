@@ -176,7 +176,7 @@ def _toml(data: bytes | None) -> Mapping[str, Any] | None:
     if data is None:
         return None
     try:
-        return tomllib.loads(data.decode())
+        return tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
 

@@ -107,4 +107,4 @@ def _inherited(folder: Path) -> Mapping[str, Any]:
 
 
 def _read(path: Path) -> str:
-    return read_file(path, _MANIFEST_BYTES_MAX).decode("utf-8", "replace")
+    return read_file(path, _MANIFEST_BYTES_MAX).decode("utf-8-sig", "replace")

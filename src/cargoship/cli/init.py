@@ -66,7 +66,11 @@ def _settings(session: CliSession, context: Context, path: Path) -> None:
 
     manifest = real_path(find_manifest(path))
     text = manifest.read_bytes().decode()
-    section = "package" if has_settings(text, "package") or "package" in tomllib.loads(text) else "workspace"
+    section = (
+        "package"
+        if has_settings(text, "package") or "package" in tomllib.loads(text.removeprefix("\ufeff"))
+        else "workspace"
+    )
     if has_settings(text, section):
         session.say(f"{manifest} has settings already: [{section}.metadata.cargoship]")
         return

@@ -189,7 +189,7 @@ def profiles(ctx: click.Context, param: click.Parameter, typed: str) -> list[Com
     own: Sequence[str] = ()
     if project is not None:
         try:
-            own = tuple(tomllib.loads(read_file(project.root / "Cargo.toml").decode()).get("profile", {}))
+            own = tuple(tomllib.loads(read_file(project.root / "Cargo.toml").decode("utf-8-sig")).get("profile", {}))
         except (OSError, ValueError):
             own = ()
     return _items((*own, "release", "dev"), typed)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.ci.settings import has_settings
+from cargoship.decoding import decode_toml
 from cargoship.settings.lines import line_shown
 
 MANIFEST = """\
@@ -44,3 +46,14 @@ def test_a_setting_has_its_line(tmp_path: Path, section: str, key: str, line: in
     shown = str(manifest) if line is None else f"{manifest}:{line}"
     assert line_shown(manifest, [section, "metadata", "cargoship", key]) == shown
     assert line_shown(tmp_path / "none.toml", [key]) == str(tmp_path / "none.toml")
+
+
+def test_a_manifest_may_begin_with_a_mark(tmp_path: Path) -> None:
+    """cargo takes it; `init` and `dockerfile` took such a manifest for no TOML, and errors named no line."""
+    text = "\ufeff[package]\nname = 'x'\n[package.metadata.cargoship]\nuser = 5\n"
+    (tmp_path / "Cargo.toml").write_text(text, encoding="utf-8")
+    assert decode_toml(text)["package"]["name"] == "x"
+    assert decode_toml(text.encode())["package"]["name"] == "x"
+    assert has_settings(text, "package")
+    keys = ["package", "metadata", "cargoship", "user"]
+    assert line_shown(tmp_path / "Cargo.toml", keys) == f"{tmp_path / 'Cargo.toml'}:4"
