@@ -40,6 +40,8 @@ class LayeredImage(Struct, frozen=True):
     book: LayerCache
     size_bytes: int
     """What a pull transfers."""
+    listed: Platform | None = None
+    """What its index says that it is for, by which engines choose; `platform` is what its config says."""
 
     @property
     def config(self) -> ImageConfig:
@@ -99,5 +101,5 @@ def _images(content: Content, root: BytesBlob, book: LayerCache) -> LayeredImage
         # engines take an image that does not say what it is for as one for themselves
         platform = native_platform() if config.platform == UNKNOWN else config.platform
         packed = sum(blob.size_bytes for blob in (*manifest.layers, manifest.config, each.descriptor))
-        images.append(LayeredImage(platform, digest, config, layers, book, packed))
+        images.append(LayeredImage(platform, digest, config, layers, book, packed, each.descriptor.platform))
     return LayeredImages(root.descriptor.digest, images, found.missing)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cargoship.checks.config_form import check_config
-from cargoship.checks.finding import Code, Finding, Severity
+from cargoship.checks.finding import Code, Finding, Severity, error
 from cargoship.checks.image import check_image
 from cargoship.checks.program import ProgramContext, find_program, load_program
 from cargoship.context import Context
@@ -104,6 +104,13 @@ def inspect_programs(target: str, context: Context) -> tuple[ImagePrograms, ...]
 
 def _findings(image: LayeredImage) -> Iterator[Finding]:
     platform = usual_platform(image.platform)
+    listed = None if image.listed is None else usual_platform(image.listed)
+    if listed is not None and (listed.os, listed.architecture) != (platform.os, platform.architecture):
+        yield error(
+            Code.WRONG_MACHINE,
+            f"the index lists this image as one for {image.listed}, and its config says {image.platform}",
+            "engines choose by the index: name the image by its own platform, or build it for the one that is listed",
+        )
     place = kin(platform)
     if platform.os != "linux" and (place is None or not place.is_wasm):
         yield Finding(Severity.NOTE, Code.NOT_CHECKED, f"the image ({image.platform}) is not for Linux")

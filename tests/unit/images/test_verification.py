@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from cargoship.cli.main import main
 from cargoship.cli.session import World
 from cargoship.oci.config import ImageConfig
+from cargoship.oci.descriptor import MediaType
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layout import write_layout
+from cargoship.oci.manifest import IndexManifest, encode_index
 from cargoship.oci.platform import Platform
 from cargoship.oci.tar import LayerEntry
 from cargoship.testing import InMemoryRegistry
@@ -57,6 +60,22 @@ def test_each_platform_is_reported_and_the_code_says_the_rest(tmp_path: Path) ->
     assert [image["ok"] for image in document["images"]] == [True, False]
     (finding,) = document["images"][1]["findings"]
     assert (finding["severity"], finding["code"]) == ("error", "wrong-machine")
+
+
+@pytest.mark.parametrize("listed", ["arm64", "s390x", "X86_64"])
+def test_an_index_that_calls_an_image_something_else_is_said(tmp_path: Path, listed: str) -> None:
+    """As `docker manifest annotate` makes them: who asks for arm64 is given a program for amd64."""
+    blobs = tmp_path / "blobs"
+    image = small_image(
+        blobs, AMD64, entries=[LayerEntry.file("usr/bin/app", elf_file("EM_X86_64"), 0o755)],
+        config=ImageConfig(entrypoint=("/usr/bin/app",)),
+    )  # fmt: skip
+    entry = replace(image.descriptor, platform=Platform("linux", listed))
+    index = Index(encode_index(IndexManifest(MediaType.OCI_INDEX, (entry,), {})), (image,))
+    write_layout(tmp_path / "called", index, names=[])
+    code, text, _ = run(tmp_path, "verify", "called")
+    said = f"the index lists this image as one for linux/{listed}, and its config says linux/amd64"
+    assert (code, said in text) == ((0, False) if listed == "X86_64" else (40, True)), text
 
 
 def test_images_of_a_registry_with_attestations(tmp_path: Path) -> None:
