@@ -161,6 +161,10 @@ def test_target_dir_and_lock(cargo: Path, tmp_path: Path) -> None:
          "in", ManifestInvalid, "believes it's in a workspace"),
         ({**SINGLE, "Cargo.toml": SINGLE["Cargo.toml"] + "[package.metadata]\ncargoship = 1\n"}, ".", ManifestInvalid,
          "package.metadata.cargoship must be a table"),
+        ({**SINGLE, "Cargo.toml": SINGLE["Cargo.toml"] + "[package.metadata.cargo-ship]\nbase = 'x'\n"}, ".",
+         ManifestInvalid, "nobody reads [package.metadata.cargo-ship]"),
+        ({**SINGLE, "Cargo.toml": SINGLE["Cargo.toml"] + "[workspace.metadata.Cargoship]\nbase = 'x'\n"}, ".",
+         ManifestInvalid, "nobody reads [workspace.metadata.Cargoship]"),
     ],
 )  # fmt: skip
 def test_refused(

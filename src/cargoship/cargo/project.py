@@ -28,6 +28,9 @@ _CARGO_FAILED = 101
 _TIMEOUT_S = 600.0
 """rustup may fetch a toolchain before cargo starts."""
 _MEMORY_BYTES = 4 << 30
+_TABLE = "cargoship"
+_ALIKE = 0.88
+"""How much alike a name is that somebody meant to be it: cargo-ship is, cargo-shim is not."""
 _LOCKED = re.compile(rb'\[\[package\]\]\r?\nname = "([\w-]+)"\r?\nversion = "([\w.+-]+)"', re.ASCII)
 
 
@@ -213,9 +216,21 @@ def _package(raw: metadata.RawPackage) -> Package:
 
 
 def _cargoship_table(values: object, manifest: Path, section: str) -> Mapping[str, object]:
-    table = values.get("cargoship") if isinstance(values, dict) else None
+    tables = values if isinstance(values, dict) else {}
+    table = tables.get(_TABLE)
     if table is None:
+        if tables:
+            _check_spelling(tables, manifest, section)
         return {}
     if not isinstance(table, dict):
-        raise ManifestInvalid(f"{manifest}: {section}.cargoship must be a table")
+        raise ManifestInvalid(f"{manifest}: {section}.{_TABLE} must be a table")
     return table
+
+
+def _check_spelling(tables: Mapping[str, object], manifest: Path, section: str) -> None:
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+    if meant := get_close_matches(_TABLE, tables, n=1, cutoff=_ALIKE):
+        raise ManifestInvalid(
+            f"{manifest}: nobody reads [{section}.{meant[0]}]", hint=f"settings are in [{section}.{_TABLE}]"
+        )
