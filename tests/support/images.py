@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cargoship.oci.archive_reader import ArchiveFiles
+from cargoship.images.files import open_archive
 from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.decompress import open_reader
@@ -119,4 +119,4 @@ def _layer_in_sha512(layer: Layer, content: Algorithm) -> Layer:
 
 def read_archive(path: Path, *, select: Digest | str | None = None) -> Index:
     """The index that `select` names in an archive, with every check that commands make."""
-    return read_index(ArchiveFiles(path), select)
+    return read_index(open_archive(path), select)

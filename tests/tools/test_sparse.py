@@ -80,7 +80,7 @@ def test_the_old_form_is_refused_as_engines_do(tmp_path: Path) -> None:
     write_images(tmp_path / "old.tar", {"localhost/app:1": Case("app", [layer(tmp_path, "--format=gnu")])})
     code, said = cargoship(tmp_path, "verify", "old.tar")
     assert code == 40
-    assert "has /app/web, which is of the type 'S', which Docker and podman refuse" in said
+    assert "has /app/web, which is of the type 'S', which engines refuse" in said
 
 
 HOSTILE = {

@@ -70,7 +70,7 @@ def check_layers(root: RootFs, *, said: str) -> Iterator[Finding]:
     for fault in root.faults:
         yield error(
             Code.LAYER_REFUSED,
-            f"{said} cannot be unpacked: {fault}, which Docker and podman refuse",
+            f"{said} cannot be unpacked: {fault}, which engines refuse",
             "make that layer again with a tool of today",
         )
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -41,9 +42,22 @@ def source_of_files(target: LayoutTarget | ArchiveTarget) -> ImageSource:
 def _files(target: LayoutTarget | ArchiveTarget) -> LayoutFiles:
     if isinstance(target, LayoutTarget):
         return FolderFiles(target.path)
+    return open_archive(target.path)
+
+
+def open_archive(path: Path) -> LayoutFiles:
+    """The image layout in an archive, or what is one of what an engine has saved; raises ContentInvalid."""
     from cargoship.oci.archive_reader import ArchiveFiles  # noqa: PLC0415 - not for folders
 
-    return ArchiveFiles(target.path)
+    archive = ArchiveFiles(path)
+    if archive.has("oci-layout"):
+        return archive
+    from cargoship.oci.saved_reader import MANIFEST, SavedFiles  # noqa: PLC0415 - not for layouts
+
+    # one that has the index of a layout is a damaged layout, and says less of itself in the other form
+    if archive.has(MANIFEST) and not archive.has("index.json"):
+        return SavedFiles(archive)
+    raise ContentInvalid(f"{path} holds no image", hint="save one with `docker save`, `podman save` or skopeo")
 
 
 def _name(entry: Descriptor) -> Reference | None:

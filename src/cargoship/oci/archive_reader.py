@@ -1,8 +1,9 @@
-"""Reading an archive that holds an image layout: the same checks as for a folder, nothing is unpacked."""
+"""Reading an archive that holds images: the same checks as for a folder, nothing is unpacked."""
 
 from __future__ import annotations
 
 import io
+import posixpath
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 
 _MEMBERS_MAX = 10_000
 _HEADER_BYTES_MAX = 1 << 20
+_LINKS_MAX = 8
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+"""How packed files begin, and what unpacks them."""
 
 
 class ArchiveFiles(LayoutFiles):
-    """The regular files of a plain tar that holds an image layout, each opened on a handle of its own.
+    """The regular files of a plain tar, each opened on a handle of its own.
 
     Raises ContentInvalid for what is none.
     """
@@ -26,19 +30,34 @@ class ArchiveFiles(LayoutFiles):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
+        self._links: dict[str, str] = {}
         try:
-            with open_regular(path) as stream, tarfile.open(fileobj=_Bounded.of(stream), mode="r:") as archive:
-                for number, member in enumerate(archive):
-                    if number >= _MEMBERS_MAX:
-                        raise ContentInvalid(f"{path} has more than {_MEMBERS_MAX} entries")
-                    if member.isreg() and not member.issparse():
-                        self._places[member.name.removeprefix("./")] = (member.offset_data, member.size)
+            with open_regular(path) as stream:
+                _refuse_packed(path, stream)
+                with tarfile.open(fileobj=_Bounded.of(stream), mode="r:") as archive:
+                    for number, member in enumerate(archive):
+                        if number >= _MEMBERS_MAX:
+                            raise ContentInvalid(f"{path} has more than {_MEMBERS_MAX} entries")
+                        self._take(member)
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise ContentInvalid(f"{path} is not a tar archive: {error}") from error
-        if "oci-layout" not in self._places:
-            raise ContentInvalid(
-                f"{path} holds no image layout", hint="skopeo copy docker-archive:FILE oci-archive:NEW makes one of it"
-            )
+
+    def _take(self, member: tarfile.TarInfo) -> None:
+        name = member.name.removeprefix("./")
+        if member.isreg() and not member.issparse():
+            self._places[name] = (member.offset_data, member.size)
+        elif member.issym():
+            self._links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
+        elif member.islnk():
+            self._links[name] = member.linkname.removeprefix("./")
+
+    def behind(self, name: str) -> str:
+        """The name of the entry that a link in the archive leads to, or the name itself."""
+        for _ in range(_LINKS_MAX):
+            if name in self._places or name not in self._links:
+                break
+            name = self._links[name]
+        return name
 
     def __str__(self) -> str:
         """The archive's path."""
@@ -54,6 +73,16 @@ class ArchiveFiles(LayoutFiles):
         if place is None:
             raise ContentInvalid(f"{self._path} has no {name}")
         return cast("BinaryIO", io.BufferedReader(_Section(open_regular(self._path), *place)))
+
+
+def _refuse_packed(path: Path, stream: BinaryIO) -> None:
+    start = stream.read(8)
+    stream.seek(0)
+    for magic, program in _PACKED.items():
+        if start.startswith(magic):
+            raise ContentInvalid(
+                f"{path} is packed with {program}, and is read in place", hint=f"unpack it first: {program} -dk {path}"
+            )
 
 
 class _Bounded:

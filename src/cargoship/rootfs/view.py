@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from cargoship.elf.facts import ElfFacts
 from cargoship.elf.read import is_elf, read_elf
 from cargoship.errors import CannotStart
+from cargoship.oci.descriptor import MediaType
 from cargoship.oci.layer import Layer
 from cargoship.oci.tar import EntryKind, LayerEntry, arrange
 from cargoship.rootfs.item import Item, ItemKind, LayerFacts
@@ -18,6 +19,8 @@ from cargoship.rootfs.scan import elf_in_layer, is_kept, is_library, read_from_l
 from cargoship.rootfs.tree import FileTree, ResolvedPath
 
 _KINDS = {EntryKind.FILE: ItemKind.FILE, EntryKind.DIRECTORY: ItemKind.FOLDER, EntryKind.SYMLINK: ItemKind.LINK}
+_PLAIN = frozenset({MediaType.OCI_LAYER, "application/vnd.oci.image.layer.nondistributable.v1.tar"})
+"""Types that containerd believes; under all others it looks how a layer is packed (images.DiffCompression)."""
 _CONTENT_BYTES_MAX = 8 << 20
 _SCRIPT_BYTES_MAX = 64 << 20
 _START_BYTES = 512
@@ -102,9 +105,16 @@ def _view(
     faults = tuple(
         f"layer {layer.descriptor.digest} {fault}"
         for layer, each in zip(layers, facts, strict=True)
-        for fault in each.faults
+        for fault in (*_of_its_type(layer), *each.faults)
     )
     return RootFs(tree, layers, {entry.path: entry for entry in arranged}, faults, book)
+
+
+def _of_its_type(layer: Layer) -> Iterator[str]:
+    """Of one that is called a plain tar: the digest of what is in it is its own, then."""
+    own, inside = layer.descriptor.digest, layer.diff_id
+    if layer.descriptor.media_type in _PLAIN and own.algorithm == inside.algorithm and own != inside:
+        yield "is packed, and its type says that it is a plain tar"
 
 
 def _item(entry: LayerEntry) -> Item:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from cargoship.oci.tar import LayerEntry
 from cargoship.testing import InMemoryRegistry
 from support.attested import attested_index
 from support.elf_files import elf_file
+from support.image_corpus import ONE, Blob, Case, write_images
 from support.images import AMD64, ARM64, small_image
 from support.pushing import client_of, push
 
@@ -76,6 +78,25 @@ def test_an_index_that_calls_an_image_something_else_is_said(tmp_path: Path, lis
     code, text, _ = run(tmp_path, "verify", "called")
     said = f"the index lists this image as one for linux/{listed}, and its config says linux/amd64"
     assert (code, said in text) == ((0, False) if listed == "X86_64" else (40, True)), text
+
+
+@pytest.mark.parametrize(
+    ("media_type", "code"),
+    [
+        (MediaType.OCI_LAYER, 40),
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar", 40),
+        (MediaType.OCI_LAYER_GZIP, 0),
+        ("application/vnd.docker.image.rootfs.diff.tar", 0),
+    ],
+)
+def test_a_packed_layer_that_is_called_a_plain_tar_is_refused(tmp_path: Path, media_type: str, code: int) -> None:
+    """containerd looks behind Docker's type, and not behind that of an image layout."""
+    layer = Blob(gzip.compress(ONE, mtime=0), media_type, ONE)
+    write_images(tmp_path / "image.tar", {"localhost/app:1": Case("app", [layer])})
+    found, text, _ = run(tmp_path, "verify", "image.tar")
+    assert found == code, text
+    said = "is packed, and its type says that it is a plain tar, which engines refuse"
+    assert (said in text) is (code == 40)
 
 
 def test_images_of_a_registry_with_attestations(tmp_path: Path) -> None:

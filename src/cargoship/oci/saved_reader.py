@@ -1,0 +1,137 @@
+"""Archives that hold no image layout: what `docker save` before Docker 25 and `podman save` write, seen as one.
+
+    manifest.json    for each image: its config, its layers, its names
+    CONFIG, LAYER    by the names that stand there; older Dockers save a layer once, and links to it
+
+(moby/docker-image-spec, v1.2, "Combined Image JSON + Filesystem Changeset Format"). Such an archive has no manifest:
+what is read here is the one of the same config and layers, made the same way each time. Layers lie there as plain
+tars, whose digests the config has.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import msgspec
+
+from cargoship.decoding import Undecodable, decode_json
+from cargoship.errors import ContentInvalid, UsageError
+from cargoship.events import count
+from cargoship.oci.archive_reader import ArchiveFiles
+from cargoship.oci.config import CONFIG_BYTES_MAX, decode_config
+from cargoship.oci.content import MANIFESTS_MAX
+from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
+from cargoship.oci.digest import Digest
+from cargoship.oci.layout import CONTAINERD_NAME, REF_NAME
+from cargoship.oci.layout_reader import LayoutFiles
+from cargoship.oci.manifest import (
+    MANIFEST_BYTES_MAX,
+    IndexManifest,
+    Manifest,
+    encode_index,
+    encode_json,
+    encode_manifest,
+)
+from cargoship.oci.reference import Reference
+
+MANIFEST = "manifest.json"
+_PACKED = {
+    b"\x1f\x8b": MediaType.OCI_LAYER_GZIP,
+    b"\x28\xb5\x2f\xfd": MediaType.OCI_LAYER_ZSTD,
+}  # fmt: skip
+"""How a packed layer begins: nobody's save writes one, and engines load it."""
+
+
+class _Saved(msgspec.Struct):
+    config: str = msgspec.field(name="Config")
+    layers: list[str] | None = msgspec.field(name="Layers", default=None)
+    repo_tags: list[str] | None = msgspec.field(name="RepoTags", default=None)
+
+
+class SavedFiles(LayoutFiles):
+    """The files of the image layout that such an archive would be; raises ContentInvalid for one that is damaged."""
+
+    def __init__(self, archive: ArchiveFiles) -> None:
+        self._archive = archive
+        self._made: dict[str, bytes] = {"oci-layout": encode_json({"imageLayoutVersion": "1.0.0"})}
+        self._places: dict[str, str] = {}
+        """Names in the archive, by those in the layout."""
+        try:
+            saved = decode_json(self._read(MANIFEST, MANIFEST_BYTES_MAX), list[_Saved])
+        except Undecodable as error:
+            raise ContentInvalid(f"{archive}: {MANIFEST} is not valid: {error}") from error
+        if len(saved) > MANIFESTS_MAX:
+            raise ContentInvalid(f"{archive} has {len(saved)} images; more than {MANIFESTS_MAX} are not accepted")
+        entries = [entry for each in saved for entry in self._entries(each)]
+        self._made["index.json"] = encode_index(IndexManifest(MediaType.OCI_INDEX, tuple(entries)))
+
+    def __str__(self) -> str:
+        """The archive's path."""
+        return str(self._archive)
+
+    def has(self, name: str) -> bool:
+        """See `LayoutFiles.has`."""
+        return name in self._made or name in self._places
+
+    def open(self, name: str) -> BinaryIO:
+        """See `LayoutFiles.open`."""
+        if name in self._made:
+            return io.BytesIO(self._made[name])
+        return self._open(self._places.get(name, name))
+
+    def _entries(self, saved: _Saved) -> list[Descriptor]:
+        config = BytesBlob.of(MediaType.OCI_CONFIG, self._read(saved.config, CONFIG_BYTES_MAX))
+        diff_ids = decode_config(config.data).diff_ids
+        names = saved.layers or []
+        if len(names) != len(diff_ids):
+            raise ContentInvalid(
+                f"{self._archive} names {count(len(names), 'layer')}, and its config {saved.config} has {len(diff_ids)}"
+            )
+        layers = tuple(self._layer(name, diff_id) for name, diff_id in zip(names, diff_ids, strict=True))
+        raw = encode_manifest(Manifest(MediaType.OCI_MANIFEST, config.descriptor, layers))
+        manifest = BytesBlob.of(MediaType.OCI_MANIFEST, raw)
+        self._made[_name(config.descriptor.digest)] = config.data
+        self._made[_name(manifest.descriptor.digest)] = raw
+        said = manifest.descriptor
+        return [
+            Descriptor(said.media_type, said.digest, said.size_bytes, annotations=_called(tag))
+            for tag in saved.repo_tags or [""]
+        ]
+
+    def _layer(self, name: str, diff_id: Digest) -> Descriptor:
+        with self._open(name) as stream:
+            start = stream.read(4)
+            size_bytes = stream.seek(0, io.SEEK_END)
+            media_type = next((each for magic, each in _PACKED.items() if start.startswith(magic)), None)
+            digest = diff_id
+            if media_type is not None:
+                stream.seek(0)
+                digest, _ = Digest.of_stream(stream)
+        self._places.setdefault(_name(digest), name)
+        return Descriptor(media_type or MediaType.OCI_LAYER, digest, size_bytes)
+
+    def _open(self, name: str) -> BinaryIO:
+        return self._archive.open(self._archive.behind(name))
+
+    def _read(self, name: str, bytes_max: int) -> bytes:
+        with self._open(name) as stream:
+            data = stream.read(bytes_max + 1)
+        if len(data) > bytes_max:
+            raise ContentInvalid(f"{self._archive}: {name} is larger than {bytes_max} bytes")
+        return data
+
+
+def _called(tag: str) -> Mapping[str, str]:
+    """The names of an image, as a layout has them: the whole one, and as it was written."""
+    if not tag:
+        return {}
+    try:
+        return {REF_NAME: tag, CONTAINERD_NAME: str(Reference.parse(tag))}
+    except UsageError:
+        return {REF_NAME: tag}
+
+
+def _name(digest: Digest) -> str:
+    return f"blobs/{digest.algorithm}/{digest.hex}"
