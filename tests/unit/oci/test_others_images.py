@@ -135,7 +135,6 @@ CHANGES: dict[str, Callable[[Documents, Documents, Documents], object]] = {
     "artifact that is deleted": lambda r, _, __: (_gone(r), r["manifests"][-1].update(platform=NOBODY)),
     "layers in the type of gzip": lambda _, m, __: _typed(m, LAYER + "+gzip"),
     "layers in the type of zstd": lambda _, m, __: _typed(m, LAYER + "+zstd"),
-    "layers in the type of a plain tar": lambda _, m, __: _typed(m, LAYER),
     "layers in Docker's type of gzip": lambda _, m, __: _typed(m, "application/vnd.docker.image.rootfs.diff.tar.gzip"),
     "layers in Docker's type of a plain tar": lambda _, m, __: _typed(
         m, "application/vnd.docker.image.rootfs.diff.tar"
@@ -175,6 +174,15 @@ def test_what_engines_take_is_looked_at_and_verified(
     code, text, said = run(tmp_path, "verify", "image")
     assert (code, text.count(" can start")) == (0, 1), said + text
     assert run(tmp_path, "copy", "image", "oci:copied", "--platform", "linux/amd64")[0] == 0
+
+
+def test_packed_layers_in_the_type_of_a_plain_tar_are_shown_and_do_not_start(tmp_path: Path) -> None:
+    """Docker 20 and podman look at the bytes; containerd does not."""
+    layout_with(tmp_path, lambda _, manifest, __: _typed(manifest, LAYER))
+    assert run(tmp_path, "inspect", "image")[0] == 0
+    code, text, _ = run(tmp_path, "verify", "image")
+    assert (code, "its type says that it is a plain tar" in text) == (40, True)
+    assert run(tmp_path, "copy", "image", "oci:copied")[0] == 0
 
 
 def test_the_folder_of_a_drive_is_shown_and_does_not_start(tmp_path: Path) -> None:
