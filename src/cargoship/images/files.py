@@ -51,6 +51,8 @@ def open_archive(path: Path) -> LayoutFiles:
 
     archive = ArchiveFiles(path)
     if archive.has("oci-layout"):
+        for name in ("oci-layout", "index.json"):
+            archive.refuse_two(name)
         return archive
     from cargoship.oci.saved_reader import MANIFEST, SavedFiles  # noqa: PLC0415 - not for layouts
 

@@ -31,6 +31,8 @@ class ArchiveFiles(LayoutFiles):
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
+        self._seen: set[str] = set()
+        self._again: set[str] = set()
         try:
             with open_regular(path) as stream:
                 _refuse_packed(path, stream)
@@ -43,13 +45,16 @@ class ArchiveFiles(LayoutFiles):
             raise ContentInvalid(f"{path} is not a tar archive: {error}") from error
 
     def _take(self, member: tarfile.TarInfo) -> None:
-        name = member.name.removeprefix("./")
+        # as engines do before they unpack it: what climbs or begins at the root is the same file
+        name = _clean(member.name)
+        if not member.isdir():
+            (self._again if name in self._seen else self._seen).add(name)
         if member.isreg() and not member.issparse():
             self._places[name] = (member.offset_data, member.size)
         elif member.issym():
             self._links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
         elif member.islnk():
-            self._links[name] = member.linkname.removeprefix("./")
+            self._links[name] = _clean(member.linkname)
 
     def behind(self, name: str) -> str:
         """The name of the entry that a link in the archive leads to, or the name itself."""
@@ -58,6 +63,25 @@ class ArchiveFiles(LayoutFiles):
                 break
             name = self._links[name]
         return name
+
+    def refuse_two(self, name: str) -> None:
+        """Raise ContentInvalid where readers may take different files for an entry that no digest vouches for.
+
+        Who unpacks the archive has the last of two, who reads it in place often the first.
+        """
+        for _ in range(_LINKS_MAX):
+            if name in self._again:
+                raise ContentInvalid(
+                    f"{self._path} has {name} twice, of which each reader may take another", hint="save the image again"
+                )
+            folder = posixpath.dirname(name)
+            while folder:
+                if folder in self._links or folder in self._places:
+                    raise ContentInvalid(f"{self._path} has {name} in what is no folder", hint="save the image again")
+                folder = posixpath.dirname(folder)
+            if name in self._places or name not in self._links:
+                break
+            name = self._links[name]
 
     def __str__(self) -> str:
         """The archive's path."""
@@ -73,6 +97,11 @@ class ArchiveFiles(LayoutFiles):
         if place is None:
             raise ContentInvalid(f"{self._path} has no {name}")
         return cast("BinaryIO", io.BufferedReader(_Section(open_regular(self._path), *place)))
+
+
+def _clean(name: str) -> str:
+    """A name in an archive, as the path below the folder that it would be unpacked to."""
+    return posixpath.normpath(f"/{name}").lstrip("/")
 
 
 def _refuse_packed(path: Path, stream: BinaryIO) -> None:

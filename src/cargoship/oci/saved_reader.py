@@ -30,6 +30,7 @@ from cargoship.oci.manifest import (
     MANIFEST_BYTES_MAX,
     IndexManifest,
     Manifest,
+    decode_content,
     encode_index,
     encode_json,
     encode_manifest,
@@ -37,6 +38,10 @@ from cargoship.oci.manifest import (
 from cargoship.oci.reference import Reference
 
 MANIFEST = "manifest.json"
+_CONFIGS_BYTES_MAX = 64 << 20
+"""Of all its images together: they are kept in memory."""
+_NAMES_MAX = 10_000
+"""Of all its images together."""
 _PACKED = {
     b"\x1f\x8b": MediaType.OCI_LAYER_GZIP,
     b"\x28\xb5\x2f\xfd": MediaType.OCI_LAYER_ZSTD,
@@ -58,12 +63,19 @@ class SavedFiles(LayoutFiles):
         self._made: dict[str, bytes] = {"oci-layout": encode_json({"imageLayoutVersion": "1.0.0"})}
         self._places: dict[str, str] = {}
         """Names in the archive, by those in the layout."""
+        self._configs: dict[str, tuple[BytesBlob, tuple[Digest, ...]]] = {}
+        self._layers: dict[str, tuple[MediaType | None, int, Digest | None]] = {}
         try:
-            saved = decode_json(self._read(MANIFEST, MANIFEST_BYTES_MAX), list[_Saved])
+            listed = decode_json(self._read(MANIFEST, MANIFEST_BYTES_MAX), list[msgspec.Raw])
         except Undecodable as error:
             raise ContentInvalid(f"{archive}: {MANIFEST} is not valid: {error}") from error
-        if len(saved) > MANIFESTS_MAX:
-            raise ContentInvalid(f"{archive} has {len(saved)} images; more than {MANIFESTS_MAX} are not accepted")
+        if len(listed) > MANIFESTS_MAX:
+            raise ContentInvalid(f"{archive} has {len(listed)} images; more than {MANIFESTS_MAX} are not accepted")
+        # one at a time, for that knows which field Docker takes where one is there twice
+        saved = [decode_content(bytes(each), _Saved, f"{MANIFEST} of {archive}") for each in listed]
+        names = sum(len(each.repo_tags or ()) for each in saved)
+        if names > _NAMES_MAX:
+            raise ContentInvalid(f"{archive} has {names} names of images; more than {_NAMES_MAX} are not accepted")
         entries = [entry for each in saved for entry in self._entries(each)]
         self._made["index.json"] = encode_index(IndexManifest(MediaType.OCI_INDEX, tuple(entries)))
 
@@ -82,8 +94,7 @@ class SavedFiles(LayoutFiles):
         return self._open(self._places.get(name, name))
 
     def _entries(self, saved: _Saved) -> list[Descriptor]:
-        config = BytesBlob.of(MediaType.OCI_CONFIG, self._read(saved.config, CONFIG_BYTES_MAX))
-        diff_ids = decode_config(config.data).diff_ids
+        config, diff_ids = self._config(saved.config)
         names = saved.layers or []
         if len(names) != len(diff_ids):
             raise ContentInvalid(
@@ -100,22 +111,45 @@ class SavedFiles(LayoutFiles):
             for tag in saved.repo_tags or [""]
         ]
 
+    def _config(self, name: str) -> tuple[BytesBlob, tuple[Digest, ...]]:
+        """A config, read once, however many images have it."""
+        if name not in self._configs:
+            blob = BytesBlob.of(MediaType.OCI_CONFIG, self._read(name, CONFIG_BYTES_MAX))
+            kept = sum(known.descriptor.size_bytes for known, _ in self._configs.values())
+            if kept + len(blob.data) > _CONFIGS_BYTES_MAX:
+                raise ContentInvalid(
+                    f"the configs in {self._archive} are larger than is accepted",
+                    hint=f"that is {_CONFIGS_BYTES_MAX} bytes together; save fewer images at once",
+                )
+            try:
+                self._configs[name] = (blob, decode_config(blob.data).diff_ids)
+            except ContentInvalid as error:
+                raise ContentInvalid(f"{self._archive}: {name}: {error.message}", hint=error.hint) from error
+        return self._configs[name]
+
     def _layer(self, name: str, diff_id: Digest) -> Descriptor:
-        with self._open(name) as stream:
-            start = stream.read(4)
-            size_bytes = stream.seek(0, io.SEEK_END)
-            media_type = next((each for magic, each in _PACKED.items() if start.startswith(magic)), None)
-            digest = diff_id
-            if media_type is not None:
-                stream.seek(0)
-                digest, _ = Digest.of_stream(stream)
+        media_type, size_bytes, packed = self._looked_at(self._archive.behind(name))
+        digest = packed or diff_id
         self._places.setdefault(_name(digest), name)
         return Descriptor(media_type or MediaType.OCI_LAYER, digest, size_bytes)
+
+    def _looked_at(self, name: str) -> tuple[MediaType | None, int, Digest | None]:
+        """Type, size and digest of a packed layer, found once, however often it is named; of a plain one its size."""
+        if name not in self._layers:
+            with self._archive.open(name) as stream:
+                start = stream.read(4)
+                size_bytes = stream.seek(0, io.SEEK_END)
+                media_type = next((each for magic, each in _PACKED.items() if start.startswith(magic)), None)
+                stream.seek(0)
+                digest = None if media_type is None else Digest.of_stream(stream)[0]
+            self._layers[name] = (media_type, size_bytes, digest)
+        return self._layers[name]
 
     def _open(self, name: str) -> BinaryIO:
         return self._archive.open(self._archive.behind(name))
 
     def _read(self, name: str, bytes_max: int) -> bytes:
+        self._archive.refuse_two(name)
         with self._open(name) as stream:
             data = stream.read(bytes_max + 1)
         if len(data) > bytes_max:

@@ -9,20 +9,30 @@ import json
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from cargoship.errors import ContentInvalid, UsageError
+from cargoship.oci.archive_reader import ArchiveFiles
 from cargoship.oci.descriptor import MediaType
+from cargoship.oci.digest import Digest
+from cargoship.oci.saved_reader import SavedFiles
 from support.image_corpus import ONE, Case, alone
 from support.images import read_archive
 
 LINKS = {"a/layer.tar": (tarfile.SYMTYPE, "../b/layer.tar"), "c.tar": (tarfile.LNKTYPE, "b/layer.tar")}
 
 
-def archive(path: Path, files: Mapping[str, bytes], links: Mapping[str, tuple[bytes, str]] | None = None) -> Path:
+def archive(
+    path: Path,
+    files: Mapping[str, bytes],
+    links: Mapping[str, tuple[bytes, str]] | None = None,
+    *,
+    again: Mapping[str, bytes] | None = None,
+) -> Path:
     with tarfile.open(path, "w") as tar:
-        for name, data in files.items():
+        for name, data in [*files.items(), *(again or {}).items()]:
             member = tarfile.TarInfo(name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
@@ -117,3 +127,91 @@ def test_what_is_packed_is_said_with_what_unpacks_it(tmp_path: Path) -> None:
 def test_a_tar_of_anything_else_holds_no_image(tmp_path: Path) -> None:
     with pytest.raises(ContentInvalid, match="holds no image"):
         read_archive(archive(tmp_path / "a.tar", {"a": b"b"}))
+
+
+OTHER = json.dumps({**json.loads(config(ONE)), "config": {"Entrypoint": ["/other"]}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("again", "links"),
+    [
+        ({"c.json": OTHER}, {}),
+        ({"./c.json": OTHER}, {}),
+        ({"/c.json": OTHER}, {}),
+        ({"x/../c.json": OTHER}, {}),
+        ({"manifest.json": saved(("o.json", ["1.tar"], None))}, {}),
+        ({"x/../manifest.json": saved(("o.json", ["1.tar"], None))}, {}),
+        ({}, {"c.json": (tarfile.SYMTYPE, "o.json")}),
+        ({}, {"c.json": (tarfile.LNKTYPE, "o.json")}),
+        ({}, {"c.json": (tarfile.FIFOTYPE, "")}),
+    ],
+)
+def test_a_file_that_nothing_vouches_for_is_there_once(
+    tmp_path: Path, again: Mapping[str, bytes], links: Mapping[str, tuple[bytes, str]]
+) -> None:
+    """Docker unpacks the archive and has the last, skopeo reads it in place and has the first."""
+    files = {"c.json": config(ONE), "1.tar": ONE, "manifest.json": saved(("c.json", ["1.tar"], None)), "o.json": OTHER}
+    with pytest.raises(ContentInvalid, match="twice, of which each reader may take another"):
+        read_archive(archive(tmp_path / "saved.tar", files, links, again=again))
+
+
+def test_a_file_in_a_link_is_no_config(tmp_path: Path) -> None:
+    files = {"d/c.json": config(ONE), "e/c.json": OTHER, "1.tar": ONE}
+    files["manifest.json"] = saved(("d/c.json", ["1.tar"], None))
+    with pytest.raises(ContentInvalid, match=r"has d/c\.json in what is no folder"):
+        read_archive(archive(tmp_path / "saved.tar", files, {"d": (tarfile.SYMTYPE, "e")}))
+
+
+def test_names_are_those_of_the_folder_that_it_would_be_unpacked_to(tmp_path: Path) -> None:
+    files = {"./c.json": config(ONE), "/a//1.tar": ONE, "./manifest.json": saved(("c.json", ["a/1.tar"], None))}
+    assert len(tuple(read_archive(archive(tmp_path / "saved.tar", files)).images())) == 1
+
+
+@pytest.mark.parametrize("name", ["index.json", "x/../index.json", "oci-layout"])
+def test_an_index_is_there_once(tmp_path: Path, name: str) -> None:
+    files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": b'{"schemaVersion":2,"manifests":[]}'}
+    with pytest.raises(ContentInvalid, match="twice, of which each reader may take another"):
+        read_archive(archive(tmp_path / "saved.tar", files, again={name: b"{}"}))
+
+
+def test_fields_are_read_as_docker_reads_them(tmp_path: Path) -> None:
+    files = {"c.json": config(ONE), "1.tar": ONE, "o.json": OTHER}
+    small = b'[{"config": "c.json", "layers": ["1.tar"], "repotags": ["a:1"]}]'
+    assert read_archive(archive(tmp_path / "small.tar", {**files, "manifest.json": small}), select="a:1").children
+    both = b'[{"Config": "c.json", "config": "o.json", "Layers": ["1.tar"]}]'
+    with pytest.raises(ContentInvalid, match="two fields `Config`"):
+        read_archive(archive(tmp_path / "both.tar", {**files, "manifest.json": both}))
+
+
+def test_what_is_named_often_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small list named a large packed layer thousands of times, and each time it was hashed."""
+    hashed: list[int] = []
+    of_stream = Digest.of_stream
+
+    def counted(stream: BinaryIO) -> tuple[Digest, int]:
+        hashed.append(1)
+        return of_stream(stream)
+
+    monkeypatch.setattr("cargoship.oci.saved_reader.Digest.of_stream", counted)
+    layers = {"1.tar": gzip.compress(ONE, mtime=0)}
+    files = {"c.json": config(ONE, ONE, ONE), **layers}
+    files["manifest.json"] = saved(*[("c.json", ["1.tar", "2.tar", "1.tar"], None)] * 3)
+    SavedFiles(ArchiveFiles(archive(tmp_path / "saved.tar", files, {"2.tar": (tarfile.LNKTYPE, "1.tar")})))
+    assert hashed == [1]
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ([("c0.json", [], ["a"] * 10_001)], "has 10001 names of images"),
+        ([(f"c{number}.json", [], None) for number in range(9)], "configs in .* are larger than is accepted"),
+    ],
+)
+def test_what_is_kept_in_memory_has_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: list[tuple[str, list[str], list[str] | None]], said: str
+) -> None:
+    monkeypatch.setattr("cargoship.oci.saved_reader._CONFIGS_BYTES_MAX", 8000)
+    large = b'{"author": "%s"}' % (b"a" * 900)
+    files = {name: large for name, _, _ in images}
+    with pytest.raises(ContentInvalid, match=said):
+        read_archive(archive(tmp_path / "saved.tar", {**files, "manifest.json": saved(*images)}))
