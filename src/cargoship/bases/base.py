@@ -17,6 +17,7 @@ from cargoship.oci.compress import Compression
 from cargoship.oci.config import ConfigFile, ImageConfig, is_time
 from cargoship.oci.descriptor import Blob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
+from cargoship.oci.image import is_image
 from cargoship.oci.layer import BlobStore, Layer, build_layer
 from cargoship.oci.layout import read_image
 from cargoship.oci.platform import Platform
@@ -121,6 +122,11 @@ def _from_layout(spec: LayoutBase, platform: Platform, root: Path) -> Base:
     if not (folder / "oci-layout").exists():
         raise UsageError(f"base {spec}: there is no image layout in {folder}")
     image = read_image(folder, select=select, platform=platform)
+    if not is_image(image.manifest):
+        raise ContentInvalid(
+            f"the base {spec} is not an image, but something else that is kept like one",
+            hint="name the image itself: oci:FOLDER:TAG or oci:FOLDER@DIGEST",
+        )
     layers = tuple(
         structs.replace(layer, blob=_Renamed(oci_layer(layer.descriptor), layer.blob)) for layer in image.layers
     )

@@ -10,13 +10,16 @@ from cargoship.bases.base import Base, resolve_base
 from cargoship.bases.static import static_entries
 from cargoship.errors import CargoshipError, ContentInvalid, PlatformUnknown, RegistryUnreachable, UsageError
 from cargoship.oci.config import ImageConfig
-from cargoship.oci.image import make_image
+from cargoship.oci.descriptor import BytesBlob, MediaType
+from cargoship.oci.image import Image, make_image
 from cargoship.oci.index import index_of
 from cargoship.oci.layer import BlobStore
 from cargoship.oci.layout import write_layout
+from cargoship.oci.manifest import Manifest, encode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import write_tar
+from cargoship.oci.tree import ManifestTree
 from cargoship.settings.base import parse_base_spec
 from support.image_corpus import ONE, Case, write_images
 from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP, small_index
@@ -153,6 +156,17 @@ def test_a_base_may_call_its_platform_as_engines_understand_it(
 ) -> None:
     write_layout_of(tmp_path / "base", Rewritten("base", [ONE], changes=changes))
     assert len(base_of("oci:base", tmp_path, platform).layers) == 1
+
+
+def test_what_is_no_image_is_no_base(tmp_path: Path) -> None:
+    """An image was made that stood on nothing, where a bill of materials was named for its base."""
+    empty = BytesBlob.of("application/vnd.oci.empty.v1+json", b"{}")
+    raw = encode_manifest(Manifest(MediaType.OCI_MANIFEST, empty.descriptor, (), artifact_type="application/bill"))
+    bill = Image(raw, b"{}", ())
+    tree = ManifestTree(bill.manifest_blob, (), (), (bill.config_blob,))
+    write_layout(tmp_path / "base", tree, names=[Reference.parse("base:1")])
+    with pytest.raises(ContentInvalid, match="the base oci:base is not an image"):
+        base_of("oci:base", tmp_path)
 
 
 def write_layout_of(folder: Path, case: Case) -> None:
