@@ -380,7 +380,13 @@ def _given(image: ImagePlan, platform: Platform, paths: Sequence[Path], *, alone
     names = [each.name for each in image.bins]
     if alone and len(names) == len(paths) == 1:
         return {names[0]: paths[0]}
-    by_name = {path.name: path for path in paths}
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        if by_name.setdefault(path.name, path) != path:
+            raise UsageError(
+                f"two files are given for {path.name} on {platform}: {by_name[path.name]} and {path}",
+                hint="give the one that is meant",
+            )
     missing = [name for name in names if name not in by_name]
     if missing:
         raise UsageError(

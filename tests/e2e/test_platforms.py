@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.elf.read import read_elf
+from support.image_corpus import PROGRAM
 from support.programs import RunCargoship, program
 from support.projects import project
 
@@ -58,3 +59,18 @@ def test_platforms_are_made_from_sources_and_run(run_cargoship: RunCargoship, tm
     # as an image of somebody else
     run_cargoship(*words, "--no-verify")
     assert run_cargoship("verify", f"oci:{tmp_path}/refused", check=False).returncode == 40
+
+
+def test_of_two_files_for_one_binary_none_is_packed(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """The last was taken, and nothing was said."""
+    app = project(tmp_path / "app")
+    given = []
+    for folder in ("old", "new"):
+        binary = tmp_path / folder / "app"
+        binary.parent.mkdir()
+        binary.write_bytes(PROGRAM)
+        given += ["--binary", f"linux/amd64={binary}"]
+    refused = run_cargoship("pack", app, *given, "-o", f"oci:{tmp_path}/out", check=False)
+    assert refused.returncode == 2
+    assert f"two files are given for app on linux/amd64: {tmp_path}/old/app and {tmp_path}/new/app" in refused.stderr
+    assert not (tmp_path / "out").exists()

@@ -60,7 +60,7 @@ def _platform(found: ScannedFile) -> tuple[Platform | None, str]:
             f"{name}: runtimePlatform is {runtime!r}", hint="write it as a table, with cpuArchitecture in it"
         )
     system = runtime.get("operatingSystemFamily")
-    if system not in {None, "LINUX"}:
+    if system is not None and system != "LINUX":
         raise UsageError(f"{name}: the task runs on {system}, and images are built for Linux")
     architecture = runtime.get("cpuArchitecture")
     if architecture is None:

@@ -544,6 +544,7 @@ def test_a_task_definition_is_read_however_it_is_saved(place: Workplace, name: s
         ("task.json", TASK % ', "runtimePlatform": "ARM64"', "runtimePlatform is 'ARM64'"),
         ("task.json", TASK % ', "runtimePlatform": {"cpuArchitecture": ["ARM64"]}', "cpuArchitecture is ['ARM64']"),
         ("task.json", TASK % ', "runtimePlatform": {"operatingSystemFamily": 7}', "the task runs on 7"),
+        ("task.json", TASK % ', "runtimePlatform": {"operatingSystemFamily": ["A"]}', "the task runs on ['A']"),
         ("task.json", "{}\n{}\n", "one document, and here are 2"),
         ("task.txt", TASK % "", "neither JSON nor YAML"),
         ("task.yaml", "a\n", "no containerDefinitions"),
