@@ -196,9 +196,11 @@ def debian_peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[s
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
-    """The Docker engine."""
-    return Engine.find()
+def engine() -> Iterator[Engine]:
+    """The Docker engine, without what was pulled in the end."""
+    found = Engine.find()
+    yield found
+    found.forget()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,8 @@ class Engine:
     """The engine that `docker` reaches."""
 
     version: str
+    pulled: set[str] = field(default_factory=set, compare=False, repr=False)
+    """What it was asked for, which it would keep for ever."""
 
     @classmethod
     def find(cls) -> Engine:
@@ -87,12 +89,18 @@ class Engine:
 
     def pull(self, reference: str, platform: str) -> str:
         """Pull one platform of an image; its id."""
+        self.pulled.add(reference)
         run("docker", "pull", "-q", "--platform", platform, reference)
         return self.image(reference)["Id"]  # type: ignore[no-any-return]
 
     def remove(self, reference: str) -> None:
         """Take a name away, and the image with its last one."""
         run("docker", "rmi", reference)
+
+    def forget(self) -> None:
+        """Take the names of all that was pulled away, as far as they are there."""
+        for reference in self.pulled:
+            run("docker", "rmi", reference, check=False)
 
     def remove_names(self, repository: str) -> None:
         """Take all tags and digests of a repository away: another test may have the image by another name."""
