@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from support.buildx import engine_in_container
 from support.image_corpus import APP, Case, alone, file, link, tar, write_images
 from support.programs import RunCargoship, run
 
@@ -45,3 +47,18 @@ def test_it_is_verified_and_copied(run_cargoship: RunCargoship, engine: str, tmp
         assert engine == "podman" or done.returncode == 42
     finally:
         run(engine, "rmi", "-f", f"{NAME}-{engine}:3")
+
+
+def test_a_newer_engine_writes_both_forms(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """Docker 26 with containerd's image store: a layout, and what older Dockers read beside it."""
+    write_images(tmp_path / "made.tar", {f"{NAME}-newer:1": Case("saved", [tar(*APP), alone(5), alone(5)])})
+    with engine_in_container() as newer:
+        place = newer.file(tmp_path / "made.tar")
+        newer.docker("load", "-q", "-i", place)
+        newer.docker("save", "-o", "/saved.tar", f"{NAME}-newer:1")
+        run("docker", "cp", f"{newer.name}:/saved.tar", tmp_path / "saved.tar")
+    with tarfile.open(tmp_path / "saved.tar") as saved:
+        assert {"oci-layout", "manifest.json"} <= set(saved.getnames())
+    assert "linux/amd64 can start" in run_cargoship("verify", tmp_path / "saved.tar").stdout
+    run_cargoship("copy", tmp_path / "saved.tar", f"docker-archive:{tmp_path}/again.tar")
+    assert "linux/amd64 can start" in run_cargoship("verify", tmp_path / "again.tar").stdout

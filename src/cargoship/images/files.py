@@ -50,12 +50,14 @@ def open_archive(path: Path) -> LayoutFiles:
     from cargoship.oci.archive_reader import ArchiveFiles  # noqa: PLC0415 - not for folders
 
     archive = ArchiveFiles(path)
+    from cargoship.oci.saved_reader import MANIFEST, SavedFiles, refuse_another  # noqa: PLC0415 - not for folders
+
     if archive.has("oci-layout"):
         for name in ("oci-layout", "index.json"):
             archive.refuse_two(name)
+        if archive.has(archive.behind(MANIFEST)):
+            refuse_another(archive)
         return archive
-    from cargoship.oci.saved_reader import MANIFEST, SavedFiles  # noqa: PLC0415 - not for layouts
-
     # one that has the index of a layout is a damaged layout, and says less of itself in the other form
     if archive.has(MANIFEST) and not archive.has("index.json"):
         return SavedFiles(archive)

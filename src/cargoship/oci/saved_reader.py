@@ -11,7 +11,8 @@ tars, whose digests the config has.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 import msgspec
@@ -21,16 +22,17 @@ from cargoship.errors import ContentInvalid, UsageError
 from cargoship.events import count
 from cargoship.oci.archive_reader import ArchiveFiles
 from cargoship.oci.config import CONFIG_BYTES_MAX, decode_config
-from cargoship.oci.content import MANIFESTS_MAX
-from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
+from cargoship.oci.content import MANIFESTS_MAX, names_manifest, walk
+from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.layout import CONTAINERD_NAME, REF_NAME
-from cargoship.oci.layout_reader import LayoutFiles
+from cargoship.oci.layout_reader import LayoutFiles, LayoutReader
 from cargoship.oci.manifest import (
     MANIFEST_BYTES_MAX,
     IndexManifest,
     Manifest,
     decode_content,
+    decode_manifest,
     encode_index,
     encode_json,
     encode_manifest,
@@ -65,14 +67,7 @@ class SavedFiles(LayoutFiles):
         """Names in the archive, by those in the layout."""
         self._configs: dict[str, tuple[BytesBlob, tuple[Digest, ...]]] = {}
         self._layers: dict[str, tuple[MediaType | None, int, Digest | None]] = {}
-        try:
-            listed = decode_json(self._read(MANIFEST, MANIFEST_BYTES_MAX), list[msgspec.Raw])
-        except Undecodable as error:
-            raise ContentInvalid(f"{archive}: {MANIFEST} is not valid: {error}") from error
-        if len(listed) > MANIFESTS_MAX:
-            raise ContentInvalid(f"{archive} has {len(listed)} images; more than {MANIFESTS_MAX} are not accepted")
-        # one at a time, for that knows which field Docker takes where one is there twice
-        saved = [decode_content(bytes(each), _Saved, f"{MANIFEST} of {archive}") for each in listed]
+        saved = _saved_in(archive)
         names = sum(len(each.repo_tags or ()) for each in saved)
         if names > _NAMES_MAX:
             raise ContentInvalid(f"{archive} has {names} names of images; more than {_NAMES_MAX} are not accepted")
@@ -149,12 +144,7 @@ class SavedFiles(LayoutFiles):
         return self._archive.open(self._archive.behind(name))
 
     def _read(self, name: str, bytes_max: int) -> bytes:
-        self._archive.refuse_two(name)
-        with self._open(name) as stream:
-            data = stream.read(bytes_max + 1)
-        if len(data) > bytes_max:
-            raise ContentInvalid(f"{self._archive}: {name} is larger than {bytes_max} bytes")
-        return data
+        return _read(self._archive, name, bytes_max)
 
 
 def _called(tag: str) -> Mapping[str, str]:
@@ -169,3 +159,53 @@ def _called(tag: str) -> Mapping[str, str]:
 
 def _name(digest: Digest) -> str:
     return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def refuse_another(archive: ArchiveFiles) -> None:
+    """Raise ContentInvalid where a layout and what stands beside it for older Dockers are not of the same images.
+
+    Docker 25 and later, and cargoship, write both. Who reads the layout must not speak of another image than the one
+    that Docker 20 loads.
+    """
+    reader = LayoutReader(archive)
+    known = {image for entry in reader.entries() for image in _images(reader, entry)}
+    for each in _saved_in(archive):
+        names = (each.config, *(each.layers or ()))
+        if tuple(archive.behind(posixpath.normpath(name)) for name in names) not in known:
+            raise ContentInvalid(
+                f"{archive}: {MANIFEST} has an image that index.json does not have: engines load one or the other",
+                hint="save the image again",
+            )
+
+
+def _images(reader: LayoutReader, entry: Descriptor) -> Iterator[tuple[str, ...]]:
+    """The files of each image that an entry names: its config, and its layers."""
+    root = reader.find(entry)
+    if root is None or root.descriptor.media_type not in MANIFEST_TYPES | INDEX_TYPES:
+        return
+    listing = walk(reader, root)
+    for each in filter(names_manifest, listing.manifests):
+        blob = listing.read(reader, each)
+        if blob is not None:
+            manifest = decode_manifest(blob.data, blob.descriptor.media_type)
+            yield tuple(_name(part.digest) for part in (manifest.config, *manifest.layers))
+
+
+def _saved_in(archive: ArchiveFiles) -> list[_Saved]:
+    try:
+        listed = decode_json(_read(archive, MANIFEST, MANIFEST_BYTES_MAX), list[msgspec.Raw])
+    except Undecodable as error:
+        raise ContentInvalid(f"{archive}: {MANIFEST} is not valid: {error}") from error
+    if len(listed) > MANIFESTS_MAX:
+        raise ContentInvalid(f"{archive} has {len(listed)} images; more than {MANIFESTS_MAX} are not accepted")
+    # one at a time, for that knows which field Docker takes where one is there twice
+    return [decode_content(bytes(each), _Saved, f"{MANIFEST} of {archive}") for each in listed]
+
+
+def _read(archive: ArchiveFiles, name: str, bytes_max: int) -> bytes:
+    archive.refuse_two(name)
+    with archive.open(archive.behind(name)) as stream:
+        data = stream.read(bytes_max + 1)
+    if len(data) > bytes_max:
+        raise ContentInvalid(f"{archive}: {name} is larger than {bytes_max} bytes")
+    return data

@@ -18,7 +18,7 @@ from cargoship.oci.archive_reader import ArchiveFiles
 from cargoship.oci.descriptor import MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.saved_reader import SavedFiles
-from support.image_corpus import ONE, Case, alone
+from support.image_corpus import ONE, Case, alone, write_images
 from support.images import read_archive
 
 LINKS = {"a/layer.tar": (tarfile.SYMTYPE, "../b/layer.tar"), "c.tar": (tarfile.LNKTYPE, "b/layer.tar")}
@@ -215,3 +215,22 @@ def test_what_is_kept_in_memory_has_an_end(
     files = {name: large for name, _, _ in images}
     with pytest.raises(ContentInvalid, match=said):
         read_archive(archive(tmp_path / "saved.tar", {**files, "manifest.json": saved(*images)}))
+
+
+def test_what_older_dockers_load_is_in_the_layout_beside_it(tmp_path: Path) -> None:
+    """Both forms in one archive, as Docker 25 writes them; who reads one must not speak of another image."""
+    write_images(tmp_path / "both.tar", {"localhost/app:1": Case("app", [ONE]), "localhost/other:1": Case("o", [ONE])})
+    with tarfile.open(tmp_path / "both.tar") as tar:
+        files = {each.name: stream.read() for each in tar if (stream := tar.extractfile(each)) is not None}
+    assert len(tuple(read_archive(tmp_path / "both.tar", select="localhost/app:1").images())) == 1
+    (one, other) = json.loads(files["manifest.json"])
+    own = config(alone(1))
+    own_name = f"blobs/sha256/{hashlib.sha256(own).hexdigest()}"
+    for wrong in (
+        [{**one, "Config": own_name}],
+        [one, {**other, "Layers": []}],
+        [{**one, "Config": other["Config"], "Layers": ["elsewhere.tar"]}],
+    ):
+        changed = {**files, own_name: own, "elsewhere.tar": ONE, "manifest.json": json.dumps(wrong).encode()}
+        with pytest.raises(ContentInvalid, match="has an image that index"):
+            read_archive(archive(tmp_path / "changed.tar", changed), select="localhost/app:1")
