@@ -11,6 +11,7 @@ tars, whose digests the config has.
 from __future__ import annotations
 
 import io
+import itertools
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -168,12 +169,27 @@ def refuse_another(archive: ArchiveFiles) -> None:
     that Docker 20 loads.
     """
     reader = LayoutReader(archive)
-    known = {image for entry in reader.entries() for image in _images(reader, entry)}
+    roots = {each.digest: each for each in reader.entries()}
+    images: dict[Digest, set[tuple[str, ...]]] = {}
+    left = MANIFESTS_MAX
+    for digest, entry in roots.items():
+        found = list(itertools.islice(_images(reader, entry), left + 1))
+        left -= len(found)
+        if left < 0:
+            raise ContentInvalid(f"{archive} has more than {MANIFESTS_MAX} images, and more are not accepted")
+        images[digest] = set(found)
+    known = set().union(*images.values())
+    named: dict[str, set[tuple[str, ...]]] = {}
+    for entry in reader.entries():
+        if name := entry.annotations.get(CONTAINERD_NAME):
+            named.setdefault(name, set()).update(images[entry.digest])
     for each in _saved_in(archive):
-        names = (each.config, *(each.layers or ()))
-        if tuple(archive.behind(posixpath.normpath(name)) for name in names) not in known:
+        image = tuple(archive.behind(posixpath.normpath(name)) for name in (each.config, *(each.layers or ())))
+        called = {_called(tag).get(CONTAINERD_NAME, tag) for tag in each.repo_tags or ()}
+        if image not in known or any(image not in named[name] for name in called & named.keys()):
             raise ContentInvalid(
-                f"{archive}: {MANIFEST} has an image that index.json does not have: engines load one or the other",
+                f"{archive}: {MANIFEST} has an image that index.json does not have by that name: engines load one or "
+                "the other",
                 hint="save the image again",
             )
 

@@ -229,8 +229,35 @@ def test_what_older_dockers_load_is_in_the_layout_beside_it(tmp_path: Path) -> N
     for wrong in (
         [{**one, "Config": own_name}],
         [one, {**other, "Layers": []}],
+        [{**one, "RepoTags": other["RepoTags"]}, {**other, "RepoTags": one["RepoTags"]}],
         [{**one, "Config": other["Config"], "Layers": ["elsewhere.tar"]}],
     ):
         changed = {**files, own_name: own, "elsewhere.tar": ONE, "manifest.json": json.dumps(wrong).encode()}
         with pytest.raises(ContentInvalid, match="has an image that index"):
             read_archive(archive(tmp_path / "changed.tar", changed), select="localhost/app:1")
+
+
+def test_a_layout_beside_it_with_endless_images_is_refused(tmp_path: Path) -> None:
+    """Many entries that name large indexes, which name the same manifests."""
+    write_images(tmp_path / "both.tar", {"localhost/app:1": Case("app", [ONE])})
+    with tarfile.open(tmp_path / "both.tar") as tar:
+        files = {each.name: stream.read() for each in tar if (stream := tar.extractfile(each)) is not None}
+    (entry,) = json.loads(files["index.json"])["manifests"]
+    entries = []
+    for number in range(5):
+        index = {"schemaVersion": 2, "mediaType": MediaType.OCI_INDEX, "annotations": {"n": str(number)}}
+        raw = json.dumps({**index, "manifests": [entry]}).encode()
+        digest = hashlib.sha256(raw).hexdigest()
+        files[f"blobs/sha256/{digest}"] = raw
+        entries.append({"mediaType": MediaType.OCI_INDEX, "digest": f"sha256:{digest}", "size": len(raw)})
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [entry, *entries * 400]}).encode()
+    read_archive(archive(tmp_path / "repeated.tar", files), select="localhost/app:1")
+    manifests, one = [], json.loads(files["blobs/sha256/" + entry["digest"][7:]])
+    for number in range(1001):
+        raw = json.dumps({**one, "annotations": {"n": str(number)}}).encode()
+        digest = hashlib.sha256(raw).hexdigest()
+        files[f"blobs/sha256/{digest}"] = raw
+        manifests.append({**entry, "digest": f"sha256:{digest}", "size": len(raw)})
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+    with pytest.raises(ContentInvalid, match="more than 1000 images"):
+        read_archive(archive(tmp_path / "endless.tar", files), select=None)
