@@ -49,6 +49,8 @@ class _Document(msgspec.Struct):
     architecture: str | None = None
     os: str | None = None
     variant: str | None = None
+    os_version: str | None = field(name="os.version", default=None)
+    os_features: list[str | None] | None = field(name="os.features", default=None)
     created: str | None = None
     author: str | None = None
     config: _Run | None = None
@@ -100,7 +102,7 @@ class ConfigFile(Struct, frozen=True):
     """A whole config, as read: `history` holds who made each layer, lowest first (empty where unknown).
 
     `steps` is the history as it was written, with the steps that made no layer. `platform` is UNKNOWN where it is not
-    said.
+    said. `os_version` and `os_features` are what Windows has beside it.
     """
 
     platform: Platform
@@ -110,6 +112,8 @@ class ConfigFile(Struct, frozen=True):
     created: str | None = None
     author: str | None = None
     steps: tuple[Mapping[str, Any], ...] = ()
+    os_version: str | None = None
+    os_features: tuple[str, ...] = ()
 
 
 def decode_config(raw: bytes) -> ConfigFile:
@@ -143,6 +147,8 @@ def decode_config(raw: bytes) -> ConfigFile:
             {name: value for name, value in msgspec.structs.asdict(entry).items() if value is not None}
             for entry in steps
         ),
+        os_version=wire.os_version or None,
+        os_features=tuple(text for text in wire.os_features or () if text),
     )
 
 

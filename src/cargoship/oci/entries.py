@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
+from cargoship.oci.config import ConfigFile, decode_config
 from cargoship.oci.content import (
     Content,
     IndexEntry,
     manifest_of,
     names_manifest,
     not_there,
-    platform_of,
     walk,
 )
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob
+from cargoship.oci.image import is_image
 from cargoship.oci.index import normalized_platform
 from cargoship.oci.manifest import descriptor_json, encode_json, index_document
-from cargoship.oci.platform import Platform
+from cargoship.oci.platform import UNKNOWN, Platform
 from cargoship.oci.tree import choose_image
 
 _ATTESTS_TO = "vnd.docker.reference.digest"
@@ -42,8 +44,10 @@ def entries_of(content: Content, root: BytesBlob) -> Iterator[IndexEntry]:
         raise not_there(missing, root)
     if not listing.is_index:
         artifact_type = manifest_of(root).artifact_type
-        descriptor = replace(root.descriptor, platform=platform_of(content, root), artifact_type=artifact_type)
-        yield IndexEntry(descriptor, descriptor_json(descriptor))
+        said = _config_of(content, root)
+        platform = None if said is None else said.platform
+        descriptor = replace(root.descriptor, platform=platform, artifact_type=artifact_type)
+        yield IndexEntry(descriptor, {**descriptor_json(descriptor), **_platform_json(said)})
         return
     for entry in listing.entries:
         child = entry.descriptor
@@ -53,12 +57,30 @@ def entries_of(content: Content, root: BytesBlob) -> Iterator[IndexEntry]:
         blob = listing.read(content, child)
         if blob is None:
             raise not_there(child, root)
-        platform = platform_of(content, blob) if blob.descriptor.media_type in MANIFEST_TYPES else None
-        if platform is None:
+        said = _config_of(content, blob) if blob.descriptor.media_type in MANIFEST_TYPES else None
+        if said is None:
             yield entry
         else:
-            found = replace(child, platform=platform)
-            yield IndexEntry(found, {**entry.raw, "platform": descriptor_json(found)["platform"]})
+            yield IndexEntry(replace(child, platform=said.platform), {**entry.raw, **_platform_json(said)})
+
+
+def _config_of(content: Content, blob: BytesBlob) -> ConfigFile | None:
+    """What an image says of itself; None for what is no image, or does not say its platform."""
+    manifest = manifest_of(blob)
+    if not is_image(manifest):
+        return None
+    found = decode_config(content.config(manifest.config))
+    return None if found.platform == UNKNOWN else found
+
+
+def _platform_json(said: ConfigFile | None) -> dict[str, Any]:
+    """The platform in an entry: with the version of Windows, by which it takes the image that its kernel can run."""
+    if said is None:
+        return {}
+    platform = said.platform
+    document: dict[str, Any] = {"os": platform.os, "architecture": platform.architecture}
+    beside = {"variant": platform.variant, "os.version": said.os_version, "os.features": list(said.os_features)}
+    return {"platform": document | {name: value for name, value in beside.items() if value}}
 
 
 def narrowed(content: Content, root: BytesBlob, platforms: Sequence[Platform], *, what: str) -> BytesBlob:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, field
 
 from cargoship.errors import UsageError
-from cargoship.events import Emit
+from cargoship.events import Emit, Level, Note
 from cargoship.oci.content import IndexEntry
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, MediaType
 from cargoship.oci.digest import Digest
@@ -18,6 +18,7 @@ from cargoship.oci.manifest import decode_index, decode_manifest, encode_json
 from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.oci.referrer import Referrer
 from cargoship.oci.tree import ManifestTree, read_tree
+from cargoship.printable import printable
 from cargoship.registry.attachments import referrers_of
 from cargoship.registry.copy import OpenClient
 from cargoship.registry.mount_sources import MountSources
@@ -25,6 +26,9 @@ from cargoship.registry.options import Access
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_tree
 from cargoship.registry.source import ImageSource
 from cargoship.registry.testimony import Witness
+
+_OF_ONE_BUILD = tuple(f"org.opencontainers.image.{name}" for name in ("title", "version", "revision"))
+"""What jobs of one build say alike."""
 
 
 class MergeSource(Struct, frozen=True):
@@ -79,6 +83,8 @@ def merge_images(
     with contextlib.ExitStack() as opened:
         found = [_read(each) for each in parts]
         root = merged(found)
+        for note in _unlike(found):
+            emit(Note(note, Level.WARNING))
         said = [referrers_of(each.source, [entry.descriptor.digest for entry in each.entries]) for each in found]
         own = describe(root, [one for each in said for one in each])
         witness = None if speak is None else speak(root, own)
@@ -142,6 +148,18 @@ def merged(parts: Sequence[MergeSource]) -> BytesBlob:
     if shared:
         document["annotations"] = shared
     return BytesBlob.of(media_type, encode_json(document))
+
+
+def _unlike(parts: Sequence[MergeSource]) -> Iterator[str]:
+    """What tells that parts are not of one build, such as one of an older release, or of another package."""
+    for key in _OF_ONE_BUILD:
+        said: dict[str, str] = {}
+        for part in parts:
+            if text := part.annotations.get(key):
+                said.setdefault(printable(text), part.said)
+        if len(said) > 1:
+            values = ", ".join(f"{text} in {where}" for text, where in said.items())
+            yield f"the parts are not of one build: {key} is {values}"
 
 
 def _read(source: ImageSource) -> MergeSource:

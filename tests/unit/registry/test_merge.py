@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.errors import ContentInvalid, RegistryRefused, UsageError
 from cargoship.oci.descriptor import BytesBlob, MediaType
+from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
+from cargoship.oci.manifest import encode_manifest
+from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import LayerEntry
 from cargoship.registry.client import RegistryClient
@@ -49,9 +53,9 @@ def by_digest(registry: InMemoryRegistry, index: Index, repository: str = REPOSI
         return push(client, index, repository=repository).reference
 
 
-def merged(parts: Sequence[Reference], *names: Reference) -> tuple[Published, ...]:
+def merged(parts: Sequence[Reference], *names: Reference, emit: Emitted | None = None) -> tuple[Published, ...]:
     with opened(*parts) as sources:
-        return merge_images(sources, names, open_client=opener, emit=Emitted(), mount_sources=NoMountSources())
+        return merge_images(sources, names, open_client=opener, emit=emit or Emitted(), mount_sources=NoMountSources())
 
 
 def document(registry: InMemoryRegistry, repository: str, digest: object) -> dict[str, Any]:
@@ -119,6 +123,43 @@ def test_indexes_inside_an_index_are_opened(amd64: Index, arm64: Index, registry
     found = document(registry, REPOSITORY, published.digest)
     assert len(found["manifests"]) == 4
     assert {each["mediaType"] for each in found["manifests"]} == {MediaType.OCI_MANIFEST}
+
+
+def _windows(registry: InMemoryRegistry, store: Path, version: str) -> Reference:
+    """An image of Windows as its registry has it: its config alone tells for which kernel it is."""
+    image = small_image(store, Platform("windows", "amd64"))
+    config = {**json.loads(image.raw_config), "os.version": version, "os.features": ["win32k"]}
+    blob = BytesBlob.of(MediaType.OCI_CONFIG, json.dumps(config).encode())
+    raw = encode_manifest(replace(image.manifest, config=blob.descriptor))
+    made = Image(raw, blob.data, image.layers)
+    by_digest(registry, index_of([made], annotations={}))
+    return Reference(registry.host, REPOSITORY, digest=made.digest)
+
+
+def test_images_of_windows_keep_the_version_by_which_it_chooses(tmp_path: Path, registry: InMemoryRegistry) -> None:
+    parts = [_windows(registry, tmp_path, version) for version in ("10.0.17763.1", "10.0.20348.1")]
+    (published,) = merged(parts, Reference(registry.host, REPOSITORY, "1"))
+    found = document(registry, REPOSITORY, published.digest)
+    said = {"os": "windows", "architecture": "amd64", "os.features": ["win32k"]}
+    assert sorted((each["platform"] for each in found["manifests"]), key=str) == [
+        {**said, "os.version": "10.0.17763.1"}, {**said, "os.version": "10.0.20348.1"},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "other"), [("title", "other"), ("version", "0.9.0"), ("revision", "old"), ("description", "other")]
+)
+def test_a_part_of_another_build_is_said(key: str, other: str, tmp_path: Path, registry: InMemoryRegistry) -> None:
+    name = f"org.opencontainers.image.{key}"
+    parts = [
+        by_digest(registry, index_of([small_image(tmp_path, platform)], annotations={name: text}))
+        for platform, text in ((AMD64, "1.0.0"), (ARM64, other))
+    ]
+    emitted = Emitted()
+    merged(parts, Reference(registry.host, REPOSITORY, "1"), emit=emitted)
+    said = [note for note in emitted.notes if "not of one build" in note]
+    assert bool(said) == (key != "description")
+    assert all(name in note and other in note and str(parts[1]) in note for note in said)
 
 
 def test_what_two_jobs_have_in_common_is_there_once(amd64: Index, arm64: Index, registry: InMemoryRegistry) -> None:
