@@ -26,9 +26,10 @@ from cargoship.oci.config import decode_config
 from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import is_image
+from cargoship.oci.index import usual_platform
 from cargoship.oci.layer import Layer
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX, decode_manifest, kind_of
-from cargoship.oci.platform import Platform
+from cargoship.oci.platform import UNKNOWN, Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.store import BlobStore, BlobWriter, Memo
 from cargoship.oci.tree import choose_image
@@ -83,6 +84,7 @@ class RemoteBases:
         if not is_image(manifest):
             raise ContentInvalid(f"the base {reference.familiar} is not an image")
         config = decode_config(content.config(manifest.config))
+        self._compare(config.platform, platform, reference)
         if len(config.diff_ids) != len(manifest.layers):
             raise ContentInvalid(f"the base {reference.familiar} has other layers than its config says")
         made_by = config.history if len(config.history) == len(manifest.layers) else ("",) * len(manifest.layers)
@@ -95,6 +97,21 @@ class RemoteBases:
         named = name or str(reference.at(digest))
         steps = steps_of(config, len(layers), reference.familiar)
         return Base(str(reference), named, digest, layers, config.run, has_loader=None, steps=steps)
+
+    def _compare(self, said: Platform, platform: Platform, reference: Reference) -> None:
+        """Say where an index lists an image for another platform than its config says; its files may be for either.
+
+        Tools that add images to indexes by hand leave configs as they were, so that this alone is no reason to refuse.
+        """
+        one, other = usual_platform(said), usual_platform(platform)
+        if said != UNKNOWN and (one.os, one.architecture) != (other.os, other.architecture):
+            self._emit(
+                Note(
+                    f"the base {reference.familiar} lists an image for {platform} whose config says {said}: "
+                    "its programs and libraries may be for another processor",
+                    Level.WARNING,
+                )
+            )
 
     def digest_of(self, reference: Reference) -> Digest:
         """What a tag (default `latest`) stands for; raises RegistryError's family."""

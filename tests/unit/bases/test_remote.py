@@ -97,6 +97,19 @@ def test_what_is_cached_is_not_asked_for(tmp_path: Path, index: Index, registry:
     assert requests(registry) == []
 
 
+def test_an_index_that_calls_an_image_something_else_is_said(tmp_path: Path, registry: InMemoryRegistry) -> None:
+    own = small_index(tmp_path / "blobs", [AMD64])
+    lying = BytesBlob.of(MediaType.OCI_INDEX, own.raw.replace(b'"amd64"', b'"arm64"'))
+    with client_of(registry.host) as client:
+        push(client, own, "12", repository=BASE)
+        client.put_manifest(BASE, "13", lying)
+    for tag, platform, is_said in (("12", AMD64, False), ("13", ARM64, True)):
+        reported = Emitted()
+        with bases_of(tmp_path, reported=reported) as bases:
+            bases.find(Reference(registry.host, BASE, tag), platform)
+        assert bool([note for note in reported.notes if "whose config says linux/amd64" in note]) == is_said
+
+
 def test_without_a_network_a_tag_is_what_it_was(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:
     tag = Reference(registry.host, BASE, "12")
     with pytest.raises(RegistryUnreachable, match="not cached"):
