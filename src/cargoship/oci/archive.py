@@ -95,6 +95,15 @@ def docker_manifest(index: CompleteImage, native: Platform, names: Sequence[Refe
             "Docker's archive format cannot hold layers that are compressed with zstd",
             hint="use gzip compression, or write an OCI archive",
         )
+    there = {blob.descriptor.digest for blob in index.blobs()}
+    for layer in manifest.layers:
+        if layer.digest not in there:
+            # engines read every layer from the file, and fetch none
+            raise UsageError(
+                f"the image has a layer of the type {layer.media_type}, which is not handed on, and a Docker archive "
+                f"has to have all: {layer.digest}",
+                hint="write an image layout or an OCI archive, or choose another platform with --platform",
+            )
     tags = [name.with_tag(name.tag or "latest").familiar for name in names]
     document = {
         "Config": _blob_path(manifest.config.digest),

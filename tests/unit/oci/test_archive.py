@@ -14,9 +14,11 @@ from cargoship.oci.compress import Compression
 from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.index import Index
 from cargoship.oci.layout import read_layout
+from cargoship.oci.manifest import encode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from support.images import AMD64, ARM64, files_below, small_index, unpack_tar
+from cargoship.oci.tree import ManifestTree
+from support.images import AMD64, ARM64, files_below, small_image, small_index, unpack_tar
 from support.validate import validate
 
 _NAMES = [Reference.parse("app"), Reference.parse("docker.io/me/app:1"), Reference.parse("ghcr.io/me/app:1")]
@@ -62,6 +64,19 @@ def test_zstd_is_not_for_docker(tmp_path: Path) -> None:
     write_archive(tmp_path / "image.tar", index, names=_NAMES, native=AMD64, docker=False)
     with tarfile.open(tmp_path / "image.tar") as archive:
         assert "manifest.json" not in archive.getnames()
+
+
+def test_layers_that_are_not_handed_on_are_in_no_archive_for_docker(tmp_path: Path) -> None:
+    image = small_image(tmp_path / "store")
+    kind = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    layers = (replace(image.manifest.layers[0], media_type=kind), *image.manifest.layers[1:])
+    root = BytesBlob.of(image.manifest.media_type, encode_manifest(structs.replace(image.manifest, layers=layers)))
+    tree = ManifestTree(root, (), tuple(layer.blob for layer in image.layers[1:]), (image.config_blob,))
+    with pytest.raises(UsageError, match="not handed on") as raised:
+        write_archive(tmp_path / "image.tar", tree, names=_NAMES, native=AMD64)
+    assert str(layers[0].digest) in raised.value.message
+    assert not (tmp_path / "image.tar").exists()
+    write_archive(tmp_path / "image.tar", tree, names=_NAMES, native=AMD64, docker=False)
 
 
 def test_an_archive_is_whole_or_not_there(tmp_path: Path) -> None:
