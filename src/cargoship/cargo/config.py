@@ -71,6 +71,23 @@ def default_targets(files: Iterable[Table], env: Mapping[str, str]) -> tuple[str
     return ()
 
 
+def named_rustc(files: Iterable[Path], env: Mapping[str, str]) -> tuple[str, str] | None:
+    """The compiler that is asked for by name or path, and by what; None where nobody asks for one.
+
+    `files` are those that hold, the one that counts most first. A path in them is relative to the folder above their
+    own `.cargo` (the cargo book, "Executable paths with slashes"); one in the environment is left as it is.
+    """
+    for variable in ("RUSTC", "CARGO_BUILD_RUSTC"):
+        if env.get(variable):
+            return env[variable], variable
+    for file in files:
+        name = _table(read_table(file), "build").get("rustc")
+        if isinstance(name, str) and name:
+            path = str(file.parent.parent / name) if "/" in name else name
+            return path, f"build.rustc of {file}"
+    return None
+
+
 def replaced_sources(files: Iterable[Table]) -> list[Table]:
     """What is said of sources where crates are taken from a folder: other files may be in there than were published."""
     sources = [table["source"] for table in files if _table(table, "source")]

@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cargoship.cargo.above import check_owners
+from cargoship.cargo.config import cargo_home, configuration_files, named_rustc
 from cargoship.errors import ToolMissing
 from cargoship.process import Command, Runner
 
@@ -71,14 +72,14 @@ def toolchains(runner: Runner, env: Mapping[str, str], cwd: Path) -> Iterator[Ru
 
     Raises ForeignFile where rustup would obey a stranger in `cwd`.
 
-    CARGO and RUSTC in the environment decide alone. Else what PATH has first: rustup's proxies answer as `cwd`'s
-    rust-toolchain.toml wants. Others further on PATH follow (a distribution's Rust behind rustup's proxies, say),
-    unless the project pins its toolchain.
+    RUSTC in the environment, or `build.rustc` of cargo's configuration, decides alone, with CARGO where that is set.
+    Else what PATH has first: rustup's proxies answer as `cwd`'s rust-toolchain.toml wants. Others further on PATH
+    follow (a distribution's Rust behind rustup's proxies, say), unless the project pins its toolchain.
     """
     check_owners(cwd, env)
-    named = env.get("RUSTC")
+    named = named_rustc(configuration_files(cwd, cargo_home(env)), env)
     if named:
-        yield _ask(runner, env, cwd, _which(runner, named, env), env.get("CARGO"))
+        yield _ask(runner, env, cwd, _which(runner, *named, env), env.get("CARGO"))
         return
     found = list(runner.programs.search("rustc", env))
     if not found:
@@ -117,7 +118,7 @@ def _ask(runner: Runner, env: Mapping[str, str], cwd: Path, rustc: Path, cargo: 
         raise ToolMissing(f"{real} does not work", hint=_HINT, details=version.error_text.strip() or None)
     beside = sysroot / "bin" / "cargo"
     if cargo:
-        program = _which(runner, cargo, env)
+        program = _which(runner, cargo, "CARGO", env)
     elif beside.exists():
         program = beside
     else:
@@ -131,11 +132,11 @@ def _missing_cargo(rustc: Path) -> Path:
     raise ToolMissing(f"{rustc} has no cargo beside it, and none is on PATH", hint=_HINT)
 
 
-def _which(runner: Runner, program: str, env: Mapping[str, str]) -> Path:
-    """A program that the environment names, by a path (from where cargoship runs) or by its name."""
+def _which(runner: Runner, program: str, place: str, env: Mapping[str, str]) -> Path:
+    """A program that is named in some place, by a path (from where cargoship runs) or by its name."""
     found = Path(program).absolute() if "/" in program else runner.programs.find(program, env)
     if found is None or not os.access(found, os.X_OK) or not found.is_file():
-        raise ToolMissing(f"{program} is named in the environment, but is not a program", hint=_HINT)
+        raise ToolMissing(f"{place} names {program}, which is not a program", hint=_HINT)
     return found
 
 

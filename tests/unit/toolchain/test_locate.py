@@ -185,6 +185,23 @@ def test_the_environments_own_choice_is_the_only_one(machine: Machine) -> None:
     assert machine.locate(RUSTC=str(other / "bin" / "rustc")).rust.sysroot == other
 
 
+def test_the_compiler_of_cargos_configuration_is_the_only_one(machine: Machine) -> None:
+    """What PATH has was taken, without a word, and plain cargo took the other."""
+    machine.rust("stable", std=tuple(MUSL_TRIPLES.values()))
+    other = machine.rust("usr", std=tuple(MUSL_TRIPLES.values()))
+    config = machine.project / ".cargo" / "config.toml"
+    config.parent.mkdir()
+    config.write_text('[build]\nrustc = "../distributions/usr/bin/rustc"\n')
+    assert machine.locate().rust.sysroot == other
+    # the environment counts more
+    stable = machine.path[0] / "rustc"
+    assert machine.locate(RUSTC=str(stable)).rust.sysroot == stable.parents[1]
+    assert machine.locate(CARGO_BUILD_RUSTC=str(stable)).rust.sysroot == stable.parents[1]
+    config.write_text('[build]\nrustc = "bin/rustc"\n')
+    with pytest.raises(ToolMissing, match=rf"build.rustc of {config} names {machine.project}/bin/rustc, which is not"):
+        machine.locate()
+
+
 @pytest.mark.parametrize(("libc", "self_contained"), [("musl", False), ("gnu:2.17", True)])
 def test_what_cannot_be_linked_directly_goes_through_zigbuild(
     machine: Machine, libc: str, *, self_contained: bool
