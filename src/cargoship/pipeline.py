@@ -23,14 +23,14 @@ from cargoship.cargo.project import Binary, Package, Project, load_project
 from cargoship.clock import Clock
 from cargoship.context import Context
 from cargoship.debug_symbols import split_programs, symbols_of
-from cargoship.errors import BinaryUnknown, CargoshipError, DaemonError, ManifestNotFound, ToolchainError, UsageError
+from cargoship.errors import BinaryUnknown, CargoshipError, DaemonError, ManifestNotFound, ToolchainError
 from cargoship.events import Level, Note, ignore
+from cargoship.given_programs import given_programs
 from cargoship.health_probe.make import with_probes
 from cargoship.objections import check_rust_versions, check_units, newest_rust
 from cargoship.oci.platform import Platform
 from cargoship.plan import (
     Group,
-    ImagePlan,
     Plan,
     Selection,
     choose_epoch,
@@ -311,10 +311,7 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
     with open_resources(made, wanted_by(made, context), context, compiles=False) as shop:
         with shop.places.checking():
             sources = shop.sources()
-            alone = len(made.images) == 1
-            programs = [
-                {at: _given(image, at, binaries[at], alone=alone) for at in made.platforms} for image in made.images
-            ]
+            programs = given_programs(made, binaries, context.emit)
             shop.check_before([own for own in sources if not own.unfinished])
             sources, _ = with_probes(sources, shop.wanted, context, find=find_toolchain)
         return assembled(shop, sources, programs, {}, clock).published()
@@ -373,24 +370,3 @@ def _built(built: Mapping[tuple[Platform, str, str], Path], platform: Platform, 
     if path is None:
         raise BinaryUnknown(f"cargo built no program {binary.name} for {platform}", hint="see what -v says it built")
     return path
-
-
-def _given(image: ImagePlan, platform: Platform, paths: Sequence[Path], *, alone: bool) -> dict[str, Path]:
-    """The files for an image's binaries, by their names; the only file is the only binary's, whatever its name."""
-    names = [each.name for each in image.bins]
-    if alone and len(names) == len(paths) == 1:
-        return {names[0]: paths[0]}
-    by_name: dict[str, Path] = {}
-    for path in paths:
-        if by_name.setdefault(path.name, path) != path:
-            raise UsageError(
-                f"two files are given for {path.name} on {platform}: {by_name[path.name]} and {path}",
-                hint="give the one that is meant",
-            )
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        raise UsageError(
-            f"there is no --binary for {', '.join(missing)} on {platform}",
-            hint=f"give files of these names: {', '.join(names)}",
-        )
-    return {name: by_name[name] for name in names}

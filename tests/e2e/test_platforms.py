@@ -74,3 +74,17 @@ def test_of_two_files_for_one_binary_none_is_packed(run_cargoship: RunCargoship,
     assert refused.returncode == 2
     assert f"two files are given for app on linux/amd64: {tmp_path}/old/app and {tmp_path}/new/app" in refused.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_no_image_takes_is_said(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """A name that was meant for another project, say."""
+    app = project(tmp_path / "app")
+    given = []
+    for name in ("app", "other"):
+        binary = tmp_path / name / "bin" / name
+        binary.parent.mkdir(parents=True)
+        binary.write_bytes(PROGRAM)
+        given += ["--binary", f"linux/amd64={binary}"]
+    said = run_cargoship("pack", app, *given, "--no-verify", "-o", f"oci:{tmp_path}/out").stderr
+    assert f"{tmp_path}/other/bin/other for linux/amd64 is in no image: they have app" in said
+    assert "bin/app for linux" not in said

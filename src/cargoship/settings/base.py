@@ -11,8 +11,10 @@ from msgspec import Struct
 from cargoship.debian.suites import SCHEME, DebianSpec, known
 from cargoship.errors import UsageError
 from cargoship.oci.reference import Reference
+from cargoship.oci.target import DOCKER_ARCHIVE, OCI_ARCHIVE
 
 _LAYOUT = "oci:"
+_ARCHIVES = (DOCKER_ARCHIVE, OCI_ARCHIVE)
 
 
 class BuiltInBase(enum.Enum):
@@ -68,6 +70,12 @@ def parse_base_spec(text: str, *, packages: bool = False) -> BaseSpec:
         return DebianSpec.parse(SCHEME + release)
     if text.startswith(_LAYOUT) and len(text) > len(_LAYOUT):
         return LayoutBase(text.removeprefix(_LAYOUT))
+    if text == _LAYOUT:
+        raise ValueError("'oci:' is not a base: write oci:FOLDER")
+    kind, _, file = text.partition(":")
+    if kind in _ARCHIVES:
+        copy = f"cargoship copy {kind}:{file or 'FILE'} oci:FOLDER"
+        raise ValueError(f"{text!r} is not a base: an archive has to be unpacked for that; {copy}, and name oci:FOLDER")
     # a bare word would be an image of Docker Hub, and is rather a mistyped name of what is built in
     if not re.search("[:/@]", text):
         names = '"static", "scratch", "deb:bookworm", "oci:FOLDER", or an image with its tag, such as "debian:12"'

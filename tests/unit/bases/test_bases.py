@@ -103,7 +103,15 @@ def test_layers_in_dockers_words_get_oci_names(tmp_path: Path) -> None:
         base_of("oci:odd", tmp_path)
 
 
-@pytest.mark.parametrize(("text", "says"), [("", "is not a base"), ("oci:", "not an image reference")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is not a base"),
+        ("oci:", "write oci:FOLDER"),
+        ("docker-archive:base.tar", "cargoship copy docker-archive:base.tar oci:FOLDER"),
+        ("oci-archive:", "cargoship copy oci-archive:FILE oci:FOLDER"),
+    ],
+)
 def test_what_names_no_base(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_base_spec(text)
