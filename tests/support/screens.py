@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import ClassVar
 
 import pyte
 
@@ -34,13 +37,25 @@ class Clock:
 
 
 class Played:
-    """A live display after some events, each with the seconds that pass before it; the work goes on."""
+    """A live display after some events, each with the seconds that pass before it; the work goes on.
+
+    It has a thread that draws until it is closed: `closing` closes all that are made in it.
+    """
+
+    _made: ClassVar[ExitStack]
+
+    @classmethod
+    @contextmanager
+    def closing(cls) -> Iterator[None]:
+        with ExitStack() as cls._made:
+            yield
 
     def __init__(self, width: int, steps: Sequence[tuple[float, Event]], env: Mapping[str, str] = TERM) -> None:
         self._width = width
         self._terminal = Terminal()
         clock = Clock()
         self.renderer = LiveRenderer(self._terminal, Paint(enabled=True), 0, env, clock=clock, width=width)
+        self._made.callback(partial(self.renderer.close, failed=False))
         for pause_s, event in steps:
             clock.now += pause_s
             self.renderer.emit(event)

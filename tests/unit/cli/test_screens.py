@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -62,6 +62,12 @@ PUSHING: Steps = (
     (1, BytesMoved("registry", 30_000_000, 0)),
     (1, BytesMoved("registry", 10_000_000, 0)),
 )
+
+
+@pytest.fixture(autouse=True)
+def _closed_at_last() -> Iterator[None]:
+    with Played.closing():
+        yield
 
 
 def titled(width: int, line: str, took: str) -> str:
