@@ -13,6 +13,7 @@ from cargoship.errors import CannotStart
 from cargoship.oci.descriptor import MediaType
 from cargoship.oci.layer import Layer
 from cargoship.oci.tar import EntryKind, LayerEntry, arrange
+from cargoship.printable import printable
 from cargoship.rootfs.item import Item, ItemKind, LayerFacts
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.scan import elf_in_layer, is_kept, is_library, read_from_layer
@@ -21,6 +22,8 @@ from cargoship.rootfs.tree import FileTree, ResolvedPath
 _KINDS = {EntryKind.FILE: ItemKind.FILE, EntryKind.DIRECTORY: ItemKind.FOLDER, EntryKind.SYMLINK: ItemKind.LINK}
 _PLAIN = frozenset({MediaType.OCI_LAYER, "application/vnd.oci.image.layer.nondistributable.v1.tar"})
 """Types that containerd believes; under all others it looks how a layer is packed (images.DiffCompression)."""
+_PACKED = frozenset({"gzip", "zstd"})
+"""What it knows behind them; it takes what is packed in another way (`tar+xz`) for a plain tar."""
 _CONTENT_BYTES_MAX = 8 << 20
 _SCRIPT_BYTES_MAX = 64 << 20
 _START_BYTES = 512
@@ -113,8 +116,13 @@ def _view(
 def _of_its_type(layer: Layer) -> Iterator[str]:
     """Of one that is called a plain tar: the digest of what is in it is its own, then."""
     own, inside = layer.descriptor.digest, layer.diff_id
-    if layer.descriptor.media_type in _PLAIN and own.algorithm == inside.algorithm and own != inside:
+    if own.algorithm != inside.algorithm or own == inside:
+        return
+    base, *packed = layer.descriptor.media_type.split("+")
+    if base in _PLAIN and not packed:
         yield "is packed, and its type says that it is a plain tar"
+    elif base in _PLAIN and max(packed) not in _PACKED:
+        yield f"is packed, and its type is {printable(layer.descriptor.media_type)}"
 
 
 def _item(entry: LayerEntry) -> Item:

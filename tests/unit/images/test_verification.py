@@ -85,6 +85,8 @@ def test_an_index_that_calls_an_image_something_else_is_said(tmp_path: Path, lis
     [
         (MediaType.OCI_LAYER, 40),
         ("application/vnd.oci.image.layer.nondistributable.v1.tar", 40),
+        ("application/vnd.oci.image.layer.v1.tar+xz", 40),
+        ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", 0),
         (MediaType.OCI_LAYER_GZIP, 0),
         ("application/vnd.docker.image.rootfs.diff.tar", 0),
     ],
@@ -95,7 +97,8 @@ def test_a_packed_layer_that_is_called_a_plain_tar_is_refused(tmp_path: Path, me
     write_images(tmp_path / "image.tar", {"localhost/app:1": Case("app", [layer])})
     found, text, _ = run(tmp_path, "verify", "image.tar")
     assert found == code, text
-    said = "is packed, and its type says that it is a plain tar, which engines refuse"
+    called = f"is {media_type}" if media_type.endswith("+xz") else "says that it is a plain tar"
+    said = f"is packed, and its type {called}, which engines refuse"
     assert (said in text) is (code == 40)
 
 
