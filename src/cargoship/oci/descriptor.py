@@ -46,6 +46,8 @@ class Descriptor:
     platform: Platform | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     artifact_type: str | None = None
+    is_elsewhere: bool = field(default=False, compare=False)
+    """Whether `urls` say where else it is."""
 
 
 class Blob(Protocol):

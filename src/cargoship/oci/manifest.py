@@ -51,6 +51,7 @@ class _Descriptor(msgspec.Struct, rename="camel"):
     platform: _Platform | None = None
     annotations: dict[str, str | None] | None = None
     artifact_type: str | None = None
+    urls: list[str | None] | None = None
 
 
 class _Manifest(msgspec.Struct, rename="camel"):
@@ -283,6 +284,7 @@ def _descriptor(wire: _Descriptor) -> Descriptor:
         platform=found,
         annotations=_texts(wire.annotations),
         artifact_type=wire.artifact_type,
+        is_elsewhere=any(wire.urls or ()),
     )
 
 

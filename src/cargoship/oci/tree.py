@@ -129,7 +129,11 @@ def choose_image(content: Content, root: BytesBlob, platform: Platform, *, what:
 
 
 def _kept(manifest: Manifest) -> Iterator[Descriptor]:
-    """The layers that registries keep: not those that only their maker may give out (image-spec, layer.md)."""
+    """The layers that registries keep: not those that only their maker may give out (image-spec, layer.md).
+
+    One of which nobody says where its maker has it is in the registry, and nowhere else: skopeo takes it along too.
+    """
     for layer in manifest.layers:
-        if "nondistributable" not in layer.media_type and ".foreign." not in layer.media_type:
+        is_makers = "nondistributable" in layer.media_type or ".foreign." in layer.media_type
+        if not (is_makers and layer.is_elsewhere):
             yield layer

@@ -84,6 +84,25 @@ def test_names_go_along_and_can_be_given(tmp_path: Path) -> None:
             assert json.load(stream)[0]["RepoTags"] == [tag]
 
 
+@pytest.mark.parametrize("urls", [None, [], ["https://example.com/layer"]])
+def test_a_layer_of_its_makers_comes_along_if_it_is_nowhere_else(
+    urls: list[str] | None, tmp_path: Path, registry: InMemoryRegistry, index: Index
+) -> None:
+    with client_of(registry.host) as client:
+        push(client, index)
+        manifest = json.loads(index.children[0].raw_manifest)
+        layer = manifest["layers"][1]
+        layer["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+        if urls is not None:
+            layer["urls"] = urls
+        client.put_manifest(REPOSITORY, "1", BytesBlob.of(MediaType.OCI_MANIFEST, encode_json(manifest)))
+    good(tmp_path, "copy", f"{registry.host}/{REPOSITORY}:1", "oci:copied")
+    blob = tmp_path / "copied" / "blobs" / layer["digest"].replace(":", "/")
+    assert blob.exists() is not bool(urls)
+    code, _, said = run(tmp_path, "copy", f"{registry.host}/{REPOSITORY}:1", "docker-archive:copied.tar")
+    assert (code, "not handed on" in said) == ((2, True) if urls else (0, False)), said
+
+
 def test_a_damaged_blob_of_a_layout_is_not_published(tmp_path: Path, registry: InMemoryRegistry) -> None:
     index = small_index(tmp_path / "store")
     write_layout(tmp_path / "built", index, names=[])
