@@ -150,6 +150,23 @@ def test_a_variable_that_the_compiler_reads_is_part_of_a_build(
         assert run(place / "target" / "release" / "app").stdout == f"{commit or 'none'} {SAYS}"
 
 
+def test_a_script_around_the_compiler_that_rustc_names_is_part_of_a_build(
+    run_cargoship: RunCargoship, project: Path, tmp_path: Path
+) -> None:
+    """It says of itself what the compiler says: nothing but RUSTC tells them apart."""
+    script = tmp_path / "around"
+    script.write_text(f'#!/bin/sh\nexec {distribution_rust().get("RUSTC", "rustc")} --cfg special "$@"\n')
+    script.chmod(0o755)
+    change = edit("app/src/main.rs", "fn main() {", 'fn main() { print!("{} ", cfg!(special));')
+    for special in (False, True):
+        shutil.rmtree(tmp_path / "place", ignore_errors=True)
+        place = fresh(project, tmp_path / "place")
+        change(place)
+        said = programs(run_cargoship, place, "--workspace", env={"RUSTC": str(script)} if special else {})
+        assert "cargo is not started" not in said
+        assert run(place / "target" / "release" / "app").stdout == f"{str(special).lower()} {SAYS}"
+
+
 @pytest.mark.parametrize(
     ("words", "env", "change", "reason"),
     [
@@ -163,8 +180,14 @@ def test_a_variable_that_the_compiler_reads_is_part_of_a_build(
             create(".cargo/config.toml", "[profile.release]\nopt-level = 1\n"),
             "profile.release.opt-level in .cargo/config.toml",
         ),
+        (
+            (),
+            {},
+            create(".cargo/config.toml", '[resolver]\nfeature-unification = "workspace"\n'),
+            "resolver.feature-unification in .cargo/config.toml",
+        ),
     ],
-    ids=["code", "version", "option", "variable", "configuration"],
+    ids=["code", "version", "option", "variable", "configuration", "unification"],
 )
 def test_a_build_that_is_missed_as_a_whole_says_why(
     run_cargoship: RunCargoship,

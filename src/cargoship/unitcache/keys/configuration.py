@@ -23,17 +23,19 @@ CONFIGURATION = "cargo's configuration files"
 OPTIONS = "cargo's options --config and -Z"
 _HARMLESS_TABLES = frozenset(
     {"alias", "cache", "cargo-new", "credential-alias", "future-incompat-report", "http", "install", "net"}
-    | {"registries", "registry", "resolver", "source", "term"}
+    | {"registries", "registry", "source", "term"}
 )
+_HARMLESS_RESOLVER = frozenset({"incompatible-rust-versions"})
+"""What goes into the lock file, and nothing else."""
 _HARMLESS_BUILD = frozenset({"jobs", "target", "target-dir", "build-dir", "dep-info-basedir", "pipelining", "warnings"})
 _HARMLESS_TARGET = frozenset({"runner"})
 _COUNTS = re.compile(
-    r"RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|RUSTDOCFLAGS|RUSTC_(?:WORKSPACE_)?WRAPPER|RUSTC_BOOTSTRAP|CARGO_INCREMENTAL"
-    r"|CARGO_(?:PROFILE|UNSTABLE|HOST)_.*"
+    r"RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|RUSTDOCFLAGS|RUSTC(?:_(?:WORKSPACE_)?WRAPPER)?|RUSTC_BOOTSTRAP|CARGO_INCREMENTAL"
+    r"|CARGO_(?:PROFILE|UNSTABLE|HOST)_.*|CARGO_TARGET_APPLIES_TO_HOST|CARGO_RESOLVER_(?!INCOMPATIBLE_RUST_VERSIONS$).*"
     r"|CARGO_BUILD_(?!JOBS$|TARGET$|TARGET_DIR$|BUILD_DIR$|DEP_INFO_BASEDIR$|WARNINGS$).*"
 )
 _OF_TARGET = re.compile(r"CARGO_TARGET_(?P<triple>.+)_(?:LINKER|RUSTFLAGS|RUSTDOCFLAGS)")
-_NAMES_A_PROGRAM = re.compile(r".*_(?:LINKER|WRAPPER|RUSTC)")
+_NAMES_A_PROGRAM = re.compile(r".*_(?:LINKER|WRAPPER|RUSTC)|RUSTC")
 _PROGRAM_KEYS = frozenset({"rustc", "rustc-wrapper", "rustc-workspace-wrapper", "linker"})
 _TOOLS = frozenset({"CC", "CXX", "AR", "RANLIB", "NM", "LD"})
 _SCRIPTS_LOOK_AT = re.compile(
@@ -144,6 +146,9 @@ def _relevant(data: bytes, triple: str) -> object:
     counting = {name: value for name, value in parsed.items() if name not in _HARMLESS_TABLES}
     if isinstance(counting.get("build"), dict):
         counting["build"] = {name: value for name, value in counting["build"].items() if name not in _HARMLESS_BUILD}
+    if isinstance(counting.get("resolver"), dict):
+        asked = counting["resolver"].items()
+        counting["resolver"] = {name: value for name, value in asked if name not in _HARMLESS_RESOLVER}
     if isinstance(counting.get("target"), dict):
         kept = {
             name: {key: each for key, each in value.items() if key not in _HARMLESS_TARGET}

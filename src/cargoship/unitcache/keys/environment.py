@@ -26,8 +26,8 @@ from cargoship.cargo.config import (
 from cargoship.decoding import decode_toml
 from cargoship.oci.digest import Digest
 from cargoship.process import Command, Runner
-from cargoship.programs import without_secrets
-from cargoship.reading import read_file
+from cargoship.programs import ProgramFinder, without_secrets
+from cargoship.reading import read_file, real_path
 from cargoship.unitcache.keys.configuration import (
     environment_as_text,
     manifest_digest,
@@ -87,6 +87,7 @@ def find_environment(
     named = NamedFiles((root, cwd), env.get("PATH", ""))
     machine = processor()
     options = _options(build.argv, cwd)
+    said = _without_the_compiler_itself(env, compilers)
     triples = tuple(dict.fromkeys((*folders, *compilers.tools)))
     return BuildEnvironment(
         root=str(root),
@@ -98,7 +99,7 @@ def find_environment(
         system=system.result(),
         settings={
             triple: settings_as_text(
-                triple, files=files, options=options, env=env, named=named, processor=machine, places=places
+                triple, files=files, options=options, env=said, named=named, processor=machine, places=places
             )
             for triple in triples
         },
@@ -196,6 +197,23 @@ def _libc_version() -> str:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (ValueError, OSError):  # another C library, or another system
         return os.uname().release if os.uname().sysname == "Darwin" else ""
+
+
+def _without_the_compiler_itself(env: Mapping[str, str], compilers: Compilers) -> Mapping[str, str]:
+    """The environment without RUSTC where that is the compiler, or rustup's proxy of it, wherever it lies.
+
+    What else is called so starts the compiler, with flags of its own, and says of itself what the compiler says.
+    """
+    named = env.get("RUSTC")
+    place = ProgramFinder().find(named, env) if named else None
+    library = compilers.libraries.get(compilers.host)
+    if place is None or library is None:
+        return env
+    compiler = library.parent.parent.parent / "bin" / "rustc"
+    proxy = place.parent / "rustup"
+    if real_path(place) == real_path(compiler) or (proxy.exists() and place.samefile(proxy)):
+        return {name: value for name, value in env.items() if name != "RUSTC"}
+    return env
 
 
 def _said(runner: Runner, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> str:
