@@ -9,7 +9,8 @@ from cargoship.cargo.command import MESSAGE_FORMAT
 
 COMPILES = ("build", "b", "check", "c", "clippy", "rustc", "zigbuild")
 RUNS = ("test", "t", "bench")
-_MAKES_PROGRAMS = ("build", "b", "zigbuild")
+_MAKES_PROGRAMS = ("build", "zigbuild")
+"""Not `b`: a user's own alias of that name comes before cargo's, and may ask for anything."""
 _CHOOSE = frozenset({"--release", "-r", "--bins", "--workspace", "--all", "--all-features", "--no-default-features"})
 _CHOOSE_BY = frozenset(
     {"--package", "-p", "--exclude", "--bin", "--features", "-F", "--profile", "--target", "--config"}
@@ -66,7 +67,7 @@ def choosing(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """
     if words[0] not in _MAKES_PROGRAMS:
         return (), f"cargo {words[0]}"
-    found = ["build" if words[0] == "b" else words[0]]
+    found = [words[0]]
     rest = list(words[1:])
     while rest:
         word = rest.pop(0)

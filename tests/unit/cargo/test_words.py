@@ -11,7 +11,7 @@ from cargoship.cargo.words import choosing, compiling_words, options_of
     ("words", "chosen"),
     [
         ("build --release", "build --release"),
-        ("b -r -j4 -q --locked --color always", "build -r"),
+        ("build -r -j4 -q --locked --color always", "build -r"),
         ("zigbuild --target a-b-c.2.17 --target=d", "zigbuild --target a-b-c.2.17 --target d"),
         ("build -p app -pother -F one --features=two,three", "build -p app -p other -F one --features two,three"),
         ("build --features= --bin app", "build --features  --bin app"),
@@ -26,6 +26,8 @@ def test_what_chooses_programs(words: str, chosen: str) -> None:
     ("words", "more"),
     [
         ("test", "cargo test"),
+        # [alias] b = "build --release"
+        ("b", "cargo b"),
         ("check --release", "cargo check"),
         ("rustc --release -- --emit asm", "cargo rustc"),
         ("build -v", "-v"),
