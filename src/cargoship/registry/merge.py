@@ -29,6 +29,8 @@ from cargoship.registry.testimony import Witness
 
 _OF_ONE_BUILD = tuple(f"org.opencontainers.image.{name}" for name in ("title", "version", "revision"))
 """What jobs of one build say alike."""
+_VERIFIED = "dev.cargoship.verified"
+"""`false` where nobody has looked whether an image can start."""
 
 
 class MergeSource(Struct, frozen=True):
@@ -116,7 +118,8 @@ def merge_images(
 def merged(parts: Sequence[MergeSource]) -> BytesBlob:
     """The index of all parts, in the order of the platforms' names. Pure.
 
-    What several parts have is there once; annotations are those that every part has. Raises UsageError.
+    What several parts have is there once; annotations are those that every part has, and that one of them was not
+    verified. Raises UsageError.
     """
     entries: dict[Digest, IndexEntry] = {}
     owners: dict[tuple[object, ...], tuple[IndexEntry, MergeSource]] = {}
@@ -138,6 +141,9 @@ def merged(parts: Sequence[MergeSource]) -> BytesBlob:
     ordered = sorted(entries.values(), key=lambda entry: (str(entry.descriptor.platform), entry.descriptor.digest))
     first, *others = (part.annotations for part in parts)
     shared = {key: text for key, text in first.items() if all(each.get(key) == text for each in others)}
+    if any(part.annotations.get(_VERIFIED) == "false" for part in parts):
+        # one of which that is not known makes a whole of which it is not known
+        shared[_VERIFIED] = "false"
     docker = all(entry.descriptor.media_type == MediaType.DOCKER_MANIFEST for entry in ordered)
     media_type = MediaType.DOCKER_LIST if docker and not shared else MediaType.OCI_INDEX
     document: dict[str, Any] = {

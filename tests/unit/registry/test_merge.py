@@ -162,6 +162,19 @@ def test_a_part_of_another_build_is_said(key: str, other: str, tmp_path: Path, r
     assert all(name in note and other in note and str(parts[1]) in note for note in said)
 
 
+@pytest.mark.parametrize("unverified", [(), (0,), (1,), (0, 1)])
+def test_a_whole_is_as_little_verified_as_each_of_its_parts(
+    unverified: tuple[int, ...], tmp_path: Path, registry: InMemoryRegistry
+) -> None:
+    parts = []
+    for number, platform in enumerate((AMD64, ARM64)):
+        said = {"dev.cargoship.verified": "false"} if number in unverified else {}
+        parts.append(by_digest(registry, index_of([small_image(tmp_path, platform)], annotations=said)))
+    (published,) = merged(parts, Reference(registry.host, REPOSITORY, "1"))
+    annotations = document(registry, REPOSITORY, published.digest).get("annotations", {})
+    assert annotations == ({"dev.cargoship.verified": "false"} if unverified else {})
+
+
 def test_what_two_jobs_have_in_common_is_there_once(amd64: Index, arm64: Index, registry: InMemoryRegistry) -> None:
     parts = [by_digest(registry, each) for each in (amd64, arm64, amd64)]
     (published,) = merged(parts, Reference(registry.host, REPOSITORY, "1"))
