@@ -167,6 +167,21 @@ def test_a_script_around_the_compiler_that_rustc_names_is_part_of_a_build(
         assert run(place / "target" / "release" / "app").stdout == f"{str(special).lower()} {SAYS}"
 
 
+def test_a_path_relative_to_configuration_above_the_workspace_is_that_of_the_checkout(
+    run_cargoship: RunCargoship, project: Path, tmp_path: Path
+) -> None:
+    """`[env]` makes a whole path of it, which does not lie in the workspace."""
+    told = 'fn main() { println!("cargo::rustc-env=AT={}", std::env::var("BELOW").unwrap());'
+    for name in ("one", "two"):
+        place = fresh(project, tmp_path / name / "place")
+        create("../.cargo/config.toml", '[env]\nBELOW = { value = "data", relative = true }\n')(place)
+        edit("app/build.rs", "fn main() {", told)(place)
+        edit("app/src/main.rs", "fn main() {", 'fn main() { print!("{} ", env!("AT"));')(place)
+        cache = ("--cache-to", f"dir:{tmp_path / 'cache'}")
+        run_cargoship("cargo", "--programs", *cache, "--", "build", "--release", "--workspace", cwd=place)
+        assert run(place / "target" / "release" / "app").stdout == f"{tmp_path / name / 'data'} {SAYS}"
+
+
 @pytest.mark.parametrize(
     ("words", "env", "change", "reason"),
     [

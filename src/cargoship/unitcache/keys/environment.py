@@ -86,7 +86,7 @@ def find_environment(
     places = [path.relative_to(root).as_posix() if path.is_relative_to(root) else "" for path in configured]
     named = NamedFiles((root, cwd), env.get("PATH", ""))
     machine = processor()
-    options = _options(build.argv, cwd)
+    options = [*_options(build.argv, cwd), *_places_that_count(zip(configured, places, tables, strict=True))]
     said = _without_the_compiler_itself(env, compilers)
     triples = tuple(dict.fromkeys((*folders, *compilers.tools)))
     return BuildEnvironment(
@@ -197,6 +197,19 @@ def _libc_version() -> str:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (ValueError, OSError):  # another C library, or another system
         return os.uname().release if os.uname().sysname == "Darwin" else ""
+
+
+def _places_that_count(files: Iterable[tuple[Path, str, Mapping[str, object]]]) -> list[str]:
+    """The files outside of the workspace in which [env] has a path relative to them: the whole path is the value.
+
+    Inside, it begins with the workspace's folder, and is seen in what comes out.
+    """
+
+    def has_such(table: object) -> bool:
+        entries = table.values() if isinstance(table, dict) else ()
+        return any(isinstance(each, dict) and bool(each.get("relative")) for each in entries)
+
+    return [str(path) for path, place, table in files if not place and has_such(table.get("env"))]
 
 
 def _without_the_compiler_itself(env: Mapping[str, str], compilers: Compilers) -> Mapping[str, str]:
