@@ -32,6 +32,11 @@ PAIR = {
 OUTSIDE = 'pub fn said() -> &\'static str { include_str!("../../shared/text") }\n'
 MODULE = '#[path = "../../shared/said.rs"]\nmod shared;\npub use shared::said;\n'
 BOTH_KINDS = '[lib]\nname = "core1"\ncrate-type = ["cdylib", "rlib"]\n'
+READS = """fn main() {
+    println!("cargo::rerun-if-changed=said");
+    println!("cargo::rustc-env=SAID={}", std::fs::read_to_string("said").unwrap());
+}
+"""
 PLAIN = 'pub fn said() -> &\'static str { "one" }\n'
 
 
@@ -57,6 +62,17 @@ SHAPES = {
         {**PAIR, "core/src/lib.rs": OUTSIDE, "shared/text": "one"},
         create("shared/text", "two"),
         env={"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT": "true"},
+    ),
+    "a folder whose name has brackets": Shape(
+        {
+            **{path.replace("core/", "core (1)/"): text for path, text in PAIR.items()},
+            "Cargo.toml": PAIR["Cargo.toml"].replace('"core"', '"core (1)"'),
+            "app/Cargo.toml": PAIR["app/Cargo.toml"].replace("../core", "../core (1)"),
+            "core (1)/build.rs": READS,
+            "core (1)/src/lib.rs": 'pub fn said() -> &\'static str { env!("SAID") }\n',
+            "core (1)/said": "one",
+        },
+        create("core (1)/said", "two"),
     ),
     "a library that is a shared one too": Shape(
         {**PAIR, "core/Cargo.toml": PAIR["core/Cargo.toml"] + BOTH_KINDS, "core/src/lib.rs": PLAIN},

@@ -46,8 +46,8 @@ fn main() {
 MACRO = r"""
 use proc_macro::TokenStream;
 #[proc_macro] pub fn told(_: TokenStream) -> TokenStream {
-    let url = std::env::var("API_URL").unwrap_or("none".into());
-    let all = format!("{url}|{}", std::fs::read_to_string("conf/text").unwrap().trim());
+    let seen = ["API_URL", "PROFILE", "RUST_LOG"].map(|name| std::env::var(name).unwrap_or("none".into()));
+    let all = format!("{}|{}", seen.join(" "), std::fs::read_to_string("conf/text").unwrap().trim());
     format!("{all:?}").parse().unwrap()
 }
 """
@@ -70,7 +70,7 @@ WORKSPACE = {
     "thread": "thread",
     "sized": "12345",
 }
-SAYS = "readme|none|one|first|none|v1|shell|cleared|given|thread|5|one.txt|none|conf\n"
+SAYS = "readme|none|one|first|none|v1|shell|cleared|given|thread|5|one.txt|none none none|conf\n"
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +157,17 @@ def ship(
         (write("thread", "edited"), {}, "thread", "edited"),
         (write("sized", "1234567"), {}, "|5|", "|7|"),
         (link("leads", "two.txt"), {}, "|one.txt", "|two.txt"),
-        (None, {"API_URL": "production"}, "|none|conf", "|production|conf"),
+        (None, {"API_URL": "production"}, "none none none", "production none none"),
+        # cargo sets it for build scripts alone
+        (None, {"PROFILE": "mine"}, "none none none", "none mine none"),
+        (None, {"RUST_LOG": "debug"}, "none none none", "none none debug"),
         (write("conf/text", "edited"), {}, "|conf", "|edited"),
     ],
     ids=[
         "file", "variable", "listing", "linked-file", "link", "absent", "git", "shell", "cleared-environment",
         "variable-of-a-shell",
-        "thread", "size", "read-link", "variable-of-a-macro", "file-of-a-macro",
+        "thread", "size", "read-link", "variable-of-a-macro", "variable-of-build-scripts", "variable-for-logs",
+        "file-of-a-macro",
     ],
 )  # fmt: skip
 def test_what_nobody_has_reported_is_not_passed_over(

@@ -56,7 +56,7 @@ class _Judge(Struct):
             return
         if kind == "V":
             # it is not given to them: who asks may be one that logs in somewhere
-            if counts(text, pinned=self.pinned) and text in self.call.env and text not in self.given:
+            if counts(text, pinned=self.pinned, of_script=False) and text in self.call.env and text not in self.given:
                 raise StaysHere(f"a macro of it looks at {text}")
             yield kind, text
         elif kind == "G":

@@ -12,6 +12,7 @@ from msgspec import structs
 from cargoship.cargo.unit_graph import Dependency, Unit, UnitGraph
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.keys.key import (
+    LOCAL_ID,
     BuildEnvironment,
     LockedSources,
     base_of,
@@ -168,6 +169,13 @@ def test_a_workspace_may_move() -> None:
     at_root = replace(APP, package_id="path+file:///w#app@0.1.0", source="/w/src/main.rs")
     moved = replace(APP, package_id="path+file:///elsewhere#app@0.1.0", source="/elsewhere/src/main.rs")
     assert parts(moved, structs.replace(around, manifests={})) == parts(at_root, structs.replace(AROUND, manifests={}))
+
+
+def test_a_folder_may_have_brackets_in_its_name() -> None:
+    for text in ("path+file:///w/a%20(1)#app@0.1.0", "app 0.1.0 (path+file:///w/a%20(1))", "path+file:///w/a%20(1)"):
+        found = LOCAL_ID.search(text)
+        assert found is not None
+        assert found["path"] == "/w/a%20(1)"
 
 
 def test_a_workspace_with_debug_information_may_not() -> None:

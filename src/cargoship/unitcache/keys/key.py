@@ -34,8 +34,8 @@ FORMAT = "4"
 """Part of every key: a change of what keys are made of, or of what is captured, makes all older entries strangers."""
 
 _LINKED = frozenset({"bin", "cdylib", "dylib", "proc-macro", "custom-build", "test", "example", "bench"})
-LOCAL_ID = re.compile(r"\(?path\+file://(?P<path>/[^#?)]*)")
-"""A local package's folder in its package id, in cargo's two forms."""
+LOCAL_ID = re.compile(r"(?P<older>\()?path\+file://(?P<path>/[^#?]*)(?(older)\))")
+"""A local package's folder in its package id, in cargo's two forms; a bracket may be in its own name."""
 _DEBUG_NONE = ("0", "none", "None")
 
 

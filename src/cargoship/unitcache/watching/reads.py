@@ -93,7 +93,7 @@ class Reads(Struct):
 
     def of_script(self, out_dir: str, *, contents: FileDigests, pinned: bool) -> dict[str, Digest]:
         """What the run of a build script depends on; raises NotKept, OSError."""
-        return self._inputs(self.records.scripts.get(out_dir, ()), contents, pinned=pinned)
+        return self._inputs(self.records.scripts.get(out_dir, ()), contents, pinned=pinned, of_script=True)
 
     def of_compiler(
         self, folder: str, crate: str, hash_: str, *, contents: FileDigests, pinned: bool
@@ -102,7 +102,7 @@ class Reads(Struct):
 
         `folder` is where cargo keeps what belongs to the profile.
         """
-        return self._inputs(self._of(folder, crate, hash_), contents, pinned=pinned)
+        return self._inputs(self._of(folder, crate, hash_), contents, pinned=pinned, of_script=False)
 
     def where(self, folder: str, crate: str, hash_: str) -> str:
         """The cluster that has compiled a crate; nothing for this machine. Raises NotKept, OSError."""
@@ -117,7 +117,9 @@ class Reads(Struct):
             for record in records
         ]
 
-    def _inputs(self, records: Sequence[UnitTrace], contents: FileDigests, *, pinned: bool) -> dict[str, Digest]:
+    def _inputs(
+        self, records: Sequence[UnitTrace], contents: FileDigests, *, pinned: bool, of_script: bool
+    ) -> dict[str, Digest]:
         if not records:
             if pinned:
                 return {}
@@ -126,7 +128,7 @@ class Reads(Struct):
         if any(record.lives_on for record in records) and not pinned:
             raise NotKept("a program that it has started lives on, and may read and write more")
         for record in records:
-            found |= _Unit(self, contents, record, pinned=pinned).inputs()
+            found |= _Unit(self, contents, record, pinned=pinned, of_script=of_script).inputs()
         return found
 
     def real(self, path: str) -> str:
@@ -139,11 +141,14 @@ class Reads(Struct):
 
 
 class _Unit:
-    def __init__(self, reads: Reads, contents: FileDigests, record: UnitTrace, *, pinned: bool) -> None:
+    def __init__(
+        self, reads: Reads, contents: FileDigests, record: UnitTrace, *, pinned: bool, of_script: bool
+    ) -> None:
         self._reads = reads
         self._contents = contents
         self._record = record
         self._pinned = pinned
+        self._of_script = of_script
         self._roots = tuple(dict.fromkeys((str(contents.root), os.path.realpath(contents.root))))
         self._of_tools = _folders(reads.watcher.covered)
         self._covered = (*_folders((contents.build_dir,)), *self._of_tools)
@@ -322,7 +327,12 @@ class _Unit:
         return digest
 
     def _variable(self, name: str) -> None:
-        if not counts(name, pinned=self._pinned) or not _is_text(name) or re.search(r"[\s=]", name) or not name:
+        if (
+            not counts(name, pinned=self._pinned, of_script=self._of_script)
+            or not _is_text(name)
+            or re.search(r"[\s=]", name)
+            or not name
+        ):
             return
         if name in self._contents.env:
             self._found[VARIABLE + name] = self._now(VARIABLE + name)
