@@ -27,7 +27,7 @@ def planned_units(
     configuration names, unless all is to stay `untouched`. Raises ToolchainError's family, ProjectError's family.
     """
     rust = rust or next(iter(toolchains(context.runner, context.env, wanted.cwd)))
-    env = {**context.env, "CARGO": str(rust.cargo), "RUSTC": str(rust.rustc), **(_NOBODYS if untouched else {})}
+    env = {**context.env, "CARGO": str(rust.cargo), "RUSTC": str(rust.compiler), **(_NOBODYS if untouched else {})}
     # variants of a platform are made of the same crates
     targets: dict[tuple[str, ...], dict[str, None]] = {}
     for build in plan.builds:

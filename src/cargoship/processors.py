@@ -46,7 +46,7 @@ class RustTargets(Struct, frozen=True):
     def of(cls, found: Toolchain | Foreseen) -> RustTargets:
         """Those of a toolchain that is there, or that would be taken."""
         pairs = found.pairs if isinstance(found, Foreseen) else [(each.triple, each.row) for each in found.targets]
-        return cls(found.rust.rustc, tuple(pairs))
+        return cls(found.rust.compiler, tuple(pairs))
 
 
 class _Target(Struct, frozen=True):

@@ -88,7 +88,7 @@ def run_cargo(
         from cargoship.execution.runner import open_cluster
 
         remote.check(offline=not {"--offline", "--frozen"}.isdisjoint(command.argv))
-        runner = open_cluster(remote, context, root=project.root, rustc=rust.rustc)
+        runner = open_cluster(remote, context, root=project.root, rustc=rust.compiler)
     if not options.enabled:
         record_no_use(_build_dir(project, _target_dir(words, project, context.cwd)))
         from cargoship.cargo.watch import watch_cargo

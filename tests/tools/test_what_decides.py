@@ -227,3 +227,24 @@ def test_a_target_that_a_variable_names_is_not_another_ones_program(
     create(".cargo/config.toml", f'[build]\ntarget = ["{triple}"]\n')(tmp_path)
     run_cargoship("cargo", *words, cwd=tmp_path)
     assert chosen.is_file()
+
+
+@pytest.mark.parametrize("by", ["environment", "configuration"])
+def test_an_image_is_compiled_by_the_script_that_is_named_for_the_compiler(
+    run_cargoship: RunCargoship, tmp_path: Path, by: str
+) -> None:
+    """The compiler that it starts was taken in its place, without the words that it adds."""
+    rust = distribution_rust()
+    script = tmp_path / "around"
+    script.write_text(f'#!/bin/sh\nexec {rust.get("RUSTC", "rustc")} --cfg x "$@"\n')
+    script.chmod(0o755)
+    for name, text in {"Cargo.toml": PACKAGE.format("app", "0.1.0"), "src/main.rs": WHO}.items():
+        create(f"app/{name}", text)(tmp_path)
+    env = {"RUSTC": str(script)}
+    if by == "configuration":
+        create("app/.cargo/config.toml", f'[build]\nrustc = "{script}"\n')(tmp_path)
+        env = {"RUSTC": ""}
+    words = ("build", tmp_path / "app", "--no-cache", "--platform", "linux/amd64", "-o", f"oci:{tmp_path}/out")
+    run_cargoship(*words, env=env)
+    made = tmp_path / "app" / "target" / "x86_64-unknown-linux-musl" / "release" / "app"
+    assert run(made).stdout == "None true\n"

@@ -31,7 +31,7 @@ from cargoship.toolchain.wrappers import (
 def identity(toolchain: Toolchain) -> str:
     """Text that changes when what compiles changes: rustc, Zig, and where the standard libraries are."""
     libraries = [f"{target.triple}={target.std}" for target in toolchain.targets]
-    return "\n".join([toolchain.rust.version, str(toolchain.rust.rustc), toolchain.zig.version, *libraries])
+    return "\n".join([toolchain.rust.version, str(toolchain.rust.compiler), toolchain.zig.version, *libraries])
 
 
 def compile_environment(
@@ -50,7 +50,7 @@ def compile_environment(
         **env,
         "PATH": os.pathsep.join([str(wrappers), env.get("PATH", "")]),
         "RUSTC": RUSTC,
-        "CARGOSHIP_RUSTC": str(toolchain.rust.rustc),
+        "CARGOSHIP_RUSTC": str(toolchain.rust.compiler),
         "CARGOSHIP_SYSROOT": str(toolchain.sysroot),
         "CARGOSHIP_SYSROOT_TARGETS": " ".join(toolchain.shimmed),
         "CARGOSHIP_ZIG": str(toolchain.zig.path),

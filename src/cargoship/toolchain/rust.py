@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cargoship.cargo.above import check_owners
 from cargoship.cargo.config import cargo_home, configuration_files, named_rustc
@@ -26,6 +26,13 @@ class Rust(Struct, frozen=True):
     """All of `rustc -vV`, for identities."""
     rustup: Path | None = None
     """rustup, where this is one of its toolchains."""
+    script: Path | None = None
+    """What somebody has named in the compiler's place, where that is a script around it, with words of its own."""
+
+    @property
+    def compiler(self) -> Path:
+        """What compiles the user's crates; the standard library is rustc's alone."""
+        return self.script or self.rustc
 
     @property
     def release(self) -> str:
@@ -79,7 +86,9 @@ def toolchains(runner: Runner, env: Mapping[str, str], cwd: Path) -> Iterator[Ru
     check_owners(cwd, env)
     named = named_rustc(configuration_files(cwd, cargo_home(env)), env)
     if named:
-        yield _ask(runner, env, cwd, _which(runner, *named, env), env.get("CARGO"))
+        program = _which(runner, *named, env)
+        rust = _ask(runner, env, cwd, program, env.get("CARGO"))
+        yield structs.replace(rust, script=program) if _is_script(program) else rust
         return
     found = list(runner.programs.search("rustc", env))
     if not found:
@@ -138,6 +147,11 @@ def _which(runner: Runner, program: str, place: str, env: Mapping[str, str]) -> 
     if found is None or not os.access(found, os.X_OK) or not found.is_file():
         raise ToolMissing(f"{place} names {program}, which is not a program", hint=_HINT)
     return found
+
+
+def _is_script(program: Path) -> bool:
+    with program.open("rb") as stream:
+        return stream.read(2) == b"#!"
 
 
 def _is_pinned(cwd: Path) -> bool:
