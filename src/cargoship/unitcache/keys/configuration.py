@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -55,19 +56,35 @@ def settings_as_text(
     named: NamedFiles | None = None,
     processor: str = "",
     places: Sequence[str] = (),
+    folders: Sequence[Path] = (),
+    chosen_files: Sequence[tuple[bytes, Path]] = (),
 ) -> str:
     """What is set for one triple: keys of configuration files, cargo's --config and -Z, variables. A line for each.
 
     Files and programs that they name have lines of their own, and what `native` means, where that is said. `places` are
     the names of the files as far as they lie in the workspace; what others say is recorded without theirs, for
-    checkouts lie in many folders.
+    checkouts lie in many folders. `folders` are those that each file's programs are relative to; `chosen_files` is what
+    --config says, each with such a folder: `options` has the words, but not what they mean.
     """
     configured = [_relevant(data, triple) for data in files]
     chosen = _chosen(env, triple)
     said = {OPTIONS: list(options), **chosen}
     settings = {name: value for name, value in said.items() if value not in ([], None)} | _keys(configured, places)
-    texts = [*texts_of(configured), *options, *chosen.values()]
-    programs = [*_programs(configured), *(value for name, value in chosen.items() if _NAMES_A_PROGRAM.fullmatch(name))]
+    asked = [_relevant(data, triple) for data, _ in chosen_files]
+    texts = [*texts_of([*configured, *asked]), *options, *chosen.values()]
+    beside = [
+        *folders[: len(configured)],
+        *[None] * (len(configured) - len(folders)),
+        *(folder for _, folder in chosen_files),
+    ]
+    programs = [
+        *(
+            (name, folder)
+            for table, folder in zip([*configured, *asked], beside, strict=True)
+            for name in _programs(table)
+        ),
+        *((value, None) for name, value in chosen.items() if _NAMES_A_PROGRAM.fullmatch(name)),
+    ]
     return _as_text(settings | _meant(texts, programs, named or NamedFiles(), processor))
 
 
@@ -76,20 +93,25 @@ def environment_as_text(
 ) -> str:
     """The variables that build scripts are known to look at, for what they compile for one triple. A line for each."""
     chosen = {}
-    programs = []
+    programs: list[tuple[str, Path | None]] = []
     for name, value in env.items():
         match = _SCRIPTS_LOOK_AT.fullmatch(name)
         if match is not None and _is_for(match["triple"], triple):
             chosen[name] = value
-            programs += [value] if match["tool"] in _TOOLS else []
+            programs += [(value, None)] if match["tool"] in _TOOLS else []
     return _as_text(chosen | _meant(list(chosen.values()), programs, named or NamedFiles(), processor))
 
 
-def _meant(texts: Sequence[str], programs: Iterable[str], named: NamedFiles, processor: str) -> dict[str, str]:
-    """What values mean that do not say it themselves."""
+def _meant(
+    texts: Sequence[str], programs: Iterable[tuple[str, Path | None]], named: NamedFiles, processor: str
+) -> dict[str, str]:
+    """What values mean that do not say it themselves; programs are given with the folder that they are relative to."""
     found = {f"the file {name} that is named there": digest for name, digest in named.files(texts).items()}
-    for text in programs:
-        found |= {f"the program {name}": digest for name, digest in named.programs(text).items()}
+    for text, folder in dict.fromkeys(programs):
+        for name, digest in named.programs(text, folder).items():
+            # two files may say the same words, and mean what lies beside each
+            label = f"the program {name}"
+            found[label] = f"{found[label]} {digest}" if label in found else digest
     # a flag may be apart from its value
     if says_native(" ".join(texts)):
         found["the processor that native means"] = processor

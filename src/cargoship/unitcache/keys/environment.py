@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from cargoship.cargo.config import (
     replaced_sources,
     with_includes,
 )
+from cargoship.cargo.words import options_of
 from cargoship.decoding import decode_toml
 from cargoship.oci.digest import Digest
 from cargoship.process import Command, Runner
@@ -87,6 +88,7 @@ def find_environment(
     named = NamedFiles((root, cwd), env.get("PATH", ""))
     machine = processor()
     options = [*_options(build.argv, cwd), *_places_that_count(zip(configured, places, tables, strict=True))]
+    chosen = list(_chosen_files(build.argv, cwd))
     said = _without_the_compiler_itself(env, compilers)
     triples = tuple(dict.fromkeys((*folders, *compilers.tools)))
     return BuildEnvironment(
@@ -99,7 +101,15 @@ def find_environment(
         system=system.result(),
         settings={
             triple: settings_as_text(
-                triple, files=files, options=options, env=said, named=named, processor=machine, places=places
+                triple,
+                files=files,
+                options=options,
+                env=said,
+                named=named,
+                processor=machine,
+                places=places,
+                folders=[path.parent.parent for path in configured],
+                chosen_files=chosen,
             )
             for triple in triples
         },
@@ -197,6 +207,16 @@ def _libc_version() -> str:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (ValueError, OSError):  # another C library, or another system
         return os.uname().release if os.uname().sysname == "Darwin" else ""
+
+
+def _chosen_files(argv: Sequence[str], cwd: Path) -> Iterator[tuple[bytes, Path]]:
+    """What --config says, as the content of files, with the folder that cargo finds their programs from."""
+    for value in options_of(argv, "--config"):
+        if (cwd / value).is_file():
+            for path in with_includes(cwd / value):
+                yield read_file(path), path.parent.parent
+        else:
+            yield value.encode(errors="surrogateescape"), cwd
 
 
 def _places_that_count(files: Iterable[tuple[Path, str, Mapping[str, object]]]) -> list[str]:

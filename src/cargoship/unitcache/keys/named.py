@@ -44,8 +44,11 @@ class NamedFiles(Struct, frozen=True):
                     found[word] = digest
         return found
 
-    def programs(self, text: str) -> dict[str, str]:
-        """Digests of the programs among the words of a command."""
+    def programs(self, text: str, folder: Path | None = None) -> dict[str, str]:
+        """Digests of the programs among the words of a command, or of the one below a folder that it is a path in."""
+        if folder is not None and "/" in text:
+            digest = self._digest([folder / text])
+            return {} if digest is None else {text: digest}
         found = {}
         for word in text.split():
             place = None if word.startswith("-") else ProgramFinder().find(word, {"PATH": self.search})
