@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -180,6 +181,58 @@ def test_a_path_relative_to_configuration_above_the_workspace_is_that_of_the_che
         cache = ("--cache-to", f"dir:{tmp_path / 'cache'}")
         run_cargoship("cargo", "--programs", *cache, "--", "build", "--release", "--workspace", cwd=place)
         assert run(place / "target" / "release" / "app").stdout == f"{tmp_path / name / 'data'} {SAYS}"
+
+
+@pytest.mark.parametrize(
+    ("place_of", "configuration", "words"),
+    [
+        ("tools", ("../.cargo/config.toml", 'build.rustc-wrapper = "tools/around"'), ()),
+        ("tools", None, ("--config", 'build.rustc-wrapper="around"')),
+        (
+            "other/tools",
+            ("../other/more/some.toml", 'build.rustc-wrapper = "tools/around"'),
+            ("--config", "../other/more/some.toml"),
+        ),
+    ],
+    ids=["above", "option", "file"],
+)
+def test_a_wrapper_that_is_found_as_cargo_finds_it_is_part_of_a_build(
+    run_cargoship: RunCargoship,
+    project: Path,
+    tmp_path: Path,
+    place_of: str,
+    configuration: tuple[str, str] | None,
+    words: tuple[str, ...],
+) -> None:
+    """From the folder of the configuration that names it, or on PATH."""
+    script = tmp_path / place_of / "around"
+    script.parent.mkdir(parents=True)
+    change = edit("app/src/main.rs", "fn main() {", 'fn main() { print!("{} ", cfg!(special));')
+    for flag, said in (("usual", "false"), ("special", "true")):
+        script.write_text(f'#!/bin/sh\ncompiler="$1"\nshift\nexec "$compiler" --cfg {flag} "$@"\n')
+        script.chmod(0o755)
+        shutil.rmtree(tmp_path / "place", ignore_errors=True)
+        place = fresh(project, tmp_path / "place")
+        change(place)
+        if configuration is not None:
+            create(*configuration)(place)
+        env = {"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
+        assert "cargo is not started" not in programs(run_cargoship, place, "--workspace", *words, env=env)
+        assert run(place / "target" / "release" / "app").stdout == f"{said} {SAYS}"
+
+
+def test_a_package_that_looks_whether_it_was_asked_for_is_told_so_in_each_build(
+    run_cargoship: RunCargoship, project: Path, tmp_path: Path
+) -> None:
+    """cargo sets CARGO_PRIMARY_PACKAGE for what is named, and so another `-p` makes another library."""
+    told = 'pub const ASKED: bool = option_env!("CARGO_PRIMARY_PACKAGE").is_some();\n'
+    place = fresh(project, tmp_path / "place")
+    edit("helper/src/lib.rs", "pub fn", f"{told}pub fn")(place)
+    edit("app/src/main.rs", "fn main() {", 'fn main() { print!("{} ", helper::ASKED);')(place)
+    for words, said in ((("--workspace",), "true"), (("-p", "app"), "false"), (("--workspace",), "true")):
+        shutil.rmtree(place / "target", ignore_errors=True)
+        programs(run_cargoship, place, *words)
+        assert run(place / "target" / "release" / "app").stdout == f"{said} {SAYS}"
 
 
 @pytest.mark.parametrize(

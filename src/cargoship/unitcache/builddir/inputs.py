@@ -6,7 +6,7 @@ A unit is only put into a workspace where all of this is as it was. cargo asks f
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ from cargoship.unitcache.builddir.matching import Matched
 from cargoship.unitcache.keys.file_digests import ALL, BUILD_DIR, VARIABLE, WORKSPACE, FileDigests
 from cargoship.unitcache.keys.key import LOCAL_ID, LockedSources, is_pinned
 from cargoship.unitcache.keys.refusal import NotKept
+from cargoship.unitcache.keys.variables import BY_WHAT_IS_NAMED
 from cargoship.unitcache.watching.reads import Reads
 
 _OBJECTS = frozenset({".o", ".a", ".so", ".lib", ".obj", ".rlib", ".rmeta"})
@@ -127,8 +128,15 @@ def variables_of(matched: Matched, contents: FileDigests) -> dict[str, Digest]:
     names = list(matched.fingerprint.variables)
     for name in matched.fingerprint.dep_infos:
         names += read_dep_info((contents.build_dir / name).read_bytes()).variables
+    # where cargo has set it, only the compiler's own list has it: `_pins`
+    _refuse_what_is_named(names)
     found = {VARIABLE + name: contents.digest(VARIABLE + name) for name in names}
     return {name: digest for name, digest in found.items() if digest is not None}
+
+
+def _refuse_what_is_named(variables: Collection[str]) -> None:
+    if BY_WHAT_IS_NAMED in variables:
+        raise NotKept(f"it looks at {BY_WHAT_IS_NAMED}, which another invocation of cargo sets otherwise")
 
 
 def all_of(package: Path, contents: FileDigests) -> tuple[str, ...]:
@@ -189,7 +197,9 @@ def _pins(
     included = {str(build / name) for name in generated}
     for name in files:
         if name.endswith(".d"):
-            for variable, value in environment_read((build / name).read_bytes()).items():
+            read = environment_read((build / name).read_bytes())
+            _refuse_what_is_named(read)
+            for variable, value in read.items():
                 # Including a file from OUT_DIR is what it is for, and some have a variable that names that very file.
                 # Where none is included, the path itself is used.
                 if value not in included and not (generated and variable == "OUT_DIR"):

@@ -31,7 +31,7 @@ from cargoship.unitcache.keys.probes import (
     found_as,
 )
 from cargoship.unitcache.keys.refusal import NotKept
-from cargoship.unitcache.keys.variables import counts
+from cargoship.unitcache.keys.variables import BY_WHAT_IS_NAMED, counts
 from cargoship.unitcache.watching.c_sources import CSources
 from cargoship.unitcache.watching.compilers import read_by_compiler
 from cargoship.unitcache.watching.frames import passes_on, takes_all
@@ -327,6 +327,8 @@ class _Unit:
         return digest
 
     def _variable(self, name: str) -> None:
+        if name == BY_WHAT_IS_NAMED and not self._pinned:
+            raise NotKept(f"it looks at {name}, which another invocation of cargo sets otherwise")
         if (
             not counts(name, pinned=self._pinned, of_script=self._of_script)
             or not _is_text(name)
