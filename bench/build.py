@@ -61,6 +61,8 @@ class Cost:
     cpu_s: float
     own_mib: float
     """The highest resident memory of the process that was started, without its children."""
+    own_cpu_s: float = 0.0
+    """What that process has computed itself, without its children."""
 
     def __str__(self) -> str:
         """One line."""
@@ -74,15 +76,24 @@ def measure(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) ->
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(list(map(str, argv)), cwd=cwd, env=dict(env), stdout=output, stderr=output)
         peak = Peak(process.pid)
-        code = process.wait()
+        # it has ended, and is still there to be asked
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         wall_s = time.monotonic() - started
+        own_cpu_s = _own_cpu_s(process.pid)
+        code = process.wait()
         own_mib = peak.stop()
         if code:
             output.seek(0)
             sys.exit(f"{argv} ended with {code}\n{output.read().decode(errors='replace')}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall_s, cpu_s, own_mib)
+    return Cost(wall_s, cpu_s, own_mib, own_cpu_s)
+
+
+def _own_cpu_s(pid: int) -> float:
+    """Seconds of the processor that a process has used itself, all its threads (proc_pid_stat(5): utime, stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Peak:
