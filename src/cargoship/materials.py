@@ -89,6 +89,8 @@ def compiler_materials(foreseen: Foreseen, kept: Path | None = None) -> tuple[Ma
         made.append(
             Material("rustc-driver", _generic("rustc", rust.release), library.result() or {}, {"file": driver.name})
         )
+    if rust.script is not None:
+        made.append(Material("rustc-script", _generic("rustc-script", rust.release), read.file(rust.script) or {}))
     for triple, done in standard.items():
         where = {"target": triple, "builtHere": triple in foreseen.built}
         uri = _generic("rust-std", rust.release) + f"?target={triple}"

@@ -248,3 +248,6 @@ def test_an_image_is_compiled_by_the_script_that_is_named_for_the_compiler(
     run_cargoship(*words, env=env)
     made = tmp_path / "app" / "target" / "x86_64-unknown-linux-musl" / "release" / "app"
     assert run(made).stdout == "None true\n"
+    # and the image's provenance has it
+    blobs = (tmp_path / "out" / "blobs" / "sha256").iterdir()
+    assert any(b'"rustc-script"' in blob.read_bytes() for blob in blobs)

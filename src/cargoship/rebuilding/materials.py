@@ -16,8 +16,8 @@ from cargoship.settings.stated import stated_default
 from cargoship.version import __version__
 
 _COMPARED = (
-    "source", "Cargo.lock", "cargoship.lock", "rustc", "rustc-driver", "rust-std", "zig", "cargo-zigbuild",
-    "certifi", "tzdata",
+    "source", "Cargo.lock", "cargoship.lock", "rustc", "rustc-driver", "rustc-script", "rust-std", "zig",
+    "cargo-zigbuild", "certifi", "tzdata",
 )  # fmt: skip
 """A base from a registry is taken by the digest that it had; packages follow from their lock file."""
 _OURS = "CARGOSHIP_"
