@@ -125,6 +125,25 @@ def test_an_edit_of_the_same_size_and_time_while_it_compiles_is_not_kept(tmp_pat
     assert run(clean.programs["app"]).stdout == "new\n"
 
 
+def test_a_folder_that_is_put_in_the_place_of_sources_while_they_compile_is_compiled(tmp_path: Path) -> None:
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(
+        '#!/bin/sh\n"$@" || exit\ncase "$*" in *src/main.rs*)\n'
+        "    [ ! -e other ] || { mv src was; mv other src; };;\nesac\n"
+    )
+    wrapper.chmod(0o755)
+    workspace = CachedWorkspace(tmp_path, DirectoryStore(tmp_path / "store"), env={"RUSTC_WRAPPER": str(wrapper)})
+    place = write(tmp_path / "place", MAIN.format("old"))
+    (place / "other").mkdir()
+    with_an_old_time(place / "other/main.rs", MAIN.format("new"))
+    done = workspace.build(place)
+    assert run(done.programs["app"]).stdout == "old\n"
+    assert list(done.kept.capture.refused.values()) == ["src/main.rs was changed while it was compiled"]
+    assert run(workspace.build(place).programs["app"]).stdout == "new\n"
+    clean = workspace.build(workspace.checkout(place, "clean"))
+    assert run(clean.programs["app"]).stdout == "new\n"
+
+
 def test_a_wrapper_that_is_set_later_poisons_no_clean_checkout(tmp_path: Path) -> None:
     wrapper = tmp_path / "wrapper"
     wrapper.write_text('#!/bin/sh\nexec "$@" --cfg wrapped\n')

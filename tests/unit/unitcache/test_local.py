@@ -131,6 +131,55 @@ def test_a_file_that_was_given_an_old_time_meanwhile_is_not_what_was_read(packag
         contents(package).before("sql/one.sql", started_ns)
 
 
+@pytest.mark.parametrize("put", ["folder", "folder above", "folder that gets more", "link", "link of a link"])
+def test_files_of_another_folder_that_was_put_in_the_place_meanwhile_are_not_what_was_read(
+    tmp_path: Path, put: str
+) -> None:
+    """Renaming a folder leaves the times of all its files as they are."""
+    root = tmp_path / "root"
+    write(root, pkg__src__lib_dot_rs="1")
+    write(tmp_path, other__src__lib_dot_rs="2", first__lib_dot_rs="1")
+    (root / "linked").symlink_to("../current")
+    (tmp_path / "current").symlink_to("first")
+    # more than a kernel's clock for files may be behind
+    time.sleep(0.02)
+    started_ns = write(tmp_path, clock="").joinpath("clock").stat().st_ctime_ns
+    for name in ("pkg/src/lib.rs", "linked/lib.rs"):
+        assert contents(root).before(name, started_ns) == Digest.of(b"1")
+    time.sleep(0.02)
+    name = "pkg/src/lib.rs"
+    if put == "folder above":
+        (root / "pkg").rename(tmp_path / "old")
+        (tmp_path / "other").rename(root / "pkg")
+    elif put.startswith("folder"):
+        (root / "pkg/src").rename(tmp_path / "old")
+        (tmp_path / "other/src").rename(root / "pkg/src")
+        if put == "folder that gets more":
+            time.sleep(0.02)
+            write(root, pkg__src__more_dot_rs="")
+    elif put == "link":
+        (root / "linked").unlink()
+        (root / "linked").symlink_to("../other/src")
+        name = "linked/lib.rs"
+    else:
+        (tmp_path / "current").unlink()
+        (tmp_path / "current").symlink_to("other/src")
+        name = "linked/lib.rs"
+    look = contents(root)
+    assert look.digest(name) == Digest.of(b"2")
+    with pytest.raises(NotKept, match="changed while"):
+        look.before(name, started_ns)
+
+
+def test_a_file_that_comes_beside_others_meanwhile_changes_none_of_them(package: Path) -> None:
+    time.sleep(0.02)
+    started_ns = write(package, clock="").joinpath("clock").stat().st_ctime_ns + 1
+    time.sleep(0.02)
+    # an editor's, or what a script has made
+    write(package, src__more_dot_rs="")
+    assert contents(package).before("src/lib.rs", started_ns) == Digest.of(b"1")
+
+
 def test_a_folder_counts_by_names_and_bytes(package: Path) -> None:
     reported = contents(package).digest("sql")
     (package / "sql/one.sql").rename(package / "sql/1.sql")

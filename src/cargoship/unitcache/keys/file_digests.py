@@ -23,6 +23,7 @@ from cargoship.reading import read_file
 from cargoship.unitcache.keys.manifests import significant
 from cargoship.unitcache.keys.probes import answer
 from cargoship.unitcache.keys.refusal import NotKept
+from cargoship.unitcache.keys.ways import put_ns
 
 BUILD_DIR = ":build directory"
 """In the place of a path: the build directory's own, for what embeds it."""
@@ -67,6 +68,7 @@ class FileDigests:
     _known: dict[str, tuple[Digest, int] | None] = field(default_factory=dict)
     _names: dict[str, frozenset[str]] = field(default_factory=dict)
     _at_first: dict[str, Digest | None] = field(default_factory=dict)
+    _ways: dict[str, int] = field(default_factory=dict)
 
     def digest(self, path: str) -> Digest | None:
         """The content of a path as an entry names it: relative to the workspace, or absolute; None: not there."""
@@ -91,7 +93,8 @@ class FileDigests:
         if found is None:
             raise NotKept(f"{path}, which it depends on, is not there")
         digest, changed_ns = found
-        if changed_ns >= time_ns:
+        # nor is it, where another folder has taken the place of one on the way
+        if max(changed_ns, self._put_ns(path)) >= time_ns:
             raise NotKept(f"{path} was changed while it was compiled")
         return digest
 
@@ -121,6 +124,16 @@ class FileDigests:
     def forget(self) -> None:
         """What was read may have changed."""
         self._known.clear()
+        self._ways.clear()
+
+    def _put_ns(self, name: str) -> int:
+        """When what a name speaks of was put where it is, with all that is on the way."""
+        path = str(self.root / (name.partition(" ")[2] if name.startswith(":") else name))
+        # of a file its own times tell more; one that is a link may lead through links
+        way = path if os.path.islink(path) else os.path.dirname(path)  # noqa: PTH114, PTH120 - there are many
+        if way not in self._ways:
+            self._ways[way] = put_ns(way)
+        return self._ways[way]
 
     def _look(self, path: str) -> tuple[Digest, int] | None:
         if path not in self._known:
