@@ -11,7 +11,9 @@ _CARGO = re.compile(
     r"|RUSTC|RUSTDOC|RUSTC_LINKER|RUSTC_(?:WORKSPACE_)?WRAPPER|LD_LIBRARY_PATH"
 )
 """What cargo sets for a build script or a compiler, whatever the user has set: keys say it in other words."""
-_OF_SCRIPTS = re.compile(r"TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|PROFILE|CARGO_(?:FEATURE|CFG)_.*|DEP_.*")
+_OF_SCRIPTS = re.compile(
+    r"RUSTDOC|RUSTC_LINKER|TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|PROFILE|CARGO_(?:FEATURE|CFG)_.*|DEP_.*"
+)
 """Those that it sets for build scripts alone: a macro that looks at one sees what the user has set."""
 _OURS = re.compile(r"CARGOSHIP_.*|LD_PRELOAD|ZIG_(?:LOCAL|GLOBAL)_CACHE_DIR")
 _OF_A_SHELL = re.compile(r"PWD|OLDPWD|SHLVL|_|COLUMNS|LINES|TMPDIR|TEMP|TMP|MAKEFLAGS|MFLAGS|MAKELEVEL|GNUMAKEFLAGS")
