@@ -180,6 +180,19 @@ def test_a_file_that_comes_beside_others_meanwhile_changes_none_of_them(package:
     assert contents(package).before("src/lib.rs", started_ns) == Digest.of(b"1")
 
 
+def test_what_comes_into_the_workspace_and_beside_it_meanwhile_changes_none_of_its_files(tmp_path: Path) -> None:
+    """The first build of all makes `target` in the one, and `.cache` in the other."""
+    root = tmp_path / "home" / "shop"
+    write(root, lib_dot_rs="1", src__lib_dot_rs="1")
+    time.sleep(0.02)
+    started_ns = write(tmp_path, clock="").joinpath("clock").stat().st_ctime_ns
+    time.sleep(0.02)
+    (root / "target").mkdir()
+    (root.parent / ".cache").mkdir()
+    for name in ("lib.rs", "src/lib.rs", str(root / "src/lib.rs")):
+        assert contents(root).before(name, started_ns) == Digest.of(b"1")
+
+
 def test_a_folder_counts_by_names_and_bytes(package: Path) -> None:
     reported = contents(package).digest("sql")
     (package / "sql/one.sql").rename(package / "sql/1.sql")

@@ -132,7 +132,7 @@ class FileDigests:
         # of a file its own times tell more; one that is a link may lead through links
         way = path if os.path.islink(path) else os.path.dirname(path)  # noqa: PTH114, PTH120 - there are many
         if way not in self._ways:
-            self._ways[way] = put_ns(way)
+            self._ways[way] = put_ns(way, str(self.root))
         return self._ways[way]
 
     def _look(self, path: str) -> tuple[Digest, int] | None:

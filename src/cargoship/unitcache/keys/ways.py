@@ -9,12 +9,14 @@ _LINKS_MAX = 40
 """As many as the kernel follows."""
 
 
-def put_ns(path: str) -> int:
+def put_ns(path: str, root: str) -> int:
     """When the last of the folders and links on the way to an absolute path was put there, in ns since 1970.
 
-    What is called `path` counts itself, and where it leads to; what cannot be asked does not.
+    What is called `path` counts itself, and where it leads to; what cannot be asked does not. Nor do the folder `root`
+    and those above, but for links: a build makes things in the one (`target`), and everybody in the others.
     """
     latest_ns, links = 0, 0
+    above_root = _and_above(root) | _and_above(os.path.realpath(root))
     left = path.split("/")[::-1]
     at, above_ns = "", _changed_ns("/")
     while left:
@@ -38,9 +40,15 @@ def put_ns(path: str) -> int:
                 at, above_ns = "", _changed_ns("/")
             continue
         at = f"{at}/{part}"
-        latest_ns = max(latest_ns, _renamed_ns(status, above_ns))
+        if at not in above_root:
+            latest_ns = max(latest_ns, _renamed_ns(status, above_ns))
         above_ns = status.st_ctime_ns
     return latest_ns
+
+
+def _and_above(folder: str) -> frozenset[str]:
+    parts = folder.split("/")
+    return frozenset("/".join(parts[:number]) for number in range(1, len(parts) + 1))
 
 
 def _renamed_ns(status: os.stat_result, above_ns: int) -> int:
