@@ -240,6 +240,31 @@ def test_what_was_made_in_an_unknown_way_is_made_anew_in_place(run_cargoship: Ru
         assert ship(run_cargoship, place, tmp_path / "cache") == (False, f"{text}\n")
 
 
+def test_a_file_that_is_a_folder_since_a_script_has_asked_is_asked_again(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    """The old answer was kept for what was there afterwards."""
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text('#!/bin/sh\n"$@" || exit\ncase "$*" in *src/main.rs*) rm -rf flag; mkdir flag;; esac\n')
+    wrapper.chmod(0o755)
+    files = {
+        "Cargo.toml": MANIFEST.format("app"),
+        "build.rs": (
+            'fn main() {\n    println!("cargo::rerun-if-changed=build.rs");\n'
+            '    println!("cargo::rustc-env=FOLDER={}", std::fs::metadata("flag").unwrap().is_dir());\n}\n'
+        ),
+        "src/main.rs": 'fn main() { println!("{}", env!("FOLDER")); }\n',
+        "flag": "",
+    }
+    for name, text in files.items():
+        write(name, text)(tmp_path / "place")
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=tmp_path / "place")
+    env = {"RUSTC_WRAPPER": str(wrapper)}
+    assert ship(run_cargoship, tmp_path / "place", tmp_path / "cache", env) == (False, "false\n")
+    shutil.rmtree(tmp_path / "place" / "target")
+    assert ship(run_cargoship, tmp_path / "place", tmp_path / "cache", env) == (False, "true\n")
+
+
 def test_a_header_that_a_c_compiler_reads_is_seen(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     """Local packages with C code are kept; what the compiler includes is an input, and what it would find first."""
     place = tmp_path / "place"

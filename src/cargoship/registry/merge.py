@@ -29,6 +29,8 @@ from cargoship.registry.testimony import Witness
 
 _OF_ONE_BUILD = tuple(f"org.opencontainers.image.{name}" for name in ("title", "version", "revision"))
 """What jobs of one build say alike."""
+_SHOWN_MAX = 80
+"""Characters of an annotation: it may be anything."""
 _VERIFIED = "dev.cargoship.verified"
 """`false` where nobody has looked whether an image can start."""
 
@@ -162,7 +164,7 @@ def _unlike(parts: Sequence[MergeSource]) -> Iterator[str]:
         said: dict[str, str] = {}
         for part in parts:
             if text := part.annotations.get(key):
-                said.setdefault(printable(text), part.said)
+                said.setdefault(printable(text[:_SHOWN_MAX]), part.said)
         if len(said) > 1:
             values = ", ".join(f"{text} in {where}" for text, where in said.items())
             yield f"the parts are not of one build: {key} is {values}"

@@ -150,8 +150,12 @@ def _which(runner: Runner, program: str, place: str, env: Mapping[str, str]) -> 
 
 
 def _is_script(program: Path) -> bool:
-    with program.open("rb") as stream:
-        return stream.read(2) == b"#!"
+    try:
+        with program.open("rb") as stream:
+            return stream.read(2) == b"#!"
+    except OSError:
+        # a program that may be started and not read; a script has to be read by its shell
+        return False
 
 
 def _is_pinned(cwd: Path) -> bool:

@@ -19,7 +19,7 @@ from cargoship.unitcache.builddir.matching import Matched
 from cargoship.unitcache.keys.file_digests import ALL, BUILD_DIR, VARIABLE, WORKSPACE, FileDigests
 from cargoship.unitcache.keys.key import LOCAL_ID, LockedSources, is_pinned
 from cargoship.unitcache.keys.refusal import NotKept
-from cargoship.unitcache.keys.variables import BY_WHAT_IS_NAMED
+from cargoship.unitcache.keys.variables import PRIMARY_PACKAGE
 from cargoship.unitcache.watching.reads import Reads
 
 _OBJECTS = frozenset({".o", ".a", ".so", ".lib", ".obj", ".rlib", ".rmeta"})
@@ -129,14 +129,14 @@ def variables_of(matched: Matched, contents: FileDigests) -> dict[str, Digest]:
     for name in matched.fingerprint.dep_infos:
         names += read_dep_info((contents.build_dir / name).read_bytes()).variables
     # where cargo has set it, only the compiler's own list has it: `_pins`
-    _refuse_what_is_named(names)
+    _refuse_primary(names)
     found = {VARIABLE + name: contents.digest(VARIABLE + name) for name in names}
     return {name: digest for name, digest in found.items() if digest is not None}
 
 
-def _refuse_what_is_named(variables: Collection[str]) -> None:
-    if BY_WHAT_IS_NAMED in variables:
-        raise NotKept(f"it looks at {BY_WHAT_IS_NAMED}, which another invocation of cargo sets otherwise")
+def _refuse_primary(variables: Collection[str]) -> None:
+    if PRIMARY_PACKAGE in variables:
+        raise NotKept(f"it looks at {PRIMARY_PACKAGE}, which another invocation of cargo sets otherwise")
 
 
 def all_of(package: Path, contents: FileDigests) -> tuple[str, ...]:
@@ -198,7 +198,7 @@ def _pins(
     for name in files:
         if name.endswith(".d"):
             read = environment_read((build / name).read_bytes())
-            _refuse_what_is_named(read)
+            _refuse_primary(read)
             for variable, value in read.items():
                 # Including a file from OUT_DIR is what it is for, and some have a variable that names that very file.
                 # Where none is included, the path itself is used.

@@ -28,7 +28,7 @@ _OF_A_MACHINE = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TERM|COLORTERM|CLICOLOR.*|NO_COLOR|FORCE_COLOR|TZ|HOSTNAME|CI"
     r"|XDG_.*|CARGO_HOME|CARGO_TARGET_DIR|CARGO_TERM_.*|CARGO_INCREMENTAL|DOCS_RS|CCACHE_.*|SCCACHE_.*"
 )
-BY_WHAT_IS_NAMED = "CARGO_PRIMARY_PACKAGE"
+PRIMARY_PACKAGE = "CARGO_PRIMARY_PACKAGE"
 """What cargo sets for packages that were asked for, by name or by the folder, and not for those that these need."""
 
 

@@ -31,7 +31,8 @@ from cargoship.unitcache.keys.probes import (
     found_as,
 )
 from cargoship.unitcache.keys.refusal import NotKept
-from cargoship.unitcache.keys.variables import BY_WHAT_IS_NAMED, counts
+from cargoship.unitcache.keys.variables import PRIMARY_PACKAGE, counts
+from cargoship.unitcache.keys.ways import put_ns
 from cargoship.unitcache.watching.c_sources import CSources
 from cargoship.unitcache.watching.compilers import read_by_compiler
 from cargoship.unitcache.watching.frames import passes_on, takes_all
@@ -269,7 +270,7 @@ class _Unit:
         elif kind == "L":
             self._found[LINK + name] = self._before(LINK + name)
         elif kind == "Q":
-            self._found[SEEN + name] = self._now(SEEN + name)
+            self._seen(name, path)
             if os.path.realpath(path) != path:
                 self._found[LEADS + name] = self._now(LEADS + name)
         else:
@@ -291,7 +292,7 @@ class _Unit:
             if kind in {"O", "D"}:
                 self._listed(name, path)
             else:
-                self._found[SEEN + name] = self._now(SEEN + name)
+                self._seen(name, path)
         elif os.path.isfile(path):  # noqa: PTH113
             self._found[name] = self._contents.before(name, self._record.began_ns - _MARGIN_NS)
             if kind not in _KIND_OF_FILE:
@@ -302,7 +303,13 @@ class _Unit:
         elif kind == "O":
             raise NotKept(f"it reads {name}, which is neither a file nor a folder")
         else:
-            self._found[SEEN + name] = self._now(SEEN + name)
+            self._seen(name, path)
+
+    def _seen(self, name: str, path: str) -> None:
+        """What kind of thing is there, which it was when it was asked for, too: a file may be a folder since."""
+        if self._is_inside(path) and put_ns(path, str(self._contents.root)) >= self._record.began_ns - _MARGIN_NS:
+            raise NotKept(f"{name} was changed while it was compiled")
+        self._found[SEEN + name] = self._now(SEEN + name)
 
     def _listed(self, name: str, path: str) -> None:
         if any(own.rpartition("/")[0] == path for own in self._own if not self._is_covered(own)):
@@ -327,7 +334,7 @@ class _Unit:
         return digest
 
     def _variable(self, name: str) -> None:
-        if name == BY_WHAT_IS_NAMED and not self._pinned:
+        if name == PRIMARY_PACKAGE and not self._pinned:
             raise NotKept(f"it looks at {name}, which another invocation of cargo sets otherwise")
         if (
             not counts(name, pinned=self._pinned, of_script=self._of_script)
