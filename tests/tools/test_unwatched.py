@@ -76,3 +76,20 @@ def test_no_earlier_program_is_shipped(
     assert says(clean) == "second production plain"
     # what runs no code of others tells all that it reads
     assert clean.compiled == ("app bin", "front lib")
+
+
+def test_what_a_wrapper_reads_ships_no_earlier_program(tmp_path: Path, source: Path) -> None:
+    """It may change any crate."""
+    wrapper, flags = tmp_path / "around", tmp_path / "flags"
+    wrapper.write_text(f'#!/bin/sh\nexec "$@" $(cat {flags})\n')
+    wrapper.chmod(0o755)
+    flags.write_text("")
+    create("plain/src/lib.rs", "pub fn text() -> bool { cfg!(special) }\n")(source)
+    env = {"RUSTC_WRAPPER": str(wrapper)}
+    wrapped = CachedWorkspace(tmp_path, DirectoryStore(tmp_path / "store"), env=env, watched=False)
+    place = wrapped.checkout(source, "place")
+    assert says(wrapped.build(place)) == "first none false"
+    flags.write_text("--cfg special")
+    assert says(wrapped.build(place)) == "first none true", "in place"
+    flags.write_text("")
+    assert says(wrapped.build(wrapped.checkout(place, "clean"))) == "first none false"

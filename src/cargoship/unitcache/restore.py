@@ -30,7 +30,7 @@ from cargoship.unitcache.builddir.matching import Look
 from cargoship.unitcache.builddir.outputs import output_of
 from cargoship.unitcache.builddir.provenance import CurrentUnits, noted, stale
 from cargoship.unitcache.builddir.reading import reading_units
-from cargoship.unitcache.keys.environment import find_environment, locked_sources, with_manifests
+from cargoship.unitcache.keys.environment import find_environment, locked_sources, with_graph
 from cargoship.unitcache.keys.file_digests import FileDigests
 from cargoship.unitcache.keys.key import BuildEnvironment, LockedSources
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
@@ -106,14 +106,14 @@ def restore(
             graph=units,
             index=loaded.result(),
             lock=locked_sources(where.lock, units, cargo_home(build.env)),
-            around=with_manifests(around, units),
+            around=with_graph(around, units),
             contents=FileDigests(where.root, where.build_dir, build.env, where.target_dir),
             resolution=Resolution({}, {}),
             # before any file is compared
             stamp_ns=prepare_folder(where.build_dir),
         )
     if build.watcher is None and build.local:
-        _say_what_is_unseen(units, emit)
+        _say_what_is_unseen(units, around, emit)
     known.contents.remember(
         name for package in changing_packages(known.graph, known.lock) for name in all_of(package, known.contents)
     )
@@ -135,11 +135,19 @@ def restore(
     return replace(known, resolution=resolution, placed=placed, damaged=damaged, seconds=time.monotonic() - started)
 
 
-def _say_what_is_unseen(graph: UnitGraph, emit: Emit) -> None:
-    unseen = len(reading_units(graph))
+def _say_what_is_unseen(graph: UnitGraph, around: BuildEnvironment, emit: Emit) -> None:
+    unseen = len(reading_units(graph, around))
     if unseen:
-        made = f"{count(unseen, 'unit')} of local packages {'is' if unseen == 1 else 'are'} compiled in every build"
-        why = "what build scripts and procedural macros read cannot be seen on this machine"
+        whose = "" if around.wrapped else " of local packages"
+        made = f"{count(unseen, 'unit')}{whose} {'is' if unseen == 1 else 'are'} compiled in every build"
+        who = (
+            "wrappers of rustc"
+            if around.wrapped
+            else "Clippy"
+            if around.linted
+            else "build scripts and procedural macros"
+        )
+        why = f"what {who} read{'s' if who == 'Clippy' else ''} cannot be seen on this machine"
         emit(Note(f"{why}: {made}, and no build comes back as a whole", Level.WARNING))
 
 

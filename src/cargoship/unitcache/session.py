@@ -38,6 +38,7 @@ from cargoship.unitcache.build import BuildInputs, Missed, Workspace
 from cargoship.unitcache.builds import RECORD, BuildKey, find_build, may_serve, nearest_build, program_in
 from cargoship.unitcache.explain.account import BuildAccount, WholeBuild, record_alone
 from cargoship.unitcache.keys.file_digests import FileDigests
+from cargoship.unitcache.keys.wrapping import ASKS_AGAIN
 from cargoship.unitcache.libraries import Libraries, libraries_at
 from cargoship.unitcache.libraries import restore_libraries as bring_libraries
 from cargoship.unitcache.packs.index import BuildRecord, UnitIndex
@@ -185,20 +186,21 @@ class CacheSession:
     @contextlib.contextmanager
     def _watched(self, build: BuildInputs) -> Iterator[tuple[Command, Path | None]]:
         """The command, with what notes what is read, and the folder of the notes; it is there until all is kept."""
+        command = _asking(build)
         if build.watcher is None:
-            yield build.command, None
+            yield command, None
             return
         try:
             self._store.scratch.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix="reads-", dir=self._store.scratch))
         except OSError as error:
             self._emit(Note(f"what is read is not watched: {error}", Level.VERBOSE))
-            yield build.command, None
+            yield command, None
             return
         self._notes.append((folder, build.workspace))
-        env = build.env if build.command.env is None else build.command.env
+        env = build.env if command.env is None else command.env
         env = build.watcher.environment(env, folder, build_dir=build.workspace.build_dir)
-        yield replace(build.command, env=env), folder
+        yield replace(command, env=env), folder
 
     def settle(self) -> None:
         """Wait until everything is kept that was given to be, and say so if that takes long."""
@@ -374,3 +376,11 @@ class CacheSession:
             why = repr(error)
         self._emit(Note(f"nothing was kept in the unit cache {self._store.name}: {why}", Level.WARNING))
         return None
+
+
+def _asking(build: BuildInputs) -> Command:
+    """The command; with a wrapper around the compiler, cargo does not remember what that has said, and asks again."""
+    if build.surroundings is None or not build.surroundings.wrapped:
+        return build.command
+    env = build.env if build.command.env is None else build.command.env
+    return replace(build.command, env={**env, **ASKS_AGAIN})

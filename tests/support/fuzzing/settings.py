@@ -126,27 +126,44 @@ def _tools(site: Site) -> None:
 
 
 def _wrapped(site: Site) -> None:
-    """Programs that stand before the compiler, whose text says what it compiles."""
+    """Programs that stand before the compiler: their text, a file and a variable say what it compiles."""
     site.facts |= {"wrapped": "cfg!(fz_wrapped)", "workspace_wrapped": "cfg!(fz_workspace_wrapped)"}
     # sh, since a wrapper that is not started by the kernel itself is an error
-    wrapper = '#!/bin/sh\nexec "$@"{}\n'
+    wrapper = '#!/bin/sh\n{} && case "$*" in *"--crate-name app"*) set -- "$@" --cfg={};; esac\nexec "$@"{}\n'
 
-    def wrapping(name: str, flag: str) -> Edit:
-        path = site.write(f"{flag}.sh", wrapper.format(""))
+    def wrapping(name: str, flag: str) -> list[Edit]:
+        # what asks for the version and for what is set gets the same answer
+        beside, variable = site.work / f"{flag}.on", flag.upper()
+        asks = f'{{ [ -n "${variable}" ] || [ -e {beside} ]; }}'
+        path = site.write(f"{flag}.sh", wrapper.format(asks, flag, ""))
         path.chmod(0o755)
         site.env[name] = str(path)
 
-        def edit() -> str:
-            has = "--cfg" in path.read_text()
-            # what asks for the version and for what is set gets the same answer
+        def text() -> str:
+            has = "--cap-lints" in path.read_text()
             more = f'"$(case "$*" in *"--crate-name app"*) echo --cfg={flag};; *) echo --cap-lints=warn;; esac)"'
-            rewrite(path, wrapper.format("" if has else f" {more}"))
+            rewrite(path, wrapper.format(asks, flag, "" if has else f" {more}"))
             path.chmod(0o755)
             return f"{name} does something else"
 
-        return edit
+        def file() -> str:
+            if beside.exists():
+                remove(beside)
+            else:
+                rewrite(beside, "")
+            return f"a file that {name} looks for"
 
-    site.edits += [wrapping("RUSTC_WRAPPER", "fz_wrapped"), wrapping("RUSTC_WORKSPACE_WRAPPER", "fz_workspace_wrapped")]
+        def value() -> str:
+            if site.env.pop(variable, None) is None:
+                site.env[variable] = "1"
+            return f"a variable that {name} looks at"
+
+        return [text, file, value]
+
+    site.edits += [
+        *wrapping("RUSTC_WRAPPER", "fz_wrapped"),
+        *wrapping("RUSTC_WORKSPACE_WRAPPER", "fz_workspace_wrapped"),
+    ]
 
 
 def _home(site: Site) -> None:

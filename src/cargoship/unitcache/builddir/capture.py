@@ -28,7 +28,7 @@ from cargoship.unitcache.builddir.matching import Look, Match, Matched
 from cargoship.unitcache.builddir.outputs import obeyed, output_of
 from cargoship.unitcache.builddir.provenance import CurrentUnits
 from cargoship.unitcache.builddir.reading import reading_units
-from cargoship.unitcache.keys.environment import with_manifests
+from cargoship.unitcache.keys.environment import with_graph
 from cargoship.unitcache.keys.file_digests import MANIFEST, NEVER, FileDigests
 from cargoship.unitcache.keys.key import (
     BuildEnvironment,
@@ -44,10 +44,11 @@ from cargoship.unitcache.keys.manifests import local_manifests
 from cargoship.unitcache.keys.refusal import NotKept
 from cargoship.unitcache.packs.index import UnitEntry
 from cargoship.unitcache.watching.reads import UNSEEN, Reads
+from cargoship.unitcache.watching.wrappers import AROUND
 
 UNKNOWN = "cargo found it there, and nobody has seen of what it was compiled"
 """Why a unit is not kept that this run has not compiled."""
-UNWATCHED = "what build scripts and procedural macros read cannot be seen on this machine"
+UNWATCHED = "what build scripts, procedural macros, wrappers of rustc and Clippy read cannot be seen on this machine"
 _EDITED = "its Cargo.toml was changed while it was compiled"
 
 
@@ -124,10 +125,11 @@ def capture(
     stock = _Stock(
         graph=graph, lock=lock, around=around, contents=contents, build=seen.build, matches=matches,
         placed=placed, stamp_ns=stamp_ns, known=known or {}, history=read_history(contents.build_dir),
-        folders=manifests_of(seen.messages), manifests=with_manifests(around, graph).manifests,
+        folders=manifests_of(seen.messages), manifests=with_graph(around, graph).manifests,
         together=_Together(contents, possible=not matches.missing, watched=reads is not None),
-        refused=dict(matches.missing), reads=reads, reading=reading_units(graph),
+        refused=dict(matches.missing), reads=reads, reading=reading_units(graph, around),
     )  # fmt: skip
+    stock.ask()
     for index in graph.in_order():
         matched = matches.found.get(index)
         if matched is not None:
@@ -161,7 +163,7 @@ class _Stock(Struct):
     refused: dict[int, str]
     reads: Reads | None
     reading: frozenset[int]
-    """Local units that read what only a watcher sees."""
+    """Units that read what only a watcher sees."""
     units: dict[int, CapturedUnit] = field(default_factory=dict)
     fresh: dict[int, bool] = field(default_factory=dict)
     made: dict[str, UnitOrigin] = field(default_factory=dict)
@@ -169,6 +171,13 @@ class _Stock(Struct):
     _identities: dict[int, Digest] = field(default_factory=dict)
     _unkept: set[int] = field(default_factory=set)
     """Units with an identity that cannot be kept, nor what depends on them."""
+
+    def ask(self) -> None:
+        """Take what a wrapper has read to say what the compiler can do: which units there are depends on it."""
+        try:
+            self.together.take({} if self.reads is None else self.reads.of_questions(self.contents))
+        except NotKept:
+            self.together.possible = False
 
     def take(self, index: int, matched: Matched) -> None:
         """Look at one unit; raises NotKept, OSError."""
@@ -306,7 +315,7 @@ class _Stock(Struct):
 
     def _as_noted(self, index: int, matched: Matched, why: str) -> Mapping[str, Digest]:
         unit = self.graph.units[index]
-        if is_pinned(unit, self.lock):
+        if is_pinned(unit, self.lock) and not (why.startswith(AROUND) or (why == UNWATCHED and self.around.wrapped)):
             return {}
         if why == UNSEEN and index not in self.reading:
             with contextlib.suppress(NotKept):
@@ -327,9 +336,13 @@ class _Together(Struct):
     _inputs: dict[str, Digest] = field(default_factory=dict)
     _compiled_ns: int = 1 << 63
 
+    def take(self, inputs: Mapping[str, Digest]) -> None:
+        """Take what the build depends on as a whole."""
+        self._inputs |= inputs
+
     def add(self, unit: Unit, matched: Matched, inputs: Mapping[str, Digest], *, compiled: bool) -> None:
         """Take what one of them depends on; raises OSError."""
-        self._inputs |= inputs
+        self.take(inputs)
         if compiled and unit.is_local:
             self._compiled_ns = min(self._compiled_ns, compiled_at(matched, self.contents.build_dir))
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -37,12 +38,17 @@ from cargoship.unitcache.keys.configuration import (
 from cargoship.unitcache.keys.key import LOCAL_ID, BuildEnvironment, LockedSources
 from cargoship.unitcache.keys.manifests import workspace_of
 from cargoship.unitcache.keys.named import NamedFiles, processor
+from cargoship.unitcache.keys.wrapping import is_wrapped
 
 if TYPE_CHECKING:
     from cargoship.cargo.unit_graph import UnitGraph
 
 _UNSTABLE = re.compile(r"-Z.*|--config(?:=.*)?")
 _SYSTEM_FIELDS = ("ID", "VERSION_ID", "BUILD_ID")
+
+
+CLIPPY = "clippy 2"
+"""What stands around cargo where Clippy compiles local packages; since 2, what it reads is seen."""
 
 
 class Compilers(Struct, frozen=True):
@@ -60,6 +66,8 @@ class Compilers(Struct, frozen=True):
     """What starts cargo, where that has a say in cargo's fingerprints."""
     replaced: frozenset[str] = frozenset()
     """Triples for which what is compiled names no folder of this machine."""
+    asks: bool = False
+    """Whether what compiles local packages looks whether cargo was asked for them."""
 
 
 def find_environment(
@@ -70,7 +78,7 @@ def find_environment(
     runner: Runner,
     env: Mapping[str, str],
 ) -> BuildEnvironment:
-    """Find out what does not depend on the unit graph; `with_manifests` adds the rest.
+    """Find out what does not depend on the unit graph; `with_graph` adds the rest.
 
     `env` is the environment as the user set it, `build` the invocation of cargo. Raises ToolMissing, OSError.
     """
@@ -118,12 +126,21 @@ def find_environment(
         sources=_digest_of(replaced_sources(tables)),
         processor=machine,
         replaced=compilers.replaced,
+        wrapped=is_wrapped(
+            said,
+            tables,
+            options_of(build.argv, "--config"),
+            is_compiler=partial(_is_compiler, env=env, compilers=compilers),
+        ),
+        linted=compilers.through == CLIPPY,
+        asks=compilers.asks,
     )
 
 
-def with_manifests(around: BuildEnvironment, graph: UnitGraph) -> BuildEnvironment:
-    """With what the manifests of a build's local packages say."""
-    return replace(around, manifests=_manifests(graph, Path(around.root)))
+def with_graph(around: BuildEnvironment, graph: UnitGraph) -> BuildEnvironment:
+    """With what the manifests of a build's local packages say, and which packages were asked for."""
+    asked = frozenset(graph.units[index].package_id for index in graph.roots)
+    return replace(around, manifests=_manifests(graph, Path(around.root)), asked=asked)
 
 
 def locked_sources(lock: Path | None, graph: UnitGraph, home: Path) -> LockedSources:
@@ -237,16 +254,20 @@ def _without_the_compiler_itself(env: Mapping[str, str], compilers: Compilers) -
 
     What else is called so starts the compiler, with flags of its own, and says of itself what the compiler says.
     """
-    named = env.get("RUSTC")
+    if _is_compiler(env.get("RUSTC", ""), env=env, compilers=compilers):
+        return {name: value for name, value in env.items() if name != "RUSTC"}
+    return env
+
+
+def _is_compiler(named: str, *, env: Mapping[str, str], compilers: Compilers) -> bool:
+    """Whether a name is the compiler's, or that of rustup's proxy of it."""
     place = ProgramFinder().find(named, env) if named else None
     library = compilers.libraries.get(compilers.host)
     if place is None or library is None:
-        return env
+        return False
     compiler = library.parent.parent.parent / "bin" / "rustc"
     proxy = place.parent / "rustup"
-    if real_path(place) == real_path(compiler) or (proxy.exists() and place.samefile(proxy)):
-        return {name: value for name, value in env.items() if name != "RUSTC"}
-    return env
+    return real_path(place) == real_path(compiler) or (proxy.exists() and place.samefile(proxy))
 
 
 def _said(runner: Runner, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> str:

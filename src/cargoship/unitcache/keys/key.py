@@ -78,6 +78,14 @@ class BuildEnvironment(Struct, frozen=True):
     """What `native` means to compilers here."""
     replaced: frozenset[str] = frozenset()
     """Triples for which what is compiled names no folder of this machine."""
+    wrapped: bool = False
+    """Whether something stands around rustc that may look whether cargo was asked for a package."""
+    linted: bool = False
+    """Whether Clippy stands around rustc, for local packages."""
+    asks: bool = False
+    """Whether Clippy looks which of these cargo was asked for."""
+    asked: frozenset[str] = frozenset()
+    """The ids of the packages that were asked for."""
 
 
 def parts_of(
@@ -120,6 +128,8 @@ def own_parts_of(unit: Unit, *, lock: LockedSources, around: BuildEnvironment) -
         parts["paths"] = "replaced"
     if "native" in profile:
         parts["processor"] = around.processor
+    if not unit.runs and (around.wrapped or (around.asks and unit.is_local)):
+        parts["asked for"] = "yes" if unit.package_id in around.asked else "no"
     if unit.is_local:
         parts["manifest"] = around.manifests.get(unit.package_id, "")
         if has_debug_information(unit):

@@ -15,7 +15,7 @@ _OF_SCRIPTS = re.compile(
     r"RUSTDOC|RUSTC_LINKER|TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|PROFILE|CARGO_(?:FEATURE|CFG)_.*|DEP_.*"
 )
 """Those that it sets for build scripts alone: a macro that looks at one sees what the user has set."""
-_OURS = re.compile(r"CARGOSHIP_.*|LD_PRELOAD|ZIG_(?:LOCAL|GLOBAL)_CACHE_DIR")
+_OURS = re.compile(r"CARGOSHIP_.*|CARGO_CACHE_RUSTC_INFO|LD_PRELOAD|ZIG_(?:LOCAL|GLOBAL)_CACHE_DIR")
 _OF_A_SHELL = re.compile(r"PWD|OLDPWD|SHLVL|_|COLUMNS|LINES|TMPDIR|TEMP|TMP|MAKEFLAGS|MFLAGS|MAKELEVEL|GNUMAKEFLAGS")
 """Where, and in what, somebody works: another folder, another window."""
 _OF_RUST = re.compile(r"RUST_(?:MIN_STACK|BACKTRACE|LIB_BACKTRACE)|RUSTUP_.*|RUSTC_LOG")

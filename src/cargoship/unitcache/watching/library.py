@@ -40,6 +40,8 @@ class Watcher(Struct, frozen=True):
     """Folders that no reading of is of interest: keys say what is in there, or nobody writes there."""
     trusted: tuple[Path, ...] = ()
     """Programs that keys have the versions of: compilers, and what starts them."""
+    compiler: Path | None = None
+    """The library that is the rustc of which keys have the version; None where that is not known."""
 
     def environment(self, env: Mapping[str, str], folder: Path, *, build_dir: Path) -> dict[str, str]:
         """The environment for cargo; records are written into `folder`."""

@@ -8,9 +8,10 @@ Of a package whose sources cannot change, only what is the user's counts: variab
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -34,11 +35,13 @@ from cargoship.unitcache.keys.refusal import NotKept
 from cargoship.unitcache.keys.variables import PRIMARY_PACKAGE, counts
 from cargoship.unitcache.keys.ways import put_ns
 from cargoship.unitcache.watching.c_sources import CSources
+from cargoship.unitcache.watching.clocks import has_own_clock
 from cargoship.unitcache.watching.compilers import read_by_compiler
 from cargoship.unitcache.watching.frames import passes_on, takes_all
 from cargoship.unitcache.watching.library import Watcher
 from cargoship.unitcache.watching.pseudo_files import read_from
 from cargoship.unitcache.watching.records import ELSEWHERE, WHERE, BuildTrace, Event, UnitTrace
+from cargoship.unitcache.watching.wrappers import AROUND, DRIVER, ITSELF, that_count
 
 _READS_MAX = 4_000
 _MARGIN_NS = 20_000_000
@@ -46,31 +49,6 @@ _MARGIN_NS = 20_000_000
 _OF_SYSTEM = frozenset(
     {"usr", "lib", "lib32", "lib64", "bin", "sbin", "etc", "opt", "proc", "sys", "dev", "nix", "snap"}
 )
-_CLOCK_OF_THEIR_OWN = frozenset(
-    {
-        "git",
-        "find",
-        "tar",
-        "make",
-        "gmake",
-        "ninja",
-        "cmake",
-        "rustc",
-        "cargo",
-        "rustup",
-        "cc",
-        "gcc",
-        "g++",
-        "c++",
-        "clang",
-        "ld",
-        "as",
-        "ar",
-    }
-    | {"cc1", "cc1plus", "collect2", "ld.lld", "lld", "rust-lld", "mold", "pkg-config", "pkgconf"}
-)
-"""Programs that look at the clock, or take random numbers, for names of files, measurements, comparisons of times."""
-_TARGETED = re.compile(r"(?:[\w.]+-)*(?P<tool>gcc|g\+\+|cc|c\+\+|clang(?:\+\+)?|ld(?:\.\w+)?|as|ar)(?:-\d[\d.]*)?")
 _OF_LINKERS = re.compile(
     r"/(?:etc|proc)/.*|.*/gcc/.*|.*/bfd-plugins/.*|.*/(?:crt[^/]*\.o|[^/]*crt1\.o|ld-[^/]*"
     r"|lib(?:c|m|mvec|dl|rt|util|pthread|gcc|gcc_s|gcc_eh|c_nonshared|resolv|anl|stdc\+\+|atomic|ssp_nonshared)[.-][^/]*)"
@@ -92,9 +70,15 @@ class Reads(Struct):
     watcher: Watcher
     _real: dict[str, str] = field(default_factory=dict)
 
+    def of_questions(self, contents: FileDigests) -> dict[str, Digest]:
+        """What the answers of a wrapper to cargo depend on, who asks about the compiler; raises NotKept, OSError."""
+        asked = self.records.questions
+        return self._inputs(asked, contents, pinned=True, of_script=False) if asked else {}
+
     def of_script(self, out_dir: str, *, contents: FileDigests, pinned: bool) -> dict[str, Digest]:
         """What the run of a build script depends on; raises NotKept, OSError."""
-        return self._inputs(self.records.scripts.get(out_dir, ()), contents, pinned=pinned, of_script=True)
+        own = self._inputs(self.records.scripts.get(out_dir, ()), contents, pinned=pinned, of_script=True)
+        return own | self.of_questions(contents)
 
     def of_compiler(
         self, folder: str, crate: str, hash_: str, *, contents: FileDigests, pinned: bool
@@ -126,10 +110,14 @@ class Reads(Struct):
                 return {}
             raise NotKept(UNSEEN)
         found: dict[str, Digest] = {}
-        if any(record.lives_on for record in records) and not pinned:
-            raise NotKept("a program that it has started lives on, and may read and write more")
-        for record in records:
-            found |= _Unit(self, contents, record, pinned=pinned, of_script=of_script).inputs()
+        own: set[str] = set()
+        # what a wrapper has written, rustc may read
+        for record in sorted(records, key=lambda record: not record.wraps):
+            cannot_change = pinned and not record.wraps
+            with _of_a_wrapper() if record.wraps else contextlib.nullcontext():
+                if record.lives_on and not cannot_change:
+                    raise NotKept("a program that it has started lives on, and may read and write more")
+                found |= _Unit(self, contents, record, own, pinned=cannot_change, of_script=of_script).inputs()
         return found
 
     def real(self, path: str) -> str:
@@ -143,7 +131,7 @@ class Reads(Struct):
 
 class _Unit:
     def __init__(
-        self, reads: Reads, contents: FileDigests, record: UnitTrace, *, pinned: bool, of_script: bool
+        self, reads: Reads, contents: FileDigests, record: UnitTrace, own: set[str], *, pinned: bool, of_script: bool
     ) -> None:
         self._reads = reads
         self._contents = contents
@@ -158,22 +146,16 @@ class _Unit:
         self._above = {path for root in self._roots for path in (root, *map(str, Path(root).parents))}
         self._above |= {contents.env.get("TMPDIR") or _TEMPORARY[0], *_TEMPORARY, contents.env.get("PWD", "")}
         self._sources = CSources(self._is_known_by_keys)
-        self._own: set[str] = set()
+        self._own = own
         self._found: dict[str, Digest] = {}
         self._unset: set[str] = set()
 
     def inputs(self) -> dict[str, Digest]:
         """All of it; raises NotKept, OSError."""
         asked: dict[tuple[str, str], None] = {}
-        for event in self._record.events():
-            if event.kind in "WTOSADLQXYo":
-                self._path(event, asked)
-            elif event.kind == "V":
-                self._variable(event.text)
-            elif event.kind == "Z":
-                self._compiler(event.text, asked)
-            elif not self._pinned:
-                self._ask_beyond(event)
+        events = self._record.events()
+        for event in that_count(events) if self._record.wraps else events:
+            self._take(event, asked)
         for kind, path in asked:
             self._ask(kind, path)
         if self._unset:
@@ -182,6 +164,26 @@ class _Unit:
         if len(self._found) > _READS_MAX:
             raise NotKept(f"it reads more than {_READS_MAX} files")
         return self._found
+
+    def _take(self, event: Event, asked: dict[tuple[str, str], None]) -> None:
+        if event.kind in "WTOSADLQXYo":
+            self._path(event, asked)
+        elif event.kind == "V":
+            self._variable(event.text)
+        elif event.kind == "Z":
+            self._compiler(event.text, asked)
+        elif event.kind == ITSELF:
+            self._before(self._contents.name(Path(event.text)))
+        elif event.kind == DRIVER:
+            self._driver(event.text)
+        elif not self._pinned:
+            self._ask_beyond(event)
+
+    def _driver(self, path: str) -> None:
+        """The compiler that a wrapper has started: keys say which one cargo was given."""
+        compiler = self._reads.watcher.compiler
+        if compiler is None or os.path.realpath(path) != os.path.realpath(compiler):
+            self._found[path] = self._now(path)
 
     def _compiler(self, text: str, asked: dict[tuple[str, str], None]) -> None:
         try:
@@ -356,7 +358,7 @@ class _Unit:
             self._found[question] = self._now(question)
         elif (kind == "I" and not passes_on(what)) or (kind == "G" and takes_all(what)):
             self._found[ENVIRONMENT] = self._now(ENVIRONMENT)
-        elif kind in _CHANGES_ALWAYS and not _is_known(what):
+        elif kind in _CHANGES_ALWAYS and not has_own_clock(what):
             raise NotKept(f"it {_CHANGES_ALWAYS[kind]}, which no digest can hold ({what})")
         elif kind == "N":
             raise NotKept(f"it asks the network, which no digest can hold ({what})")
@@ -366,12 +368,16 @@ class _Unit:
             raise NotKept("what it reads was noted in a way that is not known")
 
 
+@contextlib.contextmanager
+def _of_a_wrapper() -> Iterator[None]:
+    try:
+        yield
+    except NotKept as reason:
+        raise NotKept(f"{AROUND}{reason}") from reason
+
+
 def _folders(paths: Iterable[Path]) -> tuple[str, ...]:
     return tuple({f"{each}/" for path in paths for each in (path, os.path.realpath(path))})
-
-
-def _is_known(program: str) -> bool:
-    return program in _CLOCK_OF_THEIR_OWN or _TARGETED.fullmatch(program) is not None
 
 
 def _is_text(name: str) -> bool:

@@ -32,6 +32,8 @@ class UnitTrace(Struct, frozen=True):
     path: Path
     lives_on: bool = False
     """Whether something that it has started has not ended yet."""
+    wraps: bool = False
+    """Whether it is a wrapper around the compiler, which has a record of its own."""
 
     def events(self) -> list[Event]:
         """Read it; raises NotKept for one that is too long or not whole, OSError."""
@@ -56,13 +58,16 @@ class BuildTrace(Struct, frozen=True):
     scripts: Mapping[str, Sequence[UnitTrace]] = field(default_factory=dict)
     """Of build scripts, by their OUT_DIR."""
     compilers: Mapping[tuple[str, str, str], Sequence[UnitTrace]] = field(default_factory=dict)
-    """Of compilers, by the folder that they wrote to, the crate, and what is after it in names of files."""
+    """Of compilers and wrappers, by the folder that they wrote to, the crate, and its suffix in names of files."""
+    questions: Sequence[UnitTrace] = ()
+    """Of wrappers that cargo has asked what the compiler can do, which it tells build scripts."""
 
 
 def read_records(folder: Path) -> BuildTrace:
     """Look through a folder; raises OSError."""
     scripts: dict[str, list[UnitTrace]] = defaultdict(list)
     compilers: dict[tuple[str, str, str], list[UnitTrace]] = defaultdict(list)
+    questions: list[UnitTrace] = []
     alive = tuple(_alive(folder))
     for place in folder.iterdir():
         began = place.name.rpartition("-")[2]
@@ -70,13 +75,17 @@ def read_records(folder: Path) -> BuildTrace:
             continue
         with place.open("rb") as stream:
             first = os.fsdecode(stream.read(1 << 16).partition(b"\0")[0])
-        record = UnitTrace(int(began), place, any(_is_of(env, place, first) for env in alive))
+        lives_on = any(_is_of(env, place, first) for env in alive)
+        # a fourth word, as `watch.c` writes it
+        crate, extra, out, *wraps = first[1:].split("\t") if first.count("\t") > 1 else ("", "", "")
+        record = UnitTrace(int(began), place, lives_on, wraps == ["wrapper"])
         if first.startswith("B"):
             scripts[first[1:]].append(record)
-        elif first.startswith("K") and first.count("\t") == 2:  # noqa: PLR2004 - as `watch.c` writes it
-            crate, extra, out = first[1:].split("\t")
+        elif first.startswith("K") and out:
             compilers[out, crate, extra].append(record)
-    return BuildTrace(scripts, compilers)
+        elif record.wraps:
+            questions.append(record)
+    return BuildTrace(scripts, compilers, questions)
 
 
 def write_trace(

@@ -58,7 +58,9 @@ def watcher(
         for each in (path, real_path(path))
         if ":" not in str(each) and each not in _SHARED
     )
-    return Watcher(place, tuple(folders), tuple(trusted))
+    # in a folder of its own, or with Debian among all libraries: where there are several, one of them is meant
+    libraries = [path for pattern in ("", "*/") for path in (rust.sysroot / "lib").glob(f"{pattern}librustc_driver-*")]
+    return Watcher(place, tuple(folders), tuple(trusted), libraries[0] if len(libraries) == 1 else None)
 
 
 def _links_in(folder: Path) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 /* Writes down what build scripts, rustc and the programs that they start have read: preloaded into them (ld.so(8), LD_PRELOAD).
 
-   Passive, but in a rustc that compiles a crate, in a build script, and in what these start. There each thing that is
-   read becomes one record, kind and text, ended by a zero byte, in a file of the unit:
+   Passive, but in a rustc that compiles a crate, in a wrapper around it, in a build script, and in what these start. There
+   each thing that is read becomes one record, kind and text, ended by a zero byte, in a file of the unit:
 
      K crate, extra-filename, out-dir   a rustc, tabs between     B folder       a build script, its OUT_DIR
      O path   opened for reading        S path   is there         A path         is not there
@@ -13,6 +13,12 @@
      Q path   followed to what it is    T path         made empty    Y path   looked for on the search path, and no program
      G path   a macro, as rustc has loaded it                     o path         read by a compiler, of the system
      I prog   all variables, and below it the addresses in the program from which they were read
+
+   A wrapper around rustc has a file of its own, which begins with `K` and a fourth word, and a few kinds more:
+
+     w path   the wrapper itself        J path   written, and not read: what was in it stays
+     s what   a shell: f and its script, c and its commands, or ? where that cannot be told
+     d path   the driver library of a rustc that it has started
 
    Nothing here may change what a program does: errno stays, no descriptor stays open (a program may close them all),
    each record is one write at the end of the file (so that threads and processes do not mix), no memory is allocated.
@@ -93,10 +99,12 @@ static volatile int mode;
 static int quiet;                    /* a compiler of cargoship's own: its variables and its clock are in keys already */
 static char record[LONG];            /* the unit's file */
 static char skip[2 * LONG];          /* prefixes of paths that are of no interest, with colons between */
-static char build[LONG];             /* in a rustc, another one: what cargo keeps between */
+static char build[LONG];             /* another one: what cargo keeps between; it counts in a rustc */
 static char program[256];            /* the name of this one */
 static char whole_program[512];
 static char own_unit[LONG + 32], own_folder[LONG + 32], own_skip[2 * LONG + 32], own_preload[LONG + 32];
+static char wrapped[2 * LONG];       /* the unit of a wrapper around rustc, in it and in what it starts */
+static char own_wrapped[2 * LONG + 32], own_build[LONG + 32];
 static const char own_quiet[] = "CARGOSHIP_WATCH_QUIET=1", own_bare[] = "CARGOSHIP_WATCH_BARE=1";
 static int bare;                     /* what started this has given it an environment of its own making */
 
@@ -132,6 +140,11 @@ static char *in(char **list, const char *name) {
   return NULL;
 }
 
+static const char *last_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
 /* ---- records ---- */
 
 #define SEEN (1u << 16)
@@ -156,9 +169,9 @@ static int is_new(char kind, const char *text, size_t n) {
 }
 
 /* A record that could not be written: a folder beside the file says so, for a folder takes no descriptor. */
-static void put_lost(void) {
+static void put_lost(const char *file) {
   char mark[LONG + 8];
-  append(mark, append(mark, 0, sizeof mark, record), sizeof mark, ".lost");
+  append(mark, append(mark, 0, sizeof mark, file), sizeof mark, ".lost");
   K3(SYS_mkdirat, AT_FDCWD, mark, 0700);
 }
 
@@ -175,6 +188,13 @@ static long put_line(long fd, struct iovec *parts, int count) {
   return n;
 }
 
+static void put_into(const char *file, char kind, const char *text, size_t n) {
+  struct iovec parts[] = {{&kind, 1}, {(void *)text, n}, {"", 1}};
+  long fd = K4(SYS_openat, AT_FDCWD, file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0 || put_line(fd, parts, 3) != (long)n + 2) put_lost(file);
+  if (fd >= 0) K2(SYS_close, fd, 0);
+}
+
 static void put(char kind, const char *text) {
   size_t n = length(text);
   if (n > 2 * LONG - 2 && kind != 'Z') n = 2 * LONG - 2, kind = 'U';
@@ -184,10 +204,7 @@ static void put(char kind, const char *text) {
     if (number > RECORDS_MAX + 1) return;
     kind = 'U', text = "more than can be noted", n = length(text);
   }
-  struct iovec parts[] = {{&kind, 1}, {(void *)text, n}, {"", 1}};
-  long fd = K4(SYS_openat, AT_FDCWD, record, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0 || put_line(fd, parts, 3) != (long)n + 2) put_lost();
-  if (fd >= 0) K2(SYS_close, fd, 0);
+  put_into(record, kind, text, n);
 }
 
 /* An absolute path; 0 where there is none. */
@@ -237,7 +254,7 @@ static int is_below(const char *prefixes, const char *path) {
 }
 
 static int is_skipped(const char *path) {
-  return is_below(skip, path) || is_below(build, path);
+  return is_below(skip, path) || (mode == RUSTC && is_below(build, path));
 }
 
 static void rearm(void);
@@ -301,8 +318,9 @@ static uintptr_t macros_from = UINTPTR_MAX, macros_to;
 
 #define NEAR 2048
 
-/* Whether a function of a macro is being called, by the words near the top of the stack. Between a macro and this there are
-   only functions of libraries, with small frames. An old word may be taken for a caller: then too much counts. */
+/* Whether a function of a macro is being called, by the words near the top of the stack: which one, from 1. Between a macro
+   and this there are only functions of libraries, with small frames. An old word may be taken for a caller: then too much
+   counts. What drives a compiler for its own ends, as Clippy does, is the first of them. */
 static int in_macro(uintptr_t stack) {
   uintptr_t words[NEAR];
   if (!macro_count) return 0;
@@ -310,7 +328,7 @@ static int in_macro(uintptr_t stack) {
     struct iovec here = {words, sizeof words}, there = {(void *)(stack + part * sizeof words), sizeof words};
     long n = call(SYS_process_vm_readv, K0(SYS_getpid), (long)&here, 1, (long)&there, 1, 0);
     /* a kernel that does not serve this */
-    if (n < 0 && n != -EFAULT) return 1;
+    if (n < 0 && n != -EFAULT) return MACROS + 1;
     if (n < (long)sizeof words) {
       /* the end of a stack: it is read word by word */
       for (n = 0; n < (long)sizeof words; n += sizeof *words) {
@@ -322,7 +340,7 @@ static int in_macro(uintptr_t stack) {
     for (size_t i = 0; i < (size_t)n / sizeof *words; i++) {
       if (words[i] < macros_from || words[i] >= macros_to) continue;
       for (int m = 0; m < macro_count; m++)
-        if (words[i] >= macros[m].from && words[i] < macros[m].to) return 1;
+        if (words[i] >= macros[m].from && words[i] < macros[m].to) return m + 1;
     }
     if (n < (long)sizeof words) return 0;
   }
@@ -331,10 +349,18 @@ static int in_macro(uintptr_t stack) {
 
 struct search { const char *path; uintptr_t from, to; };
 
+static void add_macro(const struct search *found) {
+  macros[macro_count].from = found->from, macros[macro_count].to = found->to;
+  if (found->from < macros_from) macros_from = found->from;
+  if (found->to > macros_to) macros_to = found->to;
+  macro_count++;
+}
+
 static int find_loaded(struct dl_phdr_info *info, size_t size, void *data) {
   struct search *wanted = data;
   (void)size;
-  if (!info->dlpi_name || strcmp(info->dlpi_name, wanted->path) != 0) return 0;
+  /* the program itself has no name, and is the first one */
+  if (*wanted->path && (!info->dlpi_name || strcmp(info->dlpi_name, wanted->path) != 0)) return 0;
   wanted->from = UINTPTR_MAX;
   for (int i = 0; i < info->dlpi_phnum; i++) {
     const ElfW(Phdr) *head = &info->dlpi_phdr[i];
@@ -614,9 +640,15 @@ static char *value_of(const char *name, const char *end) {
   return in(list, name);
 }
 
+/* Clippy always asks whether its package was asked for, and keys say so where that has a say. */
+static int is_clippys(const char *name) {
+  return mode == RUSTC && !strcmp(program, "clippy-driver") && !strcmp(name, "CARGO_PRIMARY_PACKAGE") &&
+         in_macro((uintptr_t)__builtin_frame_address(0)) == 1;
+}
+
 EXPORT char *getenv(const char *name) {
   if (!mode) return in(environ, name);
-  if (COUNTS()) say('V', name);
+  if (COUNTS() && !is_clippys(name)) say('V', name);
   return value_of(name, NULL);
 }
 
@@ -733,7 +765,11 @@ static void opened(int dir, const char *path, int flags, int there, long result)
   int kept = errno;
   int writes = (flags & O_ACCMODE) != O_RDONLY;
   if (result < 0 || !writes) asked('O', dir, path, result);
-  else if (!there) {
+  else if (*wrapped && mode == SCRIPT && (flags & O_ACCMODE) == O_WRONLY && !(flags & (O_EXCL | O_TRUNC))) {
+    /* a wrapper's log */
+    note_at('J', dir, path);
+    note_at('W', dir, path);
+  } else if (!there) {
     if (!(flags & (O_EXCL | O_TRUNC))) note_at('A', dir, path);
     note_at('W', dir, path);
   } else {
@@ -1193,7 +1229,7 @@ EXPORT long syscall(long number, ...) {
 
 enum { FOREIGN, WATCHED, ALONE };
 
-/* Whether a program can be watched; it is noted, with what its first line asks for. */
+/* Whether a program can be watched; it is noted, with what its first line asks for, but where nobody takes notes. */
 static int look_at(const char *place, int depth) {
   union { char text[4096]; ElfW(Ehdr) head; } file;
   long fd = K4(SYS_openat, AT_FDCWD, place, O_RDONLY | O_CLOEXEC, 0);
@@ -1317,7 +1353,10 @@ static void with_ours(char *const *given, char **to, int watched, int is_linker,
   for (; list && *list; list++)
     if (!is_ours(*list)) to[n++] = *list;
   to[n++] = own_unit, to[n++] = own_folder, to[n++] = own_skip;
-  if (quiet || is_linker || is_own_compiler(place)) to[n++] = (char *)own_quiet;
+  if (*wrapped && mode == SCRIPT) to[n++] = own_wrapped, to[n++] = own_build;
+  /* what starts rustc for cargoship may be told to start somebody else's script */
+  int hands_on = *wrapped && place && !strcmp(last_of(place), "cargoship-rustc");
+  if (quiet || is_linker || (!hands_on && is_own_compiler(place))) to[n++] = (char *)own_quiet;
   if (bare || (given != (char *const *)trap && trap && !taken)) to[n++] = (char *)own_bare;
   if (watched) to[n++] = own_preload;
   to[n] = NULL;
@@ -1327,7 +1366,7 @@ static void with_ours(char *const *given, char **to, int watched, int is_linker,
   int is_linker_ = mode == RUSTC && !in_macro((uintptr_t)__builtin_frame_address(0));\
   int watched_ = starting(place, words);                                         \
   if ((char **)(given) == trap && trap && armed) open_trap();                    \
-  char *made_[count_of(given) + 9];                                              \
+  char *made_[count_of(given) + 11];                                              \
   with_ours(given, made_, watched_, is_linker_, place);
 
 /* Where a name is on the search path (execvp(3)); as it is, where it is nowhere. */
@@ -1354,27 +1393,154 @@ static const char *searched(const char *name, char *to) {
   }
 }
 
+/* ---- wrappers around rustc ---- */
+
+struct compilation { const char *crate, *extra, *out; };
+
+/* What a rustc with these words would compile; 0 where that is nothing. */
+static int is_compilation(struct compilation *found, char *const words[]) {
+  found->crate = NULL, found->extra = found->out = "";
+  for (size_t i = 1; words && words[0] && words[i] && words[i + 1]; i++) {
+    if (!strcmp(words[i], "--crate-name")) found->crate = words[i + 1];
+    if (!strcmp(words[i], "--out-dir")) found->out = words[i + 1];
+    if (!strcmp(words[i], "-C") && starts(words[i + 1], "extra-filename=")) found->extra = words[i + 1] + 15;
+  }
+  return found->crate != NULL;
+}
+
+/* cargo asks what the compiler is and can do before it compiles: of a crate with this name, and of no package. */
+static int is_of_cargo(const struct compilation *unit, char **env) {
+  return in(env, "CARGO_PKG_NAME") || (!strcmp(unit->crate, "___") && !in(env, "OUT_DIR"));
+}
+
+static void name_unit(char *to, size_t size, const struct compilation *of) {
+  size_t at = append(to, 0, size, of->crate);
+  at = append(to, at, size, "\t");
+  at = append(to, at, size, of->extra);
+  at = append(to, at, size, "\t");
+  append(to, at, size, of->out);
+}
+
+/* What gives back what rustc has made of the same, or what rustc makes: known by their names, and by what they promise. */
+static int is_transparent(const char *name) {
+  static const char *const names[] = {"sccache", "cachepot", "kache", "cargo"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(name, names[i])) return 1;
+  return 0;
+}
+
+static int is_script(const char *path) {
+  char start[2];
+  long fd = K4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return 0;
+  long n = K3(SYS_read, fd, start, 2);
+  K2(SYS_close, fd, 0);
+  return n == 2 && start[0] == '#' && start[1] == '!';
+}
+
+/* cargoship's own script, or its stand-in: nothing of them is anybody else's. */
+static int is_own_rustc(const char *prefixes, const char *path) {
+  const char *name = last_of(path);
+  return *path == '/' && is_below(prefixes, path) && (!strcmp(name, "cargoship-rustc") || !strcmp(name, "rustc"));
+}
+
+/* rustup's, which starts the toolchain's own; a link to it, or the same file under another name. */
+static int is_proxy(const char *place) {
+  char beside[LONG];
+  struct stat one, other;
+  const char *name = last_of(place);
+  if (!strcmp(name, "rustup")) return 1;
+  size_t n = (size_t)(name - place);
+  if (!n || n + 7 >= sizeof beside) return 0;
+  memcpy(beside, place, n);
+  append(beside, n, sizeof beside, "rustup");
+  return K4(SYS_newfstatat, AT_FDCWD, place, &one, 0) == 0 && K4(SYS_newfstatat, AT_FDCWD, beside, &other, 0) == 0 &&
+         one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+static void name_record(char *to, size_t size, const char *folder) {
+  struct timespec now;
+  K2(SYS_clock_gettime, CLOCK_REALTIME, &now);
+  unsigned long numbers[3] = {(unsigned long)K0(SYS_getpid), (unsigned long)K0(SYS_gettid),
+                              (unsigned long)now.tv_sec * 1000000000ul + (unsigned long)now.tv_nsec};
+  size_t at = append(to, 0, size, folder);
+  for (int i = 0; i < 3; i++) {
+    char digits[24];
+    int count = 0;
+    do digits[count++] = (char)('0' + numbers[i] % 10);
+    while (numbers[i] /= 10);
+    at = append(to, at, size, i ? "-" : "/");
+    while (count && at + 1 < size) to[at++] = digits[--count];
+    to[at] = 0;
+  }
+}
+
+/* A wrapper that cannot be watched does not say so itself: what starts it, which is cargo, does. */
+static void look_out(const char *path, char *const words[], char *const env[]) {
+  struct compilation unit;
+  const char *folder, *prefixes;
+  char place[LONG], file[LONG], text[2 * LONG];
+  if (!is_compilation(&unit, words) || !is_of_cargo(&unit, (char **)env) || !in((char **)env, "LD_PRELOAD")) return;
+  if (!(folder = in((char **)env, "CARGOSHIP_WATCH")) || *folder != '/' || in((char **)env, "CARGOSHIP_WATCH_UNIT")) return;
+  prefixes = in((char **)env, "CARGOSHIP_WATCH_SKIP");
+  if (!absolute(AT_FDCWD, path, place) || is_own_rustc(prefixes ? prefixes : "", place)) return;
+  const char *what = place;
+  if (is_transparent(last_of(place))) {
+    /* it may have it started by somebody whom nobody watches */
+    if (!words[1] || !absolute(AT_FDCWD, searched(words[1], file), text)) return;
+    if (is_own_rustc(prefixes ? prefixes : "", text) || !is_script(text)) return;
+    what = words[1];
+  } else if (look_at(place, 0) == WATCHED) {
+    return;
+  }
+  name_unit(text, sizeof text, &unit);
+  append(text, length(text), sizeof text, "\twrapper");
+  name_record(file, sizeof file, folder);
+  put_into(file, 'K', text, length(text));
+  put_into(file, 'U', what, length(what));
+}
+
+#define LOOK_OUT(path, words, env)         \
+  do {                                     \
+    int kept_ = errno;                     \
+    look_out(path, words, env);            \
+    errno = kept_;                         \
+  } while (0)
+
 EXPORT int execve(const char *path, char *const words[], char *const env[]) {
-  if (!mode) return REAL(execve)(path, words, env);
+  if (!mode) {
+    LOOK_OUT(path, words, env);
+    return REAL(execve)(path, words, env);
+  }
   ENVIRONMENT(env, path, words)
   return REAL(execve)(path, words, made_);
 }
 
 EXPORT int execv(const char *path, char *const words[]) {
-  if (!mode) return REAL(execv)(path, words);
+  if (!mode) {
+    LOOK_OUT(path, words, environ);
+    return REAL(execv)(path, words);
+  }
   return execve(path, words, environ);
 }
 
 EXPORT int execvpe(const char *name, char *const words[], char *const env[]) {
-  if (!mode) return REAL(execvpe)(name, words, env);
   char place[LONG];
+  if (!mode) {
+    LOOK_OUT(searched(name, place), words, env);
+    return REAL(execvpe)(name, words, env);
+  }
   const char *path = searched(name, place);
   ENVIRONMENT(env, path, words)
   return REAL(execvpe)(path, words, made_);
 }
 
 EXPORT int execvp(const char *name, char *const words[]) {
-  if (!mode) return REAL(execvp)(name, words);
+  if (!mode) {
+    char place[LONG];
+    LOOK_OUT(searched(name, place), words, environ);
+    return REAL(execvp)(name, words);
+  }
   return execvpe(name, words, environ);
 }
 
@@ -1461,7 +1627,10 @@ static void check_place(const char *path, const posix_spawn_file_actions_t *acti
 
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
                        char *const words[], char *const env[]) {
-  if (!mode) return REAL(posix_spawn)(pid, path, actions, attributes, words, env);
+  if (!mode) {
+    LOOK_OUT(path, words, env);
+    return REAL(posix_spawn)(pid, path, actions, attributes, words, env);
+  }
   check_place(path, actions);
   ENVIRONMENT(env, path, words)
   return REAL(posix_spawn)(pid, path, actions, attributes, words, made_);
@@ -1469,8 +1638,11 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 
 EXPORT int posix_spawnp(pid_t *pid, const char *name, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
                         char *const words[], char *const env[]) {
-  if (!mode) return REAL(posix_spawnp)(pid, name, actions, attributes, words, env);
   char place[LONG];
+  if (!mode) {
+    LOOK_OUT(searched(name, place), words, env);
+    return REAL(posix_spawnp)(pid, name, actions, attributes, words, env);
+  }
   const char *path = searched(name, place);
   check_place(path, actions);
   ENVIRONMENT(env, path, words)
@@ -1484,7 +1656,10 @@ EXPORT int pidfd_spawn(int *fd, const char *path, const posix_spawn_file_actions
                        char *const words[], char *const env[]) {
   spawn_fd *real = REAL(pidfd_spawn);
   if (!real) return ENOSYS;
-  if (!mode) return real(fd, path, actions, attributes, words, env);
+  if (!mode) {
+    LOOK_OUT(path, words, env);
+    return real(fd, path, actions, attributes, words, env);
+  }
   ENVIRONMENT(env, path, words)
   return real(fd, path, actions, attributes, words, made_);
 }
@@ -1493,8 +1668,11 @@ EXPORT int pidfd_spawnp(int *fd, const char *name, const posix_spawn_file_action
                         char *const words[], char *const env[]) {
   spawn_fd *real = REAL(pidfd_spawnp);
   if (!real) return ENOSYS;
-  if (!mode) return real(fd, name, actions, attributes, words, env);
   char place[LONG];
+  if (!mode) {
+    LOOK_OUT(searched(name, place), words, env);
+    return real(fd, name, actions, attributes, words, env);
+  }
   const char *path = searched(name, place);
   ENVIRONMENT(env, path, words)
   return real(fd, path, actions, attributes, words, made_);
@@ -1525,10 +1703,7 @@ EXPORT void *dlopen(const char *path, int flags) {
   if (mode == RUSTC && macro_count < MACROS) {
     struct search wanted = {path, 0, 0};
     if (dl_iterate_phdr(find_loaded, &wanted) && wanted.to) {
-      macros[macro_count].from = wanted.from, macros[macro_count].to = wanted.to;
-      if (wanted.from < macros_from) macros_from = wanted.from;
-      if (wanted.to > macros_to) macros_to = wanted.to;
-      macro_count++;
+      add_macro(&wanted);
       put('G', path);
     } else {
       put('U', path);
@@ -1581,72 +1756,120 @@ static void variable(char *to, size_t size, const char *name, const char *value)
   append(to, append(to, at, size, "="), size, value);
 }
 
-static void new_record(const char *folder) {
-  struct timespec now;
-  K2(SYS_clock_gettime, CLOCK_REALTIME, &now);
-  unsigned long numbers[2] = {(unsigned long)K0(SYS_getpid), (unsigned long)now.tv_sec * 1000000000ul + (unsigned long)now.tv_nsec};
-  size_t at = append(record, 0, sizeof record, folder);
-  for (int i = 0; i < 2; i++) {
-    char digits[24];
-    int count = 0;
-    do digits[count++] = (char)('0' + numbers[i] % 10);
-    while (numbers[i] /= 10);
-    at = append(record, at, sizeof record, i ? "-" : "/");
-    while (count && at + 1 < sizeof record) record[at++] = digits[--count];
-    record[at] = 0;
+/* Where a shell has its commands from. */
+static void note_shell(int count, char **words) {
+  char place[LONG], text[2 * LONG];
+  int i = 1;
+  while (i < count && (words[i][0] == '-' || words[i][0] == '+') && words[i][1]) {
+    int is_long = words[i][0] == '-' && words[i][1] == '-';
+    if (words[i][0] == '-' && !is_long && strchr(words[i], 'c')) {
+      size_t n = i + 1 < count ? length(words[i + 1]) : 0;
+      if (!n || n + 2 >= sizeof text) break;
+      text[0] = 'c';
+      append(text, 1, sizeof text, words[i + 1]);
+      put('s', text);
+      return;
+    }
+    /* those have a value of their own */
+    if (is_long || strchr(words[i], 'o') || strchr(words[i], 'O') || strchr(words[i], 's') || strchr(words[i], 'i') || strchr(words[i], 'l')) {
+      put('s', "?");
+      return;
+    }
+    i++;
   }
+  if (i >= count || words[i][0] == '-' || !absolute(AT_FDCWD, words[i], place)) {
+    put('s', "?");
+    return;
+  }
+  text[0] = 'f';
+  append(text, 1, sizeof text, place);
+  put('s', text);
+}
+
+static int is_shell(void) {
+  static const char *const names[] = {"dash", "bash", "sh", "busybox", "ksh", "mksh", "zsh"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(program, names[i])) return 1;
+  return 0;
+}
+
+static int note_driver(struct dl_phdr_info *info, size_t size, void *data) {
+  (void)size, (void)data;
+  if (!info->dlpi_name || !strstr(info->dlpi_name, "librustc_driver")) return 0;
+  put('d', info->dlpi_name);
+  return 1;
 }
 
 __attribute__((constructor)) static void begin(int count, char **words, char **env) {
   const char *folder = in(env, "CARGOSHIP_WATCH"), *unit = in(env, "CARGOSHIP_WATCH_UNIT");
   const char *prefixes = in(env, "CARGOSHIP_WATCH_SKIP"), *preload = in(env, "LD_PRELOAD");
   if (!folder || *folder != '/' || !preload) return;
-  int wanted = PASSIVE;
-  const char *crate = NULL, *extra = "", *out = "";
-  if (unit) {
+  const char *around = in(env, "CARGOSHIP_WATCH_WRAPPED");
+  struct compilation of;
+  int wanted = PASSIVE, compiles = is_compilation(&of, words), has_driver = compiles && dl_iterate_phdr(find_rustc, NULL);
+  int wraps = 0, below = 0;
+  long n = K4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", whole_program, sizeof whole_program - 1);
+  whole_program[n > 0 ? n : 0] = 0;
+  append(program, 0, sizeof program, last_of(whole_program));
+  /* a script is a word of its shell's */
+  int hands_on = compiles && is_shell() && prefixes && is_own_rustc(prefixes, words[1]);
+  if (unit && around && has_driver && starts(around, of.crate) && around[length(of.crate)] == '\t') {
+    /* what a wrapper is around; whatever else it compiles is its own business */
+    wanted = RUSTC, below = 1, unit = NULL;
+  } else if (unit) {
+    wanted = around && compiles && (hands_on || is_transparent(program) || is_proxy(whole_program)) ? PASSIVE : SCRIPT;
+  } else if (compiles && is_of_cargo(&of, env)) {
+    wanted = !has_driver ? SCRIPT : in(env, "CARGO_PKG_NAME") ? RUSTC : PASSIVE;
+    if (!has_driver) {
+      wraps = 1;
+      if (hands_on || is_transparent(program) || is_proxy(whole_program)) wanted = PASSIVE;
+    }
+  } else if (in(env, "OUT_DIR") && in(env, "NUM_JOBS") && in(env, "HOST") && in(env, "CARGO_MANIFEST_DIR") && !in(env, "CARGO_CRATE_NAME")) {
     wanted = SCRIPT;
-  } else {
-    for (int i = 1; i + 1 < count; i++) {
-      if (!strcmp(words[i], "--crate-name")) crate = words[i + 1];
-      if (!strcmp(words[i], "--out-dir")) out = words[i + 1];
-      if (!strcmp(words[i], "-C") && starts(words[i + 1], "extra-filename=")) extra = words[i + 1] + 15;
-    }
-    if (crate && in(env, "CARGO_PKG_NAME")) {
-      if (dl_iterate_phdr(find_rustc, NULL)) wanted = RUSTC;
-    } else if (in(env, "OUT_DIR") && in(env, "NUM_JOBS") && in(env, "HOST") && in(env, "CARGO_MANIFEST_DIR") && !in(env, "CARGO_CRATE_NAME")) {
-      wanted = SCRIPT;
-    }
   }
   if (!wanted) return;
-  long n = K4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", record, sizeof record - 1);
-  record[n > 0 ? n : 0] = 0;
-  const char *name = strrchr(record, '/');
-  append(program, 0, sizeof program, name ? name + 1 : record);
-  append(whole_program, 0, sizeof whole_program, record);
-  quiet = in(env, "CARGOSHIP_WATCH_QUIET") != NULL;
+  quiet = !below && in(env, "CARGOSHIP_WATCH_QUIET") != NULL;
   bare = in(env, "CARGOSHIP_WATCH_BARE") != NULL;
   if (prefixes) append(skip, 0, sizeof skip, prefixes);
-  if (wanted == RUSTC && in(env, "CARGOSHIP_WATCH_BUILD")) append(build, 0, sizeof build, in(env, "CARGOSHIP_WATCH_BUILD"));
+  if (in(env, "CARGOSHIP_WATCH_BUILD")) append(build, 0, sizeof build, in(env, "CARGOSHIP_WATCH_BUILD"));
   if (unit) append(record, 0, sizeof record, unit);
-  else new_record(folder);
+  else name_record(record, sizeof record, folder);
+  if (wraps) name_unit(wrapped, sizeof wrapped, &of);
+  else if (around) append(wrapped, 0, sizeof wrapped, around);
   variable(own_unit, sizeof own_unit, "CARGOSHIP_WATCH_UNIT", record);
   variable(own_folder, sizeof own_folder, "CARGOSHIP_WATCH", folder);
   variable(own_skip, sizeof own_skip, "CARGOSHIP_WATCH_SKIP", skip);
   variable(own_preload, sizeof own_preload, "LD_PRELOAD", preload);
+  variable(own_wrapped, sizeof own_wrapped, "CARGOSHIP_WATCH_WRAPPED", wrapped);
+  variable(own_build, sizeof own_build, "CARGOSHIP_WATCH_BUILD", build);
   dl_iterate_phdr(find_libc, (void *)REAL(execve));
-  if (!unit && crate) {
+  if (wraps) {
+    char text[2 * LONG + 16];
+    append(text, append(text, 0, sizeof text, wrapped), sizeof text, "\twrapper");
+    put('K', text);
+    put('w', whole_program);
+    for (int i = 1; i < count && i < 4; i++)
+      if (strchr(words[i], '/') && is_script(words[i]) && absolute(AT_FDCWD, words[i], text)) put('w', text);
+  } else if (below) {
+    put('K', wrapped);
+    dl_iterate_phdr(note_driver, NULL);
+  } else if (!unit && compiles) {
     char text[2 * LONG];
-    size_t at = append(text, 0, sizeof text, crate);
-    at = append(text, at, sizeof text, "\t");
-    at = append(text, at, sizeof text, extra);
-    at = append(text, at, sizeof text, "\t");
-    append(text, at, sizeof text, out);
+    name_unit(text, sizeof text, &of);
     put('K', text);
   } else if (!unit) {
     put('B', in(env, "OUT_DIR"));
   }
   mode = wanted;
+  if (wanted == SCRIPT && *wrapped && !quiet && is_shell()) note_shell(count, words);
   Dl_info own;
+  if (wanted == RUSTC && strcmp(program, "rustc") != 0) {
+    /* Clippy, or another one that is linked with the compiler, and reads what it likes */
+    struct search itself = {"", 0, 0};
+    if (dl_iterate_phdr(find_loaded, &itself) && itself.to) add_macro(&itself);
+    note_at('O', AT_FDCWD, whole_program);
+    if (dladdr(record, &own) && own.dli_fname) dl_iterate_phdr(note_loaded, (void *)own.dli_fname);
+  }
   if (wanted == SCRIPT && !quiet && dladdr(record, &own) && own.dli_fname) dl_iterate_phdr(note_loaded, (void *)own.dli_fname);
   if (wanted == SCRIPT && !quiet) begin_trap();
 }

@@ -1,0 +1,59 @@
+"""What a shell looks at for the sake of its commands, as their text says: variables, the clock, random numbers. Pure.
+
+A shell reads all variables when it starts, and some look at the clock and the machine's name, whether the commands have
+a use for that or not. Commands name what they use (POSIX, Shell Command Language, section 2.6; bash(1), EXPANSION).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+SHELLS = frozenset({"dash", "bash", "sh"})
+IMPLIED = frozenset(
+    {"ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "BASH_COMPAT", "POSIXLY_CORRECT", "CDPATH", "GLOBIGNORE", "PATH"}
+    | {"HOME", "PS4", "LANG", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_NUMERIC"}
+)
+"""Variables that a shell uses though no command names them."""
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
+_UNCLEAR = re.compile(
+    r"\b(?:eval|source|compgen|declare|typeset|let|mapfile|readarray|coproc)\b"
+    # the commands of another file
+    r"|(?:^|[;&|({`!]|\b(?:then|do|else|if|while|until|elif))[ \t]*\.[ \t]"
+    # what prints all variables
+    r"|\b(?:set|export|readonly)[ \t]*(?:$|[;&|)>`}]|-p)|\blocal[ \t]+-"
+    # names that are put together, and numbers that may be names
+    r"|\$\{!|\$\{\w+@|\(\(|\$\[|-v\b|\[\[[^\n]*-(?:eq|ne|lt|le|gt|ge)\b|\$\{\w+\[|\$\{\w+:[ \t]*[\w($]",
+    re.MULTILINE,
+)
+_USED = re.compile(r"\$\{?#?([A-Za-z_]\w*)")
+_WORD = re.compile(r"\b[A-Za-z_]\w*")
+_TELLING = {
+    "C": re.compile(r"EPOCH|SECONDS|%[-\d]*\("),
+    "R": re.compile(r"RANDOM"),
+    "H": re.compile(r"HOSTNAME|MACHTYPE|\\[hH]"),
+    "P": re.compile(r"UID|USER|GROUPS|~|\\u"),
+}
+
+
+def variables_used(texts: Iterable[str], *, functions: bool) -> frozenset[str] | None:
+    """The names of all variables that commands may use; None where that cannot be told.
+
+    With `functions`, also those in which bash is given functions of others.
+    """
+    found = set(IMPLIED)
+    for text in texts:
+        plain = _COMMENT.sub("", text)
+        if _UNCLEAR.search(plain):
+            return None
+        words = set(_WORD.findall(plain))
+        # without a dollar sign: where a shell takes a word for a name
+        found |= set(_USED.findall(plain)) | {word for word in words if word.upper() == word and len(word) > 1}
+        if functions:
+            found |= {f"BASH_FUNC_{word}%%" for word in words}
+    return frozenset(found)
+
+
+def uses(kind: str, texts: Iterable[str]) -> bool:
+    """Whether commands use the clock ("C"), random numbers ("R"), the name of the machine ("H") or the user ("P")."""
+    return any(_TELLING[kind].search(_COMMENT.sub("", text)) for text in texts)
