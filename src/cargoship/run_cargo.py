@@ -20,7 +20,17 @@ from msgspec import Struct
 from cargoship.cargo.config import cargo_home, configuration_files, default_targets, read_table, with_includes
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project, load_project
-from cargoship.cargo.words import COMPILES, RUNS, choosing, compiling_words, has_more, option_of, options_of
+from cargoship.cargo.words import (
+    COMPILES,
+    NO_DEPENDENCIES,
+    RUNS,
+    choosing,
+    compiling_words,
+    has_more,
+    lints_asked_for,
+    option_of,
+    options_of,
+)
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, UsageError
 from cargoship.events import Level, Note
@@ -34,7 +44,8 @@ from cargoship.unitcache.build import prepare_folder
 from cargoship.unitcache.builds import BuildKey, build_key_of, build_request, programs_below, programs_of
 from cargoship.unitcache.explain.account import record_no_use
 from cargoship.unitcache.keys.compilers import plain_compilers
-from cargoship.unitcache.keys.environment import find_environment
+from cargoship.unitcache.keys.environment import CLIPPY, find_environment
+from cargoship.unitcache.keys.wrapping import ASKS_AGAIN
 from cargoship.unitcache.packs.frame import check_path
 from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, RecalledPrograms, Workspace, open_session
 from cargoship.unitcache.stores.opening import open_stores
@@ -82,7 +93,7 @@ def run_cargo(
     command = Command((str(program), *compiling_words(words)), cwd=context.cwd, env={**env, **PROGRESS_ENV})
     options = _options(project, context, overrides)
     targets = options_of(words, "--target") or list(_default_targets(words, context))
-    then = Command((str(program), *words), cwd=context.cwd, env=env) if has_more(words) else None
+    then = Command((str(program), *words), context.cwd, env) if has_more(words) else None
     runner = context.runner
     if remote is not None:
         from cargoship.execution.runner import open_cluster
@@ -98,7 +109,7 @@ def run_cargo(
     compilers = plain_compilers(
         rust, context.env,
         zig=None if zig is None else zig.version, named=targets,
-        through=words[0] if words[0] == "clippy" else "",
+        through=CLIPPY if words[0] == "clippy" else "", asks=NO_DEPENDENCIES in lints_asked_for(tuple(words)),
     )  # fmt: skip
     with (
         open_stores(options, context) as store,
@@ -108,6 +119,8 @@ def run_cargo(
         where = Workspace(project.root, _build_dir(project, target_dir), project.root / "Cargo.lock", target_dir)
         graph = None if programs_alone else session.unit_graph(command)
         around = find_environment(compilers, project.root, command, runner=context.runner, env=context.env)
+        if then is not None and around.wrapped:
+            then = Command(then.argv, then.cwd, {**env, **ASKS_AGAIN})
         chosen, more = choosing(words)
         build_key = _question(chosen or words, project, around, context)
         missed = None
@@ -121,7 +134,7 @@ def run_cargo(
             linked = zig_targets(targets)
             runtime = zigbuild_runtime(zig, linked, context.env, cache_dir=context.cache_dir)
         inputs = BuildInputs(
-            command, context.env, where, compilers, around, graph,
+            command, {**context.env, **_told_to_clippy(words)}, where, compilers, around, graph,
             build_key=build_key, missed=missed, runtime=runtime,
             programs=programs_of if more else partial(programs_below, target_dir),
             watcher=_watcher(rust, session, context),
@@ -130,6 +143,11 @@ def run_cargo(
             done = build.compile()
             build.keep(done)
     return Ended(done.code, then if done.code == 0 else None)
+
+
+def _told_to_clippy(words: Sequence[str]) -> Mapping[str, str]:
+    """What its compiler reads in the environment, where nobody but `cargo clippy` can have set it."""
+    return {"CLIPPY_ARGS": "\n".join(lints_asked_for(tuple(words)))} if words[0] == "clippy" else {}
 
 
 def _watcher(rust: Rust, session: CacheSession, context: Context) -> Watcher | None:

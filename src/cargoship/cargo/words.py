@@ -11,6 +11,8 @@ COMPILES = ("build", "b", "check", "c", "clippy", "rustc", "zigbuild")
 RUNS = ("test", "t", "bench")
 _MAKES_PROGRAMS = ("build", "zigbuild")
 """Not `b`: a user's own alias of that name comes before cargo's, and may ask for anything."""
+NO_DEPENDENCIES = "--no-deps"
+"""Clippy looks at the packages that were asked for, and no others."""
 _CHOOSE = frozenset({"--release", "-r", "--bins", "--workspace", "--all", "--all-features", "--no-default-features"})
 _CHOOSE_BY = frozenset(
     {"--package", "-p", "--exclude", "--bin", "--features", "-F", "--profile", "--target", "--config"}
@@ -58,6 +60,15 @@ def has_more(words: Sequence[str]) -> bool:
     """Whether there is something left to do when all is compiled."""
     runs = words[0] in RUNS and "--no-run" not in words
     return runs or option_of(words, "--message-format") is not None
+
+
+def lints_asked_for(words: Sequence[str]) -> tuple[str, ...]:
+    """What `cargo clippy` gives to Clippy, of its own words (rust-lang/rust-clippy, src/main.rs); none for others."""
+    if words[:1] != ("clippy",):
+        return ()
+    end = words.index("--") if "--" in words else len(words)
+    given = (*(word for word in words[1:end] if word == NO_DEPENDENCIES), *words[end + 1 :])
+    return (*given, NO_DEPENDENCIES) if "--fix" in words[1:end] and NO_DEPENDENCIES not in given else given
 
 
 def choosing(words: Sequence[str]) -> tuple[tuple[str, ...], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cargoship.cargo.words import choosing, compiling_words, options_of
+from cargoship.cargo.words import choosing, compiling_words, lints_asked_for, options_of
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,17 @@ def test_what_follows_is_not_cargos() -> None:
     assert options_of(words, "--target") == ["a"]
     assert compiling_words(words)[-1] == "--no-run"
     assert "b" not in compiling_words(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ("clippy", ()),
+        ("clippy --no-deps -p app -- -D warnings", ("--no-deps", "-D", "warnings")),
+        ("clippy -- -W clippy::all --no-deps", ("-W", "clippy::all", "--no-deps")),
+        ("clippy --fix -- -D warnings", ("-D", "warnings", "--no-deps")),
+        ("check -- --no-deps", ()),
+    ],
+)
+def test_what_clippy_is_given(words: str, given: tuple[str, ...]) -> None:
+    assert lints_asked_for(tuple(words.split(" "))) == given

@@ -58,13 +58,20 @@ def _compilers(
 
 
 def plain_compilers(
-    rust: Rust, env: Mapping[str, str], *, zig: str | None = None, named: Iterable[str] = (), through: str = ""
+    rust: Rust,
+    env: Mapping[str, str],
+    *,
+    zig: str | None = None,
+    named: Iterable[str] = (),
+    through: str = "",
+    asks: bool = False,
 ) -> Compilers:
     """The compilers of a plain cargo, for every target that rustc has a standard library of, and those `named`.
 
     The names are those that cargo, or cargo-zigbuild, is given.
 
-    `zig` is the version of the Zig that cargo-zigbuild links with; `through` is what else stands around cargo.
+    `zig` is the version of the Zig that cargo-zigbuild links with; `through` is what else stands around cargo. With
+    `asks`, that looks which packages were asked for.
     """
     folder = rust.sysroot / "lib" / "rustlib"
     libraries = {path.name: path for path in folder.iterdir() if (path / "lib").is_dir()} if folder.is_dir() else {}
@@ -72,7 +79,7 @@ def plain_compilers(
     apart = [name.partition(".")[::2] if zig else (name, "") for name in named]
     targets = {triple: "" if zig is None else f"zig {zig} {floor}".rstrip() for triple, floor in apart}
     words = through if zig is None else _zigbuild(of_host=rust.host in targets, env=env)
-    return Compilers(rust.cargo, rust.version, rust.host, libraries, targets, words)
+    return Compilers(rust.cargo, rust.version, rust.host, libraries, targets, words, asks=asks)
 
 
 def _content(program: Path | None) -> str:
