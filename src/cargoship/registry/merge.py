@@ -14,6 +14,7 @@ from cargoship.oci.content import IndexEntry
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.entries import entries_of, runs_on
+from cargoship.oci.image import is_image
 from cargoship.oci.manifest import decode_index, decode_manifest, encode_json
 from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.oci.referrer import Referrer
@@ -41,6 +42,8 @@ class MergeSource(Struct, frozen=True):
     source: ImageSource
     entries: tuple[IndexEntry, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+    artifact: str | None = None
+    """The type of what is no image and no index: a signature, a chart."""
 
     @property
     def said(self) -> str:
@@ -87,7 +90,7 @@ def merge_images(
     with contextlib.ExitStack() as opened:
         found = [_read(each) for each in parts]
         root = merged(found)
-        for note in _unlike(found):
+        for note in (*_unlike(found), *_run_by_nobody(found)):
             emit(Note(note, Level.WARNING))
         said = [referrers_of(each.source, [entry.descriptor.digest for entry in each.entries]) for each in found]
         own = describe(root, [one for each in said for one in each])
@@ -138,8 +141,8 @@ def merged(parts: Sequence[MergeSource]) -> BytesBlob:
             entries.setdefault(entry.descriptor.digest, entry)
             if (wanted := runs_on(entry)) is not None:
                 owners[wanted] = (entry, part)
-    if not entries:
-        raise UsageError("there is no image to merge")
+    if not entries or all(part.artifact is not None for part in parts):
+        raise UsageError("there is no image to merge", hint="; ".join(_run_by_nobody(parts)) or None)
     ordered = sorted(entries.values(), key=lambda entry: (str(entry.descriptor.platform), entry.descriptor.digest))
     first, *others = (part.annotations for part in parts)
     shared = {key: text for key, text in first.items() if all(each.get(key) == text for each in others)}
@@ -170,13 +173,24 @@ def _unlike(parts: Sequence[MergeSource]) -> Iterator[str]:
             yield f"the parts are not of one build: {key} is {values}"
 
 
+def _run_by_nobody(parts: Sequence[MergeSource]) -> Iterator[str]:
+    """What an engine that looks for its platform does not find: an artifact, an image that does not say its own."""
+    for part in parts:
+        if part.artifact is not None:
+            yield f"{part.said} is no image but {printable(part.artifact[:_SHOWN_MAX])}, which no platform runs"
+        elif part.entries and all(entry.descriptor.platform is None for entry in part.entries):
+            yield f"{part.said} does not say its platform: who pulls the merged image for one does not get it"
+
+
 def _read(source: ImageSource) -> MergeSource:
     root = source.root
+    entries = tuple(entries_of(source.content, root))
     if root.descriptor.media_type in INDEX_TYPES:
-        annotations = decode_index(root.data, root.descriptor.media_type).annotations
-    else:
-        annotations = decode_manifest(root.data, root.descriptor.media_type).annotations
-    return MergeSource(source, tuple(entries_of(source.content, root)), annotations)
+        return MergeSource(source, entries, decode_index(root.data, root.descriptor.media_type).annotations)
+    manifest = decode_manifest(root.data, root.descriptor.media_type)
+    # what an artifact is: by its own word, or by its config (image-spec, manifest.md, `artifactType`)
+    artifact = None if is_image(manifest) else manifest.artifact_type or manifest.config.media_type
+    return MergeSource(source, entries, manifest.annotations, artifact)
 
 
 def _below(root: BytesBlob, trees: Sequence[ManifestTree]) -> ManifestTree:

@@ -12,7 +12,7 @@ from cargoship.errors import ContentInvalid, RegistryRefused, UsageError
 from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
-from cargoship.oci.manifest import encode_manifest
+from cargoship.oci.manifest import Manifest, encode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import LayerEntry
@@ -224,3 +224,25 @@ def test_what_cannot_be_merged_is_refused(amd64: Index, registry: InMemoryRegist
     with pytest.raises(UsageError, match="no image to merge"):
         merged([target.with_tag("empty")], target)
     assert set(registry.tags(REPOSITORY)) == {"empty"}
+
+
+def test_what_no_platform_runs_is_said(amd64: Index, registry: InMemoryRegistry) -> None:
+    """A chart, or an image of which nobody knows what it is for: an engine never finds them in an index."""
+    config = BytesBlob.of("application/vnd.cncf.helm.config.v1+json", b"{}")
+    chart = Manifest(MediaType.OCI_MANIFEST, config.descriptor, ())
+    unsaid = BytesBlob.of(MediaType.OCI_CONFIG, b'{"rootfs":{"type":"layers","diff_ids":[]}}')
+    image = Manifest(MediaType.OCI_MANIFEST, unsaid.descriptor, ())
+    with client_of(registry.host) as client:
+        for tag, blob, manifest in (("chart", config, chart), ("unsaid", unsaid, image)):
+            client.upload(REPOSITORY, blob)
+            client.put_manifest(REPOSITORY, tag, BytesBlob.of(MediaType.OCI_MANIFEST, encode_manifest(manifest)))
+    part, target = by_digest(registry, amd64), Reference(registry.host, REPOSITORY, "1")
+    emitted = Emitted()
+    merged([part, target.with_tag("chart"), target.with_tag("unsaid")], target, emit=emitted)
+    chart_said, unsaid_said = emitted.notes
+    assert "is no image but application/vnd.cncf.helm.config.v1+json, which no platform runs" in chart_said
+    assert "does not say its platform" in unsaid_said
+    with pytest.raises(UsageError, match="no image to merge") as raised:
+        merged([target.with_tag("chart")], target.with_tag("2"))
+    assert "helm" in (raised.value.hint or "")
+    assert set(registry.tags(REPOSITORY)) == {"1", "chart", "unsaid"}
