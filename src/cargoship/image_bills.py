@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version as version_of
 from pathlib import Path
 
 from cargoship.bases.base import Base
+from cargoship.bases.static import data_versions
 from cargoship.bom.base_packages import packages_in_base
 from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
 from cargoship.bom.crates import ProgramCrates
@@ -118,7 +118,7 @@ def _spec(sources: ImageInputs, platform: Platform) -> BaseSpec:
 def _contents(spec: BaseSpec, base: Base, plan: Plan, book: LayerCache) -> BaseContents:
     match spec:
         case BuiltInBase.STATIC:
-            return BaseContents(data={name: version_of(name) for name in ("certifi", "tzdata")})
+            return BaseContents(data=data_versions())
         case BuiltInBase.SCRATCH:
             return BaseContents()
         case DebianSpec(release):

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from cargoship.attest.provenance import Material
 from cargoship.bases.base import Base
+from cargoship.bases.static import data_versions
 from cargoship.cargo.git import GitFacts
 from cargoship.debian.lock import NAME as DEBIAN_LOCK
 from cargoship.debian.package import DebianPackage
@@ -106,8 +107,8 @@ def compiler_materials(foreseen: Foreseen, kept: Path | None = None) -> tuple[Ma
 def base_materials(spec: BaseSpec, bases: Mapping[Platform, Base]) -> Iterator[Material]:
     """What images stand on: an image by its digest, Debian's packages as they were when, or what is built in."""
     if spec is BuiltInBase.STATIC:
-        for name in ("certifi", "tzdata"):
-            yield Material(name, f"pkg:pypi/{name}@{quote(_version(name))}")
+        for name, version in data_versions().items():
+            yield Material(name, f"pkg:pypi/{name}@{quote(version)}")
     packages: dict[tuple[str, str, str], DebianPackage] = {}
     for platform, base in bases.items():
         if base.digest is not None:

@@ -6,8 +6,9 @@ that an ordinary user owns, and /tmp. Certificates and zones come from the insta
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cargoship.errors import ToolMissing
@@ -30,6 +31,20 @@ nobody:x:65534:
 nonroot:x:{NONROOT_ID}:
 """
 _NSSWITCH = "hosts: files dns\n"
+
+
+@functools.cache
+def data_versions() -> Mapping[str, str]:
+    """The packages that certificates and time zones come from, and their versions; `unknown` where none says."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - loaded when used
+
+    found = {}
+    for name in ("certifi", "tzdata"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
 
 
 def static_entries() -> tuple[LayerEntry, ...]:

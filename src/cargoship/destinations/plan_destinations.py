@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Self
 
 from cargoship.destinations.destination import NOTHING_SAID, About, Destination
@@ -19,8 +20,11 @@ from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.plan import ImagePlan, Output, OutputKind, Plan
 from cargoship.process import Runner
+from cargoship.registry.connect import connect
 from cargoship.registry.mount_sources import MountSources
+from cargoship.registry.options import Access
 from cargoship.registry.push import Published
+from cargoship.registry.shared_clients import SharedClients
 from cargoship.registry.upload_queue import BlobLocks
 from cargoship.settings.attach import Attach
 
@@ -63,6 +67,7 @@ class PlanDestinations:
         self, plan: Plan, *, runner: Runner, env: Mapping[str, str], emit: Emit, mount_sources: MountSources
     ) -> None:
         blob_locks = BlobLocks()
+        self._clients = SharedClients(partial(connect, env=env, runner=runner, emit=emit, access=Access.PUSH))
         self._places: dict[str, tuple[Destination, ...]] = {}
         for image in plan.images:
             own = _own_destinations(image, plan, runner, env, emit)
@@ -71,8 +76,7 @@ class PlanDestinations:
             registries = registry_destinations(
                 far,
                 tagged=not plan.push_by_digest,
-                env=env,
-                runner=runner,
+                clients=self._clients,
                 emit=emit,
                 mount_sources=mount_sources,
                 blob_locks=blob_locks,
@@ -87,6 +91,7 @@ class PlanDestinations:
         """Stop what is on its way: after an error nobody waits for an upload."""
         for place in itertools.chain.from_iterable(self._places.values()):
             place.close()
+        self._clients.close()
 
     @contextmanager
     def checking(self) -> Iterator[None]:

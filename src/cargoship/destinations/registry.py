@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from cargoship.destinations.destination import NOTHING_SAID, About, Destination
 from cargoship.events import Emit
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference, tags_by_repository
-from cargoship.process import Runner
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.connect import connect
 from cargoship.registry.mount_sources import MountSources, NoMountSources
-from cargoship.registry.options import Access
 from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
+from cargoship.registry.shared_clients import SharedClients
 from cargoship.registry.upload_queue import BlobLocks, UploadQueue
 
 
@@ -23,8 +22,8 @@ from cargoship.registry.upload_queue import BlobLocks, UploadQueue
 class RegistryDestination(Destination):
     """The repository of `reference` and `tags` in it (none: the image is known by its digest alone).
 
-    `open_client` makes the client, when there is something to publish. `mount_sources` says where blobs can be mounted
-    from, `early` is what sends blobs ahead of their image.
+    `open_client` gives the client when there is something to ask; it stays open, for others use it too. `mount_sources`
+    says where blobs can be mounted from, `early` is what sends blobs ahead of their image.
     """
 
     reference: Reference
@@ -37,8 +36,7 @@ class RegistryDestination(Destination):
 
     def check(self) -> None:
         """See `Destination.check`: the registry answers, and lets this user push."""
-        with self.open_client() as client:
-            client.check_push(self.reference.repository)
+        self.open_client().check_push(self.reference.repository)
 
     def foresee(self) -> None:
         """See `Destination.foresee`: nothing is known of a registry that is not asked."""
@@ -54,42 +52,39 @@ class RegistryDestination(Destination):
     def publish(self, index: Index, about: About = NOTHING_SAID) -> Published:
         """See `Destination.publish`; raises RegistryError's family, ContentInvalid, and what the witness raises."""
         done = self.early.settle()
-        with self.open_client() as client:
-            return push_index(
-                client,
-                index,
-                reference=self.reference,
-                tags=self.tags,
-                emit=self.emit,
-                jobs=self.jobs,
-                mount_sources=self.mount_sources,
-                done=done,
-                about=about.referrers,
-                witness=about.witness,
-            )
+        return push_index(
+            self.open_client(),
+            index,
+            reference=self.reference,
+            tags=self.tags,
+            emit=self.emit,
+            jobs=self.jobs,
+            mount_sources=self.mount_sources,
+            done=done,
+            about=about.referrers,
+            witness=about.witness,
+        )
 
 
 def registry_destinations(
     references: Iterable[Reference],
     *,
     tagged: bool = True,
-    env: Mapping[str, str],
-    runner: Runner,
+    clients: SharedClients,
     emit: Emit,
-    insecure: Collection[str] | None = None,
     jobs: int = DEFAULT_JOBS,
     mount_sources: MountSources | None = None,
     blob_locks: BlobLocks | None = None,
 ) -> tuple[RegistryDestination, ...]:
     """One destination for each repository that is named, with all of its tags; no tag means `latest`.
 
-    Without `tagged` no tag is moved. `insecure` are hosts for plain http, as for `registry.connect`.
+    Without `tagged` no tag is moved. Who has made `clients` closes them.
     """
     mount_sources = mount_sources or NoMountSources()
     blob_locks = blob_locks or BlobLocks()
     found = []
     for repository, tags in tags_by_repository(references).items():
-        opener = _opener(repository.registry, env=env, runner=runner, emit=emit, insecure=insecure)
+        opener = partial(clients.of, repository.registry)
         early = UploadQueue(
             repository.repository,
             open_client=opener,
@@ -100,12 +95,3 @@ def registry_destinations(
         )
         found.append(RegistryDestination(repository, tags if tagged else (), opener, emit, early, jobs, mount_sources))
     return tuple(found)
-
-
-def _opener(
-    registry: str, *, env: Mapping[str, str], runner: Runner, emit: Emit, insecure: Collection[str] | None
-) -> Callable[[], RegistryClient]:
-    def open_client() -> RegistryClient:
-        return connect(registry, env=env, runner=runner, emit=emit, access=Access.PUSH, insecure=insecure)
-
-    return open_client

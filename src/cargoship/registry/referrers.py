@@ -40,8 +40,8 @@ def list_referrers(
 
     Raises RegistryError's family, ContentInvalid.
     """
-    from_api = _from_api(client, repository, subject, artifact_type)
-    found = _from_tag(client, repository, subject) if from_api is None else from_api
+    from_api = listed_by_api(client, repository, subject, artifact_type=artifact_type)
+    found = listed_by_tag(client, repository, subject) if from_api is None else from_api
     # a registry need not filter, and the tag cannot
     return tuple(entry for entry in found if artifact_type in {None, entry.artifact_type})
 
@@ -72,7 +72,7 @@ def attach_all(client: RegistryClient, repository: str, manifests: Sequence[Byte
 def enlist(client: RegistryClient, repository: str, manifest: BytesBlob) -> None:
     """See to it that a manifest that is there already is listed among its subject's referrers; raises as `attach`."""
     subject, entry = _described(manifest)
-    if _from_api(client, repository, subject, None) is None:
+    if listed_by_api(client, repository, subject) is None:
         _keep(client, repository, subject, [entry], wanted=True)
 
 
@@ -95,10 +95,10 @@ def fallback_tag(subject: Digest) -> str:
     return f"{subject.algorithm}-{subject.hex[:_REFERENCE_MAX]}"
 
 
-def _from_api(
-    client: RegistryClient, repository: str, subject: Digest, artifact_type: str | None
-) -> list[Descriptor] | None:
-    """What the API says; None where there is no such API."""
+def listed_by_api(
+    client: RegistryClient, repository: str, subject: Digest, *, artifact_type: str | None = None
+) -> tuple[Descriptor, ...] | None:
+    """What the API says; None where there is no such API. Raises as `list_referrers`."""
     url = f"/v2/{repository}/referrers/{subject}"
     if artifact_type is not None:
         url += f"?artifactType={quote(artifact_type, safe='')}"
@@ -121,7 +121,7 @@ def _from_api(
         found += decode_index(data, MediaType.OCI_INDEX).manifests
         following = next_page(response.headers.get("link", ""))
         if following is None:
-            return found
+            return tuple(found)
         url = client.session.follow(following, asked=url, what=ask.what, sends=False)
         if url in seen:
             break
@@ -129,7 +129,8 @@ def _from_api(
     raise RegistryError(f"{client.registry} gives what refers to {subject} in too many pages")
 
 
-def _from_tag(client: RegistryClient, repository: str, subject: Digest) -> tuple[Descriptor, ...]:
+def listed_by_tag(client: RegistryClient, repository: str, subject: Digest) -> tuple[Descriptor, ...]:
+    """What the list says that clients keep themselves; raises as `list_referrers`."""
     listed = client.manifest_if_there(repository, fallback_tag(subject))
     if listed is None:
         return ()
@@ -170,7 +171,7 @@ def _waits(
     slowest_s = CONTENTION.first_s
     for _ in range(CONTENTION.tries):
         began = budget.clock()
-        entries = _from_tag(client, repository, subject)
+        entries = listed_by_tag(client, repository, subject)
         if written is not None:
             is_alone = is_alone and written == tuple(entry.digest for entry in entries)
         if right(entries):

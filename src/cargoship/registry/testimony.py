@@ -20,7 +20,7 @@ from cargoship.oci.manifest import Manifest, decode_manifest, encode_json, encod
 from cargoship.oci.reference import Reference
 from cargoship.oci.referrer import Referrer
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.referrers import attach_all, list_referrers, subject_of
+from cargoship.registry.referrers import attach_all, listed_by_api, listed_by_tag, subject_of
 
 
 class Present(Protocol):
@@ -78,7 +78,8 @@ class RegistryPresent:
     """What a registry says that it has.
 
     Who asks what refers to one of the manifests of an image asks of the others too, and whether what is said `about`
-    the image is there: all of it is asked at once, `jobs` questions at a time.
+    the image is there: all of it is asked at once, `jobs` questions at a time. The first answer tells whether the
+    registry keeps lists of its own.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class RegistryPresent:
         self._jobs = jobs
         self._known: dict[Digest, Sequence[Descriptor]] = {}
         self._names: dict[Digest | str, Digest | None] = {}
+        self._keeps_lists = True
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """See `Present`."""
@@ -113,13 +115,19 @@ class RegistryPresent:
         """What is not known yet, of these manifests."""
 
         def refer(subject: Digest) -> None:
-            self._known[subject] = list_referrers(self._client, self._repository, subject)
+            found = listed_by_api(self._client, self._repository, subject) if self._keeps_lists else None
+            if found is None:
+                self._keeps_lists = False
+                found = listed_by_tag(self._client, self._repository, subject)
+            self._known[subject] = found
 
         def find(name: Digest | str) -> None:
             self._names[name] = self._client.find_manifest(self._repository, name)
 
-        questions = [partial(refer, subject) for subject in dict.fromkeys(subjects) if subject not in self._known]
-        questions += [partial(find, name) for name in dict.fromkeys(map(_name, about)) if name not in self._names]
+        lists = [partial(refer, subject) for subject in dict.fromkeys(subjects) if subject not in self._known]
+        names = [partial(find, name) for name in dict.fromkeys(map(_name, about)) if name not in self._names]
+        # the answer to the first tells how the other lists are asked for
+        questions = [*lists[:1], *names, *lists[1:]]
         for _ in each(_call, questions, jobs=self._jobs, budget=self._client.budget):
             pass
 

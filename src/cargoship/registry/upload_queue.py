@@ -6,12 +6,14 @@ A blob that nothing names yet harms nobody: registries remove it some day. This 
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
 
 from cargoship.errors import CargoshipError, ContentInvalid, Forbidden, Stopped, Unauthorized
 from cargoship.events import BlobPushed, BlobQueued, Emit
+from cargoship.http.budget import Halt
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.digest import Digest
 from cargoship.registry.client import RegistryClient
@@ -40,8 +42,8 @@ class BlobLocks:
 class UploadQueue:
     """Uploads to one repository, at most `jobs` at a time, in threads that do not outlive `close` by much.
 
-    `open_client` makes the client when there is something to send. `blob_locks` is shared by the uploads of a run. Safe
-    to share between threads.
+    `open_client` gives the client when there is something to send; it stays open, for others use it too. `blob_locks`
+    is shared by the uploads of a run. Safe to share between threads.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class UploadQueue:
         self._jobs = jobs
         self._opening = threading.Lock()
         self._client: RegistryClient | None = None
+        self._halt = Halt()
+        self._part = contextlib.ExitStack()
         # what follows is changed under this condition alone
         self._changed = threading.Condition()
         self._waiting: collections.deque[Blob] = collections.deque()
@@ -100,19 +104,15 @@ class UploadQueue:
             return dict(self._outcomes)
 
     def close(self) -> None:
-        """Stop what is still under way, and close the connections."""
+        """Stop what is still under way."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
-        with self._opening:
-            client = self._client
-        if client is not None:
-            client.budget.stop()
+        with self._opening, self._part:
+            self._halt.set()
         until = time.monotonic() + _FAREWELL_S
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0.0))
-        if client is not None:
-            client.close()
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -132,6 +132,7 @@ class UploadQueue:
 
     def _give(self, blob: Blob) -> None:
         client, digest = self._opened(), blob.descriptor.digest
+        client.budget.obey(self._halt)
         with self._turns.of(client.registry, digest):
             outcome = BlobUploader(client, self._repository, self._known).upload(blob)
             self._known.remember(client.registry, self._repository, [digest])
@@ -155,4 +156,6 @@ class UploadQueue:
                 raise Stopped
             if self._client is None:
                 self._client = self._open_client()
+                # others use the client too, and go on where this ends
+                self._halt = self._part.enter_context(self._client.budget.part())
             return self._client

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -14,16 +16,22 @@ from cargoship.destinations import (
     RootDestination,
     registry_destinations,
 )
-from cargoship.errors import OutputError
+from cargoship.errors import OutputError, RegistryError, Stopped
 from cargoship.events import Written
+from cargoship.http.budget import Budget
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
-from cargoship.process import SystemRunner
-from cargoship.testing import InMemoryRegistry
+from cargoship.registry.client import RegistryClient
+from cargoship.registry.shared_clients import SharedClients
+from cargoship.testing import Fault, InMemoryRegistry
 from support.images import AMD64, ARMV7, files_below, small_index
-from support.pushing import Emitted
+from support.pushing import Emitted, client_of
 
 _NAME = Reference.parse("example.com/me/app:1")
+
+
+def _clients(reported: Emitted) -> SharedClients:
+    return SharedClients(lambda registry: client_of(registry, reported=reported))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +79,7 @@ def test_references_are_pushed_repository_by_repository(index: Index) -> None:
     with InMemoryRegistry() as one, InMemoryRegistry() as other:
         texts = [f"{one.host}/a:1", f"{one.host}/b:1", f"{one.host}/a:2", f"{other.host}/a", f"{one.host}/a:1"]
         references = [Reference.parse(text) for text in texts]
-        destinations = registry_destinations(references, env={}, runner=SystemRunner(), emit=reported)
+        destinations = registry_destinations(references, clients=_clients(reported), emit=reported)
         published = [destination.publish(index) for destination in destinations]
         assert set(one.tags("a")) == {"1", "2"}
         assert set(one.tags("b")) == {"1"}
@@ -88,7 +96,7 @@ def test_without_tags_a_repository_is_pushed_to_once(index: Index) -> None:
     with InMemoryRegistry() as registry:
         references = [Reference.parse(f"{registry.host}/a:{tag}") for tag in ("1", "2")]
         (destination,) = registry_destinations(
-            references, tagged=False, env={}, runner=SystemRunner(), emit=Emitted()
+            references, tagged=False, clients=_clients(Emitted()), emit=Emitted()
         )  # fmt: skip
         published = destination.publish(index)
         assert registry.tags("a") == {}
@@ -98,9 +106,72 @@ def test_without_tags_a_repository_is_pushed_to_once(index: Index) -> None:
 
 
 def test_a_client_is_opened_when_there_is_something_to_publish() -> None:
-    (destination,) = registry_destinations([_NAME], env={}, runner=SystemRunner(), emit=Emitted())
+    (destination,) = registry_destinations([_NAME], clients=_clients(Emitted()), emit=Emitted())
     assert isinstance(destination, RegistryDestination)
     assert (destination.reference, destination.tags) == (Reference("example.com", "me/app"), ("1",))
+
+
+def test_a_run_has_one_client_for_each_registry(index: Index) -> None:
+    """Connections and tokens are paid for once: by the check, by what is sent ahead, by each of its repositories."""
+    opened = []
+
+    def open_client(registry: str) -> RegistryClient:
+        opened.append(registry)
+        return client_of(registry)
+
+    clients = SharedClients(open_client)
+    with InMemoryRegistry() as registry:
+        names = [Reference.parse(f"{registry.host}/{name}:1") for name in "abc"]
+        destinations = registry_destinations(names, clients=clients, emit=Emitted())
+        for destination in destinations:
+            destination.check()
+            destination.offer(list(index.blobs()))
+        for destination in destinations:
+            destination.publish(index)
+            # others go on where one has ended
+            destination.close()
+        assert [registry.tags(name) for name in "abc"] == [{"1": str(index.digest)}] * 3
+        assert opened == [registry.host]
+    clients.close()
+    with pytest.raises(Stopped):
+        destinations[0].check()
+
+
+def test_a_registry_that_failed_one_repository_serves_the_next(index: Index) -> None:
+    with InMemoryRegistry() as registry, contextlib.closing(_clients(Emitted())) as clients:
+        registry.faults.append(Fault("PUT", "/v2/a/manifests/", status=403, times=None))
+        names = [Reference.parse(f"{registry.host}/{name}:1") for name in "ab"]
+        one, other = registry_destinations(names, clients=clients, emit=Emitted())
+        with pytest.raises(RegistryError):
+            one.publish(index)
+        one.close()
+        other.publish(index)
+        assert registry.tags("b") == {"1": str(index.digest)}
+
+
+def test_what_is_sent_ahead_can_be_ended_alone(index: Index) -> None:
+    with InMemoryRegistry() as registry, contextlib.closing(_clients(Emitted())) as clients:
+        registry.faults.append(Fault("POST", "/v2/a/", status=503, headers={"Retry-After": "60"}, times=None))
+        names = [Reference.parse(f"{registry.host}/{name}:1") for name in "ab"]
+        one, other = registry_destinations(names, clients=clients, emit=Emitted())
+        one.offer(list(index.blobs()))
+        begun = time.monotonic()
+        one.close()
+        assert time.monotonic() - begun < 30, "it has not waited for the registry"
+        other.publish(index)
+        assert registry.tags("b") == {"1": str(index.digest)}
+
+
+def test_a_client_that_is_asked_for_again_has_all_of_its_time() -> None:
+    """A compile lies between the first question and the push."""
+    now = [0.0]
+    clients = SharedClients(lambda registry: client_of(registry, budget=Budget(30.0, clock=lambda: now[0])))
+    client = clients.of("example.com")
+    now[0] = 100.0
+    with pytest.raises(RegistryError):
+        client.budget.check()
+    assert clients.of("example.com") is client
+    client.budget.check()
 
 
 def test_the_files_are_written_for_each_platform(tmp_path: Path) -> None:

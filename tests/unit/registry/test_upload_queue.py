@@ -29,9 +29,10 @@ def early_of(
     jobs: int = 4,
     idle_s: float = 5.0,
 ) -> UploadQueue:
+    client = client_of(registry.host, idle_s=idle_s)
     return UploadQueue(
         repository,
-        open_client=lambda: client_of(registry.host, idle_s=idle_s),
+        open_client=lambda: client,
         mount_sources=mount_sources or NoMountSources(),
         blob_locks=blob_locks or BlobLocks(),
         emit=reported or Emitted(),
