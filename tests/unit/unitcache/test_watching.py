@@ -48,6 +48,9 @@ def test_what_is_otherwise_each_time_is_not_kept(path: str) -> None:
 def test_files_are_found_behind_the_root_of_a_process() -> None:
     assert read_from("/proc/self/root/etc/hostname") == "/etc/hostname"
     assert read_from("/etc/hostname") == "/etc/hostname"
+    # a checkout in memory is one as any
+    assert read_from("/dev/shm/app/src/main.rs") == "/dev/shm/app/src/main.rs"
+    assert read_from("/proc/self/root/dev/shm/file") == "/dev/shm/file"
     assert read_from("/proc/cpuinfo") == PROCESSOR
 
 

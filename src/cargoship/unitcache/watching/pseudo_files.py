@@ -26,13 +26,20 @@ _CHANGES = re.compile(
 )
 
 
+def is_device(path: str) -> bool:
+    """Whether a path is below `/dev`; what is in memory there, `/dev/shm`, has files like those of any folder."""
+    return path.startswith("/dev/") and not path.startswith("/dev/shm/")
+
+
 def read_from(path: str) -> str | None:
     """Where a path leads: another path, a question that keys know, or None where nothing is said by it.
 
     Raises NotKept for what no digest can hold.
     """
-    if not path.startswith(("/proc", "/sys/", "/dev/")) or _NOTHING.fullmatch(path):
-        return None if path.startswith(("/proc", "/sys/", "/dev/")) else path
+    if not (path.startswith(("/proc", "/sys/")) or is_device(path)):
+        return path
+    if _NOTHING.fullmatch(path):
+        return None
     if _ALL_VARIABLES.fullmatch(path):
         return ENVIRONMENT
     if _PROCESSOR.fullmatch(path):

@@ -39,7 +39,7 @@ from cargoship.unitcache.watching.clocks import has_own_clock
 from cargoship.unitcache.watching.compilers import read_by_compiler
 from cargoship.unitcache.watching.frames import passes_on, takes_all
 from cargoship.unitcache.watching.library import Watcher
-from cargoship.unitcache.watching.pseudo_files import read_from
+from cargoship.unitcache.watching.pseudo_files import is_device, read_from
 from cargoship.unitcache.watching.records import ELSEWHERE, WHERE, BuildTrace, Event, UnitTrace
 from cargoship.unitcache.watching.wrappers import AROUND, DRIVER, ITSELF, that_count
 
@@ -207,7 +207,7 @@ class _Unit:
             self._asked(event.kind.upper(), path, asked)
 
     def _asked(self, kind: str, path: str, asked: dict[tuple[str, str], None]) -> None:
-        if kind in "AY" and path.startswith("/dev/"):
+        if kind in "AY" and is_device(path):
             return
         leads = read_from(path)
         if leads is None:
