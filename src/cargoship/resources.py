@@ -244,9 +244,9 @@ class BuildResources(Struct, frozen=True, dict=True):
         if program.crates is None:
             return program
         # what comes from the cache is unpacked again each time, and so is its copy
-        kept = program.path.is_relative_to(self.plan.target_dir)
-        above = self.plan.target_dir / "cargoship" if kept else self.scratch
-        folder = above / ".programs" / compile.folder_name_of(program) / program.package
+        if not program.path.is_relative_to(self.plan.target_dir):
+            return replace(program, path=embed(program.path, program.crates, self.scratch / ".programs"))
+        folder = self.plan.target_dir / "cargoship" / ".programs" / compile.folder_name_of(program) / program.package
         return replace(program, path=embed(program.path, program.crates, folder))
 
     def bring(self, folders: Iterable[Path]) -> None:

@@ -18,14 +18,14 @@ from cargoship.elf.parts import differing_parts
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.builddir.layout import BuildDir
 from cargoship.unitcache.builddir.outputs import output_digests
-from cargoship.unitcache.builds import program_in
+from cargoship.unitcache.builds import is_output
 from cargoship.unitcache.explain.differences import names_in_words
 from cargoship.unitcache.keys.file_digests import NEVER, FileDigests
 from cargoship.unitcache.keys.key import identity_of
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.resolve import Entries
 from cargoship.unitcache.stores.store import Store
-from cargoship.unitcache.unpacking import unpack_units
+from cargoship.unitcache.unpacking import unpack_single, unpack_units
 
 
 class Held(Struct, frozen=True):
@@ -75,7 +75,7 @@ def compare(made: Held, given: Held, scratch: Path) -> list[Compared]:
 
 def unpack_program(held: Held, entry: UnitEntry, into: Path) -> Path | None:
     """The program that an entry holds; None where it cannot be had. Raises CacheUnavailable."""
-    return program_in(into) if _put(held, entry, into) else None
+    return unpack_single(held.store, held.index, [entry], is_output, into).get(entry.key)
 
 
 def _pairs(made: Held, given: Held) -> list[tuple[UnitEntry, UnitEntry]]:

@@ -8,10 +8,9 @@ library is built, nothing is compiled.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +20,7 @@ from cargoship.oci.digest import Digest
 from cargoship.reading import read_file
 from cargoship.unitcache.keys.file_digests import NEVER, FileDigests
 from cargoship.unitcache.keys.key import FORMAT, BuildEnvironment, differing
+from cargoship.unitcache.packs.frame import FileKind, FileRecord
 from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
 
 if TYPE_CHECKING:
@@ -145,14 +145,10 @@ def find_build(
     return FoundBuild(plan, there) if there and len(there) == len(wanted) else None
 
 
-def program_in(folder: Path) -> Path | None:
-    """The program in a folder that an entry was unpacked into; None where there is not exactly one."""
-    found = [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and os.access(path, os.X_OK) and path.suffix in {"", ".exe"}
-    ]
-    return found[0] if len(found) == 1 else None
+def is_output(row: FileRecord) -> bool:
+    """Whether a file of an entry is the program in it, or the record of a build."""
+    is_program = row.kind is FileKind.PROGRAM and PurePosixPath(row.path).suffix in {"", ".exe", ".wasm"}
+    return is_program or row.path == RECORD
 
 
 def build_record(

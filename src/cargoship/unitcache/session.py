@@ -35,7 +35,7 @@ from cargoship.events import Emit, Level, Note, SourcesWritten, UnitsKept, Units
 from cargoship.http.budget import Budget
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.build import BuildInputs, Missed, Workspace
-from cargoship.unitcache.builds import RECORD, BuildKey, find_build, may_serve, nearest_build, program_in
+from cargoship.unitcache.builds import RECORD, BuildKey, find_build, is_output, may_serve, nearest_build
 from cargoship.unitcache.explain.account import BuildAccount, WholeBuild, record_alone
 from cargoship.unitcache.keys.file_digests import FileDigests
 from cargoship.unitcache.keys.wrapping import ASKS_AGAIN
@@ -43,7 +43,7 @@ from cargoship.unitcache.libraries import Libraries, libraries_at
 from cargoship.unitcache.libraries import restore_libraries as bring_libraries
 from cargoship.unitcache.packs.index import BuildRecord, UnitIndex
 from cargoship.unitcache.stores.store import LocalStore
-from cargoship.unitcache.unpacking import unpack_units
+from cargoship.unitcache.unpacking import unpack_single
 
 if TYPE_CHECKING:
     from cargoship.cargo.unit_graph import UnitGraph
@@ -135,7 +135,7 @@ class CacheSession:
     ) -> RecalledPrograms | Missed:
         """The programs of a build that was made before with everything as it is now, or why there is none.
 
-        They are put into folders of `into`. Their names are those that `BuildInputs.programs` gave, and RECORD is what
+        They are put into the folder `into`. Their names are those that `BuildInputs.programs` gave, and RECORD is what
         was kept with them; without `wanted` all come. `env` is the environment as the user has set it. Where they
         cannot be had, packs begin to travel that a build like this one needed. Never fails.
         """
@@ -246,11 +246,10 @@ class CacheSession:
 
             return Missed(why_missed(index, build_key, contents))
         found: dict[str, Path] = {}
-        for number, (name, entry) in enumerate(build.programs.items()):
-            folder = into / str(number)
-            done = unpack_units(self._store, index, [entry], folder, stamp_ns=0)
-            there = folder / RECORD if name == RECORD else program_in(folder)
-            if there is None or entry.key not in done.keys:
+        places = unpack_single(self._store, index, build.programs.values(), is_output, into)
+        for name, entry in build.programs.items():
+            there = places.get(entry.key)
+            if there is None:
                 return Missed((f"{entry.name or name} cannot be had from the cache",))
             found[name] = there
             self.given[self._store.giver(entry.pack)] += name != RECORD

@@ -7,10 +7,11 @@ unpacks to while that happens, and its paths before the first file is written.
 from __future__ import annotations
 
 import errno
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from msgspec import Struct, field
 
@@ -19,8 +20,17 @@ from cargoship.http.budget import Budget
 from cargoship.http.parallel import each
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
-from cargoship.unitcache.builddir.unit_writer import BuildDirWriter, site
-from cargoship.unitcache.packs.frame import FRAME_BYTES_MAX, UNIT_BYTES_MAX, WINDOW_LOG, FileRecord, head_end, read_head
+from cargoship.unitcache.builddir.unit_writer import Read, site
+from cargoship.unitcache.packs.frame import (
+    CONTENT,
+    FRAME_BYTES_MAX,
+    UNIT_BYTES_MAX,
+    WINDOW_LOG,
+    FileKind,
+    FileRecord,
+    head_end,
+    read_head,
+)
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.packs.memory import MemoryLimit
 from cargoship.unitcache.stores.store import PackSource, Store
@@ -65,6 +75,73 @@ def unpack_units(
     With `keep`, files that exist already stay as they are. `index` is where the entries are from. A unit that cannot be
     restored is no error, but a build directory that cannot be written is: CacheUnavailable.
     """
+    listed = _listed(index, wanted)
+    if not listed.packs:
+        return UnpackResult(failed=listed.failed, damaged=frozenset(listed.failed))
+    try:
+        with site(into, stamp_ns=stamp_ns, keep=keep) as place:
+            return _unpacked(store, index, listed, lambda _, rows, read: place.place(rows, read), jobs)
+    except OSError as error:
+        raise CacheUnavailable(f"cannot write {into}: {error.strerror or error}") from error
+
+
+def unpack_single(
+    store: Store,
+    index: UnitIndex,
+    wanted: Iterable[UnitEntry],
+    choose: Callable[[FileRecord], bool],
+    into: Path,
+    *,
+    jobs: int = _JOBS,
+) -> dict[Digest, Path]:
+    """Write one file of each unit, the one that `choose` takes, into `into`: its place, by the unit's key.
+
+    A unit that cannot be restored has none, and nor has one with several such files, or without any. Nothing else of a
+    unit is written, and no folder is made: each costs as much as a file. Raises CacheUnavailable for a folder that
+    cannot be written.
+    """
+    found: dict[Digest, Path] = {}
+
+    def put(entry: UnitEntry, rows: Sequence[FileRecord], read: Read) -> int:
+        chosen = [row for row in rows if row.kind in CONTENT and choose(row)]
+        if len(chosen) != 1:
+            raise ContentInvalid(f"{entry.name or entry.key} has {len(chosen)} files of the kind that is wanted")
+        place = into / f"{entry.key.hex}{PurePosixPath(chosen[0].path).suffix}"
+        for row in rows:
+            if row is chosen[0]:
+                _write(place, row, read)
+            elif row.kind in CONTENT:
+                for _ in read(row.size):
+                    pass
+        found[entry.key] = place
+        return chosen[0].size
+
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        done = _unpacked(store, index, _listed(index, {entry.key: entry for entry in wanted}.values()), put, jobs)
+    except OSError as error:
+        raise CacheUnavailable(f"cannot write {into}: {error.strerror or error}") from error
+    return {key: place for key, place in found.items() if key in done.keys}
+
+
+def _write(place: Path, row: FileRecord, read: Read) -> None:
+    mode = 0o777 if row.kind is FileKind.PROGRAM else 0o666
+    with open(place, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
+        stream.writelines(read(row.size))
+
+
+Put = Callable[[UnitEntry, Sequence[FileRecord], Read], int]
+"""Puts a unit where it belongs; how many bytes that were. Raises ContentInvalid, OSError."""
+
+
+class _Listed(Struct, frozen=True):
+    """Units by the packs that they are in, and those of which there is none."""
+
+    packs: Mapping[Digest, Sequence[UnitEntry]]
+    failed: dict[Digest, str]
+
+
+def _listed(index: UnitIndex, wanted: Iterable[UnitEntry]) -> _Listed:
     packs: dict[Digest, list[UnitEntry]] = defaultdict(list)
     failed: dict[Digest, str] = {}
     for entry in wanted:
@@ -72,24 +149,24 @@ def unpack_units(
             failed[entry.key] = "its pack is gone"
         else:
             packs[entry.pack].append(entry)
+    return _Listed(packs, failed)
+
+
+def _unpacked(store: Store, index: UnitIndex, listed: _Listed, put: Put, jobs: int) -> UnpackResult:
+    """Read units, each of which is `put` into its place; raises what that raises which concerns more than one unit."""
+    failed = listed.failed
     gone = frozenset(failed)
-    if not packs:
-        return UnpackResult(failed=failed, damaged=gone)
-    try:
-        budget = Budget()
-        with site(into, stamp_ns=stamp_ns, keep=keep) as place:
-            work = _Work(store, place, MemoryLimit(_MEMORY_BYTES), budget)
-            # the largest first, so that none is left over at the end
-            ordered = sorted(packs.items(), key=lambda item: -sum(entry.unpacked for entry in item[1]))
-            tasks = [(pack, index.packs[pack].size, entries) for pack, entries in ordered]
-            # closed at once after an error or Ctrl-C: then nobody waits for a connection that has stalled
-            if len(tasks) > jobs:
-                # more of them travel at a time than are unpacked
-                store.prefetch(index, [entry for _, entries in ordered for entry in entries])
-            with closing(each(work.pack, tasks, jobs=jobs, budget=budget)) as done:
-                results = list(done)
-    except OSError as error:
-        raise CacheUnavailable(f"cannot write {into}: {error.strerror or error}") from error
+    budget = Budget()
+    work = _Work(store, put, MemoryLimit(_MEMORY_BYTES), budget)
+    # the largest first, so that none is left over at the end
+    ordered = sorted(listed.packs.items(), key=lambda item: -sum(entry.unpacked for entry in item[1]))
+    tasks = [(pack, index.packs[pack].size, entries) for pack, entries in ordered]
+    if len(tasks) > jobs:
+        # more of them travel at a time than are unpacked
+        store.prefetch(index, [entry for _, entries in ordered for entry in entries])
+    # closed at once after an error or Ctrl-C: then nobody waits for a connection that has stalled
+    with closing(each(work.pack, tasks, jobs=jobs, budget=budget)) as done:
+        results = list(done)
     for result in results:
         failed |= result.failed
     return UnpackResult(
@@ -103,7 +180,7 @@ def unpack_units(
 
 class _Work(Struct, frozen=True):
     store: Store
-    place: BuildDirWriter
+    put: Put
     room: MemoryLimit
     budget: Budget
 
@@ -139,7 +216,7 @@ class _Work(Struct, frozen=True):
         with self.room.taken(entry.length + memory):
             content = FrameReader(verified_frame(source, entry), entry.unpacked)
             rows = content.rows()
-            return self.place.place(rows, content.read)
+            return self.put(entry, rows, content.read)
 
 
 def check_bounds(entry: UnitEntry, size: int) -> None:

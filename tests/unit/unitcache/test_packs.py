@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from cargoship.errors import CacheUnavailable, ContentInvalid
 from cargoship.oci.digest import Digest
 from cargoship.oci.zstd import CompressionParameter, ZstdCompressor
+from cargoship.unitcache.builds import RECORD, is_output
 from cargoship.unitcache.packs.frame import STAGING, FileKind, FileRecord, check, write_head
 from cargoship.unitcache.packs.index import PackInfo, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack, UnitFile
 from cargoship.unitcache.packs.packing import pack_writer
 from cargoship.unitcache.stores.directory import DirectoryStore
 from cargoship.unitcache.stores.store import PackSource
-from cargoship.unitcache.unpacking import FrameReader, UnpackResult, unpack_units
+from cargoship.unitcache.unpacking import FrameReader, UnpackResult, unpack_single, unpack_units
 from support.units import adding, entries_of, key_of, noise, packed, tree, unit_files
 
 STAMP_NS = 1_600_000_000_123_456_789
@@ -82,6 +83,44 @@ def test_links_modes_and_empty_folders_come_back(tmp_path: Path) -> None:
     assert found.joinpath("again").samefile(found / "run")
     assert found.joinpath("run").stat().st_mode & stat.S_IXUSR
     assert not found.joinpath("libz.so.1").stat().st_mode & stat.S_IXUSR
+
+
+def test_a_program_comes_alone(tmp_path: Path) -> None:
+    """Of a unit with more in it: each folder that is made and removed costs a disk as much as a file."""
+    made = tmp_path / "made"
+    units = {
+        "app": {
+            "t/release/deps/app-1": 0o755,
+            "t/release/deps/app-1.d": 0o644,
+            "t/release/.fingerprint/app-1/x": 0o644,
+        },
+        "web": {"wasm32/release/deps/web.wasm": 0o755},
+        "record": {RECORD: 0o644},
+        "none": {"t/release/deps/lib.rlib": 0o644, "t/release/deps/lib.so": 0o755},
+        "two": {"t/release/deps/a": 0o755, "t/release/deps/b": 0o755},
+    }
+    with pack_writer(tmp_path / "scratch") as writer:
+        for name, files in units.items():
+            for path, mode in files.items():
+                (made / path).parent.mkdir(parents=True, exist_ok=True)
+                (made / path).write_text(f"{name} {path}")
+                (made / path).chmod(mode)
+            writer.add(key_of(name), [UnitFile(path, made / path) for path in files])
+        packs = writer.close()
+    store, index = saved(tmp_path, packs, list(units))
+    gone = replace(index.entries[key_of("app")], key=key_of("gone"), pack=Digest.of(b"another"))
+    lies = replace(index.entries[key_of("app")], key=key_of("lies"), frame=Digest.of(b"something else"))
+
+    found = unpack_single(store, index, [*index.entries.values(), gone, lies], is_output, tmp_path / "into")
+
+    assert set(found) == {key_of(name) for name in ("app", "web", "record")}
+    assert {name: found[key_of(name)].read_text() for name in ("app", "web", "record")} == {
+        "app": "app t/release/deps/app-1", "web": "web wasm32/release/deps/web.wasm", "record": "record record",
+    }  # fmt: skip
+    assert [os.access(found[key_of(name)], os.X_OK) for name in ("app", "web", "record")] == [True, True, False]
+    assert sorted(tmp_path.joinpath("into").iterdir()) == sorted(found.values()), "and no folder"
+    with pytest.raises(CacheUnavailable):
+        unpack_single(store, index, index.entries.values(), is_output, made / RECORD)
 
 
 def test_packs_are_the_same_bytes_each_time(tmp_path: Path) -> None:
