@@ -46,7 +46,8 @@ fn main() {
 MACRO = r"""
 use proc_macro::TokenStream;
 #[proc_macro] pub fn told(_: TokenStream) -> TokenStream {
-    let seen = ["API_URL", "PROFILE", "RUST_LOG"].map(|name| std::env::var(name).unwrap_or("none".into()));
+    let names = ["API_URL", "PROFILE", "RUST_LOG", "CARGO_PKG_TEAM"];
+    let seen = names.map(|name| std::env::var(name).unwrap_or("none".into()));
     let all = format!("{}|{}", seen.join(" "), std::fs::read_to_string("conf/text").unwrap().trim());
     format!("{all:?}").parse().unwrap()
 }
@@ -70,7 +71,7 @@ WORKSPACE = {
     "thread": "thread",
     "sized": "12345",
 }
-SAYS = "readme|none|one|first|none|v1|shell|cleared|given|thread|5|one.txt|none none none|conf\n"
+SAYS = "readme|none|one|first|none|v1|shell|cleared|given|thread|5|one.txt|none none none none|conf\n"
 
 
 @pytest.fixture(scope="module")
@@ -157,17 +158,19 @@ def ship(
         (write("thread", "edited"), {}, "thread", "edited"),
         (write("sized", "1234567"), {}, "|5|", "|7|"),
         (link("leads", "two.txt"), {}, "|one.txt", "|two.txt"),
-        (None, {"API_URL": "production"}, "none none none", "production none none"),
+        (None, {"API_URL": "production"}, "none none none none", "production none none none"),
         # cargo sets it for build scripts alone
-        (None, {"PROFILE": "mine"}, "none none none", "none mine none"),
-        (None, {"RUST_LOG": "debug"}, "none none none", "none none debug"),
+        (None, {"PROFILE": "mine"}, "none none none none", "none mine none none"),
+        (None, {"RUST_LOG": "debug"}, "none none none none", "none none debug none"),
+        # a name that looks like one of cargo's
+        (None, {"CARGO_PKG_TEAM": "us"}, "none none none none", "none none none us"),
         (write("conf/text", "edited"), {}, "|conf", "|edited"),
     ],
     ids=[
         "file", "variable", "listing", "linked-file", "link", "absent", "git", "shell", "cleared-environment",
         "variable-of-a-shell",
         "thread", "size", "read-link", "variable-of-a-macro", "variable-of-build-scripts", "variable-for-logs",
-        "file-of-a-macro",
+        "variable-named-like-cargos", "file-of-a-macro",
     ],
 )  # fmt: skip
 def test_what_nobody_has_reported_is_not_passed_over(

@@ -6,15 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 
 _CARGO = re.compile(
-    r"CARGO|CARGO_(?:MANIFEST_.*|MAKEFLAGS|FEATURE_.*|CFG_.*|PKG_.*|CRATE_NAME|BIN_NAME|BIN_EXE_.*|PRIMARY_PACKAGE"
-    r"|ENCODED_RUSTFLAGS|TARGET_TMPDIR|RUSTC_CURRENT_DIR|SBOM_PATH)|OUT_DIR|TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|PROFILE|DEP_.*"
-    r"|RUSTC|RUSTDOC|RUSTC_LINKER|RUSTC_(?:WORKSPACE_)?WRAPPER|LD_LIBRARY_PATH"
+    r"CARGO|CARGO_(?:MANIFEST_(?:DIR|PATH)|MAKEFLAGS|PRIMARY_PACKAGE)|CARGO_PKG_(?:AUTHORS|DESCRIPTION|HOMEPAGE|LICENSE"
+    r"|LICENSE_FILE|NAME|README|REPOSITORY|RUST_VERSION|VERSION(?:_(?:MAJOR|MINOR|PATCH|PRE))?)|LD_LIBRARY_PATH"
 )
-"""What cargo sets for a build script or a compiler, whatever the user has set: keys say it in other words."""
+"""What cargo sets for every build script and every compiler, whatever the user has set: keys say it in other words.
+
+What it sets for some of them alone (CARGO_FEATURE_STD where there is such a feature, OUT_DIR where there is a build
+script, CARGO_BIN_NAME for programs) is the user's for all others:
+https://doc.rust-lang.org/cargo/reference/environment-variables.html
+"""
 _OF_SCRIPTS = re.compile(
-    r"RUSTDOC|RUSTC_LINKER|TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|PROFILE|CARGO_(?:FEATURE|CFG)_.*|DEP_.*"
+    r"OUT_DIR|TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|PROFILE|RUSTC|RUSTDOC|RUSTC_(?:WORKSPACE_)?WRAPPER|CARGO_ENCODED_RUSTFLAGS"
 )
-"""Those that it sets for build scripts alone: a macro that looks at one sees what the user has set."""
+"""Those that it sets, or removes, for all build scripts, and not for compilers."""
+_OF_COMPILERS = re.compile(r"CARGO_CRATE_NAME|RUSTC_(?:WORKSPACE_)?WRAPPER|CARGO_ENCODED_RUSTFLAGS")
+"""Those that it sets for all compilers, and what keys have as settings."""
 _OURS = re.compile(r"CARGOSHIP_.*|CARGO_CACHE_RUSTC_INFO|LD_PRELOAD|ZIG_(?:LOCAL|GLOBAL)_CACHE_DIR")
 _OF_A_SHELL = re.compile(r"PWD|OLDPWD|SHLVL|_|COLUMNS|LINES|TMPDIR|TEMP|TMP|MAKEFLAGS|MFLAGS|MAKELEVEL|GNUMAKEFLAGS")
 """Where, and in what, somebody works: another folder, another window."""
@@ -37,9 +43,14 @@ def counts(name: str, *, pinned: bool, of_script: bool) -> bool:
 
     Of packages whose sources cannot change, names are known that every machine has otherwise and that go into nothing.
     """
-    if not of_script and _OF_SCRIPTS.fullmatch(name):
-        return True
-    patterns = (_CARGO, _OURS, _OF_A_SHELL, _OF_RUST, *((_OF_A_MACHINE, _OF_A_SESSION) if pinned else ()))
+    patterns = (
+        _CARGO,
+        _OF_SCRIPTS if of_script else _OF_COMPILERS,
+        _OURS,
+        _OF_A_SHELL,
+        _OF_RUST,
+        *((_OF_A_MACHINE, _OF_A_SESSION) if pinned else ()),
+    )
     return not any(pattern.fullmatch(name) for pattern in patterns)
 
 
