@@ -235,6 +235,33 @@ def test_a_package_that_looks_whether_it_was_asked_for_is_told_so_in_each_build(
         assert run(place / "target" / "release" / "app").stdout == f"{said} {SAYS}"
 
 
+def test_a_build_whose_warnings_are_denied_is_not_one_that_had_them(
+    run_cargoship: RunCargoship, project: Path, tmp_path: Path
+) -> None:
+    """`build.warnings` makes no other unit: cargo tells of what it takes for fresh, and fails."""
+    place = fresh(project, tmp_path / "place")
+    edit("app/src/main.rs", "fn main() {", "fn main() { let unused = 1;")(place)
+    env = {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_WARNINGS": "true"}
+    words = (
+        "cargo",
+        "--programs",
+        "--cache-to",
+        f"dir:{tmp_path / 'cache'}",
+        "--",
+        "build",
+        "--release",
+        "--workspace",
+    )
+    codes = []
+    for warnings in ("warn", "deny"):
+        shutil.rmtree(place / "target", ignore_errors=True)
+        there = {**env, "CARGO_BUILD_WARNINGS": warnings}
+        codes.append(run_cargoship(*words, cwd=place, env=there, check=False).returncode)
+    create(".cargo/config.toml", '[build]\nwarnings = "deny"\n')(place)
+    codes.append(run_cargoship(*words, cwd=place, env=env, check=False).returncode)
+    assert codes == [0, 101, 101]
+
+
 @pytest.mark.parametrize(
     ("words", "env", "change", "reason"),
     [

@@ -71,6 +71,13 @@ def default_targets(files: Iterable[Table], env: Mapping[str, str]) -> tuple[str
     return ()
 
 
+def what_becomes_of_warnings(files: Iterable[Table], env: Mapping[str, str]) -> str:
+    """What cargo does with warnings of local packages (build.warnings); nothing where nobody says it."""
+    named = env.get("CARGO_BUILD_WARNINGS")
+    said = [named, *(_table(table, "build").get("warnings") for table in files)]
+    return next((str(each) for each in said if each), "")
+
+
 def named_rustc(files: Iterable[Path], env: Mapping[str, str]) -> tuple[str, str] | None:
     """The compiler that is asked for by name or path, and by what; None where nobody asks for one.
 

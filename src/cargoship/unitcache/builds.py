@@ -94,6 +94,8 @@ def build_key_of(around: BuildEnvironment, asked: BuildRequest, *, built: Mappin
     if around.wrapped:
         # a build of which nobody has seen what its wrapper read is another one
         parts["wrapper"] = "watched"
+    if around.warnings:
+        parts["build.warnings"] = around.warnings
     if around.sources:
         parts[SOURCES] = around.sources
     if around.replaced:

@@ -22,6 +22,7 @@ from cargoship.cargo.config import (
     default_targets,
     read_table,
     replaced_sources,
+    what_becomes_of_warnings,
     with_includes,
 )
 from cargoship.cargo.words import options_of
@@ -123,6 +124,7 @@ def find_environment(
         },
         environment={triple: environment_as_text(triple, env, named, machine) for triple in triples},
         targets=" ".join(default_targets(tables, env)),
+        warnings=what_becomes_of_warnings(tables, env),
         sources=_digest_of(replaced_sources(tables)),
         processor=machine,
         replaced=compilers.replaced,

@@ -72,6 +72,8 @@ class BuildEnvironment(Struct, frozen=True):
     """By package id: a digest of what a local package's manifest says beyond the unit graph."""
     targets: str = ""
     """What cargo compiles for where no option says so."""
+    warnings: str = ""
+    """What becomes of warnings: units are the same, but a build may fail that has them."""
     sources: str = ""
     """A digest of what the configuration says of sources that are folders."""
     processor: str = ""
