@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cargoship.cargo.config import cargo_home, configuration_files, default_targets, read_table, with_includes
+from cargoship.cargo.config import cargo_home, configuration_files, default_targets, options_tables, read_table
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project, load_project
 from cargoship.cargo.words import (
@@ -161,11 +161,10 @@ def _watcher(rust: Rust, session: CacheSession, context: Context) -> Watcher | N
 
 def _default_targets(words: Sequence[str], context: Context) -> tuple[str, ...]:
     """What cargo compiles for where no option says it, by its configuration."""
-    files = [
-        *(file for name in options_of(words, "--config") for file in with_includes(context.cwd / name)),
-        *configuration_files(context.cwd, cargo_home(context.env)),
-    ]
-    return default_targets(map(read_table, files), context.env)
+    files = configuration_files(context.cwd, cargo_home(context.env))
+    return default_targets(options_tables(words, context.cwd), {}) or default_targets(
+        map(read_table, files), context.env
+    )
 
 
 def _question(words: Sequence[str], project: Project, around: BuildEnvironment, context: Context) -> BuildKey | None:

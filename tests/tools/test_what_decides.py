@@ -37,6 +37,7 @@ class Case:
     then: str
     env: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    program: str = "release/app"
 
 
 def vendor(place: Path) -> None:
@@ -51,7 +52,69 @@ def vendor(place: Path) -> None:
 
 MENDED = '    pub fn format<I: Integer>(&mut self, i: I) -> &str {\n        if true { return "mended"; }'
 
+SPEC = json.dumps(
+    {
+        "arch": "x86_64",
+        "data-layout": "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128",
+        "dynamic-linking": True,
+        "linker-flavor": "gnu-cc",
+        "llvm-target": "x86_64-unknown-linux-gnu",
+        "os": "linux",
+        "panic-strategy": "abort",
+        "target-pointer-width": 64,
+    }
+)
+WITHOUT_LIBRARY = """#![feature(no_core, lang_items)]
+#![no_core]
+#![no_main]
+#![allow(internal_features, unexpected_cfgs)]
+#[lang = "pointee_sized"] pub trait PointeeSized {}
+#[lang = "meta_sized"] pub trait MetaSized: PointeeSized {}
+#[lang = "sized"] pub trait Sized: MetaSized {}
+#[lang = "copy"] pub trait Copy {}
+impl Copy for i32 {}
+#[cfg(x)] const SAYS: i32 = 88;
+#[cfg(not(x))] const SAYS: i32 = 79;
+#[link(name = "c")] unsafe extern "C" { static MARK: i32; fn putchar(c: i32) -> i32; }
+#[unsafe(no_mangle)] pub extern "C" fn main() -> i32 {
+    unsafe { putchar(SAYS); putchar(&raw const MARK as usize as i32); putchar(10); }
+    0
+}
+"""
+LINKS = '#!/bin/sh\nexec cc "$@" -no-pie -Wl,--defsym=MARK={}\n'
+OF_OWN_TARGET = """[build]
+target = "specs/own.json"
+[unstable]
+json-target-spec = true
+[target.own]
+linker = "./linker.sh"
+rustflags = ["--cfg={}", "-Crelocation-model=static"]
+"""
+OWN_TARGET = {
+    "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + '[profile.release]\npanic = "abort"\n',
+    "place/src/main.rs": WITHOUT_LIBRARY,
+    "place/specs/own.json": SPEC,
+    "place/linker.sh": LINKS.format(49),
+    "place/.cargo/config.toml": OF_OWN_TARGET.format("x"),
+}
+
 CASES = {
+    "flags for a target that a file describes": Case(
+        OWN_TARGET,
+        create("place/.cargo/config.toml", OF_OWN_TARGET.format("y")),
+        "X1",
+        "O1",
+        env={"RUSTC_BOOTSTRAP": "1"},
+        program="own/release/app",
+    ),
+    "the linker of a target that a file describes": Case(
+        OWN_TARGET,
+        create("place/linker.sh", LINKS.format(50)),
+        "X1",
+        "X2",
+        env={"RUSTC_BOOTSTRAP": "1"},
+        program="own/release/app",
+    ),
     "the manifest of a path dependency that is no member": Case(
         {
             "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + ON_OTHER,
@@ -187,7 +250,7 @@ def test_a_change_of_it_brings_no_earlier_program_back(run_cargoship: RunCargosh
         words = ("cargo", *cache, "--", "build", "--release", "--offline", "-j1", *case.options)
         done = run_cargoship(*words, cwd=root / "place", env=env)
         assert ("nothing has changed" in done.stderr) is whole
-        return run(root / "place/target/release/app").stdout
+        return run(root / "place/target" / case.program).stdout
 
     download(root, "place", env=env)
     run(env.get("CARGO", "cargo"), "generate-lockfile", "--offline", cwd=root / "place", env={**os.environ, **env})

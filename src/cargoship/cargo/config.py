@@ -71,6 +71,11 @@ def default_targets(files: Iterable[Table], env: Mapping[str, str]) -> tuple[str
     return ()
 
 
+def target_name(platform: str) -> str:
+    """What configuration and folders call a target: its triple, or the name of the file that describes it."""
+    return Path(platform).stem if platform.endswith(".json") else platform
+
+
 def what_becomes_of_warnings(files: Iterable[Table], env: Mapping[str, str]) -> str:
     """What cargo does with warnings of local packages (build.warnings); nothing where nobody says it."""
     named = env.get("CARGO_BUILD_WARNINGS")

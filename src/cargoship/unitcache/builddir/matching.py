@@ -15,6 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cargoship.cargo.config import target_name
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 from cargoship.unitcache.builddir.fingerprints import Fingerprint, read_fingerprint
@@ -197,13 +198,7 @@ def _signature_of_message(message: Artifact | BuildScriptRun, platform: str | No
 
 
 def _signature_of_unit(unit: Unit) -> _Signature:
-    platform = (
-        None
-        if unit.platform is None
-        else Path(unit.platform).stem
-        if unit.platform.endswith(".json")
-        else unit.platform
-    )
+    platform = None if unit.platform is None else target_name(unit.platform)
     if unit.runs:
         return ("run", unit.package_id, platform)
     profile = unit.profile

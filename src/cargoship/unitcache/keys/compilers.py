@@ -9,6 +9,7 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from cargoship.cargo.config import target_name
 from cargoship.oci.digest import Digest
 from cargoship.platforms import Libc, LibcFamily, PlatformSpec
 from cargoship.toolchain.locate import Foreseen, Toolchain, Way
@@ -76,7 +77,7 @@ def plain_compilers(
     folder = rust.sysroot / "lib" / "rustlib"
     libraries = {path.name: path for path in folder.iterdir() if (path / "lib").is_dir()} if folder.is_dir() else {}
     # cargo-zigbuild takes a lowest glibc with a triple: x86_64-unknown-linux-gnu.2.17
-    apart = [name.partition(".")[::2] if zig else (name, "") for name in named]
+    apart = [name.partition(".")[::2] if zig else (target_name(name), "") for name in named]
     targets = {triple: "" if zig is None else f"zig {zig} {floor}".rstrip() for triple, floor in apart}
     words = through if zig is None else _zigbuild(of_host=rust.host in targets, env=env)
     return Compilers(rust.cargo, rust.version, rust.host, libraries, targets, words, asks=asks)

@@ -25,6 +25,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct, field
 
+from cargoship.cargo.config import target_name
 from cargoship.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def parts_of(
 
 def own_parts_of(unit: Unit, *, lock: LockedSources, around: BuildEnvironment) -> dict[str, str]:
     """The parts of a unit's key that say nothing of the units that it depends on."""
-    triple = unit.platform or around.host
+    triple = target_name(unit.platform or around.host)
     profile = msgspec.json.encode(unit.profile, order="deterministic").decode()
     parts = {
         "format": FORMAT,
