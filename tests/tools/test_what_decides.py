@@ -19,6 +19,7 @@ pytestmark = pytest.mark.tools
 
 PACKAGE = '[package]\nname = "{}"\nversion = "{}"\nedition = "2021"\n'
 DESCRIBED = 'pub fn said() -> &\'static str { env!("CARGO_PKG_DESCRIPTION") }\n'
+README = 'pub fn said() -> &\'static str { env!("CARGO_PKG_README") }\n'
 SAYS = 'fn main() { println!("{}", other::said()); }\n'
 ON_OTHER = '[dependencies]\nother = { path = "../other" }\n[workspace]\n'
 WHO = '#![allow(unexpected_cfgs)]\nfn main() { println!("{:?} {}", option_env!("WHO"), cfg!(x)); }\n'
@@ -136,6 +137,29 @@ CASES = {
         edit("other/Cargo.toml", "default = []", 'default = ["fancy"]'),
         "false",
         "true",
+    ),
+    "a build script that appears in a path dependency that is no member": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + ON_OTHER,
+            "place/src/main.rs": SAYS,
+            "other/Cargo.toml": PACKAGE.format("other", "0.1.0"),
+            "other/src/lib.rs": 'pub fn said() -> &\'static str { option_env!("SAID").unwrap_or("nothing") }\n',
+        },
+        create("other/build.rs", 'fn main() { println!("cargo::rustc-env=SAID=script"); }\n'),
+        "nothing",
+        "script",
+    ),
+    "a readme that appears in a path dependency that is no member": Case(
+        {
+            "place/Cargo.toml": PACKAGE.format("app", "0.1.0") + ON_OTHER,
+            "place/src/main.rs": SAYS,
+            "other/Cargo.toml": PACKAGE.format("other", "0.1.0"),
+            "other/src/lib.rs": README,
+            "other/README": "of another time",
+        },
+        create("other/README.md", "more"),
+        "README",
+        "README.md",
     ),
     "the manifest of a patch": Case(
         {
@@ -259,6 +283,23 @@ def test_a_change_of_it_brings_no_earlier_program_back(run_cargoship: RunCargosh
     assert program(whole=True) == case.first + "\n"
     case.change(root)
     assert program(whole=False) == case.then + "\n"
+
+
+def test_a_readme_that_came_and_went_is_not_in_what_was_made_before(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    """cargo looks for one by itself, and tells crates of it."""
+    create("Cargo.toml", PACKAGE.format("app", "0.1.0"))(tmp_path)
+    create("src/main.rs", 'fn main() { println!("<{}>", env!("CARGO_PKG_README")); }\n')(tmp_path)
+    words = ("--cache-to", f"dir:{tmp_path / 'cache'}", "--programs", "--", "build", "--offline")
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=tmp_path)
+    says = []
+    for there in (False, True, False):
+        create("README.txt", "")(tmp_path) if there else (tmp_path / "README.txt").unlink(missing_ok=True)
+        run_cargoship("cargo", *words, cwd=tmp_path)
+        says.append(run(tmp_path / "target/debug/app").stdout)
+        shutil.rmtree(tmp_path / "target")
+    assert says == ["<>\n", "<README.txt>\n", "<>\n"]
 
 
 def test_a_lint_that_forbids_the_code_is_not_passed_over(run_cargoship: RunCargoship, tmp_path: Path) -> None:

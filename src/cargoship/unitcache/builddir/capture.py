@@ -40,7 +40,8 @@ from cargoship.unitcache.keys.key import (
     name_of,
     parts_of,
 )
-from cargoship.unitcache.keys.manifests import local_manifests
+from cargoship.unitcache.keys.manifests import local_manifests, looked_for
+from cargoship.unitcache.keys.probes import SEEN
 from cargoship.unitcache.keys.refusal import NotKept
 from cargoship.unitcache.packs.index import UnitEntry
 from cargoship.unitcache.watching.reads import UNSEEN, Reads
@@ -352,6 +353,9 @@ class _Together(Struct):
         for manifest in local_manifests(self.contents.root, changing):
             name = MANIFEST + self.contents.name(manifest)
             self._inputs[name] = self.contents.digest(name) or Digest.of(b"")
+            for place in looked_for(manifest):
+                name = SEEN + self.contents.name(place)
+                self._inputs[name] = self.contents.digest(name) or Digest.of(b"")
         try:
             for package in () if self.watched else changing:
                 for name in all_of(package, self.contents):

@@ -136,10 +136,11 @@ def names_that_differ(now: str, then: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in {**one, **two} if one.get(name) != two.get(name)))
 
 
-def manifest_digest(manifest: bytes, workspace: bytes | None) -> str:
+def manifest_digest(manifest: bytes, workspace: bytes | None, readme: str = "") -> str:
     """A digest of what a package's manifest says of itself; dependencies are known by the unit graph.
 
-    `workspace` is the manifest of the workspace's root, which a package may inherit from.
+    `workspace` is the manifest of the workspace's root, which a package may inherit from; `readme` is the file that
+    cargo takes where no manifest names one.
     """
     own = _parsed(manifest)
     left = (
@@ -157,6 +158,7 @@ def manifest_digest(manifest: bytes, workspace: bytes | None) -> str:
         shared = _parsed(workspace).get("workspace")
         if isinstance(shared, dict):
             parts.append({name: shared.get(name) for name in ("package", "lints")})
+    parts += [readme] if readme else []
     return _digest(parts)
 
 

@@ -37,7 +37,7 @@ from cargoship.unitcache.keys.configuration import (
     settings_as_text,
 )
 from cargoship.unitcache.keys.key import LOCAL_ID, BuildEnvironment, LockedSources
-from cargoship.unitcache.keys.manifests import workspace_of
+from cargoship.unitcache.keys.manifests import readme_of, workspace_of
 from cargoship.unitcache.keys.named import NamedFiles, processor
 from cargoship.unitcache.keys.wrapping import is_wrapped
 
@@ -191,7 +191,8 @@ def _manifests(graph: UnitGraph, root: Path) -> dict[str, str]:
         if match is not None and unit.package_id not in found:
             manifest = Path(unquote(match["path"])) / "Cargo.toml"
             shared = workspace_of(manifest, root)
-            found[unit.package_id] = manifest_digest(_read(manifest) or b"", None if shared is None else _read(shared))
+            inherited = None if shared is None else _read(shared)
+            found[unit.package_id] = manifest_digest(_read(manifest) or b"", inherited, readme_of(manifest))
     return found
 
 

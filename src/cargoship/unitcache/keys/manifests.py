@@ -17,6 +17,7 @@ from cargoship.reading import is_file, read_file, real_path
 _FILE = "Cargo.toml"
 _LINE_OF_COMMENT = re.compile(rb"(?m)^[ \t]*#[^\n]*\n?|^[ \t\r]*\n")
 _TEXT_OF_LINES = (b'"""', b"'''")
+_READMES = ("README.md", "README.txt", "README")
 _DEPENDENCIES = ("dependencies", "dev-dependencies", "build-dependencies", "dev_dependencies", "build_dependencies")
 
 
@@ -53,6 +54,29 @@ def workspace_of(manifest: Path, root: Path) -> Path | None:
         if folder == root or "workspace" in _read(folder / _FILE):
             return folder / _FILE
     return None
+
+
+def looked_for(manifest: Path) -> Iterator[Path]:
+    """What cargo looks for beside a package's manifest that says nothing of it: a build script, and a readme.
+
+    Of readmes the last is the one that cargo takes, where there is one.
+    """
+    package = _read(manifest).get("package")
+    if not isinstance(package, dict):
+        return
+    if "build" not in package:
+        yield manifest.parent / "build.rs"
+    if "readme" not in package:
+        for name in _READMES:
+            yield (place := manifest.parent / name)
+            if is_file(place):
+                return
+
+
+def readme_of(manifest: Path) -> str:
+    """The name of the readme that cargo tells packages of as CARGO_PKG_README, where the manifest names none."""
+    found = (place.name for place in looked_for(manifest) if place.name in _READMES and is_file(place))
+    return next(found, "")
 
 
 def _paths(table: Mapping[str, Any]) -> Iterator[str]:
