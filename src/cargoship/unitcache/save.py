@@ -74,7 +74,8 @@ def save(
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
     wanted = [unit for unit in made.units.values() if build.local or "manifest" not in unit.parts]
     new = {unit.key: unit for unit in wanted if _is_new(unit, restored)}
-    if build_key is not None and not _is_as_asked(build_key, contents.root):
+    # one that fails though all is compiled, for its warnings say, is none to come back
+    if build_key is not None and (done.code != 0 or not _is_as_asked(build_key, contents.root)):
         build_key = None
     loose = _loose(
         build.programs(each for each in done.messages if isinstance(each, Artifact)),
