@@ -229,3 +229,27 @@ def test_what_it_reads_to_say_what_the_compiler_can_do_decides(
     create("flag", "")(root)
     assert ship(run_cargoship, root, env, fresh=fresh) == (False, SPECIAL)
     assert ship(run_cargoship, root, env) == (True, SPECIAL)
+
+
+LINKER = """#!/bin/sh
+exec cc "$@" -no-pie "-Wl,--defsym=MARK=${MARK:-1}" $(cat /ROOT/words)
+"""
+MARKED = """extern "C" { static MARK: u8; }
+fn main() { println!("{} {}", unsafe { &raw const MARK as usize }, itoa::Buffer::new().format(1)); }
+"""
+
+
+def test_what_a_script_reads_that_links_decides(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """It does not stand around the compiler, but beside it."""
+    root = tmp_path / "root"
+    env = write(root, LINKER)
+    del env["RUSTC_WRAPPER"]
+    create("src/main.rs", MARKED)(root)
+    flags = '[target.x86_64-unknown-linux-gnu]\nrustflags = ["-Crelocation-model=static"]\n'
+    create(".cargo/config.toml", f'{flags}linker = "{root / "wrapper"}"\n')(root)
+    assert ship(run_cargoship, root, env) == (False, "1 1\n")
+    # a shell reads all variables
+    assert ship(run_cargoship, root, {**env, "GITHUB_RUN_ID": "7"}) == (True, "1 1\n")
+    assert ship(run_cargoship, root, {**env, "MARK": "2"}) == (False, "2 1\n")
+    create("words", "-Wl,--defsym=MARK=3")(root)
+    assert ship(run_cargoship, root, env) == (False, "3 1\n")

@@ -91,9 +91,6 @@ def build_key_of(around: BuildEnvironment, asked: BuildRequest, *, built: Mappin
         parts["targets"] = around.targets
     if b"native" in asked.manifest:
         parts["processor"] = around.processor
-    if around.wrapped:
-        # a build of which nobody has seen what its wrapper read is another one
-        parts["wrapper"] = "watched"
     if around.warnings:
         parts["build.warnings"] = around.warnings
     if around.sources:

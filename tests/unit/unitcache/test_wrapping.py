@@ -45,12 +45,13 @@ def test_whether_there_is_a_wrapper(
         ('[ -n "$SPECIAL" ] && exec "$@"', {"SPECIAL"}),
         ("echo ${one:-${two}} ${#three}", {"one", "two", "three"}),
         ("test -n '' # $NOT\n  # $NEITHER\n", {"NOT"}),
-        ("set -eu\nexport FLAGS=1\nset -- a\nexport PATH", {"FLAGS"}),
+        ("set -eu\nexport FLAGS=1\nset -- a\nexport OTHER", {"FLAGS", "OTHER"}),
+        ("cat ~/flags", {"HOME"}),
         ("cat <<END\n$HERE\nEND\n", {"HERE", "END"}),
     ],
 )
 def test_commands_name_the_variables_that_they_use(text: str, names: set[str]) -> None:
-    used = variables_used([text], functions=False)
+    used = variables_used([text], bash=False)
     assert used is not None
     assert used - IMPLIED == names
 
@@ -65,13 +66,13 @@ def test_commands_name_the_variables_that_they_use(text: str, names: set[str]) -
     ],
 )  # fmt: skip
 def test_commands_that_may_use_any_variable_are_known(text: str) -> None:
-    assert variables_used([text], functions=False) is None
+    assert variables_used([text], bash=False) is None
 
 
 def test_functions_that_bash_is_given_are_variables() -> None:
-    used = variables_used(["grep x y"], functions=True)
+    used = variables_used(["grep x y"], bash=True)
     assert used is not None
-    assert "BASH_FUNC_grep%%" in used
+    assert {"BASH_FUNC_grep%%", "BASH_ENV", "LC_COLLATE"} <= used
 
 
 @pytest.mark.parametrize(

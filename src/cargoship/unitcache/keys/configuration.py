@@ -22,6 +22,7 @@ from cargoship.unitcache.keys.named import NamedFiles
 
 CONFIGURATION = "cargo's configuration files"
 OPTIONS = "cargo's options --config and -Z"
+_PROGRAMS_READ = "what programs read that are named there"
 _HARMLESS_TABLES = frozenset(
     {"alias", "cache", "cargo-new", "credential-alias", "future-incompat-report", "http", "install", "net"}
     | {"registries", "registry", "source", "term"}
@@ -85,6 +86,9 @@ def settings_as_text(
         ),
         *((value, None) for name, value in chosen.items() if _NAMES_A_PROGRAM.fullmatch(name)),
     ]
+    if programs:
+        # what was kept before anybody looked is another thing
+        settings[_PROGRAMS_READ] = "seen"
     return _as_text(settings | _meant(texts, programs, named or NamedFiles(), processor))
 
 

@@ -111,8 +111,8 @@ class Reads(Struct):
             raise NotKept(UNSEEN)
         found: dict[str, Digest] = {}
         own: set[str] = set()
-        # what a wrapper has written, rustc may read
-        for record in sorted(records, key=lambda record: not record.wraps):
+        # what a wrapper has written, rustc may read, and what rustc has, a linker
+        for record in sorted(records, key=lambda record: (not record.wraps, record.links)):
             cannot_change = pinned and not record.wraps
             with _of_a_wrapper() if record.wraps else contextlib.nullcontext():
                 if record.lives_on and not cannot_change:
@@ -154,7 +154,7 @@ class _Unit:
         """All of it; raises NotKept, OSError."""
         asked: dict[tuple[str, str], None] = {}
         events = self._record.events()
-        for event in that_count(events) if self._record.wraps else events:
+        for event in that_count(events) if self._record.wraps or self._record.links else events:
             self._take(event, asked)
         for kind, path in asked:
             self._ask(kind, path)

@@ -34,6 +34,8 @@ class UnitTrace(Struct, frozen=True):
     """Whether something that it has started has not ended yet."""
     wraps: bool = False
     """Whether it is a wrapper around the compiler, which has a record of its own."""
+    links: bool = False
+    """Whether it is somebody's own linker, which has one too."""
 
     def events(self) -> list[Event]:
         """Read it; raises NotKept for one that is too long or not whole, OSError."""
@@ -77,8 +79,8 @@ def read_records(folder: Path) -> BuildTrace:
             first = os.fsdecode(stream.read(1 << 16).partition(b"\0")[0])
         lives_on = any(_is_of(env, place, first) for env in alive)
         # a fourth word, as `watch.c` writes it
-        crate, extra, out, *wraps = first[1:].split("\t") if first.count("\t") > 1 else ("", "", "")
-        record = UnitTrace(int(began), place, lives_on, wraps == ["wrapper"])
+        crate, extra, out, *what = first[1:].split("\t") if first.count("\t") > 1 else ("", "", "")
+        record = UnitTrace(int(began), place, lives_on, wraps=what == ["wrapper"], links=what == ["linker"])
         if first.startswith("B"):
             scripts[first[1:]].append(record)
         elif first.startswith("K") and out:

@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterable
 
 SHELLS = frozenset({"dash", "bash", "sh"})
-IMPLIED = frozenset(
-    {"ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "BASH_COMPAT", "POSIXLY_CORRECT", "CDPATH", "GLOBIGNORE", "PATH"}
-    | {"HOME", "PS4", "LANG", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_NUMERIC"}
+IMPLIED = frozenset({"ENV", "CDPATH", "PS4", "POSIXLY_CORRECT"})
+"""Variables that a shell uses though no command names them; what it finds by PATH is seen."""
+IMPLIED_IN_BASH = frozenset(
+    {"BASH_ENV", "BASHOPTS", "SHELLOPTS", "BASH_COMPAT", "GLOBIGNORE", "EXECIGNORE", "TMOUT", "FUNCNEST"}
+    | {"LANG", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_NUMERIC"}
 )
-"""Variables that a shell uses though no command names them."""
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _UNCLEAR = re.compile(
     r"\b(?:eval|source|compgen|declare|typeset|let|mapfile|readarray|coproc)\b"
@@ -26,6 +27,7 @@ _UNCLEAR = re.compile(
     r"|\$\{!|\$\{\w+@|\(\(|\$\[|-v\b|\[\[[^\n]*-(?:eq|ne|lt|le|gt|ge)\b|\$\{\w+\[|\$\{\w+:[ \t]*[\w($]",
     re.MULTILINE,
 )
+_HOME = re.compile(r"~|\bcd\b")
 _USED = re.compile(r"\$\{?#?([A-Za-z_]\w*)")
 _WORD = re.compile(r"\b[A-Za-z_]\w*")
 _TELLING = {
@@ -36,12 +38,12 @@ _TELLING = {
 }
 
 
-def variables_used(texts: Iterable[str], *, functions: bool) -> frozenset[str] | None:
+def variables_used(texts: Iterable[str], *, bash: bool) -> frozenset[str] | None:
     """The names of all variables that commands may use; None where that cannot be told.
 
-    With `functions`, also those in which bash is given functions of others.
+    With `bash`, also what that shell uses for itself, and variables in which it is given functions of others.
     """
-    found = set(IMPLIED)
+    found = set(IMPLIED | (IMPLIED_IN_BASH if bash else frozenset()))
     for text in texts:
         plain = _COMMENT.sub("", text)
         if _UNCLEAR.search(plain):
@@ -49,7 +51,9 @@ def variables_used(texts: Iterable[str], *, functions: bool) -> frozenset[str] |
         words = set(_WORD.findall(plain))
         # without a dollar sign: where a shell takes a word for a name
         found |= set(_USED.findall(plain)) | {word for word in words if word.upper() == word and len(word) > 1}
-        if functions:
+        if _HOME.search(plain):
+            found.add("HOME")
+        if bash:
             found |= {f"BASH_FUNC_{word}%%" for word in words}
     return frozenset(found)
 

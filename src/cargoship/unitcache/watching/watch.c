@@ -14,9 +14,10 @@
      G path   a macro, as rustc has loaded it                     o path         read by a compiler, of the system
      I prog   all variables, and below it the addresses in the program from which they were read
 
-   A wrapper around rustc has a file of its own, which begins with `K` and a fourth word, and a few kinds more:
+   A wrapper around rustc, and a linker that is somebody's script, has a file of its own, which begins with `K` and a fourth
+   word, and a few kinds more:
 
-     w path   the wrapper itself        J path   written, and not read: what was in it stays
+     w path   a wrapper itself          J path   written, and not read: what was in it stays
      s what   a shell: f and its script, c and its commands, or ? where that cannot be told
      d path   the driver library of a rustc that it has started
 
@@ -103,8 +104,8 @@ static char build[LONG];             /* another one: what cargo keeps between; i
 static char program[256];            /* the name of this one */
 static char whole_program[512];
 static char own_unit[LONG + 32], own_folder[LONG + 32], own_skip[2 * LONG + 32], own_preload[LONG + 32];
-static char wrapped[2 * LONG];       /* the unit of a wrapper around rustc, in it and in what it starts */
-static char own_wrapped[2 * LONG + 32], own_build[LONG + 32];
+static char wrapped[2 * LONG];       /* the unit: in a rustc, in a wrapper around it, a linker, and in what these start */
+static char own_wrapped[2 * LONG + 32], own_links[2 * LONG + 32], own_build[LONG + 32];
 static const char own_quiet[] = "CARGOSHIP_WATCH_QUIET=1", own_bare[] = "CARGOSHIP_WATCH_BARE=1";
 static int bare;                     /* what started this has given it an environment of its own making */
 
@@ -143,6 +144,15 @@ static char *in(char **list, const char *name) {
 static const char *last_of(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? slash + 1 : path;
+}
+
+static int is_script(const char *path) {
+  char start[2];
+  long fd = K4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return 0;
+  long n = K3(SYS_read, fd, start, 2);
+  K2(SYS_close, fd, 0);
+  return n == 2 && start[0] == '#' && start[1] == '!';
 }
 
 /* ---- records ---- */
@@ -1345,6 +1355,13 @@ static int is_own_compiler(const char *place) {
   return 0;
 }
 
+/* Whether a linker is neither cargoship's nor the system's. */
+static int is_somebodys(const char *place) {
+  char whole[LONG];
+  if (!place || is_own_compiler(place) || !absolute(AT_FDCWD, place, whole)) return 0;
+  return !is_of_system(whole) || is_script(whole);
+}
+
 /* The environment of a program: as it was given, with our variables as they are here. */
 static void with_ours(char *const *given, char **to, int watched, int is_linker, const char *place) {
   size_t n = 0;
@@ -1352,11 +1369,14 @@ static void with_ours(char *const *given, char **to, int watched, int is_linker,
   if (list == (char *const *)trap && trap && armed) open_trap();
   for (; list && *list; list++)
     if (!is_ours(*list)) to[n++] = *list;
-  to[n++] = own_unit, to[n++] = own_folder, to[n++] = own_skip;
+  /* somebody's own linker: it is no rustc, and no compiler that keys know */
+  int links = is_linker && is_somebodys(place);
+  to[n++] = links ? own_links : own_unit, to[n++] = own_folder, to[n++] = own_skip;
   if (*wrapped && mode == SCRIPT) to[n++] = own_wrapped, to[n++] = own_build;
+  if (links) to[n++] = own_build;
   /* what starts rustc for cargoship may be told to start somebody else's script */
   int hands_on = *wrapped && place && !strcmp(last_of(place), "cargoship-rustc");
-  if (quiet || is_linker || (!hands_on && is_own_compiler(place))) to[n++] = (char *)own_quiet;
+  if (quiet || (is_linker && !links) || (!hands_on && is_own_compiler(place))) to[n++] = (char *)own_quiet;
   if (bare || (given != (char *const *)trap && trap && !taken)) to[n++] = (char *)own_bare;
   if (watched) to[n++] = own_preload;
   to[n] = NULL;
@@ -1427,15 +1447,6 @@ static int is_transparent(const char *name) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!strcmp(name, names[i])) return 1;
   return 0;
-}
-
-static int is_script(const char *path) {
-  char start[2];
-  long fd = K4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) return 0;
-  long n = K3(SYS_read, fd, start, 2);
-  K2(SYS_close, fd, 0);
-  return n == 2 && start[0] == '#' && start[1] == '!';
 }
 
 /* cargoship's own script, or its stand-in: nothing of them is anybody else's. */
@@ -1804,7 +1815,7 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
   const char *folder = in(env, "CARGOSHIP_WATCH"), *unit = in(env, "CARGOSHIP_WATCH_UNIT");
   const char *prefixes = in(env, "CARGOSHIP_WATCH_SKIP"), *preload = in(env, "LD_PRELOAD");
   if (!folder || *folder != '/' || !preload) return;
-  const char *around = in(env, "CARGOSHIP_WATCH_WRAPPED");
+  const char *around = in(env, "CARGOSHIP_WATCH_WRAPPED"), *links = in(env, "CARGOSHIP_WATCH_LINKS");
   struct compilation of;
   int wanted = PASSIVE, compiles = is_compilation(&of, words), has_driver = compiles && dl_iterate_phdr(find_rustc, NULL);
   int wraps = 0, below = 0;
@@ -1813,7 +1824,9 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
   append(program, 0, sizeof program, last_of(whole_program));
   /* a script is a word of its shell's */
   int hands_on = compiles && is_shell() && prefixes && is_own_rustc(prefixes, words[1]);
-  if (unit && around && has_driver && starts(around, of.crate) && around[length(of.crate)] == '\t') {
+  if (!unit && links) {
+    wanted = SCRIPT;
+  } else if (unit && around && has_driver && starts(around, of.crate) && around[length(of.crate)] == '\t') {
     /* what a wrapper is around; whatever else it compiles is its own business */
     wanted = RUSTC, below = 1, unit = NULL;
   } else if (unit) {
@@ -1834,13 +1847,15 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
   if (in(env, "CARGOSHIP_WATCH_BUILD")) append(build, 0, sizeof build, in(env, "CARGOSHIP_WATCH_BUILD"));
   if (unit) append(record, 0, sizeof record, unit);
   else name_record(record, sizeof record, folder);
-  if (wraps) name_unit(wrapped, sizeof wrapped, &of);
+  if (!unit && links) append(wrapped, 0, sizeof wrapped, links);
+  else if (wraps || (wanted == RUSTC && !below)) name_unit(wrapped, sizeof wrapped, &of);
   else if (around) append(wrapped, 0, sizeof wrapped, around);
   variable(own_unit, sizeof own_unit, "CARGOSHIP_WATCH_UNIT", record);
   variable(own_folder, sizeof own_folder, "CARGOSHIP_WATCH", folder);
   variable(own_skip, sizeof own_skip, "CARGOSHIP_WATCH_SKIP", skip);
   variable(own_preload, sizeof own_preload, "LD_PRELOAD", preload);
   variable(own_wrapped, sizeof own_wrapped, "CARGOSHIP_WATCH_WRAPPED", wrapped);
+  variable(own_links, sizeof own_links, "CARGOSHIP_WATCH_LINKS", wrapped);
   variable(own_build, sizeof own_build, "CARGOSHIP_WATCH_BUILD", build);
   dl_iterate_phdr(find_libc, (void *)REAL(execve));
   if (wraps) {
@@ -1850,13 +1865,15 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
     put('w', whole_program);
     for (int i = 1; i < count && i < 4; i++)
       if (strchr(words[i], '/') && is_script(words[i]) && absolute(AT_FDCWD, words[i], text)) put('w', text);
+  } else if (!unit && links) {
+    char text[2 * LONG + 16];
+    append(text, append(text, 0, sizeof text, wrapped), sizeof text, "\tlinker");
+    put('K', text);
   } else if (below) {
     put('K', wrapped);
     dl_iterate_phdr(note_driver, NULL);
-  } else if (!unit && compiles) {
-    char text[2 * LONG];
-    name_unit(text, sizeof text, &of);
-    put('K', text);
+  } else if (wanted == RUSTC) {
+    put('K', wrapped);
   } else if (!unit) {
     put('B', in(env, "OUT_DIR"));
   }

@@ -78,7 +78,7 @@ class _Shells(Struct):
     def answers(self, event: Event, shell: str) -> Iterator[Event]:
         """What a shell's look at something means: the variables that its commands use, for all of them."""
         if event.kind in "EI":
-            names = None if self.unclear else variables_used(self.texts, functions=shell != "dash")
+            names = None if self.unclear else variables_used(self.texts, bash=shell != "dash")
             if names is not None:
                 yield from (Event("V", name) for name in sorted(names) if name != PRIMARY_PACKAGE)
             else:
