@@ -38,7 +38,7 @@ fn main() {
         said(Command::new("sh").env("GIVEN", "given").args(["-c", "echo $GIVEN $INHERITED"])),
         thread::spawn(|| text("../thread")).join().unwrap(),
         fs::metadata("../sized").unwrap().len().to_string(),
-        fs::read_link("../leads").unwrap().display().to_string(),
+        fs::read_link("../leads").unwrap().display().to_string(), env::var("RUSTDOC").unwrap(),
     ];
     println!("cargo::rustc-env=TOLD={}", told.join("|"));
 }
@@ -71,7 +71,7 @@ WORKSPACE = {
     "thread": "thread",
     "sized": "12345",
 }
-SAYS = "readme|none|one|first|none|v1|shell|cleared|given|thread|5|one.txt|none none none none|conf\n"
+SAYS = "readme|none|one|first|none|v1|shell|cleared|given|thread|5|one.txt|rustdoc|none none none none|conf\n"
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +158,7 @@ def ship(
         (write("thread", "edited"), {}, "thread", "edited"),
         (write("sized", "1234567"), {}, "|5|", "|7|"),
         (link("leads", "two.txt"), {}, "|one.txt", "|two.txt"),
+        (None, {"RUSTDOC": "/usr/bin/rustdoc"}, "|rustdoc|", "|/usr/bin/rustdoc|"),
         (None, {"API_URL": "production"}, "none none none none", "production none none none"),
         # cargo sets it for build scripts alone
         (None, {"PROFILE": "mine"}, "none none none none", "none mine none none"),
@@ -169,8 +170,8 @@ def ship(
     ids=[
         "file", "variable", "listing", "linked-file", "link", "absent", "git", "shell", "cleared-environment",
         "variable-of-a-shell",
-        "thread", "size", "read-link", "variable-of-a-macro", "variable-of-build-scripts", "variable-for-logs",
-        "variable-named-like-cargos", "file-of-a-macro",
+        "thread", "size", "read-link", "variable-that-cargo-hands-on", "variable-of-a-macro",
+        "variable-of-build-scripts", "variable-for-logs", "variable-named-like-cargos", "file-of-a-macro",
     ],
 )  # fmt: skip
 def test_what_nobody_has_reported_is_not_passed_over(

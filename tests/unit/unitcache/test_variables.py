@@ -7,7 +7,7 @@ import pytest
 from cargoship.unitcache.keys.variables import all_that_count, counts
 
 
-@pytest.mark.parametrize("name", ["PROFILE", "TARGET", "HOST", "DEBUG", "RUSTC", "OUT_DIR"])
+@pytest.mark.parametrize("name", ["PROFILE", "TARGET", "HOST", "DEBUG", "NUM_JOBS", "OUT_DIR"])
 def test_what_cargo_sets_for_build_scripts_alone_is_the_users_for_a_macro(name: str) -> None:
     assert not counts(name, pinned=False, of_script=True)
     assert counts(name, pinned=False, of_script=False)
@@ -37,6 +37,13 @@ def test_what_cargo_sets_for_all_is_never_the_users(name: str) -> None:
     for of_script in (False, True):
         assert not counts(name, pinned=False, of_script=of_script)
     assert name not in all_that_count({name: "mine"})
+
+
+@pytest.mark.parametrize("name", ["RUSTC", "RUSTDOC"])
+def test_what_cargo_hands_on_as_the_user_has_named_it_counts_for_sources_that_change(name: str) -> None:
+    for of_script in (False, True):
+        assert counts(name, pinned=False, of_script=of_script)
+        assert not counts(name, pinned=True, of_script=of_script)
 
 
 def test_what_a_session_has_counts_for_sources_that_change() -> None:

@@ -16,9 +16,12 @@ script, CARGO_BIN_NAME for programs) is the user's for all others:
 https://doc.rust-lang.org/cargo/reference/environment-variables.html
 """
 _OF_SCRIPTS = re.compile(
-    r"OUT_DIR|TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|PROFILE|RUSTC|RUSTDOC|RUSTC_(?:WORKSPACE_)?WRAPPER|CARGO_ENCODED_RUSTFLAGS"
+    r"OUT_DIR|TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|PROFILE|RUSTC_(?:WORKSPACE_)?WRAPPER|CARGO_ENCODED_RUSTFLAGS"
 )
-"""Those that it sets, or removes, for all build scripts, and not for compilers."""
+"""Those that it sets, or removes, for all build scripts, and not for compilers.
+
+RUSTC and RUSTDOC it gives them as the user has named them.
+"""
 _OF_COMPILERS = re.compile(r"CARGO_CRATE_NAME|RUSTC_(?:WORKSPACE_)?WRAPPER|CARGO_ENCODED_RUSTFLAGS")
 """Those that it sets for all compilers, and what keys have as settings."""
 _OURS = re.compile(r"CARGOSHIP_.*|CARGO_CACHE_RUSTC_INFO|LD_PRELOAD|ZIG_(?:LOCAL|GLOBAL)_CACHE_DIR")
@@ -32,7 +35,7 @@ _OF_A_SESSION = re.compile(
 )
 _OF_A_MACHINE = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TERM|COLORTERM|CLICOLOR.*|NO_COLOR|FORCE_COLOR|TZ|HOSTNAME|CI"
-    r"|XDG_.*|CARGO_HOME|CARGO_TARGET_DIR|CARGO_TERM_.*|CARGO_INCREMENTAL|DOCS_RS|CCACHE_.*|SCCACHE_.*"
+    r"|XDG_.*|CARGO_HOME|CARGO_TARGET_DIR|CARGO_TERM_.*|CARGO_INCREMENTAL|DOCS_RS|CCACHE_.*|SCCACHE_.*|RUSTC|RUSTDOC"
 )
 PRIMARY_PACKAGE = "CARGO_PRIMARY_PACKAGE"
 """What cargo sets for packages that were asked for, by name or by the folder, and not for those that these need."""
