@@ -174,6 +174,16 @@ def test_what_nobody_looks_at_does_not_decide(run_cargoship: RunCargoship, kept:
     assert ship(run_cargoship, root, {**env, "GITHUB_RUN_ID": "7"}) == (True, USUAL)
 
 
+def test_where_somebody_has_worked_before_does_not_decide(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """bash asks whether the folder is still there that `cd -` would lead to."""
+    root, before = tmp_path / "root", tmp_path / "before"
+    env = {**write(root, sh("false").replace("/bin/sh", "/bin/bash")), "OLDPWD": str(before)}
+    before.mkdir()
+    assert ship(run_cargoship, root, env) == (False, USUAL)
+    before.rmdir()
+    assert ship(run_cargoship, root, env) == (True, USUAL)
+
+
 STATIC = """#include <unistd.h>
 int main(int count, char **words) { return execv(words[1], words + 1), 1; }
 """

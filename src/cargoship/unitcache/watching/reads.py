@@ -144,7 +144,9 @@ class _Unit:
         self._trusted = {os.path.realpath(path) for path in reads.watcher.trusted}
         self._searched = frozenset(filter(None, (contents.env.get("PATH") or os.defpath).split(os.pathsep)))
         self._above = {path for root in self._roots for path in (root, *map(str, Path(root).parents))}
-        self._above |= {contents.env.get("TMPDIR") or _TEMPORARY[0], *_TEMPORARY, contents.env.get("PWD", "")}
+        self._above |= {contents.env.get("TMPDIR") or _TEMPORARY[0], *_TEMPORARY}
+        # a shell asks whether these still are where it was told
+        self._above |= {contents.env.get(name, "") for name in ("PWD", "OLDPWD")}
         self._sources = CSources(self._is_known_by_keys)
         self._own = own
         self._found: dict[str, Digest] = {}

@@ -59,7 +59,8 @@ def watcher(
         if ":" not in str(each) and each not in _SHARED
     )
     # in a folder of its own, or with Debian among all libraries: where there are several, one of them is meant
-    libraries = [path for pattern in ("", "*/") for path in (rust.sysroot / "lib").glob(f"{pattern}librustc_driver-*")]
+    folders_of_libraries = (rust.sysroot / "lib", rust.sysroot / "lib" / rust.host.replace("-unknown-", "-"))
+    libraries = [path for each in folders_of_libraries for path in each.glob("librustc_driver-*")]
     return Watcher(place, tuple(folders), tuple(trusted), libraries[0] if len(libraries) == 1 else None)
 
 
