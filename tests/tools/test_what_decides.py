@@ -316,6 +316,21 @@ def test_a_lint_that_forbids_the_code_is_not_passed_over(run_cargoship: RunCargo
     assert "unsafe" in done.stderr
 
 
+def test_a_program_for_a_newer_rust_comes_back_only_where_that_is_ignored(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    create("Cargo.toml", PACKAGE.format("app", "0.1.0") + 'rust-version = "1.999"\n')(tmp_path)
+    create("src/main.rs", "fn main() {}\n")(tmp_path)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=tmp_path)
+    words = ("--cache-to", f"dir:{tmp_path / 'cache'}", "--programs", "--", "build", "--offline")
+    run_cargoship("cargo", *words, "--ignore-rust-version", cwd=tmp_path)
+    shutil.rmtree(tmp_path / "target")
+    refused = run_cargoship("cargo", *words, cwd=tmp_path, check=False)
+    assert (refused.returncode, "requires rustc 1.999" in refused.stderr) == (101, True)
+    again = run_cargoship("cargo", *words, "--ignore-rust-version", cwd=tmp_path)
+    assert "cargo is not started" in again.stderr
+
+
 def test_a_target_that_a_variable_names_is_not_another_ones_program(
     run_cargoship: RunCargoship, tmp_path: Path
 ) -> None:

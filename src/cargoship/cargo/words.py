@@ -13,13 +13,15 @@ _MAKES_PROGRAMS = ("build", "zigbuild")
 """Not `b`: a user's own alias of that name comes before cargo's, and may ask for anything."""
 NO_DEPENDENCIES = "--no-deps"
 """Clippy looks at the packages that were asked for, and no others."""
-_CHOOSE = frozenset({"--release", "-r", "--bins", "--workspace", "--all", "--all-features", "--no-default-features"})
+_CHOOSE = frozenset(
+    {"--release", "-r", "--bins", "--workspace", "--all", "--all-features", "--no-default-features"}
+    # without it cargo refuses what a newer Rust is asked for by
+    | {"--ignore-rust-version"}
+)
 _CHOOSE_BY = frozenset(
     {"--package", "-p", "--exclude", "--bin", "--features", "-F", "--profile", "--target", "--config"}
 )
-_INDIFFERENT = frozenset(
-    {"--locked", "--offline", "--frozen", "--quiet", "-q", "--keep-going", "--ignore-rust-version"}
-)
+_INDIFFERENT = frozenset({"--locked", "--offline", "--frozen", "--quiet", "-q", "--keep-going"})
 _INDIFFERENT_BY = frozenset({"--jobs", "-j", "--color", "--manifest-path", "--target-dir"})
 _SHORT = re.compile(r"(-[pFj])=?(.+)")
 

@@ -15,6 +15,7 @@ from cargoship.cargo.words import choosing, compiling_words, lints_asked_for, op
         ("zigbuild --target a-b-c.2.17 --target=d", "zigbuild --target a-b-c.2.17 --target d"),
         ("build -p app -pother -F one --features=two,three", "build -p app -p other -F one --features two,three"),
         ("build --features= --bin app", "build --features  --bin app"),
+        ("build --ignore-rust-version --frozen", "build --ignore-rust-version"),
         ("build --profile small --manifest-path a/Cargo.toml --target-dir out", "build --profile small"),
     ],
 )
