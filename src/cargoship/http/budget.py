@@ -75,10 +75,6 @@ class Budget:
         self._all = Halt()
         self._own = threading.local()
 
-    def renew(self) -> None:
-        """Let the time begin again: for what lives longer than one piece of work."""
-        self._deadline = self.clock() + self.total_s
-
     def check(self) -> None:
         """Return while there is time and nobody has stopped; else raise Stopped or RegistryUnreachable."""
         if self._signal.is_set():

@@ -7,44 +7,52 @@ compile; manifests, at the end. A handshake and a token for each cost several wa
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from cargoship.errors import Stopped
 from cargoship.registry.client import RegistryClient
 
+_FRESH_S = 300.0
+"""How long a client is given to others. Credentials of a helper may be good for an hour, and so is a client's own time:
+after a long compile both are asked for again."""
+
 
 class SharedClients:
     """Opens the client of a registry when it is first asked for, and closes all of them; safe to share between threads.
 
-    `open_client` takes the registry's host[:port].
+    `open_client` takes the registry's host[:port]; `clock` counts seconds.
     """
 
-    def __init__(self, open_client: Callable[[str], RegistryClient]) -> None:
+    def __init__(
+        self, open_client: Callable[[str], RegistryClient], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._open_client = open_client
+        self._clock = clock
         self._lock = threading.Lock()
-        self._clients: dict[str, RegistryClient] = {}
+        self._opened: list[RegistryClient] = []
+        self._fresh: dict[str, tuple[RegistryClient, float]] = {}
         self._closed = False
 
     def of(self, registry: str) -> RegistryClient:
-        """The client of a registry, with all of its time ahead; raises what opening one raises, Stopped after `close`.
-
-        Whoever asks begins something of its own: a compile in between may have taken longer than a push may.
-        """
+        """A client of a registry that is not old; raises what opening one raises, Stopped after `close`."""
         with self._lock:
             if self._closed:
                 raise Stopped
-            client = self._clients.get(registry)
-            if client is None:
-                client = self._clients[registry] = self._open_client(registry)
-        client.budget.renew()
-        return client
+            now = self._clock()
+            client, until = self._fresh.get(registry, (None, now))
+            if client is None or now >= until:
+                client = self._open_client(registry)
+                self._opened.append(client)
+                self._fresh[registry] = (client, now + _FRESH_S)
+            return client
 
     def close(self) -> None:
         """Stop what is still under way, and close the connections."""
         with self._lock:
             self._closed = True
-            clients = tuple(self._clients.values())
-        for client in clients:
+            opened = tuple(self._opened)
+        for client in opened:
             client.budget.stop()
-        for client in clients:
+        for client in opened:
             client.close()

@@ -18,7 +18,6 @@ from cargoship.destinations import (
 )
 from cargoship.errors import OutputError, RegistryError, Stopped
 from cargoship.events import Written
-from cargoship.http.budget import Budget
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.registry.client import RegistryClient
@@ -162,16 +161,27 @@ def test_what_is_sent_ahead_can_be_ended_alone(index: Index) -> None:
         assert registry.tags("b") == {"1": str(index.digest)}
 
 
-def test_a_client_that_is_asked_for_again_has_all_of_its_time() -> None:
-    """A compile lies between the first question and the push."""
+def test_after_a_long_compile_a_registry_gets_another_client() -> None:
+    """Who pushes may have other credentials then: those of a helper are good for an hour, some less."""
     now = [0.0]
-    clients = SharedClients(lambda registry: client_of(registry, budget=Budget(30.0, clock=lambda: now[0])))
-    client = clients.of("example.com")
-    now[0] = 100.0
-    with pytest.raises(RegistryError):
-        client.budget.check()
-    assert clients.of("example.com") is client
-    client.budget.check()
+    opened: list[RegistryClient] = []
+
+    def open_client(registry: str) -> RegistryClient:
+        opened.append(client_of(registry))
+        return opened[-1]
+
+    clients = SharedClients(open_client, clock=lambda: now[0])
+    first = clients.of("example.com")
+    now[0] = 60.0
+    assert clients.of("example.com") is first
+    assert clients.of("other.example.com") is not first
+    now[0] = 4000.0
+    assert clients.of("example.com") is opened[-1] is not first
+    clients.close()
+    assert len(opened) == 3
+    for client in opened:
+        with pytest.raises(Stopped):
+            client.budget.check()
 
 
 def test_the_files_are_written_for_each_platform(tmp_path: Path) -> None:
