@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,15 @@ from support.pushing import Emitted, client_of
 _NAME = Reference.parse("example.com/me/app:1")
 
 
-def _clients(reported: Emitted) -> SharedClients:
-    return SharedClients(lambda registry: client_of(registry, reported=reported))
+@pytest.fixture
+def reported() -> Emitted:
+    return Emitted()
+
+
+@pytest.fixture
+def clients(reported: Emitted) -> Iterator[SharedClients]:
+    with contextlib.closing(SharedClients(lambda registry: client_of(registry, reported=reported))) as shared:
+        yield shared
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +81,13 @@ def test_what_cannot_be_written_is_reported_and_not_said_to_be_there(tmp_path: P
     assert reported.events == []
 
 
-def test_references_are_pushed_repository_by_repository(index: Index) -> None:
-    reported = Emitted()
+def test_references_are_pushed_repository_by_repository(
+    index: Index, clients: SharedClients, reported: Emitted
+) -> None:
     with InMemoryRegistry() as one, InMemoryRegistry() as other:
         texts = [f"{one.host}/a:1", f"{one.host}/b:1", f"{one.host}/a:2", f"{other.host}/a", f"{one.host}/a:1"]
         references = [Reference.parse(text) for text in texts]
-        destinations = registry_destinations(references, clients=_clients(reported), emit=reported)
+        destinations = registry_destinations(references, clients=clients, emit=reported)
         published = [destination.publish(index) for destination in destinations]
         assert set(one.tags("a")) == {"1", "2"}
         assert set(one.tags("b")) == {"1"}
@@ -91,11 +100,11 @@ def test_references_are_pushed_repository_by_repository(index: Index) -> None:
     assert len(reported.outcomes) == len(list(index.blobs()))
 
 
-def test_without_tags_a_repository_is_pushed_to_once(index: Index) -> None:
+def test_without_tags_a_repository_is_pushed_to_once(index: Index, clients: SharedClients) -> None:
     with InMemoryRegistry() as registry:
         references = [Reference.parse(f"{registry.host}/a:{tag}") for tag in ("1", "2")]
         (destination,) = registry_destinations(
-            references, tagged=False, clients=_clients(Emitted()), emit=Emitted()
+            references, tagged=False, clients=clients, emit=Emitted()
         )  # fmt: skip
         published = destination.publish(index)
         assert registry.tags("a") == {}
@@ -104,8 +113,8 @@ def test_without_tags_a_repository_is_pushed_to_once(index: Index) -> None:
     assert (str(published.reference), published.tags) == (f"{references[0].name}@{index.digest}", ())
 
 
-def test_a_client_is_opened_when_there_is_something_to_publish() -> None:
-    (destination,) = registry_destinations([_NAME], clients=_clients(Emitted()), emit=Emitted())
+def test_a_client_is_opened_when_there_is_something_to_publish(clients: SharedClients) -> None:
+    (destination,) = registry_destinations([_NAME], clients=clients, emit=Emitted())
     assert isinstance(destination, RegistryDestination)
     assert (destination.reference, destination.tags) == (Reference("example.com", "me/app"), ("1",))
 
@@ -136,8 +145,8 @@ def test_a_run_has_one_client_for_each_registry(index: Index) -> None:
         destinations[0].check()
 
 
-def test_a_registry_that_failed_one_repository_serves_the_next(index: Index) -> None:
-    with InMemoryRegistry() as registry, contextlib.closing(_clients(Emitted())) as clients:
+def test_a_registry_that_failed_one_repository_serves_the_next(index: Index, clients: SharedClients) -> None:
+    with InMemoryRegistry() as registry:
         registry.faults.append(Fault("PUT", "/v2/a/manifests/", status=403, times=None))
         names = [Reference.parse(f"{registry.host}/{name}:1") for name in "ab"]
         one, other = registry_destinations(names, clients=clients, emit=Emitted())
@@ -148,8 +157,8 @@ def test_a_registry_that_failed_one_repository_serves_the_next(index: Index) -> 
         assert registry.tags("b") == {"1": str(index.digest)}
 
 
-def test_what_is_sent_ahead_can_be_ended_alone(index: Index) -> None:
-    with InMemoryRegistry() as registry, contextlib.closing(_clients(Emitted())) as clients:
+def test_what_is_sent_ahead_can_be_ended_alone(index: Index, clients: SharedClients) -> None:
+    with InMemoryRegistry() as registry:
         registry.faults.append(Fault("POST", "/v2/a/", status=503, headers={"Retry-After": "60"}, times=None))
         names = [Reference.parse(f"{registry.host}/{name}:1") for name in "ab"]
         one, other = registry_destinations(names, clients=clients, emit=Emitted())

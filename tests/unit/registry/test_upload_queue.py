@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from cargoship.errors import Forbidden
 from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
+from cargoship.registry.client import RegistryClient
 from cargoship.registry.mount_sources import MountSources, NoMountSources, RememberedMountSources
 from cargoship.registry.push import push_index
 from cargoship.registry.upload import BlobOutcome
@@ -17,6 +19,17 @@ from cargoship.testing import Fault, InMemoryRegistry
 from support.pushing import REPOSITORY, Emitted, client_of
 
 BLOBS = [BytesBlob.of("application/octet-stream", bytes([number]) * 1000) for number in range(8)]
+
+
+_OPENED: list[RegistryClient] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """Clients are closed by who has opened them."""
+    yield
+    while _OPENED:
+        _OPENED.pop().close()
 
 
 def early_of(
@@ -30,6 +43,7 @@ def early_of(
     idle_s: float = 5.0,
 ) -> UploadQueue:
     client = client_of(registry.host, idle_s=idle_s)
+    _OPENED.append(client)
     return UploadQueue(
         repository,
         open_client=lambda: client,
