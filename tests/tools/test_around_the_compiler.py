@@ -63,6 +63,8 @@ class Case:
     change: Change | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     named: str = "RUSTC_WRAPPER"
+    always: Mapping[str, str] = field(default_factory=dict)
+    """Variables before the change too."""
 
 
 SEEN = """[ -n "$SPECIAL" ] || grep -q special /ROOT/flags "${0%/*}/beside" || [ -e /ROOT/flag ] \\
@@ -83,9 +85,19 @@ CASES = {
     "a variable by a name that is put together": Case(
         sh('name=SPEC; eval "[ -n \\"\\$${name}IAL\\" ]"'), variables={"SPECIAL": "1"}
     ),
+    "a variable in what looks like a comment": Case(
+        '#!/bin/sh\nsaid=$(cat <<EOF\n#$special\nEOF\n)\n[ "$said" = "#" ] || set -- "$@" --cfg special\nexec "$@"\n',
+        variables={"special": "1"},
+    ),
+    "a variable of commands in another file": Case(sh("command . /ROOT/tool.sh"), variables={"OTHER": "1"}),
     "a variable in Python": Case(PYTHON.format('"SPECIAL" in os.environ'), variables={"SPECIAL": "1"}),
     "a file in Python": Case(PYTHON.format('"special" in open("/ROOT/flags").read()'), create("flags", "special")),
     "a variable in bash": Case(sh('[ -n "$SPECIAL" ]').replace("/bin/sh", "/bin/bash"), variables={"SPECIAL": "1"}),
+    "a variable of what bash begins with": Case(
+        sh('[ -n "$chosen" ]').replace("/bin/sh", "/bin/bash"),
+        variables={"OTHER": "1"},
+        always={"BASH_ENV": "/ROOT/begin"},
+    ),
     "a variable in a compiled one": Case(COMPILED, variables={"SPECIAL": "1"}),
     "a file in a compiled one": Case(COMPILED, create("flag", "")),
     "a file for a workspace's own wrapper": Case(
@@ -100,7 +112,15 @@ CASES = {
 
 def write(root: Path, wrapper: str, named: str = "RUSTC_WRAPPER") -> dict[str, str]:
     """The workspace, and the environment that names the wrapper."""
-    files = {"Cargo.toml": APP, "src/main.rs": MAIN, "flags": "", "beside": "", "folder/usual": "", "words": ""}
+    files = {
+        "begin": "chosen=$OTHER\n",
+        "Cargo.toml": APP,
+        "src/main.rs": MAIN,
+        "flags": "",
+        "beside": "",
+        "folder/usual": "",
+        "words": "",
+    }
     for path, text in {**files, "tool.sh": '#!/bin/sh\n[ -n "$OTHER" ]\n'}.items():
         create(path, text)(root)
     text = wrapper.replace("/ROOT", str(root))
@@ -135,6 +155,7 @@ def ship(run_cargoship: RunCargoship, root: Path, env: Mapping[str, str], *, fre
 def test_what_it_reads_decides(run_cargoship: RunCargoship, tmp_path: Path, name: str) -> None:
     case, root = CASES[name], tmp_path / "root"
     env = write(root, case.wrapper, case.named)
+    env |= {name: value.replace("/ROOT", str(root)) for name, value in case.always.items()}
     assert ship(run_cargoship, root, env) == (False, USUAL)
     # nobody is helped by a cache that keeps nothing
     assert ship(run_cargoship, root, env) == (True, USUAL)

@@ -62,11 +62,30 @@ def test_commands_name_the_variables_that_they_use(text: str, names: set[str]) -
         'eval "echo \\$$name"', ". ./flags", "if true; then . /flags; fi", "source flags", "set", "set | grep x",
         "x=$(set)", "export", "export -p", "echo ${!name}", "echo ${!PRE*}", "declare -x", "echo $((x + 1))",
         "echo $[x]", "let x=y", "[ -v $name ]", "[[ x -eq 1 ]]", "echo ${a[i]}", "echo ${text:from}", "readonly",
-        "echo ${x@A}",
+        "echo ${x@A}", "command . ./flags", "X=1 . ./flags", "\\. flags", "'.' flags", "cat <<EOF\n# ${!name}\nEOF",
     ],
 )  # fmt: skip
 def test_commands_that_may_use_any_variable_are_known(text: str) -> None:
     assert variables_used([text], bash=False) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "used"),
+    [
+        ("# about $flags\nexec $words", False),
+        ("echo 'a' \"b\"\n  # about $flags\nexec $words", False),
+        ("cat <<EOF\n#$flags\nEOF", True),
+        ('x="\n# $flags"', True),
+        ('echo "a" \\"\n# about $flags', False),
+        ('x="$(echo \'"\')\n# $flags"', True),
+        ("x=`\n# $flags\n`", True),
+    ],
+)
+def test_a_line_of_a_comment_is_one_where_no_string_is_open(text: str, *, used: bool) -> None:
+    """A shell puts variables into a here-document whose lines begin so."""
+    found = variables_used([text], bash=False)
+    assert found is not None
+    assert ("flags" in found) is used
 
 
 def test_functions_that_bash_is_given_are_variables() -> None:

@@ -16,17 +16,19 @@ IMPLIED_IN_BASH = frozenset(
     {"BASH_ENV", "BASHOPTS", "SHELLOPTS", "BASH_COMPAT", "GLOBIGNORE", "EXECIGNORE", "TMOUT", "FUNCNEST"}
     | {"LANG", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_NUMERIC"}
 )
-_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _UNCLEAR = re.compile(
     r"\b(?:eval|source|compgen|declare|typeset|let|mapfile|readarray|coproc)\b"
-    # the commands of another file
-    r"|(?:^|[;&|({`!]|\b(?:then|do|else|if|while|until|elif))[ \t]*\.[ \t]"
+    # the commands of another file, after `command`, an assignment or anything else: a word that is a dot
+    r"|(?:^|[\s;&|({`!])[\"'\\]?\.[\"']?[ \t]"
     # what prints all variables
     r"|\b(?:set|export|readonly)[ \t]*(?:$|[;&|)>`}]|-p)|\blocal[ \t]+-"
     # names that are put together, and numbers that may be names
     r"|\$\{!|\$\{\w+@|\(\(|\$\[|-v\b|\[\[[^\n]*-(?:eq|ne|lt|le|gt|ge)\b|\$\{\w+\[|\$\{\w+:[ \t]*[\w($]",
     re.MULTILINE,
 )
+_WHOLE = re.compile(r"\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\"")
+"""Strings that end in their line, and characters that stand for themselves."""
+_OPENS = re.compile(r"[\"'`]")
 _HOME = re.compile(r"~|\bcd\b")
 _USED = re.compile(r"\$\{?#?([A-Za-z_]\w*)")
 _WORD = re.compile(r"\b[A-Za-z_]\w*")
@@ -45,7 +47,7 @@ def variables_used(texts: Iterable[str], *, bash: bool) -> frozenset[str] | None
     """
     found = set(IMPLIED | (IMPLIED_IN_BASH if bash else frozenset()))
     for text in texts:
-        plain = _COMMENT.sub("", text)
+        plain = _commands(text)
         if _UNCLEAR.search(plain):
             return None
         words = set(_WORD.findall(plain))
@@ -60,4 +62,21 @@ def variables_used(texts: Iterable[str], *, bash: bool) -> frozenset[str] | None
 
 def uses(kind: str, texts: Iterable[str]) -> bool:
     """Whether commands use the clock ("C"), random numbers ("R"), the name of the machine ("H") or the user ("P")."""
-    return any(_TELLING[kind].search(_COMMENT.sub("", text)) for text in texts)
+    return any(_TELLING[kind].search(_commands(text)) for text in texts)
+
+
+def _commands(text: str) -> str:
+    """The text without lines of comments.
+
+    In a string or a here-document such a line is none, and a shell puts variables into it: after anything that may be
+    the begin of one all lines stay.
+    """
+    kept = []
+    may_be_open = False
+    # a shell knows no other end of a line
+    for line in text.split("\n"):
+        if may_be_open or not line.lstrip(" \t").startswith("#"):
+            kept.append(line)
+            rest = _WHOLE.sub("", line)
+            may_be_open = may_be_open or "<<" in line or line.endswith("\\") or _OPENS.search(rest) is not None
+    return "\n".join(kept)

@@ -1768,8 +1768,11 @@ static void variable(char *to, size_t size, const char *name, const char *value)
 }
 
 /* Where a shell has its commands from. */
-static void note_shell(int count, char **words) {
+static void note_shell(int count, char **words, char **env) {
   char place[LONG], text[2 * LONG];
+  const char *first = in(env, "BASH_ENV");
+  /* bash begins with those of another file (bash(1), INVOCATION) */
+  if (first && *first) put('s', "?");
   int i = 1;
   while (i < count && (words[i][0] == '-' || words[i][0] == '+') && words[i][1]) {
     int is_long = words[i][0] == '-' && words[i][1] == '-';
@@ -1878,7 +1881,7 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
     put('B', in(env, "OUT_DIR"));
   }
   mode = wanted;
-  if (wanted == SCRIPT && *wrapped && !quiet && is_shell()) note_shell(count, words);
+  if (wanted == SCRIPT && *wrapped && !quiet && is_shell()) note_shell(count, words, env);
   Dl_info own;
   if (wanted == RUSTC && strcmp(program, "rustc") != 0) {
     /* Clippy, or another one that is linked with the compiler, and reads what it likes */
