@@ -236,9 +236,14 @@ class RegistryClient:
         """Delete a blob; False where there was none. Manifests that need it are not looked for."""
         return self._delete(repository, f"blobs/{digest}", f"the blob {digest.brief} of {repository}")
 
-    def upload(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> BlobOutcome:
-        """Make the repository have a blob: not at all where it exists, by mounting where that works, else sent."""
-        outcome = Upload(self._session, repository, blob, mount_from).run()
+    def upload(
+        self, repository: str, blob: Blob, *, mount_from: str | None = None, hearsay: bool = False
+    ) -> BlobOutcome:
+        """Make the repository have a blob: not at all where it exists, by mounting where that works, else sent.
+
+        `hearsay` is of a size that somebody's manifest gives: one that the registry contradicts is ContentInvalid.
+        """
+        outcome = Upload(self._session, repository, blob, mount_from, hearsay=hearsay).run()
         if outcome is not BlobOutcome.PUSHED:
             self.take_on_trust(repository, [blob])
         return outcome

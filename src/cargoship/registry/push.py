@@ -62,7 +62,9 @@ class BlobUploader(Struct, frozen=True):
 
     def upload(self, blob: Blob) -> BlobOutcome:
         """See `RegistryClient.upload`; a blob from another repository of the registry is mounted from there."""
-        return self.client.upload(self.repository, blob, mount_from=self._source(blob))
+        # of a file the size is seen; a blob that stays in its registry has the size that a manifest gives it
+        hearsay = isinstance(blob, RemoteBlob)
+        return self.client.upload(self.repository, blob, mount_from=self._source(blob), hearsay=hearsay)
 
     def _source(self, blob: Blob) -> str | None:
         registry = self.client.registry

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from cargoship.errors import Forbidden, RegistryError, RegistryRefused, RegistryUnreachable
+from cargoship.errors import ContentInvalid, Forbidden, RegistryError, RegistryRefused, RegistryUnreachable
+from cargoship.http.exchange import Response
 from cargoship.http.retry import Transient, with_retries
 from cargoship.oci.descriptor import Blob, Descriptor
 from cargoship.oci.digest import SHA256
@@ -49,7 +50,8 @@ class _Started(Struct, frozen=True):
 class Upload(Struct, frozen=True):
     """A blob on its way to `repository`; `mount_from` names a repository of the same registry that may have it.
 
-    `anew` sends it whether the registry says that it has the blob or not.
+    `anew` sends it whether the registry says that it has the blob or not. `hearsay` says that its size is known from
+    somebody's manifest alone: what is sent is counted, and of what is not the registry is asked.
     """
 
     session: RegistrySession
@@ -57,6 +59,7 @@ class Upload(Struct, frozen=True):
     blob: Blob
     mount_from: str | None = None
     anew: bool = False
+    hearsay: bool = False
 
     def run(self) -> BlobOutcome:
         """Make the registry have the blob; raises RegistryError's family, ContentInvalid.
@@ -102,6 +105,8 @@ class Upload(Struct, frozen=True):
             return BlobOutcome.EXISTS
         started = self._start()
         if started is None:
+            if self.hearsay:
+                self._exists()
             return BlobOutcome.MOUNTED
         sending = BlobTransfer(
             self.session,
@@ -139,7 +144,7 @@ class Upload(Struct, frozen=True):
         if self.session.answers_heads:
             try:
                 with self.session.once(ask, self._scopes, ok=(_OK, _NOT_FOUND)) as response:
-                    return response.status == _OK
+                    return self._is_there(response)
             except AddressRefused:
                 raise
             except (Forbidden, RegistryRefused):
@@ -152,9 +157,28 @@ class Upload(Struct, frozen=True):
         try:
             with self.session.once(replace(ask, method="GET"), self._scopes, ok=(_OK, _NOT_FOUND)) as response:
                 self.session.answers_heads = False
-                return response.status == _OK
+                return self._is_there(response)
         except (Forbidden, RegistryRefused):
             return False
+
+    def _is_there(self, response: Response) -> bool:
+        """What an answer says; raises ContentInvalid where a blob has another size than its manifest gives it.
+
+        Engines refuse such an image when they pull it, and the digests of the blobs are right all the same.
+        """
+        if response.status != _OK:
+            return False
+        said = response.headers.get("content-length", "")
+        size_bytes = self._descriptor.size_bytes
+        # some say 0 of everything, and what is packed for its way has another length there
+        known = re.fullmatch(r"[1-9]\d{0,18}", said.strip(), re.ASCII) and not response.headers.get("content-encoding")
+        if self.hearsay and known and int(said) != size_bytes:
+            raise ContentInvalid(
+                f"{self._descriptor.digest} has {int(said)} bytes in {self.session.registry}/{self.repository}, and "
+                f"its manifest says {size_bytes}: engines do not pull such an image",
+                hint="the image has to be made again: no copy of it can be right",
+            )
+        return True
 
     def _start(self) -> _Started | None:
         """Begin an upload; None when the blob was mounted.

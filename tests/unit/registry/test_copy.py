@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cargoship.errors import ContentInvalid, PlatformUnknown, RegistryRefused, RegistryUnreachable, UsageError
-from cargoship.oci.index import Index
+from cargoship.oci.descriptor import BytesBlob
+from cargoship.oci.index import Index, index_of
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.registry.client import RegistryClient
@@ -17,7 +18,7 @@ from cargoship.registry.options import Access
 from cargoship.registry.push import Published
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, digests_of, nested_index
-from support.images import AMD64, ARM64, ARMV7
+from support.images import AMD64, ARM64, ARMV7, small_image
 from support.pushing import REPOSITORY, Emitted, client_of, opened, push
 
 MIRROR = "mirror/app"
@@ -213,3 +214,31 @@ def test_several_platforms_are_an_index_of_them_and_what_attests_to_them(
     with pytest.raises(PlatformUnknown):
         copied(source, Reference(other.host, MIRROR, "3"), platforms=(ARM64, Platform("linux", "s390x")))
     assert set(other.tags(MIRROR)) == {"1", "2"}
+
+
+@pytest.mark.parametrize("lied_about", ["layer", "config"])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_size_that_only_the_manifest_gives_is_not_published(
+    lied_about: str, there: bool, tmp_path: Path, registry: InMemoryRegistry
+) -> None:
+    image = small_image(tmp_path)
+    document = json.loads(image.raw_manifest)
+    (document["layers"][0] if lied_about == "layer" else document["config"])["size"] += 1
+    raw = json.dumps(document).encode()
+    with client_of(registry.host) as client:
+        for repository in (REPOSITORY, *([MIRROR] if there else [])):
+            for blob in (*(layer.blob for layer in image.layers), image.config_blob):
+                client.upload(repository, blob)
+        client.put_manifest(REPOSITORY, "1", BytesBlob.of(image.manifest.media_type, raw))
+    registry.calls.clear()
+    with pytest.raises(ContentInvalid, match="its manifest says"):
+        copied(Reference(registry.host, REPOSITORY, "1"), Reference(registry.host, MIRROR, "1"))
+    assert not [call for call in registry.calls if call.method == "PUT"]
+
+
+def test_a_registry_that_says_no_size_is_believed(tmp_path: Path, registry: InMemoryRegistry) -> None:
+    image = small_image(tmp_path)
+    pushed(registry, index_of([image], annotations={}))
+
+    registry.faults.append(Fault("HEAD", rf"/v2/{MIRROR}/blobs/", status=200))
+    assert copied(Reference(registry.host, REPOSITORY, "1"), Reference(registry.host, MIRROR, "1")).skipped
