@@ -26,7 +26,7 @@ from cargoship.oci.config import decode_config
 from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import is_image
-from cargoship.oci.index import usual_platform
+from cargoship.oci.index import is_listed_wrongly
 from cargoship.oci.layer import Layer
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX, decode_manifest, kind_of
 from cargoship.oci.platform import UNKNOWN, Platform
@@ -103,8 +103,7 @@ class RemoteBases:
 
         Tools that add images to indexes by hand leave configs as they were, so that this alone is no reason to refuse.
         """
-        one, other = usual_platform(said), usual_platform(platform)
-        if said != UNKNOWN and (one.os, one.architecture) != (other.os, other.architecture):
+        if said != UNKNOWN and is_listed_wrongly(platform, said):
             self._emit(
                 Note(
                     f"the base {reference.familiar} lists an image for {platform} whose config says {said}: "

@@ -20,7 +20,7 @@ from cargoship.errors import CannotStart
 from cargoship.images.layered import LayeredImage, open_layers
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.digest import Digest
-from cargoship.oci.index import usual_platform
+from cargoship.oci.index import is_listed_wrongly, usual_platform
 from cargoship.oci.platform import Platform
 from cargoship.platforms import kin
 from cargoship.rootfs.tree import ResolvedPath
@@ -104,8 +104,7 @@ def inspect_programs(target: str, context: Context) -> tuple[ImagePrograms, ...]
 
 def _findings(image: LayeredImage) -> Iterator[Finding]:
     platform = usual_platform(image.platform)
-    listed = None if image.listed is None else usual_platform(image.listed)
-    if listed is not None and (listed.os, listed.architecture) != (platform.os, platform.architecture):
+    if image.listed is not None and is_listed_wrongly(image.listed, image.platform):
         yield error(
             Code.WRONG_MACHINE,
             f"the index lists this image as one for {image.listed}, and its config says {image.platform}",

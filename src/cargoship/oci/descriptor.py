@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -46,8 +46,12 @@ class Descriptor:
     platform: Platform | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     artifact_type: str | None = None
-    is_elsewhere: bool = field(default=False, compare=False)
-    """Whether `urls` say where else it is."""
+    urls: tuple[str, ...] = field(default=(), compare=False)
+    """Where else it is."""
+    data: str | None = field(default=None, compare=False, repr=False)
+    """The content itself, in base64, where it stands in the document."""
+    platform_details: Mapping[str, str | Sequence[str]] = field(default_factory=dict, compare=False)
+    """What else is said of the platform: `os.version`, `os.features`, `features`."""
 
 
 class Blob(Protocol):

@@ -21,6 +21,8 @@ _PROCESSORS = {
     "i386": ("386", None), "x86_64": ("amd64", None), "x86-64": ("amd64", None), "aarch64": ("arm64", None),
     "armhf": ("arm", "v7"), "armel": ("arm", "v6"),
 }  # fmt: skip
+_LEVELLED = frozenset({"arm", "amd64"})
+"""Processors whose variants are numbers, of which a higher one runs what is for a lower one."""
 _IMPLIED_VARIANT = {"arm64": "v8", "amd64": "v1", "arm": "v7"}
 
 
@@ -137,6 +139,18 @@ def nearest(platforms: Sequence[Platform | None], platform: Platform) -> int | N
     return None if best is None else best[1]
 
 
+def is_listed_wrongly(listed: Platform, said: Platform) -> bool:
+    """Whether who chooses by `listed`, as an index has it, gets an image that its config calls one for something else.
+
+    An image for a lower variant runs there too. A config that names none is believed to be for the one that is listed:
+    tools that set variants in indexes leave configs as they are (docs.docker.com, "docker manifest annotate").
+    """
+    one, other = usual_platform(listed), usual_platform(said)
+    if (one.os, one.architecture) != (other.os, other.architecture):
+        return True
+    return one.architecture in _LEVELLED and said.variant is not None and nearest([said], listed) is None
+
+
 def no_such_platform(what: str, platform: Platform, has: Sequence[Platform]) -> PlatformUnknown:
     """The error for an index or layout without an image for a platform."""
     names = ", ".join(sorted(str(found) for found in has if found.os != "unknown"))
@@ -166,6 +180,6 @@ def _distance(wanted: Platform, found: Platform) -> int | None:
     if wanted.variant == found.variant:
         return 0
     levels = [int(variant[1:]) for variant in (wanted.variant or "", found.variant or "") if variant[1:].isdecimal()]
-    if wanted.architecture in {"arm", "amd64"} and len(levels) == 2 and levels[1] < levels[0]:  # noqa: PLR2004 - both
+    if wanted.architecture in _LEVELLED and len(levels) == 2 and levels[1] < levels[0]:  # noqa: PLR2004 - both
         return levels[0] - levels[1]
     return None

@@ -61,7 +61,10 @@ def write_layout(
             (root / "blobs" / algorithm).mkdir(parents=True, exist_ok=True)
     with _locked(root) as alone:
         # before any write, for a layout that cannot be read must not be touched
-        entries = LayoutReader(FolderFiles(root)).entries() if (root / "index.json").exists() else ()
+        known = IndexManifest(MediaType.OCI_INDEX, ())
+        if (root / "index.json").exists():
+            known = LayoutReader(FolderFiles(root)).listing()
+        entries = known.manifests
         if drop:
             places = {
                 blob.descriptor.digest: root / "blobs" / blob.descriptor.digest.algorithm / blob.descriptor.digest.hex
@@ -77,7 +80,8 @@ def write_layout(
             entries = name_entries(entry, (), existing=entries)
         named = name_entries(descriptor, names, existing=entries)
         named = without_orphans(root, named) if drop else named
-        write_atomically(root / "index.json", encode_index(IndexManifest(MediaType.OCI_INDEX, named)))
+        document = structs.replace(known, media_type=MediaType.OCI_INDEX, manifests=named)
+        write_atomically(root / "index.json", encode_index(document))
         if drop and alone:
             drop_waste(root)
 

@@ -24,6 +24,7 @@ from cargoship.oci.image import Image, is_image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.manifest import (
     MANIFEST_BYTES_MAX,
+    IndexManifest,
     decode_content,
     decode_index,
     decode_manifest,
@@ -148,7 +149,11 @@ class LayoutReader:
 
     def entries(self) -> tuple[Descriptor, ...]:
         """The entries of `index.json`; raises ContentInvalid."""
-        return decode_index(self._read("index.json", MANIFEST_BYTES_MAX)).manifests
+        return self.listing().manifests
+
+    def listing(self) -> IndexManifest:
+        """All of `index.json`; raises ContentInvalid."""
+        return decode_index(self._read("index.json", MANIFEST_BYTES_MAX))
 
     def select(self, select: Digest | str | None) -> Descriptor:
         """The entry of that digest or name; see `read_layout`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -42,6 +42,9 @@ class _Platform(msgspec.Struct):
     architecture: str | None = None
     os: str | None = None
     variant: str | None = None
+    os_version: str | None = msgspec.field(default=None, name="os.version")
+    os_features: list[str | None] | None = msgspec.field(default=None, name="os.features")
+    features: list[str | None] | None = None
 
 
 class _Descriptor(msgspec.Struct, rename="camel"):
@@ -52,6 +55,7 @@ class _Descriptor(msgspec.Struct, rename="camel"):
     annotations: dict[str, str | None] | None = None
     artifact_type: str | None = None
     urls: list[str | None] | None = None
+    data: str | None = None
 
 
 class _Manifest(msgspec.Struct, rename="camel"):
@@ -213,6 +217,11 @@ def descriptor_json(descriptor: Descriptor) -> dict[str, Any]:
         document["platform"] = {"os": platform.os, "architecture": platform.architecture}
         if platform.variant:
             document["platform"]["variant"] = platform.variant
+        document["platform"] |= descriptor.platform_details
+    if descriptor.urls:
+        document["urls"] = list(descriptor.urls)
+    if descriptor.data is not None:
+        document["data"] = descriptor.data
     if descriptor.annotations:
         document["annotations"] = dict(descriptor.annotations)
     if descriptor.artifact_type is not None:
@@ -284,8 +293,21 @@ def _descriptor(wire: _Descriptor) -> Descriptor:
         platform=found,
         annotations=_texts(wire.annotations),
         artifact_type=wire.artifact_type,
-        is_elsewhere=any(wire.urls or ()),
+        urls=tuple(filter(None, wire.urls or ())),
+        data=wire.data,
+        platform_details={} if platform is None else _details(platform),
     )
+
+
+def _details(platform: _Platform) -> dict[str, str | Sequence[str]]:
+    """What a platform says beside what an image is chosen by (image-spec, image-index.md, `platform`)."""
+    found: dict[str, str | Sequence[str]] = {}
+    if platform.os_version:
+        found["os.version"] = platform.os_version
+    for name, words in (("os.features", platform.os_features), ("features", platform.features)):
+        if known := list(filter(None, words or ())):
+            found[name] = known
+    return found
 
 
 def _texts(table: Mapping[str, str | None] | None) -> dict[str, str]:

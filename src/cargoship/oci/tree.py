@@ -135,5 +135,5 @@ def _kept(manifest: Manifest) -> Iterator[Descriptor]:
     """
     for layer in manifest.layers:
         is_makers = "nondistributable" in layer.media_type or ".foreign." in layer.media_type
-        if not (is_makers and layer.is_elsewhere):
+        if not (is_makers and layer.urls):
             yield layer

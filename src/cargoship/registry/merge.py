@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct, field
 
 from cargoship.errors import UsageError
 from cargoship.events import Emit, Level, Note
-from cargoship.oci.content import IndexEntry
+from cargoship.oci.content import Content, IndexEntry, names_manifest, platform_of, read_child
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.entries import entries_of, runs_on
 from cargoship.oci.image import is_image
+from cargoship.oci.index import is_listed_wrongly
 from cargoship.oci.manifest import decode_index, decode_manifest, encode_json
+from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.oci.referrer import Referrer
 from cargoship.oci.tree import ManifestTree, read_tree
@@ -90,7 +93,7 @@ def merge_images(
     with contextlib.ExitStack() as opened:
         found = [_read(each) for each in parts]
         root = merged(found)
-        for note in (*_unlike(found), *_run_by_nobody(found)):
+        for note in (*_unlike(found), *_run_by_nobody(found), *_listed_wrongly(found)):
             emit(Note(note, Level.WARNING))
         said = [referrers_of(each.source, [entry.descriptor.digest for entry in each.entries]) for each in found]
         own = describe(root, [one for each in said for one in each])
@@ -180,6 +183,25 @@ def _run_by_nobody(parts: Sequence[MergeSource]) -> Iterator[str]:
             yield f"{part.said} is no image but {printable(part.artifact[:_SHOWN_MAX])}, which no platform runs"
         elif part.entries and all(entry.descriptor.platform is None for entry in part.entries):
             yield f"{part.said} does not say its platform: who pulls the merged image for one does not get it"
+
+
+def _listed_wrongly(parts: Sequence[MergeSource]) -> Iterator[str]:
+    """Images that an engine takes for a platform which they say that they are not for."""
+    for part in parts:
+        if part.source.root.descriptor.media_type not in INDEX_TYPES:
+            # an image that stands alone has spoken for itself
+            continue
+        listed = [entry for entry in part.entries if runs_on(entry) is not None and names_manifest(entry.descriptor)]
+        own = dict(part.source.each(partial(_own_platform, part.source.content), listed))
+        for entry in listed:
+            platform, said = entry.descriptor.platform, own[entry.descriptor.digest]
+            if platform is not None and said is not None and is_listed_wrongly(platform, said):
+                yield f"{part.said} lists {entry.descriptor.digest} for {platform}, and its config says {said}"
+
+
+def _own_platform(content: Content, entry: IndexEntry) -> tuple[Digest, Platform | None]:
+    blob = read_child(content, entry.descriptor)
+    return entry.descriptor.digest, None if blob is None else platform_of(content, blob)
 
 
 def _read(source: ImageSource) -> MergeSource:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
+from msgspec import structs
+
 from cargoship.errors import ContentInvalid, RegistryError
 from cargoship.http.links import next_page
 from cargoship.http.retry import CONTENTION
@@ -131,10 +133,14 @@ def listed_by_api(
 
 def listed_by_tag(client: RegistryClient, repository: str, subject: Digest) -> tuple[Descriptor, ...]:
     """What the list says that clients keep themselves; raises as `list_referrers`."""
+    return _list_of_tag(client, repository, subject).manifests
+
+
+def _list_of_tag(client: RegistryClient, repository: str, subject: Digest) -> IndexManifest:
     listed = client.manifest_if_there(repository, fallback_tag(subject))
     if listed is None:
-        return ()
-    return decode_index(listed.data, listed.descriptor.media_type).manifests
+        return IndexManifest(MediaType.OCI_INDEX, ())
+    return decode_index(listed.data, listed.descriptor.media_type)
 
 
 def _keep(
@@ -171,7 +177,8 @@ def _waits(
     slowest_s = CONTENTION.first_s
     for _ in range(CONTENTION.tries):
         began = budget.clock()
-        entries = listed_by_tag(client, repository, subject)
+        listed = _list_of_tag(client, repository, subject)
+        entries = listed.manifests
         if written is not None:
             is_alone = is_alone and written == tuple(entry.digest for entry in entries)
         if right(entries):
@@ -181,7 +188,7 @@ def _waits(
                 return
         else:
             seen = 0
-            index = IndexManifest(MediaType.OCI_INDEX, mended(entries))
+            index = structs.replace(listed, media_type=MediaType.OCI_INDEX, manifests=mended(entries))
             written = tuple(entry.digest for entry in index.manifests)
             blob = BytesBlob.of(MediaType.OCI_INDEX, encode_index(index))
             client.put_manifest(repository, fallback_tag(subject), blob)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cargoship.http.parallel import each
 from cargoship.oci.descriptor import MANIFEST_TYPES, BytesBlob, Descriptor, MediaType
@@ -178,7 +178,8 @@ def push_tagged(client: RegistryClient, repository: str, said: Testimony) -> Non
 
 def _push_tagged(client: RegistryClient, repository: str, one: TaggedLayers) -> None:
     tag = cosign_tag(one.subject, one.suffix)
-    there = _layers(client, repository, tag)
+    before = _tagged(client, repository, tag)
+    there = () if before is None else before.layers
     known = {(layer.digest, tuple(sorted(layer.annotations.items()))) for layer in there}
     new = [
         layer
@@ -202,11 +203,18 @@ def _push_tagged(client: RegistryClient, repository: str, one: TaggedLayers) -> 
     for blob in (*new, config):
         client.upload(repository, replace(blob, descriptor=replace(blob.descriptor, annotations={})))
     manifest = Manifest(MediaType.OCI_MANIFEST, config.descriptor, layers)
+    if before is not None:
+        manifest = structs.replace(before, media_type=MediaType.OCI_MANIFEST, config=config.descriptor, layers=layers)
     client.put_manifest(repository, tag, BytesBlob.of(MediaType.OCI_MANIFEST, encode_manifest(manifest)))
 
 
 def _layers(client: RegistryClient, repository: str, tag: str) -> tuple[Descriptor, ...]:
+    found = _tagged(client, repository, tag)
+    return () if found is None else found.layers
+
+
+def _tagged(client: RegistryClient, repository: str, tag: str) -> Manifest | None:
     found = client.manifest_if_there(repository, tag)
     if found is None or found.descriptor.media_type not in MANIFEST_TYPES:
-        return ()
-    return decode_manifest(found.data, found.descriptor.media_type).layers
+        return None
+    return decode_manifest(found.data, found.descriptor.media_type)

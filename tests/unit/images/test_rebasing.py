@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from cargoship.bases.base import Base
+from cargoship.bases.base import Base, resolve_base
 from cargoship.bases.debian import DebianBases
 from cargoship.bases.static import static_config
 from cargoship.context import Context
@@ -22,17 +24,19 @@ from cargoship.oci.config import ImageConfig
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image, make_image
-from cargoship.oci.index import index_of
+from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import BlobStore, Layer, build_layer
 from cargoship.oci.layout import read_layout, write_layout
-from cargoship.oci.manifest import encode_manifest
+from cargoship.oci.manifest import encode_json, encode_manifest
+from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import LayerEntry
 from cargoship.process import SystemRunner
+from cargoship.settings.base import BuiltInBase
 from cargoship.settings.model import Settings
 from support.debian_archive import Archive, minimal
 from support.elf_files import elf_file
-from support.images import AMD64, CREATED, EPOCH, GZIP, small_image
+from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP, small_image
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,21 @@ def own_layer(folder: Path, program: bytes | None = None) -> Layer:
     return build_layer(entries, store=store, compression=GZIP, epoch=EPOCH, created_by="cargoship: /app/web")
 
 
-def image_on(base: Base, folder: Path, program: bytes | None = None) -> Image:
+def image_on(
+    base: Base,
+    folder: Path,
+    program: bytes | None = None,
+    *,
+    platform: Platform = AMD64,
+    marks: Mapping[str, str] | None = None,
+) -> Image:
     config = ImageConfig(user="65532:65532", entrypoint=("/app/web",), env={"A": "b"})
     return make_image(
-        platform=AMD64,
+        platform=platform,
         config=over_base(config, base.config),
         layers=(*base.layers, own_layer(folder, program)),
         created=CREATED,
-        annotations={"dev.cargoship.compression": GZIP.label},
+        annotations={"dev.cargoship.compression": GZIP.label, **(marks or {})},
     )
 
 
@@ -99,6 +110,33 @@ def test_packages_are_taken_as_they_are_now(tmp_path: Path) -> None:
     assert found.is_changed
     assert read_layout(tmp_path / "app").digest == expected.digest
     assert not list(tmp_path.glob("*.lock")), "no lock file is left where somebody rebases"
+
+
+@pytest.mark.parametrize("said_of", ["images", "index"])
+@pytest.mark.parametrize("both", [False, True])
+def test_an_image_that_stands_as_it_stood_is_as_little_verified(tmp_path: Path, *, said_of: str, both: bool) -> None:
+    before, now = archive("1.0"), archive("1.1")
+    static = resolve_base(
+        BuiltInBase.STATIC, ARM64, root=tmp_path, store=BlobStore(tmp_path / "blobs"), compression=GZIP, epoch=EPOCH,
+        remote=lambda *_: pytest.fail("no registry is asked"),
+    )  # fmt: skip
+    mark = {"dev.cargoship.verified": "false"}
+    images = [image_on(on_packages(before, tmp_path), tmp_path, marks=mark if said_of == "images" else {})]
+    if not both:
+        marks = mark if said_of == "images" else {}
+        images.append(image_on(static, tmp_path, elf_file("EM_AARCH64"), platform=ARM64, marks=marks))
+    index = index_of(images, annotations={**mark, "title": "app"})
+    document = json.loads(index.raw)
+    for entry in document["manifests"]:
+        entry["annotations"] = {"of": entry["platform"]["architecture"]}
+    write_layout(tmp_path / "app", Index(encode_json(document), index.children), names=[Reference.parse("me/app:1")])
+    assert rebase("oci:app", context_of(tmp_path, now)).is_changed
+    found = read_layout(tmp_path / "app")
+    assert found.manifest.annotations == ({"title": "app"} if both else {**mark, "title": "app"})
+    assert "dev.cargoship.verified" not in found.children[0].manifest.annotations
+    assert [entry.annotations for entry in found.manifest.manifests] == [
+        {"of": each.platform.architecture} for each in found.children
+    ]
 
 
 def test_a_program_for_glibc_is_not_put_onto_a_base_without_it(tmp_path: Path) -> None:

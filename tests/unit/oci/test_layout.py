@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -96,6 +97,30 @@ def test_names_are_replaced_and_strangers_stay(tmp_path: Path) -> None:
     before = files_below(layout)
     write_layout(layout, two, names=names("app:theirs"))
     assert files_below(layout) == before
+
+
+def test_what_strangers_say_of_their_entries_stays(tmp_path: Path) -> None:
+    layout = tmp_path / "layout"
+    index = small_index(tmp_path / "store", [AMD64])
+    write_layout(layout, index, names=names("app:1"))
+    document = json.loads((layout / "index.json").read_bytes())
+    foreign = {
+        **document["manifests"][0],
+        "annotations": {"org.opencontainers.image.ref.name": "theirs"},
+        "artifactType": "application/x",
+        "data": base64.b64encode(index.raw).decode(),
+        "urls": ["https://example.com/index"],
+        "platform": {
+            "os": "windows", "architecture": "amd64", "os.version": "10.0.1", "os.features": ["win32k"],
+            "features": ["sse4"],
+        },
+    }  # fmt: skip
+    document |= {"manifests": [foreign], "annotations": {"theirs": "too"}}
+    (layout / "index.json").write_text(json.dumps(document))
+    write_layout(layout, index, names=names("app:2"))
+    found = json.loads((layout / "index.json").read_bytes())
+    assert foreign in found["manifests"]
+    assert found["annotations"] == {"theirs": "too"}
 
 
 def test_one_tag_of_two_repositories(tmp_path: Path) -> None:

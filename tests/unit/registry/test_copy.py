@@ -219,7 +219,7 @@ def test_several_platforms_are_an_index_of_them_and_what_attests_to_them(
 @pytest.mark.parametrize("lied_about", ["layer", "config"])
 @pytest.mark.parametrize("there", [False, True])
 def test_a_size_that_only_the_manifest_gives_is_not_published(
-    lied_about: str, there: bool, tmp_path: Path, registry: InMemoryRegistry
+    tmp_path: Path, registry: InMemoryRegistry, *, lied_about: str, there: bool
 ) -> None:
     image = small_image(tmp_path)
     document = json.loads(image.raw_manifest)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from cargoship.errors import ContentInvalid, RegistryRefused, UsageError
@@ -77,11 +78,12 @@ def test_jobs_that_pushed_to_one_repository(amd64: Index, arm64: Index, registry
     assert sorted(found["manifests"], key=str) == sorted(entries, key=str)
     assert all(each["annotations"][ATTESTATION] for each in found["manifests"][2:])
     assert found["annotations"] == {"title": "app"}
-    # nothing but the index and its tags is written, and no blob is looked at
+    # nothing but the index and its tags is written, and no layer is looked at: configs say what images are for
     assert [call.path.rpartition("/")[2] for call in registry.calls if call.method == "PUT"] == [
         str(published.digest), "1", "2",
     ]  # fmt: skip
-    assert not [call for call in registry.calls if "/blobs/" in call.path]
+    configs = {str(index.children[0].config_blob.descriptor.digest) for index in (amd64, arm64)}
+    assert {call.path.rpartition("/")[2] for call in registry.calls if "/blobs/" in call.path} == configs
     # the order of the jobs does not matter
     assert merged(parts[::-1], Reference(registry.host, REPOSITORY, "3"))[0].digest == published.digest
 
@@ -246,3 +248,28 @@ def test_what_no_platform_runs_is_said(amd64: Index, registry: InMemoryRegistry)
         merged([target.with_tag("chart")], target.with_tag("2"))
     assert "helm" in (raised.value.hint or "")
     assert set(registry.tags(REPOSITORY)) == {"1", "chart", "unsaid"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "said", "is_wrong"),
+    [
+        (ARM64, AMD64, True),
+        (AMD64, Platform("linux", "amd64", "v3"), True),
+        (Platform("linux", "amd64", "v3"), AMD64, False),
+        (Platform("linux", "arm", "v6"), ARMV7, True),
+        (Platform("linux", "arm", "v6"), Platform("linux", "arm"), False),
+        (Platform("linux", "arm64", "v8"), ARM64, False),
+    ],
+)
+def test_an_image_that_is_listed_for_another_platform_is_said(
+    listed: Platform, said: Platform, *, is_wrong: bool, tmp_path: Path, registry: InMemoryRegistry
+) -> None:
+    image = small_image(tmp_path, said)
+    entry = {**json.loads(index_of([image], annotations={}).raw)["manifests"][0]}
+    entry["platform"] = {name: text for name, text in to_builtins(listed).items() if text}
+    raw = json.dumps({"schemaVersion": 2, "mediaType": MediaType.OCI_INDEX, "manifests": [entry]}).encode()
+    part = by_digest(registry, Index(raw, (image,)))
+    emitted = Emitted()
+    merged([part], Reference(registry.host, REPOSITORY, "1"), emit=emitted)
+    found = [note for note in emitted.notes if f"for {listed}, and its config says {said}" in note]
+    assert bool(found) is is_wrong, emitted.notes

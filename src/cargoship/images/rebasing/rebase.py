@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,13 +25,13 @@ from cargoship.images.rebasing.parts import BASE_NAME, UNVERIFIED, Parts, packag
 from cargoship.native import native_platform
 from cargoship.oci.archive import write_archive
 from cargoship.oci.config import decode_config
-from cargoship.oci.content import manifest_of
+from cargoship.oci.content import manifest_of, walk
 from cargoship.oci.descriptor import INDEX_TYPES
 from cargoship.oci.image import Image, is_image
-from cargoship.oci.index import index_of
+from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import Layer
 from cargoship.oci.layout import write_layout
-from cargoship.oci.manifest import decode_index
+from cargoship.oci.manifest import decode_index, encode_index
 from cargoship.oci.platform import UNKNOWN, Platform
 from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.oci.referrer import Referrer
@@ -196,9 +197,28 @@ class _Rebasing:
             return ManifestTree(one.new.manifest_blob, (), tuple(layers.values()), (one.new.config_blob,))
         annotations = dict(decode_index(root.data, root.descriptor.media_type).annotations)
         if any(image.new.digest != image.old.digest for image in images):
-            annotations.pop(UNVERIFIED, None)
-            annotations |= {} if self._context.verify else {UNVERIFIED: "false"}
-        return tree_of(index_of([image.new for image in images], annotations=annotations))
+            # who has said it of the index alone meant every image
+            of_all = annotations.pop(UNVERIFIED, None) == "false" and not any(_unverified(each.old) for each in images)
+            # one that stands as it stood is as little verified as it was
+            stands = any(image.new.digest == image.old.digest for image in images)
+            if (of_all and stands) or any(_unverified(image.new) for image in images):
+                annotations[UNVERIFIED] = "false"
+        return tree_of(self._listed(index_of([image.new for image in images], annotations=annotations), images))
+
+    def _listed(self, index: Index, images: Sequence[RebasedImage]) -> Index:
+        """The index with what the old one says of its entries."""
+        listing = walk(self._source.content, self._source.root)
+        before = {entry.descriptor.digest: entry.descriptor for entry in listing.entries}
+        said = {image.new.digest: before[image.old.digest] for image in images}
+        entries = tuple(
+            dataclasses.replace(
+                entry,
+                annotations=said[entry.digest].annotations,
+                platform_details=said[entry.digest].platform_details,
+            )
+            for entry in index.manifest.manifests
+        )
+        return Index(encode_index(replace(index.manifest, manifests=entries)), index.children)
 
     def _about(self, found: Rebased) -> tuple[Referrer, ...]:
         """The bills of the new image, made of those of the old one; a word on everything else that is said of it."""
@@ -220,6 +240,10 @@ class _Rebasing:
                 )
             )
         return about
+
+
+def _unverified(image: Image) -> bool:
+    return image.manifest.annotations.get(UNVERIFIED) == "false"
 
 
 def _is_same(one: Base, other: Base) -> bool:
