@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,20 +20,23 @@ from msgspec import Struct
 
 from cargoship.cargo.config import cargo_home, configuration_files, default_targets, options_tables, read_table
 from cargoship.cargo.progress import PROGRESS_ENV
-from cargoship.cargo.project import Project, load_project
+from cargoship.cargo.project import ManifestRefused, Project, load_project
 from cargoship.cargo.words import (
     COMPILES,
     NO_DEPENDENCIES,
     RUNS,
+    Invocation,
     choosing,
     compiling_words,
+    configuring,
     has_more,
+    invocation_of,
     lints_asked_for,
     option_of,
     options_of,
 )
 from cargoship.context import Context
-from cargoship.errors import CargoshipError, UsageError
+from cargoship.errors import CargoshipError, ManifestNotFound, UsageError
 from cargoship.events import Level, Note
 from cargoship.process import Command
 from cargoship.settings.cache import CacheOptions
@@ -45,6 +49,7 @@ from cargoship.unitcache.builds import BuildKey, build_key_of, build_request, pr
 from cargoship.unitcache.explain.account import record_no_use
 from cargoship.unitcache.keys.compilers import plain_compilers
 from cargoship.unitcache.keys.environment import CLIPPY, find_environment
+from cargoship.unitcache.keys.objectionable import objectionable
 from cargoship.unitcache.keys.wrapping import ASKS_AGAIN
 from cargoship.unitcache.packs.frame import check_path
 from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, RecalledPrograms, Workspace, open_session
@@ -75,25 +80,25 @@ def run_cargo(
     """Compile what `cargo WORDS` would; `overrides` are settings by their keys, as flags give them.
 
     With `programs_alone`, the programs of a build that was made before with everything as it is now are put in their
-    places, and cargo is not started. With `remote` a cluster compiles libraries.
+    places, and cargo is not started. With `remote` a cluster compiles libraries. What cargo refuses it is left to
+    refuse: its words and its exit code are what a person gets who has written `cargoship cargo` for `cargo`.
 
     Raises UsageError for subcommands that compile nothing, what reading the project and finding Rust raise, and what
     opening a cluster does.
     """
-    if not words or words[0] not in (*COMPILES, *RUNS):
-        named = f"cargo {words[0]}" if words else "nothing"
-        raise UsageError(
-            f"{named} is not what compiled units are kept of",
-            hint=f"one of cargo {', '.join((*COMPILES[:1], *COMPILES[2:3], *COMPILES[4:], *RUNS[:1], *RUNS[2:]))}",
-        )
-    rust = next(iter(toolchains(context.runner, context.env, context.cwd)))
-    manifest = option_of(words, "--manifest-path")
-    project = load_project(context.runner, rust.cargo, context.cwd / (manifest or "."), env=context.env)
+    read = _read(words, context)
+    if isinstance(read, Ended):
+        return read
+    asked, context, rust, project = read
+    # cargo would keep its own options from a subcommand that is another program
+    words, before = asked.gathered, () if asked.words[0] == "zigbuild" else asked.before
+    own = asked.words if before else words
     program, env, zig = _program(words[0], rust, context)
-    command = Command((str(program), *compiling_words(words)), cwd=context.cwd, env={**env, **PROGRESS_ENV})
+    compiling = (*before, *compiling_words(own))
+    command = Command((str(program), *compiling), cwd=context.cwd, env=_progress_env(env, context))
     options = _options(project, context, overrides)
     targets = options_of(words, "--target") or list(_default_targets(words, context))
-    then = Command((str(program), *words), context.cwd, env) if has_more(words) else None
+    then = Command((str(program), *before, *own), context.cwd, env) if has_more(words) else None
     runner = context.runner
     if remote is not None:
         from cargoship.execution.runner import open_cluster
@@ -143,6 +148,53 @@ def run_cargo(
             done = build.compile()
             build.keep(done)
     return Ended(done.code, then if done.code == 0 else None)
+
+
+def _read(words: Sequence[str], context: Context) -> tuple[Invocation, Context, Rust, Project] | Ended:
+    """What is asked for, in which environment, of which cargo, about which project; or cargo alone has to answer."""
+    asked = invocation_of(words)
+    if not asked.words or asked.words[0] not in (*COMPILES, *RUNS):
+        named = f"cargo {next(iter(asked.words), words[0])}" if words else "nothing"
+        raise UsageError(
+            f"{named} is not what compiled units are kept of",
+            hint=f"one of cargo {', '.join((*COMPILES[:1], *COMPILES[2:3], *COMPILES[4:], *RUNS[:1], *RUNS[2:]))}",
+        )
+    if asked.toolchain is not None:
+        # as rustup's proxy says it to all that cargo starts
+        context = replace(context, env={**context.env, "RUSTUP_TOOLCHAIN": asked.toolchain})
+    rust = next(iter(toolchains(context.runner, context.env, context.cwd)))
+    if asked.toolchain is not None and rust.rustup is None:
+        # another one further on PATH, which does not know the word; the first cargo there does, or says so
+        first = context.runner.programs.find("cargo", context.env)
+        return _left_to_cargo(first or rust.cargo, words, context)
+    if any(word.startswith("-C") for word in asked.before):
+        context.emit(Note("the unit cache is of no use with cargo's -C: start this in the other folder", Level.WARNING))
+        return _left_to_cargo(rust.cargo, (*asked.before, *asked.words), context)
+    manifest = option_of(asked.words, "--manifest-path")
+    try:
+        project = load_project(
+            context.runner, rust.cargo, context.cwd / (manifest or "."),
+            env=context.env, cwd=context.cwd, configuring=configuring(asked.gathered),
+        )  # fmt: skip
+    except (ManifestNotFound, ManifestRefused):
+        return _left_to_cargo(rust.cargo, (*asked.before, *asked.words), context)
+    return asked, context, rust, project
+
+
+def _left_to_cargo(cargo: Path, words: Sequence[str], context: Context) -> Ended:
+    """What was asked for, and nothing around it."""
+    return Ended(0, Command((str(cargo), *words), context.cwd, context.env))
+
+
+def _progress_env(env: Mapping[str, str], context: Context) -> Mapping[str, str]:
+    """The environment in which cargo tells its progress, and talks as we do, but where that hides what it refuses."""
+    tables = [read_table(file) for file in configuration_files(context.cwd, cargo_home(context.env))]
+    told = dict(env)
+    if "term.progress" not in objectionable(tables, context.env):
+        told |= PROGRESS_ENV
+    if "term.color" in objectionable(tables, {}):
+        told.pop("CARGO_TERM_COLOR", None)
+    return told
 
 
 def _told_to_clippy(words: Sequence[str]) -> Mapping[str, str]:

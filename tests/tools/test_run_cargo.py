@@ -337,3 +337,66 @@ def test_a_build_is_not_kept_under_a_lock_file_that_cargo_has_rewritten(
         change(place)
         # with this lock file cargo may choose another version tomorrow
         assert "cargo is not started" not in programs(run_cargoship, place, "--offline")
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "configuration"),
+    [
+        (("-j0",), {}, ""),
+        (("--color", "purple"), {}, ""),
+        (("--quiet", "-q"), {}, ""),
+        ((), {"CARGO_BUILD_JOBS": "x"}, ""),
+        ((), {"CARGO_TERM_COLOR": "purple"}, ""),
+        ((), {"CARGO_TERM_PROGRESS_WHEN": "purple"}, ""),
+        ((), {}, "build.jobs = 0"),
+        ((), {}, 'term.color = "purple"'),
+        ((), {}, "http.timeout = -1"),
+        ((), {}, "source.elsewhere = {}"),
+        (("--manifest-path", "nowhere/Cargo.toml"), {}, ""),
+        ((), {}, "build.target-dir = 1"),
+    ],
+)
+def test_what_cargo_refuses_it_refuses(
+    run_cargoship: RunCargoship,
+    project: Path,
+    kept_programs: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    env: Mapping[str, str],
+    configuration: str,
+) -> None:
+    """Programs that would come from the cache do not make an error go away, nor is the exit code another one."""
+    shutil.copytree(kept_programs, tmp_path / "cache")
+    place = fresh(project, tmp_path / "place")
+    create(".cargo/config.toml", configuration)(place)
+    asked = ("build", "--release", "--workspace", *words)
+    cargo = distribution_rust().get("CARGO", "cargo")
+    right = run(cargo, *asked, cwd=place, env={**os.environ, **env}, check=False)
+    cache = f"dir:{tmp_path / 'cache'}"
+    done = run_cargoship("cargo", "--programs", "--cache-from", cache, "--", *asked, cwd=place, env=env, check=False)
+    assert done.returncode == right.returncode != 0
+    assert right.stderr.strip().splitlines()[0] in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "folder"),
+    [
+        (("-q", "--color=never"), "target"),
+        (("--config", 'build.target-dir="elsewhere"', "--locked"), "elsewhere"),
+        (("--config=../at.toml",), "at"),
+    ],
+)
+def test_cargos_own_options_stand_before_the_subcommand(
+    run_cargoship: RunCargoship, project: Path, tmp_path: Path, before: tuple[str, ...], folder: str
+) -> None:
+    cache = ("--cache-to", f"dir:{tmp_path / 'cache'}")
+    said = []
+    for name in ("first", "second"):
+        place = fresh(project, tmp_path / name)
+        create("at.toml", 'build.target-dir = "at"\n')(place)
+        done = run_cargoship("cargo", "--programs", *cache, "--", *before, "build", "--release", cwd=place / "app")
+        (program,) = place.rglob("release/app")
+        assert program.relative_to(place).parts[-3] == folder
+        assert run(program).stdout == SAYS
+        said.append(done.stderr)
+    assert "cargo is not started" in said[1]

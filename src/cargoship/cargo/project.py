@@ -6,7 +6,7 @@ import re
 import shlex
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,10 @@ _TABLE = "cargoship"
 _ALIKE = 0.88
 """How much alike a name is that somebody meant to be it: cargo-ship is, cargo-shim is not."""
 _LOCKED = re.compile(rb'\[\[package\]\]\r?\nname = "([\w-]+)"\r?\nversion = "([\w.+-]+)"', re.ASCII)
+
+
+class ManifestRefused(ManifestInvalid):
+    """cargo itself cannot load a project, and says why."""
 
 
 class Binary(Struct, frozen=True):
@@ -109,20 +113,32 @@ class Project:
         return package.id if named in self.ambiguous or self.lock is None else named
 
 
-def load_project(runner: Runner, cargo: Path, path: Path, *, env: Mapping[str, str], offline: bool = False) -> Project:
+def load_project(
+    runner: Runner,
+    cargo: Path,
+    path: Path,
+    *,
+    env: Mapping[str, str],
+    offline: bool = False,
+    cwd: Path | None = None,
+    configuring: Iterable[str] = (),
+) -> Project:
     """Ask cargo about the project at `path`: an absolute folder, any folder below it, or its Cargo.toml.
 
+    Where cargo runs elsewhere than in the project's folder, `cwd` says where: configuration is looked for there.
+    `configuring` are the words of an invocation that change it.
+
     Neither the network nor Cargo.lock is needed: dependencies are not resolved. Raises ManifestNotFound,
-    ManifestInvalid with cargo's own words, ForeignFile where cargo would obey a stranger, ToolMissing without cargo,
-    and ToolchainError where rustup's proxy cannot start cargo.
+    ManifestInvalid (ManifestRefused with cargo's own words), ForeignFile where cargo would obey a stranger,
+    ToolMissing without cargo, and ToolchainError where rustup's proxy cannot start cargo.
     """
     manifest = find_manifest(path)
     check_owners(path.parent if is_file(path) else path, env)
     question = ("metadata", "--no-deps", "--format-version", "1", "--manifest-path", str(manifest))
-    argv = (str(cargo), *question, *(("--offline",) if offline else ()))
+    argv = (str(cargo), *question, *(("--offline",) if offline else ()), *configuring)
     # cargo's lines become part of an error, which is shown with or without colours by anybody who catches it
     plain = {**env, "CARGO_TERM_COLOR": "never"}
-    done = runner.run(Command(argv, manifest.parent, plain, _MEMORY_BYTES), timeout_s=_TIMEOUT_S)
+    done = runner.run(Command(argv, cwd or manifest.parent, plain, _MEMORY_BYTES), timeout_s=_TIMEOUT_S)
     if done.code == -signal.SIGKILL:
         raise ManifestInvalid(
             f"cargo was ended while it read {manifest}: that took more than {_TIMEOUT_S:.0f} s, or said too much",
@@ -158,7 +174,7 @@ def _refusal(
         # rustup's proxy ends with 1 where rust-toolchain.toml names a toolchain that is not there
         return ToolchainError(f"cargo could not be run (exit code {done.code})", details=lines)
     hint = about_old_cargo(lines, cargo, manifest.parent, runner, env)
-    return ManifestInvalid(f"cargo cannot load {manifest}", details=lines, hint=hint)
+    return ManifestRefused(f"cargo cannot load {manifest}", details=lines, hint=hint)
 
 
 def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
 
 from cargoship.cargo.command import MESSAGE_FORMAT
 
@@ -22,8 +24,54 @@ _CHOOSE_BY = frozenset(
     {"--package", "-p", "--exclude", "--bin", "--features", "-F", "--profile", "--target", "--config"}
 )
 _INDIFFERENT = frozenset({"--locked", "--offline", "--frozen", "--quiet", "-q", "--keep-going"})
-_INDIFFERENT_BY = frozenset({"--jobs", "-j", "--color", "--manifest-path", "--target-dir"})
-_SHORT = re.compile(r"(-[pFj])=?(.+)")
+_NUMBER = re.compile(r"default|-?0*[1-9][0-9]{0,5}")
+_VALUE = re.compile(r"[^-].*", re.DOTALL)
+_INDIFFERENT_BY = {
+    "--jobs": _NUMBER,
+    "--color": re.compile("auto|always|never"),
+    "--manifest-path": _VALUE,
+    "--target-dir": _VALUE,
+}
+"""Each with the values that cargo takes: of others it says what is wrong with them, once it is started."""
+_SHORT = re.compile(r"(-[pFjZC])=?(.+)")
+_LONG = {"-q": "--quiet", "-j": "--jobs"}
+_OF_CARGO = re.compile(r"-[qv]+|--(?:verbose|quiet|locked|offline|frozen)")
+_OF_CARGO_BY = frozenset({"--color", "--config", "-Z", "-C"})
+
+
+class Invocation(Struct, frozen=True):
+    """The words that follow `cargo`, apart."""
+
+    toolchain: str | None
+    """The one of rustup's that `+NAME` asks for."""
+    before: tuple[str, ...]
+    """cargo's own options, in front of the subcommand."""
+    words: tuple[str, ...]
+    """The subcommand, and what follows it; nothing where none was found."""
+
+    @property
+    def gathered(self) -> tuple[str, ...]:
+        """The subcommand, and all options behind it: there they mean the same, but for the folder of -C."""
+        return (*self.words[:1], *self.before, *self.words[1:])
+
+
+def invocation_of(words: Sequence[str]) -> Invocation:
+    """Where the subcommand is among the words that follow `cargo`."""
+    rest = list(words)
+    toolchain = rest.pop(0)[1:] if rest and rest[0].startswith("+") else None
+    before: list[str] = []
+    while rest and rest[0].startswith("-"):
+        word = rest[0]
+        short = _SHORT.fullmatch(word)
+        name = word.partition("=")[0] if short is None else short[1]
+        if _OF_CARGO.fullmatch(word) or (name in _OF_CARGO_BY and name != word):
+            before.append(rest.pop(0))
+        elif name in _OF_CARGO_BY and len(rest) > 1:
+            before += [rest.pop(0), rest.pop(0)]
+        else:
+            # such as --version
+            return Invocation(toolchain, tuple(before), ())
+    return Invocation(toolchain, tuple(before), tuple(rest))
 
 
 def option_of(words: Sequence[str], name: str) -> str | None:
@@ -41,6 +89,16 @@ def options_of(words: Sequence[str], name: str) -> list[str]:
         elif word.startswith(f"{name}="):
             found.append(word.partition("=")[2])
     return found
+
+
+def configuring(words: Sequence[str]) -> Iterator[str]:
+    """The words that change what cargo's configuration says, with their values."""
+    own = list(words[: words.index("--")] if "--" in words else words)
+    for number, word in enumerate(own):
+        if word in {"--config", "-Z"}:
+            yield from own[number : number + 2]
+        elif word.startswith(("--config=", "-Z")):
+            yield word
 
 
 def compiling_words(words: Sequence[str]) -> tuple[str, ...]:
@@ -76,24 +134,35 @@ def lints_asked_for(words: Sequence[str]) -> tuple[str, ...]:
 def choosing(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """The words that have a say in which programs come out, and the first one that asks for more than programs.
 
-    More is what cargo prints or reports, and what it makes beside them; empty where there is no such word.
+    More is what cargo prints or reports, and what it makes beside them, and what it refuses; empty where there is no
+    such word.
     """
     if words[0] not in _MAKES_PROGRAMS:
         return (), f"cargo {words[0]}"
     found = [words[0]]
+    # cargo takes each of these once
+    seen: set[str] = set()
     rest = list(words[1:])
     while rest:
         word = rest.pop(0)
         if word in _CHOOSE:
             found.append(word)
             continue
-        if word in _INDIFFERENT:
-            continue
         short = _SHORT.fullmatch(word)
         name, equals, value = (short[1], "=", short[2]) if short is not None else word.partition("=")
-        if name not in _CHOOSE_BY | _INDIFFERENT_BY or not (equals or rest):
+        name = _LONG.get(name, name)
+        if name in seen:
+            return (), word
+        if name in _INDIFFERENT and not equals:
+            seen.add(name)
+            continue
+        if name not in _CHOOSE_BY | _INDIFFERENT_BY.keys() or not (equals or rest):
             return (), word
         value = value if equals else rest.pop(0)
         if name in _CHOOSE_BY:
             found += [name, value]
+            continue
+        seen.add(name)
+        if not _INDIFFERENT_BY[name].fullmatch(value):
+            return (), word
     return tuple(found), ""

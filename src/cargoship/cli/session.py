@@ -262,9 +262,12 @@ class CliSession:
                 observer.emit(event)
                 renderer.emit(event)
 
-        # One decision about colours for us and for cargo, whose lines we pass on as they are.
+        # One decision about colours for us and for cargo, whose lines we pass on as they are; what it would refuse it
+        # is to refuse.
         colour = "always" if self.paint().enabled else "never"
-        env = {**self.world.env, "CARGO_TERM_COLOR": colour}
+        env = self.world.env
+        if env.get("CARGO_TERM_COLOR", "auto") in {"auto", "always", "never"}:
+            env = {**env, "CARGO_TERM_COLOR": colour}
         try:
             yield Context(
                 env=env, cwd=self.world.cwd, runner=SystemRunner(self._programs()), emit=emit, verify=verify,

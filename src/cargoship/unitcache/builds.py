@@ -34,6 +34,7 @@ LOCKED = "locked packages"
 MANIFEST = "Cargo.toml of the workspace"
 WORDS = "options"
 SOURCES = "sources of crates in cargo's configuration"
+OBJECTIONABLE = "objections"
 _LOCKED = re.compile(r'^\[\[package\]\]\nname = "([^"\n]*)"\nversion = "([^"\n]*)"\n(source = )?', re.MULTILINE)
 _BETWEEN = frozenset({"deps", "build", "examples", ".fingerprint", "incremental"})
 PROGRAM = "program"
@@ -93,6 +94,8 @@ def build_key_of(around: BuildEnvironment, asked: BuildRequest, *, built: Mappin
         parts["processor"] = around.processor
     if around.warnings:
         parts["build.warnings"] = around.warnings
+    if around.objectionable:
+        parts[OBJECTIONABLE] = around.objectionable
     if around.sources:
         parts[SOURCES] = around.sources
     if around.replaced:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cargoship.cargo.words import choosing, compiling_words, lints_asked_for, options_of
+from cargoship.cargo.words import (
+    Invocation,
+    choosing,
+    compiling_words,
+    configuring,
+    invocation_of,
+    lints_asked_for,
+    options_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +20,8 @@ from cargoship.cargo.words import choosing, compiling_words, lints_asked_for, op
     [
         ("build --release", "build --release"),
         ("build -r -j4 -q --locked --color always", "build -r"),
+        ("build -j -2 --keep-going", "build"),
+        ("build --jobs=default", "build"),
         ("zigbuild --target a-b-c.2.17 --target=d", "zigbuild --target a-b-c.2.17 --target d"),
         ("build -p app -pother -F one --features=two,three", "build -p app -p other -F one --features two,three"),
         ("build --features= --bin app", "build --features  --bin app"),
@@ -42,6 +52,17 @@ def test_what_chooses_programs(words: str, chosen: str) -> None:
         ("build --features= -vv", "-vv"),
         ("build --target", "--target"),
         ("build -- x", "--"),
+        # what cargo refuses
+        ("build -j0", "-j0"),
+        ("build --jobs x", "--jobs"),
+        ("build -j 2 --jobs=2", "--jobs=2"),
+        ("build --color purple", "--color"),
+        ("build --color always --color always", "--color"),
+        ("build -q --quiet", "--quiet"),
+        ("build --locked=yes", "--locked=yes"),
+        ("build --target-dir=", "--target-dir="),
+        ("build --target-dir -q", "--target-dir"),
+        ("build --manifest-path a --manifest-path a", "--manifest-path"),
     ],
 )
 def test_what_asks_for_more(words: str, more: str) -> None:
@@ -67,3 +88,30 @@ def test_what_follows_is_not_cargos() -> None:
 )
 def test_what_clippy_is_given(words: str, given: tuple[str, ...]) -> None:
     assert lints_asked_for(tuple(words.split(" "))) == given
+
+
+@pytest.mark.parametrize(
+    ("words", "apart"),
+    [
+        ("build -q", (None, "", "build -q")),
+        ("-qv --locked build --release", (None, "-qv --locked", "build --release")),
+        (
+            "+nightly --config a=1 --color=never -Zx -Z y test -- -q",
+            ("nightly", "--config a=1 --color=never -Zx -Z y", "test -- -q"),
+        ),
+        ("-C elsewhere -Celsewhere build", (None, "-C elsewhere -Celsewhere", "build")),
+        ("+stable", ("stable", "", "")),
+        ("-q --version build", (None, "-q", "")),
+        ("--config", (None, "", "")),
+    ],
+)
+def test_where_the_subcommand_is(words: str, apart: tuple[str | None, str, str]) -> None:
+    toolchain, before, rest = apart
+    assert invocation_of(words.split()) == Invocation(toolchain, tuple(before.split()), tuple(rest.split()))
+
+
+def test_options_mean_the_same_behind_the_subcommand() -> None:
+    words = "--config a=1 build --config=b=2 -Zc -Z d -- --config e"
+    found = invocation_of(words.split())
+    assert " ".join(found.gathered) == "build --config a=1 --config=b=2 -Zc -Z d -- --config e"
+    assert " ".join(configuring(found.gathered)) == "--config a=1 --config=b=2 -Zc -Z d"

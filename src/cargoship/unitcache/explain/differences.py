@@ -95,6 +95,8 @@ def _part(name: str, now: str | None, then: str | None) -> str:
             said = _changed("rustc", one, two) if one != two else "rustc's build"
         case "features":
             said = _features(now or "", then or "")
+        case "objections":
+            said = f"{', '.join(names_that_differ(now or '', then or ''))}: cargo may refuse what is said there"
         case "standard":
             said = f"the {name}"
         case _:

@@ -39,6 +39,7 @@ from cargoship.unitcache.keys.configuration import (
 from cargoship.unitcache.keys.key import LOCAL_ID, BuildEnvironment, LockedSources
 from cargoship.unitcache.keys.manifests import readme_of, workspace_of
 from cargoship.unitcache.keys.named import NamedFiles, processor
+from cargoship.unitcache.keys.objectionable import objectionable
 from cargoship.unitcache.keys.wrapping import is_wrapped
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def find_environment(
         environment={triple: environment_as_text(triple, env, named, machine) for triple in triples},
         targets=" ".join(default_targets(tables, env)),
         warnings=what_becomes_of_warnings(tables, env),
+        objectionable=objectionable(tables, env),
         sources=_digest_of(replaced_sources(tables)),
         processor=machine,
         replaced=compilers.replaced,

@@ -75,6 +75,8 @@ class BuildEnvironment(Struct, frozen=True):
     """What cargo compiles for where no option says so."""
     warnings: str = ""
     """What becomes of warnings: units are the same, but a build may fail that has them."""
+    objectionable: str = ""
+    """What cargo may refuse of what has no say in units: names with digests of values, a line for each."""
     sources: str = ""
     """A digest of what the configuration says of sources that are folders."""
     processor: str = ""
