@@ -25,7 +25,7 @@ from cargoship.cargo.words import (
     COMPILES,
     NO_DEPENDENCIES,
     RUNS,
-    Invocation,
+    AskedOfCargo,
     choosing,
     compiling_words,
     configuring,
@@ -150,7 +150,7 @@ def run_cargo(
     return Ended(done.code, then if done.code == 0 else None)
 
 
-def _read(words: Sequence[str], context: Context) -> tuple[Invocation, Context, Rust, Project] | Ended:
+def _read(words: Sequence[str], context: Context) -> tuple[AskedOfCargo, Context, Rust, Project] | Ended:
     """What is asked for, in which environment, of which cargo, about which project; or cargo alone has to answer."""
     asked = invocation_of(words)
     if not asked.words or asked.words[0] not in (*COMPILES, *RUNS):

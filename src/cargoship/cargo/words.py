@@ -39,7 +39,7 @@ _OF_CARGO = re.compile(r"-[qv]+|--(?:verbose|quiet|locked|offline|frozen)")
 _OF_CARGO_BY = frozenset({"--color", "--config", "-Z", "-C"})
 
 
-class Invocation(Struct, frozen=True):
+class AskedOfCargo(Struct, frozen=True):
     """The words that follow `cargo`, apart."""
 
     toolchain: str | None
@@ -55,7 +55,7 @@ class Invocation(Struct, frozen=True):
         return (*self.words[:1], *self.before, *self.words[1:])
 
 
-def invocation_of(words: Sequence[str]) -> Invocation:
+def invocation_of(words: Sequence[str]) -> AskedOfCargo:
     """Where the subcommand is among the words that follow `cargo`."""
     rest = list(words)
     toolchain = rest.pop(0)[1:] if rest and rest[0].startswith("+") else None
@@ -70,8 +70,8 @@ def invocation_of(words: Sequence[str]) -> Invocation:
             before += [rest.pop(0), rest.pop(0)]
         else:
             # such as --version
-            return Invocation(toolchain, tuple(before), ())
-    return Invocation(toolchain, tuple(before), tuple(rest))
+            return AskedOfCargo(toolchain, tuple(before), ())
+    return AskedOfCargo(toolchain, tuple(before), tuple(rest))
 
 
 def option_of(words: Sequence[str], name: str) -> str | None:

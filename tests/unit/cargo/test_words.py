@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cargoship.cargo.words import (
-    Invocation,
+    AskedOfCargo,
     choosing,
     compiling_words,
     configuring,
@@ -107,7 +107,7 @@ def test_what_clippy_is_given(words: str, given: tuple[str, ...]) -> None:
 )
 def test_where_the_subcommand_is(words: str, apart: tuple[str | None, str, str]) -> None:
     toolchain, before, rest = apart
-    assert invocation_of(words.split()) == Invocation(toolchain, tuple(before.split()), tuple(rest.split()))
+    assert invocation_of(words.split()) == AskedOfCargo(toolchain, tuple(before.split()), tuple(rest.split()))
 
 
 def test_options_mean_the_same_behind_the_subcommand() -> None:
