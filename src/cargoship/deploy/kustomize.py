@@ -11,13 +11,18 @@ from cargoship.deploy.tree import YamlDocument
 from cargoship.errors import DocumentInvalid
 
 _KINDS = (None, "Kustomization", "Component")
-_TAKES = {"newName": ReferencePart.NAME, "digest": ReferencePart.DIGEST}
+_NEW_NAME = "newName"
+_DIGEST = "digest"
+_TAKES = {_NEW_NAME: ReferencePart.NAME, _DIGEST: ReferencePart.DIGEST}
 _NAME = "name"
 _TAG = "newTag"
 
 
 def check_images(document: YamlDocument, page: Page) -> None:
-    """Refuse what Kustomize would make `NAME@DIGEST:TAG` of, in silence; raises DocumentInvalid with the place."""
+    """Refuse what Kustomize would make `NAME@DIGEST:TAG` of, or `NAME:OLDTAG`, in silence.
+
+    Raises DocumentInvalid with the place.
+    """
     root = document.root
     if root is None or root.form is not Form.TABLE or root.text("kind") not in _KINDS:
         return
@@ -46,4 +51,10 @@ def check_images(document: YamlDocument, page: Page) -> None:
                 raise DocumentInvalid(
                     f"{page.place(value.start)}: {key} is no place for a whole reference",
                     hint=f"write {found[0].partition('#')[0]}#{part}",
+                )
+            if key == _NEW_NAME and not (image.text(_DIGEST) or image.text(_TAG)):
+                raise DocumentInvalid(
+                    f"{page.place(value.start)}: newName stands alone: Kustomize would keep the tag that it finds, and "
+                    "the image could be any",
+                    hint=f"write digest: {found[0].partition('#')[0]}#digest beside it",
                 )

@@ -154,7 +154,13 @@ def is_listed_wrongly(listed: Platform, said: Platform) -> bool:
 def no_such_platform(what: str, platform: Platform, has: Sequence[Platform]) -> PlatformUnknown:
     """The error for an index or layout without an image for a platform."""
     names = ", ".join(sorted(str(found) for found in has if found.os != "unknown"))
-    return PlatformUnknown(f"{what} has no image for {platform}", hint=f"it has {names or 'no image'}")
+    hint = f"it has {names or 'no image'}"
+    wanted = usual_platform(platform)
+    kin = (usual_platform(found) for found in has)
+    akin = sorted(str(each) for each in kin if (each.os, each.architecture) == (wanted.os, wanted.architecture))
+    if akin:
+        hint += f"; --platform {akin[0]} takes that one, which runs on such processors alone"
+    return PlatformUnknown(f"{what} has no image for {platform}", hint=hint)
 
 
 def normalized_platform(platform: Platform) -> Platform:

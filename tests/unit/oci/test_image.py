@@ -106,6 +106,8 @@ def test_the_image_for_a_platform(tmp_path: Path, has: str, wanted: str, chosen:
         with pytest.raises(PlatformUnknown) as caught:
             choose(index, platform)
         assert all(f"linux/{text}" in (caught.value.hint or "") for text in has.split())
+        akin = wanted.partition("/")[0] in {text.partition("/")[0] for text in has.split()}
+        assert ("--platform" in (caught.value.hint or "")) is akin
     else:
         assert str(choose(index, platform).platform) == f"linux/{chosen}"
 

@@ -36,6 +36,12 @@ def settings(config: str = "", env: Mapping[str, str] | None = None, options: tu
         'paths = ["elsewhere"]',
         "[a-table-of-a-newer-cargo]\nx = 1",
         "this is no TOML",
+        # cargo refuses these
+        f'[target.{TRIPLE}.runner]\npath = "qemu"',
+        f"[target.{TRIPLE}]\nrunner = 5",
+        "[build]\ntarget-dir = 5",
+        '[build]\npipelining = "x"',
+        "term = 5",
     ],
 )
 def test_configuration_that_makes_other_units(config: str) -> None:
@@ -55,6 +61,7 @@ def test_configuration_that_makes_other_units(config: str) -> None:
         '[build]\ntarget-dir = "elsewhere"',
         '[target.x86_64-pc-windows-gnu]\nlinker = "ld"',
         f'[target.{TRIPLE}]\nrunner = "qemu"',
+        f'[target.{TRIPLE}]\nrunner = ["qemu", "-L"]',
     ],
 )
 def test_configuration_that_does_not(config: str) -> None:

@@ -29,8 +29,12 @@ _HARMLESS_TABLES = frozenset(
 )
 _HARMLESS_RESOLVER = frozenset({"incompatible-rust-versions"})
 """What goes into the lock file, and nothing else."""
-_HARMLESS_BUILD = frozenset({"jobs", "target", "target-dir", "build-dir", "dep-info-basedir", "pipelining", "warnings"})
-_HARMLESS_TARGET = frozenset({"runner"})
+_HARMLESS_BUILD: Mapping[str, tuple[type, ...]] = {
+    "jobs": (int, str), "target": (str, list), "target-dir": (str,), "build-dir": (str,), "dep-info-basedir": (str,),
+    "pipelining": (bool,), "warnings": (str,),
+}  # fmt: skip
+"""What changes no program, in the forms that cargo takes: in others it refuses to compile."""
+_HARMLESS_TARGET: Mapping[str, tuple[type, ...]] = {"runner": (str, list)}
 _COUNTS = re.compile(
     r"RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|RUSTDOCFLAGS|RUSTC(?:_(?:WORKSPACE_)?WRAPPER)?|RUSTC_BOOTSTRAP|CARGO_INCREMENTAL"
     r"|CARGO_(?:PROFILE|UNSTABLE|HOST)_.*|CARGO_TARGET_APPLIES_TO_HOST|CARGO_RESOLVER_(?!INCOMPATIBLE_RUST_VERSIONS$).*"
@@ -171,20 +175,24 @@ def _relevant(data: bytes, triple: str) -> object:
         parsed = decode_toml(data)
     except Undecodable:
         return Digest.of(data).hex
-    counting = {name: value for name, value in parsed.items() if name not in _HARMLESS_TABLES}
+    counting = _without(parsed, dict.fromkeys(_HARMLESS_TABLES, (dict,)))
     if isinstance(counting.get("build"), dict):
-        counting["build"] = {name: value for name, value in counting["build"].items() if name not in _HARMLESS_BUILD}
+        counting["build"] = _without(counting["build"], _HARMLESS_BUILD)
     if isinstance(counting.get("resolver"), dict):
         asked = counting["resolver"].items()
         counting["resolver"] = {name: value for name, value in asked if name not in _HARMLESS_RESOLVER}
     if isinstance(counting.get("target"), dict):
         kept = {
-            name: {key: each for key, each in value.items() if key not in _HARMLESS_TARGET}
+            name: _without(value, _HARMLESS_TARGET)
             for name, value in counting["target"].items()
             if isinstance(value, dict) and (name == triple or not re.fullmatch(r"[\w.-]+", name))
         }
         counting["target"] = {name: value for name, value in kept.items() if value}
     return {name: value for name, value in counting.items() if value != {}}
+
+
+def _without(table: Mapping[str, Any], harmless: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if not isinstance(value, harmless.get(name, ()))}
 
 
 def _keys(configured: Sequence[object], places: Sequence[str]) -> dict[str, object]:
