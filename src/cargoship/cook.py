@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +33,7 @@ from cargoship.recipe.cook import (
 )
 from cargoship.recipe.model import Recipe
 from cargoship.settings.cache import CacheOptions
+from cargoship.toolchain.around_cargo import environment_of_cargo
 from cargoship.toolchain.invocation import open_invocation
 from cargoship.toolchain.locate import Toolchain, Wanted, foresee_toolchain, locate
 from cargoship.toolchain.runtime import Runtime, runtime_of, zig_targets, zigbuild_environment, zigbuild_runtime
@@ -63,11 +65,13 @@ def cook(
     recipe: Recipe, cooking: Cooking, targets: CookTargets, root: Path, context: Context, *, caches: CacheOptions
 ) -> None:
     """Cook in `root`; raises what `recipe.cook` raises, PlatformUnknown and ToolchainError's family."""
-    runner, env, emit = context.runner, context.env, context.emit
+    runner, emit = context.runner, context.emit
     platforms = tuple(row(name).platform for name in targets.platforms)
     libc = Libc.parse(targets.libc or "musl")
     # first of all, for the skeleton's toolchain file says which Rust it is
     write_skeleton(recipe, cooking, root, emit=emit)
+    env = environment_of_cargo(runner, context.env, root, emit)
+    context = dataclasses.replace(context, env=env)
     run = partial(compile_dependencies, recipe, root=root, runner=runner, emit=emit)
     if cooking.subcommand is Subcommand.NOTHING:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,6 +43,7 @@ from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile
 from cargoship.start_checks import StartChecks
 from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
+from cargoship.toolchain.around_cargo import environment_of_cargo
 from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, locate
 from cargoship.unitcache.care.cache_folder import LAYERS
 from cargoship.unitcache.explain.account import record_no_use
@@ -275,6 +277,9 @@ def _beside(work: Callable[[], _Found]) -> Future[_Found]:
 @contextlib.contextmanager
 def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bool) -> Iterator[BuildResources]:
     """Open everything; what is still under way at the end is waited for, or ended when something was raised."""
+    if compiles:
+        env = environment_of_cargo(context.runner, context.env, plan.cargo.cwd, context.emit)
+        context = dataclasses.replace(context, env=env)
     book = LayerCache(context.cache_dir / "layers")
     begun = None if context.clock is None else context.clock()
     signer = _signer_of(plan, context)

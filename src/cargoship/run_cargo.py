@@ -41,6 +41,7 @@ from cargoship.events import Level, Note
 from cargoship.process import Command
 from cargoship.settings.cache import CacheOptions
 from cargoship.settings.sources import load_settings
+from cargoship.toolchain.around_cargo import environment_of_cargo
 from cargoship.toolchain.runtime import zig_targets, zigbuild_environment, zigbuild_runtime
 from cargoship.toolchain.rust import Rust, toolchains
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
@@ -162,6 +163,9 @@ def _read(words: Sequence[str], context: Context) -> tuple[AskedOfCargo, Context
     if asked.toolchain is not None:
         # as rustup's proxy says it to all that cargo starts
         context = replace(context, env={**context.env, "RUSTUP_TOOLCHAIN": asked.toolchain})
+    else:
+        env = environment_of_cargo(context.runner, context.env, context.cwd, context.emit)
+        context = replace(context, env=env)
     rust = next(iter(toolchains(context.runner, context.env, context.cwd)))
     if asked.toolchain is not None and rust.rustup is None:
         # another one further on PATH, which does not know the word; the first cargo there does, or says so

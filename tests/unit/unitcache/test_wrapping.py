@@ -47,6 +47,10 @@ def test_whether_there_is_a_wrapper(
         ("test -n '' # $NOT\n  # $NEITHER\n", {"NOT"}),
         ("set -eu\nexport FLAGS=1\nset -- a\nexport OTHER", {"FLAGS", "OTHER"}),
         ("cat ~/flags", {"HOME"}),
+        ('exec $RUSTC "$@"', {"RUSTC"}),
+        ('set -- "$@" --cfg x\n"$@"', set()),
+        ('flags="-C $LEVEL" && exec "$1" $flags', {"LEVEL", "flags"}),
+        ('X="$ONE" "$@"', {"ONE"}),
         ("cat <<END\n$HERE\nEND\n", {"HERE", "END"}),
     ],
 )
@@ -62,6 +66,8 @@ def test_commands_name_the_variables_that_they_use(text: str, names: set[str]) -
         'eval "echo \\$$name"', ". ./flags", "if true; then . /flags; fi", "source flags", "set", "set | grep x",
         "x=$(set)", "export", "export -p", "echo ${!name}", "echo ${!PRE*}", "declare -x", "echo $((x + 1))",
         "echo $[x]", "let x=y", "[ -v $name ]", "[[ x -eq 1 ]]", "echo ${a[i]}", "echo ${text:from}", "readonly",
+        "run=.\n$run ./flags", 'if "$run" flags; then x; fi', "command ${run} flags", "X=1 Y='a b' $run flags",
+        "$(cat words) flags", "`cat words` flags", 'set -- . flags\n"$@"', "a || $run b",
         "echo ${x@A}", "command . ./flags", "X=1 . ./flags", "\\. flags", "'.' flags", "cat <<EOF\n# ${!name}\nEOF",
     ],
 )  # fmt: skip

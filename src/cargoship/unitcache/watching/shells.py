@@ -26,6 +26,16 @@ _UNCLEAR = re.compile(
     r"|\$\{!|\$\{\w+@|\(\(|\$\[|-v\b|\[\[[^\n]*-(?:eq|ne|lt|le|gt|ge)\b|\$\{\w+\[|\$\{\w+:[ \t]*[\w($]",
     re.MULTILINE,
 )
+_BEFORE_A_COMMAND = (
+    r"(?:^|[;&|({`!]|\b(?:then|do|else|elif|if|while|until|time|command|builtin)\b)[ \t]*"
+    r"(?:\w+=(?:[^\s\"']|'[^']*'|\"(?:[^\"\\]|\\.)*\")*[ \t]+)*\"?"
+)
+_COMMAND_BY_NAME = re.compile(_BEFORE_A_COMMAND + r"(?:\$\{?[A-Za-z_]|\$\(|`[^\s`])", re.MULTILINE)
+"""A command whose name is what a variable or another command says: it may be `eval` or `source`."""
+_COMMAND_BY_NUMBER = re.compile(_BEFORE_A_COMMAND + r"\$\{?[@*\d]", re.MULTILINE)
+_SETS_NUMBERS = re.compile(r"\bset[ \t]+(?![^\n;&|]*\$\{?[@1])[^\n]*--|\balias\b")
+_HERE = re.compile(r"<<-?[ \t]*[\"']?(\w+)[\"']?[^\n]*\n(?:(?!\$\(|`).)*?^[ \t]*\1$", re.MULTILINE | re.DOTALL)
+"""Here-documents in which no commands are."""
 _WHOLE = re.compile(r"\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 """Strings that end in their line, and characters that stand for themselves."""
 _OPENS = re.compile(r"[\"'`]")
@@ -48,7 +58,10 @@ def variables_used(texts: Iterable[str], *, bash: bool) -> frozenset[str] | None
     found = set(IMPLIED | (IMPLIED_IN_BASH if bash else frozenset()))
     for text in texts:
         plain = _commands(text)
-        if _UNCLEAR.search(plain):
+        if _UNCLEAR.search(plain) or _COMMAND_BY_NAME.search(_HERE.sub("", plain)):
+            return None
+        # what a wrapper is given begins with the compiler
+        if _COMMAND_BY_NUMBER.search(plain) and _SETS_NUMBERS.search(plain):
             return None
         words = set(_WORD.findall(plain))
         # without a dollar sign: where a shell takes a word for a name

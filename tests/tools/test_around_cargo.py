@@ -1,0 +1,117 @@
+"""Scripts on PATH by the names of cargo and rustc, as version managers and Nix put them there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cargoship.events import Event
+from cargoship.process import SystemRunner
+from cargoship.toolchain.around_cargo import environment_of_cargo
+from support.cargo_units import create
+from support.programs import RunCargoship, distribution_rust, run
+
+pytestmark = pytest.mark.tools
+
+RUST = distribution_rust()
+MANIFEST = '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
+MAIN = """#![allow(unexpected_cfgs)]
+fn main() { println!("{} {:?}", cfg!(special), option_env!("CHOSEN")); }
+"""
+SPECIAL = '[ -n "$SPECIAL" ] || [ -e special ] || [ -e ../special ]'
+"""The wrapper runs in the folder of the workspace, or where cargo was started."""
+
+
+def script(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def shims(folder: Path, *, cargo: str = "", rustc: str = "", more: str = "") -> dict[str, str]:
+    """The environment of somebody with such scripts; they end with the real ones."""
+    script(folder / "cargo", f'{cargo}\nexec {RUST.get("CARGO", "cargo")} "$@" {more}')
+    script(folder / "rustc", f'{rustc}\nexec {RUST.get("RUSTC", "rustc")} "$@"')
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "CARGO": "", "RUSTC": ""}
+
+
+@pytest.mark.parametrize(
+    ("cargo", "rustc"),
+    [
+        (f'if {SPECIAL}; then export CHOSEN=two RUSTFLAGS="--cfg special"; fi', ""),
+        ("", f'if {SPECIAL}; then set -- "$@" --cfg special; fi'),
+    ],
+    ids=["cargo", "rustc"],
+)
+def test_they_decide_what_comes_out(run_cargoship: RunCargoship, tmp_path: Path, cargo: str, rustc: str) -> None:
+    root = tmp_path / "root"
+    create("Cargo.toml", MANIFEST)(root)
+    create("src/main.rs", MAIN)(root)
+    env = shims(tmp_path / "shims", cargo=cargo, rustc=rustc)
+    plain = {**os.environ, "PATH": env["PATH"]}
+    for name in ("CARGO", "RUSTC"):
+        plain.pop(name, None)
+    run("cargo", "generate-lockfile", cwd=root, env=plain)
+
+    def says(build: Callable[[dict[str, str]], object], **more: str) -> str:
+        shutil.rmtree(root / "target", ignore_errors=True)
+        build(more)
+        return run(root / "target/debug/app").stdout
+
+    def clean(more: dict[str, str]) -> None:
+        run(tmp_path / "shims" / "cargo", "build", cwd=root, env={**plain, **more})
+
+    said = []
+
+    def ours(more: dict[str, str]) -> None:
+        cache = f"dir:{tmp_path / 'cache'}"
+        done = run_cargoship("cargo", "--programs", "--cache-to", cache, "--", "build", cwd=root, env={**env, **more})
+        said.append("nothing has changed" in done.stderr)
+
+    usual = says(clean)
+    assert [says(ours), says(ours)] == [usual, usual]
+    special = says(clean, SPECIAL="1")
+    assert says(ours, SPECIAL="1") == special != usual
+    create("special", "")(root)
+    assert says(ours) == says(clean) == special
+    assert said[:3] == [False, True, False]
+
+
+def asked(env: dict[str, str], cwd: Path) -> tuple[dict[str, str], list[Event]]:
+    events: list[Event] = []
+    found = environment_of_cargo(SystemRunner(), {**os.environ, **env}, cwd, events.append)
+    return dict(found), events
+
+
+def test_the_environment_that_cargo_is_given(tmp_path: Path) -> None:
+    env = shims(tmp_path / "shims", cargo='export A="b c" PATH="/elsewhere:$PATH"\nunset GONE\necho noise')
+    found, events = asked({**env, "GONE": "x", "STAYS": "=\n"}, tmp_path)
+    assert found["A"] == "b c"
+    assert found["PATH"] == f"/elsewhere:{env['PATH']}"
+    assert "GONE" not in found
+    assert found["STAYS"] == "=\n"
+    assert found["RUSTC"] == str(tmp_path / "shims" / "rustc")
+    assert "A, GONE, PATH" in str(events)
+    assert "b c" not in str(events)
+
+
+@pytest.mark.parametrize(
+    ("cargo", "more", "words"),
+    [
+        ('[ "$1" = build ] || { echo what is this >&2; exit 1; }', "", "does not say what it changes: what is this"),
+        ("", "--offline", "gives cargo options of its own, which are left out: --offline"),
+    ],
+)
+def test_what_cannot_be_known_is_said(tmp_path: Path, cargo: str, more: str, words: str) -> None:
+    _, events = asked(shims(tmp_path / "shims", cargo=cargo, more=more), tmp_path)
+    assert words in str(events)
+
+
+def test_nobody_is_asked_where_nothing_stands_around(tmp_path: Path) -> None:
+    found, events = asked({"PATH": "/usr/bin:/bin", "CARGO": "", "RUSTC": ""}, tmp_path)
+    assert events == []
+    assert found["RUSTC"] == ""
