@@ -293,3 +293,23 @@ def test_a_header_that_a_c_compiler_reads_is_seen(run_cargoship: RunCargoship, t
     assert again() == (False, "edited\n")
     write("one/value.h", "#define VALUE first\n")(place)
     assert again() == (False, "first\n")
+
+
+_LOOKS = """std::env::vars().map(|(name, _)| name)
+    .chain(String::from_utf8_lossy(&std::fs::read("/proc/self/environ").unwrap()).split('\\0').map(str::to_string))
+    .chain(String::from_utf8_lossy(&std::process::Command::new("/usr/bin/env").output().unwrap().stdout).lines().map(str::to_string))
+    .filter(|each| each.contains("LD_PRELOAD") || each.contains("CARGOSHIP_WATCH")).collect::<Vec<_>>()"""
+
+
+def test_nothing_of_what_watches_is_seen(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """Not by a macro, in a compiler that gives the linker on what watches, nor in the memory where variables are."""
+    write("Cargo.toml", MANIFEST.format("app") + '[dependencies]\nmac = { path = "mac" }\n[workspace]\n')(tmp_path)
+    write("build.rs", f'fn main() {{ println!("cargo::rustc-env=BUILD={{:?}}", {_LOOKS}); }}')(tmp_path)
+    write("src/main.rs", 'fn main() { println!("{} {}", env!("BUILD"), mac::looks!()); }')(tmp_path)
+    write("mac/Cargo.toml", MANIFEST.format("mac") + "[lib]\nproc-macro = true\n")(tmp_path)
+    looks = f'format!("{{:?}}", format!("{{:?}}", {_LOOKS})).parse().unwrap()'
+    macro = f"#[proc_macro] pub fn looks(_: TokenStream) -> TokenStream {{ {looks} }}\n"
+    write("mac/src/lib.rs", f"use proc_macro::*;\n{macro}")(tmp_path)
+    done = run_cargoship("cargo", "--cache-to", f"dir:{tmp_path / 'cache'}", "--", "build", cwd=tmp_path)
+    assert "is not watched" not in done.stderr
+    assert run(tmp_path / "target/debug/app").stdout == "[] []\n"

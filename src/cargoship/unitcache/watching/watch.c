@@ -558,23 +558,36 @@ static int is_ours(const char *entry) {
   return starts(entry, "CARGOSHIP_WATCH") || starts(entry, "LD_PRELOAD=");
 }
 
-/* Make environ a page of its own, without our variables: a program sees what it would see without us. */
-static void arm(void) {
+/* A page of its own with what environ has, but for our variables: a program sees what it would see without us. */
+static char **without_ours(size_t *size) {
   size_t count = 0;
   for (char **at = environ; at && *at; at++) count++;
-  size_t size = ((count + 2) * sizeof(char *) + 4095) & ~(size_t)4095;
-  char **made = (char **)call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  *size = ((count + 2) * sizeof(char *) + 4095) & ~(size_t)4095;
+  char **made = (char **)call(SYS_mmap, 0, (long)*size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if ((long)made < 0 && (long)made > -4096) {
     put('U', "all variables: there is no memory");
-    return;
+    return NULL;
   }
   size_t to = 0;
   for (char **at = environ; at && *at; at++)
     if (!is_ours(*at)) made[to++] = *at;
   made[to] = NULL;
+  return made;
+}
+
+static void arm(void) {
+  size_t size;
+  char **made = without_ours(&size);
+  if (!made) return;
   trap = made, trap_size = size, armed = 0;
   environ = trap;
   rearm();
+}
+
+/* /proc/self/environ is the memory in which the kernel has put them. */
+static void wipe(char **env) {
+  for (; *env; env++)
+    if (is_ours(*env)) memset(*env, 0, length(*env));
 }
 
 static void begin_trap(void) {
@@ -1892,4 +1905,8 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
   }
   if (wanted == SCRIPT && !quiet && dladdr(record, &own) && own.dli_fname) dl_iterate_phdr(note_loaded, (void *)own.dli_fname);
   if (wanted == SCRIPT && !quiet) begin_trap();
+  size_t size;
+  char **made = wanted == RUSTC ? without_ours(&size) : NULL;
+  if (made) environ = made;
+  if (made || trap) wipe(env);
 }
