@@ -84,6 +84,9 @@ def _sparse_between() -> bytes:
     return tar(file("app/web.sparse", PROGRAM, pax=pax))
 
 
+_FOLLOWS = ("podman: it follows the link, where Docker puts a folder of its own",)
+
+
 def _typed(kind: bytes) -> bytes:
     """An entry of another type, without content, and the program after it."""
     return tar(Member("other", kind), *APP)
@@ -184,6 +187,12 @@ MORE: tuple[Case, ...] = (
     Case("root and group by name without a list", [ONE], {"User": "root:root"}, starts=False),
     Case("user by name in a list that is a link", [tar(*APP, file("usr/p", _WEB.encode(), 0o644), link("etc/passwd", "/usr/p"))],
          {"User": "web"}),
+    Case("user by name, and /etc is a link", [tar(*APP, folder("usr"), folder("usr/etc"), link("etc", "usr/etc"), file("usr/etc/passwd", _WEB.encode(), 0o644))],
+         {"User": "web"}, starts=False, unlike=_FOLLOWS),
+    Case("user by name, and a layer above makes a link of /etc", [_passwd(_WEB), tar(folder("usr"), folder("usr/etc"), link("etc", "usr/etc"), file("usr/etc/passwd", _WEB.encode(), 0o644))],
+         {"User": "web"}, starts=False, unlike=_FOLLOWS),
+    Case("a program below /etc, which is a link", [tar(folder("usr"), folder("usr/etc"), link("etc", "usr/etc"), file("usr/etc/web"))],
+         {"Entrypoint": ["/etc/web"]}, starts=False, unlike=_FOLLOWS),
     Case("user by name in a list that is a link to nothing", [tar(*APP, link("etc/passwd", "/usr/p"))], {"User": "web"},
          starts=False),
     Case("user by name in a list that is a folder", [tar(*APP, folder("etc/passwd"))], {"User": "web"}, starts=False),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cargoship.checks.finding import Code, Finding, Severity, error
 from cargoship.checks.program import ProgramContext, check_program, find_program
-from cargoship.checks.surroundings import check_surroundings
+from cargoship.checks.surroundings import check_surroundings, hidden_etc
 from cargoship.checks.users import Owner, check_user, owner_of
 from cargoship.elf.facts import ElfFacts
 from cargoship.oci.config import ImageConfig
@@ -105,10 +105,8 @@ def check_entrypoint(
         if there is not None:
             text = f"{said} is a link to {there.node.link}, which does not exist in the image"
         return error(Code.ENTRYPOINT_MISSING, text, "correct entrypoint, or include the file")
-    if not found.node.is_file:
-        return error(Code.NOT_EXECUTABLE, f"{said} is not a file", "correct entrypoint")
-    if name.endswith("/"):
-        return error(Code.NOT_EXECUTABLE, f"{said} is no folder, as the / at its end says", "take the / away")
+    if (wrong := _no_program(name, found, root, said)) is not None:
+        return wrong
     owner = owner_of(config.user or "", root)
     closed = (
         None if owner is None else next((each for each in found.passed if not each.mode & _bits(each, owner)), None)
@@ -127,6 +125,18 @@ def check_entrypoint(
             f"{said} cannot be executed{who}: its mode is {found.node.mode:04o}",
             'give it one that can, such as mode = "0755" in include',
         )
+    return None
+
+
+def _no_program(name: str, found: ResolvedPath, root: RootFs, said: str) -> Finding | None:
+    """What is wrong with a name that leads to something."""
+    if not found.node.is_file:
+        return error(Code.NOT_EXECUTABLE, f"{said} is not a file", "correct entrypoint")
+    if name.endswith("/"):
+        return error(Code.NOT_EXECUTABLE, f"{said} is no folder, as the / at its end says", "take the / away")
+    if name.startswith("/etc/") and (link := hidden_etc(root)) is not None:
+        text = f"{said} is behind /etc, a link to {link}, in whose place Docker puts a folder of its own"
+        return error(Code.ENTRYPOINT_MISSING, text, "name it by the folder that it is in")
     return None
 
 

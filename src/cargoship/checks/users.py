@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cargoship.checks.finding import Code, Finding, error
+from cargoship.checks.surroundings import hidden_etc
 from cargoship.rootfs.view import RootFs
 
 _DIGITS_MAX = 10
@@ -31,7 +32,18 @@ def check_user(user: str, root: RootFs, *, said: str) -> Iterator[Finding]:
     """Whether the image has a user and group of these names; numbers are always there."""
     name, _, group = user.partition(":")
     for part, file, what in ((name, "passwd", "user"), (group, "group", "group")):
-        if not part or _number(part) is not None or part in _ids(root, file):
+        if not part or _number(part) is not None:
+            continue
+        link = hidden_etc(root)
+        if link is not None:
+            yield error(
+                Code.USER_UNKNOWN,
+                f"{said} is to run as the {what} {part!r}, and its /etc is a link to {link}: Docker puts a folder of "
+                f"its own in its place, and finds no such {what}",
+                'write it as a number, such as user = "65532:65532", or make /etc a folder',
+            )
+            continue
+        if part in _ids(root, file):
             continue
         known = ", ".join(sorted(_ids(root, file))[:12]) or "none at all"
         yield error(

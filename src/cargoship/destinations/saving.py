@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cargoship.errors import UsageError
-from cargoship.events import Emit, Written
+from cargoship.events import Emit, Note, Written, count
 from cargoship.native import native_platform
 from cargoship.oci.archive import write_archive
 from cargoship.oci.layout import write_layout
@@ -14,7 +14,7 @@ from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.target import ArchiveTarget, ImageTarget, LayoutTarget
 from cargoship.oci.tree import read_tree
-from cargoship.registry.attachments import referrers_of
+from cargoship.registry.attachments import referrers_of, tell_what_is_left
 from cargoship.registry.copy import chosen_root
 from cargoship.registry.source import ImageSource
 
@@ -47,8 +47,12 @@ def save_image(
                 about=() if docker else about, as_entries=referrers,
             )  # fmt: skip
             emit(Written("Docker archive" if docker else "OCI archive", str(path)))
+            if docker and about:
+                left = count(len(about), "signature, SBOM or attestation")
+                emit(Note(f"left behind: {left}, for which a Docker archive has no place"))
         case _:
             raise UsageError(f"an image cannot be written to {target}")
+    tell_what_is_left(source, root.descriptor.digest, emit, along=kept)
 
 
 def _names(source: ImageSource, select: object, path: Path) -> tuple[Reference, ...]:

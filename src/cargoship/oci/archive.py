@@ -81,7 +81,7 @@ def _images(index: CompleteImage) -> list[tuple[Manifest, Platform]]:
 def is_for_docker(index: CompleteImage) -> bool:
     """Whether Docker's own format can hold the images: it has no zstd."""
     layers = (layer for manifest, _ in _images(index) for layer in manifest.layers)
-    return all(layer.media_type != MediaType.OCI_LAYER_ZSTD for layer in layers)
+    return not any(layer.media_type.endswith("zstd") for layer in layers)
 
 
 def docker_manifest(index: CompleteImage, native: Platform, names: Sequence[Reference]) -> bytes:

@@ -6,13 +6,14 @@ of the subject's digest (sigstore/cosign, specs/SIGNATURE_SPEC.md, "Signature Di
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from msgspec import Struct
 
-from cargoship.errors import ContentInvalid
+from cargoship.errors import ContentInvalid, RegistryError
 from cargoship.events import Emit, Level, Note
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob
 from cargoship.oci.digest import Digest
@@ -104,6 +105,27 @@ def referrers_of(source: ImageSource, subjects: Iterable[Digest]) -> tuple[Refer
         for wave in attached_to(source, subjects)
         for one in wave
     )
+
+
+def tell_what_is_left(source: ImageSource, root: Digest, emit: Emit, *, along: bool) -> None:
+    """Say that something is about an image, or about the whole that it is a part of, and does not go along.
+
+    `along` is whether what is about the image itself does. No more is asked than whether there is anything, and where a
+    registry does not answer nothing is said: what was to be copied is copied.
+    """
+    whole = source.root.descriptor.digest
+    with contextlib.suppress(RegistryError, ContentInvalid):
+        if not along and _is_something(source, root):
+            text = f"left behind: signatures, SBOMs or attestations of {source.said}; --referrers takes them along"
+        elif root != whole and _is_something(source, whole):
+            text = f"left behind: signatures, SBOMs or attestations of all of {source.said}, of which this is a part"
+        else:
+            return
+        emit(Note(text))
+
+
+def _is_something(source: ImageSource, subject: Digest) -> bool:
+    return source.about is not None and any(True for _ in source.about(subject))
 
 
 class RegistryAttachments(Struct, frozen=True):

@@ -14,7 +14,7 @@ from cargoship.oci.entries import narrowed
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tree import read_tree
-from cargoship.registry.attachments import Attached
+from cargoship.registry.attachments import Attached, tell_what_is_left
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.mount_sources import MountSources
 from cargoship.registry.options import Access
@@ -53,10 +53,14 @@ def copy_image(
         push = functools.partial(push_tree, writer, reference=target, emit=emit, jobs=jobs, mount_sources=mount_sources)
         here = source.reference is not None and source.reference.name == target.name
         if not referrers or here or source.about is None:
-            return push(tree, tags=tags)
+            published = push(tree, tags=tags)
+            if not here:
+                tell_what_is_left(source, root.descriptor.digest, emit, along=False)
+            return published
         copied = push(tree, tags=())
         attached = Attached(source, writer, target.repository, push, emit)
         more = attached.copy(blob.descriptor.digest for blob in tree.manifests())
+        tell_what_is_left(source, root.descriptor.digest, emit, along=True)
         return replace(_sum([copied, *more]), tags=push(tree, tags=tags).tags if tags else (), referrers=len(more))
 
 

@@ -51,6 +51,23 @@ def test_users(user: str, says: str | None) -> None:
     assert says is None or says in found[0]
 
 
+@pytest.mark.parametrize(
+    ("items", "config", "errors"),
+    [
+        ([link("etc", "usr/etc"), text("usr/etc/passwd", "web:x:33:33::/:")], {}, 0),
+        ([link("etc", "usr/etc"), text("usr/etc/passwd", "web:x:33:33::/:")], {"user": "33"}, 0),
+        ([link("etc", "usr/etc"), text("usr/etc/passwd", "web:x:33:33::/:")], {"user": "web"}, 1),
+        ([link("etc", "usr/etc"), elf("usr/etc/app", facts())], {"entrypoint": ("/etc/app",)}, 1),
+        ([link("proc", "x"), text("dev", "")], {}, 0),
+    ],
+)
+def test_what_docker_puts_a_folder_of_its_own_over(items: list[Item], config: dict[str, Any], errors: int) -> None:
+    program = elf("app/app", facts())
+    assert len(said(program, *items, **config)) == errors
+    warned = said(program, *items, severity=Severity.WARNING, **config)
+    assert len(warned) == sum("/" not in item.path for item in items), warned
+
+
 def test_an_image_without_users_says_so() -> None:
     (found,) = said(APP, user="root")
     assert "the image knows none at all" in found

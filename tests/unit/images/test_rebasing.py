@@ -34,9 +34,11 @@ from cargoship.oci.tar import LayerEntry
 from cargoship.process import SystemRunner
 from cargoship.settings.base import BuiltInBase
 from cargoship.settings.model import Settings
+from cargoship.testing import Fault, InMemoryRegistry
 from support.debian_archive import Archive, minimal
 from support.elf_files import elf_file
 from support.images import AMD64, ARM64, CREATED, EPOCH, GZIP, small_image
+from support.pushing import REPOSITORY, client_of, push
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,24 @@ def test_an_image_that_stands_as_it_stood_is_as_little_verified(tmp_path: Path, 
     assert [entry.annotations for entry in found.manifest.manifests] == [
         {"of": each.platform.architecture} for each in found.children
     ]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_was_pushed_meanwhile_stays(tmp_path: Path, *, moved: bool) -> None:
+    old = index_of([image_on(on_packages(archive("1.0"), tmp_path), tmp_path)], annotations={})
+    with InMemoryRegistry() as registry:
+        with client_of(registry.host) as client:
+            push(client, old, "1")
+        target = str(Reference(registry.host, REPOSITORY, "1"))
+        if moved:
+            newer = {"Docker-Content-Digest": f"sha256:{'0' * 64}"}
+            registry.faults.append(Fault("HEAD", "/manifests/1$", status=200, headers=newer, times=None))
+            with pytest.raises(NotRebasable, match="somebody has pushed another one"):
+                rebase(target, context_of(tmp_path, archive("1.1")))
+            assert registry.tags(REPOSITORY)["1"] == str(old.digest)
+        else:
+            found = rebase(target, context_of(tmp_path, archive("1.1")))
+            assert registry.tags(REPOSITORY)["1"] == found.new != str(old.digest)
 
 
 def test_a_program_for_glibc_is_not_put_onto_a_base_without_it(tmp_path: Path) -> None:

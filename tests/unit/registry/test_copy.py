@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.errors import ContentInvalid, PlatformUnknown, RegistryRefused, RegistryUnreachable, UsageError
+from cargoship.oci.artifact import artifact_of
 from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.platform import Platform
@@ -16,6 +17,7 @@ from cargoship.registry.copy import copy_image
 from cargoship.registry.mount_sources import NoMountSources, RememberedMountSources
 from cargoship.registry.options import Access
 from cargoship.registry.push import Published
+from cargoship.registry.referrers import attach
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, digests_of, nested_index
 from support.images import AMD64, ARM64, ARMV7, small_image
@@ -242,3 +244,29 @@ def test_a_registry_that_says_no_size_is_believed(tmp_path: Path, registry: InMe
 
     registry.faults.append(Fault("HEAD", rf"/v2/{MIRROR}/blobs/", status=200))
     assert copied(Reference(registry.host, REPOSITORY, "1"), Reference(registry.host, MIRROR, "1")).skipped
+
+
+@pytest.mark.parametrize("referrers", [False, True])
+@pytest.mark.parametrize("part", [(), (ARM64,)])
+def test_what_is_left_behind_is_said(
+    attested: Index,
+    registry: InMemoryRegistry,
+    other: InMemoryRegistry,
+    *,
+    referrers: bool,
+    part: tuple[Platform, ...],
+) -> None:
+    source = pushed(registry, attested)
+    reported = Emitted()
+    copied(source, Reference(other.host, MIRROR, "1"), platforms=part, referrers=referrers, reported=reported)
+    assert not [note for note in reported.notes if "left behind" in note]
+    with client_of(registry.host) as client:
+        signature = artifact_of(attested.descriptor, "application/x", b"x", annotations={})
+        for blob in signature.blobs():
+            client.upload(REPOSITORY, blob)
+        attach(client, REPOSITORY, signature.root)
+    copied(source, Reference(other.host, MIRROR, "1"), platforms=part, referrers=referrers, reported=reported)
+    said = [note for note in reported.notes if "left behind" in note]
+    assert len(said) == (0 if referrers and not part else 1)
+    copied(source, Reference(registry.host, REPOSITORY, "2"), reported=(here := Emitted()))
+    assert not [note for note in here.notes if "left behind" in note]

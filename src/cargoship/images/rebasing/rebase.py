@@ -37,6 +37,7 @@ from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.oci.referrer import Referrer
 from cargoship.oci.target import ArchiveTarget, ImageTarget, LayoutTarget, RegistryTarget
 from cargoship.oci.tree import ManifestTree, tree_of
+from cargoship.registry.client import RegistryClient
 from cargoship.registry.options import Access
 from cargoship.registry.pull import read_images
 from cargoship.registry.push import Published, push_tree
@@ -278,10 +279,24 @@ def _published(
     named = list(names) or own
     for repository, tags in tags_by_repository(named).items():
         with context.connect(repository.registry, Access.PUSH) as writer:
+            if not names:
+                _check_not_moved(writer, repository, tags, source)
             yield push_tree(
                 writer, found.tree, reference=repository, tags=tags, emit=context.emit,
                 mount_sources=context.mount_sources, about=found.about,
             )  # fmt: skip
+
+
+def _check_not_moved(writer: RegistryClient, repository: Reference, tags: Sequence[str], source: ImageSource) -> None:
+    """Refuse to put the image in the place of one that was pushed since it was read: a build of newer code, say."""
+    root = source.root.descriptor.digest
+    for tag in tags:
+        found = writer.find_manifest(repository.repository, tag, algorithm=root.algorithm)
+        if found not in {None, root}:
+            raise NotRebasable(
+                f"{source.said} is {found} by now, and was {root} when it was read: somebody has pushed another one",
+                hint="rebase again, which begins with that one",
+            )
 
 
 def _write_archive(path: Path, found: Rebased, source: ImageSource, *, docker: bool) -> None:
