@@ -6,6 +6,8 @@ have the rights that they need, and nothing of a pull request gets into a shell 
 
 from __future__ import annotations
 
+import re
+
 from cargoship.ci.workflow import HEAD, Workflow, folded, logging_in, scalar, trusting, variable_name
 
 PATH = ".github/workflows/image.yml"
@@ -28,7 +30,7 @@ def _head(workflow: Workflow) -> list[str]:
         "name: image",
         "on:",
         "  push:",
-        f"    branches: [{scalar(workflow.branch)}]",
+        f"    branches: [{scalar(_pattern(workflow.branch))}]",
         '    tags: ["v*"]',
         "  pull_request:",
         "  workflow_dispatch:",
@@ -42,6 +44,14 @@ def _head(workflow: Workflow) -> list[str]:
         *([f'  RUST_VERSION: "{workflow.rust}"'] if _installs_rust(workflow) else []),
         "jobs:",
     ]
+
+
+def _pattern(branch: str) -> str:
+    """A filter that means this branch alone: what else git takes in a name are GitHub's own characters.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
+    """
+    return re.sub(r"\+|^!", r"\\\g<0>", branch)
 
 
 def _job(workflow: Workflow, *, writes: bool = True) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import json
 import re
 import shlex
@@ -18,6 +19,7 @@ from cargoship.plan import Plan
 
 _PLAIN = re.compile(r"[A-Za-z./][A-Za-z0-9_./@+=~-]*(?:://[A-Za-z0-9_./@+=~-]+)?")
 _KEY_VARIABLE = re.compile(r"env://([A-Za-z_][A-Za-z0-9_]*)")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORDS_OF_YAML = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 TAGS = ("{git.short}", "{branch?}", "{git.tag?}", "{latest}")
 """What images are tagged with where the settings say nothing: the commit always, the rest where there is one."""
@@ -222,14 +224,33 @@ def _jobs(plan: Plan, matrix: Matrix) -> tuple[Job, ...]:
         case Matrix.PLATFORM:
             names = [str(platform) for platform in plan.platforms]
             keys = [name.removeprefix("linux/").replace("/", "-") for name in names]
-            return _paired(keys, [f"--platform {name}" for name in names])
+            return _paired(matrix, keys, [f"--platform {name}" for name in names])
         case Matrix.PACKAGE:
             packages = list(dict.fromkeys(image.package.name for image in plan.images))
-            return _paired(packages, [f"--package {name}" for name in packages])
+            return _paired(matrix, packages, [f"--package {name}" for name in packages])
 
 
-def _paired(keys: Sequence[str], arguments: Sequence[str]) -> tuple[Job, ...]:
-    return tuple(Job(key, words) for key, words in zip(keys, arguments, strict=True))
+def _paired(matrix: Matrix, names: Sequence[str], arguments: Sequence[str]) -> tuple[Job, ...]:
+    return tuple(Job(key, words) for key, words in zip(job_keys(matrix, names), arguments, strict=True))
+
+
+def job_keys(matrix: Matrix, names: Sequence[str]) -> list[str]:
+    """A key for each name: an identifier for GitHub's expressions, no word of YAML, and no other's in any case.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idoutputs
+    """
+    found: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        key = name
+        if _IDENTIFIER.fullmatch(name) is None or name.lower() in _WORDS_OF_YAML:
+            key = f"{matrix.value}-{re.sub(r'[^A-Za-z0-9_-]', '_', name)}"
+        # GitHub finds outputs without regard to case
+        several = (each for number in itertools.count(1) if (each := f"{key}-{number}" if number > 1 else key))
+        key = next(each for each in several if each.lower() not in taken)
+        taken.add(key.lower())
+        found.append(key)
+    return found
 
 
 def folded(command: str, options: Sequence[str], indent: int) -> list[str]:

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from cargoship.ci.github import github
 from cargoship.ci.gitlab import gitlab
-from cargoship.ci.workflow import Job, Workflow, workflow_of
+from cargoship.ci.workflow import Job, Matrix, Workflow, job_keys, workflow_of
 from cargoship.errors import UsageError
 from support import results
 
@@ -196,7 +196,7 @@ def test_names_stay_names(name: str) -> None:
     workflow = Workflow("1.2.3", PurePosixPath(f"x/{name}"), name, several=False, own_tags=False)
     document = yaml.safe_load(github(workflow))
     # `on` is a truth value to YAML 1.1
-    assert document[True]["push"]["branches"] == [name]
+    assert document[True]["push"]["branches"] == [name.replace("!", "\\!")]
     (job, *_) = document["jobs"].values()
     assert job["defaults"]["run"]["working-directory"] == f"x/{name}"
     scripts = [line for job in yaml.safe_load(gitlab(workflow)).values() if isinstance(job, dict)
@@ -211,3 +211,28 @@ def test_names_that_a_host_would_obey_are_refused(name: str, place: str, tmp_pat
     named[place] = PurePosixPath(name) if place == "folder" else name
     with pytest.raises(UsageError, match="cannot be written into a workflow"):
         workflow_of(results.plan(tmp_path, "web"), None, **named)
+
+
+@pytest.mark.parametrize(("branch", "pattern"), [("c++", "c\\+\\+"), ("!x", "\\!x"), ("a!b]", "a!b]")])
+def test_a_branch_is_no_pattern(branch: str, pattern: str) -> None:
+    text = github(Workflow("1.2.3", PurePosixPath(), branch, several=False, own_tags=False))
+    assert yaml.safe_load(text)[True]["push"]["branches"] == [pattern]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "names"),
+    [
+        (Matrix.PACKAGE, ["on", "null", "true", "y", "Ünï", "Ünü", "App", "app", "app-2"]),
+        (Matrix.PLATFORM, ["386", "amd64", "arm-v7"]),
+    ],
+)
+def test_what_the_parts_of_a_matrix_are_called_is_a_name_to_every_reader(matrix: Matrix, names: list[str]) -> None:
+    keys = job_keys(matrix, names)
+    jobs = tuple(Job(key, f"--{matrix.value} {name}") for key, name in zip(keys, names, strict=True))
+    workflow = Workflow("1.2.3", PurePosixPath(), "main", several=True, own_tags=False, jobs=jobs)
+    # YAML 1.1 has more words that are no texts than 1.2
+    build = yaml.safe_load(github(workflow))["jobs"]["build"]
+    assert [each["key"] for each in build["strategy"]["matrix"]["include"]] == keys == list(build["outputs"])
+    assert [each["KEY"] for each in yaml.safe_load(gitlab(workflow))["build"]["parallel"]["matrix"]] == keys
+    assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", key) for key in keys)
+    assert len({key.lower() for key in keys}) == len(names)
