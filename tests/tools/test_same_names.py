@@ -90,3 +90,15 @@ def test_cook_takes_a_name_for_the_member_and_not_for_the_crate(
     run_cargoship("recipe", "cook", "--package", "itoa", "--no-cache", cwd=cooked)
     made = {path.name.partition("-")[0] for path in cooked.glob("target/debug/deps/*.rlib")}
     assert made == {"libcfg_if"}
+
+
+@pytest.mark.parametrize("locked", [True, False], ids=["lock", "no-lock"])
+def test_a_package_may_have_a_name_in_any_script(run_cargoship: RunCargoship, tmp_path: Path, *, locked: bool) -> None:
+    """cargo does not read its own id of such a package."""
+    project = tmp_path / "project"
+    write_member(project, "größe", '[[bin]]\nname = "program"\npath = "src/main.rs"\n')
+    write_program(project / "src/main.rs", 'println!("{}", env!("CARGO_PKG_NAME"));')
+    if locked:
+        run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=project)
+    build(run_cargoship, project, tmp_path / "out", "--no-cache")
+    assert run(*(tmp_path / "out").glob("*/linux/amd64/app/program")).stdout == "größe\n"

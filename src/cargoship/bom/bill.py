@@ -14,6 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from cargoship.bom.addresses import web_address
 from cargoship.bom.auditable import source_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
@@ -277,7 +278,7 @@ def _crate(
         license=crate.license,
         license_text=crate.license_text,
         supplier=_person(crate),
-        repository=without_user(crate.repository),
+        repository=web_address(crate.repository),
         is_shipped=is_shipped,
         facts=tuple(sorted((name, value) for name, value in facts.items() if value)),
         needs=tuple(sorted({*needs, *(libraries if is_shipped else ())})),
@@ -303,15 +304,13 @@ def _person(crate: Crate) -> str:
 
 def _home(crate: Crate) -> str:
     """Where its project is; else its page on crates.io."""
-    said = without_user(crate.repository)
-    if said.startswith(("https://", "http://")):
+    if said := web_address(crate.repository):
         return said
     match source_of(crate):
         case "crates.io":
             return f"https://crates.io/crates/{quote(crate.name, safe='')}"
         case "git":
-            url = without_user(crate.source.removeprefix("git+").partition("?")[0].partition("#")[0])
-            return url if url.startswith(("https://", "http://")) else ""
+            return web_address(crate.source.removeprefix("git+").partition("?")[0].partition("#")[0])
         case _:
             return ""
 

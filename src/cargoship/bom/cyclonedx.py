@@ -105,7 +105,7 @@ def _hashes(each: Component) -> list[Mapping[str, str]]:
 
 
 def _references(each: Component) -> Iterator[Mapping[str, Any]]:
-    if each.repository.startswith(("https://", "http://")):
+    if each.repository:
         yield {"type": "vcs", "url": each.repository}
     url = download_of(each)
     if url and each.sha512:

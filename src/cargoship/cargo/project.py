@@ -109,6 +109,9 @@ class Project:
     def specification(self, package: Package) -> str:
         """What names a member to cargo's --package, and no release of the same name that something depends on."""
         named = f"{package.name}@{package.version}"
+        # cargo reads an id as a URL, and then knows no package whose name is not ASCII, though the id is its own
+        if not package.name.isascii():
+            return named
         # without a lock file nobody knows yet which releases there will be
         return package.id if named in self.ambiguous or self.lock is None else named
 

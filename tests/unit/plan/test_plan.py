@@ -533,6 +533,16 @@ def test_a_member_that_another_source_has_too_is_named_by_its_id() -> None:
     assert plan.cargo.packages == ("path+file:///w/a#1.2.3", "b@1.2.3")
 
 
+@pytest.mark.parametrize("lock", [None, ROOT / "Cargo.lock"])
+def test_a_member_whose_name_is_not_ascii_is_named_in_the_way_that_cargo_reads(lock: Path | None) -> None:
+    members = (replace(TWICE[0], name="süp", id="path+file:///w/a#süp@1.2.3"),)
+    project = Project(
+        root=ROOT, folder=ROOT, target_dir=ROOT / "target", packages=members, default_members=members, selected=None,
+        lock=lock, ambiguous=frozenset({"süp@1.2.3"}),
+    )  # fmt: skip
+    assert project.specification(members[0]) == "süp@1.2.3"
+
+
 SERVICES = Workspace(
     (
         package("core"),

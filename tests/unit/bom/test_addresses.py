@@ -1,0 +1,59 @@
+"""Addresses of manifests in bills, held against validators that others wrote."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec.structs import replace
+from rfc3986_validator import validate_rfc3986
+
+from cargoship.bom.addresses import web_address
+from cargoship.bom.bill import BaseContents, Bill, ShippedProgram, bill_of
+from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
+from cargoship.bom.cyclonedx import cyclonedx
+from cargoship.oci.digest import Digest
+
+ODD = {
+    'https://me:secret@example.com/x?q="<>': "https://example.com/x?q=%22%3C%3E",
+    " https://example.com/a b ": "https://example.com/a%20b",
+    "https://example.com/grün": "https://example.com/gr%C3%BCn",
+    "https://grün.example/": "https://gr%C3%BCn.example/",
+    "https://example.com/100%": "https://example.com/100%25",
+    "https://example.com/%C3%BC?a={b}": "https://example.com/%C3%BC?a=%7Bb%7D",
+    "https://example.com:8080/x[1]": "https://example.com:8080/x%5B1%5D",
+    "HTTP://EXAMPLE.COM": "HTTP://EXAMPLE.COM",
+    "https://": "",
+    "https://example.com:port/": "",
+    "https://example.com/#a#b": "",
+    "git@github.com:me/app.git": "",
+    "see the README": "",
+    "": "",
+}
+
+
+def bill(repository: str) -> Bill:
+    crate = Crate("app", "1.0.0", "registry+https://github.com/rust-lang/crates.io-index", "0" * 64)
+    graph = CrateGraph((replace(crate, repository=repository),), (Use(0, "x86_64-unknown-linux-musl"),))
+    program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"program"), ProgramCrates(graph, 0))
+    return bill_of(
+        "app", Digest.of(b"image"),
+        architecture="amd64", created="1970-01-01T00:00:00Z", tools={}, programs=[program], base=BaseContents(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "address"), ODD.items())
+def test_what_a_manifest_calls_an_address_is_a_uri_or_is_left_out(said: str, address: str) -> None:
+    assert web_address(said) == address
+    assert not address or validate_rfc3986(address)
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_a_bill_is_valid_whatever_a_manifest_calls_an_address(said: str) -> None:
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - seconds
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415 - seconds
+
+    document = cyclonedx(bill(said), "1.6").decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document) is None
+    (crate,) = (each for each in json.loads(document)["components"] if each["name"] == "app" and "purl" in each)
+    assert [each["url"] for each in crate.get("externalReferences", ())] == [ODD[said]] * bool(ODD[said])
