@@ -15,6 +15,8 @@ from cargoship.errors import PlatformUnknown, UsageError
 _REFERENCE = re.compile(
     r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?/[\w./-]+(:[\w.-]+|@sha256:\w+)?|[\w.-]+(/[\w.-]+)*:[\w.-]+"
 )
+# what a hint begins with; not every command has it
+_FIRST_OPTION = re.compile(r"write (--?[a-z][a-z-]*)")
 _TRIPLE = re.compile(r"\w+-\w+-(linux|darwin|windows|android)(-\w+(\.\d+\.\d+)?)?")
 
 
@@ -23,11 +25,7 @@ def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
     command = None if error.ctx is None else error.ctx.command
     match error:
         case click.NoSuchOption(option_name=name):
-            if name in STRANGE_OPTIONS:
-                return f"no such option {name}", in_place_of(name, _given(name, error.ctx))
-            names = [] if command is None else [each for option in command.params for each in option.opts]
-            close = difflib.get_close_matches(name, [each for each in names if each.startswith("--")], n=1, cutoff=NEAR)
-            return f"no such option {name}" + (f"; did you mean {close[0]}?" if close else ""), None
+            return _unknown(name, error.ctx)
         case click.BadOptionUsage(option_name=name):
             found = [each for each in ([] if command is None else command.params) if name in each.opts]
             for option in found:
@@ -41,6 +39,22 @@ def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
         case _:
             pass
     return None
+
+
+def _unknown(name: str, ctx: click.Context | None) -> tuple[str, str | None]:
+    """What to write in place of an option that the command does not have."""
+    found = [] if ctx is None else ctx.command.params
+    names = [each for option in found for each in option.opts]
+    if name in STRANGE_OPTIONS:
+        hint = in_place_of(name, _given(name, ctx))
+        first = _FIRST_OPTION.match(hint)
+        if first is None or first[1] in names:
+            return f"no such option {name}", hint
+        formats = [each.type for each in found if "--format" in each.opts]
+        if name == "--json" and any(isinstance(each, click.Choice) and "json" in each.choices for each in formats):
+            return f"no such option {name}", "write --format json"
+    close = difflib.get_close_matches(name, [each for each in names if each.startswith("--")], n=1, cutoff=NEAR)
+    return f"no such option {name}" + (f"; did you mean {close[0]}?" if close else ""), None
 
 
 def _given(name: str, ctx: click.Context | None) -> str | None:

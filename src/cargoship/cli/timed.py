@@ -115,7 +115,7 @@ def timings_document(record: RunRecord, before: RunRecord | None) -> dict[str, A
 
 
 def _title(record: RunRecord, before: RunRecord | None, paint: Paint) -> str:
-    states = ", ".join(f"{number} {state}" for state, number in _states(record).items())
+    states = ", ".join(f"{number} {printable(state)}" for state, number in _states(record).items())
     units = f": {states}" if states else ""
     failed = f", {paint.bad('failed')} ({printable(record.error)})" if record.outcome == "failed" else ""
     began = printable(record.began)[:16].replace("T", " ")

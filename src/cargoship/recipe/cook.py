@@ -21,7 +21,7 @@ from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project, load_project
 from cargoship.cargo.watch import Watched, watch_cargo
 from cargoship.clock import phase
-from cargoship.errors import UsageError
+from cargoship.errors import LockOutdated, UsageError
 from cargoship.events import Emit, Level, Note, count
 from cargoship.oci.files import writing
 from cargoship.process import Command, Runner
@@ -29,6 +29,7 @@ from cargoship.reading import real_path
 from cargoship.recipe.dummies import Dummies, remove_dummies
 from cargoship.recipe.model import Recipe
 from cargoship.recipe.placing import OUTSIDE
+from cargoship.recipe.settling import settle_lock
 from cargoship.recipe.skeleton import check_free, skeleton_files, write_files
 
 
@@ -159,7 +160,12 @@ def compile_dependencies(
     if cooking.target_dir is not None:
         env["CARGO_TARGET_DIR"] = str(root / cooking.target_dir)
     manifest = root / (cooking.manifest_path or MANIFEST)
-    project = load_project(runner, programs.cargo, manifest, env=env, offline=cooking.offline or cooking.frozen)
+    offline = cooking.offline or cooking.frozen
+    if (cooking.locked or cooking.frozen) and settle_lock(
+        recipe, root / MANIFEST, cargo=programs.cargo, runner=runner, env=env, offline=offline
+    ):
+        emit(Note("Cargo.lock has what the members of the recipe need", Level.VERBOSE))
+    project = load_project(runner, programs.cargo, manifest, env=env, offline=offline)
     roots = [project.target_dir, *([] if project.build_dir is None else [project.build_dir])]
     cooking = replace(cooking, packages=tuple(_specification(name, project) for name in cooking.packages))
     command = Command((str(programs.program), *cooking.arguments()), cwd=root, env=env)
@@ -180,7 +186,10 @@ def compile_dependencies(
                         # where a person has something of his own, it stays
                         (root / OUTSIDE).parent.rmdir()
         if done.code != 0:
-            raise failure_of(done.code, done.stderr)
+            failure = failure_of(done.code, done.stderr)
+            if isinstance(failure, LockOutdated):
+                failure.hint = "run `cargo update --workspace` in the project and make the recipe again"
+            raise failure
         say(done.summary)
     return done
 

@@ -144,6 +144,24 @@ def reachable(lock: CargoLock, starts: Iterable[str]) -> CargoLock:
     return CargoLock(lock.version, tuple(entry for entry in lock.entries if entry in found), rest)
 
 
+def is_part_of(part: CargoLock, whole: CargoLock) -> bool:
+    """Whether a lock file holds nothing that another does not: packages, and what each of them needs."""
+
+    def needs(lock: CargoLock) -> dict[tuple[str, str, str | None], set[tuple[str, str]]]:
+        by_name: dict[str, list[LockedPackage]] = {}
+        for entry in lock.entries:
+            by_name.setdefault(entry.name, []).append(entry)
+        return {
+            (entry.name, entry.version, entry.source): {
+                (each.name, each.version) for text in entry.dependencies for each in _meant(text, by_name)
+            }
+            for entry in lock.entries
+        }
+
+    known = needs(whole)
+    return all(package in known and needed <= known[package] for package, needed in needs(part).items())
+
+
 def standing_on_local(lock: CargoLock) -> tuple[str, ...]:
     """Names of foreign packages that need a local one ([patch] makes it so): a dummy will not do for them."""
     by_name: dict[str, list[LockedPackage]] = {}

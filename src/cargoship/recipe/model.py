@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import RecipeInvalid
@@ -91,6 +92,9 @@ class Recipe(msgspec.Struct, frozen=True):
 
     skeleton: Skeleton
     version: int = VERSION
+    partial: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether members of the workspace are left out (`--bin`): its lock file may hold more than cargo needs then, for
+    features that only those turn on. Not written where it is false."""
 
     def to_json(self) -> bytes:
         """The same bytes for the same recipe."""
@@ -121,6 +125,9 @@ def parse_recipe(data: bytes, *, name: str = "the recipe") -> Recipe:
         if said not in (None, VERSION):
             raise RecipeInvalid(f"{name} has version {said}, of which this cargoship knows nothing", hint=hint)
         recipe = decode_json(data, Recipe)
+        if said is None:
+            # cargo-chef does not say whether it has left something out
+            recipe = replace(recipe, partial=True)
     except Undecodable as error:
         raise RecipeInvalid(f"{name} is no recipe: {error}", hint=hint) from error
     _check(recipe.skeleton, name)

@@ -25,11 +25,15 @@ def make_recipe(sources: WorkspaceSources, *, member: str | None = None) -> Reci
     """
     lock = None if sources.lock is None else parse_cargo_lock(sources.lock, sources.root / "Cargo.lock")
     making = Making.of(sources, lock)
+    partial = False
     manifests = {folder: making.manifest(local) for folder, local in sources.locals.items()}
     if member is not None:
         start = closure.find_member(sources, manifests, member)
         wanted = closure.closure_of(start, sources, lock)
         lock = None if lock is None else reachable(lock, [str(start.name)])
+        partial = any(
+            local.member and local.name is not None and local.folder not in wanted for local in sources.locals.values()
+        )
         only = Only(wanted, None if lock is None else frozenset(entry.name for entry in lock.entries))
         manifests = {
             folder: making.manifest(sources.locals[folder], only)
@@ -42,7 +46,8 @@ def make_recipe(sources: WorkspaceSources, *, member: str | None = None) -> Reci
             lock_file=None if lock is None else mask(lock, keep=making.kept_names).text(),
             rust_toolchain_file=_toolchain(sources),
             files=sources.named or msgspec.UNSET,
-        )
+        ),
+        partial=partial or msgspec.UNSET,
     )
 
 

@@ -244,6 +244,22 @@ def test_commands_of_a_group_get_the_same_hints() -> None:
     assert "error: no such command 'expor'; did you mean export?\n" in refused("cache", "expor")
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("build", "--json"), "write --metadata-file FILE"),
+        (("timings", "--json"), "write --format json"),
+        (("sbom", "x", "--json"), None),
+        (("login", "x", "--json"), None),
+        (("history", "--name", "x"), None),
+    ],
+)
+def test_hints_about_other_tools_are_options_of_the_command(words: tuple[str, ...], hint: str | None) -> None:
+    text = refused(*words)
+    assert f"no such option {words[-1] if words[-1].startswith('-') else words[-2]}" in text
+    assert f"hint: {hint}" in text if hint else "write " not in text
+
+
 def test_hints_about_other_tools_name_commands_that_exist() -> None:
     """`cargoship cache clear` was none."""
     for text in (*STRANGE_COMMANDS.values(), *STRANGE_OPTIONS.values()):
