@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import tomli
 
-from support.cooking import build, cargo, check, cook_ours, copy_sources, prepare_chefs, prepare_ours
-from support.workspaces import write_scenario
+from support.cooking import build, check, cook_ours, copy_sources, prepare_chefs, prepare_ours
+from support.crates import download
+from support.workspaces import lock, main, package, write, write_scenario
 
 pytestmark = pytest.mark.tools
 
@@ -70,23 +71,16 @@ def test_features_that_only_another_member_turns_on_do_not_stop_a_locked_cook(
     tmp_path: Path, prepare: Callable[..., Path]
 ) -> None:
     """The lock file lists what those features need, and cargo wants it without that."""
-    root = tmp_path / "project"
-    extra = 'extra = { path = "../extra", optional = true }'
-    for name, rest in {
-        "one": '[dependencies]\nnear = { path = "../vendor/near" }\n',
-        "two": '[dependencies]\nnear = { path = "../vendor/near", features = ["more"] }\n',
-        "vendor/near": f'[features]\nmore = ["dep:extra"]\n[dependencies]\n{extra}\n',
-        "vendor/extra": "",
-    }.items():
-        (root / name / "src").mkdir(parents=True)
-        (root / name / "src" / ("lib.rs" if "/" in name else "main.rs")).write_text(
-            "" if "/" in name else "fn main() {}\n"
-        )
-        package = f'[package]\nname = "{name.rpartition("/")[2]}"\nversion = "0.1.0"\nedition = "2021"\n'
-        (root / name / "Cargo.toml").write_text(package + rest)
-    members = 'members = ["one", "two"]\nexclude = ["vendor"]\nresolver = "2"\n'
-    (root / "Cargo.toml").write_text(f"[workspace]\n{members}")
-    cargo("generate-lockfile", "--offline", cwd=root)
+    files = {
+        "Cargo.toml": '[workspace]\nmembers = ["one", "two"]\nresolver = "2"\n',
+        "one/Cargo.toml": package("one", '[dependencies]\neither = "1"\n'),
+        "one/src/main.rs": main(),
+        "two/Cargo.toml": package("two", '[dependencies]\neither = { version = "1", features = ["serde"] }\n'),
+        "two/src/main.rs": main(),
+    }
+    root = write(tmp_path / "project", files)
+    lock(root)
+    download(root)
     path = prepare(root, tmp_path / "recipe.json", "--bin", "one")
     cook_ours(path, tmp_path / "kitchen", "--package", "one", "--locked", "--offline")
     copy_sources(root, tmp_path / "kitchen", old=True)

@@ -127,9 +127,7 @@ def test_ten_thousand_units_are_reported_in_a_few_lines(tmp_path: Path) -> None:
 
 
 def test_names_in_a_record_do_not_reach_the_terminal_as_they_are(tmp_path: Path) -> None:
-    evil = UnitSpan(
-        "\x1b]0;x\x07evil", "1", "lib", "\x1b[2J", "\x1b[1m", began=0.0, seconds=1.0, because=("\x1b[31m",)
-    )
+    evil = UnitSpan("\x1b]0;x\x07evil", "1", "lib", "\x1b[2J", "\x1b[1m", began=0.0, seconds=1.0, because=("\x1b[31m",))
     assert "\x1b" not in timings(tmp_path, record=build_record(units=(evil,), project="\x1b[2J"))[1]
 
 
