@@ -27,11 +27,19 @@ FILES = [
     "benches/bench.rs", "benches/named/main.rs", "build.rs", "other/place.rs",
 ]  # fmt: skip
 LINES = {
-    "bin": ['name = "named"', 'name = "one"', 'name = "pkg"', 'name = "elsewhere"\npath = "other/place.rs"'],
-    "test": ['name = "one"', 'name = "named"\npath = "other/place.rs"\nharness = false'],
-    "example": ['name = "named"', 'name = "one"\ncrate-type = ["staticlib"]'],
-    "bench": ['name = "bench"\nharness = false', 'name = "named"'],
-}
+    "bin": [
+        'name = "named"', 'name = "one"', 'name = "pkg"', 'name = "elsewhere"\npath = "other/place.rs"',
+        'name = "odd"\npath = "./src/bin/one.rs"', 'name = "up"\npath = "src/../src/main.rs"',
+    ],
+    "test": [
+        'name = "one"', 'name = "named"\npath = "other/place.rs"\nharness = false',
+        'name = "odd"\npath = "tests//one.rs"',
+    ],
+    "example": [
+        'name = "named"', 'name = "one"\ncrate-type = ["staticlib"]', 'name = "odd"\npath = "examples/./one.rs"',
+    ],
+    "bench": ['name = "bench"\nharness = false', 'name = "named"', 'name = "odd"\npath = "./benches/bench.rs"'],
+}  # fmt: skip
 LIBS = [
     "",
     "[lib]",

@@ -6,6 +6,7 @@ not tell, cargo's behaviour; the tests ask cargo.
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from cargoship.errors import ManifestInvalid
@@ -94,11 +95,16 @@ def _targets(key: str, manifest: Table, listing: FolderListing, edition: str, *,
     written = tables(manifest.get(key))
     found = [_with_path(each, key, inferred, listing, edition, has_lib=has_lib) for each in written]
     names = {each["name"] for each in written}
-    paths = {each.get("path") for each in written}
+    # cargo compares them as paths: `./benches/x.rs` is `benches/x.rs`, and `a/../benches/x.rs` is another
+    paths = {PurePosixPath(path) for each in written if isinstance(path := each.get("path"), str)}
     if automatic is None:
         automatic = key not in manifest or edition != "2015"
     if automatic:
-        found += [{"name": name, "path": path} for name, path in inferred if name not in names and path not in paths]
+        found += [
+            {"name": name, "path": path}
+            for name, path in inferred
+            if name not in names and PurePosixPath(path) not in paths
+        ]
     # the order of a directory's entries must not show
     return sorted(found, key=lambda each: (str(each.get("path")), str(each.get("name"))))
 

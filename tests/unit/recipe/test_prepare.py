@@ -446,3 +446,14 @@ def test_what_replaces_a_package_stays_in_the_lock_file(tmp_path: Path) -> None:
     read = parse_cargo_lock(lock, tmp_path)
     assert read.text() == lock
     assert [entry.source for entry in reachable(read, ["app"]).entries] == [None, None, "registry+x"]
+
+
+@pytest.mark.parametrize("path", ["./benches/slow.rs", "benches//slow.rs", "benches/./slow.rs", "benches/slow.rs"])
+def test_a_target_whose_path_is_written_oddly_is_there_once(tmp_path: Path, path: str) -> None:
+    """gix-object has `./benches`: a second target was inferred of the same file."""
+    bench = f'[[bench]]\nname = "quick"\nharness = false\npath = "{path}"\n'
+    manifest = f'[package]\nname = "a"\nversion = "1.0.0"\nedition = "2021"\n{bench}'
+    write(tmp_path, {"Cargo.toml": manifest, "src/lib.rs": "", "benches/slow.rs": ""})
+    (made,) = prepare_recipe(tmp_path).skeleton.manifests
+    found = [(each.name, each.path) for each in made.targets if each.kind == "Bench"]
+    assert found == [("quick", "benches/slow.rs")]
