@@ -31,6 +31,7 @@ from cargoship.cargo.words import (
     configuring,
     has_more,
     invocation_of,
+    is_quiet,
     lints_asked_for,
     option_of,
     options_of,
@@ -96,7 +97,7 @@ def run_cargo(
     own = asked.words if before else words
     program, env, zig = _program(words[0], rust, context)
     compiling = (*before, *compiling_words(own))
-    command = Command((str(program), *compiling), cwd=context.cwd, env=_progress_env(env, context))
+    command = Command((str(program), *compiling), cwd=context.cwd, env=_progress_env(words, env, context))
     options = _options(project, context, overrides)
     targets = options_of(words, "--target") or list(_default_targets(words, context))
     then = Command((str(program), *before, *own), context.cwd, env) if has_more(words) else None
@@ -190,11 +191,15 @@ def _left_to_cargo(cargo: Path, words: Sequence[str], context: Context) -> Ended
     return Ended(0, Command((str(cargo), *words), context.cwd, context.env))
 
 
-def _progress_env(env: Mapping[str, str], context: Context) -> Mapping[str, str]:
-    """The environment in which cargo tells its progress, and talks as we do, but where that hides what it refuses."""
+def _progress_env(words: Sequence[str], env: Mapping[str, str], context: Context) -> Mapping[str, str]:
+    """The environment in which cargo tells its progress, and talks as we do.
+
+    It does not where it is to be quiet, or where that would hide what it refuses.
+    """
     tables = [read_table(file) for file in configuration_files(context.cwd, cargo_home(context.env))]
     told = dict(env)
-    if "term.progress" not in objectionable(tables, context.env):
+    refused = objectionable(tables, context.env)
+    if not (is_quiet(words, tables, context.env) or "term.progress" in refused or "term.quiet" in refused):
         told |= PROGRESS_ENV
     if "term.color" in objectionable(tables, {}):
         told.pop("CARGO_TERM_COLOR", None)

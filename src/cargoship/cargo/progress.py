@@ -15,8 +15,15 @@ from msgspec import Struct
 
 from cargoship.events import CompileProgress, ToolOutput
 
-PROGRESS_ENV: Mapping[str, str] = {"CARGO_TERM_PROGRESS_WHEN": "always", "CARGO_TERM_PROGRESS_WIDTH": "400"}
-"""Makes cargo draw its progress bar into a pipe, wide enough for the names of all that compiles at once."""
+PROGRESS_ENV: Mapping[str, str] = {
+    "CARGO_TERM_PROGRESS_WHEN": "always",
+    "CARGO_TERM_PROGRESS_WIDTH": "400",
+    "CARGO_TERM_QUIET": "false",
+}
+"""Makes cargo draw its progress bar into a pipe, wide enough for the names of all that compiles at once.
+
+A cargo that is to be quiet draws it too, but without the word that it is known by.
+"""
 
 
 def name_in_progress(package: str, target: str, kinds: Collection[str], *, runs: bool = False) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from cargoship.cargo.command import MESSAGE_FORMAT
+from cargoship.cargo.config import Table
 
 COMPILES = ("build", "b", "check", "c", "clippy", "rustc", "zigbuild")
 RUNS = ("test", "t", "bench")
@@ -35,6 +36,7 @@ _INDIFFERENT_BY = {
 """Each with the values that cargo takes: of others it says what is wrong with them, once it is started."""
 _SHORT = re.compile(r"(-[pFjZC])=?(.+)")
 _LONG = {"-q": "--quiet", "-j": "--jobs"}
+_QUIET = re.compile(r"-v*q[qv]*")
 _OF_CARGO = re.compile(r"-[qv]+|--(?:verbose|quiet|locked|offline|frozen)")
 _OF_CARGO_BY = frozenset({"--color", "--config", "-Z", "-C"})
 
@@ -120,6 +122,16 @@ def has_more(words: Sequence[str]) -> bool:
     """Whether there is something left to do when all is compiled."""
     runs = words[0] in RUNS and "--no-run" not in words
     return runs or option_of(words, "--message-format") is not None
+
+
+def is_quiet(words: Sequence[str], tables: Iterable[Table], env: Mapping[str, str]) -> bool:
+    """Whether cargo is to say nothing but errors: by an option, a variable, or its configuration (term.quiet)."""
+    own = words[: words.index("--")] if "--" in words else words
+    if any(word == "--quiet" or _QUIET.fullmatch(word) for word in own):
+        return True
+    terms = (table.get("term") for table in tables)
+    said = [env.get("CARGO_TERM_QUIET"), *(term.get("quiet") for term in terms if isinstance(term, dict))]
+    return next((value in {True, "true"} for value in said if value is not None), False)
 
 
 def lints_asked_for(words: Sequence[str]) -> tuple[str, ...]:

@@ -371,6 +371,8 @@ class CacheSession:
             return work()
         except CargoshipError as error:
             why = error.message
+        except OSError as error:
+            why = str(error)
         except Exception as error:  # noqa: BLE001 - what is wrong in here is no reason to end a build that is done
             why = repr(error)
         self._emit(Note(f"nothing was kept in the unit cache {self._store.name}: {why}", Level.WARNING))

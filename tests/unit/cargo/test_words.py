@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from cargoship.cargo.config import Table
 from cargoship.cargo.words import (
     AskedOfCargo,
     choosing,
     compiling_words,
     configuring,
     invocation_of,
+    is_quiet,
     lints_asked_for,
     options_of,
 )
@@ -115,3 +117,20 @@ def test_options_mean_the_same_behind_the_subcommand() -> None:
     found = invocation_of(words.split())
     assert " ".join(found.gathered) == "build --config a=1 --config=b=2 -Zc -Z d -- --config e"
     assert " ".join(configuring(found.gathered)) == "--config a=1 --config=b=2 -Zc -Z d"
+
+
+@pytest.mark.parametrize(
+    ("words", "table", "env", "quiet"),
+    [
+        ("build -q", {}, {}, True),
+        ("build --quiet", {}, {"CARGO_TERM_QUIET": "false"}, True),
+        ("test -- -q", {}, {}, False),
+        ("build", {"term": {"quiet": True}}, {}, True),
+        ("build", {"term": {"quiet": True}}, {"CARGO_TERM_QUIET": "false"}, False),
+        ("build -v", {"term": {}}, {"CARGO_TERM_QUIET": "true"}, True),
+        ("build", {"term": {"verbose": True}}, {}, False),
+        ("build", {"term": 1}, {}, False),
+    ],
+)
+def test_who_wants_quiet(words: str, table: Table, env: dict[str, str], *, quiet: bool) -> None:
+    assert is_quiet(words.split(), [table], env) is quiet
