@@ -24,6 +24,7 @@ from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import EntryKind, LayerEntry
 from cargoship.oci.target import split_selection
+from cargoship.printable import printable
 from cargoship.settings.base import BaseSpec, BuiltInBase, LayoutBase, RegistryBase
 
 # The same bytes under the names that an OCI manifest has for them.
@@ -33,6 +34,13 @@ _OCI_NAMES: dict[str, MediaType] = {
     "application/vnd.docker.image.rootfs.diff.tar.zstd": MediaType.OCI_LAYER_ZSTD,
 }
 _LAYER_TYPES: frozenset[str] = frozenset({MediaType.OCI_LAYER, MediaType.OCI_LAYER_GZIP, MediaType.OCI_LAYER_ZSTD})
+
+
+_WHY_NOT = {
+    "nondistributable": "its maker alone gives it out, and an image on it could not be pushed: choose another base",
+    ".foreign.": "its maker alone gives it out, and an image on it could not be pushed: choose another base",
+    "encrypted": "it is encrypted: decrypt the base, as skopeo copy --decryption-key does",
+}
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,8 @@ def _from_layout(spec: LayoutBase, platform: Platform, root: Path) -> Base:
             hint="name the image itself: oci:FOLDER:TAG or oci:FOLDER@DIGEST",
         )
     layers = tuple(
-        structs.replace(layer, blob=_Renamed(oci_layer(layer.descriptor), layer.blob)) for layer in image.layers
+        structs.replace(layer, blob=_Renamed(oci_layer(layer.descriptor, str(spec)), layer.blob))
+        for layer in image.layers
     )
     steps = steps_of(image.config_file, len(layers), str(spec))
     return Base(str(spec), None, image.digest, layers, image.config, has_loader=None, steps=steps)
@@ -160,9 +169,13 @@ class _Renamed(Struct, frozen=True):
         return self.blob.open()
 
 
-def oci_layer(descriptor: Descriptor) -> Descriptor:
-    """A layer under the name that an OCI manifest has for its type; raises ContentInvalid for what has none."""
+def oci_layer(descriptor: Descriptor, base: str) -> Descriptor:
+    """A layer of `base` by the name that an OCI manifest has for its type; raises ContentInvalid for what has none."""
     media_type = _OCI_NAMES.get(descriptor.media_type, descriptor.media_type)
     if media_type not in _LAYER_TYPES:
-        raise ContentInvalid(f"the base has a layer of the type {descriptor.media_type}, which is not supported")
+        hint = next((text for word, text in _WHY_NOT.items() if word in media_type), "choose a base that is an image")
+        raise ContentInvalid(
+            f"the base {base} has a layer of the type {printable(media_type)}, which no image can be put onto",
+            hint=hint,
+        )
     return replace(descriptor, media_type=media_type)

@@ -33,10 +33,13 @@ from cargoship.oci.platform import UNKNOWN, Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.store import BlobStore, BlobWriter, Memo
 from cargoship.oci.tree import choose_image
+from cargoship.printable import printable
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.remote import RemoteBlob, RemoteContent
 
 _CHECK = "check the name of the base, and its tag"
+_SHOWN_MAX = 80
+"""Characters of a step: it may be anything."""
 _IDLE_S = 30 * 24 * 3600
 """Seconds after which something in the cache that nobody has used is removed."""
 
@@ -85,11 +88,15 @@ class RemoteBases:
             raise ContentInvalid(f"the base {reference.familiar} is not an image")
         config = decode_config(content.config(manifest.config))
         self._compare(config.platform, platform, reference)
+        if config.triggers:
+            triggers = "; ".join(printable(text[:_SHOWN_MAX]) for text in config.triggers[:3])
+            text = f"the base {reference.familiar} has steps for images on it, which are not run (ONBUILD): {triggers}"
+            self._emit(Note(text, Level.WARNING))
         if len(config.diff_ids) != len(manifest.layers):
             raise ContentInvalid(f"the base {reference.familiar} has other layers than its config says")
         made_by = config.history if len(config.history) == len(manifest.layers) else ("",) * len(manifest.layers)
         layers = tuple(
-            Layer(self.blob(reference, oci_layer(layer)), diff_id, text)
+            Layer(self.blob(reference, oci_layer(layer, reference.familiar)), diff_id, text)
             for layer, diff_id, text in zip(manifest.layers, config.diff_ids, made_by, strict=True)
         )
         name = str(Reference(reference.registry, reference.repository, reference.tag)) if reference.tag else None

@@ -30,6 +30,7 @@ class _Run(msgspec.Struct, rename="pascal"):
     labels: dict[str, str | None] | None = None
     stop_signal: str | None = None
     healthcheck: dict[str, Any] | None = None
+    on_build: list[str | None] | None = None
 
 
 class _RootFs(msgspec.Struct):
@@ -114,6 +115,8 @@ class ConfigFile(Struct, frozen=True):
     steps: tuple[Mapping[str, Any], ...] = ()
     os_version: str | None = None
     os_features: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    """Steps of a Dockerfile that Docker runs when an image is built on this one (ONBUILD)."""
 
 
 def decode_config(raw: bytes) -> ConfigFile:
@@ -149,6 +152,7 @@ def decode_config(raw: bytes) -> ConfigFile:
         ),
         os_version=wire.os_version or None,
         os_features=tuple(text for text in wire.os_features or () if text),
+        triggers=tuple(text for text in run.on_build or () if text),
     )
 
 

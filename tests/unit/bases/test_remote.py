@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.bases.base import Base
 from cargoship.bases.remote import RemoteBases
@@ -14,6 +16,7 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image, make_image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layout import write_layout
+from cargoship.oci.manifest import encode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.registry.push import Published, push_index
@@ -245,8 +248,26 @@ def test_layers_in_dockers_words_get_oci_names(tmp_path: Path, registry: InMemor
     with client_of(registry.host) as client:
         odd = BytesBlob.of(MediaType.OCI_MANIFEST, raw)
         client.put_manifest(BASE, "odd", odd)
-    with pytest.raises(ContentInvalid, match="nondistributable"):
+    with pytest.raises(ContentInvalid, match="nondistributable") as raised:
         find(tmp_path, Reference(registry.host, BASE, "odd"), AMD64)
+    assert f"the base {registry.host}/{BASE}:odd" in raised.value.message
+    assert "its maker alone gives it out" in (raised.value.hint or "")
+
+
+def test_steps_for_images_on_a_base_are_said_to_be_left_out(tmp_path: Path, registry: InMemoryRegistry) -> None:
+    image = small_index(tmp_path / "blobs", [AMD64]).children[0]
+    config = json.loads(image.raw_config)
+    config["config"]["OnBuild"] = ["COPY . /src", "RUN make\u001b[31m"]
+    blob = BytesBlob.of(MediaType.OCI_CONFIG, json.dumps(config).encode())
+    made = Image(encode_manifest(replace(image.manifest, config=blob.descriptor)), blob.data, image.layers)
+    reported = Emitted()
+    with client_of(registry.host) as client:
+        push(client, index_of([made], annotations={}), "1", repository=BASE)
+    with bases_of(tmp_path, reported=reported) as bases:
+        bases.find(Reference(registry.host, BASE, "1"), AMD64)
+    (said,) = [note for note in reported.notes if "ONBUILD" in note]
+    assert "COPY . /src; RUN make" in said
+    assert "\x1b" not in said
 
 
 @pytest.mark.parametrize(

@@ -187,3 +187,19 @@ def test_other_words_tell_of_no_tool(said: str) -> None:
 def test_every_row_leads_to_a_tool() -> None:
     assert {each.tool for each in TOOL_USES} <= {each.name for each in TOOLS}
     assert all(each.words and each.debian for each in TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("linked", "says"),
+    [('"-lpq"', 'build-packages = ["libpq-dev"]'), ('"-lnobody"', "see whether the crate has a feature")],
+)
+def test_a_linker_that_was_sent_to_libraries_of_this_machine(linked: str, says: str) -> None:
+    stderr = (
+        f'  = note:  "ld" {linked} "-lc"\n  = note: ld.lld: error: undefined symbol: __gcc_personality_v0\n'
+        "          >>> referenced by iofclose.o:(x) in archive /usr/lib/x86_64-linux-gnu/libc.a\n"
+    )
+    hint = failure_of(101, stderr).hint or ""
+    assert hint.startswith("the linker was sent to /usr/lib/x86_64-linux-gnu, ")
+    assert says in hint
+    of_target = stderr.replace("/usr/lib/x86_64-linux-gnu", "/usr/lib/rustlib/x86_64-unknown-linux-musl/lib")
+    assert "was sent to" not in (failure_of(101, of_target).hint or "")

@@ -18,6 +18,10 @@ _OF_TARGETS = (
 )
 
 
+_OF_THIS_MACHINE = re.compile(r"in archive (?P<folder>/(?:usr/)?lib(?:32|64)?(?:/[\w-]+-linux-gnu\w*)?)/lib[\w+.-]+\.a")
+"""What LLVM's linker says of a symbol that a library of Debian or Fedora needs (lld, "undefined symbol")."""
+
+
 def known_need(stderr: str) -> str | None:
     """What a failed cargo lacked, and the commands or settings that bring it; None where its words tell of nothing."""
     for tool in TOOLS:
@@ -33,6 +37,11 @@ def known_need(stderr: str) -> str | None:
         crate = _CROSS_CRATE.search(stderr)
         library = None if crate is None else _library("", crate["crate"])
         return _OF_TARGETS if library is None else advice(library)
+    if match := _OF_THIS_MACHINE.search(stderr):
+        named = next((each for each in LIBRARIES if f'"-l{each.name.removeprefix("lib")}"' in stderr), None)
+        way_out = _OF_TARGETS if named is None else advice(named)
+        folder = match["folder"]
+        return f"the linker was sent to {folder}, where libraries of this machine are, not the target's: {way_out}"
     return None
 
 
