@@ -14,7 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cargoship.bom.addresses import web_address
+from cargoship.bom.addresses import address_for_bill
 from cargoship.bom.auditable import source_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
@@ -278,7 +278,7 @@ def _crate(
         license=crate.license,
         license_text=crate.license_text,
         supplier=_person(crate),
-        repository=web_address(crate.repository),
+        repository=address_for_bill(crate.repository),
         is_shipped=is_shipped,
         facts=tuple(sorted((name, value) for name, value in facts.items() if value)),
         needs=tuple(sorted({*needs, *(libraries if is_shipped else ())})),
@@ -304,13 +304,13 @@ def _person(crate: Crate) -> str:
 
 def _home(crate: Crate) -> str:
     """Where its project is; else its page on crates.io."""
-    if said := web_address(crate.repository):
+    if said := address_for_bill(crate.repository):
         return said
     match source_of(crate):
         case "crates.io":
             return f"https://crates.io/crates/{quote(crate.name, safe='')}"
         case "git":
-            return web_address(crate.source.removeprefix("git+").partition("?")[0].partition("#")[0])
+            return address_for_bill(crate.source.removeprefix("git+").partition("?")[0].partition("#")[0])
         case _:
             return ""
 

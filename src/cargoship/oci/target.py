@@ -65,6 +65,11 @@ class ImageTarget(Struct, frozen=True):
         first = text.partition("/")[0]
         if not new and reference.registry == DOCKER_HUB and first not in {text, DOCKER_HUB}:
             _refuse_missing(text, first, cwd)
+        if not new and first == text and is_there(cwd / "target" / "cargoship" / text / "oci-layout"):
+            raise UsageError(
+                f"{text} is an image that was built here, and may be one on Docker Hub",
+                hint=f"write oci:target/cargoship/{text} for the one from here, docker.io/library/{text} for the other",
+            )
         return RegistryTarget(reference)
 
 

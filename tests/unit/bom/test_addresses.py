@@ -7,7 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from cargoship.bom.addresses import web_address
+from cargoship.bom.addresses import address_for_bill
 from cargoship.bom.bill import BaseContents, Bill, ShippedProgram, bill_of
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
 from cargoship.bom.cyclonedx import cyclonedx
@@ -43,7 +43,7 @@ def bill(repository: str) -> Bill:
 
 @pytest.mark.parametrize(("said", "address"), ODD.items())
 def test_what_a_manifest_calls_an_address_is_a_uri_or_is_left_out(said: str, address: str) -> None:
-    assert web_address(said) == address
+    assert address_for_bill(said) == address
 
 
 @pytest.mark.parametrize("said", ODD)

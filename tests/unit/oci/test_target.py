@@ -100,6 +100,15 @@ def test_cargos_folder_is_meant_before_anything_was_built(tmp_path: Path) -> Non
     assert "docker.io/target/cargoship/app" in (caught.value.hint or "")
 
 
+def test_a_name_of_what_was_built_here_is_not_asked_of_docker_hub(cwd: Path) -> None:
+    write_layout(cwd / "target" / "cargoship" / "shop", small_index(cwd / "store"), names=[])
+    with pytest.raises(UsageError, match="shop is an image that was built here") as caught:
+        ImageTarget.parse("shop", cwd)
+    assert "oci:target/cargoship/shop" in (caught.value.hint or "")
+    for text, new in (("shop", True), ("shop:1", False), ("docker.io/library/shop", False), ("other", False)):
+        assert isinstance(ImageTarget.parse(text, cwd, new=new), RegistryTarget), text
+
+
 def test_a_target_need_not_exist(cwd: Path) -> None:
     assert ImageTarget.parse("oci:new/one:2", cwd, new=True) == LayoutTarget(cwd / "new/one", "2")
     assert ImageTarget.parse("oci-archive:new.tar", cwd, new=True) == ArchiveTarget(cwd / "new.tar")
