@@ -162,7 +162,7 @@ def compile_dependencies(
     manifest = root / (cooking.manifest_path or MANIFEST)
     offline = cooking.offline or cooking.frozen
     if (cooking.locked or cooking.frozen) and settle_lock(
-        recipe, root / MANIFEST, cargo=programs.cargo, runner=runner, env=env, offline=offline
+        recipe, root / MANIFEST, cargo=programs.cargo, runner=runner, env=env, offline=offline, emit=emit
     ):
         emit(Note("Cargo.lock has what the members of the recipe need", Level.VERBOSE))
     project = load_project(runner, programs.cargo, manifest, env=env, offline=offline)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cargoship.errors import ManifestInvalid
+from cargoship.events import Emit, Level, Note
 from cargoship.oci.files import write_atomically
 from cargoship.process import Command, Runner
 from cargoship.recipe.document import read_optional
@@ -22,12 +23,12 @@ _TIMEOUT_S = 600.0
 
 
 def settle_lock(
-    recipe: Recipe, manifest: Path, *, cargo: Path, runner: Runner, env: Mapping[str, str], offline: bool
+    recipe: Recipe, manifest: Path, *, cargo: Path, runner: Runner, env: Mapping[str, str], offline: bool, emit: Emit
 ) -> bool:
     """Let cargo take out of the Cargo.lock beside `manifest`, the root's, what a partial recipe has no use for.
 
     Returns whether it did. Where cargo would change anything else, or fails, the lock file is the recipe's again, and
-    `--locked` says what is wrong with it. Raises OutputError.
+    `--locked` says what is wrong with it. Raises OutputError and ToolMissing.
     """
     text = recipe.skeleton.lock_file
     if recipe.partial is not True or text is None:
@@ -39,6 +40,10 @@ def settle_lock(
     if done.code == 0 and _is_part(read_optional(path), text, path):
         return True
     write_atomically(path, text.encode())
+    if done.code != 0:
+        # the lock file may do as it is; where it does not, this is why
+        said = next(iter(done.stderr.decode(errors="replace").strip().splitlines()), f"it ended with {done.code}")
+        emit(Note(f"cargo could not take out of Cargo.lock what other members need: {said}", Level.WARNING))
     return False
 
 

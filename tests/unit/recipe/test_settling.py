@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cargoship.events import Emit, ignore
 from cargoship.process import Command, Completed
 from cargoship.recipe.model import CargoManifest, Recipe, Skeleton
 from cargoship.recipe.settling import settle_lock
@@ -36,18 +37,20 @@ MADE = {
 }
 
 
-def settled(folder: Path, made: str, *, code: int = 0, partial: bool = True, offline: bool = False) -> list[str]:
+def settled(
+    folder: Path, made: str, *, code: int = 0, partial: bool = True, offline: bool = False, emit: Emit = ignore
+) -> list[str]:
     """Settle in `folder` with a cargo that writes `made`, and return the options that it was given."""
     (folder / "Cargo.lock").write_text(WHOLE)
 
     def update(command: Command) -> Completed:
         (Path(str(command.cwd)) / "Cargo.lock").write_text(made)
-        return said(code=code)
+        return said(code=code, stderr="error: no network\n\nCaused by:\n  rain\n" if code else "")
 
     runner = ScriptedRunner({("update", "--workspace"): update})
     recipe = Recipe(Skeleton((CargoManifest("Cargo.toml", ""),), lock_file=WHOLE))
     recipe = replace(recipe, partial=True) if partial else recipe
-    settle_lock(recipe, folder / "Cargo.toml", cargo=Path("cargo"), runner=runner, env={}, offline=offline)
+    settle_lock(recipe, folder / "Cargo.toml", cargo=Path("cargo"), runner=runner, env={}, offline=offline, emit=emit)
     return [word for command in runner.commands for word in command.argv]
 
 
@@ -58,8 +61,11 @@ def test_what_cargo_takes_out_is_out_and_nothing_else_is_changed(tmp_path: Path,
 
 
 def test_a_cargo_that_fails_leaves_the_lock_file_as_it_was(tmp_path: Path) -> None:
-    settled(tmp_path, MADE["less"][0], code=101)
+    notes: list[object] = []
+    settled(tmp_path, MADE["less"][0], code=101, emit=notes.append)
     assert (tmp_path / "Cargo.lock").read_text() == WHOLE
+    (note,) = notes
+    assert "error: no network" in str(note)
 
 
 def test_a_recipe_of_all_members_needs_no_cargo_for_it(tmp_path: Path) -> None:
