@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cargoship.cargo.config import cargo_home, configuration_files, default_targets, options_tables, read_table
+from cargoship.cargo.config import (
+    cargo_home,
+    configuration_files,
+    default_targets,
+    named_rustc,
+    options_tables,
+    read_table,
+)
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import ManifestRefused, Project, load_project
 from cargoship.cargo.words import (
@@ -172,6 +179,7 @@ def _read(words: Sequence[str], context: Context) -> tuple[AskedOfCargo, Context
         # another one further on PATH, which does not know the word; the first cargo there does, or says so
         first = context.runner.programs.find("cargo", context.env)
         return _left_to_cargo(first or rust.cargo, words, context)
+    context = replace(context, env=_as_by_rustups_proxy(rust, context))
     if any(word.startswith("-C") for word in asked.before):
         context.emit(Note("the unit cache is of no use with cargo's -C: start this in the other folder", Level.WARNING))
         return _left_to_cargo(rust.cargo, (*asked.before, *asked.words), context)
@@ -184,6 +192,24 @@ def _read(words: Sequence[str], context: Context) -> tuple[AskedOfCargo, Context
     except (ManifestNotFound, ManifestRefused):
         return _left_to_cargo(rust.cargo, (*asked.before, *asked.words), context)
     return asked, context, rust, project
+
+
+def _as_by_rustups_proxy(rust: Rust, context: Context) -> Mapping[str, str]:
+    """The environment with the toolchain's name, as rustup's proxy gives it to cargo.
+
+    cargo finds a proxy by the name of rustc, and starts it in the folder of a package, where another toolchain may be
+    asked for: that of a crate's own rust-toolchain.toml, or of a project that --manifest-path names.
+    """
+    env = context.env
+    files = configuration_files(context.cwd, cargo_home(env))
+    rustc = context.runner.programs.find("rustc", env)
+    if "RUSTUP_TOOLCHAIN" in env or rustc is None or named_rustc(files, env) is not None:
+        return env
+    rustup = rustc.parent / "rustup"
+    if not (rustup.exists() and rustup.samefile(rustc)):
+        return env
+    # a toolchain that somebody has linked lies elsewhere; the proxy takes a path as well
+    return {**env, "RUSTUP_TOOLCHAIN": rust.sysroot.name if rust.rustup is not None else str(rust.sysroot)}
 
 
 def _left_to_cargo(cargo: Path, words: Sequence[str], context: Context) -> Ended:

@@ -13,7 +13,7 @@ from cargoship.events import Event
 from cargoship.process import SystemRunner
 from cargoship.toolchain.around_cargo import environment_of_cargo
 from support.cargo_units import create
-from support.programs import RunCargoship, distribution_rust, run
+from support.programs import CARGOSHIP, RunCargoship, distribution_rust, run
 
 pytestmark = pytest.mark.tools
 
@@ -115,3 +115,28 @@ def test_nobody_is_asked_where_nothing_stands_around(tmp_path: Path) -> None:
     found, events = asked({"PATH": "/usr/bin:/bin", "CARGO": "", "RUSTC": ""}, tmp_path)
     assert events == []
     assert found["RUSTC"] == ""
+
+
+RUSTUP = """case "$RUSTUP_TOOLCHAIN" in
+"") [ ! -e rust-toolchain.toml ] || set -- "$@" --cfg special;;
+esac
+exec {} "$@"
+"""
+"""A proxy of rustc, which goes by the folder that it is started in where nobody says which toolchain it is."""
+
+
+def test_rustups_toolchain_is_that_of_the_folder_where_cargo_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, proxies = tmp_path / "root", tmp_path / "proxies"
+    create("Cargo.toml", MANIFEST)(root)
+    create("src/main.rs", MAIN)(root)
+    create("rust-toolchain.toml", '[toolchain]\nchannel = "nightly"\n')(root)
+    script(proxies / "rustup", RUSTUP.format(RUST.get("RUSTC", "rustc")))
+    (proxies / "rustc").symlink_to("rustup")
+    for name in ("CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"):
+        monkeypatch.delenv(name, raising=False)
+    env = {"PATH": f"{proxies}:{os.environ['PATH']}"}
+    words = ("cargo", "--cache-to", f"dir:{tmp_path / 'cache'}", "--", "build", "--manifest-path", "root/Cargo.toml")
+    run(CARGOSHIP, *words, cwd=tmp_path, env=env)
+    assert run(root / "target/debug/app").stdout.startswith("false")
