@@ -45,6 +45,7 @@ _TAGS_BYTES = 8 << 20
 _PAGES_MAX = 10_000
 _TAGS_MAX = 1_000_000
 _WARNING = Level.WARNING
+_WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _COPY_BYTES = 1 << 20
 _SETTLING_TRIES = 4
 """Of a manifest whose parts the registry does not know yet: with the usual waits, two seconds or so."""
@@ -169,7 +170,14 @@ class RegistryClient:
         if not isinstance(reference, Digest) and actual.algorithm != SHA256:
             usual = Digest.of(data)
             actual = usual if self.find_manifest(repository, usual) is not None else actual
-        media_type = kind_of(data, response.headers.get("content-type", ""), f"{repository} {reference}")
+        said_type = response.headers.get("content-type", "")
+        # a manifest that is sent under such a type says itself what it is
+        if not data or (data.lstrip()[:1] == b"<" and said_type.partition(";")[0].strip().lower() in _WEB_PAGES):
+            raise ContentInvalid(
+                f"{self.registry} gave {'a web page' if data else 'nothing'} for the manifest {repository} {reference}",
+                hint="a proxy, a login page or something else than a registry answers there",
+            )
+        media_type = kind_of(data, said_type, f"{repository} {reference}")
         return BytesBlob(Descriptor(media_type, actual, len(data)), data)
 
     def check_login(self) -> None:

@@ -281,3 +281,15 @@ def test_tags_are_listed_page_by_page(tmp_path: Path, registry: InMemoryRegistry
         registry.faults.append(Fault("GET", "/tags/list", status=200, body=b"[]"))
         with pytest.raises(ContentInvalid, match="no list of tags"):
             list(client.tags(REPOSITORY))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"), [("text/html; charset=utf-8", b"<html>", "a web page"), ("", b"", "nothing")]
+)
+def test_what_a_proxy_answers_is_no_manifest(registry: InMemoryRegistry, kind: str, body: bytes, said: str) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    registry.faults.append(Fault("GET", "/manifests/1$", status=200, headers=headers, body=body))
+    with client_of(registry.host) as client, pytest.raises(ContentInvalid) as caught:
+        client.manifest(REPOSITORY, "1")
+    assert caught.value.message == f"{registry.host} gave {said} for the manifest {REPOSITORY} 1"
+    assert "a proxy" in (caught.value.hint or "")
