@@ -108,6 +108,17 @@ def test_the_linker_understands_what_is_said_to_a_compiler(
     assert done.stderr.splitlines() == ["ld.lld", *expected]
 
 
+def test_an_allocator_comes_before_the_c_library_whose_place_it_takes(wrappers: Path, zig: Path) -> None:
+    """rustc tells a linker of it behind the libraries: where malloc was found in one by then, there are two."""
+    ours = "/cache/it's/mimalloc-1-x86_64-unknown-linux-musl/mimalloc.o"
+    done = subprocess.run(
+        [wrappers / linker("x86_64-unknown-linux-musl"), "a.o", "-lc", "/other/mimalloc.o", ours, "crtn.o"],
+        env={"PATH": "/usr/bin:/bin", "CARGOSHIP_ZIG": str(zig), "CARGOSHIP_ALLOCATORS": "/cache/it's/mimalloc-1"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr.splitlines() == ["ld.lld", ours, "a.o", "-lc", "/other/mimalloc.o", "crtn.o"]
+
+
 def test_a_failed_link_that_lacks_a_runtime_symbol_is_tried_again_with_zigs_runtime(
     wrappers: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 # compiler (-Wl,... and the like) is translated, and libraries that musl has inside its libc are dropped.
 count=$#
 cxx=
+allocator=
 while [ "$count" -gt 0 ]; do
   arg=$1
   shift
@@ -18,6 +19,7 @@ while [ "$count" -gt 0 ]; do
   -lgcc_s | -lgcc_eh) set -- "$@" -lunwind ;;
   -lgcc | -lm | -lpthread | -ldl | -lrt | -lutil | -lresolv | -lcrypt | -lxnet) ;;
   -rdynamic) set -- "$@" --export-dynamic ;;
+  "${CARGOSHIP_ALLOCATORS:-none}"-*/mimalloc.o) allocator=$arg ;;
   -Xlinker | -pthread | -fuse-ld=* | -m32 | -m64 | -nostartfiles | -nodefaultlibs | -static-libgcc | -static-libstdc++) ;;
   *) set -- "$@" "$arg" ;;
   esac
@@ -26,6 +28,8 @@ if [ -n "$cxx" ]; then
   runtime libc++.a || exit
   set -- "$@" "-L$runtime_dir" "-L${CARGOSHIP_SYSROOT:?}/lib/rustlib/$triple/lib/self-contained" -lc++ -lc++abi -lunwind -lc
 fi
+# First: rustc has a user's objects behind the libraries, and a linker that has found malloc in musl by then takes both.
+[ -z "$allocator" ] || set -- "$allocator" "$@"
 errors=$("${CARGOSHIP_ZIG:?}" ld.lld "$@" 2>&1)
 code=$?
 # Rust's compiler_builtins has nearly all that compiled C asks of a compiler's runtime; the rest is in Zig's.
