@@ -69,7 +69,7 @@ def test_what_workers_compile_is_what_this_machine_would_compile(
 ) -> None:
     secret = {"SHIP_TOKEN": "a secret of the job", "SHOP": "a variable that one looks at"}
     there = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address, env=secret)
-    assert (there.there, there.known) == (4, 0), there.said
+    assert (there.there, there.known) == (6, 0), there.said
     assert not there.warnings
     here = build(run_cargoship, place, "--no-cache", env=secret)
     assert there.digest == here.digest
@@ -79,13 +79,40 @@ def test_what_workers_compile_is_what_this_machine_would_compile(
     assert executing_server.holds(FILES["one/text.txt"].encode())
     # another clean machine: the workers have compiled it all before
     again = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address, env=secret)
-    assert (again.there, again.known) == (4, 4), again.said
+    assert (again.there, again.known) == (6, 6), again.said
     assert again.digest == here.digest
     # and a variable with another value is another action
     (place / "one/text.txt").write_text("changed")
     changed = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address)
-    assert changed.known < 4
+    assert changed.known < 6
     assert changed.digest == build(run_cargoship, place, "--no-cache").digest != here.digest
+
+
+def test_programs_for_glibc_and_with_lto_are_the_same_wherever_they_are_compiled(
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path
+) -> None:
+    """Code of the standard library that is compiled into a crate says where its sources are: as they are here."""
+    (place / "one/src/inner/mod.rs").write_text(
+        "use std::fmt;\npub struct Shown(pub usize);\n"
+        "impl fmt::Display for Shown {\n"
+        '    fn fmt(&self, to: &mut fmt::Formatter) -> fmt::Result { write!(to, "{}", self.0) }\n}\n'
+    )
+    (place / "one/src/lib.rs").write_text(
+        "mod inner;\npub fn text() -> String { inner::Shown(std::env::args().count()).to_string() }\n"
+    )
+    target = ("--release", "--target", "x86_64-unknown-linux-gnu")
+    program = place / "target/x86_64-unknown-linux-gnu/release/app"
+    for lto in ("off", "fat"):
+        made = []
+        for words in (("--remote", executing_server.address), ()):
+            shutil.rmtree(place / "target", ignore_errors=True)
+            env = {"CARGO_PROFILE_RELEASE_LTO": lto}
+            done = run_cargoship("cargo", "--no-cache", "-v", *words, "--", "zigbuild", *target, cwd=place, env=env)
+            assert not words or re.search(r"3 units compiled at reapi", done.stderr), done.stderr
+            made.append(program.read_bytes())
+        assert made[0] == made[1]
+        assert b"library/alloc/src/string.rs" in made[0]
+        assert not list(program.parent.glob("deps/*.o"))
 
 
 def test_units_of_workers_are_kept_and_serve_builds_without_them(
@@ -94,12 +121,12 @@ def test_units_of_workers_are_kept_and_serve_builds_without_them(
     # standard libraries are those of the tests' own cache, units are not
     cache = ("--cache-to", f"dir:{tmp_path / 'units'}")
     first = build(run_cargoship, place, *cache, "--timings", "--remote", executing_server.address)
-    assert first.there == 4, first.said
+    assert first.there == 6, first.said
     assert re.search(
-        rf"4 of \d+ units compiled at {executing_server.address} in .*; .* sent, .* fetched", first.said
+        rf"6 of \d+ units compiled at {executing_server.address} in .*; .* sent, .* fetched", first.said
     ), first.said
     explained = run_cargoship("cache", "explain", cwd=place).stdout
-    assert f"4 of them at {executing_server.address}" in explained
+    assert f"6 of them at {executing_server.address}" in explained
     explained = run_cargoship("cache", "explain", "two", cwd=place).stdout
     assert re.search(rf"^two 0.1.0 .*: compiled.* at {executing_server.address}$", explained, re.MULTILINE), explained
     second = build(run_cargoship, place, *cache)
@@ -118,7 +145,7 @@ def test_a_pull_request_of_somebody_else_gives_no_work_and_takes_what_is_known(
     assert not executing_server.holds(b"of a stranger")
     build(run_cargoship, place, "--no-cache", "--remote", executing_server.address)
     second = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address, env=fork)
-    assert (second.there, second.known) == (4, 4), second.said
+    assert (second.there, second.known) == (6, 6), second.said
 
 
 def test_errors_of_the_code_are_rustcs_own_words(
@@ -138,7 +165,7 @@ def test_files_that_nobody_could_foresee_are_found_here(
     (place / "shared.rs").write_text('pub const TEXT: &str = "shared";\n')
     (place / "one/src/inner/mod.rs").write_text('#[path = "../../../shared.rs"]\nmod shared;\npub use shared::TEXT;\n')
     built = build(run_cargoship, place, "--no-cache", "--remote", executing_server.address)
-    assert (built.code, built.there) == (0, 2), built.said
+    assert (built.code, built.there) == (0, 4), built.said
     assert built.digest == build(run_cargoship, place, "--no-cache").digest
 
 
@@ -157,7 +184,7 @@ def test_a_server_that_has_lost_everything_meanwhile_is_given_it_again(
         first = build(run_cargoship, place, "--no-cache", "--remote", server.address)
         server.forget()
         second = build(run_cargoship, place, "--no-cache", "--remote", server.address)
-    assert (first.there, second.code) == (4, 0), second.said
+    assert (first.there, second.code) == (6, 0), second.said
     assert first.digest == second.digest
 
 

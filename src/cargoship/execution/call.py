@@ -15,7 +15,13 @@ from msgspec import Struct, field
 
 REMAP = "--remap-path-prefix"
 _TYPES = frozenset({"lib", "rlib"})
+_PROGRAM = frozenset({"bin"})
 _EMITS = frozenset({"dep-info", "metadata", "link"})
+_OF_PROGRAM = frozenset({"dep-info", "link"})
+_OWN_LINKER = re.compile(r"cargoship-[a-z0-9_-]+-linux-[a-z0-9]+-ld")
+_ZIGBUILD_LINKER = re.compile(r"/.+/zigcc-[a-z0-9_.-]+\.sh")
+_AFTER_LINK = frozenset({"split-debuginfo", "rpath", "prefer-dynamic"})
+"""Options that have something to do with a program when it is linked, besides what a linker is told."""
 _CODEGEN = frozenset(
     {
         *("opt-level", "panic", "lto", "embed-bitcode", "codegen-units", "debuginfo", "debug-assertions"),
@@ -53,7 +59,7 @@ class Word(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class RustcCall:
-    """A call that compiles a library, which no linker has a part in."""
+    """A call that compiles a library, which no linker has a part in, or a program, which is linked here."""
 
     words: tuple[Word, ...]
     """What comes after the program."""
@@ -77,10 +83,23 @@ class RustcCall:
     native_folders: tuple[str, ...]
     """where they are looked for."""
     sysroot: str | None
+    remaps: tuple[tuple[str, str], ...] = ()
+    """Paths that are replaced in what rustc writes, and by what."""
+    linker: str = ""
+    """cargoship's own linker, by its name, or that of cargo-zigbuild, by its path, of a program; else nothing."""
+    link_args: tuple[str, ...] = ()
+    """What a user, or a build script, wants a linker to be told."""
+
+    @property
+    def is_program(self) -> bool:
+        """Whether what is compiled is linked afterwards."""
+        return bool(self.linker)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The files that it makes."""
+        """The files that it makes elsewhere: of a program nobody knows the names of its objects before."""
+        if self.is_program:
+            return (self.dep_info,)
         made = {
             "link": f"{self.out_dir}/lib{self.crate}{self.suffix}.rlib",
             "metadata": f"{self.out_dir}/lib{self.crate}{self.suffix}.rmeta",
@@ -105,6 +124,7 @@ class _Found(Struct):
     cwd: str
     values: dict[str, list[str]] = field(default_factory=dict)
     codegen: dict[str, str] = field(default_factory=dict)
+    link_args: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
 
     def word(self, option: str, value: str, glue: str) -> tuple[Word, ...]:
@@ -126,10 +146,17 @@ class _Found(Struct):
         name, _, setting = value.partition("=")
         name = name.replace("_", "-")
         if name == "split-debuginfo" and setting in {"off", "packed"}:
+            if setting != "off":
+                self.codegen[name] = setting
+            return
+        if name == "linker-plugin-lto" and not setting:
+            # code of a library as bitcode alone, for programs with LTO: a plugin would be named
             return
         if name not in _CODEGEN or (name == "target-cpu" and setting == "native"):
             raise StaysHere(f"-C {name}{'=native' if name == 'target-cpu' else ''} is not known to read nothing here")
         self.codegen[name] = setting
+        if name in {"link-arg", "link-args"}:
+            self.link_args += [setting] if name == "link-arg" else setting.split()
 
     def call(self, words: tuple[Word, ...], env: Mapping[str, str]) -> RustcCall:
         """All of it; raises StaysHere."""
@@ -137,11 +164,12 @@ class _Found(Struct):
         emits = frozenset(part for each in self.values.get("--emit", ()) for part in each.split(","))
         target, crate = self._one("--target"), self._one("--crate-name")
         suffix = self.codegen.get("extra-filename", "")
-        if not types or not types <= _TYPES:
-            raise StaysHere("it is no library")
+        linker = self._linker(emits, env) if types == _PROGRAM else ""
+        if not linker and (not types or not types <= _TYPES):
+            raise StaysHere("it is no library, and no program")
         if target.endswith(".json"):
             raise StaysHere("its target is a file")
-        if not {"dep-info", "metadata"} <= emits <= _EMITS:
+        if not linker and not {"dep-info", "metadata"} <= emits <= _EMITS:
             raise StaysHere("it makes more than a library")
         if len(self.sources) != 1 or not _IDENTIFIER.fullmatch(crate) or not _SUFFIX.fullmatch(suffix):
             raise StaysHere("it is not what cargo usually asks for")
@@ -158,8 +186,27 @@ class _Found(Struct):
             words, self.cwd, env, crate, suffix, source, self._absolute(self._one("--out-dir")), target, emits,
             tuple(self._absolute(each.partition("=")[2]) for each in self.values.get("--extern", ()) if "=" in each),
             tuple(folders["dependency"]), tuple(self._natives()), tuple(folders["native"]),
-            self.values.get("--sysroot", [None])[-1],
+            self.values.get("--sysroot", [None])[-1], tuple(self._remaps()), linker, tuple(self.link_args),
         )  # fmt: skip
+
+    def _remaps(self) -> Iterator[tuple[str, str]]:
+        for each in self.values.get(REMAP, ()):
+            # the last mark counts (rustc_session, `parse_remap_path_prefix`)
+            before, _, after = each.rpartition("=")
+            yield before, after
+
+    def _linker(self, emits: frozenset[str], env: Mapping[str, str]) -> str:
+        """That of a program; raises StaysHere where its objects are not all that linking it here takes."""
+        linker = self.codegen.get("linker", "")
+        if not linker and not self._one("--target"):
+            raise StaysHere("it is a program for this machine")
+        if not _OWN_LINKER.fullmatch(linker) and not _is_of_zigbuild(linker, env):
+            raise StaysHere("it is a program that another linker than cargoship's makes")
+        if emits != _OF_PROGRAM:
+            raise StaysHere("it makes more than a program")
+        if not _AFTER_LINK.isdisjoint(self.codegen):
+            raise StaysHere("rustc has something to do with the linked program")
+        return linker
 
     def _one(self, option: str) -> str:
         values = self.values.get(option, [])
@@ -175,6 +222,14 @@ class _Found(Struct):
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith("/") else f"{self.cwd}/{path}"
+
+
+def _is_of_zigbuild(linker: str, env: Mapping[str, str]) -> bool:
+    """Whether it is the script of cargo-zigbuild's; one in a place that is watched has a record of its own."""
+    known = env.get("CARGOSHIP_WATCH_SKIP", "").split(":") if "CARGOSHIP_WATCH" in env else ["/"]
+    if not _ZIGBUILD_LINKER.fullmatch(linker) or os.path.normpath(linker) != linker:
+        return False
+    return linker.startswith(tuple(f"{folder.rstrip('/')}/" for folder in known if folder))
 
 
 _APART = "apart"

@@ -15,10 +15,22 @@ from cargoship.execution.call import RustcCall, StaysHere
 from cargoship.execution.crate_reads import CrateReads, reads_of_crate
 from cargoship.execution.digests import ContentDigests
 from cargoship.execution.inputs import CallInputs, moved_variables, variables
+from cargoship.execution.linking import NAMES, WORDS, Unlinked, unlinked
 from cargoship.execution.rust_files import RustFiles
-from cargoship.execution.script import FILES, RUST, SCRIPT, SEEN, WATCH, script_of
+from cargoship.execution.script import (
+    FILES,
+    LINKED,
+    RUST,
+    SCRIPT,
+    SEEN,
+    TEMPORARY,
+    WATCH,
+    linker_of,
+    names_worker,
+    script_of,
+)
 from cargoship.execution.watched import seen_there
-from cargoship.oci.descriptor import BytesBlob
+from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.reapi.actions import Action, Directory, Input, action_of
 from cargoship.reapi.client import OCTETS
 from cargoship.reapi.execution import ActionOutcome, Executor
@@ -39,6 +51,8 @@ class Made(Struct, frozen=True):
     """A worker had compiled it before."""
     seen: tuple[Event, ...] = ()
     """What its macros have looked at, as if it had been here."""
+    unlinked: Unlinked | None = None
+    """What is to be linked here: of a program its objects alone are there."""
 
 
 class RemoteCompiler(Struct, frozen=True):
@@ -57,6 +71,8 @@ class RemoteCompiler(Struct, frozen=True):
     than here anyway, and the code is the same."""
     watch: Path | None = None
     """The library that sees what macros look at; None: what may use macros stays here."""
+    linker: Path | None = None
+    """The program that keeps what a linker is given; None: programs stay here."""
 
     def compile(self, call: RustcCall) -> Made:
         """Make a call; raises StaysHere where its outcome might be another one here.
@@ -70,6 +86,8 @@ class RemoteCompiler(Struct, frozen=True):
         rust = self.rust.folder(call.target, call.sysroot)
         if self.watch is None and _may_use_macros(files):
             raise StaysHere("it may use procedural macros, and what they look at would not be seen")
+        if call.is_program and self.linker is None:
+            raise StaysHere("what its linker is given would not be kept")
         unlike: frozenset[str] = frozenset()
         for _ in range(2):
             root, action = self._action(call, found, files, rust)
@@ -77,11 +95,12 @@ class RemoteCompiler(Struct, frozen=True):
             if outcome.code != 0:
                 raise StaysHere(f"rustc ended with {outcome.code} there")
             made = self._fetched(call, outcome)
+            left = self._unlinked(call, outcome, files) if call.is_program else None
             seen = self._seen(call, outcome, files, found)
             unlike = _unlike(call, made.dep_info)
             if not unlike:
                 made.place()
-                return Made(made.stderr, made.dep_info, outcome.cached, seen)
+                return Made(made.stderr, made.dep_info, outcome.cached, seen, left)
             # what it looks at is known now
             found = {**found, **{name: call.env[name] for name in unlike if name in call.env}}
         raise StaysHere(f"it looks at {', '.join(sorted(unlike))}, which is something else there")
@@ -105,13 +124,20 @@ class RemoteCompiler(Struct, frozen=True):
         root.folder(f"{FILES}{call.cwd}".rstrip("/"))
         root.folder(f"{FILES}{call.out_dir}")
         watched = _may_use_macros(files)
-        script = script_of(call, found, moved_variables(found), watched=watched)
+        sources = self.rust.sources(call.sysroot)
+        script = script_of(call, found, moved_variables(found), sources=sources, watched=watched)
         root.add(SCRIPT, Input(BytesBlob.of(OCTETS, script)))
         outputs = [f"{FILES}{path}" for path in call.outputs]
         if watched and self.watch is not None:
             root.add(WATCH, Input(self.digests.remembered(str(self.watch))))
             root.folder(SEEN)
             outputs.append(SEEN)
+        if call.is_program and self.linker is not None:
+            stand_in = Input(self.digests.remembered(str(self.linker)), is_executable=True)
+            root.add(linker_of(call), stand_in)
+            root.folder(LINKED)
+            root.folder(TEMPORARY)
+            outputs.append(LINKED)
         return root, action_of(("/bin/sh", SCRIPT), outputs, root, env=_ENV, platform=self.platform)
 
     def _seen(
@@ -124,26 +150,49 @@ class RemoteCompiler(Struct, frozen=True):
         if noted is None or len(noted) != 1:
             raise StaysHere("what its macros have looked at was not seen")
         (record,) = noted.values()
-        data = self.executor.client.read(record) if record.size_bytes <= _RECORD_BYTES_MAX else None
+        if record.size_bytes > _RECORD_BYTES_MAX:
+            raise StaysHere("what its macros have looked at is more than can be kept")
+        return seen_there(
+            self._read(record),
+            call,
+            root=os.fsdecode(_root(outcome)),
+            files=files,
+            given=given,
+            pinned=self.inputs.is_pinned(call),
+        )
+
+    def _unlinked(self, call: RustcCall, outcome: ActionOutcome, files: Mapping[str, None]) -> Unlinked:
+        """What the linker of a program was given there."""
+        noted = outcome.folders.get(LINKED, {})
+        number = len(noted) - 2
+        if number < 0 or noted.keys() != {WORDS, NAMES, *map(str, range(number))}:
+            raise StaysHere("what its linker was given was not kept as a whole")
+        if sum(each.size_bytes for each in noted.values()) > _OUTPUT_BYTES_MAX:
+            raise StaysHere(f"its objects have more than {_OUTPUT_BYTES_MAX >> 20} MiB")
+        return unlinked(
+            call, self._read(noted[WORDS]), self._read(noted[NAMES]),
+            [self._read(noted[str(each)]) for each in range(number)],
+            root=os.fsdecode(_root(outcome)), sysroot=self.rust.sysroot(call.sysroot), inputs=files,
+        )  # fmt: skip
+
+    def _read(self, descriptor: Descriptor) -> bytes:
+        data = self.executor.client.read(descriptor)
         if data is None:
             raise RemoteFailed(f"{self.executor.client.channel.name} has lost what it has just made")
-        return seen_there(
-            data, call, root=os.fsdecode(_root(outcome)), files=files, given=given, pinned=self.inputs.is_pinned(call)
-        )
+        return data
 
     def _fetched(self, call: RustcCall, outcome: ActionOutcome) -> _Fetched:
         there = _root(outcome) + f"/{FILES}".encode()
-        wanted = {path: outcome.outputs.get(f"{FILES}{path}") for path in call.outputs}
-        if None in wanted.values() or sum(each.size_bytes for each in wanted.values() if each) > _OUTPUT_BYTES_MAX:
+        made = {path: outcome.outputs.get(f"{FILES}{path}") for path in call.outputs}
+        wanted = {path: each for path, each in made.items() if each is not None}
+        if len(wanted) < len(made) or sum(each.size_bytes for each in wanted.values()) > _OUTPUT_BYTES_MAX:
             raise RemoteFailed(f"{self.executor.client.channel.name} did not make what it was asked for")
         files = {}
         for path, descriptor in wanted.items():
-            data = None if descriptor is None else self.executor.client.read(descriptor)
-            if data is None:
-                raise RemoteFailed(f"{self.executor.client.channel.name} has lost what it has just made")
+            data = self._read(descriptor)
             if path == call.dep_info:
                 data = data.replace(there, b"")
-            elif FILES.encode() in data:
+            elif names_worker(data):
                 raise StaysHere("a path of the worker's would be in it")
             files[path] = data
         return _Fetched(files, outcome.stderr.replace(there, b""), reads_of_crate(files[call.dep_info]))

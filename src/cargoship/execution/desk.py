@@ -23,8 +23,10 @@ from cargoship.errors import CargoshipError, Stopped
 from cargoship.events import Emit, Level, Note, SlotsUsed, count
 from cargoship.execution.call import RustcCall, StaysHere, read_call
 from cargoship.execution.compiling import Made, RemoteCompiler
+from cargoship.execution.linking import Unlinked, link
+from cargoship.process import Runner
 from cargoship.scratch import scratch
-from cargoship.unitcache.watching.records import Event, write_trace
+from cargoship.unitcache.watching.records import Event, seen_as_part_of, write_trace
 
 _WORDS_MAX = 20_000
 _BYTES_MAX = 16 << 20
@@ -56,8 +58,11 @@ class Tally(Struct):
 class Desk:
     """Decides where each call is made. Safe to share between threads."""
 
-    def __init__(self, compiler: RemoteCompiler, *, slots: int, cores: int, name: str, emit: Emit) -> None:
+    def __init__(
+        self, compiler: RemoteCompiler, runner: Runner, *, slots: int, cores: int, name: str, emit: Emit
+    ) -> None:
         self._compiler = compiler
+        self._runner = runner
         self._slots = threading.Semaphore(slots)
         self._number = slots
         self._busy = 0
@@ -104,7 +109,9 @@ class Desk:
         finally:
             self._slots.release()
             self._use(-1)
-        _note_reads(call, made, began_ns, self._name)
+        trace = _note_reads(call, made, began_ns, self._name)
+        if made.unlinked is not None:
+            self._link(call, made.unlinked, trace)
         with self._lock:
             self._failures = 0
             self.tally.there += 1
@@ -113,6 +120,20 @@ class Desk:
         target = f" for {call.target}" if call.target else ""
         self._emit(Note(f"{call.crate}{target} {what} {self._name}", Level.VERBOSE))
         return made
+
+    def _link(self, call: RustcCall, given: Unlinked, trace: Path | None) -> None:
+        """The last step of a program; raises StaysHere, Stopped."""
+        env = call.env if trace is None else {**call.env, **seen_as_part_of(trace)}
+        try:
+            with self.made_here():
+                link(call, given, runner=self._runner, env=env)
+        except BaseException as error:
+            # rustc tells here what it has read
+            if trace is not None:
+                trace.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise StaysHere(f"it could not be linked: {error.strerror}") from error
+            raise
 
     def _use(self, more: int) -> None:
         with self._lock:
@@ -202,11 +223,11 @@ def _crate(argv: Sequence[str]) -> str:
     return argv[argv.index("--crate-name") + 1] if "--crate-name" in argv[:-1] else "a crate"
 
 
-def _note_reads(call: RustcCall, made: Made, began_ns: int, where: str) -> None:
+def _note_reads(call: RustcCall, made: Made, began_ns: int, where: str) -> Path | None:
     """Note what a unit has read, where it is watched what those that are compiled here read."""
     folder = call.env.get("CARGOSHIP_WATCH")
     if not folder:
-        return
+        return None
     read = [os.path.normpath(os.path.join(call.cwd, name)) for name in made.dep_info.files]  # noqa: PTH118 - text
     events = [Event("O", path) for path in read]
     # a module has one of two places: rustc has looked for it at the other one, too
@@ -216,7 +237,7 @@ def _note_reads(call: RustcCall, made: Made, began_ns: int, where: str) -> None:
         if other not in read:
             events.append(Event("A", other))
     events += made.seen
-    write_trace(
+    return write_trace(
         Path(folder), began_ns,
         crate=call.crate, suffix=call.suffix, out_dir=call.out_dir, events=events, where=where,
     )  # fmt: skip

@@ -11,58 +11,13 @@
 
    Where nobody answers, rustc is started as if this program were not there. */
 
-typedef unsigned long word;
-typedef unsigned int u32;
+#include "no_libc.h"
 
-#if defined(__x86_64__)
-enum { READ = 0, WRITE = 1, SOCKET = 41, CONNECT = 42, EXECVE = 59, GETCWD = 79, EXIT = 231 };
-static long call(long number, long a, long b, long c) {
-  long result;
-  __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
-  return result;
-}
-__asm__(".globl _start\n_start:\n  mov %rsp, %rdi\n  and $-16, %rsp\n  call begin\n");
-#elif defined(__aarch64__)
-enum { READ = 63, WRITE = 64, SOCKET = 198, CONNECT = 203, EXECVE = 221, GETCWD = 17, EXIT = 94 };
-static long call(long number, long a, long b, long c) {
-  register long x8 __asm__("x8") = number;
-  register long x0 __asm__("x0") = a;
-  register long x1 __asm__("x1") = b;
-  register long x2 __asm__("x2") = c;
-  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
-  return x0;
-}
-__asm__(".globl _start\n_start:\n  mov x0, sp\n  bl begin\n");
-#endif
-
-enum { AF_UNIX = 1, SOCK_STREAM = 1, INTERRUPTED = -4, PATH_BYTES = 108, ROOM = 1 << 16 };
+enum { AF_UNIX = 1, SOCK_STREAM = 1, PATH_BYTES = 108, ROOM = 1 << 16 };
 
 static char buffer[ROOM];
 static word held;
 static char folder[4096];
-
-static int length(const char *text) {
-  int n = 0;
-  while (text[n]) n++;
-  return n;
-}
-
-static int begins(const char *text, const char *with) {
-  while (*with)
-    if (*text++ != *with++) return 0;
-  return 1;
-}
-
-static int written(int to, const char *data, word size) {
-  while (size) {
-    long done = call(WRITE, to, (long)data, (long)size);
-    if (done == INTERRUPTED) continue;
-    if (done <= 0) return 0;
-    data += done;
-    size -= (word)done;
-  }
-  return 1;
-}
 
 static int flushed(int to) {
   int well = written(to, buffer, held);

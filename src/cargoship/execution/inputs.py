@@ -27,6 +27,7 @@ from cargoship.reading import read_file, real_path
 
 _FILES_MAX = 6_000
 _BYTES_MAX = 256 << 20
+_PROGRAM_BYTES_MAX = 1 << 30
 _TEXT_BYTES_MAX = 8 << 20
 _METADATA_BYTES_MAX = 512 << 20
 _SUFFIX = re.compile(rb"-[0-9a-f]{16}")
@@ -35,7 +36,7 @@ _SKIPPED = frozenset({".git", "target"})
 _LINKED = (".o", ".a", ".d", ".so", ".obj", ".lib")
 """What build scripts leave for linkers."""
 _VARIABLES = re.compile(
-    r"CARGO_PKG_[A-Z_]+|CARGO_(?:CRATE_NAME|MANIFEST_DIR|MANIFEST_PATH|MANIFEST_LINKS|PRIMARY_PACKAGE)|OUT_DIR"
+    r"CARGO_PKG_[A-Z_]+|CARGO_(?:CRATE_NAME|MANIFEST_DIR|MANIFEST_PATH|MANIFEST_LINKS|PRIMARY_PACKAGE)|OUT_DIR|CARGO_BIN_NAME"
     r"|RUSTC_BOOTSTRAP|RUST_MIN_STACK|SOURCE_DATE_EPOCH"
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -82,8 +83,9 @@ class CallInputs:
         found |= dict.fromkeys(_natives(call))
         if len(found) > _FILES_MAX:
             raise StaysHere(f"it may read more than {_FILES_MAX} files")
-        if sum(os.stat(path).st_size for path in found) > _BYTES_MAX:  # noqa: PTH116 - text all the way
-            raise StaysHere(f"it may read more than {_BYTES_MAX >> 20} MiB")
+        most = _PROGRAM_BYTES_MAX if call.is_program else _BYTES_MAX
+        if sum(os.stat(path).st_size for path in found) > most:  # noqa: PTH116 - text all the way
+            raise StaysHere(f"it may read more than {most >> 20} MiB")
         return found
 
     def is_pinned(self, call: RustcCall) -> bool:
@@ -107,8 +109,8 @@ class CallInputs:
         for suffix in needed - named:
             paths = there.get(suffix, ())
             metadata = [path for path in paths if path.endswith(".rmeta")]
-            # of a library its metadata is enough: nothing is linked
-            yield from metadata or paths
+            # metadata is enough, but for a program: rustc looks into libraries for what a linker is to be told
+            yield from ([path for path in paths if path not in metadata] if call.is_program else metadata) or paths
 
     def _package(self, call: RustcCall) -> Iterator[str]:
         root = call.env.get("CARGO_MANIFEST_DIR", "")

@@ -26,7 +26,7 @@ from cargoship.execution.desk import Desk, open_desk
 from cargoship.execution.digests import ContentDigests
 from cargoship.execution.inputs import CallInputs, SourceFolders
 from cargoship.execution.rust_files import RustFiles
-from cargoship.execution.stand_in import stand_in
+from cargoship.execution.stand_in import HANDOVER, UNLINKED, stand_in
 from cargoship.http.metered import Meter
 from cargoship.native import machine_name
 from cargoship.process import Command, Completed, Runner, Sink
@@ -103,7 +103,10 @@ class ClusterRunner:
             return self.runner.stream(command, on_stdout=on_stdout, on_stderr=on_stderr, stdin=stdin)
         try:
             zig = find_zig(self.runner, self.env)
-            shim = stand_in(machine_name(), zig, runner=self.runner, env=self.env, cache_dir=self.cache_dir)
+            shim, linker = (
+                stand_in(each, machine_name(), zig, runner=self.runner, env=self.env, cache_dir=self.cache_dir)
+                for each in (HANDOVER, UNLINKED)
+            )
         except (CargoshipError, OSError) as error:
             self.emit(Note(f"nothing is compiled at {self.cluster}: {error}", Level.WARNING))
             return self.runner.stream(command, on_stdout=on_stdout, on_stderr=on_stderr, stdin=stdin)
@@ -116,11 +119,13 @@ class ClusterRunner:
         rust = RustFiles(Path(rustc), self.runner, digests)
         compiler = RemoteCompiler(
             executor, rust, digests, CallInputs(self.sources), self.cluster.platform, self.runs,
-            plain=self.rustc is not None, watch=self._watch(zig),
+            plain=self.rustc is not None, watch=self._watch(zig), linker=linker,
         )  # fmt: skip
         jobs = self._said_jobs(command)
         cores = self.cores if jobs is None else min(jobs.number, self.cores)
-        desk = Desk(compiler, slots=self.cluster.slots, cores=cores, name=str(self.cluster), emit=self.emit)
+        desk = Desk(
+            compiler, self.runner, slots=self.cluster.slots, cores=cores, name=str(self.cluster), emit=self.emit
+        )
         try:
             with open_desk(desk) as place:
                 made = self._environment(command, shim, rustc, place)

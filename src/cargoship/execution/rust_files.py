@@ -23,7 +23,8 @@ _HOST = re.compile(r"^host: (?P<triple>[A-Za-z0-9_.-]+)$", re.MULTILINE)
 _OF_C_LIBRARY = re.compile(r"(?:ld-linux|ld64|lib(?:c|m|dl|rt|pthread|util|resolv|anl|mvec)\.so)[\w.-]*")
 """glibc's own: it belongs to the loader, which is the worker's."""
 _TIMEOUT_S = 60
-_SOURCE = "rustlib/src/rust/library/std/src/lib.rs"
+SOURCES = "lib/rustlib/src/rust"
+_SOURCE = f"{SOURCES}/library/std/src/lib.rs"
 """Where it is, rustc knows the files behind the names in the standard library."""
 
 
@@ -36,6 +37,7 @@ class RustFiles:
     digests: ContentDigests
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _libraries: dict[str, str] | None = None
+    _host_triple: str | None = None
     _made: dict[tuple[str, str], Directory] = field(default_factory=dict, repr=False)
 
     def folder(self, target: str, sysroot: str | None) -> Directory:
@@ -43,25 +45,49 @@ class RustFiles:
 
         No target is this machine's own. Raises StaysHere, OSError.
         """
-        place = sysroot or str(self.rustc.parent.parent)
+        place = self.sysroot(sysroot)
         with self._lock:
             if (target, place) not in self._made:
-                self._made[target, place] = self._folder(target or self._host(), f"{place}/lib")
+                self._made[target, place] = self._folder(target or self._host(), place)
                 self.digests.write()
             return self._made[target, place]
 
-    def _folder(self, target: str, lib: str) -> Directory:
-        made = Directory()
+    def sysroot(self, named: str | None) -> str:
+        """Where the standard library is that a call names; None: rustc's own."""
+        return named or str(self.rustc.parent.parent)
+
+    def sources(self, named: str | None) -> str:
+        """What rustc calls the folder of the standard library's sources, where they are; nothing where they are not."""
+        place = self.sysroot(named)
+        is_there = os.path.isfile(f"{place}/{_SOURCE}")  # noqa: PTH113
+        return os.path.realpath(f"{place}/{SOURCES}") if is_there else ""
+
+    def _folder(self, target: str, place: str) -> Directory:
+        made, lib = Directory(), f"{place}/lib"
         made.add("bin/rustc", Input(self.digests.remembered(str(self.rustc)), is_executable=True))
         for name, path in self._linked().items():
             made.add(f"lib/{name}", Input(self.digests.remembered(path)))
         for each in _standard(f"{lib}/rustlib/{target}/lib"):
             made.add(f"lib/rustlib/{target}/lib/{each.name}", Input(self.digests.remembered(str(each))))
-        if os.path.isfile(f"{lib}/{_SOURCE}"):  # noqa: PTH113
-            made.add(f"lib/{_SOURCE}", Input(self.digests.remembered(f"{lib}/{_SOURCE}")))
+        # start files: rustc tells a linker those that are there
+        for each in sorted(Path(lib, "rustlib", target, "lib", "self-contained").glob("*")):
+            name = f"lib/rustlib/{target}/lib/self-contained/{each.name}"
+            made.add(name, Input(self.digests.remembered(str(each))))
+        # rustc tells a linker where its own one is, if there is one; it is run here
+        host = f"lib/rustlib/{self._host()}/bin/gcc-ld"
+        if (self.rustc.parent.parent / host).is_dir():
+            made.folder(host)
+        if os.path.isfile(f"{place}/{_SOURCE}"):  # noqa: PTH113
+            made.add(_SOURCE, Input(self.digests.remembered(f"{place}/{_SOURCE}")))
         return made
 
     def _host(self) -> str:
+        """This machine's target; asked for once, by who holds the lock."""
+        if self._host_triple is None:
+            self._host_triple = self._asked_host()
+        return self._host_triple
+
+    def _asked_host(self) -> str:
         said = self._said(str(self.rustc), "-vV")
         found = _HOST.search(said)
         if found is None:

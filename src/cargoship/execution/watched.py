@@ -7,12 +7,13 @@ it has noted comes back. It is put down as if it had been seen here, so that the
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from cargoship.execution.call import RustcCall, StaysHere
-from cargoship.execution.script import FILES, RUST, SEEN
+from cargoship.execution.script import FILES, LINKED, LINKER, RUST, SEEN, TEMPORARY, linker_of
 from cargoship.unitcache.keys.refusal import NotKept
 from cargoship.unitcache.keys.variables import counts
 from cargoship.unitcache.watching.frames import takes_all
@@ -23,6 +24,10 @@ _EVENTS_MAX = 50_000
 _PRESENT = frozenset("OSLQYo")
 _OF_RUSTC = frozenset({"C", "R"})
 """The clock and random numbers: for names of files, hash tables. A macro's are the same kind of thing here."""
+_OF_LINKING = re.compile(
+    rf"{re.escape(LINKER)}/.+|{re.escape(LINKED)}(?:/.+)?|{re.escape(TEMPORARY)}/rustc[A-Za-z0-9]{{6}}(?:/.+)?"
+)
+"""What rustc writes for a linker, and what takes a linker's place. A macro's temporary files are the machine's."""
 
 
 def seen_there(
@@ -53,6 +58,8 @@ class _Judge(Struct):
     def event(self, kind: str, text: str) -> Iterator[tuple[str, str]]:
         """What it would be here."""
         if kind == "K" or (kind in _OF_RUSTC and text == "rustc"):
+            return
+        if kind in "XZ" and text.partition("\n")[0] == f"{self.root}{linker_of(self.call)}":
             return
         if kind == "V":
             # it is not given to them: who asks may be one that logs in somewhere
@@ -92,7 +99,8 @@ class _Judge(Struct):
 
     def _is_nothing(self, path: str) -> bool:
         """Whether it is of the toolchain, of this action alone, or tells nothing."""
-        if path.startswith((f"{self.root}{RUST}/", f"{self.root}{SEEN}")):
+        own = path.removeprefix(self.root) if path.startswith(self.root) else ""
+        if own.startswith((f"{RUST}/", SEEN)) or _OF_LINKING.fullmatch(own):
             return True
         try:
             return read_from(path) is None

@@ -11,7 +11,7 @@ from cargoship.errors import UsageError
 from cargoship.execution.address import ClusterAddress
 from cargoship.execution.call import RustcCall, StaysHere, Word, read_call
 from cargoship.execution.crate_reads import reads_of_crate
-from cargoship.execution.script import FILES, RUST, SEEN, script_of
+from cargoship.execution.script import FILES, LINKER, RUST, SEEN, TEMPORARY, script_of
 
 SOURCE = "/home/me/.cargo/registry/src/index/foo-1.0.0/src/lib.rs"
 ARGV = (
@@ -47,6 +47,80 @@ def test_a_library_of_cargo_is_understood() -> None:
     assert not any("diagnostic-width" in word.text for word in call.words), "a terminal's width is nobody's else"
 
 
+OBJECTS = (
+    *("-C", "linker=cargoship-t-unknown-linux-musl-ld"),
+    *("-C", "link-arg=/opt/allocator.o", "-C", "link-args=-la -lb"),
+)
+PROGRAM = tuple(
+    {"lib": "bin", "--emit=dep-info,metadata,link": "--emit=dep-info,link"}.get(word, word)
+    for word in (*ARGV, *OBJECTS)
+)
+
+
+def a_program(*more: str, env: dict[str, str] | None = None) -> RustcCall:
+    return read_call((*PROGRAM, *more), "/ws", env or {})
+
+
+def test_a_program_is_understood_where_it_is_linked_by_cargoships_own_linker() -> None:
+    call = a_program()
+    assert (call.is_program, call.linker) == (True, "cargoship-t-unknown-linux-musl-ld")
+    assert call.link_args == ("/opt/allocator.o", "-la", "-lb")
+    assert call.outputs == (call.dep_info,) == ("/ws/target/t/release/deps/foo-0123456789abcdef.d",)
+    assert not a_call().is_program
+    script = "/home/me/.cache/cargo-zigbuild/0.24.1/wrappers/1/zigcc-x86_64-unknown-linux-gnu.2.17-b9e2.sh"
+    theirs = ("-C", f"linker={script}")
+    assert a_program(*theirs).linker == script
+    watched = {"CARGOSHIP_WATCH": "/traces", "CARGOSHIP_WATCH_SKIP": "/opt:/home/me/.cache/cargo-zigbuild"}
+    assert a_program(*theirs, env=watched).linker == script
+    with pytest.raises(StaysHere, match="another linker"):
+        a_program(*theirs, env={**watched, "CARGOSHIP_WATCH_SKIP": "/opt:/home/me/.cache/cargo"})
+    for more, why in (
+        (("-C", "linker=/usr/bin/cc"), "another linker"),
+        (("-C", "linker=/tmp/cargoship-t-linux-musl-ld"), "another linker"),
+        (("--emit=asm",), "more than a program"),
+        (("-C", "split-debuginfo=packed"), "something to do with the linked program"),
+        (("-C", "rpath=yes"), "something to do with the linked program"),
+        (("--crate-type", "cdylib"), "no library, and no program"),
+    ):
+        with pytest.raises(StaysHere, match=why):
+            a_program(*more)
+
+
+def test_a_library_for_programs_with_lto_is_bitcode_and_nothing_else() -> None:
+    assert not a_call("-C", "linker-plugin-lto").is_program
+    with pytest.raises(StaysHere, match="linker-plugin-lto"):
+        a_call("-C", "linker-plugin-lto=/opt/plugin.so")
+
+
+SOURCES = "/usr/src/rustc-1.96.0"
+
+
+@pytest.mark.parametrize(
+    ("remaps", "expected"),
+    [
+        ((), SOURCES),
+        (("/home=/x",), SOURCES),
+        ((f"{SOURCES}=/rust",), "/rust"),
+        (("/usr/src=/source",), "/source/rustc-1.96.0"),
+        (("/usr/src=/source", f"{SOURCES}=/rust"), "/rust"),
+        ((f"{SOURCES}=/rust", "/usr/src=/source"), "/source/rustc-1.96.0"),
+        (("/usr/src/rust=/other",), SOURCES),
+        ((f"{SOURCES}/library=/library",), None),
+    ],
+)
+def test_sources_of_the_standard_library_are_called_what_they_are_called_here(
+    remaps: tuple[str, ...], expected: str | None
+) -> None:
+    """A worker's folder was in programs that have code of the standard library in them."""
+    call = a_call(*(f"--remap-path-prefix={each}" for each in remaps))
+    if expected is None:
+        with pytest.raises(StaysHere, match="another name"):
+            script_of(call, {}, (), sources=SOURCES)
+    else:
+        script = script_of(call, {}, (), sources=SOURCES).decode()
+        assert f'--remap-path-prefix "$root/{RUST}/lib/rustlib/src/rust"={expected} ' in script
+
+
 def changed(before: str, after: str) -> tuple[str, ...]:
     assert before in ARGV
     return tuple(after if word == before else word for word in ARGV)
@@ -55,7 +129,7 @@ def changed(before: str, after: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
-        (changed("lib", "bin"), "no library"),
+        (changed("lib", "bin"), "another linker"),
         (changed("lib", "proc-macro"), "no library"),
         (changed("lib", "cdylib"), "no library"),
         (changed("t-musl", "/ws/my.json"), "its target is a file"),
@@ -104,6 +178,19 @@ def test_a_worker_gives_rustc_the_same_paths_below_a_folder_of_its_own(tmp_path:
     assert f"bar={root}/{FILES}/ws/target/t/release/deps/libbar-00000000000000aa.rmeta" in words
     assert 'feature="a b"' in words
     assert "it='s" in words
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_program_is_given_to_what_keeps_it_for_a_linker(tmp_path: Path, *, watched: bool) -> None:
+    rustc = tmp_path / RUST / "bin" / "rustc"
+    (tmp_path / FILES / "ws").mkdir(parents=True)
+    rustc.parent.mkdir(parents=True)
+    rustc.write_text('#!/bin/sh\necho "$TMPDIR"\nfor word do echo "$word"; done | tail -n 1\n')
+    rustc.chmod(0o755)
+    (tmp_path / "run").write_bytes(script_of(a_program(), {}, (), watched=watched))
+    done = subprocess.run(["/bin/sh", "run"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    linker = f"linker={tmp_path}/{LINKER}/cargoship-t-unknown-linux-musl-ld"
+    assert done.stdout.splitlines()[1:] == [f"{tmp_path}/{TEMPORARY}", linker]
 
 
 @pytest.mark.parametrize("watched", [False, True])

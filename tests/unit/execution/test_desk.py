@@ -19,8 +19,11 @@ from cargoship.execution.call import RustcCall, StaysHere
 from cargoship.execution.compiling import Made, RemoteCompiler
 from cargoship.execution.crate_reads import CrateReads
 from cargoship.execution.desk import Desk, open_desk
+from cargoship.execution.linking import Unlinked
+from cargoship.process.system import SystemRunner
 from cargoship.unitcache.watching.records import read_records
-from unit.execution.test_call import ARGV
+from unit.execution.test_call import ARGV, PROGRAM
+from unit.execution.test_linking import LINKER
 
 MADE = Made(b'{"artifact":"x"}\n', CrateReads(("src/lib.rs", "src/a.rs", "src/b/mod.rs"), {}), cached=True)
 
@@ -41,12 +44,14 @@ class Place:
     path: Path
     events: list[Event]
 
-    def asks(self, argv: Sequence[str] = ARGV, env: Sequence[str] = ("A=1",)) -> tuple[socket.socket, bytes]:
+    def asks(
+        self, argv: Sequence[str] = ARGV, env: Sequence[str] = ("A=1",), cwd: str = "/ws"
+    ) -> tuple[socket.socket, bytes]:
         """What is answered, as far as it comes at once, and the connection."""
         caller = socket.socket(socket.AF_UNIX)
         caller.settimeout(20)
         caller.connect(str(self.path))
-        texts = [b"/ws", *(each.encode() for each in ("rustc", *argv)), *(each.encode() for each in env)]
+        texts = [cwd.encode(), *(each.encode() for each in ("rustc", *argv)), *(each.encode() for each in env)]
         caller.sendall(struct.pack("=II", 1 + len(argv), len(env)))
         caller.sendall(b"".join(struct.pack("=I", len(text)) + text for text in texts))
         return caller, caller.recv(1 << 16)
@@ -72,8 +77,8 @@ def settings() -> Settings:
 def place(settings: Settings) -> Iterator[Place]:
     events: list[Event] = []
     desk = Desk(
-        cast("RemoteCompiler", settings.worker), slots=settings.slots, cores=settings.cores, name="reapi://there",
-        emit=events.append,
+        cast("RemoteCompiler", settings.worker), SystemRunner(), slots=settings.slots, cores=settings.cores,
+        name="reapi://there", emit=events.append,
     )  # fmt: skip
     with open_desk(desk) as path:
         yield Place(desk, path, events)
@@ -171,3 +176,34 @@ def test_what_a_unit_has_read_there_is_noted_as_if_it_had_been_seen_here(place: 
     assert ("O", "/ws/src/a.rs") in events
     assert ("A", "/ws/src/a/mod.rs") in events
     assert ("A", "/ws/src/b.rs") in events
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_program_is_linked_here_and_what_its_linker_reads_is_noted_with_it(
+    settings: Settings, place: Place, tmp_path: Path, *, works: bool
+) -> None:
+    deps, traces = tmp_path / "deps", tmp_path / "traces"
+    for folder in (deps, traces, tmp_path / "bin"):
+        folder.mkdir()
+    linker = tmp_path / "bin" / "cargoship-t-unknown-linux-musl-ld"
+    linker.write_text(LINKER.format(f'echo "$CARGOSHIP_WATCH_UNIT" >{tmp_path}/unit; {"" if works else "exit 1"}'))
+    linker.chmod(0o755)
+    program = deps / "foo-0123456789abcdef"
+    given = Unlinked((f"{program}.a.o", "-o", str(program)), {f"{program}.a.o": b"an object"})
+    settings.worker.answer = lambda _: Made(b"", MADE.dep_info, cached=False, unlinked=given)
+    argv = [word.replace("/ws/target/t/release/deps", str(deps)).replace("/ws", str(tmp_path)) for word in PROGRAM]
+    caller, answer = place.asks(
+        argv, (f"CARGOSHIP_WATCH={traces}", f"PATH={tmp_path}/bin:/usr/bin:/bin"), str(tmp_path)
+    )
+    with caller:
+        assert answer == (b"2\0\0\0\0X\0\0\0\0" if works else HERE)
+    found = read_records(traces).compilers
+    noted = (tmp_path / "unit").read_text().strip()
+    assert Path(noted).parent == traces
+    if works:
+        assert program.read_bytes() == b"an object"
+        assert [str(each.path) for (each,) in found.values()] == [noted]
+    else:
+        assert not found, "rustc notes here what it reads"
+        assert not program.exists()
+    assert not place.warnings

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cargoship.execution.call import StaysHere
-from cargoship.execution.script import FILES, RUST
+from cargoship.execution.script import FILES, LINKED, LINKER, RUST, TEMPORARY
 from cargoship.execution.watched import seen_there
 from cargoship.unitcache.watching.records import Event
-from unit.execution.test_call import a_call
+from unit.execution.test_call import a_call, a_program
 
 ROOT = "/worker/7"
 THERE = f"{ROOT}/{FILES}"
@@ -19,10 +19,14 @@ HEAD = "Kfoo\t-0123456789abcdef\t/out"
 
 
 def seen(
-    *lines: str, files: tuple[str, ...] = ("/ws/src/lib.rs", "/ws/data/a.txt"), pinned: bool = False, env: str = ""
+    *lines: str,
+    files: tuple[str, ...] = ("/ws/src/lib.rs", "/ws/data/a.txt"),
+    pinned: bool = False,
+    env: str = "",
+    program: bool = False,
 ) -> tuple[Event, ...]:
     data = b"".join(line.encode() + b"\0" for line in (HEAD, *lines))
-    call = a_call(env=dict.fromkeys(env.split(), "here"))
+    call = a_program() if program else a_call(env=dict.fromkeys(env.split(), "here"))
     return seen_there(data, call, root=ROOT, files=files, given={"GIVEN": "here"}, pinned=pinned)
 
 
@@ -32,6 +36,20 @@ def test_what_was_sent_is_what_is_here() -> None:
         f"W{THERE}{DEPS}/rmetaX/full.rmeta", "O/proc/self/maps", "O/sys/fs/cgroup/cpu.max", "Crustc", "Rrustc",
     )  # fmt: skip
     assert found == (Event("O", "/ws/data/a.txt"), Event("S", "/ws/data"), Event("A", "/nowhere/b.txt"))
+
+
+def test_what_rustc_does_for_a_linker_is_its_own() -> None:
+    linker = f"{ROOT}/{LINKER}/cargoship-t-unknown-linux-musl-ld"
+    lines = (
+        f"X{linker}",
+        f"Z{linker}\n/cwd\n-o\nx",
+        f"W{ROOT}/{TEMPORARY}/rustcAbC123/symbols.o",
+        f"W{ROOT}/{LINKED}/0",
+    )
+    assert seen(*lines, program=True) == ()
+    for line in (*lines[:2], f"O{ROOT}/{TEMPORARY}/a.txt", f"D{ROOT}/{TEMPORARY}", f"X{ROOT}/{LINKER}/other"):
+        with pytest.raises(StaysHere):
+            seen(line, program=line not in lines)
 
 
 @pytest.mark.parametrize(

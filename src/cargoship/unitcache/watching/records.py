@@ -92,14 +92,19 @@ def read_records(folder: Path) -> BuildTrace:
 
 def write_trace(
     folder: Path, began_ns: int, *, crate: str, suffix: str, out_dir: str, events: Sequence[Event], where: str
-) -> None:
+) -> Path:
     """Note what compiling a crate at a cluster has read, as `watch.c` would have noted it here; raises OSError."""
     noted = (Event(WHERE, where), *events)
     lines = [f"K{crate}\t{suffix}\t{out_dir}", *(f"{event.kind}{event.text}" for event in noted)]
     handle, made = tempfile.mkstemp(prefix=ELSEWHERE, suffix=f"-{began_ns}.new", dir=folder)
     with os.fdopen(handle, "wb") as stream:
         stream.write(b"".join(os.fsencode(line) + b"\0" for line in lines))
-    Path(made).rename(made.removesuffix(".new"))
+    return Path(made).rename(made.removesuffix(".new"))
+
+
+def seen_as_part_of(trace: Path) -> dict[str, str]:
+    """Variables by which what a linker of cargoship's own reads is noted with what a crate has read."""
+    return {"CARGOSHIP_WATCH_UNIT": str(trace), "CARGOSHIP_WATCH_QUIET": "1"}
 
 
 def written_sources(folder: Path, root: Path, *, but: Sequence[Path]) -> tuple[str, ...]:
