@@ -156,7 +156,7 @@ def _check(skeleton: Skeleton, name: str) -> None:
     for manifest in skeleton.manifests:
         for target in manifest.targets:
             source = manifest.source(target)
-            if source in seen or source.partition("/")[0] in _OWN:
+            if source in seen or source.partition("/")[0] in _OWN or _is_gits(source):
                 raise RecipeInvalid(f"{name}: the target {target.name!r} would overwrite {source}")
 
 
@@ -164,8 +164,13 @@ def _check_files(skeleton: Skeleton, manifests: set[str], name: str) -> None:
     taken = {*manifests, *_TAKEN}
     for given in skeleton.files or {}:
         path = _confined(given, given, f"{name}, $.skeleton.files")
-        if path in taken or path.partition("/")[0] == ".git":
+        if path in taken or _is_gits(path):
             raise RecipeInvalid(f"{name}: a file that cargo's configuration names would overwrite {path}")
+
+
+def _is_gits(path: str) -> bool:
+    """Whether git would take it for its own, also that of a repository inside; some systems tell no cases apart."""
+    return ".git" in path.lower().split("/")
 
 
 def _confined(given: str, path: str, where: str) -> str:

@@ -79,6 +79,8 @@ REFUSED: dict[str, tuple[object, str]] = {
     "target over a manifest": (target("Cargo.toml"), "would overwrite Cargo.toml"),
     "target over the lock file": (target("Cargo.lock"), "would overwrite Cargo.lock"),
     "target over git's hooks": (target(".git/hooks/post-checkout"), "would overwrite .git"),
+    "target over hooks of a submodule": (target("lib/.git/hooks/post-checkout"), "would overwrite lib/.git"),
+    "a named file over hooks of a submodule": (with_files("lib/.GIT/hooks/post-checkout"), "would overwrite lib/.GIT"),
     "a named file above": (with_files("../x.sh"), "leaves the folder"),
     "a named file over a manifest": (with_files("Cargo.toml"), "would overwrite Cargo.toml"),
     "a named file over git's hooks": (with_files(".git/hooks/post-checkout"), "would overwrite .git"),
