@@ -212,9 +212,16 @@ def test_what_nobody_reads_is_no_reason_to_compile(
         ('format!("{:?}", std::net::TcpStream::connect("127.0.0.1:9").is_ok())', "asks the network"),
         ('format!("{:?}", std::fs::File::open("/dev/urandom").unwrap())', "takes random numbers"),
         ('{ unsafe extern "C" { fn syscall(n: i64, ...); } unsafe { syscall(425, 1, 0) }; String::new() }', "io_uring"),
+        (
+            (
+                '{ use std::process::{Command, Stdio}; let mut it = Command::new("sleep"); it.arg("60");'
+                " it.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(); String::new() }"
+            ),
+            "lives on",
+        ),
         ('{ let _ = std::process::Command::new("su").arg("--version").output(); String::new() }', "cannot be watched"),
     ],
-    ids=["clock", "date", "network", "device", "io_uring", "privileged"],
+    ids=["clock", "date", "network", "device", "io_uring", "daemon", "privileged"],
 )  # fmt: skip
 def test_what_no_digest_can_hold_is_not_kept(run_cargoship: RunCargoship, tmp_path: Path, reads: str, why: str) -> None:
     place = tmp_path / "place"

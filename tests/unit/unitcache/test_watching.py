@@ -83,6 +83,38 @@ def test_what_lives_on_is_known(tmp_path: Path, first: str, *, is_own: bool) -> 
     assert not any(each.lives_on for all_of in (*after.scripts.values(), *after.compilers.values()) for each in all_of)
 
 
+WIPES = """import ctypes, mmap
+record = open(sys.argv[1])
+it = mmap.mmap(record.fileno(), 0, access=mmap.ACCESS_READ)
+first = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")[0]
+if sys.argv[2:]:
+    ctypes.memset(first, 0, len(ctypes.string_at(first)))
+"""
+
+
+@pytest.mark.parametrize("wiped", [True, False])
+def test_what_lives_on_is_known_by_its_record_where_nothing_is_left_of_our_variables(
+    tmp_path: Path, *, wiped: bool
+) -> None:
+    """The library that is in a watched program takes them out of its environment, and maps the record."""
+    (tmp_path / "real").mkdir()
+    for name, first in (("1-1", "B/out"), ("1-2", "B/other")):
+        (tmp_path / "real" / name).write_text(f"{first}\0")
+    (tmp_path / "link").symlink_to("real")
+    script = "import sys\n" + WIPES + SLEEPS
+    argv = (sys.executable, "-c", script, str(tmp_path / "real" / "1-1"), *(["wipes"] if wiped else []))
+    env = {"CARGOSHIP_SOMETHING": "long enough"}
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE) as living:
+        try:
+            assert living.stdout is not None
+            living.stdout.readline()
+            found = read_records(tmp_path / "link").scripts
+        finally:
+            living.kill()
+    assert [each.lives_on for each in found["/out"]] == [wiped]
+    assert [each.lives_on for each in found["/other"]] == [False]
+
+
 def test_what_units_write_into_a_workspace_is_reported(tmp_path: Path) -> None:
     """Not what they read there, and not what they write into cargo's folders or beside the workspace."""
     notes, root = tmp_path / "notes", tmp_path / "app"

@@ -15,6 +15,8 @@ from msgspec import Struct, field
 from cargoship.unitcache.keys.refusal import NotKept
 
 _BYTES_MAX = 64 << 20
+_ZEROS = bytes(24)
+"""Less than the shortest of the variables that are wiped."""
 
 
 class Event(Struct, frozen=True):
@@ -77,7 +79,7 @@ def read_records(folder: Path) -> BuildTrace:
             continue
         with place.open("rb") as stream:
             first = os.fsdecode(stream.read(1 << 16).partition(b"\0")[0])
-        lives_on = any(_is_of(env, place, first) for env in alive)
+        lives_on = any(_is_of(process, place, first) for process in alive)
         # a fourth word, as `watch.c` writes it
         crate, extra, out, *what = first[1:].split("\t") if first.count("\t") > 1 else ("", "", "")
         record = UnitTrace(int(began), place, lives_on, wraps=what == ["wrapper"], links=what == ["linker"])
@@ -122,21 +124,43 @@ def written_sources(folder: Path, root: Path, *, but: Sequence[Path]) -> tuple[s
     return tuple(sorted(found))
 
 
-def _alive(folder: Path) -> Iterator[frozenset[str]]:
-    """The environments of processes that were started in this build, and have not ended."""
+class _Process(Struct, frozen=True):
+    """One that was started in this build, and has not ended."""
+
+    env: frozenset[str]
+    records: frozenset[str]
+    """Names of those that it has mapped."""
+
+
+def _alive(folder: Path) -> Iterator[_Process]:
     wanted = f"CARGOSHIP_WATCH={folder}"
+    # the kernel knows no links on the way
+    real = os.path.realpath(folder)
     for place in Path("/proc").glob("[0-9]*/environ"):
         # of another user, or just gone
         with contextlib.suppress(OSError):
-            env = frozenset(os.fsdecode(place.read_bytes()).split("\0"))
-            if wanted in env:
-                yield env
+            data = place.read_bytes()
+            env = frozenset(os.fsdecode(data).split("\0"))
+            # where a watched program has no variables of ours, its library has put zeros in their place
+            mapped = _mapped(place.with_name("maps"), real) if _ZEROS in data else frozenset()
+            if mapped or wanted in env:
+                yield _Process(env, mapped)
 
 
-def _is_of(env: frozenset[str], place: Path, first: str) -> bool:
+def _mapped(maps: Path, folder: str) -> frozenset[str]:
+    """Names of the files of a folder that a process has mapped (proc(5), /proc/pid/maps)."""
+    lines = os.fsdecode(maps.read_bytes()).splitlines()
+    found = (line.partition(f" {folder}/")[2] for line in lines)
+    return frozenset(name for name in found if name and "/" not in name)
+
+
+def _is_of(process: _Process, place: Path, first: str) -> bool:
     """Whether a process is a unit's: a program that it has started, or one that it has become."""
-    if f"CARGOSHIP_WATCH_UNIT={place}" in env:
+    env = process.env
+    if place.name in process.records or f"CARGOSHIP_WATCH_UNIT={place}" in env:
         return True
+    if f"CARGOSHIP_WATCH={place.parent}" not in env:
+        return False
     if first.startswith("B"):
         return f"OUT_DIR={first[1:]}" in env and not any(each.startswith("CARGO_CRATE_NAME=") for each in env)
     return f"CARGO_CRATE_NAME={first[1:].partition(chr(9))[0]}" in env

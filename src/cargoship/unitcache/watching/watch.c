@@ -584,8 +584,15 @@ static void arm(void) {
   rearm();
 }
 
-/* /proc/self/environ is the memory in which the kernel has put them. */
+/* /proc/self/environ is the memory in which the kernel has put them. That is where cargoship would see whose process lives
+   on when a build is over; so the unit's file is mapped, which /proc/self/maps shows as long as the process has not become
+   another program. */
 static void wipe(char **env) {
+  long fd = K4(SYS_openat, AT_FDCWD, record, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return;
+  long mapped = call(SYS_mmap, 0, 4096, PROT_NONE, MAP_PRIVATE, fd, 0);
+  K2(SYS_close, fd, 0);
+  if (mapped < 0 && mapped > -4096) return;
   for (; *env; env++)
     if (is_ours(*env)) memset(*env, 0, length(*env));
 }
