@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -87,8 +86,7 @@ def link(call: RustcCall, given: Unlinked, *, runner: Runner, env: Mapping[str, 
 
     Raises StaysHere where that fails, or it has something to say: that is for rustc to tell. OSError, Stopped.
     """
-    # a path is one already
-    linker = shutil.which(call.linker, path=env.get("PATH", ""))
+    linker = Path(call.linker) if "/" in call.linker else runner.programs.find(call.linker, env)
     if linker is None:
         raise StaysHere(f"{call.linker} is not found")
     made = f"{call.out_dir}/{call.crate}{call.suffix}"
@@ -96,7 +94,7 @@ def link(call: RustcCall, given: Unlinked, *, runner: Runner, env: Mapping[str, 
         # it may be an earlier program's under a second name, which stays
         os.unlink(made)  # noqa: PTH108 - text all the way
     with _placed(given):
-        command = Command((linker, *given.words), cwd=Path(call.cwd), env={**env, "LC_ALL": "C"})
+        command = Command((str(linker), *given.words), cwd=Path(call.cwd), env={**env, "LC_ALL": "C"})
         try:
             done = runner.run(command, timeout_s=_TIMEOUT_S)
         except Stopped:

@@ -63,7 +63,7 @@ def script_of(
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 
-def called(path: str, remaps: Sequence[tuple[str, str]]) -> str:
+def replaced(path: str, remaps: Sequence[tuple[str, str]]) -> str:
     """What rustc calls a folder whose path is replaced; of several that fit it takes the last one.
 
     Raises StaysHere where a part of the folder has a name of its own.
@@ -84,7 +84,7 @@ def linker_of(call: RustcCall) -> str:
 def _words(call: RustcCall, sources: str) -> list[str]:
     found = [f'{REMAP} "$root/{FILES}"=/']
     if sources:
-        found.append(f'{REMAP} "$root/{RUST}/{SOURCES}"={shlex.quote(called(sources, call.remaps))}')
+        found.append(f'{REMAP} "$root/{RUST}/{SOURCES}"={shlex.quote(replaced(sources, call.remaps))}')
     skipped = False
     for word in call.words:
         if skipped or word.text == "--sysroot":
