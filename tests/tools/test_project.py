@@ -14,7 +14,7 @@ from cargoship.cargo.failure import explain_failure
 from cargoship.cargo.messages import Artifact, BuildFinished, MessageReader
 from cargoship.cargo.neighbours import find_neighbours
 from cargoship.cargo.progress import PROGRESS_ENV, StderrReader
-from cargoship.cargo.project import Project, load_project
+from cargoship.cargo.project import ManifestRefused, Project, load_project
 from cargoship.errors import (
     CargoshipError,
     LockOutdated,
@@ -155,10 +155,10 @@ def test_target_dir_and_lock(cargo: Path, tmp_path: Path) -> None:
         ({}, ".", ManifestNotFound, "no Cargo.toml in"),
         ({}, "nowhere", ManifestNotFound, "does not exist"),
         ({"x.toml": ""}, "x.toml", ManifestNotFound, "is not a Cargo.toml"),
-        ({"Cargo.toml": "[package\n"}, ".", ManifestInvalid, "unclosed table"),
-        ({"Cargo.toml": SINGLE["Cargo.toml"]}, ".", ManifestInvalid, "no targets specified"),
+        ({"Cargo.toml": "[package\n"}, ".", ManifestRefused, "unclosed table"),
+        ({"Cargo.toml": SINGLE["Cargo.toml"]}, ".", ManifestRefused, "no targets specified"),
         ({"Cargo.toml": "[workspace]\nmembers = []\n", "in/Cargo.toml": SINGLE["Cargo.toml"], "in/src/main.rs": ""},
-         "in", ManifestInvalid, "believes it's in a workspace"),
+         "in", ManifestRefused, "believes it's in a workspace"),
         ({**SINGLE, "Cargo.toml": SINGLE["Cargo.toml"] + "[package.metadata]\ncargoship = 1\n"}, ".", ManifestInvalid,
          "package.metadata.cargoship must be a table"),
         ({**SINGLE, "Cargo.toml": SINGLE["Cargo.toml"] + "[package.metadata.cargo-ship]\nbase = 'x'\n"}, ".",
