@@ -167,6 +167,8 @@ class RemoteCompiler(Struct, frozen=True):
         number = len(noted) - 2
         if number < 0 or noted.keys() != {WORDS, NAMES, *map(str, range(number))}:
             raise StaysHere("what its linker was given was not kept as a whole")
+        if max(noted[WORDS].size_bytes, noted[NAMES].size_bytes) > _RECORD_BYTES_MAX:
+            raise StaysHere("its linker was given more than can be kept")
         if sum(each.size_bytes for each in noted.values()) > _OUTPUT_BYTES_MAX:
             raise StaysHere(f"its objects have more than {_OUTPUT_BYTES_MAX >> 20} MiB")
         return unlinked(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -40,6 +41,8 @@ _SETTING = re.compile(r"-z(?:[a-z-]{1,40})?")
 _VALUE = re.compile(r"[a-z][a-z-]{0,40}")
 _LIBRARY = re.compile(r"-l:?[A-Za-z0-9_.+-]{1,200}")
 _OWN_FOLDER = re.compile(r"rustc[A-Za-z0-9]{6}")
+_LINKED = (".rlib", ".a", ".so", ".o")
+"""Ends of names of what is linked: any other file a linker would take for a script."""
 _RAW = "raw-dylibs"
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]{0,300}")
 
@@ -73,7 +76,8 @@ def unlinked(
     paths = _texts(names, _NAMES_MAX)
     if len(paths) != len(contents):
         raise StaysHere("what its linker was given was not kept as a whole")
-    place = _Place(call, root, frozenset(inputs), sysroot)
+    libraries = frozenset(path for path in inputs if path.endswith(_LINKED))
+    place = _Place(call, root, libraries, sysroot, own_folder=f"rustc{secrets.token_hex(3)}")
     files = dict(zip(map(place.made, paths), contents, strict=True))
     if any(map(names_worker, contents)):
         raise StaysHere("a path of the worker's would be in it")
@@ -114,6 +118,8 @@ class _Place(Struct):
     root: str
     inputs: frozenset[str]
     sysroot: str
+    own_folder: str
+    """In place of the folder that rustc has made there for a linker alone: one that nobody has here."""
 
     def made(self, path: str) -> str:
         """A file that rustc has made there; raises StaysHere for one that would not be among its own."""
@@ -127,6 +133,8 @@ class _Place(Struct):
     def words(self, given: Sequence[str], made: Collection[str]) -> Iterator[str]:
         """All of them, as they are here; raises StaysHere."""
         own = frozenset(self.call.link_args)
+        if given.count("-o") != 1:
+            raise StaysHere("its linker was not told once where its program goes")
         before = ""
         for word in given:
             text = f"-B{self._here(word[2:])}" if word.startswith("-B/") else self._here(word)
@@ -157,8 +165,14 @@ class _Place(Struct):
         for name, here in places.items():
             there = f"{self.root}/{name}"
             if f"{text}/".startswith(f"{there}/"):
-                return here + text.removeprefix(there)
+                return self._in_own_folder(here + text.removeprefix(there))
         return text
+
+    def _in_own_folder(self, path: str) -> str:
+        below = path.removeprefix(f"{self.call.out_dir}/")
+        folder, slash, name = below.partition("/")
+        is_own = below != path and slash and _OWN_FOLDER.fullmatch(folder)
+        return f"{self.call.out_dir}/{self.own_folder}/{name}" if is_own else path
 
     def _is_plain(self, text: str, made: Collection[str]) -> bool:
         if text in _PLAIN or text in {"-o", "-L"} or _SETTING.fullmatch(text) or _LIBRARY.fullmatch(text):
@@ -189,6 +203,7 @@ class _Place(Struct):
 def _placed(given: Unlinked) -> Iterator[None]:
     """Files and folders in their places, as long as a linker reads them; raises OSError."""
     wanted = {os.path.dirname(path) for path in (*given.files, *given.folders)} | set(given.folders)  # noqa: PTH120 - text all the way
+    # all but the one that cargo has made
     made = [folder for folder in sorted(wanted) if not os.path.isdir(folder)]  # noqa: PTH112
     try:
         for folder in made:

@@ -66,13 +66,13 @@ static int is_made(const char *rest, int size) {
   return size > 2 && rest[size - 2] == '.' && rest[size - 1] == 'o';
 }
 
-/* Each path below ROOT in a word is a file that may be copied; it ends with the word, or with a comma. */
+/* Each path below ROOT in a word is a file that may be copied. It is the word, or ends with it, or with a comma. */
 static int looked_through(const char *text, int to_files) {
-  int before = length(root);
+  int before = length(root), is_word = begins(text, root) && text[before] == '/';
   for (; *text; text++) {
     int n = before;
     if (!begins(text, root) || text[before] != '/') continue;
-    while (text[n] && text[n] != ',') n++;
+    while (text[n] && (is_word || text[n] != ',')) n++;
     if (n >= PATH_BYTES) return 0;
     for (int i = 0; i < n; i++) path[i] = text[i];
     path[n] = 0;

@@ -43,11 +43,24 @@ def read(words: tuple[str, ...] = HERE, files: tuple[str, ...] = OBJECTS, conten
     )  # fmt: skip
 
 
+def as_there(found: Unlinked) -> Unlinked:
+    """With the name that rustc's own folder had on the worker: here it is one that nobody has."""
+    (own,) = {path.split("/")[-2] for path in found.files if path.startswith(f"{DEPS}/rustc")} or {"rustc"}
+    assert own not in {"rustcAbC123", ""}
+
+    def named(text: str) -> str:
+        return text.replace(f"{DEPS}/{own}/", f"{DEPS}/rustcAbC123/")
+
+    files = {named(path): data for path, data in found.files.items()}
+    return Unlinked(tuple(map(named, found.words)), files, tuple(map(named, found.folders)))
+
+
 def test_its_words_are_what_rustc_would_say_here() -> None:
-    found = read()
+    found = as_there(read())
     assert found.words == HERE
     assert found.files == dict.fromkeys(OBJECTS, b"object")
     assert found.folders == (f"{DEPS}/rustcAbC123/raw-dylibs",)
+    assert not read().files.keys() - {OBJECTS[0]} & read().files.keys(), "a result that is taken again is put elsewhere"
 
 
 def test_nor_do_they_differ_behind_a_compiler() -> None:
@@ -64,13 +77,15 @@ def test_nor_do_they_differ_behind_a_compiler() -> None:
         *("-fuse-ld=lld", "-Wl,-z,noexecstack", "-o", OUT, "-pie", "-Wl,-z,relro,-z,now", "-Wl,-O1", "-nodefaultlibs"),
     )
     sent = tuple(f"-B{there(word[2:])}" if word.startswith("-B/") else word for word in words)
-    assert read(sent).words == words
+    assert as_there(read(sent)).words == words
 
 
 def test_an_older_rustc_has_its_own_files_elsewhere() -> None:
     path = f"{ROOT}/{TEMPORARY}/rustcAbC123/symbols.o"
-    found = unlinked(
-        a_program(), nul(path, "-o", there(OUT)), nul(path), [b"object"], root=ROOT, sysroot="/opt/std", inputs=()
+    found = as_there(
+        unlinked(
+            a_program(), nul(path, "-o", there(OUT)), nul(path), [b"object"], root=ROOT, sysroot="/opt/std", inputs=()
+        )
     )
     assert found.words == (f"{DEPS}/rustcAbC123/symbols.o", "-o", OUT)
     assert list(found.files) == [f"{DEPS}/rustcAbC123/symbols.o"]
@@ -104,6 +119,21 @@ def test_an_older_rustc_has_its_own_files_elsewhere() -> None:
 def test_a_worker_cannot_have_a_linker_do_something_else(words: tuple[str, ...]) -> None:
     with pytest.raises(StaysHere):
         read((*HERE, *words))
+
+
+@pytest.mark.parametrize("place", ["/home/me/.bashrc", INPUTS[0], f"{DEPS}/foo", f"{OUT}/x", ""])
+def test_its_program_goes_where_rustc_puts_it(place: str) -> None:
+    at = HERE.index("-o")
+    with pytest.raises(StaysHere):
+        read((*HERE[:at], *(["-o", place] if place else []), *HERE[at + 2 :]))
+
+
+def test_a_file_that_was_sent_and_is_no_library_is_no_script_of_a_linker() -> None:
+    source = "/ws/target/t/release/build/bar/out/made.rs"
+    with pytest.raises(StaysHere):
+        unlinked(
+            a_program(), nul(there(source), "-o", there(OUT)), b"", [], root=ROOT, sysroot="/opt/std", inputs=(source,)
+        )
 
 
 @pytest.mark.parametrize(
