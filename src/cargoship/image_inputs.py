@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from cargoship.bases.base import Base, RemoteBase, resolve_base
 from cargoship.bases.package_base import PackageBase
 from cargoship.errors import IncludeInvalid
+from cargoship.events import Emit, Level, Note
 from cargoship.image_layers import asks_by_probe
 from cargoship.oci.compress import Compression
 from cargoship.oci.config import ImageConfig
@@ -54,9 +55,9 @@ class ImageInputs(Struct, frozen=True):
 
 
 def gather_inputs(
-    image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages: PackageBase | None, kept: BlobStore
+    image: ImagePlan, plan: Plan, *, remote: RemoteBase, packages: PackageBase | None, kept: BlobStore, emit: Emit
 ) -> ImageInputs:
-    """Find an image's files and its base for every platform.
+    """Find an image's files and its base for every platform; says what of a base an image will be without.
 
     `remote` finds bases in registries; `packages` makes those of packages, which are not finished yet (None: there are
     none of these); `kept` is where the built-in base is made, once on a machine, for its files lie with cargoship.
@@ -68,7 +69,7 @@ def gather_inputs(
     compression = Compression.of(settings.compression)
     files = _files(image, plan)
     if packages is None or distribution_of(settings.base_spec) is None:
-        bases = _bases(image, plan, kept, compression, remote)
+        bases = _bases(image, plan, kept, compression, remote, emit)
     else:
         bases = {
             platform: _nothing()
@@ -79,7 +80,9 @@ def gather_inputs(
     return ImageInputs(image, files, bases, store, kept, compression)
 
 
-def foresee_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, store: BlobStore) -> ImageInputs | None:
+def foresee_inputs(
+    image: ImagePlan, plan: Plan, *, remote: RemoteBase, store: BlobStore, emit: Emit
+) -> ImageInputs | None:
     """What `gather_inputs` finds, with what is made on the way in `store`; None for a base of packages.
 
     Such a base is not asked for, but files are looked at in any case. Raises as `gather_inputs` does.
@@ -88,12 +91,12 @@ def foresee_inputs(image: ImagePlan, plan: Plan, *, remote: RemoteBase, store: B
         _files(image, plan)
         return None
     compression = Compression.of(image.settings.compression)
-    bases = _bases(image, plan, store, compression, remote)
+    bases = _bases(image, plan, store, compression, remote, emit)
     return ImageInputs(image, _files(image, plan), bases, store, store, compression)
 
 
 def _bases(
-    image: ImagePlan, plan: Plan, store: BlobStore, compression: Compression, remote: RemoteBase
+    image: ImagePlan, plan: Plan, store: BlobStore, compression: Compression, remote: RemoteBase, emit: Emit
 ) -> dict[Platform, Base]:
     def resolved(platform: Platform) -> Base:
         return resolve_base(
@@ -107,6 +110,10 @@ def _bases(
         bases = dict.fromkeys(linux, resolved(linux[0])) if linux else {}
     else:
         bases = {platform: resolved(platform) for platform in linux}
+    # the same of all platforms, as a rule
+    for text in dict.fromkeys(base.left_out for base in bases.values()):
+        if text is not None:
+            emit(Note(text, Level.WARNING))
     return {platform: bases.get(platform) or _nothing() for platform in plan.platforms}
 
 

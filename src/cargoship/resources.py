@@ -93,7 +93,14 @@ class BuildResources(Struct, frozen=True, dict=True):
             text = "include-licenses: of programs that are given, no crate is known; the image has no notices"
             self.context.emit(Note(text, Level.WARNING))
         found = [
-            gather_inputs(each, self.plan, remote=self.remote.find, packages=self.packages, kept=self.kept)
+            gather_inputs(
+                each,
+                self.plan,
+                remote=self.remote.find,
+                packages=self.packages,
+                kept=self.kept,
+                emit=self.context.emit,
+            )
             for each in self.plan.images
         ]
         if self.packages is not None:
@@ -330,7 +337,9 @@ def foresee_sources(plan: Plan, context: Context) -> None:
         places.foresee()
         licenses_of(plan, wanted_by(plan, context), context)
         store = BlobStore(folder)
-        found = [foresee_inputs(image, plan, remote=remote.find, store=store) for image in plan.images]
+        found = [
+            foresee_inputs(image, plan, remote=remote.find, store=store, emit=context.emit) for image in plan.images
+        ]
         if context.verify:
             verifier = StartChecks(plan, LayerCache(context.cache_dir / "layers"), context.emit)
             verifier.before([own for own in found if own is not None])

@@ -1,7 +1,8 @@
 """Whether the images of a plan will start: as much as can be known before the compile, and the rest before a push.
 
 A base's layers are read only where something depends on them: a program that is linked dynamically, a user by name, an
-entrypoint of the base, files beside the program's own folder. What was read once is known by its digest.
+entrypoint of the base, files beside the program's own folder, a base that speaks of that folder or lies here. What was
+read once is known by its digest.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cargoship.bases.base import Base
-from cargoship.checks.files import check_files, folders_of
+from cargoship.checks.files import check_files, check_replaced, folders_of
 from cargoship.checks.finding import Code, Finding, error, refuse
 from cargoship.checks.glibc import check_glibc
 from cargoship.checks.image import (
@@ -38,6 +39,7 @@ from cargoship.platforms import LibcFamily, row
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.view import RootFs, known_view_of, view_of, view_of_entries
 from cargoship.settings.base import BuiltInBase
+from cargoship.settings.health import PROBE
 from cargoship.wasm import wasm_kind_of
 
 _JOBS = 2
@@ -124,7 +126,9 @@ class _Case(Struct, frozen=True):
         yield from check_count(count, said=self.said)
         own = view_of_entries(entries)
         starts = find_program(config.entrypoint[0], own, config.env, config.working_dir or "/")
-        needed = gnu or names_in(config.user or "") or starts is None or _leaves_home(entries)
+        # the folder of programs is not the base's, which may have something there all the same
+        taken = self.base.at_hand or self.base.speaks_of(BIN_DIR)
+        needed = gnu or names_in(config.user or "") or starts is None or _leaves_home(entries) or taken
         layers = self.base.layers
         root = view_of(layers, book, entries) if needed else known_view_of(layers, book, entries)
         if root is None:
@@ -132,7 +136,9 @@ class _Case(Struct, frozen=True):
         place = ProgramContext(self.platform, config.env)
         yield from check_layers(root, said=self.said)
         yield from check_user(config.user or "", root, said=self.said)
-        yield from check_files(entries, view_of(layers, book), said=self.said)
+        below = view_of(layers, book)
+        yield from check_files(entries, below, home=BIN_DIR, said=self.said)
+        yield from check_replaced(self._programs(entries), below, said=self.said)
         found = find_program(config.entrypoint[0], root, config.env, config.working_dir or "/")
         wrong = check_entrypoint(config.entrypoint[0], found, root, config, self.platform)
         if wrong is not None:
@@ -142,6 +148,11 @@ class _Case(Struct, frozen=True):
         if gnu:
             yield from check_glibc(root, place, plan.libc.floor, base=self.base.spec)
         yield from check_healthcheck(config, root, place)
+
+    def _programs(self, entries: Sequence[LayerEntry]) -> Iterator[str]:
+        """Where programs are put, and what a health check asks by."""
+        names = {f"{BIN_DIR}/{binary.name}" for binary in self.own.image.bins} | {PROBE}
+        return (f"/{entry.path}" for entry in entries if f"/{entry.path}" in names)
 
     def _after(
         self, config: ImageConfig, entries: tuple[LayerEntry, ...], binaries: Mapping[str, Path]

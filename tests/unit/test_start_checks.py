@@ -120,6 +120,49 @@ def test_static_programs_need_nothing_of_a_base_so_it_is_not_read(place: Place) 
 
 
 @pytest.mark.parametrize(
+    ("config", "step", "at_hand"),
+    [
+        (ImageConfig(), "COPY dir:1 in /app ", False),
+        (ImageConfig(), 'RUN |1 A="b" /bin/sh -c mkdir -p "/app"', False),
+        (ImageConfig(working_dir="/app"), "", False),
+        (ImageConfig(entrypoint=("sh", "-c", "exec /app/start")), "", False),
+        (ImageConfig(env={"PATH": "/bin:/app/bin"}), "", False),
+        (ImageConfig(volumes=("/app/data",)), "", False),
+        (ImageConfig(healthcheck={"Test": ["CMD", "/app/check"]}), "", False),
+        # a layout's layers cost nothing to fetch
+        (ImageConfig(), "", True),
+    ],
+)
+def test_a_base_that_may_have_something_in_the_folder_of_programs_is_read(
+    place: Place, config: ImageConfig, step: str, *, at_hand: bool
+) -> None:
+    """What a base had under that name was gone without a word."""
+    for entries, says in (
+        ([LayerEntry.symlink("app", "srv/app")], "/app would be a folder, and is a link to srv/app in the base"),
+        ([LayerEntry.file("app", b"#!/bin/sh\n", 0o755)], "/app would be a folder, and is a file in the base"),
+        ([LayerEntry.directory("app/app")], "/app/app would be a file, and is a folder in the base"),
+    ):
+        place.entries = (PASSWD, *entries)
+        base = replace(place.base(), config=config, steps=({"created_by": step},), at_hand=at_hand)
+        with pytest.raises(CannotStart, match=says) as caught:
+            place.verifier().before(place.sources(base))
+        assert "would be" not in (caught.value.details or "")
+        assert "another base" in (caught.value.hint or "")
+    place.entries = (PASSWD, LayerEntry.file("app/app", b"#!/bin/sh\n", 0o755), LayerEntry.file("app/other", b"x"))
+    base = replace(place.base(), config=config, steps=({"created_by": step},), at_hand=at_hand)
+    place.verifier().before(place.sources(base, platforms=(AMD64,)))
+    (note,) = [event.text for event in place.events if isinstance(event, Note)]
+    assert note.startswith("the image app (linux/amd64): /app/app of the base is replaced")
+
+
+@pytest.mark.parametrize("step", ["WORKDIR /application", "COPY x /srv/app", "RUN useradd -d /home/app app", "/app.d"])
+def test_a_base_that_speaks_of_other_folders_is_not_read(place: Place, step: str) -> None:
+    base = replace(place.base(), steps=({"created_by": step},), config=ImageConfig(working_dir="/srv/app"))
+    place.verifier().before(place.sources(base))
+    assert not place.was_read
+
+
+@pytest.mark.parametrize(
     ("layers", "files", "says"),
     [
         (124, (), None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,9 @@ _OCI_NAMES: dict[str, MediaType] = {
 }
 _LAYER_TYPES: frozenset[str] = frozenset({MediaType.OCI_LAYER, MediaType.OCI_LAYER_GZIP, MediaType.OCI_LAYER_ZSTD})
 
+_SHOWN_MAX = 80
+"""Characters of a step: it may be anything."""
+_SHOWN_STEPS = 3
 
 _WHY_NOT = {
     "nondistributable": "its maker alone gives it out, and an image on it could not be pushed: choose another base",
@@ -67,6 +71,30 @@ class Base:
     """The packages of Debian that it is made of, where it was made of some here."""
     unfinished: Unfinished | None = field(default=None, compare=False, repr=False)
     """Set where the layers are still being made; then `layers` and `folders` are empty."""
+    triggers: tuple[str, ...] = ()
+    """Steps of a Dockerfile that Docker runs when an image is built on this one (ONBUILD)."""
+    at_hand: bool = field(default=False, compare=False)
+    """Whether its layers can be read without fetching them."""
+
+    @property
+    def left_out(self) -> str | None:
+        """What an image on it will be without, as a sentence; None: nothing."""
+        if not self.triggers:
+            return None
+        steps = "; ".join(printable(text[:_SHOWN_MAX]) for text in self.triggers[:_SHOWN_STEPS])
+        return f"the base {self.spec} has steps for images on it, which are not run (ONBUILD): {steps}"
+
+    def speaks_of(self, folder: str) -> bool:
+        """Whether its config or the steps of its history name a folder (absolute), or something in it.
+
+        What was put there by a Dockerfile, or is started there, is known so without the layers.
+        """
+        run = self.config
+        health = "" if run.healthcheck is None else str(run.healthcheck)
+        said = (*run.entrypoint, *run.cmd, *run.volumes, *run.env.values(), run.working_dir or "", health)
+        steps = (str(step.get("created_by", "")) for step in self.steps)
+        named = re.compile(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])")
+        return any(named.search(text) for text in (*said, *steps))
 
     def finished(self, programs: Mapping[str, Path]) -> Base:
         """The base with its layers, which may depend on the programs; raises what went wrong in making them."""
@@ -140,7 +168,10 @@ def _from_layout(spec: LayoutBase, platform: Platform, root: Path) -> Base:
         for layer in image.layers
     )
     steps = steps_of(image.config_file, len(layers), str(spec))
-    return Base(str(spec), None, image.digest, layers, image.config, has_loader=None, steps=steps)
+    return Base(
+        str(spec), None, image.digest, layers, image.config, has_loader=None, steps=steps,
+        triggers=image.config_file.triggers, at_hand=True,
+    )  # fmt: skip
 
 
 def steps_of(config: ConfigFile, layers: int, base: str) -> tuple[Mapping[str, Any], ...]:

@@ -33,13 +33,10 @@ from cargoship.oci.platform import UNKNOWN, Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.store import BlobStore, BlobWriter, Memo
 from cargoship.oci.tree import choose_image
-from cargoship.printable import printable
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.remote import RemoteBlob, RemoteContent
 
 _CHECK = "check the name of the base, and its tag"
-_SHOWN_MAX = 80
-"""Characters of a step: it may be anything."""
 _IDLE_S = 30 * 24 * 3600
 """Seconds after which something in the cache that nobody has used is removed."""
 
@@ -88,10 +85,6 @@ class RemoteBases:
             raise ContentInvalid(f"the base {reference.familiar} is not an image")
         config = decode_config(content.config(manifest.config))
         self._compare(config.platform, platform, reference)
-        if config.triggers:
-            triggers = "; ".join(printable(text[:_SHOWN_MAX]) for text in config.triggers[:3])
-            text = f"the base {reference.familiar} has steps for images on it, which are not run (ONBUILD): {triggers}"
-            self._emit(Note(text, Level.WARNING))
         if len(config.diff_ids) != len(manifest.layers):
             raise ContentInvalid(f"the base {reference.familiar} has other layers than its config says")
         made_by = config.history if len(config.history) == len(manifest.layers) else ("",) * len(manifest.layers)
@@ -103,7 +96,10 @@ class RemoteBases:
         digest = root.descriptor.digest
         named = name or str(reference.at(digest))
         steps = steps_of(config, len(layers), reference.familiar)
-        return Base(str(reference), named, digest, layers, config.run, has_loader=None, steps=steps)
+        return Base(
+            str(reference), named, digest, layers, config.run, has_loader=None, steps=steps,
+            triggers=config.triggers, at_hand=all(self._store.find(layer) for layer in manifest.layers),
+        )  # fmt: skip
 
     def _compare(self, said: Platform, platform: Platform, reference: Reference) -> None:
         """Say where an index lists an image for another platform than its config says; its files may be for either.

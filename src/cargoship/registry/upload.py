@@ -201,8 +201,8 @@ class Upload(Struct, frozen=True):
             # a mount is a favour, and refused in many ways: for the other repository, for the question, by a proxy
             pass
         except Transient as failure:
-            # a limit that is reached, or a registry that is gone, is no answer to the question
-            if failure.status in {None, _LIMITED}:
+            # a limit that is reached, a registry that is gone or that asks for patience: no answer to the question
+            if failure.status in {None, _LIMITED} or failure.wait_s:
                 raise
         started = self._post(self._named)
         # some know mounts from a named repository alone

@@ -8,21 +8,23 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cargoship.bases.base import Base
+from cargoship.bases.base import Base, resolve_base
 from cargoship.bases.remote import RemoteBases
 from cargoship.errors import ContentInvalid, PlatformUnknown, RegistryRefused, RegistryUnreachable
 from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image, make_image
 from cargoship.oci.index import Index, index_of
+from cargoship.oci.layer import BlobStore
 from cargoship.oci.layout import write_layout
 from cargoship.oci.manifest import encode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.registry.push import Published, push_index
+from cargoship.settings.base import parse_base_spec
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, nested_index
-from support.images import AMD64, ARM64, ARMV7, CREATED, small_index
+from support.images import AMD64, ARM64, ARMV7, CREATED, GZIP, small_index
 from support.pushing import Emitted, client_of, push
 from support.validate import validate
 
@@ -260,14 +262,19 @@ def test_steps_for_images_on_a_base_are_said_to_be_left_out(tmp_path: Path, regi
     config["config"]["OnBuild"] = ["COPY . /src", "RUN make\u001b[31m"]
     blob = BytesBlob.of(MediaType.OCI_CONFIG, json.dumps(config).encode())
     made = Image(encode_manifest(replace(image.manifest, config=blob.descriptor)), blob.data, image.layers)
-    reported = Emitted()
     with client_of(registry.host) as client:
         push(client, index_of([made], annotations={}), "1", repository=BASE)
-    with bases_of(tmp_path, reported=reported) as bases:
-        bases.find(Reference(registry.host, BASE, "1"), AMD64)
-    (said,) = [note for note in reported.notes if "ONBUILD" in note]
-    assert "COPY . /src; RUN make" in said
+    with bases_of(tmp_path) as bases:
+        said = bases.find(Reference(registry.host, BASE, "1"), AMD64).left_out or ""
+    assert "which are not run (ONBUILD): COPY . /src; RUN make" in said
     assert "\x1b" not in said
+    write_layout(tmp_path / "base", index_of([made], annotations={}), names=[])
+    spec = parse_base_spec("oci:base")
+    store = BlobStore(tmp_path / "store")
+    base = resolve_base(spec, AMD64, root=tmp_path, store=store, compression=GZIP, epoch=0, remote=bases.find)
+    assert base.left_out == said.replace(f"{registry.host}/{BASE}:1", "oci:base"), (
+        "whether the base is in a registry or not"
+    )
 
 
 @pytest.mark.parametrize(

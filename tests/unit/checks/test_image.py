@@ -145,12 +145,13 @@ def test_a_health_check_that_cannot_run_is_a_warning() -> None:
         (LayerEntry.directory("var/run"), "/var/run would be a folder, and is a link to /run in the base"),
         (LayerEntry.file("usr/bin", b""), "/usr/bin would be a file, and is a folder in the base"),
         (LayerEntry.file("etc/passwd/x", b""), "/etc/passwd would be a folder, and is a file in the base"),
+        (LayerEntry.file("app/x", b""), "/app would be a folder, and is a link to srv in the base | choose another b"),
     ],
 )  # fmt: skip
 def test_files_and_bases(entry: LayerEntry, says: str | None) -> None:
     base = root(folder("usr/bin"), link("bin", "usr/bin"), link("var/run", "/run"), PASSWD, folder("run"),
-                elf("usr/bin/tool", facts()))  # fmt: skip
-    found = [f"{each.text} | {each.hint}" for each in check_files([entry], base, said="the image")]
+                folder("srv"), link("app", "srv"), elf("usr/bin/tool", facts()))  # fmt: skip
+    found = [f"{each.text} | {each.hint}" for each in check_files([entry], base, home="/app", said="the image")]
     assert len(found) == (says is not None)
     assert says is None or says in found[0]
 

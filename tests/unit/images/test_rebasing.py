@@ -169,6 +169,18 @@ def test_a_program_for_glibc_is_not_put_onto_a_base_without_it(tmp_path: Path) -
     assert read_layout(tmp_path / "app").digest == before
 
 
+def test_a_base_with_something_in_place_of_the_folder_of_programs_is_refused(tmp_path: Path) -> None:
+    static = resolve_base(
+        BuiltInBase.STATIC, AMD64, root=tmp_path, store=BlobStore(tmp_path / "blobs"), compression=GZIP, epoch=EPOCH,
+        remote=lambda *_: pytest.fail("no registry is asked"),
+    )  # fmt: skip
+    write_layout(tmp_path / "app", index_of([image_on(static, tmp_path)], annotations={}), names=[])
+    link = [LayerEntry.symlink("app", "srv"), LayerEntry.directory("srv")]
+    write_layout(tmp_path / "base", index_of([small_image(tmp_path / "blobs", entries=link)], annotations={}), names=[])
+    with pytest.raises(CannotStart, match="/app would be a folder, and is a link to srv in the base"):
+        rebase("oci:app", context_of(tmp_path), base="oci:base")
+
+
 def test_an_image_that_was_changed_afterwards_is_refused(tmp_path: Path) -> None:
     image = image_on(Base("scratch", None, None, (), ImageConfig(), has_loader=False), tmp_path)
     raw_config = image.raw_config.replace(b'"created_by"', b'"comment":"x","created_by"', 1)

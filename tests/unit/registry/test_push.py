@@ -140,6 +140,8 @@ def test_a_mount_that_does_not_work_is_an_upload(index: Index, registry: InMemor
         (Mounts.NAMED, Fault("POST", "", status=405), False, 1),
         # a passing trouble says nothing of mounts
         (Mounts.ALL, Fault("POST", "", status=429), True, None),
+        # who asks for patience is not asked in another way at once
+        (Mounts.ALL, Fault("POST", "", status=503, headers={"Retry-After": "1"}), True, None),
         (Mounts.ALL, Fault("POST", "", cut_request=0), True, None),
         # it says that it did what it has not done
         (Mounts.NAMED, Fault("POST", "", status=201), False, 1),

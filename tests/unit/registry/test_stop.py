@@ -25,10 +25,11 @@ from support.pushing import REPOSITORY, client_of, push
 _PUSHER = """
 import sys, pathlib
 sys.path[:0] = {path!r}
+from cargoship.http.budget import Budget
 from support.images import small_index
 from support.pushing import client_of, push
 index = small_index(pathlib.Path({blobs!r}))
-client = client_of({host!r}, idle_s=60.0)
+client = client_of({host!r}, idle_s=60.0, budget=Budget(300.0))
 print("ready", flush=True)
 push(client, index, "1")
 """
@@ -59,6 +60,7 @@ def test_an_interrupt_ends_a_push(fault: Fault, tmp_path: Path) -> None:
             deadline = time.monotonic() + 20.0
             while not fault.hits and time.monotonic() < deadline:
                 time.sleep(0.01)
+            assert process.poll() is None, "it has not been given up"
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate()
         calls = list(registry.calls)

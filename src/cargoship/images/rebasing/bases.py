@@ -15,6 +15,7 @@ from cargoship.bases.package_base import PackageBase
 from cargoship.bases.remote import RemoteBases
 from cargoship.context import Context
 from cargoship.errors import NotRebasable, UsageError
+from cargoship.events import Level, Note
 from cargoship.oci.compress import Compression
 from cargoship.oci.image import Image
 from cargoship.oci.layer import BlobStore
@@ -65,11 +66,14 @@ class NewBases:
         except (ValueError, UsageError) as error:
             raise NotRebasable(f"{said} is not as cargoship makes images: {error}") from error
         if distribution_of(spec) is None:
-            return resolve_base(
+            base = resolve_base(
                 spec, image.platform,
                 root=self._context.cwd, store=self._store, compression=compression, epoch=epoch,
                 remote=self._remote.find,
             )  # fmt: skip
+            if base.left_out is not None:
+                self._context.emit(Note(base.left_out, Level.WARNING))
+            return base
         settings = Settings(base=str(spec), packages=asked)
         mirror = self._context.env.get("CARGOSHIP_DEBIAN_MIRROR")
         settings = settings if mirror is None else replace(settings, debian_mirror=mirror)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cargoship.bases.base import Base
-from cargoship.checks.files import check_files
+from cargoship.checks.files import check_files, check_replaced
 from cargoship.checks.finding import Finding
 from cargoship.checks.image import check_count, check_image
 from cargoship.checks.program import find_program
@@ -26,18 +26,22 @@ def findings_on(parts: Parts, base: Base, image: Image, book: LayerCache) -> Ite
     """What keeps `image`, made of these parts on `base`, from starting, and what else is to be said.
 
     The base's layers are read only where something depends on them: a program that is linked dynamically, a user by
-    name, files beside the program's own folder. Raises ContentInvalid, and what reading layers raises; NotRebasable
-    where a build would make the layers again.
+    name, files beside the program's own folder, a base that speaks of that folder. Raises ContentInvalid, and what
+    reading layers raises; NotRebasable where a build would make the layers again.
     """
     entries = tuple(_entry(item) for facts in book.facts(parts.own) for item in facts.single_items())
     own = view_of(parts.own, book)
     leaves_home = any(entry.path != _HOME and not entry.path.startswith(f"{_HOME}/") for entry in entries)
-    if not (leaves_home or names_in(image.config.user or "") or _needs_base(own, image)):
+    taken = base.at_hand or base.speaks_of(BIN_DIR)
+    if not (leaves_home or taken or names_in(image.config.user or "") or _needs_base(own, image)):
         yield from check_count(len(image.layers), said=f"the image ({image.platform})")
         return
+    said, below = f"the image ({image.platform})", view_of(base.layers, book)
     if leaves_home:
         _check_folders(parts, base, entries, book)
-        yield from check_files(entries, view_of(base.layers, book), said=f"the image ({image.platform})")
+    yield from check_files(entries, below, home=BIN_DIR, said=said)
+    programs = (found.path for found in own.tree.files_below(BIN_DIR))
+    yield from check_replaced(programs, below, said=said)
     yield from check_image(view_of(image.layers, book), image.config, image.platform)
 
 
