@@ -33,6 +33,9 @@ _OF_LLVM = re.compile(rb"define _LIBCPP_VERSION (\d{5,6})\b")
 _LIBRARY_BYTES_MAX = 64 << 20
 _PART_BYTES = 1 << 20
 _KEPT_BYTES_MAX = 1 << 20
+_UNWINDER = "libunwind.a"
+"""LLVM's, which Rust's targets for musl bring (rustc_target's `crt_objects`, and `library/unwind`)."""
+_OF_THE_PROJECT = re.compile(r"rustc \S+ \([0-9a-f]+ [\d-]+\)\n[\s\S]*^LLVM version: (\d[\d.]*)$", re.MULTILINE)
 _FORMAT = 1
 """Part of the names of what is remembered: another one where more is to be known."""
 _OF_LIBCXXABI = b"N10__cxxabiv116__shim_type_infoE\0"
@@ -106,7 +109,8 @@ def c_libraries(found: Foreseen) -> Mapping[Platform, LinkedLibraries]:
     """What is linked into the programs for each platform besides Rust's own code and that of crates.
 
     Musl, where programs are static, and what Zig adds: LLVM's unwinder, its own runtime of the compiler, the start
-    files of glibc, and LLVM's C++ library. Where rustup's target brings these, they belong to Rust's standard library.
+    files of glibc, and LLVM's C++ library. Of what a target of rustup's brings, musl and the unwinder are named; the
+    runtime of the compiler is Rust's own there.
     It depends on the toolchain alone, and not on what was made of it here already.
     """
     release = _llvm(found)
@@ -129,11 +133,14 @@ def _linked(found: Foreseen, triple: str, row: PlatformSpec) -> Iterator[NativeS
             yield NativeSource("glibc-start-files", ".".join(map(str, floor)))
         yield from (of_zig, *_unwinder(found))
     elif triple in found.installed:
-        yield from _musl(_version(found.installed[triple] / "lib" / "self-contained" / "libc.a", _IN_LIBRARY))
+        folder = found.installed[triple] / "lib" / "self-contained"
+        yield from _musl(_version(folder / "libc.a", _IN_LIBRARY))
+        if (folder / _UNWINDER).exists():
+            yield NativeSource("libunwind", _of_rust(found.rust.version))
     else:
-        folder = find_musl(row).folder
-        yield from _musl(_of_zig(found) if folder is None else _version(folder / "libc.a", _IN_LIBRARY))
-        if folder is None:
+        musl = find_musl(row).folder
+        yield from _musl(_of_zig(found) if musl is None else _version(musl / "libc.a", _IN_LIBRARY))
+        if musl is None:
             # what Zig has of the C library in its own language, memcpy and its like
             yield of_zig
         yield from _unwinder(found)
@@ -153,6 +160,16 @@ def _llvm(found: Foreseen) -> str:
     """The release of LLVM whose libraries Zig has, as its C++ library says it; empty where that does not."""
     said = _version(found.zig.lib / "libcxx" / "include" / "__config", _OF_LLVM)
     return ".".join(str(int(part)) for part in (said[:-4], said[-4:-2], said[-2:])) if said else ""
+
+
+def _of_rust(version: str) -> str:
+    """The release of LLVM whose sources a Rust has, by its `rustc -vV`; empty where that may be another.
+
+    A distribution's rustc may have the distribution's LLVM, and says in its first line whose build it is
+    (`build.description` of Rust's bootstrap). Rust's own has that in its tree, with the unwinder.
+    """
+    found = _OF_THE_PROJECT.match(version)
+    return "" if found is None else found[1]
 
 
 def _of_zig(found: Foreseen) -> str:

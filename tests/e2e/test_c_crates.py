@@ -94,8 +94,10 @@ def test_crates_with_c_and_cpp(run_cargoship: RunCargoship, tmp_path: Path, allo
         assert run(f"qemu-{machine}-static", program).stdout == f"{machine} three 100000\n"
     bill = json.loads(run_cargoship("sbom", f"oci:{tmp_path}/out", "--platform", "linux/arm64").stdout)
     versions = {each["name"]: each["version"] for each in bill["components"] if each["name"].startswith("lib")}
-    assert versions["libc++"] == versions["libc++abi"] == versions["libunwind"]
+    assert versions["libc++"] == versions["libc++abi"]
     assert re.fullmatch(r"2\d\.\d+\.\d+", versions["libc++"]), "LLVM's, whose sources Zig has"
+    # of Zig too, or of Rust's own target
+    assert re.fullmatch(r"\d\d\.\d+\.\d+", versions["libunwind"])
 
 
 _LARGE = """

@@ -17,7 +17,7 @@ from cargoship.oci.platform import Platform
 from cargoship.toolchain.locate import foresee_toolchain
 from support.images import AMD64, ARM64
 from support.installations import MUSL_TRIPLES, Machine
-from support.scripted import ScriptedRunner
+from support.scripted import ScriptedRunner, said
 
 ZIG = version("ziglang")
 LIBRARY = b"!<arch>\nversion.lo/\0\0\x7fELF\x001.2.5\0.symtab\0" + b"GCC: (GNU) 11.1.0\0"
@@ -50,6 +50,26 @@ def test_it_is_the_one_that_came_with_the_target(machine: Machine) -> None:
     found = found_on(machine)
     assert found == {AMD64: (NativeSource("musl", "1.2.5"),)}, "of two versions nobody knows which one it is"
     assert ARM64 not in found
+
+
+@pytest.mark.parametrize(
+    ("first", "release"),
+    [
+        ("rustc 1.99.0 (59807616e 2026-04-14)", "22.1.2"),
+        ("rustc 1.99.0-nightly (59807616e 2026-04-14)", "22.1.2"),
+        ("rustc 1.99.0 (59807616e 2026-04-14) (Fedora 1.99.0-1.fc44)", ""),
+        ("rustc 1.99.0 (59807616e 2026-04-14) (built from a source tarball)", ""),
+    ],
+)
+def test_the_unwinder_that_comes_with_the_target_is_named(machine: Machine, first: str, release: str) -> None:
+    """A distribution's rustc may have another LLVM than the one whose unwinder its targets have."""
+    sysroot = machine.rust("usr", std=tuple(MUSL_TRIPLES.values()))
+    machine.answers["usr/bin/rustc", "-vV"] = said(
+        f"{first}\nbinary: rustc\nhost: x86_64-unknown-linux-gnu\nrelease: 1.99.0\nLLVM version: 22.1.2\n"
+    )
+    for each in MUSL_TRIPLES.values():
+        (sysroot / "lib" / "rustlib" / each / "lib" / "self-contained" / "libunwind.a").touch()
+    assert found_on(machine) == dict.fromkeys((AMD64, ARM64), (NativeSource("libunwind", release),))
 
 
 def test_it_is_zigs_where_the_standard_library_is_built_here(machine: Machine) -> None:
