@@ -108,6 +108,19 @@ def test_the_linker_understands_what_is_said_to_a_compiler(
     assert done.stderr.splitlines() == ["ld.lld", *expected]
 
 
+@pytest.mark.parametrize("triple", ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"])
+def test_no_folder_of_a_build_script_has_another_c_library_than_the_targets(
+    wrappers: Path, zig: Path, triple: str
+) -> None:
+    """glibc's libc.a is found in the folders of a system's libraries: a program with it may even be linked."""
+    own = f"/sys root/lib/rustlib/{triple}/lib/self-contained"
+    given = ["a.o", "-lc", "-L", "/usr/lib/x86_64-linux-gnu", "-L", own, "-lunwind"]
+    env = {"PATH": "/usr/bin:/bin", "CARGOSHIP_ZIG": str(zig), "CARGOSHIP_SYSROOT": "/sys root"}
+    command = [wrappers / linker(triple), *given]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["ld.lld", f"-L{own}", *given]
+
+
 def test_an_allocator_comes_before_the_c_library_whose_place_it_takes(wrappers: Path, zig: Path) -> None:
     """rustc tells a linker of it behind the libraries: where malloc was found in one by then, there are two."""
     ours = "/cache/it's/mimalloc-1-x86_64-unknown-linux-musl/mimalloc.o"

@@ -3,6 +3,7 @@
 count=$#
 cxx=
 allocator=
+own=
 while [ "$count" -gt 0 ]; do
   arg=$1
   shift
@@ -20,6 +21,10 @@ while [ "$count" -gt 0 ]; do
   -lgcc | -lm | -lpthread | -ldl | -lrt | -lutil | -lresolv | -lcrypt | -lxnet) ;;
   -rdynamic) set -- "$@" --export-dynamic ;;
   "${CARGOSHIP_ALLOCATORS:-none}"-*/mimalloc.o) allocator=$arg ;;
+  "${CARGOSHIP_SYSROOT:-none}/lib/rustlib/$triple/lib/self-contained")
+    own=$arg
+    set -- "$@" "$arg"
+    ;;
   -Xlinker | -pthread | -fuse-ld=* | -m32 | -m64 | -nostartfiles | -nodefaultlibs | -static-libgcc | -static-libstdc++) ;;
   *) set -- "$@" "$arg" ;;
   esac
@@ -28,6 +33,9 @@ if [ -n "$cxx" ]; then
   runtime libc++.a || exit
   set -- "$@" "-L$runtime_dir" "-L${CARGOSHIP_SYSROOT:?}/lib/rustlib/$triple/lib/self-contained" -lc++ -lc++abi -lunwind -lc
 fi
+# The target's own C library and unwinder, whatever else a folder has that a build script names: rustc puts those folders
+# first, and /usr/lib/x86_64-linux-gnu has glibc's, with which a program for musl may be linked, and be wrong.
+[ -z "$own" ] || set -- "-L$own" "$@"
 # First: rustc has a user's objects behind the libraries, and a linker that has found malloc in musl by then takes both.
 [ -z "$allocator" ] || set -- "$allocator" "$@"
 errors=$("${CARGOSHIP_ZIG:?}" ld.lld "$@" 2>&1)
