@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from cargoship.bom.crates import CrateGraph, ProgramCrates, decode
 from cargoship.cargo.command import CargoBuild
+from cargoship.cargo.config import cargo_home, configuration_files, read_table
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.suggest import listed
 from cargoship.cargo.target_flags import environment_for
@@ -29,6 +30,7 @@ from cargoship.toolchain.locate import Foreseen, Toolchain, Way
 from cargoship.unitcache.builds import RECORD, BuildKey, build_key_of, build_request, program_name
 from cargoship.unitcache.keys.compilers import compilers_of, foreseen_compilers
 from cargoship.unitcache.keys.environment import find_environment
+from cargoship.unitcache.keys.objectionable import talking
 from cargoship.unitcache.libraries import Libraries, libraries_at
 from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, Workspace
 from cargoship.version import __version__
@@ -188,7 +190,10 @@ def run_build(
             emit(Note(f"linking through cargo-zigbuild: {toolchain.why_zigbuild}", Level.VERBOSE))
         with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit, root=lock.parent) as cargo:
             words = build.with_targets(*cargo.triples).arguments(cargo.subcommand)
-            command = Command((str(cargo.program), *words), cwd=build.cwd, env=cargo.env)
+            # cargo's progress bar is read, not shown: it alone says what compiles now, and how much there is in all
+            tables = map(read_table, configuration_files(build.cwd, cargo_home(env)))
+            told = talking(cargo.env, tables, PROGRESS_ENV)
+            command = Command((str(cargo.program), *words), cwd=build.cwd, env=told)
             around = None
             if cached is not None:
                 bring = cached.session.bring_watching

@@ -44,7 +44,7 @@ from cargoship.platforms import DEFAULT_PLATFORMS, LibcFamily
 from cargoship.processors import RustTargets, check_processors
 from cargoship.recording import Recording, recording_of
 from cargoship.registry.connect import warm
-from cargoship.resources import find_toolchain, foresee_sources, open_resources, wanted_by
+from cargoship.resources import as_cargo_has_it, find_toolchain, foresee_sources, open_resources, wanted_by
 from cargoship.settings.compound import PLATFORMS_OF_BASE
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_flags, load_origins, load_settings
@@ -131,6 +131,7 @@ def foresee(made: Plan, context: Context) -> None:
     """
     from cargoship.newer_rust import check_targets
 
+    context = as_cargo_has_it(context, made.cargo.cwd)
     foresee_sources(made, context)
     wanted = wanted_by(made, context)
     found = check_targets(wanted, context)
@@ -325,6 +326,7 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     from cargoship.toolchain.diagnose import Diagnosis, diagnose, mending
 
     made, wanted = _wanted_of(selection, context)
+    context = as_cargo_has_it(context, wanted.cwd)
 
     def look() -> Diagnosis:
         found = offering_newer(diagnose(wanted, runner=context.runner, env=context.env), context)

@@ -285,8 +285,7 @@ def _beside(work: Callable[[], _Found]) -> Future[_Found]:
 def open_resources(plan: Plan, wanted: Wanted, context: Context, *, compiles: bool) -> Iterator[BuildResources]:
     """Open everything; what is still under way at the end is waited for, or ended when something was raised."""
     if compiles:
-        env = environment_of_cargo(context.runner, context.env, plan.cargo.cwd, context.emit)
-        context = dataclasses.replace(context, env=env)
+        context = as_cargo_has_it(context, plan.cargo.cwd)
     book = LayerCache(context.cache_dir / "layers")
     begun = None if context.clock is None else context.clock()
     signer = _signer_of(plan, context)
@@ -343,6 +342,12 @@ def foresee_sources(plan: Plan, context: Context) -> None:
         if context.verify:
             verifier = StartChecks(plan, LayerCache(context.cache_dir / "layers"), context.emit)
             verifier.before([own for own in found if own is not None])
+
+
+def as_cargo_has_it(context: Context, cwd: Path) -> Context:
+    """The context with the environment that cargo, started by its name in `cwd`, has."""
+    env = environment_of_cargo(context.runner, context.env, cwd, context.emit)
+    return dataclasses.replace(context, env=env)
 
 
 def wanted_by(plan: Plan, context: Context) -> Wanted:

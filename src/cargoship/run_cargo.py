@@ -58,7 +58,7 @@ from cargoship.unitcache.builds import BuildKey, build_key_of, build_request, pr
 from cargoship.unitcache.explain.account import record_no_use
 from cargoship.unitcache.keys.compilers import plain_compilers
 from cargoship.unitcache.keys.environment import CLIPPY, find_environment
-from cargoship.unitcache.keys.objectionable import objectionable
+from cargoship.unitcache.keys.objectionable import talking
 from cargoship.unitcache.keys.wrapping import ASKS_AGAIN
 from cargoship.unitcache.packs.frame import check_path
 from cargoship.unitcache.session import BuildInputs, CacheSession, Missed, RecalledPrograms, Workspace, open_session
@@ -214,7 +214,8 @@ def _as_by_rustups_proxy(rust: Rust, context: Context) -> Mapping[str, str]:
 
 def _left_to_cargo(cargo: Path, words: Sequence[str], context: Context) -> Ended:
     """What was asked for, and nothing around it."""
-    return Ended(0, Command((str(cargo), *words), context.cwd, context.env))
+    tables = map(read_table, configuration_files(context.cwd, cargo_home(context.env)))
+    return Ended(0, Command((str(cargo), *words), context.cwd, talking(context.env, tables, {})))
 
 
 def _progress_env(words: Sequence[str], env: Mapping[str, str], context: Context) -> Mapping[str, str]:
@@ -223,13 +224,7 @@ def _progress_env(words: Sequence[str], env: Mapping[str, str], context: Context
     It does not where it is to be quiet, or where that would hide what it refuses.
     """
     tables = [read_table(file) for file in configuration_files(context.cwd, cargo_home(context.env))]
-    told = dict(env)
-    refused = objectionable(tables, context.env)
-    if not (is_quiet(words, tables, context.env) or "term.progress" in refused or "term.quiet" in refused):
-        told |= PROGRESS_ENV
-    if "term.color" in objectionable(tables, {}):
-        told.pop("CARGO_TERM_COLOR", None)
-    return told
+    return talking(env, tables, {} if is_quiet(words, tables, context.env) else PROGRESS_ENV)
 
 
 def _told_to_clippy(words: Sequence[str]) -> Mapping[str, str]:

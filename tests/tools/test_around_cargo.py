@@ -13,7 +13,7 @@ from cargoship.events import Event
 from cargoship.process import SystemRunner
 from cargoship.toolchain.around_cargo import environment_of_cargo
 from support.cargo_units import create
-from support.programs import CARGOSHIP, RunCargoship, distribution_rust, run
+from support.programs import CARGOSHIP, RunCargoship, distribution_rust, program, run
 
 pytestmark = pytest.mark.tools
 
@@ -115,6 +115,31 @@ def test_nobody_is_asked_where_nothing_stands_around(tmp_path: Path) -> None:
     found, events = asked({"PATH": "/usr/bin:/bin", "CARGO": "", "RUSTC": ""}, tmp_path)
     assert events == []
     assert found["RUSTC"] == ""
+
+
+@pytest.mark.parametrize(("beside", "is_asked"), [("bin", True), ("lib/rustlib", False)])
+def test_a_shim_may_be_a_program_by_the_name_of_cargo(tmp_path: Path, *, beside: str, is_asked: bool) -> None:
+    """As that of proto, which is compiled. The real one lies in a sysroot, with Rust's libraries."""
+    place = tmp_path / "shims" / "bin"
+    place.mkdir(parents=True)
+    (tmp_path / "shims" / beside).mkdir(parents=True, exist_ok=True)
+    shutil.copy(program("true"), place / "cargo")
+    _, events = asked({"PATH": f"{place}:{os.environ['PATH']}", "CARGO": "", "RUSTC": ""}, tmp_path)
+    assert ("stands around cargo, and does not say what it changes" in str(events)) == is_asked
+
+
+def test_plans_and_doctor_go_by_it_too(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """What cargo is given decides what a build compiles with, and so what is to be said of that before."""
+    root = tmp_path / "root"
+    create("Cargo.toml", MANIFEST)(root)
+    create("src/main.rs", MAIN)(root)
+    env = shims(tmp_path / "shims", cargo='export RUSTFLAGS="-C target-cpu=nothing"')
+    done = run_cargoship("plan", root, "--platform", "linux/amd64", env=env, check=False)
+    assert done.returncode != 0
+    assert "nothing" in done.stderr
+    # the compiler that it names is nowhere
+    env = shims(tmp_path / "shims", cargo="export RUSTC=/nowhere/rustc")
+    assert "/nowhere/rustc" in run_cargoship("doctor", root, env=env, check=False).stdout
 
 
 RUSTUP = """case "$RUSTUP_TOOLCHAIN" in

@@ -14,6 +14,8 @@ from cargoship.decoding import decode_toml
 from cargoship.reading import is_file, read_file
 
 Table = Mapping[str, Any]
+_COLOUR = "CARGO_TERM_COLOR"
+_COLOURS = ("auto", "always", "never")
 _NATIVE = re.compile(r"(?:target|tune)-cpu(?:=|\s+)native|-m(?:arch|cpu|tune)=native")
 
 
@@ -81,6 +83,18 @@ def what_becomes_of_warnings(files: Iterable[Table], env: Mapping[str, str]) -> 
     named = env.get("CARGO_BUILD_WARNINGS")
     said = [named, *(_table(table, "build").get("warnings") for table in files)]
     return next((str(each) for each in said if each), "")
+
+
+def without_colours(env: Mapping[str, str], files: Iterable[Table]) -> dict[str, str]:
+    """The environment in which cargo's words have no colours, or what it says of a `term.color` that it refuses.
+
+    Where a file has such a one, a variable of ours would keep it from being seen.
+    """
+    if env.get(_COLOUR, "auto") not in _COLOURS:
+        return dict(env)
+    if all(_table(table, "term").get("color", "auto") in _COLOURS for table in files):
+        return {**env, _COLOUR: "never"}
+    return {name: value for name, value in env.items() if name != _COLOUR}
 
 
 def named_rustc(files: Iterable[Path], env: Mapping[str, str]) -> tuple[str, str] | None:

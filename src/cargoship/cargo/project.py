@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from cargoship.cargo import metadata
 from cargoship.cargo.above import check_owners
+from cargoship.cargo.config import cargo_home, configuration_files, read_table, without_colours
 from cargoship.cargo.manifest import MANIFEST, find_manifest
 from cargoship.cargo.newer import about_old_cargo
 from cargoship.decoding import decode_json
@@ -31,11 +32,24 @@ _MEMORY_BYTES = 4 << 30
 _TABLE = "cargoship"
 _ALIKE = 0.88
 """How much alike a name is that somebody meant to be it: cargo-ship is, cargo-shim is not."""
+_OF_CONFIGURATION = re.compile(
+    r"^error: (?:could not load (?:Cargo configuration|config key)|failed to (?:load|parse value from) --config"
+    r"|error in (?:environment variable|--config|/[^\n]*/config(?:\.toml)?:)|argument for --color must be"
+    r"|cannot set both `term\.|the target directory is set to an empty string)",
+    re.MULTILINE,
+)
+"""cargo's words where no manifest is to blame."""
 _LOCKED = re.compile(rb'\[\[package\]\]\r?\nname = "([\w-]+)"\r?\nversion = "([\w.+-]+)"', re.ASCII)
 
 
 class ManifestRefused(ManifestInvalid):
     """cargo itself cannot load a project, and says why."""
+
+
+class ConfigurationRefused(ManifestRefused):
+    """cargo refuses what its configuration files, or its variables, say; whatever was asked of it ends with 101."""
+
+    exit_code = _CARGO_FAILED
 
 
 class Binary(Struct, frozen=True):
@@ -140,8 +154,9 @@ def load_project(
     question = ("metadata", "--no-deps", "--format-version", "1", "--manifest-path", str(manifest))
     argv = (str(cargo), *question, *(("--offline",) if offline else ()), *configuring)
     # cargo's lines become part of an error, which is shown with or without colours by anybody who catches it
-    plain = {**env, "CARGO_TERM_COLOR": "never"}
-    done = runner.run(Command(argv, cwd or manifest.parent, plain, _MEMORY_BYTES), timeout_s=_TIMEOUT_S)
+    where = cwd or manifest.parent
+    plain = without_colours(env, map(read_table, configuration_files(where, cargo_home(env))))
+    done = runner.run(Command(argv, where, plain, _MEMORY_BYTES), timeout_s=_TIMEOUT_S)
     if done.code == -signal.SIGKILL:
         raise ManifestInvalid(
             f"cargo was ended while it read {manifest}: that took more than {_TIMEOUT_S:.0f} s, or said too much",
@@ -176,6 +191,8 @@ def _refusal(
     if done.code != _CARGO_FAILED:
         # rustup's proxy ends with 1 where rust-toolchain.toml names a toolchain that is not there
         return ToolchainError(f"cargo could not be run (exit code {done.code})", details=lines)
+    if _OF_CONFIGURATION.search(lines):
+        return ConfigurationRefused("cargo refuses its configuration", details=lines)
     hint = about_old_cargo(lines, cargo, manifest.parent, runner, env)
     return ManifestRefused(f"cargo cannot load {manifest}", details=lines, hint=hint)
 

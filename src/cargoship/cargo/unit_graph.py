@@ -17,7 +17,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from cargoship.cargo.config import cargo_home, configuration_files, options_tables, read_table, unstable_switches
+from cargoship.cargo.config import (
+    cargo_home,
+    configuration_files,
+    options_tables,
+    read_table,
+    unstable_switches,
+    without_colours,
+)
 from cargoship.cargo.failure import failure_of
 from cargoship.cargo.messages import is_local, package_name, package_version
 from cargoship.decoding import Undecodable, decode_json
@@ -228,7 +235,8 @@ def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
     """
     plain = without_zigbuild(build)
     env, switches = _as_stable(runner, plain)
-    env |= {"RUSTC_BOOTSTRAP": "1", "CARGO_CACHE_RUSTC_INFO": "0", "CARGO_TERM_COLOR": "never"}
+    files = map(read_table, configuration_files(build.cwd or Path.cwd(), cargo_home(env)))
+    env = without_colours({**env, "RUSTC_BOOTSTRAP": "1", "CARGO_CACHE_RUSTC_INFO": "0"}, files)
     done = runner.run(Command(question(plain.argv, switches), build.cwd, env), timeout_s=_TIMEOUT_S)
     _check_sources(done)
     if done.code != 0 and plain != build:

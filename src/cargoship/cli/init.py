@@ -139,11 +139,13 @@ def _rust(context: Context, root: Path) -> tuple[bool, str | None]:
     """Whether the project has a toolchain file, and the exact version of Rust that it names, or that is here."""
     from cargoship.dockerfile import choose_builder
     from cargoship.errors import ToolMissing
+    from cargoship.toolchain.around_cargo import environment_of_cargo
     from cargoship.toolchain.rust import toolchains
 
     def installed() -> str | None:
+        env = environment_of_cargo(context.runner, context.env, root, context.emit)
         try:
-            return next(toolchains(context.runner, context.env, root)).release
+            return next(toolchains(context.runner, env, root)).release
         except ToolMissing:
             return None
 

@@ -77,7 +77,8 @@ def _is_around(program: Path, name: str) -> bool:
     real, rustup = real_path(program), program.parent / "rustup"
     if real.name == "rustup" or (rustup.exists() and rustup.samefile(program)):
         return False
-    return real.name != name or _is_wrapper(real)
+    # a version manager's shim may be a program of that name; the real one lies in a sysroot, with Rust's libraries
+    return real.name != name or _is_wrapper(real) or not (real.parent.parent / "lib" / "rustlib").is_dir()
 
 
 def _is_wrapper(program: Path) -> bool:

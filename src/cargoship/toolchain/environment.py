@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cargoship.cargo.config import cargo_home
-from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.platforms import LibcFamily
 from cargoship.reading import real_path
 from cargoship.toolchain.locate import Toolchain, Way
@@ -60,8 +59,6 @@ def compile_environment(
         "CARGOSHIP_DRIVER": str(driver()),
         "CARGOSHIP_NOTES": str(notes),
         "CARGOSHIP_PATHS": "\n".join(f"{path}={name}" for path, name in replaced_paths(env, root).items()),
-        # cargo's progress bar is read, not shown: it alone says what compiles now, and how much there is in all
-        **PROGRESS_ENV,
     }
     if toolchain.rust.rustup is not None:
         # crates' build scripts that start cargo or rustc get the same ones, whatever folder they are in

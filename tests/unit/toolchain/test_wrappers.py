@@ -116,8 +116,9 @@ def test_no_folder_of_a_build_script_has_another_c_library_than_the_targets(
     own = f"/sys root/lib/rustlib/{triple}/lib/self-contained"
     given = ["a.o", "-lc", "-L", "/usr/lib/x86_64-linux-gnu", "-L", own, "-lunwind"]
     env = {"PATH": "/usr/bin:/bin", "CARGOSHIP_ZIG": str(zig), "CARGOSHIP_SYSROOT": "/sys root"}
-    command = [wrappers / linker(triple), *given]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [wrappers / linker(triple), *given], env=env, capture_output=True, text=True, check=True
+    )  # fmt: skip
     assert done.stderr.splitlines() == ["ld.lld", f"-L{own}", *given]
 
 

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from cargoship.unitcache.keys.objectionable import objectionable
+from cargoship.unitcache.keys.objectionable import objectionable, talking
 
 
 def names(*files: str, **env: str) -> list[str]:
@@ -94,6 +94,27 @@ def test_variables(variable: str, taken: list[str], refused: list[str]) -> None:
 
 def test_not_quiet_and_verbose_at_once() -> None:
     assert names("term.quiet = true", CARGO_TERM_VERBOSE="true") == ["term.quiet and term.verbose"]
+
+
+def test_progress_that_is_always_shown_has_a_width() -> None:
+    assert names('term.progress.when = "always"') == ["term.progress.when without term.progress.width"]
+    assert names('term.progress = { when = "always", width = 80 }') == []
+    assert names(CARGO_TERM_PROGRESS_WHEN="always", CARGO_TERM_PROGRESS_WIDTH="80") == []
+
+
+@pytest.mark.parametrize(
+    ("file", "env", "told"),
+    [
+        ("", {}, {"CARGO_TERM_COLOR": "never", "CARGO_TERM_QUIET": "false"}),
+        ('term.color = "purple"', {}, {"CARGO_TERM_QUIET": "false"}),
+        ('term.quiet = "x"', {}, {"CARGO_TERM_COLOR": "never"}),
+        ("", {"CARGO_TERM_QUIET": "x"}, {"CARGO_TERM_COLOR": "never", "CARGO_TERM_QUIET": "x"}),
+        ("", {"CARGO_TERM_PROGRESS_WHEN": "x"}, {"CARGO_TERM_COLOR": "never", "CARGO_TERM_PROGRESS_WHEN": "x"}),
+    ],
+)
+def test_nothing_that_we_tell_cargo_hides_what_it_refuses(file: str, env: dict[str, str], told: dict[str, str]) -> None:
+    ours = {"CARGO_TERM_COLOR": "never", **env}
+    assert talking(ours, [tomllib.loads(file)], {"CARGO_TERM_QUIET": "false"}) == told
 
 
 def test_no_value_is_in_it() -> None:

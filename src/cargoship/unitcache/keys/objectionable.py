@@ -85,6 +85,8 @@ _TAKEN: Mapping[str, _Takes] = {
 }
 _TABLES = tuple(sorted({name.partition(".")[0] for name in _TAKEN} - {"build"}))
 _AGAINST_EACH_OTHER = ("term.quiet", "term.verbose")
+_WHEN_SHOWN, _WIDTH = "term.progress.when", "term.progress.width"
+_COLOUR = "term.color"
 
 
 def objectionable(tables: Iterable[Table], env: Mapping[str, str]) -> str:
@@ -95,10 +97,25 @@ def objectionable(tables: Iterable[Table], env: Mapping[str, str]) -> str:
     on = {name for name, value in said if value is True}
     if on.issuperset(_AGAINST_EACH_OTHER):
         found.append((" and ".join(_AGAINST_EACH_OTHER), True))
+    if (_WHEN_SHOWN, "always") in said and _WIDTH not in dict(said):
+        found.append((f"{_WHEN_SHOWN} without {_WIDTH}", "always"))
     found += chain.from_iterable(map(_of_targets, tables))
     found += _of_sources(tables)
     lines = {f"{name}={_digest(value)}" for name, value in found}
     return "\n".join(sorted(lines))
+
+
+def talking(env: Mapping[str, str], tables: Iterable[Table], how: Mapping[str, str]) -> dict[str, str]:
+    """`env` with variables that say how cargo talks, but for what would keep from it what it may refuse."""
+    tables = list(tables)
+    made = dict(env)
+    refused = objectionable(tables, env)
+    if not any(each in refused for each in ("term.progress", "term.quiet")):
+        made |= how
+    if _COLOUR in objectionable(tables, {}):
+        # what we set for it would count before the file
+        made.pop("CARGO_TERM_COLOR", None)
+    return made
 
 
 def _is_taken(name: str, value: object) -> bool:

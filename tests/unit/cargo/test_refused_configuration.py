@@ -1,0 +1,62 @@
+"""A configuration that cargo refuses: no manifest is to blame, and nothing of ours keeps cargo from seeing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cargoship.cargo.project import ConfigurationRefused, ManifestRefused, load_project
+from support.scripted import ScriptedRunner, said
+
+REFUSALS = [
+    "error: could not load Cargo configuration\n\nCaused by:\n  could not parse TOML configuration in `/a/config.toml`",
+    "error: error in /a b/.cargo/config.toml: could not load config key `build.target-dir`",
+    "error: error in environment variable `CARGO_BUILD_JOBS`: could not load config key `build.jobs`",
+    "warning: `/a/.cargo/config` is deprecated\nerror: argument for --color must be auto, always, or never",
+    "error: cannot set both `term.verbose` and `term.quiet`",
+    "error: the target directory is set to an empty string in environment variable `CARGO_TARGET_DIR`",
+    "error: failed to load --config include",
+]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    (root / ".cargo").mkdir(parents=True)
+    (root / "Cargo.toml").touch()
+    return root
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_it_ends_as_cargo_does(project: Path, words: str) -> None:
+    runner = ScriptedRunner({("metadata",): said(code=101, stderr=f"{words}\n")})
+    with pytest.raises(ConfigurationRefused, match="refuses its configuration") as refused:
+        load_project(runner, Path("cargo"), project, env={})
+    assert (refused.value.exit_code, refused.value.details) == (101, words)
+
+
+def test_a_manifest_that_cargo_refuses_is_another_matter(project: Path) -> None:
+    words = "error: failed to parse manifest at `/a/config/Cargo.toml`\n\nCaused by:\n  could not load config key\n"
+    runner = ScriptedRunner({("metadata",): said(code=101, stderr=words)})
+    with pytest.raises(ManifestRefused, match="cargo cannot load") as refused:
+        load_project(runner, Path("cargo"), project, env={})
+    assert refused.value.exit_code == ManifestRefused.exit_code != 101
+
+
+@pytest.mark.parametrize(
+    ("file", "env", "colour"),
+    [
+        ("", {"CARGO_TERM_COLOR": "always"}, "never"),
+        ('term.color = "always"', {}, "never"),
+        ('term.color = "purple"', {"CARGO_TERM_COLOR": "always"}, None),
+        ("term.color = []", {}, None),
+        ("", {"CARGO_TERM_COLOR": "purple"}, "purple"),
+    ],
+)
+def test_cargo_sees_a_colour_that_is_none(project: Path, file: str, env: dict[str, str], colour: str | None) -> None:
+    (project / ".cargo" / "config.toml").write_text(file)
+    runner = ScriptedRunner({("metadata",): said(code=101, stderr="error: no\n")})
+    with pytest.raises(ManifestRefused):
+        load_project(runner, Path("cargo"), project, env={"HOME": "/nowhere", **env})
+    assert (runner.commands[0].env or {}).get("CARGO_TERM_COLOR") == colour
