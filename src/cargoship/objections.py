@@ -17,7 +17,10 @@ from cargoship.toolchain.rust import Rust, toolchains
 
 _FAILED = 101
 _NUMBERS = re.compile(r"[0-9]{1,9}", re.ASCII)
-_NOT_ASKED = "not asked: which crates a registry has, and what they need; a build asks before it compiles"
+_NOT_ASKED = (
+    "some crates are not on this machine yet, and nothing is downloaded here: what they need is looked at by "
+    "`cargoship build`, before it compiles"
+)
 # cargo's words where the network would have been asked
 _OF_THE_NETWORK = ("--offline was specified", "offline mode")
 # cargo's words about the question, and not about the build

@@ -26,6 +26,9 @@ _HINTS = {
     errno.EBADF: "standard output is closed: let it lead somewhere, such as to /dev/null",
     errno.EROFS: "choose a folder that can be written to",
 }
+_FULL_STREAM = "free some space where standard output and temporary files (TMPDIR) go"
+_UNNAMED_HINTS = {errno.ENOSPC: _FULL_STREAM, errno.EDQUOT: _FULL_STREAM}
+"""Where the system names no file, it was a stream."""
 REPORT = "this is a fault in cargoship; please report it, with the output of CARGOSHIP_BACKTRACE=1"
 
 
@@ -75,7 +78,8 @@ def explain_error(error: BaseException) -> Failure:  # noqa: PLR0911 - one for e
         case OSError(errno=int(number)) if number in _FILE_ERRNOS:
             where = "cannot write" if number in _WRITE_ERRNOS else "cannot read or write"
             where += f" {error.filename}" if error.filename else ""
-            return Failure(f"{where}: {os.strerror(number)}", OutputError.exit_code, _HINTS.get(number))
+            hint = _HINTS.get(number) if error.filename else _UNNAMED_HINTS.get(number, _HINTS.get(number))
+            return Failure(f"{where}: {os.strerror(number)}", OutputError.exit_code, hint)
         case _:
             text = without_passwords(str(error).strip().split("\n", 1)[0])
             message = type(error).__name__ + (f": {text}" if text else "")

@@ -159,16 +159,27 @@ def parse_reference(text: str, place: Position) -> tuple[NameReference, Referenc
 def splice(page: Page, spots: Iterable[Spot], reference: Callable[[NameReference | FolderReference], str]) -> str:
     """The text with each spot filled and every other character as it was; raises DocumentInvalid."""
     pieces = []
-    done, last = 0, ("", -1, -1)
+    done, last = 0, ("", "", -1, -1)
     for spot in sorted(spots, key=lambda each: (each.start, each.end)):
-        filled = spot.filled("" if spot.wanted is None else reference(spot.wanted))
+        image = "" if spot.wanted is None else reference(spot.wanted)
+        now = (spot.filled(image), image, spot.start, spot.end)
         if spot.start < done:
-            if last == (filled, spot.start, spot.end):
+            if last == now:
                 continue  # an anchor brings several services to one place
-            raise DocumentInvalid(
-                f"{spot.place}: two images are wanted in one place: {listed({filled, last[0]})}",
-                hint="an anchor is shared there; write the image out for each service",
-            )
-        pieces += [page.text[done : spot.start], filled]
-        done, last = spot.end, (filled, spot.start, spot.end)
+            raise _at_odds(spot.place, image, last[1])
+        pieces += [page.text[done : spot.start], now[0]]
+        done, last = spot.end, now
     return "".join([*pieces, page.text[done:]])
+
+
+def _at_odds(place: Position, image: str, other: str) -> DocumentInvalid:
+    """Why one place cannot be filled: two images are meant, or an image and none."""
+    if image and other:
+        return DocumentInvalid(
+            f"{place}: two images are wanted in one place: {listed({image, other})}",
+            hint="an anchor is shared there; write the image out for each service",
+        )
+    return DocumentInvalid(
+        f"{place}: an anchor is shared here by services that have an image of their own and services that have none",
+        hint="write the build, or the image, out for each service",
+    )

@@ -15,6 +15,8 @@ from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 
+_OWN_PLACE = "it is in cargo's target folder: name another one with CARGO_TARGET_DIR"
+
 
 @dataclass(frozen=True)
 class LayoutDestination(Destination):
@@ -57,7 +59,7 @@ class OwnLayoutDestination(Destination):
 
     def check(self) -> None:
         """See `Destination.check`."""
-        check_writable(self.path)
+        check_writable(self.path, hint=_OWN_PLACE)
 
     def publish(self, index: Index, about: About = NOTHING_SAID) -> None:
         """See `Destination.publish`; raises OutputError."""

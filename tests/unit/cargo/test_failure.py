@@ -81,3 +81,23 @@ def test_an_old_libc_in_a_lock_file_is_recognised_by_what_musl_lacks(name: str) 
 def test_a_symbol_of_somebody_else_is_no_libc(name: str) -> None:
     error = failure_of(101, f"  = note: ld.lld: error: undefined symbol: {name}\n")
     assert (error.message, error.hint) == ("cargo ended with exit code 101", None)
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        'error: Read-only file system (os error 30) at path "/src/targetG4vQyH"\n',
+        "error: failed to write /src/Cargo.lock\n\nCaused by:\n  Read-only file system (os error 30)\n",
+    ],
+)
+def test_a_project_that_cannot_be_written_to_has_a_way_out(stderr: str) -> None:
+    error = failure_of(101, stderr)
+    assert "CARGO_TARGET_DIR" in (error.hint or "")
+
+
+def test_a_path_that_the_linker_cannot_write_to_is_named() -> None:
+    words = "  = note: ld.lld: error: cannot open output file /w/a%2Fb/target/x/release/deps/app-1: No such file or directory\n"
+    error = failure_of(101, words)
+    assert "/w/a%2Fb/target/x/release/deps/app-1: it takes each % for another" in error.message
+    assert "CARGO_TARGET_DIR" in (error.hint or "")
+    assert failure_of(101, words.replace("%", "-")).message == "cargo ended with exit code 101"

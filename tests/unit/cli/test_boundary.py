@@ -252,6 +252,7 @@ def test_a_full_disk_behind_standard_output_is_reported(tmp_path: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 60
     assert done.stderr.startswith("error: cannot write: No space left on device\n")
+    assert "standard output" in done.stderr.splitlines()[1]
 
 
 def test_a_folder_that_is_gone_is_reported(tmp_path: Path) -> None:

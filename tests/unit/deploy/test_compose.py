@@ -182,6 +182,18 @@ def test_one_place_cannot_have_two_images(tmp_path: Path) -> None:
     with pytest.raises(DocumentInvalid) as caught:
         place.resolve(("compose.yaml", source.encode()))
     assert "two images are wanted in one place" in caught.value.message
+    assert place.reference("app") in caught.value.message
+    assert "image:" not in caught.value.message
+
+
+def test_a_shared_build_of_services_with_and_without_an_image_is_called_so(tmp_path: Path) -> None:
+    place = Workplace(tmp_path, {"app": ["app"]})
+    source = "services:\n  app: &a\n    build: app\n  other:\n    <<: *a\n    image: old\n"
+    with pytest.raises(DocumentInvalid) as caught:
+        place.resolve(("compose.yaml", source.encode()))
+    assert caught.value.message == (
+        "compose.yaml:3:5: an anchor is shared here by services that have an image of their own and services that have none"
+    )
 
 
 PIECES = (

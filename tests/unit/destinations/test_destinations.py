@@ -12,6 +12,7 @@ from cargoship.destinations import (
     ArchiveDestination,
     Destination,
     LayoutDestination,
+    OwnLayoutDestination,
     Published,
     RegistryDestination,
     RootDestination,
@@ -66,6 +67,17 @@ def test_an_archive_is_written(tmp_path: Path, index: Index, *, docker: bool) ->
     assert "index.json" in names
     assert ("manifest.json" in names) is docker
     assert reported.events == [Written("Docker archive" if docker else "OCI archive", str(path))]
+
+
+def test_the_layout_in_the_target_folder_is_written_elsewhere_by_cargos_own_setting(tmp_path: Path) -> None:
+    (tmp_path / "target").touch()
+    place = tmp_path / "target" / "cargoship" / "app"
+    with pytest.raises(OutputError) as caught:
+        OwnLayoutDestination(place, (), AMD64, lambda _: None).check()
+    assert "CARGO_TARGET_DIR" in (caught.value.hint or "")
+    with pytest.raises(OutputError) as caught:
+        LayoutDestination(place, (), lambda _: None).check()
+    assert "--output" in (caught.value.hint or "")
 
 
 def test_what_cannot_be_written_is_reported_and_not_said_to_be_there(tmp_path: Path, index: Index) -> None:
