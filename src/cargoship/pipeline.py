@@ -320,20 +320,10 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
 
 def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
     """Look for everything that a build needs; with `fix`, run what mends it and look again."""
-    from cargoship.build_needs import examined_needs
     from cargoship.link_check import check_linking
-    from cargoship.newer_rust import offering_newer
-    from cargoship.toolchain.diagnose import Diagnosis, diagnose, mending
+    from cargoship.toolchain.diagnose import mending
 
-    made, wanted = _wanted_of(selection, context)
-    context = as_cargo_has_it(context, wanted.cwd)
-
-    def look() -> Diagnosis:
-        found = offering_newer(diagnose(wanted, runner=context.runner, env=context.env), context)
-        needs = () if made is None else examined_needs(made, wanted, context)
-        return Diagnosis((*found.findings, *needs))
-
-    found = look()
+    found, _, _ = _looked(selection, context)
     if not fix:
         return found
     for command in mending(found):
@@ -341,10 +331,27 @@ def doctor(selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
         done = context.runner.run(command)
         if done.code != 0:
             context.emit(Note(f"that failed: {done.error_text.strip()}", Level.WARNING))
-    if look().ok:
-        # adds, builds and links what the first build would
-        check_linking(find_toolchain(wanted, context), context)
-    return look()
+    found, wanted, around = _looked(selection, context)
+    if not found.ok:
+        return found
+    # adds, builds and links what the first build would
+    check_linking(find_toolchain(wanted, around), around)
+    return _looked(selection, context)[0]
+
+
+def _looked(selection: Selection, context: Context) -> tuple[Diagnosis, Wanted, Context]:
+    """What is there, what a build would want, and the context in which cargo would run."""
+    from cargoship.absent_rust import naming_absent
+    from cargoship.build_needs import examined_needs
+    from cargoship.newer_rust import offering_newer
+    from cargoship.toolchain.diagnose import Diagnosis, diagnose
+
+    made, wanted, trouble = _wanted_of(selection, context)
+    around = as_cargo_has_it(context, wanted.cwd)
+    found = offering_newer(diagnose(wanted, runner=around.runner, env=around.env), around)
+    found = naming_absent(found, trouble, wanted, around)
+    needs = () if made is None else examined_needs(made, wanted, around)
+    return Diagnosis((*found.findings, *needs)), wanted, around
 
 
 def _decide(decide: Callable[[Selection, Context], Plan], selection: Selection, context: Context, clock: Clock) -> Plan:
@@ -357,14 +364,23 @@ def _decide(decide: Callable[[Selection, Context], Plan], selection: Selection, 
     return made
 
 
-def _wanted_of(selection: Selection, context: Context) -> tuple[Plan | None, Wanted]:
-    """What a build would want; outside a project, or without a cargo to read it, what the options or defaults say."""
+def _wanted_of(selection: Selection, context: Context) -> tuple[Plan | None, Wanted, ToolchainError | None]:
+    """What a build would want; outside a project, or without a cargo to read it, what the options or defaults say.
+
+    The last is what kept cargo from reading the project.
+    """
+    trouble = None
     try:
         made = _planned(selection, context)
-        return made, wanted_by(made, context)
-    except (ManifestNotFound, ToolchainError):
-        settings = load_flags(selection.overrides)
-        return None, Wanted(settings.platforms or DEFAULT_PLATFORMS, settings.libc, context.cwd, context.cache_dir)
+        return made, wanted_by(made, context), None
+    except ManifestNotFound:
+        folder = context.cwd
+    except ToolchainError as error:
+        # cargo is that of the project's folder
+        folder, trouble = selection.path if selection.path.is_dir() else selection.path.parent, error
+    settings = load_flags(selection.overrides)
+    wanted = Wanted(settings.platforms or DEFAULT_PLATFORMS, settings.libc, folder, context.cache_dir)
+    return None, wanted, trouble
 
 
 def _built(built: Mapping[tuple[Platform, str, str], Path], platform: Platform, binary: Binary) -> Path:

@@ -5,6 +5,7 @@ What the real programs do with it is for the end-to-end tests; here it is the or
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -25,6 +26,7 @@ from cargoship.errors import (
     RegistryRefused,
     SigningFailed,
     StandardLibraryMissing,
+    ToolchainError,
     UsageError,
 )
 from cargoship.events import LayerAssembled, Level, Note, PhaseEnded
@@ -222,6 +224,36 @@ def test_doctor_runs_what_mends_and_looks_again(tmp_path: Path) -> None:
     assert len([command for command in shop.runner.commands if "add" in command.argv]) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "problem", "mend"),
+    [
+        (
+            "error: toolchain '1.42-x86_64-unknown-linux-gnu' is not installed\nhelp: run `rustup toolchain install`\n",
+            "toolchain '1.42-x86_64-unknown-linux-gnu' is not installed, and ",
+            ("toolchain", "install", "1.42-x86_64-unknown-linux-gnu"),
+        ),
+        ("error: no default is configured\n", "cargo could not be run (exit code 1): no default is configured", None),
+    ],
+)
+def test_doctor_tells_of_a_cargo_that_rustup_cannot_start(
+    shop: Shop, words: str, problem: str, mend: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    rustup = shop.machine.path[0] / "rustup"
+    rustup.touch(mode=0o755)
+    shop.runner.answers = {**shop.runner.answers, ("metadata",): lambda _: said(code=1, stderr=words)}
+    with pytest.raises(ToolchainError) as caught:
+        build(shop.selection(), shop.context())
+    assert ("doctor --fix" in (caught.value.hint or "")) == (mend is not None)
+    # somebody stands elsewhere, where all is well
+    elsewhere = dataclasses.replace(shop.context(), cwd=tmp_path)
+    found = doctor(shop.selection(), elsewhere, fix=False)
+    (rust,) = (each for each in found.findings if each.subject == "rust")
+    assert not found.ok
+    assert rust.problem.startswith(problem)
+    assert mend is None or str(shop.machine.project) in rust.problem
+    assert (None if rust.mend is None else rust.mend.argv) == (None if mend is None else (str(rustup), *mend))
+
+
 def test_a_cache_that_cannot_be_used_costs_a_compilation_and_no_more(shop: Shop) -> None:
     without = build(shop.selection(), shop.context())
     # this cargo tells of no units, and the folder of the cache is a file
@@ -415,7 +447,7 @@ def test_a_plan_is_refused_with_cargos_words_and_by_nothing_that_only_a_network_
     made = plan(asked, shop.context())
     if error is None:
         foresee(made, shop.context())
-        told = [event.text for event in shop.events if isinstance(event, Note) and "not asked" in event.text]
+        told = [event.text for event in shop.events if isinstance(event, Note) and "not on this machine" in event.text]
         assert len(told) == (1 if words == OFFLINE else 0)
     else:
         with pytest.raises(error) as planned:
@@ -426,7 +458,9 @@ def test_a_plan_is_refused_with_cargos_words_and_by_nothing_that_only_a_network_
 
 
 def test_doctor_offers_debians_newer_rust_in_the_place_of_its_own(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.rmtree(shop.root / "distributions" / "usr" / "lib" / "rustlib")
+    # what is there is still an installation of Rust
+    for triple in MUSL_TRIPLES.values():
+        shutil.rmtree(shop.root / "distributions" / "usr" / "lib" / "rustlib" / triple)
     folder = shop.machine.path[0]
     monkeypatch.setattr("cargoship.newer_rust._DEBIANS", (folder,))
     monkeypatch.setattr("cargoship.newer_rust.debian_release", lambda: "bookworm")

@@ -28,8 +28,8 @@ _UNREACHED = (
 )
 _HINTS = {
     "No space left on device": _FULL,
-    "Read-only file system": "cargo writes into its target folder (CARGO_TARGET_DIR names another one), and Cargo.lock where "
-    "there is none or it is out of date",
+    "Read-only file system": "cargo writes into its target folder (CARGO_TARGET_DIR names another one), and "
+    "Cargo.lock where there is none or it is out of date",
     # linkers map what they write into memory: a full disk is no error there, but a signal
     "Bus error": f"a linker that ends so has most often met a full disk: {_FULL}",
     "SIGBUS": f"a compiler or linker that ends so has most often met a full disk: {_FULL}",

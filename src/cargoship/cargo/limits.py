@@ -26,7 +26,9 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         # LLVM puts other characters in the place of each % where it names the file that it writes first
         # (llvm/lib/Support/FileOutputBuffer.cpp, sys::fs::TempFile::create)
-        re.compile(r"ld\.lld: error: cannot open output file (?P<path>[^\n%]{0,4096}%[^\n]{0,4096}): No such file or directory"),
+        re.compile(
+            r"ld\.lld: error: cannot open output file (?P<path>[^\n%]{0,4096}%[^\n]{0,4096}): No such file or directory"
+        ),
         "LLVM's linker cannot write to {path}: it takes each % for another character",
         "let cargo build into a folder without a % in its path, such as with CARGO_TARGET_DIR",
     ),

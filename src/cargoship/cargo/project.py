@@ -25,6 +25,8 @@ from cargoship.oci.digest import Digest
 from cargoship.process import Command, Completed, Runner
 from cargoship.reading import is_file, read_file, real_path
 
+_ABSENT = "' is not installed"
+"""rustup's words about a toolchain."""
 _CARGO_FAILED = 101
 _TIMEOUT_S = 600.0
 """rustup may fetch a toolchain before cargo starts."""
@@ -190,7 +192,8 @@ def _refusal(
     lines = done.error_text.strip("\n")
     if done.code != _CARGO_FAILED:
         # rustup's proxy ends with 1 where rust-toolchain.toml names a toolchain that is not there
-        return ToolchainError(f"cargo could not be run (exit code {done.code})", details=lines)
+        hint = "cargoship doctor --fix installs it, or `rustup toolchain install`" if _ABSENT in lines else None
+        return ToolchainError(f"cargo could not be run (exit code {done.code})", details=lines, hint=hint)
     if _OF_CONFIGURATION.search(lines):
         return ConfigurationRefused("cargo refuses its configuration", details=lines)
     hint = about_old_cargo(lines, cargo, manifest.parent, runner, env)

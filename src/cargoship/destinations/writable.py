@@ -7,7 +7,6 @@ from pathlib import Path
 
 from cargoship.errors import OutputError
 
-
 _ELSEWHERE = "name another place with --output"
 
 

@@ -36,8 +36,8 @@ def check_base(image: ImagePlan, libc: Libc) -> None:
         )
 
 
-def runtime(plan: Plan, image: ImagePlan) -> Iterator[str]:
-    """Return its lines."""
+def runtime(plan: Plan, image: ImagePlan, *, cross: bool) -> Iterator[str]:
+    """Return its lines; with `cross` the argument PLATFORMS says what was compiled."""
     several = len(plan.images) > 1
     base = image.settings.base
     built_in = isinstance(image.settings.base_spec, BuiltInBase)
@@ -45,6 +45,9 @@ def runtime(plan: Plan, image: ImagePlan) -> Iterator[str]:
     name = f"runtime-{image.name}" if several else "runtime"
     yield f"FROM {'scratch' if built_in else without_controls(base, '--base')} AS {name}"
     yield "ARG TARGETPLATFORM"
+    if cross:
+        # BuildKit shows the lines before one that fails: "/out/linux/s390x: not found" explains nothing alone
+        yield "# (not found: a platform that PLATFORMS leaves out)"
     yield f"COPY --from=build /out/{image.name + '/' if several else ''}$TARGETPLATFORM/ /"
     yield from _run(
         image,

@@ -48,7 +48,7 @@ def dockerfile(plan: Plan, wishes: DockerfileOptions) -> str:
         "\n".join(_planner(plan)),
         "\n".join(_dependencies(plan, wishes)),
         "\n".join(_build(plan, wishes)),
-        *("\n".join(runtime(plan, image)) for image in plan.images),
+        *("\n".join(runtime(plan, image, cross=cross)) for image in plan.images),
     ]
     return "\n\n".join(parts) + "\n"
 
