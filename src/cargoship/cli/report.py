@@ -46,10 +46,23 @@ def report(ctx: click.Context, /, **_: object) -> None:
         write_atomically(place, report_page(record, before, sizes, unknown).encode())
     session.result(str(place))
     if ctx.params["opens"]:
-        from cargoship.process import Command
-
         with session.work() as context:
-            context.runner.run(Command(("open" if sys.platform == "darwin" else "xdg-open", str(place))), timeout_s=30)
+            _open(place, context)
+
+
+def _open(place: Path, context: Context) -> None:
+    """Show a file as the desktop does; raises ToolMissing where there is none, as on a server."""
+    from cargoship.errors import ToolMissing
+    from cargoship.process import Command
+
+    program = "open" if sys.platform == "darwin" else "xdg-open"
+    hint = "the page is written: open it in a browser, here or on another machine"
+    try:
+        done = context.runner.run(Command((program, str(place)), env=context.env), timeout_s=30)
+    except ToolMissing as error:
+        raise ToolMissing(error.message, hint=hint) from error
+    if done.code:
+        raise ToolMissing(f"{program} did not open {place} (exit code {done.code})", hint=hint)
 
 
 def _sizes(record: RunRecord, context: Context) -> tuple[list[dict[str, Any]], str]:

@@ -109,6 +109,35 @@ def test_a_long_unit_is_still_reported_now_and_then() -> None:
     assert stream.getvalue().count("7/200 openssl-sys") == 5
 
 
+def test_a_phase_that_says_nothing_for_a_minute_is_said_to_go_on() -> None:
+    clock, stream = Clock(), io.StringIO()
+    renderer = PlainRenderer(stream, Paint(enabled=False), 0, clock)
+
+    def silence(seconds: float) -> list[str]:
+        before = len(stream.getvalue())
+        clock.now += seconds
+        renderer.beat()
+        return stream.getvalue()[before:].splitlines()
+
+    assert silence(1000) == [], "nothing goes on"
+    renderer.emit(PhaseStarted("toolchain"))
+    renderer.emit(PhaseStarted("sysroot", "the standard library for a-target"))
+    assert silence(59) == []
+    assert silence(2) == [" " * 13 + "still building, for 1m 01s"]
+    assert silence(30) == []
+    renderer.emit(CompileProgress(57, 58, ("std", "std")))
+    assert silence(61) == [" " * 13 + "still building std, for 2m 32s"]
+    renderer.emit(PhaseEnded("sysroot", 1.0))
+    assert silence(61) == [" " * 13 + "still locating, for 3m 33s"]
+    # one that has raised has no end of its own
+    renderer.emit(PhaseStarted("trial"))
+    renderer.emit(PhaseEnded("toolchain", 1.0))
+    assert silence(1000) == []
+    renderer.emit(PhaseStarted("compile"))
+    renderer.close(failed=False)
+    assert silence(1000) == []
+
+
 @pytest.mark.parametrize("colour", [True, False])
 def test_a_tools_colours_pass_or_are_taken_away(*, colour: bool) -> None:
     assert plain([ToolOutput(RED)], colour=colour) == [RED if colour else "error[E0308]: mismatched types"]

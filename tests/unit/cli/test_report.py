@@ -199,4 +199,23 @@ def test_the_command_writes_a_whole_file_and_says_where(tmp_path: Path) -> None:
     # the layout of the record is not there: the rest of the page is
     assert "not looked at: there is no folder" in Page((tmp_path / "page.html").read_text()).text
     assert main(["report", str(place), "-o", "page.html/below"], world) != 0
+
+
+@pytest.mark.parametrize(("desktop", "words"), [(None, "is not on PATH"), ("exit 3", "did not open ")])
+def test_a_page_that_nothing_can_show_is_written_and_may_be_opened_elsewhere(
+    desktop: str | None, words: str, tmp_path: Path
+) -> None:
+    place = RecordFolder(tmp_path / "records").keep(sample_record())
+    stdout, stderr = io.StringIO(), io.StringIO()
+    (tmp_path / "bin").mkdir()
+    for name in ("xdg-open", "open") if desktop else ():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{desktop}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    world = World(
+        {"PATH": str(tmp_path / "bin"), "CARGOSHIP_CACHE_DIR": str(tmp_path / "cache")}, tmp_path, stdout, stderr
+    )
+    assert main(["report", str(place), "--open"], world) == 30
+    assert (tmp_path / "cargoship-report.html").exists()
+    assert words in stderr.getvalue()
+    assert "hint: the page is written" in stderr.getvalue()
     assert "Traceback" not in stderr.getvalue()
