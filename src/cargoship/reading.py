@@ -26,7 +26,8 @@ def read_file(path: Path, bytes_max: int = BYTES_MAX) -> bytes:
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
         data = stream.read(bytes_max + 1)
     if len(data) > bytes_max:
-        raise OSError(errno.EFBIG, f"it has more than {bytes_max >> 20} MiB", str(path))
+        most = f"{bytes_max >> 20} MiB" if bytes_max >> 20 else f"{bytes_max >> 10} KiB"
+        raise OSError(errno.EFBIG, f"it has more than {most}", str(path))
     return data
 
 

@@ -57,6 +57,10 @@ def _capability(bit: int, *, effective: bool = True) -> dict[str, str]:
     return {"SCHILY.xattr.security.capability": value.decode("ascii")}
 
 
+def _attribute(name: str, value: str) -> dict[str, str]:
+    return {f"SCHILY.xattr.{name}": value}
+
+
 def sparse_of_old() -> bytes:
     """A file of GNU tar's old sparse form, type S: one stretch, which is all of it."""
 
@@ -133,6 +137,16 @@ MORE: tuple[Case, ...] = (
     Case("capability that containers lack, and root", [tar(file("app/web", pax=_capability(21)))], starts=False, unlike=("verify: which capabilities there are is for who runs it to say (--cap-add)",)),
     Case("capability that containers lack and that is not taken", [tar(file("app/web", pax=_capability(21, effective=False)))],
          {"User": "1000"}),
+    Case("capabilities of a namespace", [tar(file("app/web", pax=_attribute("security.capability", "\x01\0\0\x03\0\x04" + "\0" * 18)))], {"User": "1000"}),
+    Case("capabilities of the first form", [tar(file("app/web", pax=_attribute("security.capability", "\x01\0\0\x01\0\x04" + "\0" * 6)))], starts=False),
+    Case("capabilities that are cut off", [tar(file("app/web", pax=_attribute("security.capability", "\x01\0\0\x02\0\x04" + "\0" * 6)))], starts=False),
+    Case("capabilities with a flag of nobody's", [tar(file("app/web", pax=_attribute("security.capability", "\x02\0\0\x02\0\x04" + "\0" * 14)))], starts=False),
+    Case("attribute of many bytes", [tar(file("app/web", pax=_attribute("user.a", "x" * 70_000)))], starts=False),
+    Case("attribute with a long name", [tar(file("app/web", pax=_attribute("user." + "a" * 260, "x")))], starts=False),
+    Case("attribute without a name", [tar(file("app/web", pax=_attribute("user.", "x")))], starts=False),
+    Case("attribute of no family", [tar(file("app/web", pax=_attribute("own", "x")))]),
+    Case("rights that are no list", [tar(file("app/web", pax=_attribute("system.posix_acl_access", "x")))], starts=False),
+    Case("label of a security module", [tar(file("app/web", pax=_attribute("security.selinux", "u:r:t:s0")))]),
     # entrypoints
     Case("no entrypoint and no command", [ONE], {"Entrypoint": None}, starts=False, unlike=("verify: it is a base, and said to be one",)),
     Case("entrypoint of nothing", [ONE], {"Entrypoint": [""]}, starts=False),

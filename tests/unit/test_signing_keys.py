@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -21,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from nacl.secret import SecretBox
 
 from cargoship.errors import SigningFailed
-from cargoship.signing.keys import load_private, load_public
+from cargoship.signing.keys import PublicKey, load_private, load_public
+from cargoship.signing.signer import open_public, open_signer
 from support.public_keys import pem_of
 
 MESSAGE = b"an image"
@@ -116,6 +119,20 @@ def test_what_is_no_key_is_refused_and_not_shown(data: bytes) -> None:
         with pytest.raises(SigningFailed) as refused:
             load()
         assert "AAAA" not in str(refused.value)
+
+
+def test_keys_that_are_not_read_are_called_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "large.pub").write_bytes(b"-" * (70 << 10))
+    (tmp_path / "two.pub").write_text(2 * pem_of(PublicKey(ec.generate_private_key(ec.SECP256R1()).public_key())))
+    for spec, says in (
+        ("large.pub", "large.pub cannot be read: it has more than 64 KiB"),
+        ("two.pub", "two.pub has 2 keys in it"),
+        ("awskms:///alias/release", "awskms:///alias/release is no file, and keys are read from files and variables"),
+        ("env://KEY", "the variable KEY has no key in it"),
+    ):
+        for read in (open_public, open_signer):
+            with pytest.raises(SigningFailed, match=re.escape(says)):
+                read(spec, env={}, cwd=tmp_path)
 
 
 def test_keys_have_no_face() -> None:

@@ -16,6 +16,7 @@ from cargoship.errors import CannotStart, ContentInvalid
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.digest import SHA256, Algorithm
 from cargoship.rootfs.archive import LayerArchive, entry_path
+from cargoship.rootfs.attributes import refused_attribute
 from cargoship.rootfs.headers import Header
 from cargoship.rootfs.item import Files, Item, ItemKind, LayerFacts
 from cargoship.rootfs.tree import FileTree
@@ -150,8 +151,12 @@ class _Faults:
             self._add(f"has /{path[:60]}..., a name that no file system takes")
         if _GONE in path and _removes_no_name(path):
             self._add(f"has the whiteout /{path}, which names nothing in its folder")
-        if member.type == tarfile.REGTYPE:
-            return
+        if (attribute := refused_attribute(member.attributes)) is not None:
+            self._add(f"has /{path} with the attribute {attribute}")
+        if member.type != tarfile.REGTYPE:
+            self._look_at_type(member, path)
+
+    def _look_at_type(self, member: Header, path: str) -> None:
         if member.type == tarfile.DIRTYPE:
             self._folders.add(path)
         elif member.type == tarfile.LNKTYPE:

@@ -6,7 +6,9 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cargoship.attest.statement import MEDIA_TYPE
 from cargoship.errors import SigningFailed
+from cargoship.signing.bundle import read_bundle
 from cargoship.signing.services import read_services
 
 if TYPE_CHECKING:
@@ -24,7 +26,10 @@ def refusal_of(bundle: bytes, identity: str, issuer: str, services: Path | None 
     from sigstore.verify.policy import Identity  # noqa: PLC0415
 
     try:
-        verifier.verify_dsse(Bundle.from_json(bundle), Identity(identity=identity, issuer=issuer))
+        kind, payload = verifier.verify_dsse(Bundle.from_json(bundle), Identity(identity=identity, issuer=issuer))
+        # two readers of one text may find different things in it, and what was checked is what the library has found
+        if kind != MEDIA_TYPE or payload != read_bundle(bundle).envelope.payload:
+            return "what is signed is not what it says"
     except Error as error:
         return str(error)[:500] or type(error).__name__
     except Exception as error:  # noqa: BLE001 - what is in a bundle is anybody's: whatever it breaks, it is not valid

@@ -154,6 +154,10 @@ def _block(data: bytes, said: str) -> tuple[bytes, bytes]:
         legacy = re.search(rb"-----BEGIN ((?:EC|RSA) PRIVATE KEY)-----\s*Proc-Type:", data[:KEY_BYTES_MAX])
         if legacy is not None:
             return legacy[1], b""
+        if len(found) > 1:
+            raise SigningFailed(
+                f"{said} has {len(found)} keys in it", hint="put the one that is meant into a file of its own"
+            )
         raise SigningFailed(f"{said} is no key in PEM form", hint="a key begins with -----BEGIN")
     return found[0]
 

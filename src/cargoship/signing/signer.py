@@ -79,6 +79,11 @@ def _read(spec: str, env: Mapping[str, str], cwd: Path) -> tuple[str, bytes]:
         # some systems keep line ends as two characters
         return f"the key in {name}", value.replace("\\n", "\n").encode()
     path = cwd / spec
+    if "://" in spec and not path.exists():
+        raise SigningFailed(
+            f"{spec} is no file, and keys are read from files and variables alone",
+            hint="name a file, or env://NAME; `cosign public-key --key URL` prints a service's public key",
+        )
     try:
         return spec, read_file(path, KEY_BYTES_MAX)
     except OSError as error:

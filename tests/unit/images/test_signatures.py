@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ from cargoship.registry import testimony
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.push import push_index
 from cargoship.registry.testimony import Present, TaggedLayers, Witness
+from cargoship.signing import identity
 from cargoship.signing.bundle import BUNDLE_TYPE, SIGNED, key_bundle
 from cargoship.signing.keys import PrivateKey
 from cargoship.signing.signer import KeySigner
@@ -238,6 +240,20 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(work: Workshop) -> Non
     assert (report.ok, found(report)) == (False, {(SIGNATURE_LINE, Verdict.INVALID)})
     # a key does not vouch for a certificate either
     assert found(work.verify()) == {(SIGNATURE_LINE, Verdict.OTHER)}
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_what_is_judged_is_what_was_checked(work: Workshop, monkeypatch: pytest.MonkeyPatch, *, same: bool) -> None:
+    """The library reads a bundle by rules of its own: whatever it finds signed, that and nothing else counts."""
+    said = signed(work.index.digest).encode()
+    checked = ("application/vnd.in-toto+json", said if same else signed(work.index.children[0].digest).encode())
+    bundle = key_bundle(said, work.key)
+    library = SimpleNamespace(verify_dsse=lambda *_: checked)
+    monkeypatch.setattr(identity, "_verifier", lambda _: library)
+    monkeypatch.setattr("sigstore.models.Bundle.from_json", lambda data: data)
+    assert identity.refusal_of(bundle, "https://me", "https://issuer") == (
+        None if same else "what is signed is not what it says"
+    )
 
 
 @pytest.mark.parametrize(

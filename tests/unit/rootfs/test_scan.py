@@ -148,6 +148,33 @@ def test_files_that_are_kept_do_not_fill_memory() -> None:
         scan_layer(blob(many))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("security.capability", "\x01\0\0\x02\0\x04" + "\0" * 14, None),
+        ("security.capability", "\0\0\0\x03" + "\0" * 20, None),
+        ("security.capability", "\x01\0\0\x01" + "\0" * 8, "that is no set of capabilities"),
+        ("security.capability", "\x01\0\0\x02" + "\0" * 8, "that is no set of capabilities"),
+        ("security.capability", "\x02\0\0\x02" + "\0" * 16, "that is no set of capabilities"),
+        ("security.capability", "", None),
+        ("user.a", "x" * 65_536, None),
+        ("user.a", "x" * 65_537, "'user.a' with more than 65536 bytes"),
+        ("user." + "a" * 250, "x", None),
+        ("user." + "a" * 251, "x", "whose name has more than 255 bytes"),
+        ("user.", "x", "'user.' that has no name"),
+        ("", "x", "'' that has no name"),
+        ("system.posix_acl_access", "\x02\0\0\0" + "\x01\0\7\0" + "\0" * 4, None),
+        ("system.posix_acl_access", "\x02\0\0\0\x01\0\7\0", "that is no list of rights"),
+        ("own", "x", None),
+    ],
+)
+def test_attributes_that_linux_refuses_are_faults_of_their_layer(name: str, value: str, says: str | None) -> None:
+    found = scan_layer(blob(archive(member("app/web", b"x", pax_headers={f"SCHILY.xattr.{name}": value}))))
+    assert len(found.faults) == (says is not None)
+    assert all(f"has /app/web with the attribute {name[:255]!r}" in fault for fault in found.faults)
+    assert says is None or says in found.faults[0]
+
+
 def test_headers_for_all_entries_do_not_fill_memory() -> None:
     shared = b""
     for number in range(3):
