@@ -113,20 +113,34 @@ class _LayoutBlob(Struct, frozen=True):
 
 
 class _Verified(io.RawIOBase):
-    """Passes a blob on; its end raises ContentInvalid where its bytes were not those of the digest."""
+    """Passes a blob on; its end raises ContentInvalid where its bytes were not those of the digest.
+
+    Of a part of it that is sought nobody can say: a registry that gets a blob in pieces compares the whole.
+    """
 
     def __init__(self, stream: BinaryIO, blob: _LayoutBlob) -> None:
         super().__init__()
         self._stream = cast("io.BufferedReader", stream)
         self._descriptor = blob.descriptor
         self._hashing = Hashing(blob.descriptor.digest.algorithm)
+        self._is_whole = True
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        place = self._stream.seek(offset, whence)
+        self._is_whole = self._is_whole and place == self._hashing.size_bytes
+        return place
+
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override] # io passes nothing else
         # where the reader wants it: what is only passed on is in memory once
         count = self._stream.readinto(buffer[:_PIECE_BYTES])
+        if not self._is_whole:
+            return count
         self._hashing.update(buffer[:count])
         if not count or self._hashing.size_bytes > self._descriptor.size_bytes:
             _compare(self._descriptor, self._hashing.digest, self._hashing.size_bytes)

@@ -162,6 +162,13 @@ class RegistryClient:
         response, data = self._session.content(ask, self._scopes(repository), limit_bytes=MANIFEST_BYTES_MAX, ok=ok)
         if response.status == _NOT_FOUND:
             return None
+        said_type = response.headers.get("content-type", "")
+        # a manifest that is sent under such a type says itself what it is
+        if not data or (data.lstrip()[:1] == b"<" and said_type.partition(";")[0].strip().lower() in _WEB_PAGES):
+            raise ContentInvalid(
+                f"{self.registry} gave {'a web page' if data else 'nothing'} for the manifest {repository} {reference}",
+                hint="a proxy, a login page or something else than a registry answers there",
+            )
         said = _digest_of(response.headers.get("docker-content-digest", ""))
         expected = reference if isinstance(reference, Digest) else said or Digest.of(data)
         actual = Digest.of(data, expected.algorithm)
@@ -170,13 +177,6 @@ class RegistryClient:
         if not isinstance(reference, Digest) and actual.algorithm != SHA256:
             usual = Digest.of(data)
             actual = usual if self.find_manifest(repository, usual) is not None else actual
-        said_type = response.headers.get("content-type", "")
-        # a manifest that is sent under such a type says itself what it is
-        if not data or (data.lstrip()[:1] == b"<" and said_type.partition(";")[0].strip().lower() in _WEB_PAGES):
-            raise ContentInvalid(
-                f"{self.registry} gave {'a web page' if data else 'nothing'} for the manifest {repository} {reference}",
-                hint="a proxy, a login page or something else than a registry answers there",
-            )
         media_type = kind_of(data, said_type, f"{repository} {reference}")
         return BytesBlob(Descriptor(media_type, actual, len(data)), data)
 

@@ -18,6 +18,7 @@ from cargoship.oci.layout_reader import FolderFiles, LayoutReader
 from cargoship.oci.reference import Reference
 from cargoship.oci.target import LayoutTarget
 from cargoship.oci.tree import read_tree
+from cargoship.registry.chunks import Chunks
 from cargoship.registry.copy import copy_image
 from cargoship.registry.mount_sources import NoMountSources
 from cargoship.registry.source import ImageSource
@@ -108,3 +109,27 @@ def copied(source: ImageSource, registry: InMemoryRegistry) -> None:
         source, target,
         open_client=lambda host, access: client_of(host, access=access), emit=Emitted(), mount_sources=NoMountSources(),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_large_blob_of_a_layout_goes_in_pieces(tmp_path: Path, *, damaged: bool) -> None:
+    """It went in one request, of which a cut costs all, and which proxies refuse past some size."""
+    folder = tmp_path / "app"
+    index = small_index(tmp_path / "blobs", [AMD64])
+    write_layout(folder, index, names=[])
+    layer = index.children[0].layers[0].descriptor
+    if damaged:
+        path = folder / "blobs" / "sha256" / layer.digest.hex
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    chunks = Chunks(whole_bytes=layer.size_bytes - 1, chunk_bytes=layer.size_bytes // 3)
+    with InMemoryRegistry() as registry, client_of(registry.host, chunks=chunks) as client:
+        blob = LayoutReader(FolderFiles(folder)).blob(layer)
+        if damaged:
+            with pytest.raises(ContentInvalid, match="is damaged"):
+                client.upload("me/app", blob)
+        else:
+            client.upload("me/app", blob)
+        assert len([call for call in registry.calls if call.method == "PATCH"]) >= 3
+        assert (str(layer.digest) in registry.contents.blobs) is not damaged

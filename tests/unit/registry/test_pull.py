@@ -286,10 +286,15 @@ def test_tags_are_listed_page_by_page(tmp_path: Path, registry: InMemoryRegistry
 @pytest.mark.parametrize(
     ("kind", "body", "said"), [("text/html; charset=utf-8", b"<html>", "a web page"), ("", b"", "nothing")]
 )
-def test_what_a_proxy_answers_is_no_manifest(registry: InMemoryRegistry, kind: str, body: bytes, said: str) -> None:
+@pytest.mark.parametrize("reference", ["1", Digest.of(b"{}")])
+def test_what_a_proxy_answers_is_no_manifest(
+    registry: InMemoryRegistry, kind: str, body: bytes, said: str, reference: str | Digest
+) -> None:
     headers = {"Content-Type": kind} if kind else {}
-    registry.faults.append(Fault("GET", "/manifests/1$", status=200, headers=headers, body=body))
-    with client_of(registry.host) as client, pytest.raises(ContentInvalid) as caught:
-        client.manifest(REPOSITORY, "1")
-    assert caught.value.message == f"{registry.host} gave {said} for the manifest {REPOSITORY} 1"
-    assert "a proxy" in (caught.value.hint or "")
+    registry.faults.append(Fault("HEAD|GET", "/manifests/", status=200, headers=headers, body=body, times=None))
+    with client_of(registry.host) as client:
+        for ask in (client.manifest, client.find_manifest):
+            with pytest.raises(ContentInvalid) as caught:
+                ask(REPOSITORY, reference)
+            assert caught.value.message == f"{registry.host} gave {said} for the manifest {REPOSITORY} {reference}"
+            assert "a proxy" in (caught.value.hint or "")
