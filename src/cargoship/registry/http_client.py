@@ -164,6 +164,8 @@ class HttpClient:
             )
         if broken.evidence is Evidence.PROXY:
             return "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the hosts without a proxy in NO_PROXY"
+        if broken.evidence is Evidence.TRUST and "SSL_CERT_" not in broken.reason:
+            return f"it is read for {self.registry} alone: mend it, or take it away"
         if broken.evidence is Evidence.TRUST:
             return "SSL_CERT_FILE and SSL_CERT_DIR stand in for the usual authorities: mend them, or unset them"
         return f"check that {shown(url)} is right and answers, and that a proxy, if one is needed, is set"

@@ -97,8 +97,14 @@ def test_a_broken_certificate_is_reported(index: Index, tmp_path: Path) -> None:
     with _secured(authority) as registry:
         env = _certs(tmp_path, registry.host, authority)
         (tmp_path / registry.host / "ca.crt").write_text("no certificate")
-        with _connect(registry.host, env) as client, pytest.raises(RegistryUnreachable, match=r"cannot read .*ca\.crt"):
+        refused = pytest.raises(RegistryUnreachable, match=r"cannot read .*ca\.crt")
+        with _connect(registry.host, env) as client, refused as raised:
             _push(client, index)
+        assert raised.value.hint == f"it is read for {registry.host} alone: mend it, or take it away"
+        env = {**env, "SSL_CERT_FILE": str(tmp_path / registry.host / "ca.crt")}
+        with _connect(registry.host, env) as client, pytest.raises(RegistryUnreachable) as raised:
+            _push(client, index)
+        assert (raised.value.hint or "").startswith("SSL_CERT_FILE and SSL_CERT_DIR")
 
 
 @pytest.mark.parametrize(
