@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cargoship.cargo.suggest import listed
 from cargoship.deploy.documents import Format, ScannedFile
 from cargoship.deploy.places import SCHEME, Page
 from cargoship.deploy.resolve import Prepared, ResolvedDocument
@@ -18,6 +19,11 @@ from cargoship.oci.platform import Platform
 
 _ARCHITECTURES = {"X86_64": Platform("linux", "amd64"), "ARM64": Platform("linux", "arm64")}
 _DEFAULT = "X86_64"
+_ANSWERED = (
+    "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy",
+    "deregisteredAt", "deleteRequestedAt",
+)  # fmt: skip
+"""What Amazon ECS says of a definition (API reference, TaskDefinition), and RegisterTaskDefinition refuses."""
 
 
 def check_platforms(prepared: Prepared) -> None:
@@ -61,7 +67,8 @@ def _platform(found: ScannedFile) -> tuple[Platform | None, str]:
         )
     system = runtime.get("operatingSystemFamily")
     if system is not None and system != "LINUX":
-        raise UsageError(f"{name}: the task runs on {system}, and images are built for Linux")
+        hint = "write LINUX: Amazon ECS knows no other spelling" if str(system).upper() == "LINUX" else None
+        raise UsageError(f"{name}: the task runs on {system}, and images are built for Linux", hint=hint)
     architecture = runtime.get("cpuArchitecture")
     if architecture is None:
         # EC2 runs what its instances are; Fargate says what it takes where nothing is said
@@ -82,12 +89,29 @@ def _read(found: ScannedFile) -> dict[str, Any]:
         raise DocumentInvalid(f"{name}: a task definition is one document, and here are {len(found.documents)}")
     root = found.documents[0].root
     task = value_of(root, found.page) if found.format is Format.YAML else _as_json(found.page.text)
+    if isinstance(task, dict) and isinstance(task.get("taskDefinition"), dict):
+        raise DocumentInvalid(
+            f"{name}: this is an answer of Amazon ECS, with a task definition in it",
+            hint=f"take that alone: jq '.taskDefinition{_without(task['taskDefinition'])}' {name}",
+        )
+    if isinstance(task, dict) and "taskDefinitionArn" in task:
+        told = [each for each in _ANSWERED if each in task]
+        raise DocumentInvalid(
+            f"{name}: of an answer of Amazon ECS, which registers no definition with {listed(told)}",
+            hint=f"leave them out: jq '.{_without(task)}' {name}",
+        )
     if not isinstance(task, dict) or not isinstance(task.get("containerDefinitions"), list):
         raise DocumentInvalid(
             f"{name}: this is no task definition: it has no containerDefinitions",
             hint="see `aws ecs register-task-definition --generate-cli-skeleton`",
         )
     return task
+
+
+def _without(task: dict[str, Any]) -> str:
+    """The words of jq that leave out what Amazon ECS has added."""
+    told = ", ".join(f".{each}" for each in _ANSWERED if each in task)
+    return f" | del({told})" if told else ""
 
 
 def _as_json(text: str) -> object:

@@ -548,6 +548,8 @@ def test_a_task_definition_is_read_however_it_is_saved(place: Workplace, name: s
         ("task.json", TASK % ', "runtimePlatform": {"operatingSystemFamily": 7}', "the task runs on 7"),
         ("task.json", TASK % ', "runtimePlatform": {"operatingSystemFamily": ["A"]}', "the task runs on ['A']"),
         ("task.json", "{}\n{}\n", "one document, and here are 2"),
+        ("task.json", TASK % ', "taskDefinitionArn": "arn:x", "revision": 3', "taskDefinitionArn"),
+        ("task.json", '{"taskDefinition": ' + TASK % "" + "}", "an answer of Amazon ECS"),
         ("task.txt", TASK % "", "neither JSON nor YAML"),
         ("task.yaml", "a\n", "no containerDefinitions"),
         ("task.yaml", "? [a]\n: b\ncontainerDefinitions: []\n", "task.yaml:1:3: a key that is no text"),
@@ -559,6 +561,21 @@ def test_a_task_definition_that_cannot_be_registered_is_refused(
     with pytest.raises(CargoshipError) as caught:
         task(place, name, text.encode())
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize("is_wrapped", [True, False])
+def test_an_answer_of_ecs_is_told_how_it_becomes_a_definition(place: Workplace, *, is_wrapped: bool) -> None:
+    answered = TASK % ', "taskDefinitionArn": "arn:x", "status": "ACTIVE"'
+    with pytest.raises(DocumentInvalid) as caught:
+        task(place, "task.json", (f'{{"taskDefinition": {answered}}}' if is_wrapped else answered).encode())
+    taken = ".taskDefinition" if is_wrapped else "."
+    assert f"jq '{taken} | del(.taskDefinitionArn, .status)' task.json" in (caught.value.hint or "")
+
+
+def test_a_system_in_another_spelling_is_told_the_right_one(place: Workplace) -> None:
+    with pytest.raises(CargoshipError) as caught:
+        task(place, "task.json", (TASK % ', "runtimePlatform": {"operatingSystemFamily": "linux"}').encode())
+    assert "LINUX" in (caught.value.hint or "")
 
 
 def value(text: str) -> Any:  # noqa: ANN401 - whatever a document says
