@@ -10,8 +10,9 @@ import re
 
 from cargoship.context import Context
 from cargoship.errors import CompileFailed, ToolchainError, ToolMissing, UnitsUnknown
-from cargoship.events import Note
+from cargoship.events import Emit, Level, Note
 from cargoship.plan import Plan
+from cargoship.toolchain.diagnose import Prerequisite
 from cargoship.toolchain.locate import Wanted
 from cargoship.toolchain.rust import Rust, toolchains
 
@@ -32,15 +33,34 @@ def check_rust_versions(plan: Plan, rust: Rust) -> None:
 
     What counts is what cargo compares: major, minor and patch (the Cargo book, "The rust-version field").
     """
-    for package in dict.fromkeys(image.package for image in plan.images):
-        if package.rust_version is not None and _numbers(rust.release) < _numbers(package.rust_version):
-            from cargoship.cargo.failure import NEWER_RUST
+    refusal = _too_old(plan, rust.release)
+    if refusal is not None:
+        from cargoship.cargo.failure import NEWER_RUST
 
-            raise CompileFailed(
-                f"Rust {rust.release} is too old for {package.name} {package.version}, which wants "
-                f"{package.rust_version} (rust-version in {package.manifest})",
-                hint=NEWER_RUST,
+        raise CompileFailed(refusal, hint=NEWER_RUST)
+
+
+def examined_rust(plan: Plan, rust: Rust) -> tuple[Prerequisite, ...]:
+    """The same as `doctor` says it."""
+    refusal = _too_old(plan, rust.release)
+    return () if refusal is None else (Prerequisite("rust-version", None, refusal, hint="build with a newer Rust"),)
+
+
+def warn_of_old_rust(plan: Plan, release: str | None, emit: Emit) -> None:
+    """The same of a version of Rust that is written into a file, which others will build with."""
+    refusal = None if release is None else _too_old(plan, release)
+    if refusal is not None:
+        emit(Note(f"{refusal}: what is written here would not build it", Level.WARNING))
+
+
+def _too_old(plan: Plan, release: str) -> str | None:
+    for package in dict.fromkeys(image.package for image in plan.images):
+        if package.rust_version is not None and _numbers(release) < _numbers(package.rust_version):
+            return (
+                f"Rust {release} is too old for {package.name} {package.version}, which wants "
+                f"{package.rust_version} (rust-version in {package.manifest})"
             )
+    return None
 
 
 def newest_rust(wanted: Wanted, context: Context) -> Rust:

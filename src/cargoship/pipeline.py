@@ -27,7 +27,7 @@ from cargoship.errors import BinaryUnknown, CargoshipError, DaemonError, Manifes
 from cargoship.events import Level, Note, ignore
 from cargoship.given_programs import given_programs
 from cargoship.health_probe.make import with_probes
-from cargoship.objections import check_rust_versions, check_units, newest_rust
+from cargoship.objections import check_rust_versions, check_units, examined_rust, newest_rust
 from cargoship.oci.platform import Platform
 from cargoship.plan import (
     Group,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from cargoship.images.signatures import SignatureReport, verify_signatures
     from cargoship.images.verification import Examination, inspect_programs, verify
     from cargoship.pins import PinnedBase, pin_base
-    from cargoship.toolchain.diagnose import Diagnosis
+    from cargoship.toolchain.diagnose import Diagnosis, Prerequisite
 
 __all__ = [
     "BuildResult",
@@ -350,8 +350,18 @@ def _looked(selection: Selection, context: Context) -> tuple[Diagnosis, Wanted, 
     around = as_cargo_has_it(context, wanted.cwd)
     found = offering_newer(diagnose(wanted, runner=around.runner, env=around.env), around)
     found = naming_absent(found, trouble, wanted, around)
-    needs = () if made is None else examined_needs(made, wanted, around)
+    needs = () if made is None else _old_rust(made, wanted, around) or examined_needs(made, wanted, around)
     return Diagnosis((*found.findings, *needs)), wanted, around
+
+
+def _old_rust(made: Plan, wanted: Wanted, context: Context) -> tuple[Prerequisite, ...]:
+    from cargoship.newer_rust import check_targets
+
+    try:
+        found = check_targets(wanted, context)
+        return examined_rust(made, newest_rust(wanted, context) if found is None else found.rust)
+    except ToolchainError:
+        return ()  # what lacks has a finding of its own
 
 
 def _decide(decide: Callable[[Selection, Context], Plan], selection: Selection, context: Context, clock: Clock) -> Plan:

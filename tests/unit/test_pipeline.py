@@ -29,7 +29,8 @@ from cargoship.errors import (
     ToolchainError,
     UsageError,
 )
-from cargoship.events import LayerAssembled, Level, Note, PhaseEnded
+from cargoship.events import Event, LayerAssembled, Level, Note, PhaseEnded
+from cargoship.objections import warn_of_old_rust
 from cargoship.oci.layout import read_layout, write_layout
 from cargoship.oci.platform import Platform
 from cargoship.pipeline import BuildResult, build, build_each, doctor, foresee, pack, plan
@@ -408,6 +409,9 @@ def test_a_plan_is_refused_where_a_package_is_for_a_newer_rust(shop: Shop, wante
     if not refused:
         foresee(plan(shop.selection(), shop.context()), shop.context())
         build(shop.selection(), shop.context())
+        assert "rust-version" not in {
+            each.subject for each in doctor(shop.selection(), shop.context(), fix=False).findings
+        }
         return
     with pytest.raises(CompileFailed) as planned:
         foresee(plan(shop.selection(), shop.context()), shop.context())
@@ -416,6 +420,18 @@ def test_a_plan_is_refused_where_a_package_is_for_a_newer_rust(shop: Shop, wante
     assert planned.value.message == built.value.message
     assert f"is too old for app 1.2.3, which wants {wanted}" in planned.value.message
     assert not shop.compiled
+    found = doctor(shop.selection(), shop.context(), fix=False).findings
+    assert [each.problem for each in found if each.subject == "rust-version"] == [planned.value.message]
+
+
+def test_a_version_that_is_written_down_is_held_against_what_packages_want(shop: Shop) -> None:
+    shop.rust_version = "1.99"
+    made, warnings = plan(shop.selection(), shop.context()), list[Event]()
+    for release in ("1.99.0", "1.100.1", None):
+        warn_of_old_rust(made, release, warnings.append)
+    assert not warnings
+    warn_of_old_rust(made, "1.98.0", warnings.append)
+    assert "Rust 1.98.0 is too old for app 1.2.3" in str(warnings)
 
 
 PATHLESS = "error: failed to read `/project/dep/Cargo.toml`"

@@ -76,6 +76,7 @@ def dockerfile(ctx: click.Context, /, **_: object) -> None:
     from cargoship.dockerfile import dockerfile as dockerfile_text
     from cargoship.dockerfile import dockerignore
     from cargoship.errors import UsageError
+    from cargoship.objections import warn_of_old_rust
     from cargoship.recipe.gather import gather_workspace
 
     session = options.begin(ctx)
@@ -88,6 +89,7 @@ def dockerfile(ctx: click.Context, /, **_: object) -> None:
     with session.work() as context:
         plan = session.pipeline.plan(selecting.selection_of(asked, session), context)
         wishes = _wishes(asked, sources, files, context)
+        warn_of_old_rust(plan, wishes.builder.release, context.emit)
         made = Texts(dockerfile_text(plan, wishes), dockerignore(plan, wishes))
     if ctx.params["check"]:
         files.check(made)

@@ -95,6 +95,7 @@ def _workflow(ctx: click.Context, session: CliSession, context: Context, ci: str
     from cargoship.cargo.git import read_checkout
     from cargoship.ci import github, gitlab
     from cargoship.ci.workflow import Matrix, workflow_of
+    from cargoship.objections import warn_of_old_rust
     from cargoship.oci.files import write_atomically
 
     matrix = None if ctx.params["matrix"] is None else Matrix.parse(ctx.params["matrix"])
@@ -103,6 +104,7 @@ def _workflow(ctx: click.Context, session: CliSession, context: Context, ci: str
     root, branch = checkout or (plan.root, "main")
     folder = PurePosixPath(real_path(plan.cargo.cwd).relative_to(real_path(root)).as_posix())
     file, rust = _rust(context, plan.root)
+    warn_of_old_rust(plan, rust, context.emit)
     workflow = workflow_of(
         plan, matrix,
         source=_source(ctx.params["source"], root), folder=folder, branch=branch, rust=rust, toolchain_file=file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 
 from msgspec import Struct
 
@@ -26,6 +27,13 @@ class BuilderImage(Struct, frozen=True):
     """A file of rustup's in the build context that must be there before Rust is first asked for anything."""
     channel: str | None = None
     """The toolchain that rustup has to use, whatever such a file says."""
+
+    @property
+    def release(self) -> str | None:
+        """The version of Rust that compiles in it; None where the image's name does not say it."""
+        found = re.match(r"rust:([0-9.]+)-", self.image)
+        is_files = self.toolchain_file is not None and self.channel is None
+        return None if found is None or is_files else found[1]
 
 
 class DockerfileOptions(Struct, frozen=True):
