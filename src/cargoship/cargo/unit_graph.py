@@ -235,7 +235,8 @@ def ask_unit_graph(runner: Runner, build: Command) -> UnitGraph:
     """
     plain = without_zigbuild(build)
     env, switches = _as_stable(runner, plain)
-    files = map(read_table, configuration_files(build.cwd or Path.cwd(), cargo_home(env)))
+    # a build is asked in its folder; what names none has no configuration above it that is known here
+    files = map(read_table, configuration_files(build.cwd, cargo_home(env)) if build.cwd is not None else ())
     env = without_colours({**env, "RUSTC_BOOTSTRAP": "1", "CARGO_CACHE_RUSTC_INFO": "0"}, files)
     done = runner.run(Command(question(plain.argv, switches), build.cwd, env), timeout_s=_TIMEOUT_S)
     _check_sources(done)

@@ -123,12 +123,12 @@ def test_a_phase_that_says_nothing_for_a_minute_is_said_to_go_on() -> None:
     renderer.emit(PhaseStarted("toolchain"))
     renderer.emit(PhaseStarted("sysroot", "the standard library for a-target"))
     assert silence(59) == []
-    assert silence(2) == [" " * 13 + "still building, for 1m 01s"]
+    assert silence(2) == [" " * 13 + "still building; 1m 01s so far"]
     assert silence(30) == []
     renderer.emit(CompileProgress(57, 58, ("std", "std")))
-    assert silence(61) == [" " * 13 + "still building std, for 2m 32s"]
+    assert silence(61) == [" " * 13 + "still building std; 2m 32s so far"]
     renderer.emit(PhaseEnded("sysroot", 1.0))
-    assert silence(61) == [" " * 13 + "still locating, for 3m 33s"]
+    assert silence(61) == [" " * 13 + "still locating; 3m 33s so far"]
     # one that has raised has no end of its own
     renderer.emit(PhaseStarted("trial"))
     renderer.emit(PhaseEnded("toolchain", 1.0))

@@ -67,7 +67,7 @@ class PlainRenderer:
             phase, began = self._phases[-1]
             word = words.running(phase.name, "")[0].lower()
             about = f" {names}" if (names := _shown(self._active)) else ""
-            self._write(words.status("", f"still {word}{about}, for {words.duration(now - began)}", self._paint))
+            self._write(words.status("", f"still {word}{about}; {words.duration(now - began)} so far", self._paint))
 
     def fail(self, failure: Failure) -> None:
         """See `Renderer.fail`."""
