@@ -380,6 +380,28 @@ def test_what_cargo_refuses_it_refuses(
     assert said[0] in done.stderr
 
 
+def test_documentation_is_tested_and_tests_are_named_that_somebody_else_runs(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    create("Cargo.toml", '[package]\nname = "documented"\nversion = "0.1.0"\nedition = "2024"\n')(root)
+    create("src/lib.rs", "/// ```\n/// assert_eq!(documented::f(), 3);\n/// ```\npub fn f() -> u8 {\n    3\n}\n")(root)
+    rustdoc = Path(distribution_rust().get("RUSTC", "/")).parent.joinpath("rustdoc")
+    env = {"RUSTDOC": str(rustdoc)} if rustdoc.exists() else {}
+    cache = ("--cache-to", f"dir:{tmp_path / 'cache'}")
+    for _ in range(2):
+        shutil.rmtree(root / "target", ignore_errors=True)
+        done = run_cargoship("cargo", *cache, "--", "test", "--doc", cwd=root, env=env)
+        assert "1 passed" in done.stdout
+    assert "Restored 1 of 2 units" in done.stderr
+    assert (
+        "Executable unittests src/lib.rs (target"
+        in run_cargoship("cargo", *cache, "--", "test", "--no-run", cwd=root, env=env).stderr
+    )
+    edit("src/lib.rs", "3);", "4);")(root)
+    assert run_cargoship("cargo", *cache, "--", "test", "--doc", cwd=root, env=env, check=False).returncode == 101
+
+
 @pytest.mark.parametrize(
     ("before", "folder"),
     [

@@ -52,6 +52,7 @@ _VERBS = frozenset(
         "Compiling",
         "Credential",
         "Dirty",
+        "Doc-tests",
         "Documenting",
         "Downgrading",
         "Downloaded",

@@ -41,6 +41,10 @@ _OF_CARGO = re.compile(r"-[qv]+|--(?:verbose|quiet|locked|offline|frozen)")
 _OF_CARGO_BY = frozenset({"--color", "--config", "-Z", "-C"})
 
 
+_RUN_NONE = ("--list", "--format", "terse", "--exact", "cargoship-compiles-alone")
+"""Words of tests of which there are none: their names have the places of files in them."""
+
+
 class AskedOfCargo(Struct, frozen=True):
     """The words that follow `cargo`, apart."""
 
@@ -113,6 +117,9 @@ def compiling_words(words: Sequence[str]) -> tuple[str, ...]:
         if not (skip or word == "--message-format" or word.startswith("--message-format=")):
             kept.append(word)
         skip = word == "--message-format"
+    if words[0] == "test" and "--doc" in own:
+        # cargo refuses --no-run with it, and documentation that is searched for no test runs none
+        return (*kept, "--message-format", MESSAGE_FORMAT, "--", *_RUN_NONE)
     more = ("--no-run",) if words[0] in RUNS and "--no-run" not in own else ()
     # a test's own words are of no use to a compilation; clippy's and rustc's are
     return (*kept, "--message-format", MESSAGE_FORMAT, *more, *(() if words[0] in RUNS else rest))
@@ -120,8 +127,8 @@ def compiling_words(words: Sequence[str]) -> tuple[str, ...]:
 
 def has_more(words: Sequence[str]) -> bool:
     """Whether there is something left to do when all is compiled."""
-    runs = words[0] in RUNS and "--no-run" not in words
-    return runs or option_of(words, "--message-format") is not None
+    # with --no-run cargo says where the tests are, but not where it tells all in JSON
+    return words[0] in RUNS or option_of(words, "--message-format") is not None
 
 
 def is_quiet(words: Sequence[str], tables: Iterable[Table], env: Mapping[str, str]) -> bool:

@@ -10,6 +10,7 @@ from cargoship.cargo.words import (
     choosing,
     compiling_words,
     configuring,
+    has_more,
     invocation_of,
     is_quiet,
     lints_asked_for,
@@ -76,6 +77,23 @@ def test_what_follows_is_not_cargos() -> None:
     assert options_of(words, "--target") == ["a"]
     assert compiling_words(words)[-1] == "--no-run"
     assert "b" not in compiling_words(words)
+
+
+def test_documentation_is_compiled_without_a_word_that_cargo_refuses_with_it() -> None:
+    """`cargo test --doc --no-run` is an error: its tests are searched for one that is not there."""
+    said = compiling_words(("test", "--doc", "-p", "a", "--", "mine"))
+    end = said.index("--")
+    assert said[:4] == ("test", "--doc", "-p", "a")
+    assert "--no-run" not in said
+    assert said[end + 1] == "--list"
+    assert "mine" not in said
+    assert compiling_words(("test", "--", "--doc"))[-1] == "--no-run"
+
+
+def test_cargo_itself_says_where_tests_are_that_it_does_not_run() -> None:
+    assert has_more(("test", "--no-run"))
+    assert has_more(("bench", "--no-run"))
+    assert not has_more(("build", "--release"))
 
 
 @pytest.mark.parametrize(
