@@ -40,6 +40,7 @@ from cargoship.cargo.words import (
     invocation_of,
     is_quiet,
     lints_asked_for,
+    only_tells,
     option_of,
     options_of,
 )
@@ -180,6 +181,8 @@ def _read(words: Sequence[str], context: Context) -> tuple[AskedOfCargo, Context
         first = context.runner.programs.find("cargo", context.env)
         return _left_to_cargo(first or rust.cargo, words, context)
     context = replace(context, env=_as_by_rustups_proxy(rust, context))
+    if only_tells(asked.words):
+        return _left_to_cargo(rust.cargo, (*asked.before, *asked.words), context)
     if any(word.startswith("-C") for word in asked.before):
         context.emit(Note("the unit cache is of no use with cargo's -C: start this in the other folder", Level.WARNING))
         return _left_to_cargo(rust.cargo, (*asked.before, *asked.words), context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -388,18 +389,21 @@ def test_documentation_is_tested_and_tests_are_named_that_somebody_else_runs(
     create("src/lib.rs", "/// ```\n/// assert_eq!(documented::f(), 3);\n/// ```\npub fn f() -> u8 {\n    3\n}\n")(root)
     rustdoc = Path(distribution_rust().get("RUSTC", "/")).parent.joinpath("rustdoc")
     env = {"RUSTDOC": str(rustdoc)} if rustdoc.exists() else {}
-    cache = ("--cache-to", f"dir:{tmp_path / 'cache'}")
-    for _ in range(2):
+
+    def done(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         shutil.rmtree(root / "target", ignore_errors=True)
-        done = run_cargoship("cargo", *cache, "--", "test", "--doc", cwd=root, env=env)
-        assert "1 passed" in done.stdout
-    assert "Restored 1 of 2 units" in done.stderr
-    assert (
-        "Executable unittests src/lib.rs (target"
-        in run_cargoship("cargo", *cache, "--", "test", "--no-run", cwd=root, env=env).stderr
-    )
+        cache = f"dir:{tmp_path / 'cache'}"
+        ended = run_cargoship("cargo", "--cache-to", cache, "--", "test", *words, cwd=root, env=env, check=False)
+        assert ended.returncode == code, ended.stderr
+        return ended
+
+    assert "1 passed" in done("--doc").stdout
+    again = done("--doc")
+    assert "1 passed" in again.stdout
+    assert "Restored 1 of 2 units" in again.stderr
+    assert "Executable unittests src/lib.rs (target" in done("--no-run").stderr
     edit("src/lib.rs", "3);", "4);")(root)
-    assert run_cargoship("cargo", *cache, "--", "test", "--doc", cwd=root, env=env, check=False).returncode == 101
+    done("--doc", code=101)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ _OF_CARGO = re.compile(r"-[qv]+|--(?:verbose|quiet|locked|offline|frozen)")
 _OF_CARGO_BY = frozenset({"--color", "--config", "-Z", "-C"})
 
 
+_TELLS = re.compile(r"--print(?:=.*)?|--help|-h|--version|-V|-vV|--explain(?:=.*)?")
+"""Words of rustc by which it prints something on standard output."""
 _RUN_NONE = ("--list", "--format", "terse", "--exact", "cargoship-compiles-alone")
 """Words of tests of which there are none: their names have the places of files in them."""
 
@@ -123,6 +125,15 @@ def compiling_words(words: Sequence[str]) -> tuple[str, ...]:
     more = ("--no-run",) if words[0] in RUNS and "--no-run" not in own else ()
     # a test's own words are of no use to a compilation; clippy's and rustc's are
     return (*kept, "--message-format", MESSAGE_FORMAT, *more, *(() if words[0] in RUNS else rest))
+
+
+def only_tells(words: Sequence[str]) -> bool:
+    """Whether cargo, or rustc, prints what somebody wants to know: it belongs on standard output."""
+    end = words.index("--") if "--" in words else len(words)
+    if not {"-h", "--help"}.isdisjoint(words[1:end]):
+        return True
+    given = words[end + 1 :] if words[0] == "rustc" else ()
+    return any(_TELLS.fullmatch(word) for word in given)
 
 
 def has_more(words: Sequence[str]) -> bool:

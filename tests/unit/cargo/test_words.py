@@ -14,6 +14,7 @@ from cargoship.cargo.words import (
     invocation_of,
     is_quiet,
     lints_asked_for,
+    only_tells,
     options_of,
 )
 
@@ -88,6 +89,23 @@ def test_documentation_is_compiled_without_a_word_that_cargo_refuses_with_it() -
     assert said[end + 1] == "--list"
     assert "mine" not in said
     assert compiling_words(("test", "--", "--doc"))[-1] == "--no-run"
+
+
+@pytest.mark.parametrize(
+    ("words", "tells"),
+    [
+        ("build --help", True),
+        ("test -h", True),
+        ("test -- --help", False),
+        ("rustc -p a -- --print cfg", True),
+        ("rustc -p a -- --print=native-static-libs", True),
+        ("rustc -p a -- --emit=metadata -C opt-level=3", False),
+        ("clippy -- --print", False),
+        ("build --release", False),
+    ],
+)
+def test_what_is_printed_belongs_to_who_has_asked(words: str, *, tells: bool) -> None:
+    assert only_tells(words.split()) is tells
 
 
 def test_cargo_itself_says_where_tests_are_that_it_does_not_run() -> None:
