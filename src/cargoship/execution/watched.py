@@ -79,8 +79,12 @@ class _Judge(Struct):
     def _path(self, kind: str, path: str) -> Iterator[tuple[str, str]]:
         here = self._here(path)
         if here is None:
-            if not self._is_nothing(path):
+            if self._is_nothing(path):
+                return
+            # rustc asks so for the sources of std, whose names are of the machine that has made it
+            if kind != "A" or path.startswith(self.root) or os.path.lexists(path):
                 raise StaysHere("a macro of it looks at files of the machine")
+            yield kind, path
         elif kind in "WT":
             if os.path.dirname(here) != self.call.out_dir and not here.startswith(f"{self.call.out_dir}/"):  # noqa: PTH120 - text
                 raise StaysHere("a macro of it writes files")

@@ -38,6 +38,16 @@ def test_what_was_sent_is_what_is_here() -> None:
     assert found == (Event("O", "/ws/data/a.txt"), Event("S", "/ws/data"), Event("A", "/nowhere/b.txt"))
 
 
+def test_what_neither_machine_has_is_the_same_here(tmp_path: Path) -> None:
+    """rustc looks so for std's own sources, to show a line of them."""
+    (tmp_path / "here").touch()
+    missing = "/rustc/0123456789abcdef/library/core/src/macros/mod.rs"
+    assert seen(f"A{missing}") == (Event("A", missing),)
+    for other in (f"A{tmp_path}/here", f"A{ROOT}/other", f"O{missing}", f"S{missing}"):
+        with pytest.raises(StaysHere, match="files of the machine"):
+            seen(other)
+
+
 def test_what_rustc_does_for_a_linker_is_its_own() -> None:
     linker = f"{ROOT}/{LINKER}/cargoship-t-unknown-linux-musl-ld"
     lines = (
