@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cargoship.errors import RemoteFailed
 from cargoship.execution.call import RustcCall, StaysHere
@@ -16,6 +16,7 @@ from cargoship.execution.crate_reads import CrateReads, reads_of_crate
 from cargoship.execution.digests import ContentDigests
 from cargoship.execution.inputs import CallInputs, moved_variables, variables
 from cargoship.execution.linking import NAMES, WORDS, Unlinked, unlinked
+from cargoship.execution.room import Room
 from cargoship.execution.rust_files import RustFiles
 from cargoship.execution.script import (
     FILES,
@@ -37,6 +38,8 @@ from cargoship.reapi.execution import ActionOutcome, Executor
 from cargoship.unitcache.watching.records import Event
 
 _OUTPUT_BYTES_MAX = 1 << 30
+_HELD_BYTES_MAX = 1 << 30
+"""Of all results that are in memory at once; few calls make more than a hundredth of it."""
 _RECORD_BYTES_MAX = 8 << 20
 _TIMEOUT_S = 3600.0
 _ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -73,10 +76,12 @@ class RemoteCompiler(Struct, frozen=True):
     """The library that sees what macros look at; None: what may use macros stays here."""
     linker: Path | None = None
     """The program that keeps what a linker is given; None: programs stay here."""
+    room: Room = field(default_factory=lambda: Room(_HELD_BYTES_MAX))
 
-    def compile(self, call: RustcCall) -> Made:
-        """Make a call; raises StaysHere where its outcome might be another one here.
+    def compile(self, call: RustcCall, held: contextlib.ExitStack) -> Made:
+        """Make a call; what it holds of this machine's memory is given back at the end of `held`.
 
+        Raises StaysHere where its outcome might be another one here.
         Raises RemoteFailed, ContentInvalid, Stopped for the cluster's reasons, and OSError.
         """
         if not (call.target or self.plain):
@@ -94,6 +99,9 @@ class RemoteCompiler(Struct, frozen=True):
             outcome = self._outcome(action, root)
             if outcome.code != 0:
                 raise StaysHere(f"rustc ended with {outcome.code} there")
+            # before the next try, which holds what it has made itself
+            held.close()
+            held.enter_context(self.room.taken(_size(outcome)))
             made = self._fetched(call, outcome)
             left = self._unlinked(call, outcome, files) if call.is_program else None
             seen = self._seen(call, outcome, files, found)
@@ -228,6 +236,13 @@ def _may_use_macros(files: Mapping[str, None]) -> bool:
 def _root(outcome: ActionOutcome) -> bytes:
     """Where an action ran, as its script says."""
     return outcome.stdout.partition(b"\n")[0].rstrip(b"/")
+
+
+def _size(outcome: ActionOutcome) -> int:
+    """Bytes of all that comes from a worker; one that does not fit is refused when it is asked for."""
+    folders = (each for files in outcome.folders.values() for each in files.values())
+    size = sum(each.size_bytes for each in (*outcome.outputs.values(), *folders))
+    return min(size, _OUTPUT_BYTES_MAX)
 
 
 def _unlike(call: RustcCall, made: CrateReads) -> frozenset[str]:

@@ -100,12 +100,16 @@ class Desk:
             yield
 
     def _compiled(self, call: RustcCall) -> Made:
+        with contextlib.ExitStack() as held:
+            return self._placed(call, held)
+
+    def _placed(self, call: RustcCall, held: contextlib.ExitStack) -> Made:
         if not self._slots.acquire(blocking=False):
             raise StaysHere("all slots were taken")
         began_ns = time.time_ns()
         self._use(+1)
         try:
-            made = self._compiler.compile(call)
+            made = self._compiler.compile(call, held)
         finally:
             self._slots.release()
             self._use(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -34,7 +35,7 @@ class Worker:
 
     answer: Callable[[RustcCall], Made] = lambda _: MADE
 
-    def compile(self, call: RustcCall) -> Made:
+    def compile(self, call: RustcCall, held: contextlib.ExitStack) -> Made:  # noqa: ARG002 - as it is
         return self.answer(call)
 
 
