@@ -21,6 +21,7 @@ from cargoship.http.retry import CONTENTION
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX, IndexManifest, decode_index, encode_index
+from cargoship.printable import printable
 from cargoship.registry.auth.challenge import Scope
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.http_client import NamedRequest
@@ -140,6 +141,12 @@ def _list_of_tag(client: RegistryClient, repository: str, subject: Digest) -> In
     listed = client.manifest_if_there(repository, fallback_tag(subject))
     if listed is None:
         return IndexManifest(MediaType.OCI_INDEX, ())
+    if listed.descriptor.media_type not in INDEX_TYPES:
+        place = f"{client.registry}/{repository}:{fallback_tag(subject)}"
+        raise ContentInvalid(
+            f"{place} is no list of what refers to an image, but {printable(listed.descriptor.media_type)}",
+            hint="somebody has given that tag to something else: take it away, or give it to the list again",
+        )
     return decode_index(listed.data, listed.descriptor.media_type)
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from cargoship.errors import CargoshipError, ContentInvalid, RegistryError
+from cargoship.errors import ContentInvalid, RegistryError
 from cargoship.events import ignore
 from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
@@ -136,8 +136,13 @@ def test_nonsense_under_the_tag_is_refused() -> None:
     registry = _registry(api=False)
     with _client(registry) as client:
         client.put_manifest(REPOSITORY, fallback_tag(_DIGEST), _artifact("no index"))
-        with pytest.raises(CargoshipError):
-            attach(client, REPOSITORY, _artifact("x"))
+        said = f"^registry.example/{REPOSITORY}:{fallback_tag(_DIGEST)} is no list of what refers to an image, but"
+        for ask in (
+            lambda: attach(client, REPOSITORY, _artifact("x")),
+            lambda: list_referrers(client, REPOSITORY, _DIGEST),
+        ):
+            with pytest.raises(ContentInvalid, match=said):
+                ask()
 
 
 def test_pages_without_an_end_are_refused() -> None:
