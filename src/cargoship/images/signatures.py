@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cargoship.attest.provenance import PREDICATE
-from cargoship.attest.statement import decode_statement
+from cargoship.attest.statement import decode_heading
 from cargoship.context import Context
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.images.opening import open_image
@@ -197,7 +197,7 @@ class _Judge(Struct, frozen=True):
     def _of_statement(
         self, document: AttachedDocument, payload: bytes, verdict: Verdict, why: str
     ) -> tuple[Verdict, str, str]:
-        statement = decode_statement(payload)
+        statement = decode_heading(payload)
         what = SIGNATURE_OF_IMAGE if statement.predicate_type == SIGNED else statement.predicate_type
         if not statement.speaks_of(document.subject):
             return Verdict.INVALID, what, "it is of another image"

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from cargoship.attest.provenance import PREDICATE, Provenance, provenance_of
-from cargoship.attest.statement import MEDIA_TYPE, PREDICATE_TYPE, STATEMENT_BYTES_MAX, Statement, decode_statement
+from cargoship.attest.statement import MEDIA_TYPE, PREDICATE_TYPE, Statement, decode_statement
 from cargoship.context import Context
 from cargoship.errors import ContentInvalid, NothingAttached
 from cargoship.images.opening import open_image
@@ -35,6 +35,8 @@ _LAYERS_MAX = 200
 """Of one manifest: cosign 2 puts every signature of an image into one."""
 _MANIFESTS_MAX = 1000
 """About one image; a team that signs again each night gets there in three years."""
+_PROVENANCE_BYTES_MAX = 10 << 20
+"""Where a build has a thousand materials it is some hundred kilobytes; all of it becomes objects."""
 _BYTES_MAX = 512 << 20
 """Of all documents about one image, as their descriptors say."""
 
@@ -184,7 +186,7 @@ def find_provenance(target: str, context: Context, *, platform: str | None = Non
         inside = (each for each in inner_documents(source) if platform is None or each.subject == root)
         attached = sorted(attached_documents(source, root), key=lambda each: (-each.moment, each.layer.digest))
         for each in (*attached, *inside):
-            if each.layer.size_bytes > STATEMENT_BYTES_MAX or each.form is DocumentForm.OTHER:
+            if each.layer.size_bytes > _PROVENANCE_BYTES_MAX or each.form is DocumentForm.OTHER:
                 continue
             # what says that it is something else is not fetched; what says nothing may be it
             if each.said not in {PREDICATE, each.layer.media_type}:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from cargoship.decoding import Undecodable, decode_json
 from cargoship.errors import ContentInvalid
-from cargoship.signing.envelope import ENVELOPE_BYTES_MAX, Envelope, decode_envelope, sealed
+from cargoship.signing.envelope import ENVELOPE_BYTES_MAX, Envelope, read_envelope, sealed
 from cargoship.signing.keys import PrivateKey
 
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -28,6 +26,7 @@ _TYPES = frozenset(
     }
 )
 BUNDLE_TYPES = _TYPES
+_AROUND_BYTES_MAX = 4 << 20
 _HINT = re.compile(r"[A-Za-z0-9+/=_.:-]{1,100}")
 
 
@@ -54,27 +53,43 @@ def key_bundle(statement: bytes, key: PrivateKey) -> bytes:
     )
 
 
+class _WireKey(msgspec.Struct):
+    hint: str = ""
+
+
+class _WireMaterial(msgspec.Struct):
+    public_key: _WireKey | None = msgspec.field(name="publicKey", default=None)
+    certificate: msgspec.Raw = msgspec.Raw()
+    chain: msgspec.Raw = msgspec.field(name="x509CertificateChain", default=msgspec.Raw())
+
+
+class _Wire(msgspec.Struct):
+    """What is not looked at is passed over: a few bytes of JSON can be many objects."""
+
+    media_type: str | None = msgspec.field(name="mediaType", default=None)
+    material: _WireMaterial | None = msgspec.field(name="verificationMaterial", default=None)
+    envelope: msgspec.Raw = msgspec.field(name="dsseEnvelope", default=msgspec.Raw())
+
+
 def read_bundle(data: bytes) -> Bundle:
     """Read a bundle that anybody may have written; raises ContentInvalid for what is none, or signs no statement."""
     if len(data) > ENVELOPE_BYTES_MAX:
         raise ContentInvalid("it is larger than any bundle")
     try:
-        said = decode_json(data, dict[str, Any])
+        said = decode_json(data, _Wire)
     except Undecodable as error:
         raise ContentInvalid(f"it is no bundle: {error}") from error
-    if said.get("mediaType") not in _TYPES:
+    if said.media_type not in _TYPES:
         raise ContentInvalid("it is no bundle of Sigstore's")
-    if "dsseEnvelope" not in said:
+    if not bytes(said.envelope):
         raise ContentInvalid("it signs a file, and no statement about an image")
-    envelope = decode_envelope(said["dsseEnvelope"])
+    envelope = read_envelope(bytes(said.envelope))
     if len(envelope.signatures) != 1:
         raise ContentInvalid("it has several signatures, and a bundle has one")
-    material = said.get("verificationMaterial")
-    parts = material if isinstance(material, Mapping) else {}
-    has_certificate = any(part in parts for part in ("certificate", "x509CertificateChain"))
-    return Bundle(envelope, has_certificate, data, _hint(parts.get("publicKey")))
-
-
-def _hint(said: object) -> str:
-    hint = said.get("hint") if isinstance(said, Mapping) else None
-    return hint if isinstance(hint, str) and _HINT.fullmatch(hint) else ""
+    # what reads the whole, certificates and log, makes objects of all that is in it
+    if len(data) - len(envelope.payload) * 4 // 3 > _AROUND_BYTES_MAX:
+        raise ContentInvalid("it has more around its statement than any bundle")
+    material = said.material or _WireMaterial()
+    has_certificate = bool(bytes(material.certificate) or bytes(material.chain))
+    hint = material.public_key.hint if material.public_key is not None else ""
+    return Bundle(envelope, has_certificate, data, hint if _HINT.fullmatch(hint) else "")

@@ -44,26 +44,37 @@ def encode_envelope(envelope: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(envelope)
 
 
-def decode_envelope(said: object) -> Envelope:
-    """Read an envelope of a statement that anybody may have written; raises ContentInvalid."""
-    if not isinstance(said, Mapping) or said.get("payloadType") != MEDIA_TYPE:
-        raise ContentInvalid("it is no envelope with a statement of in-toto in it")
-    listed = said.get("signatures")
-    if not isinstance(listed, list) or not 1 <= len(listed) <= _SIGNATURES_MAX:
-        raise ContentInvalid("it has no signature, or more than anybody makes")
-    signatures = tuple(_bytes(each.get("sig") if isinstance(each, Mapping) else None) for each in listed)
-    return Envelope(_bytes(said.get("payload")), signatures)
+class _Wire(Struct):
+    """What is not looked at is passed over: a few bytes of JSON can be many objects."""
+
+    payload_type: str | None = msgspec.field(name="payloadType", default=None)
+    payload: str | None = None
+    signatures: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _WireSignature(Struct):
+    sig: str | None = None
 
 
 def read_envelope(data: bytes) -> Envelope:
-    """Read an envelope that stands alone; raises ContentInvalid."""
+    """Read an envelope of a statement that anybody may have written; raises ContentInvalid."""
     try:
-        return decode_envelope(decode_json(data, dict[str, Any]))
+        said = decode_json(data, _Wire)
+        if said.payload_type != MEDIA_TYPE:
+            raise ContentInvalid("it is no envelope with a statement of in-toto in it")
+        if len(bytes(said.signatures)) > _SIGNATURES_BYTES_MAX:
+            raise ContentInvalid("it has more signatures than anybody makes")
+        listed = decode_json(bytes(said.signatures), list[_WireSignature])
     except Undecodable as error:
         raise ContentInvalid(f"it is no envelope: {error}") from error
+    if not 1 <= len(listed) <= _SIGNATURES_MAX:
+        raise ContentInvalid("it has no signature, or more than anybody makes")
+    return Envelope(_bytes(said.payload), tuple(_bytes(each.sig) for each in listed))
 
 
 _SIGNATURES_MAX = 100
+_SIGNATURES_BYTES_MAX = 4 << 20
+"""Some have certificates beside them."""
 
 
 def pae(payload: bytes) -> bytes:
@@ -72,8 +83,8 @@ def pae(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def _bytes(text: object) -> bytes:
-    if not isinstance(text, str):
+def _bytes(text: str | None) -> bytes:
+    if text is None:
         raise ContentInvalid("it lacks a part")
     try:
         # the specification allows both alphabets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from cargoship.attest.provenance import BUILD, PREDICATE, BuildParameters, BuildRun, Provenance
-from cargoship.attest.statement import MEDIA_TYPE, Subject
+from cargoship.attest.statement import MEDIA_TYPE, Subject, decode_heading
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, ContentInvalid, NotRebuildable
 from cargoship.events import ignore
@@ -33,8 +34,8 @@ from cargoship.oci.target import ImageTarget
 from cargoship.process import SystemRunner
 from cargoship.rebuilding.rebuild import rebuild
 from cargoship.registry.push import push_index
-from cargoship.signing.bundle import BUNDLE_TYPE
-from cargoship.signing.envelope import ENVELOPE_TYPE
+from cargoship.signing.bundle import BUNDLE_TYPE, read_bundle
+from cargoship.signing.envelope import ENVELOPE_TYPE, read_envelope
 from cargoship.testing import InMemoryRegistry
 from support.counting import counted
 from support.images import AMD64, ARM64, small_index
@@ -196,6 +197,38 @@ def test_envelopes_of_no_form(victim: Victim, envelope: dict[str, Any], kind: st
     report = verify_signatures("oci:app", victim.context, identity="a", issuer="b")
     assert not report.ok
     assert {each.verdict for each in report.subjects[0].documents} <= {Verdict.INVALID, Verdict.OTHER}
+
+
+@pytest.mark.parametrize("kind", ["bundle", "envelope", "statement"])
+def test_a_few_bytes_do_not_become_many_objects(victim: Victim, kind: str) -> None:
+    """90 MB in what is attached to an image filled 2.5 GB where its signature was asked for, in half a minute."""
+    many = b'"x":[' + b"{}," * 1_000_000 + b"{}]"
+    statement = b'{"predicate":{%s},' % many + encoded(victim.statement(predicate={})).removeprefix(b"{")
+    signed = {"payloadType": MEDIA_TYPE, "payload": base64.b64encode(b"{}").decode(), "signatures": [{"sig": ""}]}
+    envelope = b"{%s," % many + encoded(signed).removeprefix(b"{")
+    bundle = b'{"mediaType":"%s",%s,"dsseEnvelope":%s}' % (BUNDLE_TYPE.encode(), many, encoded(signed))
+    tracemalloc.start()
+    try:
+        match kind:
+            case "bundle":
+                assert read_bundle(bundle).envelope.payload == b"{}"
+            case "envelope":
+                assert read_envelope(envelope).payload == b"{}"
+            case _:
+                assert decode_heading(statement).speaks_of(victim.index.digest)
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(many)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bundle_has_little_around_its_statement() -> None:
+    """What reads the whole of it for an identity makes objects of everything."""
+    signed = {"payloadType": MEDIA_TYPE, "payload": "e30=", "signatures": [{"sig": ""}]}
+    around = {"mediaType": BUNDLE_TYPE, "dsseEnvelope": signed, "x": "y" * (5 << 20)}
+    with pytest.raises(ContentInvalid, match="more around its statement"):
+        read_bundle(encoded(around))
+    del around["x"]
+    assert read_bundle(encoded(around)).envelope.payload == b"{}"
 
 
 def test_an_attestation_inside_of_an_image_that_is_not_there(victim: Victim) -> None:

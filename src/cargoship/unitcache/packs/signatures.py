@@ -65,11 +65,11 @@ def statement_of(listed: Collection[Digest]) -> bytes:
 
 def envelope_of(signature: SaveSignature) -> Bundle:
     """The bundle of a signature that is about its list; nobody has verified it then. Raises ContentInvalid."""
-    from cargoship.attest.statement import decode_statement
+    from cargoship.attest.statement import decode_heading
     from cargoship.signing.bundle import read_bundle
 
     bundle = read_bundle(signature.bundle)
-    statement = decode_statement(bundle.envelope.payload)
+    statement = decode_heading(bundle.envelope.payload)
     if statement.predicate_type != PREDICATE_TYPE:
         raise ContentInvalid("it signs something else than units of a cache")
     if len(statement.subjects) != 1 or not statement.speaks_of(Digest.of(list_bytes(signature.listed))):
