@@ -424,6 +424,16 @@ def test_a_plan_is_refused_where_a_package_is_for_a_newer_rust(shop: Shop, wante
     assert [each.problem for each in found if each.subject == "rust-version"] == [planned.value.message]
 
 
+def test_a_locale_without_the_letters_of_a_folder_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        "/\xfc".encode("ascii")
+
+    monkeypatch.setattr("cargoship.cargo.project.real_path", refuse)
+    with pytest.raises(ToolchainError, match="locale has no name for files of") as caught:
+        plan(shop.selection(), shop.context())
+    assert "C.UTF-8" in (caught.value.hint or "")
+
+
 def test_a_version_that_is_written_down_is_held_against_what_packages_want(shop: Shop) -> None:
     shop.rust_version = "1.99"
     made, warnings = plan(shop.selection(), shop.context()), list[Event]()

@@ -169,6 +169,11 @@ def load_project(
     try:
         raw = metadata.decode_metadata(done.stdout)
         return replace(_project(raw, manifest), said=_said(done.stdout, raw.workspace_root))
+    except UnicodeEncodeError as error:
+        raise ToolchainError(
+            f"the locale has no name for files of {manifest.parent}: {error}",
+            hint="set LC_ALL=C.UTF-8, or PYTHONUTF8=1",
+        ) from error
     except ValueError as error:  # Undecodable, or a path with a NUL in it
         raise ToolchainError(f"{cargo} gave metadata that cannot be read: {error}") from error
 
