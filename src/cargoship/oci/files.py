@@ -20,6 +20,8 @@ ABANDONED_S = 3600.0
 _FOLDER_ABANDONED_S = 24 * 3600.0
 """A folder's time is that of the last thing that was put into it."""
 _MAKING = ".making-"
+_STREAMS = ("/proc/", "/dev/fd/")
+"""What /dev/stdout and its kin lead to."""
 
 
 class Writer(Protocol):
@@ -68,6 +70,7 @@ def replacing(path: Path, *, private: bool = False, unfinished: Path | None = No
     The folder is made if need be. Only this user can read a `private` file, from its first byte on. The file is not
     forced to the disk. `unfinished` is its name until then (default: beside `path`). Raises OSError.
     """
+    _refuse_device(path)
     unfinished = unfinished or _unfinished(path)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
@@ -156,6 +159,19 @@ def sweep(folder: Path, now_ns: int, *, pattern: str = "*", age_s: float = ABAND
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+
+
+def _refuse_device(path: Path) -> None:
+    """Raise OSError for what is no file: root would put one into the place of /dev/null, or of the link /dev/stdout."""
+    try:
+        kind = path.stat().st_mode
+        is_stream = path.is_symlink() and str(path.readlink()).startswith(_STREAMS)
+    except OSError:
+        # it is not there, or what is tried next says why not
+        return
+    if is_stream or not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        # without a number, whose words would be others
+        raise OSError("it is a device, a pipe or a stream, and would be replaced by a file: name a file")
 
 
 def _unfinished(path: Path) -> Path:

@@ -137,3 +137,24 @@ def test_a_link_is_replaced(tmp_path: Path) -> None:
         replace_link(place, target)
         assert str(place.readlink()) == target
     assert names(place.parent) == ["link"]
+
+
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path: Path) -> None:
+    """Root's /dev/null was a file afterwards, and /dev/stdout no link any more."""
+    pipe, link, stream = tmp_path / "pipe", tmp_path / "link", tmp_path / "stdout"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with (tmp_path / "log").open("wb") as log:
+        stream.symlink_to(f"/proc/self/fd/{log.fileno()}")
+        for path in (pipe, link, stream):
+            with pytest.raises(OutputError, match=f"^cannot write {path}: it is a device, a pipe or a stream"):
+                write_atomically(path, b"x")
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert stream.is_symlink()
+    # a link to a file is replaced as before, and one to nothing
+    for name in ("log", "nothing"):
+        other = tmp_path / f"to-{name}"
+        other.symlink_to(tmp_path / name)
+        write_atomically(other, b"x")
+        assert other.read_bytes() == b"x"
