@@ -96,6 +96,13 @@ class Interrupts:
             # not from here: this runs inside the same finalizer
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
 
-    def _raise_again(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._settled:
-            raise Interrupt(self.exit_code)
+    def _raise_again(self, _number: int, frame: FrameType | None) -> None:
+        if self._settled:
+            return
+        while frame is not None:
+            if frame.f_code is Interrupts._unraisable.__code__:
+                # on a busy machine the time is over before the hook is: what it raises is lost too
+                signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+                return
+            frame = frame.f_back
+        raise Interrupt(self.exit_code)

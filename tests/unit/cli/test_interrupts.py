@@ -51,6 +51,21 @@ def test_it_unwinds_from_anywhere(
     assert not capsys.readouterr().err
 
 
+def test_it_is_not_lost_where_the_time_is_over_before_it_was_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a signal that arrived in a finalizer was lost: the program ran on."""
+    set_timer = signal.setitimer
+    early = iter([True])
+
+    def setitimer(which: int, seconds: float) -> tuple[float, float]:
+        if seconds and next(early, False):
+            signal.raise_signal(signal.SIGALRM)
+        return set_timer(which, seconds)
+
+    monkeypatch.setattr(signal, "setitimer", setitimer)
+    with pytest.raises(Interrupt), Interrupts():
+        _and_wait(_in_a_finalizer, signal.SIGTERM)
+
+
 def test_it_is_raised_once() -> None:
     interrupts = Interrupts()
     with interrupts:
