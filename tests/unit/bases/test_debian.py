@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -197,9 +198,11 @@ def test_locked_means_locked(make: Make, tmp_path: Path) -> None:
 
 
 def test_layers_are_passed_on_when_they_are_there(make: Make) -> None:
-    seen: list[Layer] = []
-    base = make("libpq5", seen=seen.append)
-    assert tuple(seen) == base.layers
+    seen = queue.SimpleQueue[Layer]()
+    base = make("libpq5", seen=seen.put)
+    # by the thread that makes them: who waits for the base may be the first to go on
+    assert tuple(seen.get(timeout=20) for _ in base.layers) == base.layers
+    assert seen.empty()
 
 
 @pytest.mark.parametrize(
