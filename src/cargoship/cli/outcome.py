@@ -36,6 +36,8 @@ class RecordFiles:
     @classmethod
     def checked(cls, given: Mapping[str, Any], cwd: Path) -> RecordFiles:
         """From the options; raises OutputError now for what could not be written after a long build."""
+        from cargoship.oci.files import is_stream
+
         paths = [None if given.get(key) is None else cwd / given[key] for key in ("metadata_file", "image_refs")]
         for path in paths:
             if path is None:
@@ -44,23 +46,27 @@ class RecordFiles:
                 raise OutputError(f"cannot write {path}: it is a folder")
             if not path.parent.is_dir():
                 raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
-            if not os.access(path if _is_device(path) else path.parent, os.W_OK):
+            if not os.access(path if is_stream(path) else path.parent, os.W_OK):
                 raise OutputError(f"cannot write {path}: this user may not write there")
         return cls(*paths)
 
     def write(self, result: BuildResult) -> None:
         """Write them, each whole or not at all; raises OutputError."""
+        from cargoship.oci.files import write_output
+
         if self.metadata is not None:
-            _write(self.metadata, (indented(document(result)) + "\n").encode())
+            write_output(self.metadata, (indented(document(result)) + "\n").encode())
         if self.references is not None:
-            _write(self.references, "".join(line + "\n" for line in _marked(result)).encode())
+            write_output(self.references, "".join(line + "\n" for line in _marked(result)).encode())
 
     def write_none(self) -> None:
         """Write that nothing was built; raises OutputError."""
+        from cargoship.oci.files import write_output
+
         if self.metadata is not None:
-            _write(self.metadata, (indented({"images": [], "seconds": {}}) + "\n").encode())
+            write_output(self.metadata, (indented({"images": [], "seconds": {}}) + "\n").encode())
         if self.references is not None:
-            _write(self.references, b"")
+            write_output(self.references, b"")
 
 
 def finish(session: CliSession, result: BuildResult, records: RecordFiles, asked: Asked) -> None:
@@ -253,18 +259,3 @@ def shown_names(built: BuiltImage, result: BuildResult) -> list[str]:
         return [built.name]
     asked = [str(each) for plan in made.images if plan.name == built.name for each in plan.references]
     return asked or [built.name]
-
-
-def _is_device(path: Path) -> bool:
-    # /dev/stdout, /dev/null, a named pipe: written to, never replaced
-    return path.exists() and not path.is_file()
-
-
-def _write(path: Path, data: bytes) -> None:
-    from cargoship.oci.files import write_atomically, writing
-
-    if _is_device(path):
-        with writing(path):
-            path.write_bytes(data)
-    else:
-        write_atomically(path, data)

@@ -35,7 +35,7 @@ def prepare(ctx: click.Context, /, **_: object) -> None:
     change, and does not when versions, code, comments or formatting do. No cargo is needed, and nothing is compiled.
     """
     from cargoship.events import Level, Note, Written
-    from cargoship.oci.files import write_atomically
+    from cargoship.oci.files import write_output
     from cargoship.recipe.gather import gather_workspace
     from cargoship.recipe.prepare import doubts, make_recipe
 
@@ -50,7 +50,7 @@ def prepare(ctx: click.Context, /, **_: object) -> None:
         session.result_bytes(made.to_json().rstrip(b"\n") + b"\n")
         return
     path = session.world.cwd / target
-    write_atomically(path, made.to_json())
+    write_output(path, made.to_json())
     emit(Written("recipe", str(path)))
 
 

@@ -35,7 +35,7 @@ def report(ctx: click.Context, /, **_: object) -> None:
     are looked into where they lie in a layout; those that are in registries alone are described by their layers.
     """
     from cargoship.cli.reporting.page import report_page
-    from cargoship.oci.files import write_atomically
+    from cargoship.oci.files import write_output
     from cargoship.recording import find_record
 
     session = options.begin(ctx)
@@ -43,7 +43,7 @@ def report(ctx: click.Context, /, **_: object) -> None:
     with session.work() as context:
         record, before = find_record(session.world.cwd / ctx.params["target"], context)
         sizes, unknown = _sizes(record, context)
-        write_atomically(place, report_page(record, before, sizes, unknown).encode())
+        write_output(place, report_page(record, before, sizes, unknown).encode())
     session.result(str(place))
     if ctx.params["opens"]:
         with session.work() as context:

@@ -55,9 +55,9 @@ def resolve(ctx: click.Context, /, **_: object) -> None:
     elif output[1]:
         _write({output[0] / each.relative: each for each in resolved.documents}, len(resolved.documents))
     else:
-        from cargoship.oci.files import write_atomically
+        from cargoship.oci.files import write_output
 
-        write_atomically(output[0], joined([each.data for each in resolved.documents]))
+        write_output(output[0], joined([each.data for each in resolved.documents]))
 
 
 def _checked(given: str | None, cwd: Path) -> tuple[Path, bool] | None:

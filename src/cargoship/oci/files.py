@@ -70,7 +70,7 @@ def replacing(path: Path, *, private: bool = False, unfinished: Path | None = No
     The folder is made if need be. Only this user can read a `private` file, from its first byte on. The file is not
     forced to the disk. `unfinished` is its name until then (default: beside `path`). Raises OSError.
     """
-    _refuse_device(path)
+    _refuse_stream(path)
     unfinished = unfinished or _unfinished(path)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
@@ -98,6 +98,19 @@ def atomic_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a small file whole; raises OutputError."""
     with atomic_file(path) as stream:
+        stream.write(data)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write what a person has asked for where they have named: a file whole; a device, pipe or stream gets the bytes.
+
+    Raises OutputError.
+    """
+    if not is_stream(path):
+        write_atomically(path, data)
+        return
+    # at its end: standard output may be a file that has something in it
+    with writing(path), path.open("ab") as stream:
         stream.write(data)
 
 
@@ -161,15 +174,20 @@ def sweep(folder: Path, now_ns: int, *, pattern: str = "*", age_s: float = ABAND
                 path.unlink()
 
 
-def _refuse_device(path: Path) -> None:
-    """Raise OSError for what is no file: root would put one into the place of /dev/null, or of the link /dev/stdout."""
+def is_stream(path: Path) -> bool:
+    """Whether a path leads to a device, a pipe or a stream, which is written to and never replaced."""
     try:
         kind = path.stat().st_mode
-        is_stream = path.is_symlink() and str(path.readlink()).startswith(_STREAMS)
+        leads_out = path.is_symlink() and str(path.readlink()).startswith(_STREAMS)
     except OSError:
         # it is not there, or what is tried next says why not
-        return
-    if is_stream or not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        return False
+    return leads_out or not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+def _refuse_stream(path: Path) -> None:
+    """Raise OSError for what is no file: root would put one into the place of /dev/null, or of the link /dev/stdout."""
+    if is_stream(path):
         # without a number, whose words would be others
         raise OSError("it is a device, a pipe or a stream, and would be replaced by a file: name a file")
 

@@ -18,6 +18,7 @@ from cargoship.oci.files import (
     replacing,
     sweep,
     write_atomically,
+    write_output,
 )
 
 DAY_NS = 24 * 3600 * 10**9
@@ -137,6 +138,31 @@ def test_a_link_is_replaced(tmp_path: Path) -> None:
         replace_link(place, target)
         assert str(place.readlink()) == target
     assert names(place.parent) == ["link"]
+
+
+def test_what_was_asked_for_goes_into_a_device_a_pipe_or_a_stream(tmp_path: Path) -> None:
+    """`--recipe-path /dev/stdout`, `--metadata-file >(jq .)`."""
+    pipe, stream, log = tmp_path / "pipe", tmp_path / "stdout", tmp_path / "log"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_output(pipe, b"piped")
+    assert os.read(reader, 99) == b"piped"
+    os.close(reader)
+    with log.open("wb") as file:
+        file.write(b"said before\n")
+        file.flush()
+        stream.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        write_output(stream, b"written")
+    assert log.read_bytes() == b"said before\nwritten"
+    assert stream.is_symlink()
+    write_output(Path("/dev/null"), b"x")
+    with pytest.raises(OutputError, match=r"^cannot write /dev/full: No space left on device"):
+        write_output(Path("/dev/full"), b"x")
+    assert all(map(Path.is_char_device, map(Path, ("/dev/null", "/dev/full"))))
+    # anything else is whole or not there
+    other = tmp_path / "below" / "file"
+    write_output(other, b"x")
+    assert other.read_bytes() == b"x"
 
 
 def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path: Path) -> None:
