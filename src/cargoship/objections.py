@@ -7,14 +7,17 @@ the units of a plan: lock files, dependencies that are not there, profiles, the 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from cargoship.context import Context
 from cargoship.errors import CompileFailed, ToolchainError, ToolMissing, UnitsUnknown
 from cargoship.events import Emit, Level, Note
 from cargoship.plan import Plan
-from cargoship.toolchain.diagnose import Prerequisite
 from cargoship.toolchain.locate import Wanted
 from cargoship.toolchain.rust import Rust, toolchains
+
+if TYPE_CHECKING:
+    from cargoship.toolchain.diagnose import Prerequisite
 
 _FAILED = 101
 _NUMBERS = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -42,6 +45,9 @@ def check_rust_versions(plan: Plan, rust: Rust) -> None:
 
 def examined_rust(plan: Plan, rust: Rust) -> tuple[Prerequisite, ...]:
     """The same as `doctor` says it."""
+    # a build has no use for it
+    from cargoship.toolchain.diagnose import Prerequisite
+
     refusal = _too_old(plan, rust.release)
     return () if refusal is None else (Prerequisite("rust-version", None, refusal, hint="build with a newer Rust"),)
 
