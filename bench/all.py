@@ -68,7 +68,7 @@ PARTS: Mapping[str, Part] = {
     "unchanged": Part(
         "unchanged.py", "--project {bench}/small-service --rounds 9 --work {work}", 2, "cargoship", _CARGO, filling=4
     ),
-    "cold": Part("build.py", "--projects small-service", 7, "cargo-zigbuild", (*_CARGO, "cargo-zigbuild")),
+    "cold": Part("build.py", "--projects small-service", 10, "cargo-zigbuild", (*_CARGO, "cargo-zigbuild")),
     "zig-parts": Part("zig_parts.py", "--rounds 3 --work {work}", 5, "warm", _CARGO, filling=8),
     "registry-caches": Part("registry_caches.py", "--work {work}", 6, "cargoship", (*_CARGO, "kache", *_REGISTRY), 4),
     "cache-small": Part(

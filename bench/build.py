@@ -6,7 +6,9 @@ For each project (bench/small-service, or one of examples/) it measures, with ea
 Zig cache of its own:
 
   cold, Zig's cache empty   an empty target folder, empty caches: an ephemeral runner
-  cold, Zig's cache warm    an empty target folder and unit cache, Zig's as the run before left it
+  cold, Zig's cache warm    an empty target folder and unit cache, in Zig's what it compiles of itself: as a build of
+                            bench/one-c-file has left it. (C objects of the project itself, which cargo-zigbuild finds
+                            there in a second cold build of it, are units for cargoship: it would be another question.)
   unchanged                 the same again, nothing changed
 
 cargoship compiles, keeps the compiled units in its cache, makes the images and pushes them to a registry on the
@@ -51,6 +53,8 @@ from support.registry import running_registry  # noqa: E402
 TARGETS = ("x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl")
 _BIN = Path(sys.executable).parent
 _SAMPLE_S = 0.05
+_SIDES = ("cargoship", "zigbuild")
+_OTHER = "one-c-file"
 
 
 @dataclass(frozen=True)
@@ -151,11 +155,14 @@ class Bench:
                 env[name] = f"--sysroot={self.sysroot} -C link-self-contained=no"
         return measure(argv, cwd=self.project, env=env)
 
-    def empty_targets(self) -> None:
-        """Forget what was compiled; Zig's caches stay."""
+    def empty_targets(self, *, zig: Path | None) -> None:
+        """Forget what was compiled; `zig` has Zig's caches of both sides as they are to be, None empties them."""
         shutil.rmtree(self._units, ignore_errors=True)
-        for side in ("cargoship", "zigbuild"):
+        for side in _SIDES:
             shutil.rmtree(self.work / side / "target", ignore_errors=True)
+            shutil.rmtree(self.work / side / "zig", ignore_errors=True)
+            if zig is not None:
+                shutil.copytree(zig / side, self.work / side / "zig", symlinks=True)
 
     @property
     def _units(self) -> Path:
@@ -175,15 +182,15 @@ class Bench:
         }
 
 
-def run(bench: Bench, samples: Samples, *, rounds: int, unchanged_runs: int) -> None:
-    """Cold with Zig's cache empty, cold some more times, unchanged several times, the sides in turn."""
+def run(bench: Bench, samples: Samples, *, zig: Path, rounds: int, unchanged_runs: int) -> None:
+    """Cold with Zig's cache empty, cold some times with `zig` in it, unchanged several times, the sides in turn."""
     name = bench.project.name
     sides = {"cargoship": bench.cargoship, "cargo-zigbuild": bench.zigbuild}
-    states = [("cold, Zig's cache empty", 1, True), ("cold, Zig's cache warm", rounds, True)]
-    for state, runs, cold in (*states, ("unchanged", unchanged_runs, False)):
+    states = [("cold, Zig's cache empty", 1, None), ("cold, Zig's cache warm", rounds, zig)]
+    for state, runs, there in (*states, ("unchanged", unchanged_runs, None)):
         for number in range(runs):
-            if cold:
-                bench.empty_targets()
+            if state != "unchanged":
+                bench.empty_targets(zig=there)
             # who comes first takes turns, too
             for side in sorted(sides, reverse=number % 2 == 1):
                 cost = sides[side]()
@@ -197,6 +204,14 @@ def built_sysroot(context: Context) -> Path | None:
     stream = stream_plainly(context.runner, ignore)
     toolchain = locate(wanted, runner=context.runner, stream=stream, env=context.env, emit=ignore)
     return toolchain.sysroot if toolchain.shimmed else None
+
+
+def compile_zigs_parts(bench: Bench, into: Path) -> None:
+    """Have both sides build another project, and keep what Zig has compiled of itself meanwhile."""
+    bench.cargoship()
+    bench.zigbuild()
+    for side in _SIDES:
+        shutil.copytree(bench.work / side / "zig", into / side, symlinks=True)
 
 
 @contextlib.contextmanager
@@ -227,12 +242,15 @@ def main() -> None:
     samples = Samples()
     for name in options.projects.split(","):
         with (
+            prepared(_OTHER, env) as other,
             prepared(name, env) as (project, work),
             tempfile.TemporaryDirectory(dir="/var/tmp") as storage,
             running_registry(Path(storage)) as registry,
         ):
             bench = Bench(project, work, registry.host, env, sysroot, context.cache_dir)
-            run(bench, samples, rounds=options.rounds, unchanged_runs=options.unchanged_runs)
+            parts = work.parent / "zigs-parts"
+            compile_zigs_parts(Bench(*other, registry.host, env, sysroot, context.cache_dir), parts)
+            run(bench, samples, zig=parts, rounds=options.rounds, unchanged_runs=options.unchanged_runs)
     print(table({"rows": summary(samples.rows), "base": "cargo-zigbuild"}))
     samples.write(options.json)
 
