@@ -111,6 +111,8 @@ def executors(asked: argparse.Namespace) -> None:
         with running_registry(folder / "registry") as registry:
             units = f"registry:{registry.reference('units')}"
             compile_once(place, ["--cache-to", units, *asked.words], plain=asked.cargo)
+            # C objects that nobody watches stay in Zig's cache: every way is to find them there
+            compile_once(place, ["--no-cache", *asked.words], plain=asked.cargo)
             for number in range(asked.rounds):
                 with running_server(folder / f"server-{number}", *executing(jobs=asked.executors)) as server:
                     there = ["--no-cache", "--remote", f"{server.address}?slots={asked.executors}", *asked.words]
