@@ -38,7 +38,7 @@ class Bundle:
     has_certificate: bool
     """Whether a certificate of Fulcio's vouches for the signer, and not a key that is known already."""
     data: bytes = field(repr=False)
-    hint: str = ""
+    hint: str | None = None
     """What it says of its key, as `PublicKey.hint` has it; anybody may have written that."""
 
 
@@ -54,7 +54,7 @@ def key_bundle(statement: bytes, key: PrivateKey) -> bytes:
 
 
 class _WireKey(msgspec.Struct):
-    hint: str = ""
+    hint: str | None = None
 
 
 class _WireMaterial(msgspec.Struct):
@@ -90,6 +90,6 @@ def read_bundle(data: bytes) -> Bundle:
     if len(data) - len(envelope.payload) * 4 // 3 > _AROUND_BYTES_MAX:
         raise ContentInvalid("it has more around its statement than any bundle")
     material = said.material or _WireMaterial()
-    has_certificate = bool(bytes(material.certificate) or bytes(material.chain))
-    hint = material.public_key.hint if material.public_key is not None else ""
+    has_certificate = any(bytes(each) not in {b"", b"null"} for each in (material.certificate, material.chain))
+    hint = (material.public_key.hint if material.public_key is not None else None) or ""
     return Bundle(envelope, has_certificate, data, hint if _HINT.fullmatch(hint) else "")

@@ -57,6 +57,9 @@ class PlainRenderer:
         """See `Renderer.close`."""
         del failed
         self._is_over.set()
+        if self._beating is not None:
+            # one that writes when Python ends takes the stream with it
+            self._beating.join()
 
     def beat(self) -> None:
         """Say what is still going on, and for how long, if nothing was said for a minute."""
