@@ -1,23 +1,20 @@
 """Manifests that are about another one: signatures, SBOMs, attestations (distribution-spec 1.1, "Listing Referrers").
 
 Registries without that API get the specification's fallback: an index under a tag made of the subject's digest, that
-clients keep themselves. Nothing there stops two writers from overwriting each other; what is done about it is said at
-`attach`.
+clients keep themselves.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from cargoship.errors import ContentInvalid, RegistryError
 from cargoship.http.links import next_page
-from cargoship.http.retry import CONTENTION
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX, IndexManifest, decode_index, encode_index
@@ -25,15 +22,12 @@ from cargoship.printable import printable
 from cargoship.registry.auth.challenge import Scope
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.http_client import NamedRequest
+from cargoship.registry.shared_tag import settle
 
 _OK = 200
 _NO_SUCH_API = frozenset({400, 404, 405, 501})
 _PAGES_MAX = 1_000
 _REFERENCE_MAX = 64
-_LOOKS = 2
-"""How often in a row an entry has to be seen where others are seen to write, before it is there for good."""
-_LOCKS = tuple(threading.Lock() for _ in range(64))
-"""Writers of one process take turns at a list; only other machines are left to quarrel with."""
 
 
 def list_referrers(
@@ -52,11 +46,8 @@ def list_referrers(
 def attach(client: RegistryClient, repository: str, manifest: BytesBlob) -> None:
     """Push a manifest that has a subject, and see to it that it is listed among the subject's referrers.
 
-    What the manifest names has to be there already. Without the referrers API the list under the tag is read, added
-    to, written, and read again after a pause that is longer than such a round takes: a writer that read the list
-    before ours was there has written by then, and ours is added again. Where the list is another one than was written,
-    somebody else is at it, and the entry has to be seen twice. Raises RegistryError's family, ContentInvalid (also for
-    a manifest without a subject).
+    What the manifest names has to be there already. Without the referrers API the list under the tag is changed, as
+    `settle` does it. Raises RegistryError's family, ContentInvalid (also for a manifest without a subject).
     """
     attach_all(client, repository, [manifest])
 
@@ -150,62 +141,41 @@ def _list_of_tag(client: RegistryClient, repository: str, subject: Digest) -> In
     return decode_index(listed.data, listed.descriptor.media_type)
 
 
+class _SharedList(Struct, frozen=True):
+    """A tag's list of referrers, that is to have entries (`wanted`), or not to have them."""
+
+    client: RegistryClient
+    repository: str
+    subject: Digest
+    changed: Sequence[Descriptor]
+    wanted: bool
+
+    def read(self) -> IndexManifest:
+        return _list_of_tag(self.client, self.repository, self.subject)
+
+    def entries(self, found: IndexManifest) -> Sequence[Descriptor]:
+        return found.manifests
+
+    def mended(self, found: IndexManifest) -> IndexManifest | None:
+        digests = {entry.digest for entry in self.changed}
+        there = digests & {known.digest for known in found.manifests}
+        if there == (digests if self.wanted else set()):
+            return None
+        others = tuple(known for known in found.manifests if known.digest not in digests)
+        entries = (*others, *self.changed) if self.wanted else others
+        return structs.replace(found, media_type=MediaType.OCI_INDEX, manifests=entries)
+
+    def write(self, made: IndexManifest) -> None:
+        blob = BytesBlob.of(MediaType.OCI_INDEX, encode_index(made))
+        self.client.put_manifest(self.repository, fallback_tag(self.subject), blob)
+
+
 def _keep(
     client: RegistryClient, repository: str, subject: Digest, changed: Sequence[Descriptor], *, wanted: bool
 ) -> None:
     """Make the tag's list have entries, or not have them; see `attach`."""
-    digests = {entry.digest for entry in changed}
-
-    def right(entries: tuple[Descriptor, ...]) -> bool:
-        there = digests & {known.digest for known in entries}
-        return there == digests if wanted else not there
-
-    def mended(entries: tuple[Descriptor, ...]) -> tuple[Descriptor, ...]:
-        others = tuple(known for known in entries if known.digest not in digests)
-        return (*others, *changed) if wanted else others
-
-    with _LOCKS[int(subject.hex[:8], 16) % len(_LOCKS)]:
-        for wait_s in _waits(client, right, mended, repository, subject):
-            client.budget.sleep(wait_s)
-
-
-def _waits(
-    client: RegistryClient,
-    right: Callable[[tuple[Descriptor, ...]], bool],
-    mended: Callable[[tuple[Descriptor, ...]], tuple[Descriptor, ...]],
-    repository: str,
-    subject: Digest,
-) -> Iterator[float]:
-    """Seconds to wait between looks; ends when the list has been right often enough."""
-    budget = client.budget
-    seen = 0
-    written: tuple[Digest, ...] | None = None
-    is_alone = True
-    slowest_s = CONTENTION.first_s
-    for _ in range(CONTENTION.tries):
-        began = budget.clock()
-        listed = _list_of_tag(client, repository, subject)
-        entries = listed.manifests
-        if written is not None:
-            is_alone = is_alone and written == tuple(entry.digest for entry in entries)
-        if right(entries):
-            seen += 1
-            # nobody quarrels about a list that was right before anything was written, or is as it was written
-            if written is None or is_alone or seen >= _LOOKS:
-                return
-        else:
-            seen = 0
-            index = structs.replace(listed, media_type=MediaType.OCI_INDEX, manifests=mended(entries))
-            written = tuple(entry.digest for entry in index.manifests)
-            blob = BytesBlob.of(MediaType.OCI_INDEX, encode_index(index))
-            client.put_manifest(repository, fallback_tag(subject), blob)
-        slowest_s = max(slowest_s, budget.clock() - began)
-        # those who collided should not meet again
-        yield min(slowest_s * (2.0 + 2.0 * budget.jitter()), CONTENTION.longest_s)
-    raise RegistryError(
-        f"{client.registry}: the list of what refers to {subject} in {repository} is changed by others all the time",
-        hint="try again when fewer runs attach things to this image",
-    )
+    what = f"{client.registry}: the list of what refers to {subject} in {repository}"
+    settle(_SharedList(client, repository, subject, changed, wanted), client.budget, subject=subject, what=what)
 
 
 def as_listed(manifest: BytesBlob) -> BytesBlob:

@@ -13,14 +13,17 @@ from typing import Protocol
 
 from msgspec import Struct, structs
 
+from cargoship.errors import ContentInvalid
 from cargoship.http.parallel import each
 from cargoship.oci.descriptor import MANIFEST_TYPES, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import Manifest, decode_manifest, encode_json, encode_manifest
 from cargoship.oci.reference import Reference
 from cargoship.oci.referrer import Referrer
+from cargoship.printable import printable
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.referrers import attach_all, listed_by_api, listed_by_tag, subject_of
+from cargoship.registry.shared_tag import settle
 
 
 class Present(Protocol):
@@ -176,36 +179,55 @@ def push_tagged(client: RegistryClient, repository: str, said: Testimony) -> Non
         _push_tagged(client, repository, one)
 
 
+class _SharedLayers(Struct, frozen=True):
+    """Cosign's manifest for one subject, that is to have certain layers."""
+
+    client: RegistryClient
+    repository: str
+    tag: str
+    wanted: tuple[BytesBlob, ...]
+
+    def read(self) -> Manifest | None:
+        return _tagged(self.client, self.repository, self.tag)
+
+    def entries(self, found: Manifest | None) -> Sequence[Descriptor]:
+        return () if found is None else found.layers
+
+    def mended(self, found: Manifest | None) -> Manifest | None:
+        there = self.entries(found)
+        known = {_identity(layer) for layer in there}
+        new = [blob.descriptor for blob in self.wanted if _identity(blob.descriptor) not in known]
+        if not new:
+            return None
+        layers = (*there, *new)
+        config = _config_of(layers).descriptor
+        if found is None:
+            return Manifest(MediaType.OCI_MANIFEST, config, layers)
+        return structs.replace(found, media_type=MediaType.OCI_MANIFEST, config=config, layers=layers)
+
+    def write(self, made: Manifest | None) -> None:
+        if made is None:
+            return
+        for blob in (*self.wanted, _config_of(made.layers)):
+            self.client.upload(self.repository, replace(blob, descriptor=replace(blob.descriptor, annotations={})))
+        manifest = BytesBlob.of(MediaType.OCI_MANIFEST, encode_manifest(made))
+        self.client.put_manifest(self.repository, self.tag, manifest)
+
+
 def _push_tagged(client: RegistryClient, repository: str, one: TaggedLayers) -> None:
     tag = cosign_tag(one.subject, one.suffix)
-    before = _tagged(client, repository, tag)
-    there = () if before is None else before.layers
-    known = {(layer.digest, tuple(sorted(layer.annotations.items()))) for layer in there}
-    new = [
-        layer
-        for layer in one.layers
-        if (layer.descriptor.digest, tuple(sorted(layer.descriptor.annotations.items()))) not in known
-    ]
-    if not new:
-        return
-    layers = (*there, *(layer.descriptor for layer in new))
-    config = BytesBlob.of(
-        MediaType.OCI_CONFIG,
-        encode_json(
-            {
-                "architecture": "",
-                "config": {},
-                "os": "",
-                "rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]},
-            }
-        ),
-    )
-    for blob in (*new, config):
-        client.upload(repository, replace(blob, descriptor=replace(blob.descriptor, annotations={})))
-    manifest = Manifest(MediaType.OCI_MANIFEST, config.descriptor, layers)
-    if before is not None:
-        manifest = structs.replace(before, media_type=MediaType.OCI_MANIFEST, config=config.descriptor, layers=layers)
-    client.put_manifest(repository, tag, BytesBlob.of(MediaType.OCI_MANIFEST, encode_manifest(manifest)))
+    shared = _SharedLayers(client, repository, tag, one.layers)
+    settle(shared, client.budget, subject=one.subject, what=f"{client.registry}/{repository}:{tag}")
+
+
+def _identity(layer: Descriptor) -> tuple[object, ...]:
+    return layer.digest, tuple(sorted(layer.annotations.items()))
+
+
+def _config_of(layers: Sequence[Descriptor]) -> BytesBlob:
+    rootfs = {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]}
+    document = {"architecture": "", "config": {}, "os": "", "rootfs": rootfs}
+    return BytesBlob.of(MediaType.OCI_CONFIG, encode_json(document))
 
 
 def _layers(client: RegistryClient, repository: str, tag: str) -> tuple[Descriptor, ...]:
@@ -214,7 +236,14 @@ def _layers(client: RegistryClient, repository: str, tag: str) -> tuple[Descript
 
 
 def _tagged(client: RegistryClient, repository: str, tag: str) -> Manifest | None:
+    """What stands under one of cosign's tags; raises ContentInvalid for what others have put there, which stays."""
     found = client.manifest_if_there(repository, tag)
-    if found is None or found.descriptor.media_type not in MANIFEST_TYPES:
+    if found is None:
         return None
+    if found.descriptor.media_type not in MANIFEST_TYPES:
+        raise ContentInvalid(
+            f"{client.registry}/{repository}:{tag} is no manifest of cosign's, but "
+            f"{printable(found.descriptor.media_type)}",
+            hint="somebody has given that tag to something else: take it away",
+        )
     return decode_manifest(found.data, found.descriptor.media_type)

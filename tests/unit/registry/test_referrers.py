@@ -13,7 +13,7 @@ from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.reference import Reference
 from cargoship.oci.tree import ManifestTree
-from cargoship.registry import referrers
+from cargoship.registry import shared_tag
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.push import push_tree
 from cargoship.registry.referrers import attach, detach, fallback_tag, list_referrers
@@ -164,7 +164,7 @@ def test_writers_on_other_machines_do_not_lose_each_others_entries(
         def __exit__(self, *exc: object) -> None: ...
 
     # other machines know nothing of this process's locks
-    monkeypatch.setattr("cargoship.registry.referrers._LOCKS", (NoTurns(),))
+    monkeypatch.setattr("cargoship.registry.shared_tag._LOCKS", (NoTurns(),))
     registry = _registry(api=False)
     _client(registry).close()
     artifacts = [_artifact(str(number)) for number in range(writers)]
@@ -234,9 +234,9 @@ def test_who_is_alone_looks_once_after_the_write(*, others: bool, looks: int) ->
 
     _client(registry).close()
     counting = Counting(registry)
-    locks = referrers._LOCKS  # the other one is on another machine
+    locks = shared_tag._LOCKS  # the other one is on another machine
     with pytest.MonkeyPatch.context() as patch, client_of(registry.host, transport=counting) as client:  # type: ignore[arg-type]
-        patch.setattr(referrers, "_LOCKS", tuple(threading.RLock() for _ in locks))
+        patch.setattr(shared_tag, "_LOCKS", tuple(threading.RLock() for _ in locks))
         attach(client, REPOSITORY, _artifact("ours"))
         assert counting.reads == looks
         assert len(list_referrers(client, REPOSITORY, _DIGEST)) == 1 + others
