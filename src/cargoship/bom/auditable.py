@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from cargoship.bom.crates import Crate, ProgramCrates
+from cargoship.cargo.registries import is_crates_io
 from cargoship.errors import ContentInvalid
 
 SECTION = ".dep-v0"
 SECTION_BYTES_MAX = 8 << 20
 _UNPACKED_BYTES_MAX = 64 << 20
 _LEVEL = 7
-_CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 
 
 def section_content(program: ProgramCrates) -> bytes:
@@ -59,7 +59,7 @@ def source_of(crate: Crate) -> str:
     """The kind of place that a crate comes from, and no address: those of private ones are not made public."""
     if crate.is_local:
         return "local"
-    if crate.source.removeprefix("sparse+") == _CRATES_IO or "index.crates.io" in crate.source:
+    if is_crates_io(crate.source):
         return "crates.io"
     return "git" if crate.source.startswith("git+") else "registry"
 

@@ -19,6 +19,7 @@ from cargoship.bom.auditable import source_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
 from cargoship.bom.libraries import libraries, native_component
+from cargoship.cargo.registries import index_address
 from cargoship.oci.digest import Digest
 from cargoship.printable import without_user
 
@@ -202,7 +203,7 @@ def crate_purl(crate: Crate) -> str:
         case "git":
             return f"{plain}?vcs_url={quote(_git_url(crate.source), safe='')}"
         case _:
-            where = crate.source.removeprefix("sparse+").removeprefix("registry+")
+            where = index_address(crate.source)
             return f"{plain}?repository_url={quote(without_user(where), safe='')}"
 
 

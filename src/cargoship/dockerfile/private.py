@@ -13,9 +13,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from cargoship.cargo.registries import index_address, is_crates_io, is_of_registry
 from cargoship.recipe.lock import parse_cargo_lock
 
-_CRATES_IO = frozenset({"registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"})
 _SSH = ("git+ssh://", "registry+ssh://")
 _GIT = ("git+https://", "git+http://")
 _HOME = "/root"
@@ -64,9 +64,7 @@ def private_sources(lock: str | None, config: dict[str, Any] | None) -> PrivateS
     `config` is cargo's configuration in the workspace.
     """
     found = {each.source for each in parse_cargo_lock(lock or "", Path("Cargo.lock")).entries if each.source}
-    registries = {
-        source for source in found if source.startswith(("registry+", "sparse+")) and source not in _CRATES_IO
-    }
+    registries = {source for source in found if is_of_registry(source) and not is_crates_io(source)}
     net = (config or {}).get("net")
     return PrivateSources(
         ssh=any(source.startswith(_SSH) for source in found),
@@ -87,4 +85,4 @@ def undefined_registries(private: PrivateSources, config: dict[str, Any] | None)
 
 
 def _index(source: str) -> str:
-    return source.removeprefix("registry+").removeprefix("sparse+").rstrip("/")
+    return index_address(source).rstrip("/")

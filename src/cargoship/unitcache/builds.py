@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from cargoship.cargo.registries import names_other_registries
 from cargoship.oci.digest import Digest
 from cargoship.reading import read_file
 from cargoship.unitcache.keys.file_digests import NEVER, FileDigests
@@ -34,6 +35,7 @@ LOCKED = "locked packages"
 MANIFEST = "Cargo.toml of the workspace"
 WORDS = "options"
 SOURCES = "sources of crates in cargo's configuration"
+REGISTRIES = "what names of registries stand for"
 OBJECTIONABLE = "objections"
 _LOCKED = re.compile(r'^\[\[package\]\]\nname = "([^"\n]*)"\nversion = "([^"\n]*)"\n(source = )?', re.MULTILINE)
 _BETWEEN = frozenset({"deps", "build", "examples", ".fingerprint", "incremental"})
@@ -98,6 +100,9 @@ def build_key_of(around: BuildEnvironment, asked: BuildRequest, *, built: Mappin
         parts[OBJECTIONABLE] = around.objectionable
     if around.sources:
         parts[SOURCES] = around.sources
+    if around.registries and names_other_registries(asked.lock.decode("utf-8", "replace")):
+        # of members cargo says it; of other local packages and of those in repositories nobody has asked it
+        parts[REGISTRIES] = "\n".join(f"{name}={digest}" for name, digest in sorted(around.registries.items()))
     if around.replaced:
         parts["paths"] = f"replaced for {' '.join(sorted(around.replaced))}"
     for triple in sorted(around.settings):

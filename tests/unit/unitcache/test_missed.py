@@ -36,6 +36,10 @@ def lock(**versions: str) -> bytes:
 ASKED = BuildRequest(("build", "--release"), "project", lock(itoa="1.0.17", serde="1.0.1"), b"[package]")
 
 
+CRATES_IO = 'source = "registry+https://github.com/rust-lang/crates.io-index"'
+OTHER_LOCK = ASKED.lock.replace(b'source = "registry"', b'source = "sparse+https://crates.example/"')
+
+
 def kept(build_key: BuildKey, inputs: Mapping[str, Digest] | None = None, saved_at: int = 1) -> BuildRecord:
     return BuildRecord(build_key.key, (), {}, inputs or {}, saved_at, build_key.parts)
 
@@ -68,9 +72,13 @@ def kept(build_key: BuildKey, inputs: Mapping[str, Digest] | None = None, saved_
             build_key_of(structs.replace(AROUND, environment={TRIPLE: "CFLAGS=aa"}), ASKED),
             ("CFLAGS",),
         ),
+        (
+            build_key_of(structs.replace(AROUND, registries={"mine": "aa"}), structs.replace(ASKED, lock=OTHER_LOCK)),
+            ("Cargo.lock: checksums, sources or dependencies of packages", "the registries in cargo's configuration"),
+        ),
         (build_key_of(AROUND, ASKED, built={TRIPLE: "std-2"}), (f"the standard library {TRIPLE}",)),
     ],
-    ids=["versions", "checksums", "options", "manifest", "rustc", "settings", "environment", "library"],
+    ids=["versions", "checksums", "options", "manifest", "rustc", "settings", "environment", "registries", "library"],
 )
 def test_the_part_that_differs_is_reported(tmp_path: Path, now: BuildKey, reasons: tuple[str, ...]) -> None:
     before = build_key_of(AROUND, ASKED)
@@ -116,3 +124,12 @@ def test_there_is_always_a_reason(tmp_path: Path) -> None:
     assert "failed" in why_missed(UnitIndex().with_plan(failed), build_key, contents)[0]
     gone = why_missed(UnitIndex().with_plan(kept(build_key)), build_key, contents)
     assert gone == ("its programs are not in the cache any more",)
+
+
+def test_what_a_name_of_a_registry_stands_for_is_part_of_a_build_that_has_other_registries() -> None:
+    """A local package that is no member, or one in a repository, may name it: the lock file alone is of before."""
+    one, other = (structs.replace(AROUND, registries={"mine": digest}) for digest in ("aa", "bb"))
+    asked = structs.replace(ASKED, lock=OTHER_LOCK)
+    assert build_key_of(one, asked).key != build_key_of(other, asked).key
+    plain = structs.replace(ASKED, lock=ASKED.lock.replace(b'source = "registry"', CRATES_IO.encode()))
+    assert build_key_of(one, plain) == build_key_of(other, plain)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cargoship.unitcache.builds import LOCK, LOCKED, MANIFEST, PROJECT, SOURCES, WORDS, BuildKey, nearest_build
+from cargoship.unitcache.builds import (
+    LOCK,
+    LOCKED,
+    MANIFEST,
+    PROJECT,
+    REGISTRIES,
+    SOURCES,
+    WORDS,
+    BuildKey,
+    nearest_build,
+)
 from cargoship.unitcache.explain.differences import inputs_in_words, parts_in_words
 from cargoship.unitcache.keys.file_digests import NEVER, FileDigests
 from cargoship.unitcache.keys.key import differing
@@ -14,6 +24,7 @@ _SHOWN = 5
 _SAID = {
     PROJECT: "what Cargo.toml says of a package, its targets or its dependencies",
     MANIFEST: "the workspace's Cargo.toml",
+    REGISTRIES: "the registries in cargo's configuration",
     SOURCES: "the sources of crates in cargo's configuration",
 }
 

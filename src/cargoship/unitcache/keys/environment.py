@@ -25,6 +25,7 @@ from cargoship.cargo.config import (
     what_becomes_of_warnings,
     with_includes,
 )
+from cargoship.cargo.registries import registry_indexes
 from cargoship.cargo.words import options_of
 from cargoship.decoding import decode_toml
 from cargoship.oci.digest import Digest
@@ -128,6 +129,7 @@ def find_environment(
         warnings=what_becomes_of_warnings(tables, env),
         objectionable=objectionable(tables, env),
         sources=_digest_of(replaced_sources(tables)),
+        registries={name: _digest_of(said) for name, said in registry_indexes(tables, env).items()},
         processor=machine,
         replaced=compilers.replaced,
         wrapped=is_wrapped(
@@ -198,7 +200,7 @@ def _manifests(graph: UnitGraph, root: Path) -> dict[str, str]:
     return found
 
 
-def _digest_of(tables: Sequence[Mapping[str, object]]) -> str:
+def _digest_of(tables: Sequence[object]) -> str:
     return Digest.of(msgspec.json.encode(tables, order="deterministic", enc_hook=str)).hex if tables else ""
 
 

@@ -79,6 +79,8 @@ class BuildEnvironment(Struct, frozen=True):
     """What cargo may refuse of what has no say in units: names with digests of values, a line for each."""
     sources: str = ""
     """A digest of what the configuration says of sources that are folders."""
+    registries: Mapping[str, str] = field(default_factory=dict)
+    """By name: a digest of the index that the configuration says a registry has."""
     processor: str = ""
     """What `native` means to compilers here."""
     replaced: frozenset[str] = frozenset()
