@@ -42,8 +42,8 @@ from figures import Samples, summary, table  # noqa: E402 - beside this script
 from peers import installed  # noqa: E402
 
 from cargoship.compile import stream_plainly  # noqa: E402
+from cargoship.context import Context  # noqa: E402
 from cargoship.events import ignore  # noqa: E402
-from cargoship.pipeline import Context  # noqa: E402
 from cargoship.platforms import DEFAULT_PLATFORMS, Libc  # noqa: E402
 from cargoship.process import SystemRunner  # noqa: E402
 from cargoship.toolchain.locate import Wanted, locate  # noqa: E402

@@ -29,15 +29,19 @@ if TYPE_CHECKING:
     from cargoship.events import Event
     from cargoship.images.bills import FoundBill
     from cargoship.images.comparing.difference import Comparison
+    from cargoship.images.inspection import Inspection
     from cargoship.images.rebasing.rebase import Rebased
+    from cargoship.images.signatures import SignatureReport
+    from cargoship.images.verification import Examination
     from cargoship.licensing import LicenseSurvey
     from cargoship.oci.digest import Digest
     from cargoship.oci.platform import Platform
     from cargoship.oci.reference import Reference
     from cargoship.pins import PinnedBase
-    from cargoship.pipeline import BuildResult, BuiltImage, Diagnosis, Examination, Inspection, SignatureReport
     from cargoship.plan import Plan
     from cargoship.rebuilding.rebuild import Rebuilt
+    from cargoship.shipping import BuildResult, BuiltImage
+    from cargoship.toolchain.diagnose import Diagnosis
 
 __all__ = [
     "BuildResult",
@@ -80,16 +84,16 @@ __all__ = [
 ]
 
 _HOME = {
-    "BuildResult": "cargoship.pipeline",
-    "BuiltImage": "cargoship.pipeline",
+    "BuildResult": "cargoship.shipping",
+    "BuiltImage": "cargoship.shipping",
     "CargoshipError": "cargoship.errors",
     "Comparison": "cargoship.images.comparing.difference",
-    "Diagnosis": "cargoship.pipeline",
+    "Diagnosis": "cargoship.toolchain.diagnose",
     "Digest": "cargoship.oci.digest",
     "Event": "cargoship.events",
-    "Examination": "cargoship.pipeline",
+    "Examination": "cargoship.images.verification",
     "FoundBill": "cargoship.images.bills",
-    "Inspection": "cargoship.pipeline",
+    "Inspection": "cargoship.images.inspection",
     "LicenseSurvey": "cargoship.licensing",
     "Options": "cargoship.calls",
     "PinnedBase": "cargoship.pins",

@@ -15,10 +15,10 @@ from cargoship.deploy.resolve import Resolved, ResolveRequest, prepare, resolve
 from cargoship.deploy.selector import Selector
 from cargoship.errors import CargoshipError
 from cargoship.events import Event
-from cargoship.pipeline import BuildResult
 from cargoship.plan import Plan, Selection
 from cargoship.process import Command, Completed
 from cargoship.settings.health import Healthcheck
+from cargoship.shipping import BuildResult
 from support import results
 from support.scripted import ScriptedRunner, said
 

@@ -22,14 +22,17 @@ from cargoship.process import Command
 
 if TYPE_CHECKING:
     # each of the many processes that tests make of this would load all of cargoship
+    from cargoship.context import Context
     from cargoship.destinations import Published
     from cargoship.images.bills import FoundBill
+    from cargoship.images.inspection import Inspection
     from cargoship.images.signatures import SignatureReport
     from cargoship.images.verification import Examination, ImagePrograms
     from cargoship.oci.platform import Platform
     from cargoship.pins import PinnedBase
-    from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
     from cargoship.plan import Plan, Selection
+    from cargoship.shipping import BuildResult
+    from cargoship.toolchain.diagnose import Diagnosis
 
 
 class Obedient:

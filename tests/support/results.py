@@ -16,10 +16,10 @@ from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.oci.tar import LayerEntry
-from cargoship.pipeline import BuildResult, BuiltImage
 from cargoship.plan import ImagePlan, Output, Plan
 from cargoship.platforms import DEFAULT_PLATFORMS, Libc, LibcFamily
 from cargoship.settings.model import Settings
+from cargoship.shipping import BuildResult, BuiltImage
 
 CREATED = "1970-01-01T00:00:00Z"
 

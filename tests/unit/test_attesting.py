@@ -25,9 +25,10 @@ from cargoship.errors import Forbidden, IncludeInvalid, NothingAttached, Signing
 from cargoship.images.signatures import verify_signatures
 from cargoship.images.statements import find_provenance
 from cargoship.oci.digest import Digest
-from cargoship.pipeline import BuildResult, build, pack
+from cargoship.pipeline import build, pack
 from cargoship.plan import Output, Selection
 from cargoship.registry.testimony import cosign_tag
+from cargoship.shipping import BuildResult
 from cargoship.signing.bundle import SIGNED
 from cargoship.signing.envelope import pae
 from cargoship.testing import Fault, InMemoryRegistry

@@ -33,9 +33,10 @@ from cargoship.events import Event, LayerAssembled, Level, Note, PhaseEnded
 from cargoship.objections import warn_of_old_rust
 from cargoship.oci.layout import read_layout, write_layout
 from cargoship.oci.platform import Platform
-from cargoship.pipeline import BuildResult, build, build_each, doctor, foresee, pack, plan
+from cargoship.pipeline import build, build_each, doctor, foresee, pack, plan
 from cargoship.plan import Output
 from cargoship.process import Command, Completed
+from cargoship.shipping import BuildResult
 from cargoship.testing import InMemoryRegistry
 from support.elf_files import elf_file
 from support.images import AMD64, ARM64, small_index

@@ -15,7 +15,7 @@ from cargoship.errors import CargoshipError
 
 if TYPE_CHECKING:
     from cargoship.cli.session import CliSession
-    from cargoship.pipeline import BuildResult
+    from cargoship.shipping import BuildResult
 
 
 @click.command()

@@ -17,8 +17,8 @@ from cargoship.reading import real_path
 
 if TYPE_CHECKING:
     from cargoship.cli.generated import GeneratedFiles
+    from cargoship.context import Context
     from cargoship.dockerfile import BuilderImage, DockerfileOptions, PrivateSources
-    from cargoship.pipeline import Context
     from cargoship.recipe.gather import WorkspaceSources
 
 _BUILDERS = "builder"

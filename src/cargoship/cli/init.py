@@ -15,7 +15,7 @@ from cargoship.errors import UsageError, WouldOverwrite
 from cargoship.reading import real_path
 
 if TYPE_CHECKING:
-    from cargoship.pipeline import Context
+    from cargoship.context import Context
 
 
 @click.command()

@@ -17,8 +17,8 @@ from cargoship.records.schedule import misses
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
     from cargoship.destinations import Published
-    from cargoship.pipeline import BuildResult
     from cargoship.records.model import PlatformRecord, RunRecord
+    from cargoship.shipping import BuildResult
 
 _SLOWEST = 5
 _ERRORS_MAX = 10

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cargoship.destinations import Published
     from cargoship.oci.descriptor import Descriptor
     from cargoship.oci.image import Image
-    from cargoship.pipeline import BuildResult, BuiltImage
     from cargoship.records.model import RunRecord
+    from cargoship.shipping import BuildResult, BuiltImage
 
 _CLOCK_GRAIN = timedelta(milliseconds=1)
 """How exact the times of records are."""

@@ -15,8 +15,8 @@ from cargoship.errors import UsageError
 if TYPE_CHECKING:
     from cargoship.deploy.documents import SourceFile
     from cargoship.deploy.resolve import Prepared, Resolved, ResolveRequest
-    from cargoship.pipeline import BuiltImage
     from cargoship.plan import ImagePlan
+    from cargoship.shipping import BuiltImage
 
 file_option = click.option(
     "-f", "--filename", "filenames", multiple=True, metavar="FILE", shell_complete=offers.files,

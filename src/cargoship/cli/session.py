@@ -26,32 +26,35 @@ from cargoship.printable import styled, without_passwords
 if TYPE_CHECKING:
     from cargoship.cli.failures import Failure
     from cargoship.cli.job_summary import Observer
+    from cargoship.context import Context
     from cargoship.destinations import Published
     from cargoship.events import Event
     from cargoship.images.bills import FoundBill
+    from cargoship.images.inspection import Inspection
     from cargoship.images.signatures import SignatureReport
     from cargoship.images.verification import Examination, ImagePrograms
     from cargoship.oci.platform import Platform
     from cargoship.pins import PinnedBase
-    from cargoship.pipeline import BuildResult, Context, Diagnosis, Inspection
     from cargoship.plan import Plan, Selection
     from cargoship.process import Terminal
     from cargoship.programs import ProgramFinder
+    from cargoship.shipping import BuildResult
+    from cargoship.toolchain.diagnose import Diagnosis
 
 
 class Pipeline(Protocol):
     """What the commands ask for; the module `cargoship.pipeline` is the real one."""
 
     def plan(self, selection: Selection, context: Context) -> Plan:
-        """See `cargoship.pipeline.plan`."""
+        """See `cargoship.planning.plan`."""
         ...
 
     def by_workspace(self, selection: Selection, context: Context) -> tuple[Selection, ...]:
-        """See `cargoship.pipeline.by_workspace`."""
+        """See `cargoship.planning.by_workspace`."""
         ...
 
     def foresee(self, made: Plan, context: Context) -> None:
-        """See `cargoship.pipeline.foresee`."""
+        """See `cargoship.planning.foresee`."""
         ...
 
     def build(self, selection: Selection, context: Context) -> BuildResult:
@@ -98,7 +101,7 @@ class Pipeline(Protocol):
         ...
 
     def doctor(self, selection: Selection, context: Context, *, fix: bool) -> Diagnosis:
-        """See `cargoship.pipeline.doctor`."""
+        """See `cargoship.diagnosis.doctor`."""
         ...
 
     def copy(
@@ -129,6 +132,7 @@ class _Steps:
 
     _HOME: ClassVar[Mapping[str, str]] = {
         "copy": "cargoship.images.copying",
+        "doctor": "cargoship.diagnosis",
         "find_bill": "cargoship.images.bills",
         "inspect": "cargoship.images.copying",
         "merge": "cargoship.images.merging",

@@ -11,8 +11,8 @@ from cargoship.errors import NothingChanged, UsageError
 if TYPE_CHECKING:
     from cargoship.cli.session import CliSession
     from cargoship.context import Context
-    from cargoship.pipeline import BuildResult
     from cargoship.plan import Plan, Selection
+    from cargoship.shipping import BuildResult
 
 
 def plans(session: CliSession, selection: Selection, context: Context) -> Iterator[tuple[Selection, Plan]]:

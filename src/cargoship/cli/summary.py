@@ -16,7 +16,7 @@ from cargoship.plan import Output, OutputKind
 if TYPE_CHECKING:
     from cargoship.cli.asked import Asked
     from cargoship.cli.render.paint import Paint
-    from cargoship.pipeline import BuildResult, BuiltImage
+    from cargoship.shipping import BuildResult, BuiltImage
 
 _FEW = 2
 """Images that a paragraph each is for; more of them are a table."""

@@ -24,7 +24,6 @@ from cargoship.native import native_platform
 from cargoship.oci.layout_reader import read_image
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.pipeline import BuildResult, BuiltImage
 from cargoship.plan import BIN_DIR, ImagePlan, Output, OutputKind, Selection
 from cargoship.platforms import row
 from cargoship.process import Command
@@ -35,6 +34,7 @@ from cargoship.sandbox.emulators import emulator_for
 from cargoship.sandbox.inside.spec import Limits
 from cargoship.sandbox.start import Sandbox, SandboxRoot, machine_memory_bytes
 from cargoship.scratch import scratch
+from cargoship.shipping import BuildResult, BuiltImage
 
 _LAYOUT = "image"
 PODMANS_INITS = tuple(Path(each, "podman/catatonit") for each in ("/usr/libexec", "/usr/lib", "/usr/local/libexec"))

@@ -25,16 +25,16 @@ from cargoship.errors import ReferenceUnknown, UsageError
 from cargoship.events import Level, Note
 from cargoship.oci.index import normalized_platform
 from cargoship.oci.platform import Platform
-from cargoship.pipeline import BuildResult, BuiltImage
 from cargoship.plan import ImagePlan, Plan, Selection
 from cargoship.settings.health import Healthcheck
+from cargoship.shipping import BuildResult, BuiltImage
 
 
 class ImageBuilder(Protocol):
     """What images are made with; the module `cargoship.pipeline` is the real one."""
 
     def plan(self, selection: Selection, context: Context) -> Plan:
-        """See `cargoship.pipeline.plan`."""
+        """See `cargoship.planning.plan`."""
         ...
 
     def build_each(self, selections: Sequence[Selection], context: Context) -> tuple[BuildResult, ...]:

@@ -16,6 +16,7 @@ from cargoship.cli.render.hosted import GitlabRenderer
 from cargoship.cli.render.paint import Paint
 from cargoship.cli.render.plain import PlainRenderer
 from cargoship.cli.session import World
+from cargoship.context import Context
 from cargoship.errors import CompileFailed, RegistryRefused
 from cargoship.events import (
     Level,
@@ -26,8 +27,8 @@ from cargoship.events import (
     UnitFinished,
     UnitsRestored,
 )
-from cargoship.pipeline import BuildResult, Context
 from cargoship.plan import Selection
+from cargoship.shipping import BuildResult
 from support import results
 from support.build_records import build_record, image_record, sample_record, unit_span
 from support.obedient import Recorder

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import cargoship
-from cargoship import calls, pipeline
+from cargoship import calls
 from cargoship.errors import BinaryUnknown, KeywordInvalid, ManifestNotFound, UsageError
+from cargoship.images.inspection import Inspection
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.plan import Output, OutputKind, Selection
@@ -78,7 +79,7 @@ def test_an_image_is_looked_at_without_any_tool(tmp_path: Path) -> None:
     index = results.result(results.plan(tmp_path, "web")).images[0].index
     write_layout(tmp_path / "web", index, names=())
     seen = cargoship.inspect("web", cwd=tmp_path, env={})
-    assert isinstance(seen, pipeline.Inspection)
+    assert isinstance(seen, Inspection)
     assert [image.config.platform for image in seen.images] == [Platform("linux", "amd64"), Platform("linux", "arm64")]
 
 

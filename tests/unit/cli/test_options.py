@@ -15,9 +15,9 @@ from cargoship.cli.main import cargo_ship, main
 from cargoship.cli.render import Talk
 from cargoship.cli.session import World
 from cargoship.cli.strangers import STRANGE_COMMANDS, STRANGE_OPTIONS
+from cargoship.context import Context
 from cargoship.errors import PlatformUnknown
 from cargoship.oci.platform import Platform
-from cargoship.pipeline import Context
 from cargoship.plan import Cluster, ClusterTool, Output, OutputKind, Selection
 from support.obedient import Recorder
 

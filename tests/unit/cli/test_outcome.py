@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from cargoship.cli.main import main
 from cargoship.cli.render import words
 from cargoship.cli.session import World
+from cargoship.context import Context
 from cargoship.destinations import Published
 from cargoship.destinations.layout import OwnLayoutDestination
 from cargoship.errors import OutputError
@@ -25,10 +26,10 @@ from cargoship.oci.archive import write_archive
 from cargoship.oci.layout import write_layout
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.pipeline import BuildResult, BuiltImage, Context
 from cargoship.plan import Output, OutputKind, Plan, Selection
 from cargoship.records.folder import record_folder
 from cargoship.records.model import CacheUse
+from cargoship.shipping import BuildResult, BuiltImage
 from support import results
 from support.build_records import build_record
 from support.obedient import Recorder

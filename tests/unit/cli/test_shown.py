@@ -8,14 +8,14 @@ from pathlib import Path
 
 from cargoship.cli.main import main
 from cargoship.cli.session import World
+from cargoship.context import Context
 from cargoship.images.copying import inspect
 from cargoship.images.inspection import Inspection
 from cargoship.images.verification import Examination, ImagePrograms, inspect_programs, verify
 from cargoship.oci.layout import write_layout
-from cargoship.pipeline import Context, Diagnosis
 from cargoship.plan import Selection
 from cargoship.process import Command
-from cargoship.toolchain.diagnose import Prerequisite
+from cargoship.toolchain.diagnose import Diagnosis, Prerequisite
 from support import results
 from support.obedient import Recorder
 

@@ -20,12 +20,12 @@ from cargoship.oci.index import index_of
 from cargoship.oci.layer import BlobStore, build_layer
 from cargoship.oci.platform import Platform
 from cargoship.oci.tar import LayerEntry
-from cargoship.pipeline import BuildResult
 from cargoship.plan import Output, OutputKind, Selection
 from cargoship.sandbox import emulators
 from cargoship.sandbox.inside.spec import SandboxSpec, unwrapped
 from cargoship.sandbox.start import EMULATOR
 from cargoship.scratch import remove
+from cargoship.shipping import BuildResult
 from support import results
 from support.images import AMD64, ARM64, GZIP
 from support.scripted import ScriptedRunner
