@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import graphlib
 import importlib
@@ -263,6 +264,22 @@ def test_a_name_means_one_thing() -> None:
     several = {name: where for name, where in places.items() if len(where) > 1}
     assert {name: where for name, where in several.items() if name not in SAME_NAME} == {}
     assert set(SAME_NAME) <= set(several)
+
+
+def test_errors_that_docstrings_name_exist() -> None:
+    """Three exceptions had been renamed, and who called what raises them still read the old names."""
+    known = dir(builtins)
+    known += [node.name for path in MODULES for node in nodes(path) if isinstance(node, ast.ClassDef)]
+    gone = []
+    for path in MODULES:
+        for node in nodes(path):
+            text = ast.get_docstring(node) if isinstance(node, ast.ClassDef | ast.FunctionDef) else None
+            for listed in re.findall(
+                r"[Rr]aises ((?:[A-Z]\w+(?:'s family)?(?:, and |, or |, | and | or |\b))+)", text or ""
+            ):
+                names = set(re.findall(r"\b[A-Z]\w+", listed))
+                gone += [f"{place_of(path)}: {name}" for name in sorted(names.difference(known))]
+    assert gone == []
 
 
 CALLED_BY_OTHERS = {

@@ -321,7 +321,7 @@ def _signer_of(plan: Plan, context: Context, *, foreseen: bool = False) -> Signe
 def foresee_sources(plan: Plan, context: Context) -> None:
     """Refuse what a build would before it compiles, as far as that can be known without a registry's taking a push.
 
-    Nothing is left behind. Raises as `sources.foresee` does, CannotStart, OutputError, DaemonError, and SigningFailed
+    Nothing is left behind. Raises as `foresee_inputs` does, CannotStart, OutputError, DaemonError, and SigningFailed
     for a key that cannot be used.
     """
     check_own_folders(plan.target_dir)

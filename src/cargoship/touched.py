@@ -119,7 +119,7 @@ class Touched:
         return found
 
     def _is_touched(self, name: str) -> bool:
-        """Whether what a unit has read has changed; names are those of `unitcache.keys.contents`."""
+        """Whether what a unit has read has changed; names are those of `unitcache.keys.file_digests`."""
         if name.startswith(ALL):
             folder = real_path(self.contents.root / name.removeprefix(ALL))
             return any(

@@ -11,7 +11,7 @@ class ReadLimitExceeded(Exception):
 
 
 class BoundedReader(io.RawIOBase):
-    """Passes reads on until `bytes_max` bytes or `reads_max` reads are used up; then raises TooMuch.
+    """Passes reads on until `bytes_max` bytes or `reads_max` reads are used up; then raises ReadLimitExceeded.
 
     A seek to where no file can be, and a read of more than the file has, raise it too: the numbers come from the
     file itself.
@@ -34,7 +34,7 @@ class BoundedReader(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """See `io.IOBase.seek`; raises TooMuch."""
+        """See `io.IOBase.seek`; raises ReadLimitExceeded."""
         if whence == io.SEEK_SET and not 0 <= offset <= self._size_bytes:
             raise ReadLimitExceeded(f"it points to byte {offset}, and has {self._size_bytes}")
         return self._stream.seek(offset, whence)
@@ -44,7 +44,7 @@ class BoundedReader(io.RawIOBase):
         return self._stream.tell()
 
     def read(self, size: int = -1, /) -> bytes:
-        """See `io.RawIOBase.read`; raises TooMuch."""
+        """See `io.RawIOBase.read`; raises ReadLimitExceeded."""
         if size < 0 or size > self._size_bytes:
             raise ReadLimitExceeded(f"it wants {size} bytes read, and has {self._size_bytes}")
         data = self._stream.read(size)

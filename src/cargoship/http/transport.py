@@ -1,8 +1,8 @@
 """THE http seam: the only module of cargoship that opens sockets, on httpcore2.
 
 That is the part of httpx2 that connects. The other one, which knows cookies, forms and sessions, would be most of what
-is loaded, and a copy of what is there already is mostly loading. Only `connect.py` imports this module, when somebody
-connects; `connect.warm` does it ahead of time.
+is loaded, and a copy of what is there already is mostly loading. Only `registry/connect.py` imports this module, when
+somebody connects; its `warm` does it ahead of time.
 """
 
 from __future__ import annotations

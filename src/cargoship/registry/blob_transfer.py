@@ -67,7 +67,7 @@ class BlobTransfer:
         """Whether `_offset` is what the registry has: not after trouble in the middle of a request."""
 
     def run(self) -> None:
-        """Send everything; raises Lost, RegistryError's family, ContentInvalid.
+        """Send everything; raises UploadLost, RegistryError's family, ContentInvalid.
 
         Each chunk is tried with a patience of its own: what has arrived is not sent again.
         """

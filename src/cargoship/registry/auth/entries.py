@@ -50,7 +50,7 @@ class ConfigUnreadable(ValueError):
 
 
 def parse_config(text: bytes | str) -> Mapping[str, object]:
-    """A configuration file; an empty one says nothing, as for docker. Raises Unreadable."""
+    """A configuration file; an empty one says nothing, as for docker. Raises ConfigUnreadable."""
     if not text.strip():
         return {}
     try:
@@ -79,7 +79,7 @@ def helper_of(config: Mapping[str, object], names: Iterable[str]) -> str | None:
 
 
 def credential_in(config: Mapping[str, object], names: Iterable[str], repository: str | None) -> Credential | None:
-    """The credential in `auths`; the most particular key counts. Raises Unreadable for one that says nothing."""
+    """The credential in `auths`; the most particular key counts. Raises ConfigUnreadable for one that says nothing."""
     auths = config.get("auths")
     entries: dict[str, object] = {}
     last: dict[str, object] = {}
@@ -116,7 +116,7 @@ def key_place(key: str) -> str:
 def from_entry(entry: Mapping[str, object]) -> Credential | None:
     """The credential of an `auths` entry; None for the empty one that docker leaves where a store is used.
 
-    Raises Unreadable for an `auth` that is not base64 of user:password.
+    Raises ConfigUnreadable for an `auth` that is not base64 of user:password.
     """
     token = entry.get("identitytoken")
     if isinstance(token, str) and token:

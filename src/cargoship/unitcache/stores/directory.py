@@ -190,7 +190,7 @@ class _File(Struct, frozen=True):
     stream: BinaryIO
 
     def frame(self, entry: UnitEntry) -> bytes:
-        """See Source."""
+        """See PackSource."""
         try:
             # an index may say anything, and memory for all that it says would be taken first
             left = max(os.fstat(self.stream.fileno()).st_size - entry.offset, 0)

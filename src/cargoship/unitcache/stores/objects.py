@@ -222,7 +222,7 @@ class _Ranges:
     data: bytes = field(default=b"", repr=False)
 
     def frame(self, entry: UnitEntry) -> bytes:
-        """See Source."""
+        """See PackSource."""
         run = run_with(self.runs, entry)
         if run != self.run:
             self.data = b""

@@ -83,7 +83,7 @@ class RemotePack:
         self._open.close()
 
     def frame(self, entry: UnitEntry) -> bytes:
-        """See Source."""
+        """See PackSource."""
         with self._asking():
             if self._whole:
                 return self._from_stream(entry)

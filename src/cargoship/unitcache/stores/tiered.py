@@ -287,7 +287,7 @@ class _Scratch:
     stream: RawIOBase
 
     def frame(self, entry: UnitEntry) -> bytes:
-        """See Source."""
+        """See PackSource."""
         try:
             return os.pread(self.stream.fileno(), entry.length, entry.offset)
         except OSError as error:
