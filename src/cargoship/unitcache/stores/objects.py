@@ -26,7 +26,7 @@ from cargoship.oci.digest import Digest
 from cargoship.unitcache.packs.index import FORMAT, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_index, encode_unit_index
 from cargoship.unitcache.packs.pack import Pack
-from cargoship.unitcache.stores.ranges import Run, contiguous_runs, run_with
+from cargoship.unitcache.stores.ranges import Run, RunSource
 from cargoship.unitcache.stores.store import PackSource, Saved, Store
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ObjectStore(Store):
     @contextlib.contextmanager
     def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> Iterator[PackSource]:  # noqa: ARG002 - Store
         """See Store."""
-        yield _Ranges(self, _pack_key(pack), contiguous_runs(wanted))
+        yield RunSource(wanted, partial(self._read_range, _pack_key(pack)))
 
     def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
@@ -180,8 +180,7 @@ class ObjectStore(Store):
         self._moved(sent_bytes=pack.size)
         return True
 
-    def read_range(self, key: str, run: Run) -> bytes:
-        """Some bytes of an object; raises CacheUnavailable."""
+    def _read_range(self, key: str, run: Run) -> bytes:
         import obstore  # noqa: PLC0415 - an extra
 
         with self.asking():
@@ -211,25 +210,6 @@ class ObjectStore(Store):
             for key in sorted(dead - known):
                 with contextlib.suppress(FileNotFoundError):
                     obstore.delete(self.client, key)
-
-
-@dataclass
-class _Ranges:
-    store: ObjectStore
-    key: str
-    runs: list[Run]
-    run: Run | None = None
-    data: bytes = field(default=b"", repr=False)
-
-    def frame(self, entry: UnitEntry) -> bytes:
-        """See PackSource."""
-        run = run_with(self.runs, entry)
-        if run != self.run:
-            self.data = b""
-            self.data = self.store.read_range(self.key, run)
-            self.run = run
-        start = entry.offset - run.offset
-        return self.data[start : start + entry.length]
 
 
 def open_objects(

@@ -1,4 +1,4 @@
-"""Frames of a pack that is in a registry: from one stream where most of it is wanted, else by ranges."""
+"""Frames of a pack that is elsewhere, several with one request: by ranges, or from one stream where most is wanted."""
 
 from __future__ import annotations
 
@@ -50,8 +50,29 @@ def run_with(runs: Sequence[Run], entry: UnitEntry) -> Run:
     return next(run for run in runs if run.offset <= entry.offset and entry.offset + entry.length <= run.end)
 
 
-class RemotePack:
-    """A `Source`: frames must be asked for in the order of their offsets."""
+class RunSource:
+    """A `PackSource` that keeps in memory the run that holds the frame that was asked for last."""
+
+    def __init__(self, wanted: Sequence[UnitEntry], read: Callable[[Run], bytes]) -> None:
+        self._runs = contiguous_runs(wanted)
+        self._read = read
+        self._run: Run | None = None
+        self._data = b""
+
+    def frame(self, entry: UnitEntry) -> bytes:
+        """See PackSource; raises as `read` does."""
+        run = run_with(self._runs, entry)
+        if run != self._run:
+            # not two of them at once
+            self._run, self._data = None, b""
+            self._data = self._read(run)
+            self._run = run
+        start = entry.offset - run.offset
+        return self._data[start : start + entry.length]
+
+
+class RegistryPack:
+    """A `PackSource`: frames must be asked for in the order of their offsets."""
 
     def __init__(
         self,
@@ -65,14 +86,12 @@ class RemotePack:
         self._repository = repository
         self._pack = pack
         self._asking = asking
-        self._runs = contiguous_runs(wanted)
         # a single stream is one request, and goes on by itself where a connection broke
-        self._whole = sum(run.length for run in self._runs) * 2 > pack.size_bytes
+        self._whole = sum(run.length for run in contiguous_runs(wanted)) * 2 > pack.size_bytes
+        self._ranges = RunSource(wanted, lambda run: client.blob_range(repository, pack, run.offset, run.length))
         self._open = ExitStack()
         self._stream: BinaryIO | None = None
         self._position = 0
-        self._run: Run | None = None
-        self._data = b""
 
     def __enter__(self) -> Self:
         """The source itself."""
@@ -107,18 +126,12 @@ class RemotePack:
         return data
 
     def _from_range(self, entry: UnitEntry) -> bytes:
-        run = run_with(self._runs, entry)
-        if run != self._run:
-            self._data = b""
-            try:
-                self._data = self._client.blob_range(self._repository, self._pack, run.offset, run.length)
-            except ContentInvalid:
-                # a registry without ranges
-                self._whole = True
-                return self._from_stream(entry)
-            self._run = run
-        start = entry.offset - run.offset
-        return self._data[start : start + entry.length]
+        try:
+            return self._ranges.frame(entry)
+        except ContentInvalid:
+            # a registry without ranges
+            self._whole = True
+            return self._from_stream(entry)
 
 
 def _pieces(length: int) -> Iterator[int]:

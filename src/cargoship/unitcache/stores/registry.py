@@ -21,7 +21,7 @@ from cargoship.registry.upload import BlobOutcome
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.stores.manifests import pack_descriptor
-from cargoship.unitcache.stores.ranges import RemotePack
+from cargoship.unitcache.stores.ranges import RegistryPack
 from cargoship.unitcache.stores.store import PackSource, Saved, Store
 from cargoship.unitcache.stores.tagging import Tags, is_race
 
@@ -71,7 +71,7 @@ class RegistryStore(Store):
         """See Store."""
         with self._asking():
             client = self._client(Access.PULL)
-        with RemotePack(client, self._repository, pack_descriptor(pack, size), wanted, self._asking) as source:
+        with RegistryPack(client, self._repository, pack_descriptor(pack, size), wanted, self._asking) as source:
             yield source
 
     def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:

@@ -14,6 +14,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from cargoship.errors import CacheUnavailable, ContentInvalid, RemoteFailed, ToolMissing, UsageError
 from cargoship.http.budget import Budget
@@ -25,7 +26,7 @@ from cargoship.reapi.client import OCTETS, ReapiClient
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.stores.manifests import index_descriptor
-from cargoship.unitcache.stores.ranges import Run, contiguous_runs, run_with
+from cargoship.unitcache.stores.ranges import Run, RunSource
 from cargoship.unitcache.stores.store import PackSource, Saved, Store
 from cargoship.unitcache.stores.tagging import Tags
 
@@ -67,7 +68,7 @@ class RemoteStore(Store):
     @contextlib.contextmanager
     def open_pack(self, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> Iterator[PackSource]:
         """See Store."""
-        yield _RemoteRanges(self, Descriptor(OCTETS, pack, size), contiguous_runs(wanted))
+        yield RunSource(wanted, partial(self._read_run, Descriptor(OCTETS, pack, size)))
 
     def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
@@ -95,8 +96,7 @@ class RemoteStore(Store):
         """See Store."""
         self.client.close()
 
-    def read_run(self, pack: Descriptor, run: Run) -> bytes:
-        """Some bytes of a pack; raises CacheUnavailable."""
+    def _read_run(self, pack: Descriptor, run: Run) -> bytes:
         with self._asking():
             data = self.client.read_range(pack, run.offset, run.length)
         if data is None:
@@ -190,25 +190,6 @@ class _Results:
         if data is None:
             raise ContentInvalid(f"{self.client.channel.name} has no {wanted.digest.brief} any more")
         return data
-
-
-@dataclass
-class _RemoteRanges:
-    store: RemoteStore
-    pack: Descriptor
-    runs: list[Run]
-    run: Run | None = None
-    data: bytes = field(default=b"", repr=False)
-
-    def frame(self, entry: UnitEntry) -> bytes:
-        """See PackSource."""
-        run = run_with(self.runs, entry)
-        if run != self.run:
-            self.data = b""
-            self.data = self.store.read_run(self.pack, run)
-            self.run = run
-        start = entry.offset - run.offset
-        return self.data[start : start + entry.length]
 
 
 def _action(title: str, tag: str) -> tuple[Descriptor, tuple[BytesBlob, ...]]:
