@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from cargoship.bom.bill import uuid_of
+from cargoship.bom.comments import with_facts_of
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX_TYPE
 from cargoship.bom.join_spdx3 import join_spdx3
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX_TYPE
@@ -106,7 +107,7 @@ def _spdx(documents: Sequence[_Json], digest: Digest) -> _Json:
     packages: dict[str, _Json] = {}
     for each in (one for document in documents for one in document["packages"]):
         known = packages.get(each["SPDXID"])
-        packages[each["SPDXID"]] = each if known is None else _package(known, each)
+        packages[each["SPDXID"]] = each if known is None else with_facts_of(known, each)
     image = packages.pop(described)
     name = str(image["name"])
     purl = f"pkg:oci/{quote(name.rpartition('/')[2], safe='')}@sha256%3A{digest.hex}"
@@ -128,17 +129,6 @@ def _spdx(documents: Sequence[_Json], digest: Digest) -> _Json:
         "packages": [image, *(packages[key] for key in sorted(packages))],
         "relationships": _distinct(relations),
     }
-
-
-def _package(one: _Json, other: _Json) -> _Json:
-    facts: dict[str, set[str]] = {}
-    for comment in (one.get("comment", ""), other.get("comment", "")):
-        for fact in filter(None, comment.split("; ")):
-            name, _, value = fact.partition(": ")
-            facts.setdefault(name, set()).update(value.split(","))
-    if not facts:
-        return one
-    return {**one, "comment": "; ".join(f"{name}: {','.join(sorted(facts[name]))}" for name in sorted(facts))}
 
 
 def _distinct(items: Sequence[_Json]) -> list[Mapping[str, Any]]:

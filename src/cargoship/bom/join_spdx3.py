@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from cargoship.bom.bill import uuid_of
+from cargoship.bom.comments import with_facts_of
 from cargoship.bom.spdx3 import CONTEXT, relation_part
 from cargoship.oci.digest import Digest
 
@@ -34,7 +35,7 @@ def join_spdx3(documents: Sequence[bytes], digest: Digest) -> bytes:
     for each in (one for graph in graphs for one in graph if one["type"] not in _RELATIONS):
         if "spdxId" in each:
             known = found.get(each["spdxId"])
-            found[each["spdxId"]] = each if known is None else _joined(known, each)
+            found[each["spdxId"]] = each if known is None else with_facts_of(known, each)
     found[image["spdxId"]] = image
     relations = list(_relations((one for graph in graphs for one in graph if one["type"] in _RELATIONS), base))
     document, sbom = found.pop(f"{base}{_DOCUMENT}"), found.pop(f"{base}bom")
@@ -87,17 +88,6 @@ def _image(graphs: Sequence[Sequence[_Json]], base: str, digest: Digest) -> _Jso
         "builtTime": max(each["builtTime"] for each in images),
         "verifiedUsing": [{"type": "Hash", "algorithm": "sha256", "hashValue": digest.hex}],
     }
-
-
-def _joined(one: _Json, other: _Json) -> _Json:
-    facts: dict[str, set[str]] = {}
-    for comment in (one.get("comment", ""), other.get("comment", "")):
-        for fact in filter(None, comment.split("; ")):
-            name, _, value = fact.partition(": ")
-            facts.setdefault(name, set()).update(value.split(","))
-    if not facts:
-        return one
-    return {**one, "comment": "; ".join(f"{name}: {','.join(sorted(facts[name]))}" for name in sorted(facts))}
 
 
 def _relations(listed: Iterable[_Json], base: str) -> Iterator[_Json]:

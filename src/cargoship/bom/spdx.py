@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from cargoship.bom.bill import Bill
+from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
 from cargoship.oci.digest import Digest
@@ -107,7 +108,7 @@ def _fields(each: Component, name: str) -> Iterator[tuple[str, Any]]:
     yield "licenseDeclared", each.license or _NONE
     yield "copyrightText", _NONE
     yield "primaryPackagePurpose", _PURPOSES.get(each.kind, "LIBRARY")
-    yield "comment", "; ".join(f"{fact}: {value}" for fact, value in each.facts)
+    yield "comment", comment_of(each.facts)
     references = []
     if each.purl:
         references.append(_reference("PACKAGE-MANAGER", "purl", each.purl))

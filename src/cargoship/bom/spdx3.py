@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from cargoship.bom.bill import Bill
+from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
 from cargoship.bom.spdx import download_of
@@ -128,7 +129,7 @@ class _Graph:
             "software_Package",
             self._ids[each.ref],
             name=each.name,
-            comment="; ".join(f"{fact}: {value}" for fact, value in each.facts),
+            comment=comment_of(each.facts),
             software_packageVersion=each.version,
             software_packageUrl=each.purl,
             software_downloadLocation=download_of(each),
