@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import trustme
+
+from support.serving import serving
 
 BODY = b"hello over TLS\n"
 
@@ -46,11 +47,5 @@ def https_server() -> Iterator[HttpsServer]:
     authority.issue_cert("localhost").configure_cert(context)
     server = _Server(("127.0.0.1", 0), _Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield HttpsServer(f"https://localhost:{server.server_port}/", authority.cert_pem.bytes())
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

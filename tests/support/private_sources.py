@@ -13,13 +13,13 @@ import json
 import os
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from support.programs import run
+from support.serving import serving
 
 TOKEN = "t0ken-that-nobody-may-see"
 USER = "somebody"
@@ -119,15 +119,10 @@ def private_server(folder: Path) -> Iterator[PrivateSources]:
     state = PrivateSources("")
 
     handler = type("Handler", (_Handler,), {"state": state, "folder": folder, "packed": packed})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with serving(server):
+        yield state
 
 
 def _repository(folder: Path) -> None:

@@ -31,6 +31,7 @@ from cargoship.reapi.schema import METHODS, message_class
 from cargoship.unitcache.stores.remote import RemoteStore
 from support.programs import REPOSITORY
 from support.registry import free_port
+from support.serving import serving
 
 _START_S = 30.0
 _TEXT_MAX = 1 << 20
@@ -211,14 +212,9 @@ def slow_link(
 
     Of what it carries it loses a part, which TCP sends again after a while: to who waits for it that is a longer delay.
     """
-    with _SlowLink(to, late_s, cuts, lost) as link:
-        thread = threading.Thread(target=link.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"reapi://127.0.0.1:{link.server_address[1]}", lambda: link.was_cut
-        finally:
-            link.shutdown()
-            thread.join()
+    link = _SlowLink(to, late_s, cuts, lost)
+    with serving(link):
+        yield f"reapi://127.0.0.1:{link.server_address[1]}", lambda: link.was_cut
 
 
 class Failing(Exception):

@@ -31,6 +31,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from support.serving import serving
+
 GITHUB = "https://token.actions.githubusercontent.com"
 GITLAB = "https://gitlab.com"
 REQUEST_TOKEN = "a-token-of-this-job-alone"
@@ -331,11 +333,5 @@ def sigstore_services() -> Iterator[SigstoreServices]:
     handler = type("Handler", (_Handler,), {"services": services})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     services.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield services
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -10,7 +10,6 @@ import contextlib
 import datetime as dt
 import json
 import ssl
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
+
+from support.serving import serving
 
 SERVICE = "registry.test"
 ISSUER = "tokens.test"
@@ -118,14 +119,8 @@ def token_server(
         http.socket = tls.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
     scheme = "http" if tls is None else "https"
     server = TokenServer(f"{scheme}://localhost:{http.server_port}/token", certificate)
-    thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(http):
         yield server
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
 
 
 def _access(scope: str) -> dict[str, object]:
