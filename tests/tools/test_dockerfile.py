@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.programs import REPOSITORY, RunCargoship
+from support.buildx import engine_in_container
+from support.programs import REPOSITORY, RunCargoship, run
 from support.projects import project
 
 pytestmark = pytest.mark.tools
@@ -202,3 +203,16 @@ def test_the_guide_shows_what_is_generated(run_cargoship: RunCargoship) -> None:
     shown = re.search(rf"<!-- made by: {command} -->\n```dockerfile\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert shown is not None
     assert shown[1] == made, f"put the output of this into {GUIDE}: {command}"
+
+
+def test_the_engine_of_the_tests_leaves_the_machines_bridge_where_it_is() -> None:
+    """They share a network, and containers that name no other get none without the bridge."""
+    name = '{{index .Options "com.docker.network.bridge.name"}}'
+    bridge = run("docker", "network", "inspect", "bridge", "--format", name).stdout.strip()
+    with engine_in_container() as engine:
+        interfaces = run("docker", "exec", engine.name, "cat", "/proc/net/dev").stdout
+        assert f"{bridge}:" in interfaces.split()
+        networks = run("docker", "network", "ls", "--format", "{{.Name}}").stdout
+        assert engine.name in networks.split()
+    # nor is one of its own left behind
+    assert engine.name not in run("docker", "network", "ls", "--format", "{{.Name}}").stdout.split()
