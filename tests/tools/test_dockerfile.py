@@ -152,6 +152,11 @@ def test_what_the_project_says_of_its_rust_and_a_wheel_in_the_context(
     assert "cargoship==8.0.1 " in run_cargoship("dockerfile", "--cargoship", "8.0.1", cwd=tmp_path).stdout
 
 
+VENDORED = {
+    "Cargo.lock": 'version = 4\n\n[[package]]\nname = "itoa"\nversion = "1.0.0"\n'
+    'source = "registry+https://github.com/rust-lang/crates.io-index"\nchecksum = "00"\n'
+}
+VENDORED_IN = '[source.crates-io]\nreplace-with = "copies"\n[source.copies]\ndirectory = "{}"\n'
 REFUSED = {
     "no project": (("dockerfile",), 10, "no Cargo.toml"),
     "two things at once": (("dockerfile", "app", "--write", "--check"), 2, "--write and --check do not go together"),
@@ -159,6 +164,7 @@ REFUSED = {
     "a file elsewhere": (("dockerfile", "app", "--write", "-f", "../Dockerfile"), 2, "is outside of"),
     "no such wheel": (("dockerfile", "app", "--cargoship", "dist/x.whl"), 2, "neither a version, nor a URL"),
     "a wheel elsewhere": (("dockerfile", "app", "--cargoship", "../x.whl"), 2, "neither a version, nor a URL"),
+    "crates elsewhere": (("dockerfile", "vendored"), 2, "takes crates from ../crates"),
     "a crate elsewhere": (("dockerfile", "needy"), 2, "which is all that Docker sees"),
     "a package that is none": (("dockerfile", "app", "-p", "web"), 12, "'web'"),
     "a folder as a base": (("dockerfile", "app", "--base", "oci:x"), 2, "cannot take oci:x"),
@@ -185,6 +191,7 @@ def test_what_cannot_be_is_refused(run_cargoship: RunCargoship, tmp_path: Path, 
     (tmp_path / "x.whl").touch()
     project(tmp_path / "shared", name="shared", files={"src/lib.rs": ""})
     project(tmp_path / "needy", manifest='[dependencies]\nshared = { path = "../shared" }\n')
+    project(tmp_path / "vendored", files={**VENDORED, ".cargo/config.toml": VENDORED_IN.format("../crates")})
     project(tmp_path / "old", files={"Dockerfile": "# Made by cargoship 9: cargoship dockerfile --gone\n"})
     done = run_cargoship(*words, cwd=tmp_path, check=False)
     assert done.returncode == code, done.stderr

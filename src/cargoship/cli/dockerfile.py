@@ -132,7 +132,7 @@ def _wishes(
     builder, found = _builder(ctx, sources, context)
     requirements, wheel = _requirements(ctx, sources.root)
     private = private_sources(sources.lock, sources.config)
-    _check_registries(private, sources, context)
+    _check_sources(private, sources, context)
     apk = selecting.split(given["apk"])
     apt = selecting.split(given["apt"])
     return DockerfileOptions(
@@ -150,11 +150,18 @@ def _wishes(
     )
 
 
-def _check_registries(private: PrivateSources, sources: WorkspaceSources, context: Context) -> None:
-    """Say which registries a cargo in a container will not know."""
+def _check_sources(private: PrivateSources, sources: WorkspaceSources, context: Context) -> None:
+    """Say which registries a cargo in a container will not know; raises UsageError for crates that it cannot see."""
     from cargoship.dockerfile import undefined_registries
+    from cargoship.errors import UsageError
     from cargoship.events import Level, Note
 
+    for folder in private.folders:
+        if folder.startswith(("/", "../")) or folder == "..":
+            raise UsageError(
+                f"cargo's configuration takes crates from {folder}: Docker sees {sources.root} alone, elsewhere",
+                hint="vendor them into a folder of the workspace, and name it from there: `cargo vendor` says how",
+            )
     for index in undefined_registries(private, sources.config):
         text = f"the registry {index} is in no [registries] of {sources.root / '.cargo' / 'config.toml'}"
         context.emit(Note(f"{text}: where Docker builds, cargo reads no other configuration", Level.WARNING))

@@ -9,8 +9,8 @@ from cargoship.plan import Plan
 
 def dockerignore(plan: Plan, wishes: DockerfileOptions) -> str:
     """Return its text."""
-    target = plan.target_dir
-    inside = [target.relative_to(plan.root).as_posix()] if target.is_relative_to(plan.root) else []
+    folders = (plan.target_dir, plan.build_dir)
+    inside = [folder.relative_to(plan.root).as_posix() for folder in folders if folder.is_relative_to(plan.root)]
     built = list(dict.fromkeys(["target", *inside]))
     lines = [
         head(wishes),

@@ -14,7 +14,7 @@ from cargoship.dockerfile.model import DockerfileOptions, Variant
 from cargoship.dockerfile.private import PrivateSources
 from cargoship.dockerfile.recorded import head
 from cargoship.dockerfile.runtime import check_base, runtime
-from cargoship.dockerfile.words import command, quoted, without_controls
+from cargoship.dockerfile.words import command, volume_list, without_controls
 from cargoship.errors import UsageError
 from cargoship.plan import Plan
 from cargoship.platforms import LibcFamily
@@ -28,6 +28,7 @@ OUT = "/out"
 UNITS = "/root/.cache/cargoship/units"
 """Where cargoship keeps compiled units for root: beside the standard libraries, which belong to the first stage."""
 _VENV = "/opt/cargoship"
+_TMP = "/tmp"  # noqa: S108 - in an image, where nobody else is
 
 
 def dockerfile(plan: Plan, wishes: DockerfileOptions) -> str:
@@ -100,8 +101,8 @@ def _installation(wishes: DockerfileOptions) -> Iterator[str]:
     requirements = wishes.requirements
     if wishes.wheel is not None:
         name = wishes.wheel.rpartition("/")[2]
-        yield f"COPY {_copied(wishes.wheel)} /tmp/"
-        requirements = (f"/tmp/{name}", *requirements[1:])  # noqa: S108 - in an image, where nobody else is
+        yield _copy(wishes.wheel, f"{_TMP}/", "--cargoship")
+        requirements = (f"{_TMP}/{name}", *requirements[1:])
     if wishes.wheel is None and "://" not in requirements[0]:
         yield "# from PyPI; a wheel that lies here does as well: cargoship dockerfile --cargoship FILE"
     yield "RUN --mount=type=cache,sharing=locked,target=/root/.cache/pip \\"
@@ -146,6 +147,9 @@ def _dependencies(plan: Plan, wishes: DockerfileOptions) -> Iterator[str]:
     yield "FROM tools AS dependencies"
     yield f"ARG {_platforms(wishes)}"
     yield f"COPY --from=planner {SOURCE}/recipe.json ./"
+    # no recipe holds crates that the project has copies of
+    for folder in wishes.private.folders:
+        yield _copy(f"{folder}/", f"./{folder}/", "a folder of crates")
     yield from _cargo("recipe cook", wishes.private, _options(plan, wishes))
 
 
@@ -220,6 +224,7 @@ def _platforms(wishes: DockerfileOptions) -> str:
     return "PLATFORMS" if wishes.variant is Variant.CROSS else "TARGETPLATFORM"
 
 
-def _copied(path: str) -> str:
-    text = without_controls(path, "--cargoship")
-    return quoted(text, "--cargoship") if set(text) & set(' "\\$') else text
+def _copy(path: str, to: str, what: str) -> str:
+    """COPY of one thing of the build context: as words, or as a list where the path would be several or none."""
+    odd = set(path + to) & set(" \t\"'\\$")
+    return f"COPY {volume_list((path, to), what) if odd else f'{without_controls(path, what)} {to}'}"

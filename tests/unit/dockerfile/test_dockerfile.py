@@ -80,7 +80,7 @@ PLANS = {
     "two images": (plan("api", "worker", settings={"bins": ["api", "worker"]}), WISHES),
     "private sources": (
         plan("web"),
-        replace(WISHES, private=PrivateSources(ssh=True, git=True, registries=("https://crates.example.com/index",))),
+        replace(WISHES, private=PrivateSources(ssh=True, git=True, registries=("https://c.example.com/",), token=True)),
     ),
     "one of two": (plan("api", "worker", packages=("worker",), bins=("worker",)), replace(WISHES, bins=("worker",))),
     "packages, a wheel and a toolchain file": (
@@ -144,6 +144,15 @@ def test_a_new_version_or_commit_does_not_change_it() -> None:
     assert dockerfile(newer, WISHES) == dockerfile(before, WISHES)
 
 
+def test_what_is_copied_may_have_any_name() -> None:
+    """Words are parted at spaces, quoted or not; a list has them whole, with variables replaced."""
+    wishes = replace(WISHES, private=PrivateSources(folders=("my $crates", "vendor")), wheel="my dist/c.whl")
+    text = dockerfile(plan("web"), wishes)
+    assert '\nCOPY ["my dist/c.whl", "/tmp/"]\n' in text
+    recipe = "COPY --from=planner /src/recipe.json ./"
+    assert f'\n{recipe}\nCOPY ["my \\\\$crates/", "./my \\\\$crates/"]\nCOPY vendor/ ./vendor/\nRUN ' in text
+
+
 def test_the_first_line_says_how_it_was_made() -> None:
     arguments = ("--apt", "cmake", "--package", "a'b c")
     text = dockerfile(plan("web"), replace(WISHES, arguments=arguments))
@@ -187,5 +196,7 @@ def test_the_build_context_leaves_out_what_does_not_count(snapshot: SnapshotAsse
     assert dockerignore(plan("web"), WISHES) == snapshot
     elsewhere = replace(plan("web"), target_dir=ROOT / "out" / "build")
     assert "\nout/build\n" in dockerignore(elsewhere, WISHES)
+    apart = replace(plan("web"), build_dir=ROOT / "between")
+    assert "\nbetween\n" in dockerignore(apart, WISHES)
     outside = replace(plan("web"), target_dir=Path("/var/target"))
     assert "/var" not in dockerignore(outside, WISHES)
