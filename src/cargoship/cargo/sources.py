@@ -51,7 +51,7 @@ def origin_of(source: str, config: Table | None) -> Origin:
     return Origin(source)
 
 
-def index_of(source: str) -> str:
+def registry_address(source: str) -> str:
     """The address of a registry's index, without what cargo puts before it and a slash at its end."""
     return index_address(source).rstrip("/")
 
@@ -59,7 +59,7 @@ def index_of(source: str) -> str:
 def named_indexes(config: Table | None) -> frozenset[str]:
     """The addresses of the indexes that [registries] names."""
     found = (table.get("index") for table in _tables(config, "registries").values())
-    return frozenset(index_of(each) for each in found if isinstance(each, str))
+    return frozenset(registry_address(each) for each in found if isinstance(each, str))
 
 
 def _replacements(name: str, tables: Mapping[str, Table]) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _is(source: str, name: str, table: Table) -> bool:
         return isinstance(git, str) and _repository(source) == (_plain(git), _reference(table))
     registry = table.get("registry")
     if isinstance(registry, str):
-        return index_of(registry) == index_of(source)
+        return registry_address(registry) == registry_address(source)
     return name == _CRATES_IO and is_crates_io(source)
 
 

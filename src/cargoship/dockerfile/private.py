@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from cargoship.cargo.registries import is_crates_io, is_of_registry
-from cargoship.cargo.sources import index_of, named_indexes, origin_of
+from cargoship.cargo.sources import named_indexes, origin_of, registry_address
 from cargoship.recipe.lock import parse_cargo_lock
 
 _SSH = ("git+ssh://", "registry+ssh://")
@@ -73,8 +73,8 @@ def private_sources(lock: str | None, config: dict[str, Any] | None) -> PrivateS
     found = {each.source for each in parse_cargo_lock(lock or "", Path("Cargo.lock")).entries if each.source}
     origins = {source: origin_of(source, config) for source in found}
     remote = {each.remote for each in origins.values() if each.remote is not None and not is_crates_io(each.remote)}
-    own = {index_of(each) for each in found if _is_other_registry(each)}
-    fetched = {index_of(each) for each in remote if _is_other_registry(each)}
+    own = {registry_address(each) for each in found if _is_other_registry(each)}
+    fetched = {registry_address(each) for each in remote if _is_other_registry(each)}
     net = (config or {}).get("net")
     return PrivateSources(
         ssh=any(source.startswith(_SSH) for source in remote),

@@ -34,8 +34,13 @@ def quoted(value: str, what: str) -> str:
 
 
 def bare(value: str, what: str) -> str:
-    """Without quotes, for WORKDIR and USER, which take the whole line."""
-    return re.sub(r"([\\$])", r"\\\1", without_controls(value, what))
+    """Without quotes, for WORKDIR and USER, which take the whole line; raises UsageError for blanks that they drop."""
+    if value != value.strip():
+        raise UsageError(
+            f"{what} begins or ends with a blank, which Docker would drop",
+            hint="change it, or build with `cargoship build`, which keeps it",
+        )
+    return re.sub(r"([\\$\"'])", r"\\\1", without_controls(value, what))
 
 
 def words(values: Sequence[str], what: str) -> str:
@@ -53,6 +58,11 @@ def assignments(instruction: str, values: Mapping[str, str]) -> Iterable[str]:
     written = []
     for key, value in values.items():
         what = f"{instruction.lower()} {key}"
+        if "=" in key:
+            raise UsageError(
+                f"the name of {what} has a = in it, which ends a name in a Dockerfile",
+                hint="change it, or build with `cargoship build`, which can have it",
+            )
         name = key if _PLAIN_KEY.fullmatch(key) else quoted(key, what)
         written.append(f"{name}={quoted(value, what)}")
     if written:

@@ -153,6 +153,13 @@ def test_what_is_copied_may_have_any_name() -> None:
     assert f'\n{recipe}\nCOPY ["my \\\\$crates/", "./my \\\\$crates/"]\nCOPY vendor/ ./vendor/\nRUN ' in text
 
 
+def test_quotes_in_a_folder_are_letters_of_its_name() -> None:
+    """Docker takes them away, or looks for a second one."""
+    text = dockerfile(plan("web", settings={"workdir": "/it's", "volumes": ['/a"b']}), WISHES)
+    assert "\nWORKDIR /it\\'s\n" in text
+    assert '\nVOLUME ["/a\\\\\\"b"]\n' in text
+
+
 def test_the_first_line_says_how_it_was_made() -> None:
     arguments = ("--apt", "cmake", "--package", "a'b c")
     text = dockerfile(plan("web"), replace(WISHES, arguments=arguments))
@@ -176,6 +183,12 @@ REFUSED = {
     ),
     "a line break": (plan("web", settings={"env": {"A": "one\ntwo"}}), WISHES, "env A has a line break"),
     "a line break in a label": (plan("web", settings={"labels": {"a": "b\nUSER root"}}), WISHES, "label a has a line"),
+    "a sign that ends a name": (
+        plan("web", settings={"labels": {"a=b": "c"}}),
+        WISHES,
+        "the name of label a=b has a =",
+    ),
+    "a blank at an end": (plan("web", settings={"workdir": "/srv "}), WISHES, "workdir begins or ends with a blank"),
     "a line break in an argument": (plan("web", settings={"args": ["a\nb"]}), WISHES, "args has a line break"),
     "both kinds of packages": (plan("web"), replace(WISHES, apt=("a",), apk=("b",)), "--apt and --apk"),
     "bases of two kinds": (TWO_BASES, WISHES, "a, b stand on bases of different kinds"),
