@@ -199,7 +199,7 @@ def verify_signatures(
 def sbom(
     target: str, *, platform: str | None = None, form: str | None = None, **surroundings: Unpack[Surroundings]
 ) -> FoundBill:
-    """The bill of materials of an image, or of what it is on one platform; `form` is `cyclonedx`, `spdx` or `spdx-3`.
+    """The SBOM of an image, or of what it is on one platform; `form` is `cyclonedx`, `spdx` or `spdx-3`.
 
     Its `document` is what was attached, byte for byte. Raises CargoshipError.
     """

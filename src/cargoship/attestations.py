@@ -1,6 +1,6 @@
 """What travels with an image, in the form that the settings want: manifests that refer to it, or entries of its index.
 
-Documents are made elsewhere (bills of materials in `image_bills`). Here they become what travels with the image:
+Documents are made elsewhere (SBOMs in `image_bills`). Here they become what travels with the image:
 manifests that refer to it, or statements inside its index.
 """
 

@@ -25,7 +25,7 @@ these at the seam that meets them. This module imports nothing of cargoship.
     |- DocumentInvalid         24   YAML or JSON that cannot be read, or changed safely
     |- ReferenceUnknown        25   a cargoship:// reference that no binary answers to, or several do
     |- LicenseRefused          34   a crate whose licence the settings do not take
-    |- NothingAttached         29   an image of which nothing is said: no bill of materials, or not in that format
+    |- NothingAttached         29   an image of which nothing is said: no SBOM, or not in that format
     |- OutOfDate               26   a generated file that is not what would be generated now
     |- ForeignFile             27   a file that cargo or Compose would obey unasked, and that belongs to another user
     |- ToolchainError
@@ -192,7 +192,7 @@ class ReferenceUnknown(CargoshipError):
 
 
 class NothingAttached(CargoshipError):
-    """Nothing is said of an image, or not what was asked for: it has no bill of materials."""
+    """Nothing is said of an image, or not what was asked for: it has no SBOM."""
 
     exit_code = 29
 

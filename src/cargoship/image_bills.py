@@ -1,4 +1,4 @@
-"""The bills of materials of the images of a plan, and the documents that they become."""
+"""The SBOMs of the images of a plan, and the documents that they become."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a run says about its images: where they come from, and who signs them; in registries, files and indexes.
 
-What it is made of (bills of materials) is in `image_bills`. Nothing is sent or written here.
+What it is made of (SBOMs) is in `image_bills`. Nothing is sent or written here.
 """
 
 from __future__ import annotations

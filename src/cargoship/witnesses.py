@@ -1,4 +1,4 @@
-"""What an image gets when it is pushed, beside its bills of materials: provenance, and signatures of all of it.
+"""What an image gets when it is pushed, beside its SBOMs: provenance, and signatures of all of it.
 
 With a key the same is signed in the same bytes, so that a repository that has them is asked for them alone. Provenance
 differs from run to run: a repository gets one, for the image as it was made first.
@@ -34,7 +34,7 @@ COSIGN_2 = "cosign-2"
 SIGNER = "dev.cargoship.signer"
 """The annotation by which a witness knows what it has said before: a hash of the key or of the identity, or `none`."""
 PREDICATES = {CYCLONEDX: "https://cyclonedx.org/bom", SPDX: "https://spdx.dev/Document"}
-"""Of bills of materials in statements, by their media types."""
+"""Of SBOMs in statements, by their media types."""
 _CREATED = "org.opencontainers.image.created"
 _ENVELOPE = "dsse-envelope"
 

@@ -1,4 +1,4 @@
-"""Addresses that people wrote into manifests, as bills of materials may have them. Pure.
+"""Addresses that people wrote into manifests, as SBOMs may have them. Pure.
 
 cargo takes any text for an address. The schemas of CycloneDX and SPDX take URIs alone (RFC 3986), and a checker refuses
 the whole document for one that is none.

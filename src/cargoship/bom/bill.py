@@ -1,4 +1,4 @@
-"""The bill of materials of one image for one platform, before it is written in anybody's format.
+"""The SBOM of one image for one platform, before it is written in anybody's format.
 
 What is in it: the programs, the crates whose code is in them, what ran while they were compiled, C sources that crates
 carry, Rust's standard library and Zig's C library, and what the base says of itself. Two builds of the same have the

@@ -1,4 +1,4 @@
-"""A bill of materials as CycloneDX (https://cyclonedx.org/docs/1.6/json/), in the versions that scanners read.
+"""An SBOM as CycloneDX (https://cyclonedx.org/docs/1.6/json/), in the versions that scanners read.
 
 Components are flat, for scanners drop nested ones; what belongs to what is in `dependencies`.
 """

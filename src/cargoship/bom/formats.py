@@ -1,4 +1,4 @@
-"""The formats of bills of materials that are written here."""
+"""The formats of SBOMs that are written here."""
 
 from __future__ import annotations
 

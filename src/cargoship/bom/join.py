@@ -1,4 +1,4 @@
-"""Bills of materials of several images as one of the index that names them, out of the documents alone.
+"""SBOMs of several images as one of the index that names them, out of the documents alone.
 
 For who merges images that exist already: the graph of their crates is not at hand. Only documents that cargoship wrote
 are joined, for only of these is it known what each part of them means.

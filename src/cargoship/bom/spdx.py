@@ -1,4 +1,4 @@
-"""A bill of materials as SPDX 2.3 (https://spdx.github.io/spdx-spec/v2.3/), in its JSON form."""
+"""An SBOM as SPDX 2.3 (https://spdx.github.io/spdx-spec/v2.3/), in its JSON form."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from cargoship.cli import offers, options
 @options.talk_options
 @click.pass_context
 def sbom(ctx: click.Context, /, **_: object) -> None:
-    """Print the bill of materials of an image: the document that was attached to it, as its maker wrote it.
+    """Print the SBOM (bill of materials) of an image: the document that was attached to it, as its maker wrote it.
 
     cargoship attaches one to what it builds. Those of others are found too: referrers, and BuildKit's attestations.
     """

@@ -61,7 +61,7 @@ class Inspection(Struct, frozen=True):
     missing: tuple[Descriptor, ...] = ()
     others: tuple[Descriptor, ...] = ()
     attached: tuple[AttachedManifest, ...] = ()
-    """What refers to it and to its images: bills of materials, provenance, signatures."""
+    """What refers to it and to its images: SBOMs, provenance, signatures."""
     unknown: str = ""
     """Why nobody knows what is attached: the image came from a mirror, and its registry does not answer."""
 

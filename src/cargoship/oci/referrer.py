@@ -1,4 +1,4 @@
-"""What is said about a manifest and is in none of it: bills of materials, provenance, signatures, as values.
+"""What is said about a manifest and is in none of it: SBOMs, provenance, signatures, as values.
 
 Wherever an image goes, these go with it in one form: manifests whose subject it is (image-spec, manifest.md,
 "subject"), and for cosign before 3 manifests that a tag made of the subject's digest finds.

@@ -231,7 +231,7 @@ class Plan(Struct, frozen=True):
     splits_symbols: bool = False
     """Whether programs have no symbols, which are an artifact beside the image."""
     bills: tuple[BillFormat, ...] = ()
-    """The bills of materials that go with the images."""
+    """The SBOMs that go with the images."""
     bill_creator: str = ""
     """A mail address or URL of who answers for them."""
     attest: Attach = Attach.REFERRERS

@@ -1,6 +1,6 @@
 """What is said about an image when it is pushed: known when it is known what a repository has already.
 
-Documents that are the same each time (bills of materials) are pushed as trees. What differs from run to run
+Documents that are the same each time (SBOMs) are pushed as trees. What differs from run to run
 (provenance) or is made for one repository (signatures) is made here, by a witness who sees what is there.
 """
 

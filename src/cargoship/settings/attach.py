@@ -1,4 +1,4 @@
-"""How what is said about an image (bills of materials, provenance) goes with it."""
+"""How what is said about an image (SBOMs, provenance) goes with it."""
 
 from __future__ import annotations
 

@@ -286,13 +286,13 @@ class Settings(AttestSettings):
         "`cargoship symbols`, `cargoship symbolicate` and debuggers. See [symbols.md](symbols.md).",
     )
     sbom: tuple[BillFormat, ...] = setting(
-        kinds.texts(values.parse_bill, "kinds of bills", options=[each.value for each in BillFormat]),
+        kinds.texts(values.parse_bill, "kinds of SBOMs", options=[each.value for each in BillFormat]),
         default=(BillFormat.CYCLONEDX,),
         group=DESCRIPTION,
         scope=SettingScope.BUILD,
         shown='["cyclonedx"]',
         example='["cyclonedx-1.5", "spdx"]',
-        doc="Bills of materials that are attached to images: `cyclonedx` (1.6), `cyclonedx-1.5`, "
+        doc="SBOMs that are attached to images: `cyclonedx` (1.6), `cyclonedx-1.5`, "
         "`cyclonedx-1.7`, `spdx` (2.3), `spdx-3` (3.0.1); `[]` for none. See [sbom.md](sbom.md).",
     )
     sbom_creator: str | None = setting(
@@ -302,8 +302,8 @@ class Settings(AttestSettings):
         scope=SettingScope.BUILD,
         shown="none",
         example='"security@example.com"',
-        doc="Who answers for the image and its bills of materials: a mail address, or the URL of a page, as BSI "
-        "TR-03183-2 wants it. It is written into every bill. See [sbom.md](sbom.md#bsi-tr-03183-2).",
+        doc="Who answers for the image and its SBOMs: a mail address, or the URL of a page, as BSI "
+        "TR-03183-2 wants it. It is written into every SBOM. See [sbom.md](sbom.md#bsi-tr-03183-2).",
     )
     attest: str = setting(
         kinds.choice(*Attach),

@@ -194,7 +194,7 @@ def trusted_text(text: str) -> str:
 
 
 def parse_bill(text: str) -> BillFormat:
-    """Check the format of a bill of materials: `cyclonedx`, `spdx`, ..."""
+    """Check the format of an SBOM: `cyclonedx`, `spdx`, ..."""
     try:
         return BillFormat(text)
     except ValueError:

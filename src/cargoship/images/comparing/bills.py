@@ -1,4 +1,4 @@
-"""Which crates and packages differ by the bills of materials that two images have, where their programs do not say."""
+"""Which crates and packages differ by the SBOMs that two images have, where their programs do not say."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def uses_in(bill: FoundBill) -> list[tuple[DifferenceKind, CrateUse]]:
     try:
         document = msgspec.json.decode(bill.document, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ContentInvalid(f"a bill of materials cannot be read: {error}") from error
+        raise ContentInvalid(f"an SBOM cannot be read: {error}") from error
     found = []
     for each in _objects(document.get("components")):
         role = "build" if each.get("scope") == _BUILD_SCOPE else ""

@@ -45,7 +45,7 @@ class DifferenceKind(enum.Enum):
     """That a program needs."""
     CRATE = "crate"
     PACKAGE = "package"
-    """Of a bill of materials, where it is no crate."""
+    """Of an SBOM, where it is no crate."""
 
 
 class Difference(Struct, frozen=True):

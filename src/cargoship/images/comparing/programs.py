@@ -41,7 +41,7 @@ class Anatomy(Struct, frozen=True):
 
 
 class CrateUse(Struct, frozen=True, order=True):
-    """A crate as a program or a bill of materials names it; `role` tells build-time crates from those that are in."""
+    """A crate as a program or an SBOM names it; `role` tells build-time crates from those that are in."""
 
     name: str
     version: str

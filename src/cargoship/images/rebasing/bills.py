@@ -1,4 +1,4 @@
-"""Bills of materials of an image, rewritten for the one that it became: what has changed is the base, and the digests.
+"""SBOMs of an image, rewritten for the one that it became: what has changed is the base, and the digests.
 
 A bill says of a base from a registry its name and digest, and nothing of what is in it; so all that differs in the bill
 of the new image is known. Bills of others list what was in the old base, and are not taken along.
@@ -95,7 +95,7 @@ def _bill(manifest: Manifest) -> Descriptor | None:
 
 def _read(source: ImageSource, layer: Descriptor) -> bytes:
     if layer.size_bytes > DOCUMENT_BYTES_MAX:
-        raise ContentInvalid(f"a bill of materials has {layer.size_bytes} bytes; more than any has are not read")
+        raise ContentInvalid(f"an SBOM has {layer.size_bytes} bytes; more than any has are not read")
     with source.content.blob(layer).open() as stream:
         data = stream.read(layer.size_bytes + 1)
     if Digest.of(data, layer.digest.algorithm) != layer.digest:

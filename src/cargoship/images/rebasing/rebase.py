@@ -235,7 +235,7 @@ class _Rebasing:
         if left:
             self._context.emit(
                 Note(
-                    f"left behind: {count(left, 'signature, attestation or bill')} of the old image, which "
+                    f"left behind: {count(left, 'signature, attestation or SBOM')} of the old image, which "
                     "the new one has to get again",
                     Level.WARNING,
                 )
