@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -10,6 +12,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _DEPTH_MAX = 100
 """Of lists and tables in each other: what is read is also walked, and written again."""
+_PIECE_BYTES = 1 << 18
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_WHOLE = re.compile(rb'(?:[^"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+_ALIKE = bytes.maketrans(b"[]", b"{}")
+_NO_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
+_PARTS_MAX = 2_000_000
+"""A bill of a hundred thousand files has half of it."""
 _TOO_DEEP = "it is nested too deeply"
 
 
@@ -27,6 +36,51 @@ def decode_json(data: bytes, form: type[T]) -> T:
         raise Undecodable("it is not UTF-8") from error
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Undecodable(str(error)) from error
+
+
+def check_json(data: bytes) -> None:
+    """See whether `decode_json` would read a table, and make nothing of it: a few bytes can be many objects.
+
+    Raises Undecodable.
+    """
+    import msgspec  # noqa: PLC0415 - loaded when used
+
+    decode_json(data, msgspec.defstruct("Table", []))
+    try:
+        for _ in codecs.iterdecode((data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES)), "utf-8"):
+            pass
+    except UnicodeDecodeError as error:
+        raise Undecodable("it is not UTF-8") from error
+    # what was passed over is JSON: its brackets are in pairs, of which each turn takes the innermost
+    brackets = _brackets_of(data)
+    for _ in range(_DEPTH_MAX):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"{}", b"")
+    if brackets:
+        raise Undecodable(_TOO_DEEP)
+
+
+def is_too_much(data: bytes) -> bool:
+    """Whether JSON may be more objects than a bill of materials has, which would fill memory where they are made."""
+    return sum(map(data.count, (b",", b"{", b"["))) > _PARTS_MAX
+
+
+def _brackets_of(data: bytes) -> bytes:
+    """The brackets of JSON, all of one kind, without those in texts; piece by piece, for texts are objects too."""
+    found = bytearray()
+    at = 0
+    while at < len(data):
+        whole = _WHOLE.match(data, at, at + _PIECE_BYTES)
+        end = at if whole is None else whole.end()
+        if end > at:
+            found += _TEXT.sub(b"", data[at:end]).translate(_ALIKE, _NO_BRACKETS)
+        else:
+            # a text that is longer than a piece
+            text = _TEXT.match(data, at)
+            end = len(data) if text is None else text.end()
+        at = end
+    return bytes(found)
 
 
 def decode_toml(data: bytes | str, *, loads: Callable[[str], dict[str, Any]] | None = None) -> dict[str, Any]:

@@ -90,6 +90,12 @@ def decode_heading(data: bytes) -> Heading:
     return _heading(_wire(data))
 
 
+def split_statement(data: bytes) -> tuple[Heading, bytes]:
+    """Read what a statement is about, with what it says as it is written there; raises ContentInvalid."""
+    said = _wire(data)
+    return _heading(said), bytes(said.predicate)
+
+
 def decode_statement(data: bytes) -> Statement:
     """Read a statement that anybody may have written; raises ContentInvalid."""
     said = _wire(data)

@@ -18,6 +18,7 @@ from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX_TYPE
 from cargoship.bom.join_spdx3 import join_spdx3
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX_TYPE
 from cargoship.bom.spdx3 import is_spdx3
+from cargoship.decoding import is_too_much
 from cargoship.oci.digest import Digest
 
 _Json = dict[str, Any]
@@ -27,9 +28,11 @@ _TOOL = "cargoship"
 def join_bills(media_type: str, documents: Sequence[bytes], digest: Digest) -> bytes | None:
     """The bill of the index with this digest, whose images have these bills; None where they cannot be joined.
 
-    That is where one of them is not cargoship's, or they are of several versions of the format. The order of the
-    documents is that of the images.
+    That is where one of them is not cargoship's, or larger than those are, or they are of several versions of the
+    format. The order of the documents is that of the images.
     """
+    if any(map(is_too_much, documents)):
+        return None
     try:
         if media_type == SPDX_TYPE and all(map(is_spdx3, documents)):
             return join_spdx3(documents, digest)

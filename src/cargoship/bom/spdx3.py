@@ -246,9 +246,13 @@ def _digest(*texts: str) -> str:
     return Digest.of("\0".join(texts).encode()).hex[:12]
 
 
+class _Linked(msgspec.Struct):
+    context: msgspec.Raw = msgspec.field(name="@context", default=msgspec.Raw())
+
+
 def is_spdx3(document: bytes) -> bool:
     """Whether a document in SPDX's media type is of version 3, and so JSON-LD."""
     try:
-        return "@context" in msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+        return bool(bytes(msgspec.json.decode(document, type=_Linked).context))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
 
+from cargoship.attest.statement import split_statement
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
 from cargoship.bom.join import join_bills
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX
 from cargoship.bom.spdx3 import is_spdx3
 from cargoship.context import Context
-from cargoship.decoding import Undecodable, decode_json
+from cargoship.decoding import Undecodable, check_json, decode_json
 from cargoship.errors import ContentInvalid, NothingAttached
 from cargoship.images.opening import open_image
 from cargoship.images.statements import AttachedDocument, DocumentForm, attached_documents
@@ -113,12 +113,19 @@ def _ranked(each: _ListedBill) -> tuple[float, bool]:
     return -each.moment, each.is_statement
 
 
+class _Version(Struct):
+    cyclonedx: msgspec.Raw = msgspec.field(name="specVersion", default=msgspec.Raw())
+    spdx: msgspec.Raw = msgspec.field(name="spdxVersion", default=msgspec.Raw())
+
+
 def _version(document: bytes) -> tuple[int, int]:
     """The version of a bill's format, negated: the latest comes first. SPDX 3 does not say it where it is known."""
-    said = decode_json(document, dict[str, Any])
-    text = str(said.get("specVersion") or said.get("spdxVersion") or "").removeprefix("SPDX-")
-    found = re.match(r"(\d{1,3})\.(\d{1,3})", text)
-    return (-int(found[1]), -int(found[2])) if found else (0, 0)
+    said = decode_json(document, _Version)
+    for each in (bytes(said.cyclonedx), bytes(said.spdx)):
+        found = re.match(rb'"?(?:SPDX-)?(\d{1,3})\.(\d{1,3})', each)
+        if found:
+            return -int(found[1]), -int(found[2])
+    return 0, 0
 
 
 def bills_of_index(root: BytesBlob, about: Sequence[Referrer]) -> tuple[Referrer, ...]:
@@ -175,20 +182,21 @@ class _ListedBill(Struct, frozen=True):
     attached: AttachedDocument | None = None
 
     def document(self, source: ImageSource) -> bytes:
-        if self.attached is not None and self.is_statement:
-            said = self.attached.statement(source)
-            if said is None or _PREDICATES.get(said.predicate_type) != self.media_type:
-                raise ContentInvalid(f"an attestation of {self.subject} says otherwise than its annotations what it is")
-            found = msgspec.json.encode(_unwrapped(said.predicate))
-        else:
-            data = _read(source, self.layer)
-            found = _predicate(data, self.subject) if self.is_statement else data
+        found = self._said(source) if self.is_statement else _read(source, self.layer)
         try:
             # whoever reads what is printed is spared what no bill is like
-            decode_json(found, dict[str, Any])
+            check_json(found)
         except Undecodable as error:
             raise ContentInvalid(f"a bill of materials of {self.subject} is none: {error}") from error
         return found
+
+    def _said(self, source: ImageSource) -> bytes:
+        """What a statement of in-toto says of its subject, as it is written there."""
+        own = self.attached
+        said = _predicate(_read(source, self.layer), self.subject) if own is None else own.predicate(source)
+        if said is None or _PREDICATES.get(said[0]) != self.media_type:
+            raise ContentInvalid(f"an attestation of {self.subject} says otherwise than its annotations what it is")
+        return _unwrapped(said[1])
 
 
 def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedBill]:
@@ -206,15 +214,20 @@ def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedBill]:
         yield _ListedBill(subject, kind, each.layer, is_statement, each.moment, each)
 
 
-def _unwrapped(predicate: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What cosign before 2 put around a bill: `{"Data": ..., "Timestamp": ...}`."""
-    inner = predicate.get("Data") if predicate.keys() <= {"Data", "Timestamp"} else None
-    if isinstance(inner, str):
-        try:
-            inner = decode_json(inner.encode(), dict[str, Any])
-        except Undecodable as error:
-            raise ContentInvalid(f"a bill of materials in an attestation is none: {error}") from error
-    return inner if isinstance(inner, dict) else predicate
+class _Wrapping(Struct, forbid_unknown_fields=True):
+    inner: msgspec.Raw = msgspec.field(name="Data", default=msgspec.Raw(b"null"))
+    moment: msgspec.Raw = msgspec.field(name="Timestamp", default=msgspec.Raw(b"null"))
+
+
+def _unwrapped(predicate: bytes) -> bytes:
+    """What cosign before 2 put around a bill: `{"Data": ..., "Timestamp": ...}`, the bill as it is or as a text."""
+    try:
+        inner = bytes(decode_json(predicate, _Wrapping).inner)
+        if inner.startswith(b'"'):
+            inner = decode_json(inner, str).encode()
+    except Undecodable:
+        return predicate
+    return inner if inner.lstrip().startswith(b"{") else predicate
 
 
 def _inside(source: ImageSource, root: BytesBlob, *, only: bool) -> Iterator[_ListedBill]:
@@ -232,17 +245,12 @@ def _inside(source: ImageSource, root: BytesBlob, *, only: bool) -> Iterator[_Li
                 yield _ListedBill(Digest.parse(about), kind, layer, is_statement=True)
 
 
-def _predicate(statement: bytes, about: Digest) -> bytes:
-    """What a statement of in-toto says of its subject; raises ContentInvalid where that is another one."""
-    try:
-        said = msgspec.json.decode(statement, type=dict[str, Any])
-        subjects = [each["digest"]["sha256"] for each in said["subject"]]
-        predicate = said["predicate"]
-    except (msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError, RecursionError) as error:
-        raise ContentInvalid("an attestation is no statement of in-toto") from error
-    if about.hex not in subjects:
+def _predicate(statement: bytes, about: Digest) -> tuple[str, bytes]:
+    """What kind of thing a statement of in-toto says of its subject, and that; raises ContentInvalid for another's."""
+    heading, predicate = split_statement(statement)
+    if not heading.speaks_of(about):
         raise ContentInvalid(f"an attestation of {about} speaks of something else")
-    return msgspec.json.encode(predicate)
+    return heading.predicate_type, predicate
 
 
 def _read(source: ImageSource, layer: Descriptor) -> bytes:

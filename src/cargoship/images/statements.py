@@ -9,11 +9,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from msgspec import Struct
 
 from cargoship.attest.provenance import PREDICATE, Provenance, provenance_of
-from cargoship.attest.statement import MEDIA_TYPE, PREDICATE_TYPE, Statement, decode_statement
+from cargoship.attest.statement import MEDIA_TYPE, PREDICATE_TYPE, Heading, Statement, decode_statement, split_statement
 from cargoship.context import Context
 from cargoship.errors import ContentInvalid, NothingAttached
 from cargoship.images.opening import open_image
@@ -29,6 +30,7 @@ from cargoship.signing.bundle import BUNDLE_PREDICATE, BUNDLE_TYPES, read_bundle
 from cargoship.signing.envelope import ENVELOPE_BYTES_MAX, ENVELOPE_TYPE, read_envelope
 from cargoship.signing.simple import SIMPLE_TYPE
 
+S = TypeVar("S", Heading, Statement)
 _CREATED = "org.opencontainers.image.created"
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _LAYERS_MAX = 200
@@ -101,15 +103,29 @@ class AttachedDocument(Struct, frozen=True):
 
     def statement(self, source: ImageSource) -> Statement | None:
         """The statement in it, about this very subject; None where there is none. Raises as `read` does."""
+        payload = self._payload(source)
+        return None if payload is None else self._about_it(decode_statement(payload))
+
+    def predicate(self, source: ImageSource) -> tuple[str, bytes] | None:
+        """Of the statement in it, what kind of thing it says, and that as it is written there; as `statement`."""
+        payload = self._payload(source)
+        if payload is None:
+            return None
+        heading, predicate = split_statement(payload)
+        return self._about_it(heading).predicate_type, predicate
+
+    def _payload(self, source: ImageSource) -> bytes | None:
         match self.form:
             case DocumentForm.STATEMENT:
-                said = decode_statement(self.read(source))
+                return self.read(source)
             case DocumentForm.ENVELOPE:
-                said = decode_statement(read_envelope(self.read(source)).payload)
+                return read_envelope(self.read(source)).payload
             case DocumentForm.BUNDLE:
-                said = decode_statement(read_bundle(self.read(source)).envelope.payload)
+                return read_bundle(self.read(source)).envelope.payload
             case _:
                 return None
+
+    def _about_it(self, said: S) -> S:
         if not said.speaks_of(self.subject):
             raise ContentInvalid(f"an attestation of {self.subject} speaks of something else")
         return said

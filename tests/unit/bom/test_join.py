@@ -123,3 +123,10 @@ def test_what_is_not_ours_is_not_joined(text: bytes, bills: list[Bill]) -> None:
     assert join_bills(form.media_type, [form.write(bills[0]), text], _INDEX) is None
     assert join_bills(form.media_type, [text, form.write(bills[0])], _INDEX) is None
     assert join_bills("text/plain", [text], _INDEX) is None
+
+
+def test_what_would_fill_memory_is_not_joined(bills: list[Bill]) -> None:
+    own = BillFormat.CYCLONEDX.write(bills[0])
+    large = own.replace(b"{", b'{"x":[' + b"{}," * 1_100_000 + b"{}],", 1)
+    assert join_bills(BillFormat.CYCLONEDX.media_type, [own], _INDEX) is not None
+    assert join_bills(BillFormat.CYCLONEDX.media_type, [large], _INDEX) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from cargoship.oci.artifact import artifact_of
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
+from cargoship.oci.layout import write_layout
 from cargoship.oci.manifest import IndexManifest, encode_index
 from cargoship.oci.platform import UNKNOWN
 from cargoship.oci.reference import Reference
@@ -315,7 +317,8 @@ def test_a_second_push_sends_nothing(tmp_path: Path) -> None:
 def _attested(index: Index, statement: Mapping[str, object], kind: str) -> tuple[BytesBlob, BytesBlob, BytesBlob]:
     """BuildKit's form: an index with one entry more, the manifest of that, and its only blob."""
     image = next(iter(index.images()))
-    blob = BytesBlob.of("application/vnd.in-toto+json", json.dumps(statement).encode())
+    whole = {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": kind, **statement}
+    blob = BytesBlob.of("application/vnd.in-toto+json", json.dumps(whole).encode())
     layer = replace(blob.descriptor, annotations={"in-toto.io/predicate-type": kind})
     made = artifact_of(image.descriptor, "x/y", b"", annotations={}).root
     manifest = json.loads(made.data)
@@ -370,14 +373,17 @@ def test_buildkits_attestations(
         {"predicate": {}},
         {"subject": {"digest": 1}, "predicate": {}},
         {"subject": [1], "predicate": {}},
+        {"predicateType": "https://slsa.dev/provenance/v1", "predicate": {}},
     ],
 )
 def test_statements_of_something_else(
     client: RegistryClient, bills: Finder, tmp_path: Path, statement: Mapping[str, object]
 ) -> None:
     index = small_index(tmp_path / "blobs", (AMD64,))
-    _push_attested(client, index, _attested(index, statement, "https://spdx.dev/Document"))
-    with pytest.raises(ContentInvalid, match=r"statement|something else"):
+    image = next(iter(index.images())).digest
+    said = {"subject": [{"digest": {"sha256": image.hex}}], **statement} if "predicateType" in statement else statement
+    _push_attested(client, index, _attested(index, said, "https://spdx.dev/Document"))
+    with pytest.raises(ContentInvalid, match=r"statement|something|nothing|otherwise"):
         bills.find()
 
 
@@ -402,8 +408,9 @@ def test_a_document_that_claims_to_be_huge(client: RegistryClient, bills: Finder
         b"<bom/>",
         b'{"a": "\xff"}',
         b"",
+        b'{"a": ["]}", ' + b"[" * 101 + b"]" * 101 + b"]}",
     ],
-    ids=["deep lists", "deep tables", "no table", "XML", "no text", "empty"],
+    ids=["deep lists", "deep tables", "no table", "XML", "no text", "empty", "deep beside a text of brackets"],
 )
 def test_what_is_no_bill_is_not_printed(
     client: RegistryClient, bills: Finder, tmp_path: Path, nonsense: bytes
@@ -412,6 +419,44 @@ def test_what_is_no_bill_is_not_printed(
     push(client, index, (Referrer(artifact_of(index.descriptor, CYCLONEDX, nonsense, annotations={})),))
     with pytest.raises(ContentInvalid, match=r"a bill of materials of .* is none"):
         bills.find()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"components":' * 100 + b"1" + b"}" * 100,
+        b'{"a": "' + b"[{" * 200 + b'"}',
+        b'{"a": "\\\\", "b": "\\"' + b"[" * 200 + b'", "c": [[]]}',
+        '{"a": "\u00e4\U0001f600"}'.encode(),
+    ],
+    ids=["nested", "brackets in a text", "brackets after a quote in a text", "other letters"],
+)
+def test_what_may_be_in_a_bill_is_printed_as_it_is(
+    client: RegistryClient, bills: Finder, tmp_path: Path, odd: bytes
+) -> None:  # fmt: skip
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    push(client, index, (Referrer(artifact_of(index.descriptor, CYCLONEDX, odd, annotations={})),))
+    assert bills.find().document == odd
+
+
+@pytest.mark.parametrize("part", [b"{}", b'{"":{}}'])
+@pytest.mark.parametrize("signed", [False, True])
+def test_of_a_bill_that_is_printed_nothing_is_made(tmp_path: Path, part: bytes, *, signed: bool) -> None:
+    """A few bytes of JSON are an object of sixty."""
+    index = small_index(tmp_path / "blobs", (AMD64,))
+    bill = b'{"specVersion": "1.6", "components": [' + b",".join([part] * (1_000_000 // len(part))) + b"]}"
+    made = artifact_of(index.descriptor, CYCLONEDX, bill, annotations={})
+    said = _as_cosign_3(index, _statement(index, {}).replace(b"{}", bill)) if signed else Referrer(made)
+    write_layout(tmp_path / "app", index, names=[Reference.parse("ghcr.io/me/app:1.0")], about=(said,))
+    context = Context({"HOME": str(tmp_path)}, tmp_path, SystemRunner())
+    tracemalloc.start()
+    try:
+        found = find_bill("oci:app", context, platform=None, form=None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.document == bill
+    assert peak < 10 * len(bill)
 
 
 def test_digests_are_those_of_the_documents(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from cargoship.context import Context
+from cargoship.decoding import is_too_much
 from cargoship.errors import CargoshipError, ContentInvalid
 from cargoship.images.bills import FoundBill, find_bill
 from cargoship.images.comparing.difference import Difference, DifferenceKind
@@ -42,6 +43,8 @@ def _uses_of(target: str, leaf: Leaf, context: Context) -> Sequence[tuple[Differ
 
 def uses_in(bill: FoundBill) -> list[tuple[DifferenceKind, CrateUse]]:
     """The crates and packages of a bill, in CycloneDX or SPDX; raises ContentInvalid."""
+    if is_too_much(bill.document):
+        raise ContentInvalid(f"a bill of materials of {bill.subject} has more in it than is compared")
     try:
         document = msgspec.json.decode(bill.document, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
