@@ -137,6 +137,17 @@ def test_actions_are_pinned_and_strangers_words_stay_values(path: Path) -> None:
     assert not any("${{" in step.get("run", "") for job in jobs for step in job["steps"])
 
 
+def test_each_job_of_a_matrix_saves_a_cache_and_begins_with_its_own() -> None:
+    """Of jobs that save under one key all but the first lose what they have compiled."""
+    (cache,) = [step["with"] for step in yaml.safe_load(ACTION.read_text())["runs"]["steps"] if "uses" in step]
+    assert "${{ github.job }}-${{ strategy.job-index }}-" in cache["key"]
+    # GitHub takes the first that something begins with
+    prefixes = cache["restore-keys"].split("\n")[:-1]
+    assert all(cache["key"].startswith(each) for each in prefixes)
+    assert prefixes[0] == cache["key"].removesuffix("${{ github.run_id }}")
+    assert [*map(len, prefixes)] == sorted(map(len, prefixes), reverse=True)
+
+
 def test_each_job_of_a_release_may_do_one_thing() -> None:
     workflow = yaml.safe_load(RELEASE.read_text())
     assert workflow["permissions"] == {}
