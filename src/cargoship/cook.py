@@ -14,7 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cargoship.cargo.command import CargoBuild
+from cargoship.cargo.config import cargo_home, configuration_files, read_table
 from cargoship.cargo.manifest import MANIFEST
+from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project
 from cargoship.cargo.target_flags import environment_for
 from cargoship.cargo.watch import Watched
@@ -41,6 +43,7 @@ from cargoship.toolchain.rust import toolchains
 from cargoship.toolchain.zig import find_zig, find_zigbuild
 from cargoship.unitcache.keys.compilers import compilers_of, plain_compilers
 from cargoship.unitcache.keys.environment import Compilers
+from cargoship.unitcache.keys.objectionable import talking
 from cargoship.unitcache.libraries import Libraries
 from cargoship.unitcache.session import BuildInputs, CacheSession, Workspace, open_session
 from cargoship.unitcache.stores.opening import open_stores
@@ -76,7 +79,7 @@ def cook(
     if cooking.subcommand is Subcommand.NOTHING:
         return
     if not platforms:
-        programs = _plain_programs(cooking, context)
+        programs = _plain_programs(cooking, root, context)
         with _session(caches, context) as session:
             runtime = _plain_runtime(cooking, context)
             cached = None if session is None else _plain_cached(session, runtime, root, context)
@@ -122,7 +125,7 @@ def _cook_for(
         cached = _Cached(session, env, runtime, libraries, watcher)
     with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit, root=root) as cargo:
         through = replace(cooking, targets=cargo.triples, subcommand=Subcommand(cargo.subcommand))
-        programs = CookPrograms(toolchain.rust.cargo, cargo.program, cargo.env)
+        programs = CookPrograms(toolchain.rust.cargo, cargo.program, _telling(cargo.env, root))
         return run(through, programs=programs, around=_around(cached, partial(compilers_of, toolchain, env)))
 
 
@@ -200,12 +203,17 @@ def _plain_runtime(cooking: Cooking, context: Context) -> Runtime | None:
     return zigbuild_runtime(zig, zig_targets(cooking.targets), context.env, cache_dir=context.cache_dir)
 
 
-def _plain_programs(cooking: Cooking, context: Context) -> CookPrograms:
+def _plain_programs(cooking: Cooking, root: Path, context: Context) -> CookPrograms:
     """The plain cargo, or cargo-zigbuild with the Zig that belongs to it; raises ToolMissing, OutputError."""
     env = context.env
     cargo = Path(env.get("CARGO") or "cargo")
     if cooking.subcommand is not Subcommand.ZIGBUILD:
-        return CookPrograms(cargo, cargo, env)
+        return CookPrograms(cargo, cargo, _telling(env, root))
     zig = find_zig(context.runner, env)
     named = zigbuild_environment(zig, env, cache_dir=context.cache_dir)
-    return CookPrograms(cargo, find_zigbuild(context.runner, env), {**named, **env})
+    return CookPrograms(cargo, find_zigbuild(context.runner, env), _telling({**named, **env}, root))
+
+
+def _telling(env: Mapping[str, str], root: Path) -> Mapping[str, str]:
+    """The environment in which cargo tells its progress, but where that would hide what it refuses."""
+    return talking(env, map(read_table, configuration_files(root, cargo_home(env))), PROGRESS_ENV)

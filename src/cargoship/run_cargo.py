@@ -28,6 +28,7 @@ from cargoship.cargo.config import (
 )
 from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import ManifestRefused, Project, load_project
+from cargoship.cargo.withheld import withheld
 from cargoship.cargo.words import (
     COMPILES,
     NO_DEPENDENCIES,
@@ -100,6 +101,26 @@ def run_cargo(
     if isinstance(read, Ended):
         return read
     asked, context, rust, project = read
+    if not has_more(asked.gathered):
+        return _compiled(asked, context, rust, project, overrides, programs_alone=programs_alone, remote=remote)
+    with withheld(context.emit) as said:
+        context = replace(context, emit=said.emit)
+        ended = _compiled(asked, context, rust, project, overrides, programs_alone=programs_alone, remote=remote)
+        if ended.then is None:
+            said.let_go()
+    return ended
+
+
+def _compiled(
+    asked: AskedOfCargo,
+    context: Context,
+    rust: Rust,
+    project: Project,
+    overrides: Mapping[str, object],
+    *,
+    programs_alone: bool,
+    remote: ClusterAddress | None,
+) -> Ended:
     # cargo would keep its own options from a subcommand that is another program
     words, before = asked.gathered, () if asked.words[0] == "zigbuild" else asked.before
     own = asked.words if before else words

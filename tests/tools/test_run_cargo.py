@@ -381,6 +381,21 @@ def test_what_cargo_refuses_it_refuses(
     assert said[0] in done.stderr
 
 
+def test_a_cook_ends_with_what_cargo_refuses(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """What is told cargo, so that it shows its progress, would keep it from reading the file."""
+    root, empty = tmp_path / "root", tmp_path / "empty"
+    create("Cargo.toml", '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2024"\n')(root)
+    create("src/main.rs", "fn main() {}\n")(root)
+    create(".cargo/config.toml", 'term.progress.when = "purple"\n')(root)
+    create("Cargo.lock", 'version = 4\n\n[[package]]\nname = "app"\nversion = "0.1.0"\n')(root)
+    empty.mkdir()
+    recipe = ("--recipe-path", tmp_path / "recipe.json")
+    run_cargoship("recipe", "prepare", *recipe, cwd=root)
+    done = run_cargoship("recipe", "cook", *recipe, cwd=empty, check=False)
+    assert done.returncode == 101
+    assert "unknown variant `purple`" in done.stderr
+
+
 def test_documentation_is_tested_and_tests_are_named_that_somebody_else_runs(
     run_cargoship: RunCargoship, tmp_path: Path
 ) -> None:
@@ -401,7 +416,11 @@ def test_documentation_is_tested_and_tests_are_named_that_somebody_else_runs(
     again = done("--doc")
     assert "1 passed" in again.stdout
     assert "Restored 1 of 2 units" in again.stderr
-    assert "Executable unittests src/lib.rs (target" in done("--no-run").stderr
+    create("src/lib.rs", "fn unused() {}\n" + (root / "src/lib.rs").read_text())(root)
+    said = done("--no-run").stderr
+    assert "Executable unittests src/lib.rs (target" in said
+    # cargo has run twice, and its warnings are shown once
+    assert said.count("`unused` is never used") == 1
     edit("src/lib.rs", "3);", "4);")(root)
     done("--doc", code=101)
 

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from cargoship.cargo.command import MESSAGE_FORMAT, option_with
 from cargoship.cargo.failure import failure_of
 from cargoship.cargo.manifest import MANIFEST
-from cargoship.cargo.progress import PROGRESS_ENV
 from cargoship.cargo.project import Project, load_project
 from cargoship.cargo.watch import Watched, watch_cargo
 from cargoship.clock import phase
@@ -156,7 +155,7 @@ def compile_dependencies(
     Raises ManifestInvalid with cargo's words, OutputError, and what a failed compile means. Dummies are removed after a
     failure too.
     """
-    env = {**programs.env, **PROGRESS_ENV}
+    env = dict(programs.env)
     if cooking.target_dir is not None:
         env["CARGO_TARGET_DIR"] = str(root / cooking.target_dir)
     manifest = root / (cooking.manifest_path or MANIFEST)
