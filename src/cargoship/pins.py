@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cargoship.bases.distributions import open_package_base
+from cargoship.bases.distributions import lock_name_of, open_package_base
 from cargoship.bases.remote import RemoteBases
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.project import Package, Project, load_project
@@ -110,9 +110,8 @@ def _lock_packages(settings: Sequence[Settings], root: Path, context: Context) -
         return ()
     with open_package_base(wanted[0], context) as bases:
         renewed = bases.renew(wanted, root=root)
-        lock = root / bases.lock_name
-    names = dict.fromkeys(str(each.debian) for each in wanted)
-    return tuple(PinnedBase(lock, name, name, renewed=renewed) for name in names)
+    locks = {str(each.base_spec): lock_name_of(each.base_spec) for each in wanted}
+    return tuple(PinnedBase(root / lock, name, name, renewed=renewed) for name, lock in locks.items() if lock)
 
 
 def _pinned(spec: str, bases: RemoteBases) -> str:

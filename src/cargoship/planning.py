@@ -19,6 +19,7 @@ from cargoship.plan.native import check_native
 from cargoship.plan.profiles import check_profile
 from cargoship.processors import RustTargets, check_processors
 from cargoship.resources import as_cargo_has_it, foresee_sources, wanted_by
+from cargoship.settings.base import distribution_of
 from cargoship.settings.compound import PLATFORMS_OF_BASE
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_origins, load_settings
@@ -54,8 +55,9 @@ def foresee(made: Plan, context: Context) -> None:
     if made.push:
         hosts = dict.fromkeys(reference.registry for image in made.images for reference in image.references)
         context.emit(Note(f"not asked: whether {', '.join(hosts)} takes a push; a build asks before it compiles"))
-    if any(image.settings.debian is not None for image in made.images):
-        text = "not asked: whether Debian has the packages, and whether they have the users; a build asks"
+    names = dict.fromkeys(distribution_of(image.settings.base_spec) for image in made.images)
+    for name in filter(None, names):
+        text = f"not asked: whether {name.title()} has the packages, and whether they have the users; a build asks"
         context.emit(Note(f"{text} before it compiles"))
 
 

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
+from cargoship.bases.distributions import lock_name_of
 from cargoship.cargo.git import Since
 from cargoship.cargo.project import Package, Project
-from cargoship.debian.lock import NAME as DEBIAN_LOCK
 from cargoship.oci.target import split_selection
 from cargoship.plan import Group
 from cargoship.reading import real_path
@@ -137,7 +137,8 @@ class Touched:
     def _around(self, package: Package, settings: Settings) -> bool:
         """Whether what an image has beside its programs has changed."""
         root = real_path(package.root)
-        if settings.debian is not None and self.since.touches(real_path(self.project.root) / DEBIAN_LOCK):
+        lock = lock_name_of(settings.base_spec)
+        if lock is not None and self.since.touches(real_path(self.project.root) / lock):
             return True
         if settings.base.startswith(_LAYOUT):
             folder, _ = split_selection(settings.base.removeprefix(_LAYOUT), root)

@@ -22,7 +22,7 @@ from cargoship.bases.base import Base
 from cargoship.bases.debian_layers import DebianLayerBuilder, DebianLayers
 from cargoship.bases.package_base import PackageBase
 from cargoship.bases.static import static_config
-from cargoship.debian.lock import NAME, PackageRequest, ResolvedPackages
+from cargoship.debian.lock import PackageRequest, ResolvedPackages
 from cargoship.debian.mirror import DebianMirror, MirrorConfig
 from cargoship.debian.package import DebianPackage
 from cargoship.debian.package_resolver import PackageResolver
@@ -50,8 +50,6 @@ _MAKERS = 2
 
 class DebianBases(PackageBase):
     """Bases of Debian packages, for one run; a context that stops what is still under way."""
-
-    lock_name = NAME
 
     def __init__(
         self,

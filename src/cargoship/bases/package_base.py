@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 class PackageBase(Protocol):
     """Bases of one distribution's packages, for one run; a context that stops what is still under way."""
 
-    @property
-    def lock_name(self) -> str:
-        """The file in a project's folder that says which packages were chosen."""
-        ...
-
     def find(self, settings: Settings, platform: Platform, *, root: Path, compression: Compression) -> Base:
         """The base that an image's settings ask for, whose layers are being made from now on.
 

@@ -123,7 +123,7 @@ def _image(image: ImagePlan) -> list[tuple[str, str]]:
         ("package", f"{image.package.name} {image.package.version}"),
         ("binaries", ", ".join(binary.name for binary in image.bins)),
         ("names", ", ".join(reference.familiar for reference in image.references)),
-        ("base", str(settings.debian or settings.base)),
+        ("base", str(settings.base_spec)),
         ("packages", ", ".join(settings.packages)),
         ("built with", ", ".join(settings.build_packages)),
         ("layers", settings.compression),

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from cargoship.bases.distributions import LOCK_NAMES
 from cargoship.context import Context
-from cargoship.debian.lock import NAME as DEBIAN_LOCK
 from cargoship.errors import OutputError
 from cargoship.events import CompileProgress, Event, LayerAssembled, SourcesWritten, UnitFinished, UnitsRestored
 from cargoship.oci.digest import Digest
@@ -115,7 +115,7 @@ class OwnFiles:
 
     def __init__(self, changes: FileChanges, root: Path) -> None:
         self._changes = changes
-        self._locks = (root / "Cargo.lock", root / DEBIAN_LOCK)
+        self._locks = tuple(root / name for name in ("Cargo.lock", *LOCK_NAMES))
 
     def noted(self, context: Context) -> Context:
         """The context for one attempt, whose events tell what is written."""

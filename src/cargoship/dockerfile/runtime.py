@@ -11,7 +11,7 @@ from cargoship.image_layers import image_config
 from cargoship.oci.config import ImageConfig
 from cargoship.plan import ImagePlan, Plan
 from cargoship.platforms import Libc, LibcFamily
-from cargoship.settings.base import BuiltInBase, LayoutBase
+from cargoship.settings.base import BuiltInBase, LayoutBase, distribution_of
 
 _LABEL = "org.opencontainers.image."
 # what changes without the project's settings; the builder of the image knows it, and a file in git does not
@@ -24,7 +24,7 @@ def check_base(image: ImagePlan, libc: Libc) -> None:
         raise UsageError(
             f"Docker cannot take {image.settings.base} as a base", hint="name an image in a registry with --base"
         )
-    if image.settings.debian is not None:
+    if distribution_of(image.settings.base_spec) is not None:
         raise UsageError(
             f"the base {image.settings.base} is made by `cargoship build`, and Docker has no image of it",
             hint="name an image in a registry with --base, such as debian:12-slim",

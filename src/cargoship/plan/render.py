@@ -73,7 +73,7 @@ def _image(image: ImagePlan) -> dict[str, Json]:
         "version": image.package.version,
         "binaries": [{"name": binary.name, "package": binary.package} for binary in image.bins],
         "references": [str(reference) for reference in image.references],
-        "base": str(settings.debian or settings.base),
+        "base": str(settings.base_spec),
         "packages": list(settings.packages),
         "build-packages": list(settings.build_packages),
         "compression": settings.compression,
