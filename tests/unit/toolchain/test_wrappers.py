@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -158,6 +159,60 @@ esac
     made = tmp_path / "runtime" / "x86_64-unknown-linux-musl"
     assert [path.name for path in made.iterdir()] == ["libcompiler_rt.a"]
     assert len(notes.read_text().splitlines()) == 1, "made once, and said so"
+
+
+@pytest.fixture
+def programs_are_linked(tmp_path: Path, wrappers: Path) -> dict[str, str]:
+    """The environment of a target that has its own start files."""
+    start = tmp_path / "sys root" / "lib" / "rustlib" / "x86_64-unknown-linux-musl" / "lib" / "self-contained"
+    start.mkdir(parents=True)
+    (start / "crt1.o").touch()
+    return {
+        "PATH": f"{wrappers}:/usr/bin:/bin", "CARGOSHIP_PYTHON": sys.executable, "CARGOSHIP_DRIVER": str(driver()),
+        "CARGOSHIP_SYSROOT": str(tmp_path / "sys root"), "CARGOSHIP_RUNTIME": str(tmp_path / "runtime"),
+        "CARGOSHIP_ZIG_LIB": "/lib",
+    }  # fmt: skip
+
+
+_MAKES_CPP = """#!/bin/sh
+echo "$*" >>"$0.calls"
+case "$*" in
+*main.cpp*)
+  mkdir -p "$ZIG_GLOBAL_CACHE_DIR"
+  touch "$ZIG_GLOBAL_CACHE_DIR/libc++.a" "$ZIG_GLOBAL_CACHE_DIR/libc++abi.a"
+  ;;
+*-lc++abi*) ;;
+ld.lld*words.o*) echo 'ld.lld: error: undefined symbol: __cxa_throw' >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "argument", "made"),
+    [("cc", "empty.o", False), ("c++", "empty.o", False), ("c++", "words.o", True), ("c++", "-lstdc++", True)],
+)
+def test_a_checks_program_costs_no_library_that_it_does_not_need(
+    wrappers: Path, tmp_path: Path, programs_are_linked: dict[str, str], language: str, argument: str, *, made: bool
+) -> None:
+    """CMake's first program is linked with -v, for C and for C++: Zig compiled musl for that, and libc++."""
+    zig = tmp_path / "zig-of-cpp"
+    zig.write_text(_MAKES_CPP)
+    zig.chmod(0o755)
+    program = wrappers / f"cargoship-x86_64-unknown-linux-musl-{language}"
+    call(program, ["-v", argument, "-o", "check"], zig, **programs_are_linked)
+    calls = Path(f"{zig}.calls").read_text().splitlines()
+    assert all(each.startswith(("ld.lld ", "c++ -target x86_64-linux-musl -dynamic ")) for each in calls)
+    library = tmp_path / "runtime" / "x86_64-unknown-linux-musl" / "libc++.a"
+    assert library.exists() == made
+    assert calls[-1].endswith("-lc++ -lc++abi -lunwind -lc") == made
+    assert not (library.parent / "libcompiler_rt.a").exists()
+
+
+def test_a_compiler_says_of_itself_what_zig_says(
+    wrappers: Path, zig: Path, programs_are_linked: dict[str, str]
+) -> None:
+    said = call(wrappers / "cargoship-x86_64-unknown-linux-musl-cc", ["-v"], zig, **programs_are_linked)
+    assert said == ["cc", "-target", "x86_64-linux-musl", "-fno-sanitize=all", "-v"]
 
 
 def test_a_link_that_fails_for_the_users_own_reason_fails_with_its_words(wrappers: Path, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ count=$#
 program=$#
 skip=
 compiles=
+verbose=
+named=
 while [ "$count" -gt 0 ]; do
   arg=$1
   shift
@@ -35,10 +37,14 @@ while [ "$count" -gt 0 ]; do
     aarch64:-march=armv*) arg=-mcpu=generic ;;
     esac
     ;;
-  -c | -S | -E | -M | -MM | -fsyntax-only | -v | -V | '-?' | -help | --help | --version | -dump* | -print-* | --print-* | -shared | -r) program=0 ;;
+  -o) named=yes ;;
+  -v) verbose=yes ;;
+  -c | -S | -E | -M | -MM | -fsyntax-only | -V | '-?' | -help | --help | --version | -dump* | -print-* | --print-* | -shared | -r) program=0 ;;
   esac
   set -- "$@" "$arg"
 done
+# Alone it asks for the version; CMake links its first program with it.
+[ -z "$verbose" ] || [ -n "$named" ] || program=0
 # As in rustc's own shim: no folder of this machine in what C says of its files (__FILE__, debug information).
 if [ -n "$compiles" ] && [ -n "${CARGOSHIP_PATHS-}" ]; then
   [ -z "${OUT_DIR-}" ] || set -- "-ffile-prefix-map=$OUT_DIR=/cargo/out" "$@"

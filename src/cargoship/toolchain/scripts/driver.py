@@ -67,7 +67,7 @@ def main(triple: str, language: str, zig_target: str, zig_cpu: str, *arguments: 
             if code:
                 return code
             objects.append(compiled)
-        runtime = ["-lc++"] if language == "c++" else []
+        runtime = ["--c++-if-missed"] if language == "c++" else []
         # No position-independent program: compilers' own flags differ, and a test program needs none.
         return subprocess.call(
             [
