@@ -35,6 +35,8 @@ def deploy(ctx: click.Context, /, **_: object) -> None:
         aws = () if ctx.params["only_print"] else handover.find_aws(context)
         prepared = prepare(request, context, session.pipeline)
         ecs.check_platforms(prepared)
+        for warning in ecs.warnings_of(prepared):
+            context.emit(warning)
         resolved = resolve(prepared, context, session.pipeline)
     resolving.tell_built(session, resolved)
     task = ecs.task_input(resolved.documents[0])

@@ -6,16 +6,19 @@ Format: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definit
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from cargoship.cargo.suggest import listed
+from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.deploy.documents import Format, ScannedFile
 from cargoship.deploy.places import SCHEME, Page
 from cargoship.deploy.resolve import Prepared, ResolvedDocument
 from cargoship.deploy.tree import read_documents
 from cargoship.deploy.values import value_of
 from cargoship.errors import DocumentInvalid, UsageError
+from cargoship.events import Level, Note
 from cargoship.oci.platform import Platform
+from cargoship.printable import printable
 
 _ARCHITECTURES = {"X86_64": Platform("linux", "amd64"), "ARM64": Platform("linux", "arm64")}
 _DEFAULT = "X86_64"
@@ -24,6 +27,25 @@ _ANSWERED = (
     "deregisteredAt", "deleteRequestedAt",
 )  # fmt: skip
 """What Amazon ECS says of a definition (API reference, TaskDefinition), and RegisterTaskDefinition refuses."""
+
+_TAKEN = (
+    "family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions", "volumes",
+    "placementConstraints", "requiresCompatibilities", "cpu", "memory", "tags", "pidMode", "ipcMode",
+    "proxyConfiguration", "inferenceAccelerators", "ephemeralStorage", "runtimePlatform", "enableFaultInjection",
+)  # fmt: skip
+"""What RegisterTaskDefinition takes (API reference, Request Parameters); there may be more by now."""
+
+
+def warnings_of(prepared: Prepared) -> Iterator[Note]:
+    """Say of what Amazon ECS may not know: aws refuses parameters that it does not know, after images were pushed."""
+    for found in prepared.found:
+        for key in sorted(_read(found).keys() - set(_TAKEN)):
+            meant = did_you_mean(key, _TAKEN)
+            yield Note(
+                f"{found.source.name}: a task definition is not known to have {printable(key)}, and aws refuses what "
+                f"it does not know{meant}",
+                Level.WARNING,
+            )
 
 
 def check_platforms(prepared: Prepared) -> None:
@@ -94,8 +116,8 @@ def _read(found: ScannedFile) -> dict[str, Any]:
             f"{name}: this is an answer of Amazon ECS, with a task definition in it",
             hint=f"take that alone: jq '.taskDefinition{_without(task['taskDefinition'])}' {name}",
         )
-    if isinstance(task, dict) and "taskDefinitionArn" in task:
-        told = [each for each in _ANSWERED if each in task]
+    told = [each for each in _ANSWERED if isinstance(task, dict) and each in task]
+    if isinstance(task, dict) and told:
         raise DocumentInvalid(
             f"{name}: of an answer of Amazon ECS, which registers no definition with {listed(told)}",
             hint=f"leave them out: jq '.{_without(task)}' {name}",

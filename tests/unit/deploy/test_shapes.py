@@ -549,6 +549,7 @@ def test_a_task_definition_is_read_however_it_is_saved(place: Workplace, name: s
         ("task.json", TASK % ', "runtimePlatform": {"operatingSystemFamily": ["A"]}', "the task runs on ['A']"),
         ("task.json", "{}\n{}\n", "one document, and here are 2"),
         ("task.json", TASK % ', "taskDefinitionArn": "arn:x", "revision": 3', "taskDefinitionArn"),
+        ("task.json", TASK % ', "status": "ACTIVE"', "registers no definition with status"),
         ("task.json", '{"taskDefinition": ' + TASK % "" + "}", "an answer of Amazon ECS"),
         ("task.txt", TASK % "", "neither JSON nor YAML"),
         ("task.yaml", "a\n", "no containerDefinitions"),
@@ -561,6 +562,16 @@ def test_a_task_definition_that_cannot_be_registered_is_refused(
     with pytest.raises(CargoshipError) as caught:
         task(place, name, text.encode())
     assert words in caught.value.message
+
+
+def test_what_aws_would_refuse_after_a_push_is_warned_about_before(place: Workplace) -> None:
+    text = TASK % ', "excutionRoleArn": "arn:x", "x-common": {}, "family": "web", "enableFaultInjection": true'
+    source = SourceFile("task.json", text.encode(), place.root, Path("task.json"))
+    request = ResolveRequest((source,), (place.root,), Selection(place.root))
+    said = [note.text for note in ecs.warnings_of(prepare(request, place.context(), place.builder))]
+    unknown = "task.json: a task definition is not known to have {}, and aws refuses what it does not know"
+    meant = '; did you mean "executionRoleArn"?'
+    assert said == [unknown.format("excutionRoleArn") + meant, unknown.format("x-common")]
 
 
 @pytest.mark.parametrize("is_wrapped", [True, False])
