@@ -78,7 +78,7 @@ class Options(Surroundings, total=False):
     clusters: Sequence[str]
     """Local clusters whose nodes get the images: `kind`, `minikube`, `k3d`, `kind:NAME`."""
     outputs: Sequence[str]
-    """`oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `rootfs:DIR`, `wasm:DIR`."""
+    """`oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`, `rootfs:FOLDER`, `wasm:FOLDER`."""
     require_clean: bool
     """Whether to refuse a tree that differs from its commit; default: no."""
     verify: bool

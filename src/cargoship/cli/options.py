@@ -175,7 +175,7 @@ base_option = click.option(
     "--base",
     metavar="BASE",
     shell_complete=offers.bases,
-    help="What the image stands on: static, scratch, deb:RELEASE, oci:DIR, or an image in a registry.  "
+    help="What the image stands on: static, scratch, deb:RELEASE, oci:FOLDER, or an image in a registry.  "
     "[default: static]",
 )
 
@@ -249,8 +249,8 @@ destination_options = group(
         multiple=True,
         metavar="KIND:PATH",
         shell_complete=offers.outputs,
-        help="Write oci:DIR, oci-archive:FILE, docker-archive:FILE, rootfs:DIR (the files) or wasm:DIR (an artifact); "
-        "may be repeated.  "
+        help="Write oci:FOLDER, oci-archive:FILE, docker-archive:FILE, rootfs:FOLDER (the files) or wasm:FOLDER (an "
+        "artifact); may be repeated.  "
         "[default, with no other destination: an OCI layout in the target directory]",
     ),
 )

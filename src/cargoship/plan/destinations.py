@@ -13,13 +13,23 @@ from cargoship.oci.compress import Codec
 from cargoship.oci.platform import Platform
 from cargoship.plan.model import ImagePlan, Output, OutputKind, Selection
 from cargoship.platforms import WASI, WASI_2, row
+from cargoship.settings.base import BuiltInBase
 
 _Value = TypeVar("_Value", bound=Hashable)
-_BUILT_IN = ("static", "scratch")
 
 
 def check_destinations(images: Sequence[ImagePlan], platforms: Sequence[Platform], selection: Selection) -> None:
     """Raise UsageError for images that cannot all go where they are to go."""
+    _check_names(images)
+    _check_push(images, selection)
+    _check_codec(images, selection)
+    _check_outputs(images, platforms, selection)
+    _check_artifacts(images, selection)
+    for path in _repeated(output.path for output in selection.outputs):
+        raise UsageError(f"two outputs are written to {path}")
+
+
+def _check_names(images: Sequence[ImagePlan]) -> None:
     for name in _repeated(image.name for image in images):
         whose = listed(f"{image.package.name}:{image.bins[0].name}" for image in images if image.name == name)
         raise UsageError(
@@ -31,6 +41,9 @@ def check_destinations(images: Sequence[ImagePlan], platforms: Sequence[Platform
             f"the images {names} would share the reference {shared.familiar}",
             hint="put {name} into the tag, or choose one binary with --bin",
         )
+
+
+def _check_push(images: Sequence[ImagePlan], selection: Selection) -> None:
     untagged = [image.name for image in images if not image.references]
     if selection.push and selection.push_by_digest:
         raise UsageError("--push and --push-by-digest exclude each other", hint="the latter moves no tag")
@@ -42,6 +55,9 @@ def check_destinations(images: Sequence[ImagePlan], platforms: Sequence[Platform
             if optional
             else "add --tag REGISTRY/REPOSITORY:TAG, or set CARGOSHIP_REPO=REGISTRY/PREFIX for all images",
         )
+
+
+def _check_codec(images: Sequence[ImagePlan], selection: Selection) -> None:
     docker = [output for output in selection.outputs if output.kind is OutputKind.DOCKER_ARCHIVE]
     if (docker or selection.load or selection.clusters) and any(
         image.settings.compression is Codec.ZSTD for image in images
@@ -50,6 +66,9 @@ def check_destinations(images: Sequence[ImagePlan], platforms: Sequence[Platform
         raise UsageError(
             f"{what} does not go with zstd: engines before Docker 23 cannot read it", hint="use --compression gzip"
         )
+
+
+def _check_outputs(images: Sequence[ImagePlan], platforms: Sequence[Platform], selection: Selection) -> None:
     for output in selection.outputs:
         if output.kind is not OutputKind.OCI and len(images) > 1 and not output.is_per_image:
             raise UsageError(
@@ -58,15 +77,12 @@ def check_destinations(images: Sequence[ImagePlan], platforms: Sequence[Platform
             )
     roots = [output for output in selection.outputs if output.kind is OutputKind.ROOTFS]
     _check_nested(platforms, roots)
-    foreign = next((image for image in images if image.settings.base not in _BUILT_IN), None)
+    foreign = next((image for image in images if not isinstance(image.settings.base_spec, BuiltInBase)), None)
     if roots and foreign is not None:
         raise UsageError(
             f"{roots[0]} cannot hold the files of the base {foreign.settings.base!r}, only of one that is built in",
             hint="--base scratch leaves the base out",
         )
-    _check_artifacts(images, selection)
-    for path in _repeated(output.path for output in selection.outputs):
-        raise UsageError(f"two outputs are written to {path}")
 
 
 def _check_nested(platforms: Sequence[Platform], roots: Sequence[Output]) -> None:

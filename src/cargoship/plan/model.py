@@ -42,6 +42,15 @@ class OutputKind(enum.Enum):
     WASM = "wasm"
     """The program for wasi/wasm as an artifact of its own, in an image layout."""
 
+    @property
+    def form(self) -> str:
+        """How an output of this kind is written."""
+        return f"{self.value}:{'FILE' if self in {OutputKind.OCI_ARCHIVE, OutputKind.DOCKER_ARCHIVE} else 'FOLDER'}"
+
+
+*_FIRST, _LAST = (kind.form for kind in OutputKind)
+_FORMS = f"{', '.join(_FIRST)} or {_LAST}"
+
 
 class Output(Struct, frozen=True):
     """A file or folder to write. `{name}` in the path stands for the image's name."""
@@ -60,7 +69,7 @@ class Output(Struct, frozen=True):
             meant = did_you_mean(word, known) if colon else ""
             raise UsageError(
                 f"output {text!r} is not KIND:PATH{meant}",
-                hint="use oci:FOLDER, oci-archive:FILE, docker-archive:FILE, rootfs:FOLDER or wasm:FOLDER",
+                hint=f"use {_FORMS}",
             )
         if not path:
             raise UsageError(f"output {text!r} has no path", hint=f"write {word}:PATH")
@@ -132,9 +141,7 @@ def _buildx(text: str) -> str:
         "image": "--push" if fields.get("push") == "true" else "-o oci:FOLDER",
         "local": f"-o rootfs:{place or 'FOLDER'}",
     }
-    return (
-        f"write {words.get(kind, '-o oci:FOLDER, oci-archive:FILE, docker-archive:FILE, rootfs:FOLDER or wasm:FOLDER')}"
-    )
+    return f"write {words.get(kind, f'-o {_FORMS}')}"
 
 
 class Selection(Struct, frozen=True):

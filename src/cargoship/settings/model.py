@@ -120,8 +120,8 @@ class Settings(AttestSettings):
         scope=SettingScope.IMAGE,
         shown="false",
         example="true",
-        doc="Whether a layout (`-o oci:DIR`) that is written again keeps the layers of images that nothing in it names "
-        "any more. Without it those go that cargoship itself has put there.",
+        doc="Whether a layout (`-o oci:FOLDER`) that is written again keeps the layers of images that nothing in it "
+        "names any more. Without it those go that cargoship itself has put there.",
     )
     entrypoint: tuple[str, ...] = setting(
         kinds.WORDS,
