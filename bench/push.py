@@ -221,7 +221,7 @@ def compare(images: Images, work: Path, sides: Mapping[str, Side], runs: int, ti
                     samples.add(row, name, registry_cpu_s=registry_s)
                     print(f"{state:<10} {name:<16} {cost} ({registry_s * 1000:.0f} ms CPU of the registry)", flush=True)
             shutil.rmtree(folder)
-    # in the order of the sides, whoever came first
+    # in the order of the sides, no matter which came first
     for row, measured in samples.rows.items():
         samples.rows[row] = {name: measured[name] for name in sides}
     return samples

@@ -81,7 +81,7 @@ def pytest_collection() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The fast tests first: what is broken is known in seconds.
 
-    Those that share what is dear to make, an image or a running registry, are a group: one process (pytest-xdist's
+    Those that share what is expensive to make, an image or a running registry, are a group: one process (pytest-xdist's
     `--dist loadgroup`) runs all of it, and makes it once.
     """
     for item in items:
@@ -96,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Groups that nobody keeps together would make what is dear once for each process, and podman meet itself."""
+    """Groups that nobody keeps together would make what is expensive once for each process, and podman meet itself."""
     if hasattr(session.config, "workerinput") and session.config.option.loadgroup:
         apart = [item.nodeid for item in session.items if _cost(item) and "@" not in item.nodeid.rpartition("]")[2]]
         if apart:

@@ -308,7 +308,7 @@ def test_words_that_it_does_not_know(place: Place) -> None:
 def test_the_same_bytes_from_an_empty_cache(run_cargoship: RunCargoship, place: Place, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
-    # standard libraries are dear, and are not what is asked here
+    # standard libraries are expensive, and are not what is asked here
     (cache / "std").symlink_to(cache_folder() / "std")
     shutil.copy(place.probe, tmp_path / "app-program")
     manifest = "[package.metadata.cargoship]\nhealthcheck = { tcp = 99 }\n"

@@ -23,7 +23,7 @@ from support.programs import REPOSITORY
 _SOURCES = REPOSITORY / "src" / "cargoship"
 # what compilers are started with; what merely decides whether to start them is tested with caches of its own
 _DECIDING = ("toolchain", "cargo/command.py", "platforms.py", "compile.py", "cook.py", "run_cargo.py")
-# standard libraries are dear, and these alone have a say in them: they are shared where these are equal
+# standard libraries are expensive, and these alone have a say in them: they are shared where these are equal
 _DECIDING_STD = (*(f"toolchain/{name}.py" for name in ("sysroot", "startfiles", "rust", "zig")), "platforms.py")
 _KEPT_MAX = 4
 _IN_USE_S = 24 * 3600

@@ -98,7 +98,7 @@ def test_a_program_unpacked_again_is_not_compressed_again(tmp_path: Path) -> Non
         sources = ImageInputs(plan, (), {}, BlobStore(scratch / "store"), kept, Compression.of(Codec.GZIP))
         made += layers_of(sources, base, {"app": scratch / "app"}, epoch=0, unpacked=scratch)
         for path in kept.root.glob("sha256/*"):
-            # whoever makes the layer again writes over this
+            # who makes the layer again writes over this
             path.write_bytes(bytes(path.stat().st_size))
     first, second = made
     assert first == second

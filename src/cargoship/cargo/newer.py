@@ -1,7 +1,7 @@
 """Another cargo of this machine, newer than the one that is first on PATH, for a manifest that this one is too old for.
 
 A distribution's cargo often stands before rustup's, or before a newer one of the distribution's own in a folder of its
-own. Nothing is chosen: a person is told what is there.
+own. Nothing is chosen: a person learns what is there.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class CallInputs:
         for suffix in needed - named:
             paths = there.get(suffix, ())
             metadata = [path for path in paths if path.endswith(".rmeta")]
-            # metadata is enough, but for a program: rustc looks into libraries for what a linker is to be told
+            # metadata is enough, but for a program: rustc looks into libraries for what a linker is to be given
             yield from ([path for path in paths if path not in metadata] if call.is_program else metadata) or paths
 
     def _package(self, call: RustcCall) -> Iterator[str]:

@@ -47,7 +47,7 @@ _OF_CARGO = "CARGO_BUILD_RUSTC"
 def open_cluster(cluster: ClusterAddress, context: Context, *, root: Path, rustc: Path | None = None) -> ClusterRunner:
     """A runner for the workspace in `root`.
 
-    `rustc` is what a plain cargo starts; None: cargo is told by its environment, as cargoship's own wrapper is.
+    `rustc` is what a plain cargo starts; None: cargo has one from its environment, which is cargoship's own wrapper.
     A job for somebody else's changes gives the cluster no work, which is noted. Raises UsageError for a server that is
     not to be used so, ToolMissing.
     """

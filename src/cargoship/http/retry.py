@@ -1,4 +1,4 @@
-"""Which failures are worth another try, after how long, and how often: the only policy of this project.
+"""Which failures are worth another try, after how long, and how often: the only place that decides it.
 
 `with_retries` tries again where trouble may pass. `CONTENTION` is the policy where several processes write the same at
 once: how long one that was too late waits before it looks again.

@@ -139,7 +139,7 @@ def _loaded(
     most = max((score for score, _ in best.values()), default=None)
     alike = [placed for score, placed in best.values() if score == most]
     if len(alike) > 1:
-        # reading lines is dear: only where there is a choice
+        # reading lines is expensive: only where there is a choice
         return next((each for each in alike if _has_panic(each, addresses, said)), alike[0])
     if alike:
         return alike[0]

@@ -82,7 +82,7 @@ class BlobStore(Struct, frozen=True):
     """The folder `root`; it is made when something is put into it.
 
     One that `is_shared` serves all projects of a machine: of its blobs a layout gets copies, which are checked. With a
-    name of its own for the same file, whoever changes it in one project's layout would change the images of all.
+    name of its own for the same file, who changes it in one project's layout would change the images of all.
     """
 
     root: Path

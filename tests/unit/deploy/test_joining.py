@@ -1,4 +1,4 @@
-"""Several documents as one stream: whoever reads it finds all of them."""
+"""Several documents as one stream: who reads it finds all of them."""
 
 from __future__ import annotations
 
