@@ -29,19 +29,19 @@ from cargoship.events import Level, Note
 from cargoship.image_inputs import ImageInputs, foresee_inputs, gather_inputs
 from cargoship.leftovers import check_own_folders, in_use
 from cargoship.licensing import LicenseSurvey, licenses_of, notices_of
-from cargoship.materials import compiler_materials, known_toolchain
 from cargoship.oci.layer import BlobStore, Layer
 from cargoship.oci.platform import Platform
 from cargoship.plan import Plan
 from cargoship.platforms import row
 from cargoship.reading import real_path
 from cargoship.rootfs.layer_cache import LayerCache
-from cargoship.run_statements import RunStatements
 from cargoship.rustc_answers import RustcAnswers
 from cargoship.scratch import scratch
 from cargoship.settings.base import distribution_of
 from cargoship.settings.include import IncludedFile
 from cargoship.start_checks import StartChecks
+from cargoship.statements.materials import compiler_materials, known_toolchain
+from cargoship.statements.run import RunStatements
 from cargoship.toolchain.allocator import SYSTEM, choice_environment, mimalloc_environment, mimalloc_folders
 from cargoship.toolchain.around_cargo import environment_of_cargo
 from cargoship.toolchain.locate import Foreseen, Toolchain, Wanted, locate

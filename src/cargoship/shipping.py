@@ -11,12 +11,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from cargoship import assemble
-from cargoship.attestations import attested
 from cargoship.clock import Clock, phase
 from cargoship.debug_symbols import KnownSymbols, symbol_referrers
 from cargoship.destinations import About, Published, outputs_of, reference_of
 from cargoship.events import LayerAssembled
-from cargoship.image_bills import KnownCrates
 from cargoship.image_inputs import ImageInputs
 from cargoship.lastbuilt import LastBuilds, LastBuilt
 from cargoship.oci.image import Image
@@ -26,6 +24,8 @@ from cargoship.oci.platform import Platform
 from cargoship.plan import ImagePlan, Output, Plan
 from cargoship.resources import BuildResources
 from cargoship.start_checks import Programs
+from cargoship.statements.attestations import attested
+from cargoship.statements.sboms import KnownCrates
 
 
 class BuiltImage(Struct, frozen=True):

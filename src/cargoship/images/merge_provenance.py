@@ -13,8 +13,8 @@ from cargoship.registry.source import ImageSource
 from cargoship.registry.testimony import Witness
 from cargoship.settings.kinds import FLAG, Wrong
 from cargoship.signing.signer import Signer
+from cargoship.statements.witnesses import ImageWitness, Matter, Signing
 from cargoship.version import __version__
-from cargoship.witnesses import ImageWitness, Matter, Signing
 
 _CREATED = "1970-01-01T00:00:00Z"
 """A merged index has no time of its own."""

@@ -9,10 +9,16 @@ from msgspec import Struct
 
 from cargoship.attest.provenance import BuildParameters, Material, Provenance
 from cargoship.context import Context
-from cargoship.materials import base_materials, compiler_materials, known_toolchain, lock_materials, source_material
 from cargoship.plan import ImagePlan, Plan
 from cargoship.resources import wanted_by
 from cargoship.settings.stated import stated_default
+from cargoship.statements.materials import (
+    base_materials,
+    compiler_materials,
+    known_toolchain,
+    lock_materials,
+    source_material,
+)
 from cargoship.version import __version__
 
 _COMPARED = (

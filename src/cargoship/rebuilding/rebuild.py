@@ -13,7 +13,6 @@ from cargoship.apart import REBUILD, compiled_apart, environment_apart, folder_a
 from cargoship.context import Context
 from cargoship.errors import BinaryUnknown, NothingToShip, NotRebuildable, PackageUnknown
 from cargoship.events import Level, Note
-from cargoship.image_provenance import parameters_of
 from cargoship.images.comparing.compare import diff
 from cargoship.images.comparing.difference import Comparison
 from cargoship.images.opening import open_image
@@ -33,6 +32,7 @@ from cargoship.registry.source import ImageSource
 from cargoship.settings.attach import Attach
 from cargoship.settings.cache import CacheOptions
 from cargoship.settings.stated import stated_default, stated_settings
+from cargoship.statements.provenance import parameters_of
 
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 

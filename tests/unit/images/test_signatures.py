@@ -44,8 +44,8 @@ from cargoship.signing.bundle import BUNDLE_TYPE, SIGNED, key_bundle
 from cargoship.signing.keys import PrivateKey
 from cargoship.signing.signer import KeySigner
 from cargoship.signing.simple import SIGNATURE, SIMPLE_TYPE, simple_payload
+from cargoship.statements.witnesses import BUNDLES, COSIGN_2, ImageWitness, Matter, Signing
 from cargoship.testing import InMemoryRegistry
-from cargoship.witnesses import BUNDLES, COSIGN_2, ImageWitness, Matter, Signing
 from support.images import AMD64, ARM64, small_index
 from support.public_keys import pem_of
 from support.pushing import REPOSITORY, client_of

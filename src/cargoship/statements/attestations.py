@@ -1,6 +1,6 @@
 """What travels with an image, in the form that the settings want: manifests that refer to it, or entries of its index.
 
-Documents are made elsewhere (SBOMs in `image_bills`). Here they become what travels with the image:
+Documents are made elsewhere (SBOMs in `statements.sboms`). Here they become what travels with the image:
 manifests that refer to it, or statements inside its index.
 """
 
@@ -15,7 +15,6 @@ from msgspec import Struct
 from cargoship.attest.provenance import PREDICATE, Provenance
 from cargoship.attest.statement import Subject
 from cargoship.c_library import LinkedLibraries
-from cargoship.image_bills import KnownCrates, bills_of, documents_of, union_documents
 from cargoship.image_inputs import ImageInputs
 from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
@@ -23,6 +22,7 @@ from cargoship.oci.referrer import Referrer
 from cargoship.oci.statement import Document, with_statements
 from cargoship.plan import Plan
 from cargoship.rootfs.layer_cache import LayerCache
+from cargoship.statements.sboms import KnownCrates, bills_of, documents_of, union_documents
 
 ProvenanceOf = Callable[[ImageInputs, Sequence[Platform]], Provenance]
 """Where an image for these platforms comes from, without what differs from run to run."""

@@ -1,6 +1,6 @@
 """What a run says about its images: where they come from, and who signs them; in registries, files and indexes.
 
-What it is made of (SBOMs) is in `image_bills`. Nothing is sent or written here.
+What it is made of (SBOMs) is in `statements.sboms`. Nothing is sent or written here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from msgspec.structs import replace
 
 from cargoship.attest.builder import run_of, runner_of
 from cargoship.attest.provenance import Material
-from cargoship.attestations import Attested, ProvenanceOf
 from cargoship.context import Context
 from cargoship.destinations.destination import About
 from cargoship.image_inputs import ImageInputs
-from cargoship.image_provenance import RunFacts, provenance_for
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
@@ -27,8 +25,10 @@ from cargoship.plan import Plan
 from cargoship.registry.referrers import subject_of
 from cargoship.registry.testimony import NothingPresent, Witness
 from cargoship.start_checks import Programs
+from cargoship.statements.attestations import Attested, ProvenanceOf
+from cargoship.statements.provenance import RunFacts, provenance_for
+from cargoship.statements.witnesses import ImageWitness, Matter, Signing
 from cargoship.version import __version__
-from cargoship.witnesses import ImageWitness, Matter, Signing
 
 if TYPE_CHECKING:
     from cargoship.signing.signer import Signer

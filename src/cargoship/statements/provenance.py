@@ -15,7 +15,11 @@ from msgspec import structs
 
 from cargoship.attest.provenance import BUILD, BuildParameters, BuildRun, Material, Provenance
 from cargoship.image_inputs import ImageInputs
-from cargoship.materials import (
+from cargoship.oci.platform import Platform
+from cargoship.plan import ImagePlan, Plan
+from cargoship.platforms import row
+from cargoship.settings.stated import stated_settings
+from cargoship.statements.materials import (
     base_materials,
     cache_materials,
     lock_materials,
@@ -23,10 +27,6 @@ from cargoship.materials import (
     program_materials,
     source_material,
 )
-from cargoship.oci.platform import Platform
-from cargoship.plan import ImagePlan, Plan
-from cargoship.platforms import row
-from cargoship.settings.stated import stated_settings
 
 _HEEDED = re.compile(
     r"(?:RUST|RUSTDOC)FLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_(?:BUILD|PROFILE|TARGET|UNSTABLE|NET|SOURCE|REGISTRIES)_.*|"
