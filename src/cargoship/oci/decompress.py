@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
-from typing import BinaryIO, cast
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, cast
 
 from cargoship.errors import ContentInvalid
 
 _GZIP = b"\x1f\x8b"
+_GZIP_WINDOW = 16 + 15
+_IN_BYTES = 64 * 1024
+_OUT_BYTES = 256 * 1024
+_FOREIGN = {b"\xfd7zX": "xz", b"BZh": "bzip2"}
 _ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))
 """Its frames, and those that may be passed over (RFC 8878, 3.1.2)."""
 
@@ -25,16 +29,24 @@ def open_reader(raw: BinaryIO) -> Iterator[BinaryIO]:
         start += more
     whole = cast("BinaryIO", io.BufferedReader(_Rejoined(start, raw)))
     if start.startswith(_GZIP):
-        from zlib_ng import gzip_ng, zlib_ng  # noqa: PLC0415 - loaded when used
+        from zlib_ng import zlib_ng  # noqa: PLC0415 - loaded when used
 
         failures: tuple[type[Exception], ...] = (OSError, EOFError, cast("type[Exception]", zlib_ng.error))
-        stream = cast("BinaryIO", gzip_ng.open(whole, "rb"))  # type: ignore[no-untyped-call]
+        stream = cast(
+            "BinaryIO", io.BufferedReader(_Members(whole, lambda: zlib_ng.decompressobj(_GZIP_WINDOW)), _OUT_BYTES)
+        )
     elif start.startswith(_ZSTD):
         from cargoship.oci.zstd import ZstdError, ZstdFile  # noqa: PLC0415 - loaded when used
 
         failures = (ZstdError, EOFError)
         stream = cast("BinaryIO", ZstdFile(whole))
     else:
+        for sign, name in _FOREIGN.items():
+            if start.startswith(sign):
+                raise ContentInvalid(
+                    f"a layer is packed by {name}, as no layer should be: containerd does not unpack it",
+                    hint="push the image again with a tool that packs layers by gzip or zstd",
+                )
         yield whole
         return
     try:
@@ -60,3 +72,41 @@ class _Rejoined(io.RawIOBase):
         self._start = self._start[len(data) :]
         buffer[: len(data)] = data
         return len(data)
+
+
+class _Members(io.RawIOBase):
+    """What is inside the members of gzip (RFC 1952, 2.2), one after the other.
+
+    Nothing else may follow them: engines read by Go's rules, which take no padding of zeros as gzip itself does.
+    """
+
+    def __init__(self, packed: BinaryIO, inflater: Callable[[], Any]) -> None:
+        super().__init__()
+        self._packed = packed
+        self._make = inflater
+        self._inflater = inflater()
+        self._is_begun = False
+        self._data = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override] # io passes nothing else
+        while True:
+            self._data = self._data or self._packed.read(_IN_BYTES)
+            if not self._data:
+                if self._is_begun:
+                    raise EOFError("it ends too early")
+                return 0
+            if not self._is_begun and not self._data.startswith(_GZIP[: len(self._data)]):
+                raise OSError("something else follows what is compressed")
+            self._is_begun = True
+            out: bytes = self._inflater.decompress(self._data, len(buffer))
+            if self._inflater.eof:
+                self._data = self._inflater.unused_data
+                self._inflater, self._is_begun = self._make(), False
+            else:
+                self._data = self._inflater.unconsumed_tail
+            if out:
+                buffer[: len(out)] = out
+                return len(out)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import io
+import lzma
 import tarfile
 import tracemalloc
 from collections.abc import Sequence
@@ -119,6 +121,17 @@ def header(**fields: object) -> bytes:
         (BytesBlob.of(MediaType.OCI_LAYER_GZIP, b"no gzip"), "damaged"),
         (BytesBlob.of(MediaType.OCI_LAYER_GZIP, gzip.compress(SMALL)[:-40]), "cannot be decompressed|damaged"),
         (BytesBlob.of(MediaType.OCI_LAYER_ZSTD, b"no zstd"), "damaged"),
+        # engines read gzip by Go's rules, which know no padding
+        *(
+            (BytesBlob.of(MediaType.OCI_LAYER_GZIP, gzip.compress(SMALL) + more), "something else follows")
+            for more in (b"\0", bytes(512), b"garbage", b"\x1f\x8c")
+        ),
+        (
+            BytesBlob.of(MediaType.OCI_LAYER_GZIP, gzip.compress(SMALL) + b"\x1f\x8b\x08"),
+            "cannot be decompressed|damaged",
+        ),
+        (BytesBlob.of(MediaType.OCI_LAYER_GZIP, lzma.compress(SMALL)), "packed by xz"),
+        (BytesBlob.of(MediaType.OCI_LAYER_GZIP, bz2.compress(SMALL)), "packed by bzip2"),
         # a header about a header about a header: tarfile goes down by one call for each
         (blob(b"".join(header(type=tarfile.GNUTYPE_LONGNAME, size=1) + bytes(512) for _ in range(5000))), "damaged"),
         # names of gigabytes, which tarfile would read whole
@@ -130,6 +143,23 @@ def header(**fields: object) -> bytes:
 def test_what_is_no_layer_is_said(made: BytesBlob, says: str) -> None:
     with pytest.raises(ContentInvalid, match=says):
         scan_layer(made)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(SMALL[:700]) + gzip.compress(SMALL[700:]),
+        gzip.compress(SMALL) + gzip.compress(b""),
+        gzip.compress(b"") + gzip.compress(SMALL),
+        b"".join(gzip.compress(SMALL[at : at + 512]) for at in range(0, len(SMALL), 512)),
+        # flags of extra fields, a name and a comment
+        b"\x1f\x8b\x08\x1c\0\0\0\0\0\x03\x04\0SG\0\0name\0comment\0" + gzip.compress(SMALL)[10:],
+    ],
+    ids=["two", "an empty one at the end", "an empty one first", "one for each block", "a name"],
+)
+def test_members_of_gzip_follow_each_other(packed: bytes) -> None:
+    """As in layers for lazy pulling (eStargz), whose last member is an empty one."""
+    assert scan_layer(BytesBlob.of(MediaType.OCI_LAYER_GZIP, packed)) == scan_layer(blob(SMALL))
 
 
 @pytest.mark.parametrize("name", ["a/.wh.", "a/.wh..", "a/.wh...", ".wh.", ".wh...", ".wh.."])
