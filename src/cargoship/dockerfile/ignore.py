@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from posixpath import normpath
+
 from cargoship.dockerfile.model import DockerfileOptions
 from cargoship.dockerfile.recorded import head
 from cargoship.plan import Plan
@@ -17,6 +20,7 @@ def dockerignore(plan: Plan, wishes: DockerfileOptions) -> str:
         "",
         "# what cargo builds",
         *built,
+        *_included(plan, built),
         "# a commit alone changes no program",
         ".git",
         # nothing of these gets into the program, but a change of them would compile it again
@@ -30,3 +34,16 @@ def dockerignore(plan: Plan, wishes: DockerfileOptions) -> str:
         ".cargo/credentials.toml",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _included(plan: Plan, built: Sequence[str]) -> Iterator[str]:
+    """Exceptions for what cargo has not built there, and the settings want in an image: the parts of a web page."""
+    found: dict[str, None] = {}
+    for image in plan.images:
+        for each in image.settings.include:
+            path = normpath(f"{image.package.root.as_posix()}/{each.source}").removeprefix(f"{plan.root.as_posix()}/")
+            if any(path.startswith(f"{folder}/") for folder in built):
+                found[f"!{path}"] = None
+    if found:
+        yield "# but what goes into an image"
+        yield from found

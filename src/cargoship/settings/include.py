@@ -35,7 +35,9 @@ class IncludedFile(Struct, frozen=True):
 def resolve_includes(
     includes: Iterable[Include], package_root: Path, project_root: Path, *, target_dir: Path | None = None
 ) -> tuple[IncludedFile, ...]:
-    """Find the files, sorted by their path in the image; what cargo builds in `target_dir` is passed over by globs.
+    """Find the files, sorted by their path in the image.
+
+    Globs that begin above `target_dir` pass over what cargo builds there; a folder in it that is named is meant.
 
     Raises IncludeInvalid for a pattern that matches nothing or leads out of the project, for what is neither file nor
     folder, and for two files with one place.
@@ -87,9 +89,10 @@ class _Search(Struct, frozen=True):
             yield _file(include, start, include.to + name)
 
     def below(self, start: Path, pattern: str, include: Include) -> Iterator[IncludedFile]:
+        cargos = None if self.target_dir in start.parents else self.target_dir
         for path in _matches(start, pattern, include):
             relative = path.relative_to(start)
-            if ".git" in relative.parts or (self.target_dir is not None and path.is_relative_to(self.target_dir)):
+            if ".git" in relative.parts or (cargos is not None and path.is_relative_to(cargos)):
                 continue
             real = self.inside(path, include)
             if not is_folder(real):

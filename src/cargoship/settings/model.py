@@ -230,8 +230,9 @@ class Settings(AttestSettings):
         doc='Files of the project that go into the image, as `"from -> to"` or a table with `from`, `to`, `mode` '
         "(octal digits in quotes) and `owner` (`uid:gid`, `root` or `nonroot`). `from` is a path or glob from the "
         "package's folder and must stay inside the project; `to` is an absolute path, and a folder if it ends in / or "
-        "`from` is a glob. What lies below the fixed part of a glob keeps its sub-folders. Without `mode` a file has "
-        "0644, or 0755 if its owner may execute it; without `owner` it is root's.",
+        "`from` is a glob. What lies below the fixed part of a glob keeps its sub-folders. The target directory is "
+        "passed over, unless a folder in it is named (`target/site/**`). Without `mode` a file has 0644, or "
+        "0755 if its owner may execute it; without `owner` it is root's.",
     )
     labels: Mapping[str, str] = setting(
         kinds.table(),

@@ -211,5 +211,7 @@ def test_the_build_context_leaves_out_what_does_not_count(snapshot: SnapshotAsse
     assert "\nout/build\n" in dockerignore(elsewhere, WISHES)
     apart = replace(plan("web"), build_dir=ROOT / "between")
     assert "\nbetween\n" in dockerignore(apart, WISHES)
+    site = plan("web", settings={"include": ["../target/site/** -> /srv/", "a/** -> /a/", "target/b -> /b"]})
+    assert "\ntarget\n# but what goes into an image\n!target/site/**\n# a commit" in dockerignore(site, WISHES)
     outside = replace(plan("web"), target_dir=Path("/var/target"))
     assert "/var" not in dockerignore(outside, WISHES)

@@ -11,7 +11,7 @@ from cargoship.settings.include import resolve_includes
 from cargoship.settings.values import Include
 
 FILES = ("web/assets/a.css", "web/assets/img/b.png", "web/run.sh", "web/Cargo.toml", "shared/c.txt", "target/d",
-         "web/assets/.git/config", "web/assets/target/e")  # fmt: skip
+         "target/site/f/g", "web/assets/.git/config", "web/assets/target/e")  # fmt: skip
 
 
 @pytest.fixture
@@ -61,6 +61,8 @@ A, B, E, RUN = "web/assets/a.css", "web/assets/img/b.png", "web/assets/target/e"
         (["*.[st]h -> /x/"], {"/x/run.sh": RUN}),
         (["../shared/c.txt -> /c"], {"/c": "shared/c.txt"}),
         (["../target/d -> /d"], {"/d": "target/d"}),
+        (["../target/site/** -> /s/"], {"/s/f/g": "target/site/f/g"}),
+        (["../target/site -> /s"], {"/s/f/g": "target/site/f/g"}),
         (["assets/*.css -> /x/", "assets/a.css -> /x/a.css"], {"/x/a.css": A}),
         ([], {}),
     ],
@@ -92,6 +94,8 @@ def test_links_inside_are_followed(workspace: Path) -> None:
         ("nothing -> /x", "matches no file"),
         ("assets/*.js -> /x/", "matches no file"),
         ("empty -> /x", "matches no file"),
+        ("../*/site/** -> /x/", "matches no file"),
+        ("../target/** -> /x/", "matches no file"),
         ("../../secret -> /x", "leads out of the project"),
         ("../.. -> /x", "leads out of the project"),
         ("*/../../../secret -> /x", "after a wildcard"),
