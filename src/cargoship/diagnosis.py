@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from cargoship.absent_rust import naming_absent
-from cargoship.build_needs import examined_needs
 from cargoship.context import Context
 from cargoship.errors import ManifestNotFound, ToolchainError
 from cargoship.events import Level, Note
-from cargoship.link_check import check_linking
-from cargoship.newer_rust import check_targets, offering_newer
-from cargoship.objections import examined_rust, newest_rust
 from cargoship.plan import Plan, Selection
 from cargoship.planning import plan_as_asked
 from cargoship.platforms import DEFAULT_PLATFORMS
+from cargoship.prerequisites.absent_rust import naming_absent
+from cargoship.prerequisites.build_needs import examined_needs
+from cargoship.prerequisites.link_check import check_linking
+from cargoship.prerequisites.newer_rust import check_targets, offering_newer
+from cargoship.prerequisites.objections import examined_rust, newest_rust
 from cargoship.resources import as_cargo_has_it, find_toolchain, wanted_by
 from cargoship.settings.sources import load_flags
 from cargoship.toolchain.diagnose import Diagnosis, Prerequisite, diagnose, mending

@@ -24,12 +24,12 @@ from cargoship.debug_symbols import split_programs, symbols_of
 from cargoship.errors import BinaryUnknown
 from cargoship.given_programs import given_programs
 from cargoship.health_probe.make import with_probes
-from cargoship.objections import check_rust_versions
 from cargoship.oci.platform import Platform
 from cargoship.plan import Plan, Selection
 from cargoship.planning import by_workspace, foresee, plan, plan_as_asked
 from cargoship.platforms import LibcFamily
-from cargoship.processors import RustTargets, check_processors
+from cargoship.prerequisites.objections import check_rust_versions
+from cargoship.prerequisites.processors import RustTargets, check_processors
 from cargoship.recording import Recording, recording_of
 from cargoship.registry.connect import warm
 from cargoship.resources import find_toolchain, open_resources, wanted_by
@@ -128,7 +128,7 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
         artifacts = recalled.artifacts
         recording.recalled = not recalled.missing
         if recalled.missing:
-            from cargoship.build_needs import say_what_is_missing
+            from cargoship.prerequisites.build_needs import say_what_is_missing
 
             say_what_is_missing(shop.plan, shop.wanted, context, env)
         toolchain = shop.toolchain(recalled) if recalled.missing else None

@@ -13,11 +13,11 @@ from cargoship.cargo.project import Package, Project, load_project
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, DaemonError
 from cargoship.events import Note, ignore
-from cargoship.objections import check_rust_versions, check_units, newest_rust
 from cargoship.plan import Group, Plan, Selection, choose_epoch, choose_packages, make_plan, without_skipped
 from cargoship.plan.native import check_native
 from cargoship.plan.profiles import check_profile
-from cargoship.processors import RustTargets, check_processors
+from cargoship.prerequisites.objections import check_rust_versions, check_units, newest_rust
+from cargoship.prerequisites.processors import RustTargets, check_processors
 from cargoship.resources import as_cargo_has_it, foresee_sources, wanted_by
 from cargoship.settings.base import distribution_of
 from cargoship.settings.compound import PLATFORMS_OF_BASE
@@ -41,7 +41,7 @@ def foresee(made: Plan, context: Context) -> None:
     StandardLibraryMissing where nothing here compiles for its platforms, UsageError for flags of other processors, and
     CompileFailed and ProjectError's family for what cargo objects to.
     """
-    from cargoship.newer_rust import check_targets
+    from cargoship.prerequisites.newer_rust import check_targets
 
     context = as_cargo_has_it(context, made.cargo.cwd)
     foresee_sources(made, context)

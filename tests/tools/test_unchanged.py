@@ -131,7 +131,7 @@ def test_a_build_loads_no_way_that_it_does_not_go() -> None:
     modules = set(done.stdout.split())
     others = {
         "cargoship.bom.notices",
-        "cargoship.build_needs",
+        "cargoship.prerequisites.build_needs",
         "cargoship.cargo.failure",
         "cargoship.cargo.unit_graph",
         "cargoship.debian.deb",
@@ -141,7 +141,7 @@ def test_a_build_loads_no_way_that_it_does_not_go() -> None:
         "cargoship.images.copying",
         "cargoship.images.merging",
         "cargoship.images.signatures",
-        "cargoship.link_check",
+        "cargoship.prerequisites.link_check",
         "cargoship.planned_units",
         "cargoship.sandbox.start",
         "cargoship.signing.signer",

@@ -30,11 +30,11 @@ from cargoship.errors import (
     UsageError,
 )
 from cargoship.events import Event, LayerAssembled, Level, Note, PhaseEnded
-from cargoship.objections import warn_of_old_rust
 from cargoship.oci.layout import read_layout, write_layout
 from cargoship.oci.platform import Platform
 from cargoship.pipeline import build, build_each, doctor, foresee, pack, plan
 from cargoship.plan import Output
+from cargoship.prerequisites.objections import warn_of_old_rust
 from cargoship.process import Command, Completed
 from cargoship.shipping import BuildResult
 from cargoship.testing import InMemoryRegistry
@@ -489,8 +489,8 @@ def test_doctor_offers_debians_newer_rust_in_the_place_of_its_own(shop: Shop, mo
     for triple in MUSL_TRIPLES.values():
         shutil.rmtree(shop.root / "distributions" / "usr" / "lib" / "rustlib" / triple)
     folder = shop.machine.path[0]
-    monkeypatch.setattr("cargoship.newer_rust._DEBIANS", (folder,))
-    monkeypatch.setattr("cargoship.newer_rust.debian_release", lambda: "bookworm")
+    monkeypatch.setattr("cargoship.prerequisites.newer_rust._DEBIANS", (folder,))
+    monkeypatch.setattr("cargoship.prerequisites.newer_rust.debian_release", lambda: "bookworm")
     assert all(each.mend is None for each in doctor(shop.selection(), shop.context(), fix=False).findings)
     (folder / "apt-get").touch(0o755)
     offered = [each.mend for each in doctor(shop.selection(), shop.context(), fix=False).findings if each.mend]

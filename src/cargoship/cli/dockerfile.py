@@ -76,7 +76,7 @@ def dockerfile(ctx: click.Context, /, **_: object) -> None:
     from cargoship.dockerfile import dockerfile as dockerfile_text
     from cargoship.dockerfile import dockerignore
     from cargoship.errors import UsageError
-    from cargoship.objections import warn_of_old_rust
+    from cargoship.prerequisites.objections import warn_of_old_rust
     from cargoship.recipe.gather import gather_workspace
 
     session = options.begin(ctx)

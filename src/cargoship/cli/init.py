@@ -95,8 +95,8 @@ def _workflow(ctx: click.Context, session: CliSession, context: Context, ci: str
     from cargoship.cargo.git import read_checkout
     from cargoship.ci import github, gitlab
     from cargoship.ci.workflow import Matrix, workflow_of
-    from cargoship.objections import warn_of_old_rust
     from cargoship.oci.files import write_atomically
+    from cargoship.prerequisites.objections import warn_of_old_rust
 
     matrix = None if ctx.params["matrix"] is None else Matrix.parse(ctx.params["matrix"])
     plan = session.pipeline.plan(selecting.selection_of(ctx, session), context)
