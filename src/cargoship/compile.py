@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from cargoship.bom.crates import CrateGraph, ProgramCrates, decode
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.config import cargo_home, configuration_files, read_table
-from cargoship.cargo.progress import PROGRESS_ENV
+from cargoship.cargo.progress import PROGRESS
 from cargoship.cargo.suggest import listed
 from cargoship.cargo.target_flags import environment_for
 from cargoship.clock import phase
@@ -131,6 +131,7 @@ def run_builds(
     env: Mapping[str, str],
     cache_dir: Path,
     emit: Emit,
+    colour: str | None = None,
 ) -> tuple[CompiledProgram, ...]:
     """Compile with as many invocations as it takes, one after the other; raises as `run_build` does, and OSError.
 
@@ -141,7 +142,8 @@ def run_builds(
     for build, cached in builds:
         made = run_build(
             build, toolchain,
-            lock=lock, runner=runner, env=env, cache_dir=cache_dir, emit=emit, cached=cached, settled=apart,
+            lock=lock, runner=runner, env=env, cache_dir=cache_dir, emit=emit, colour=colour, cached=cached,
+            settled=apart,
         )  # fmt: skip
         found += (replace(each, path=_apart(each, build)) for each in made) if apart else made
     return tuple(found)
@@ -169,6 +171,7 @@ def run_build(
     env: Mapping[str, str],
     cache_dir: Path,
     emit: Emit,
+    colour: str | None = None,
     cached: Cached | None = None,
     settled: bool = False,
 ) -> tuple[CompiledProgram, ...]:
@@ -189,11 +192,11 @@ def run_build(
         if toolchain.way is Way.ZIGBUILD:
             emit(Note(f"linking through cargo-zigbuild: {toolchain.why_zigbuild}", Level.VERBOSE))
         with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit, root=lock.parent) as cargo:
-            words = build.with_targets(*cargo.triples).arguments(cargo.subcommand)
+            subcommand, *words = build.with_targets(*cargo.triples).arguments(cargo.subcommand)
             # cargo's progress bar is read, not shown: it alone says what compiles now, and how much there is in all
             tables = map(read_table, configuration_files(build.cwd, cargo_home(env)))
-            told = talking(cargo.env, tables, PROGRESS_ENV)
-            command = Command((str(cargo.program), *words), cwd=build.cwd, env=told)
+            told = talking(cargo.env, tables, PROGRESS, colour=colour)
+            command = Command((str(cargo.program), subcommand, *told, *words), cwd=build.cwd, env=cargo.env)
             around = None
             if cached is not None:
                 bring = cached.session.bring_watching
@@ -352,8 +355,9 @@ def stream_plainly(runner: Runner, emit: Emit) -> Callable[[Command], int]:
     from cargoship.cargo.watch import watch_cargo
 
     def stream(command: Command) -> int:
-        made = Command(command.argv, command.cwd, {**(command.env or {}), **PROGRESS_ENV})
-        return watch_cargo(runner, made, emit).code
+        program, subcommand, *words = command.argv
+        told = talking(command.env or {}, (), PROGRESS)
+        return watch_cargo(runner, Command((program, subcommand, *told, *words), command.cwd, command.env), emit).code
 
     return stream
 

@@ -28,6 +28,8 @@ class Context:
     emit: Emit = ignore
     verify: bool = True
     """Whether programs that cannot start on their base are refused."""
+    colour: str | None = None
+    """Whether cargo's words are to have colours, in cargo's own terms (`always`, `never`); None: as cargo decides."""
     clock: Callable[[], float] | None = None
     """The time in seconds since 1970, for what says when something was made; None: it is not said."""
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.config import cargo_home, configuration_files, read_table
 from cargoship.cargo.manifest import MANIFEST
-from cargoship.cargo.progress import PROGRESS_ENV
+from cargoship.cargo.progress import PROGRESS
 from cargoship.cargo.project import Project
 from cargoship.cargo.target_flags import environment_for
 from cargoship.cargo.watch import Watched
@@ -125,7 +125,7 @@ def _cook_for(
         cached = _Cached(session, env, runtime, libraries, watcher)
     with open_invocation(toolchain, env, cache_dir=cache_dir, emit=emit, root=root) as cargo:
         through = replace(cooking, targets=cargo.triples, subcommand=Subcommand(cargo.subcommand))
-        programs = CookPrograms(toolchain.rust.cargo, cargo.program, _telling(cargo.env, root))
+        programs = CookPrograms(toolchain.rust.cargo, cargo.program, cargo.env, _told(cargo.env, root, context))
         return run(through, programs=programs, around=_around(cached, partial(compilers_of, toolchain, env)))
 
 
@@ -208,12 +208,14 @@ def _plain_programs(cooking: Cooking, root: Path, context: Context) -> CookProgr
     env = context.env
     cargo = Path(env.get("CARGO") or "cargo")
     if cooking.subcommand is not Subcommand.ZIGBUILD:
-        return CookPrograms(cargo, cargo, _telling(env, root))
+        return CookPrograms(cargo, cargo, env, _told(env, root, context))
     zig = find_zig(context.runner, env)
     named = zigbuild_environment(zig, env, cache_dir=context.cache_dir)
-    return CookPrograms(cargo, find_zigbuild(context.runner, env), _telling({**named, **env}, root))
+    through = {**named, **env}
+    return CookPrograms(cargo, find_zigbuild(context.runner, env), through, _told(through, root, context))
 
 
-def _telling(env: Mapping[str, str], root: Path) -> Mapping[str, str]:
-    """The environment in which cargo tells its progress, but where that would hide what it refuses."""
-    return talking(env, map(read_table, configuration_files(root, cargo_home(env))), PROGRESS_ENV)
+def _told(env: Mapping[str, str], root: Path, context: Context) -> tuple[str, ...]:
+    """The options by which cargo tells its progress, but where that would hide what it refuses."""
+    tables = map(read_table, configuration_files(root, cargo_home(env)))
+    return talking(env, tables, PROGRESS, colour=context.colour)

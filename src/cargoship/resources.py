@@ -238,7 +238,7 @@ class BuildResources(Struct, frozen=True, dict=True):
         made = compile.run_builds(
             recalled.missing, toolchain,
             apart=len(self.plan.builds) > 1, lock=self.plan.root / "Cargo.lock",
-            runner=self.runner, env=env, cache_dir=context.cache_dir, emit=context.emit,
+            runner=self.runner, env=env, cache_dir=context.cache_dir, emit=context.emit, colour=context.colour,
         )  # fmt: skip
         return (*recalled.artifacts, *made)
 

@@ -26,7 +26,7 @@ from cargoship.cargo.config import (
     options_tables,
     read_table,
 )
-from cargoship.cargo.progress import PROGRESS_ENV
+from cargoship.cargo.progress import PROGRESS
 from cargoship.cargo.project import ManifestRefused, Project, load_project
 from cargoship.cargo.withheld import withheld
 from cargoship.cargo.words import (
@@ -125,8 +125,11 @@ def _compiled(
     words, before = asked.gathered, () if asked.words[0] == "zigbuild" else asked.before
     own = asked.words if before else words
     program, env, zig = _program(words[0], rust, context)
-    compiling = (*before, *compiling_words(own))
-    command = Command((str(program), *compiling), cwd=context.cwd, env=_progress_env(words, env, context))
+    subcommand, *rest = compiling_words(own)
+    told = _told_to_cargo(words, env, context)
+    # of several values for a key cargo takes the last
+    compiling = (*told, *before, subcommand, *rest) if before else (subcommand, *told, *rest)
+    command = Command((str(program), *compiling), cwd=context.cwd, env=env)
     options = _options(project, context, overrides)
     targets = options_of(words, "--target") or list(_default_targets(words, context))
     then = Command((str(program), *before, *own), context.cwd, env) if has_more(words) else None
@@ -238,17 +241,17 @@ def _as_by_rustups_proxy(rust: Rust, context: Context) -> Mapping[str, str]:
 
 def _left_to_cargo(cargo: Path, words: Sequence[str], context: Context) -> Ended:
     """What was asked for, and nothing around it."""
-    tables = map(read_table, configuration_files(context.cwd, cargo_home(context.env)))
-    return Ended(0, Command((str(cargo), *words), context.cwd, talking(context.env, tables, {})))
+    return Ended(0, Command((str(cargo), *words), context.cwd, context.env))
 
 
-def _progress_env(words: Sequence[str], env: Mapping[str, str], context: Context) -> Mapping[str, str]:
-    """The environment in which cargo tells its progress, and talks as we do.
+def _told_to_cargo(words: Sequence[str], env: Mapping[str, str], context: Context) -> tuple[str, ...]:
+    """The options by which cargo tells its progress, and talks as we do.
 
-    It does not where it is to be quiet, or where that would hide what it refuses.
+    It does not tell it where it is to be quiet, or where that would hide what it refuses.
     """
     tables = [read_table(file) for file in configuration_files(context.cwd, cargo_home(context.env))]
-    return talking(env, tables, {} if is_quiet(words, tables, context.env) else PROGRESS_ENV)
+    how = {} if is_quiet(words, tables, context.env) else PROGRESS
+    return talking(env, tables, how, colour=context.colour)
 
 
 def _told_to_clippy(words: Sequence[str]) -> Mapping[str, str]:

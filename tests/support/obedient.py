@@ -255,7 +255,7 @@ def clean_up_slowly(context: Context) -> Never:
 
 
 def show_colours(context: Context) -> Never:
-    raise RegistryUnreachable(context.env["CARGO_TERM_COLOR"])
+    raise RegistryUnreachable(str(context.colour))
 
 
 BEHAVIOURS = {

@@ -13,7 +13,7 @@ import pytest
 from cargoship.cargo.failure import explain_failure
 from cargoship.cargo.messages import Artifact, BuildFinished, MessageReader
 from cargoship.cargo.neighbours import find_neighbours
-from cargoship.cargo.progress import PROGRESS_ENV, StderrReader
+from cargoship.cargo.progress import PROGRESS, StderrReader
 from cargoship.cargo.project import ManifestRefused, Project, load_project
 from cargoship.errors import (
     CargoshipError,
@@ -29,6 +29,7 @@ from cargoship.events import CompileProgress, ToolOutput
 from cargoship.plan import Plan, Selection, choose_packages, make_plan
 from cargoship.process import Command, SystemRunner
 from cargoship.settings.sources import load_settings
+from cargoship.unitcache.keys.objectionable import talking
 
 pytestmark = pytest.mark.tools
 RUNNER = SystemRunner()
@@ -213,9 +214,9 @@ def run_cargo(planned: Plan, cargo: Path, **env: str) -> tuple[int, list[object]
         written.extend(output.feed(data))
 
     # For the host: the standard libraries of other targets are another test's business
-    command = Command(
-        (str(cargo), *planned.cargo.with_targets().arguments()), planned.cargo.cwd, {**ENV, **PROGRESS_ENV, **env}
-    )
+    told = talking({}, (), PROGRESS)
+    words = (str(cargo), *told, *planned.cargo.with_targets().arguments())
+    command = Command(words, planned.cargo.cwd, {**ENV, **env})
     code = RUNNER.stream(command, on_stdout=lambda data: said.extend(messages.feed(data)), on_stderr=on_stderr)
     return code, [*said, *messages.finish()], [*written, *output.finish()], b"".join(raw).decode()
 

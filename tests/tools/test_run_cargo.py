@@ -396,6 +396,29 @@ def test_a_cook_ends_with_what_cargo_refuses(run_cargoship: RunCargoship, tmp_pa
     assert "unknown variant `purple`" in done.stderr
 
 
+@pytest.mark.parametrize("env", [{}, {"CARGO_TERM_COLOR": "auto"}], ids=["nothing", "colours"])
+def test_a_build_script_sees_the_environment_that_cargo_was_started_in(
+    run_cargoship: RunCargoship, tmp_path: Path, env: dict[str, str]
+) -> None:
+    """What cargo was told of colours and progress was in it, and got into programs."""
+    root = tmp_path / "root"
+    create("Cargo.toml", '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2024"\n')(root)
+    names = ("CARGO_TERM_COLOR", "CARGO_TERM_QUIET", "CARGO_TERM_PROGRESS_WHEN", "CARGO_TERM_PROGRESS_WIDTH")
+    script = [
+        f'if let Ok(value) = std::env::var("{name}") {{ println!("cargo::rustc-env=SEEN_{name}={{value}}"); }}'
+        for name in names
+    ]
+    create(
+        "build.rs", "fn main() {\n" + "\n".join(['println!("cargo::rerun-if-changed=build.rs");', *script]) + "\n}\n"
+    )(root)
+    shown = ", ".join(f'option_env!("{name}"), option_env!("SEEN_{name}")' for name in names)
+    create("src/main.rs", f'fn main() {{ println!("{{:?}}", [{shown}]); }}\n')(root)
+    run_cargoship("cargo", "--cache-to", f"dir:{tmp_path / 'cache'}", "--", "build", cwd=root, env=env)
+    said = run(root / "target/debug/app").stdout
+    assert said.count("None") == len(names) * 2 - 2 * len(env)
+    assert said.count('Some("auto")') == 2 * len(env)
+
+
 def test_documentation_is_tested_and_tests_are_named_that_somebody_else_runs(
     run_cargoship: RunCargoship, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 r"""cargo's standard error, taken apart into progress, its own status lines, and everything else.
 
-With `PROGRESS_ENV` cargo draws a progress bar although nobody's terminal is there: a line padded with spaces that
+With `PROGRESS` cargo draws a progress bar although nobody's terminal is there: a line padded with spaces that
 ends with \r and no \n, which the next text overwrites (preceded by ESC [K where colours are on). Lines for people end
 with \n as ever. Written after src/cargo/core/shell.rs and src/cargo/util/progress.rs of cargo, and tested on what it
 really prints.
@@ -15,14 +15,15 @@ from msgspec import Struct
 
 from cargoship.events import CompileProgress, ToolOutput
 
-PROGRESS_ENV: Mapping[str, str] = {
-    "CARGO_TERM_PROGRESS_WHEN": "always",
-    "CARGO_TERM_PROGRESS_WIDTH": "400",
-    "CARGO_TERM_QUIET": "false",
+PROGRESS: Mapping[str, str] = {
+    "term.progress.when": '"always"',
+    "term.progress.width": "400",
+    "term.quiet": "false",
 }
 """Makes cargo draw its progress bar into a pipe, wide enough for the names of all that compiles at once.
 
-A cargo that is to be quiet draws it too, but without the word that it is known by.
+Keys of its configuration, with values as TOML has them. A cargo that is to be quiet draws it too, but without the word
+that it is known by.
 """
 
 

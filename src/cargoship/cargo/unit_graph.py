@@ -36,6 +36,7 @@ _VERSION = 1
 _QUESTION = ("--unit-graph", "-Zunstable-options")
 _TIMEOUT_S = 600.0
 _FLOOR = re.compile(r"^(--target=[\w-]+|[\w-]+-linux-gnu\w*)\.\d+(?:\.\d+)*$")
+_HOW_IT_TALKS = re.compile(r"term\.(?:color|quiet|progress\.\w+)=")
 _UNSTABLE = "CARGO_UNSTABLE_"
 _REFUSAL = "only accepted on the nightly channel"
 """What a stable cargo says to -Z (cargo, src/cargo/core/features.rs)."""
@@ -173,9 +174,20 @@ def decode_unit_graph(answer: bytes) -> UnitGraph:
 
 def question(argv: Sequence[str], switches: Sequence[str] = ()) -> tuple[str, ...]:
     """The command line that asks for the graph of a build with this command line."""
-    words = tuple(argv)
+    words = tuple(_without_talking(argv))
     end = words.index("--") if "--" in words else len(words)
     return (*words[:end], *_QUESTION, *switches, *words[end:])
+
+
+def _without_talking(argv: Sequence[str]) -> Iterator[str]:
+    """The words but for those on how cargo talks: what it refuses becomes an error, which has no colours."""
+    words = iter(argv)
+    for word in words:
+        value = next(words, None) if word == "--config" else None
+        if value is None:
+            yield word
+        elif not _HOW_IT_TALKS.match(value):
+            yield from (word, value)
 
 
 def _as_stable(runner: Runner, build: Command) -> tuple[dict[str, str], tuple[str, ...]]:

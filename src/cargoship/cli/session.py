@@ -266,16 +266,12 @@ class CliSession:
                 observer.emit(event)
                 renderer.emit(event)
 
-        # One decision about colours for us and for cargo, whose lines we pass on as they are; what it would refuse it
-        # is to refuse.
+        # One decision about colours for us and for cargo, whose lines we pass on as they are.
         colour = "always" if self.paint().enabled else "never"
-        env = self.world.env
-        if env.get("CARGO_TERM_COLOR", "auto") in {"auto", "always", "never"}:
-            env = {**env, "CARGO_TERM_COLOR": colour}
         try:
             yield Context(
-                env=env, cwd=self.world.cwd, runner=SystemRunner(self._programs()), emit=emit, verify=verify,
-                clock=time.time,
+                env=self.world.env, cwd=self.world.cwd, runner=SystemRunner(self._programs()), emit=emit, verify=verify,
+                colour=colour, clock=time.time,
             )  # fmt: skip
         except BaseException:
             renderer.close(failed=True)

@@ -114,6 +114,8 @@ class CookPrograms:
     cargo: Path
     program: Path
     env: Mapping[str, str] = field(repr=False)
+    told: tuple[str, ...] = ()
+    """Options of cargo's that say how it talks."""
 
 
 Compile = Callable[[], Watched]
@@ -167,7 +169,8 @@ def compile_dependencies(
     project = load_project(runner, programs.cargo, manifest, env=env, offline=offline)
     roots = [project.target_dir, *([] if project.build_dir is None else [project.build_dir])]
     cooking = replace(cooking, packages=tuple(_specification(name, project) for name in cooking.packages))
-    command = Command((str(programs.program), *cooking.arguments()), cwd=root, env=env)
+    subcommand, *words = cooking.arguments()
+    command = Command((str(programs.program), subcommand, *programs.told, *words), cwd=root, env=env)
     alone = partial(watch_cargo, runner, command, emit)
     done: Watched | None = None
     with phase(emit, "cook", f"{len(recipe.skeleton.manifests)} manifests") as say:

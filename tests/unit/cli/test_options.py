@@ -81,7 +81,8 @@ def test_what_is_asked_for(command: str, argv: tuple[str, ...], expected: dict[s
 def test_the_world_is_handed_down() -> None:
     context = asked("build").context
     assert isinstance(context, Context)
-    assert (context.env["X"], context.env["CARGO_TERM_COLOR"]) == ("y", "never")
+    assert (context.env["X"], context.colour) == ("y", "never")
+    assert "CARGO_TERM_COLOR" not in context.env
     assert (context.cwd, context.verify) == (HERE, True)
     assert asked("build", "--no-verify").context.verify is False
 

@@ -105,16 +105,23 @@ def test_progress_that_is_always_shown_has_a_width() -> None:
 @pytest.mark.parametrize(
     ("file", "env", "told"),
     [
-        ("", {}, {"CARGO_TERM_COLOR": "never", "CARGO_TERM_QUIET": "false"}),
-        ('term.color = "purple"', {}, {"CARGO_TERM_QUIET": "false"}),
-        ('term.quiet = "x"', {}, {"CARGO_TERM_COLOR": "never"}),
-        ("", {"CARGO_TERM_QUIET": "x"}, {"CARGO_TERM_COLOR": "never", "CARGO_TERM_QUIET": "x"}),
-        ("", {"CARGO_TERM_PROGRESS_WHEN": "x"}, {"CARGO_TERM_COLOR": "never", "CARGO_TERM_PROGRESS_WHEN": "x"}),
+        ("", {}, ["term.color", "term.quiet"]),
+        ('term.color = "purple"', {}, ["term.quiet"]),
+        ('term.color = "purple"', {"CARGO_TERM_COLOR": "auto"}, ["term.color", "term.quiet"]),
+        ("", {"CARGO_TERM_COLOR": "purple"}, ["term.quiet"]),
+        ('term.quiet = "x"', {}, ["term.color"]),
+        ("", {"CARGO_TERM_QUIET": "x"}, ["term.color"]),
+        ("", {"CARGO_TERM_PROGRESS_WHEN": "x"}, ["term.color"]),
     ],
 )
-def test_nothing_that_we_tell_cargo_hides_what_it_refuses(file: str, env: dict[str, str], told: dict[str, str]) -> None:
-    ours = {"CARGO_TERM_COLOR": "never", **env}
-    assert talking(ours, [tomllib.loads(file)], {"CARGO_TERM_QUIET": "false"}) == told
+def test_nothing_that_we_tell_cargo_hides_what_it_refuses(file: str, env: dict[str, str], told: list[str]) -> None:
+    values = {"term.color": 'term.color="never"', "term.quiet": "term.quiet=false"}
+    words = talking(env, [tomllib.loads(file)], {"term.quiet": "false"}, colour="never")
+    assert words == tuple(word for name in told for word in ("--config", values[name]))
+
+
+def test_cargo_decides_on_colours_where_nobody_has() -> None:
+    assert talking({}, [], {}) == ()
 
 
 def test_no_value_is_in_it() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import UnitGraph
@@ -20,20 +21,22 @@ from cargoship.cargo.watch import watch_cargo
 from cargoship.errors import CacheUnavailable, CompileFailed
 from cargoship.events import Event, UnitsKept, UnitsReported, UnitsRestored
 from cargoship.oci.digest import Digest
-from cargoship.process import Completed
+from cargoship.process import Command, Completed
 from cargoship.toolchain.runtime import Runtime
 from cargoship.unitcache.build import Missed
 from cargoship.unitcache.builddir.layout import BuildDir
 from cargoship.unitcache.builddir.matching import Match, match
 from cargoship.unitcache.builds import programs_of
 from cargoship.unitcache.explain.account import read_record, record_no_use
+from cargoship.unitcache.keys.environment import find_environment
+from cargoship.unitcache.keys.key import BuildEnvironment
 from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.session import CacheSession, RecalledPrograms, open_session
 from cargoship.unitcache.stores.directory import DirectoryStore
 from cargoship.unitcache.stores.store import LocalStore, PackSource, Saved
 from cargoship.unitcache.stores.tiered import Tiered
-from support.fake_cargo import FakeCargo
+from support.fake_cargo import COMPILERS, HOST, FakeCargo
 from support.sessions import build, inputs_of, notes_of, question_for, whole
 
 ALL = ["app target", "derive target", "helper target", "itoa target", "sys build", "sys run", "sys target"]
@@ -617,3 +620,19 @@ def test_a_whole_build_that_cannot_be_sent_on_is_had_all_the_same(
     assert isinstance(found, RecalledPrograms)
     assert "nothing was kept in the unit cache a hurt one" in notes
     assert hurt.done.count("save") == 1
+
+
+def test_how_cargo_is_to_talk_is_no_part_of_a_key(checkout: Callable[..., FakeCargo]) -> None:
+    cargo = checkout()
+
+    def found(*words: str) -> BuildEnvironment:
+        command = Command((*cargo.command.argv, *words), cargo.command.cwd, cargo.command.env)
+        compilers = structs.replace(COMPILERS, tools={HOST: "cc"})
+        return find_environment(compilers, cargo.root, command, runner=cargo, env=cargo.env)
+
+    plain = found("--config", "profile.dev.debug=1")
+    talking = ("--config", 'term.color="always"', "--config=term.quiet=true")
+    assert found("--config", "profile.dev.debug=1", *talking) == plain
+    assert found() != plain
+    (cargo.root / "term.toml").write_text("profile.dev.debug = 1\n")
+    assert found("--config", "term.toml") != found()

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from cargoship.cargo.unit_graph import UnitGraph
 
 _UNSTABLE = re.compile(r"-Z.*|--config(?:=.*)?")
+_HOW_IT_TALKS = re.compile(r"term\.[\w.-]+\s*=")
+"""As [term] of a file, it has no say in what is compiled."""
 _SYSTEM_FIELDS = ("ID", "VERSION_ID", "BUILD_ID")
 
 
@@ -294,6 +296,8 @@ def _options(argv: Sequence[str], cwd: Path) -> list[str]:
             continue
         follows = word in {"-Z", "--config"} and number + 1 < len(words)
         value = words[number + 1] if follows else word.partition("=")[2]
+        if word.startswith("--config") and _HOW_IT_TALKS.match(value) and not (cwd / value).is_file():
+            continue
         found.append(word)
         found.append(value)
         if word.startswith("--config") and (cwd / value).is_file():

@@ -31,7 +31,7 @@ from cargoship.oci.digest import Digest
 if TYPE_CHECKING:
     from cargoship.cargo.unit_graph import Unit, UnitGraph
 
-FORMAT = "6"
+FORMAT = "7"
 """Part of every key: a change of what keys are made of, or of what is captured, makes all older entries strangers."""
 
 _LINKED = frozenset({"bin", "cdylib", "dylib", "proc-macro", "custom-build", "test", "example", "bench"})

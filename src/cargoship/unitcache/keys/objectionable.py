@@ -87,6 +87,7 @@ _TABLES = tuple(sorted({name.partition(".")[0] for name in _TAKEN} - {"build"}))
 _AGAINST_EACH_OTHER = ("term.quiet", "term.verbose")
 _WHEN_SHOWN, _WIDTH = "term.progress.when", "term.progress.width"
 _COLOUR = "term.color"
+_COLOUR_VARIABLE = "CARGO_TERM_COLOR"
 
 
 def objectionable(tables: Iterable[Table], env: Mapping[str, str]) -> str:
@@ -105,17 +106,23 @@ def objectionable(tables: Iterable[Table], env: Mapping[str, str]) -> str:
     return "\n".join(sorted(lines))
 
 
-def talking(env: Mapping[str, str], tables: Iterable[Table], how: Mapping[str, str]) -> dict[str, str]:
-    """`env` with variables that say how cargo talks, but for what would keep from it what it may refuse."""
+def talking(
+    env: Mapping[str, str], tables: Iterable[Table], how: Mapping[str, str], *, colour: str | None = None
+) -> tuple[str, ...]:
+    """Cargo's options that say how it talks, but for what would keep from it what it may refuse.
+
+    Options, and no variables: build scripts and compilers see these, and may put them into programs. `how` has keys of
+    its configuration with values as TOML has them; `colour` is a value of term.color.
+    """
     tables = list(tables)
-    made = dict(env)
     refused = objectionable(tables, env)
+    told: dict[str, str] = {}
+    if colour is not None and _COLOUR not in objectionable([] if _COLOUR_VARIABLE in env else tables, env):
+        # what a file says is nothing to cargo where a variable says it
+        told[_COLOUR] = f'"{colour}"'
     if not any(each in refused for each in ("term.progress", "term.quiet")):
-        made |= how
-    if _COLOUR in objectionable(tables, {}):
-        # what we set for it would count before the file
-        made.pop("CARGO_TERM_COLOR", None)
-    return made
+        told |= how
+    return tuple(chain.from_iterable(("--config", f"{name}={value}") for name, value in told.items()))
 
 
 def _is_taken(name: str, value: object) -> bool:
