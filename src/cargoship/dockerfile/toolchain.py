@@ -13,6 +13,8 @@ _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _DATED = re.compile(r"(nightly|beta)-\d{4}-\d{2}-\d{2}")
 _DEBIAN = "rust:{}-slim-bookworm"
 _ALPINE = "rust:{}-alpine"
+_OLDEST = (1, 67)
+"""The first Rust that has an image on Debian 12; earlier ones stand on a Debian whose Python is too old."""
 
 
 def choose_builder(
@@ -38,6 +40,7 @@ def choose_builder(
         raise UsageError(f"--rust {rust!r} is not a version", hint="such as --rust 1.96.0; or name an image: --builder")
     channel = _channel(*toolchain) if toolchain is not None else None
     tagged = _ALPINE if alpine else _DEBIAN
+    _check_age(rust, channel)
     if channel is not None and channel != "stable":
         if _VERSION.fullmatch(channel):
             return BuilderImage(tagged.format(rust or channel), toolchain_file=file)
@@ -61,6 +64,16 @@ def choose_builder(
         )
     # a channel that moves is pinned to what it is now
     return BuilderImage(tagged.format(version), channel=version if channel == "stable" else None)
+
+
+def _check_age(rust: str | None, channel: str | None) -> None:
+    """Raise UsageError where the image would have to be of a Rust that there is none of."""
+    version = rust or channel
+    if version is not None and _VERSION.fullmatch(version) and tuple(map(int, version.split(".")[:2])) < _OLDEST:
+        wayout = "" if rust else "--rust 1.96.0 names an image whose rustup installs it; or "
+        raise UsageError(
+            f"there is no official image of Rust {version} on Debian 12", hint=f"{wayout}name one with --builder"
+        )
 
 
 def _channel(name: str, text: str) -> str | None:

@@ -41,6 +41,10 @@ CHOSEN = {
         choose(toolchain=channel("1.88.0-x86_64-unknown-linux-gnu")),
         BuilderImage(DEBIAN.format("1.88.0"), TOML),
     ),
+    "an old file's Rust, in the image of another": (
+        choose(toolchain=channel("1.60.0"), rust="1.67"),
+        BuilderImage(DEBIAN.format("1.67"), TOML),
+    ),
     "a bare file": (
         choose(toolchain=("rust-toolchain", "1.88\n")),
         BuilderImage(DEBIAN.format("1.88"), "rust-toolchain"),
@@ -64,6 +68,12 @@ def test_the_builder(name: str) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, object], type[CargoshipError], str]] = {
+    "an old Rust": ({"rust": "1.65.0"}, UsageError, "no official image of Rust 1.65.0 on Debian 12"),
+    "an old Rust in a file": (
+        {"toolchain": channel("1.66")},
+        UsageError,
+        "no official image of Rust 1.66 on Debian 12",
+    ),
     "no Rust": ({"installed": None}, UsageError, "no Rust was found to pin"),
     "an unreleased Rust": ({"installed": "1.98.0-nightly"}, UsageError, "no official image of Rust 1.98.0-nightly"),
     "no version": ({"rust": "latest"}, UsageError, "'latest' is not a version"),
