@@ -6,6 +6,7 @@ Format: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definit
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,6 +104,11 @@ def _platform(found: ScannedFile) -> tuple[Platform | None, str]:
     return _ARCHITECTURES[architecture], f"{architecture} (runtimePlatform.cpuArchitecture)"
 
 
+def _filtered(words: str, name: str) -> str:
+    """The command that takes a part of a document, which may have come by a pipe."""
+    return f"... | jq '{words}' | cargoship deploy -f -" if name == "stdin" else f"jq '{words}' {shlex.quote(name)}"
+
+
 def _read(found: ScannedFile) -> dict[str, Any]:
     name = found.source.name
     if found.format is Format.TEXT:
@@ -114,13 +120,13 @@ def _read(found: ScannedFile) -> dict[str, Any]:
     if isinstance(task, dict) and isinstance(task.get("taskDefinition"), dict):
         raise DocumentInvalid(
             f"{name}: this is an answer of Amazon ECS, with a task definition in it",
-            hint=f"take that alone: jq '.taskDefinition{_without(task['taskDefinition'])}' {name}",
+            hint=f"take that alone: {_filtered('.taskDefinition' + _without(task['taskDefinition']), name)}",
         )
     told = [each for each in _ANSWERED if isinstance(task, dict) and each in task]
     if isinstance(task, dict) and told:
         raise DocumentInvalid(
             f"{name}: of an answer of Amazon ECS, which registers no definition with {listed(told)}",
-            hint=f"leave them out: jq '.{_without(task)}' {name}",
+            hint=f"leave them out: {_filtered('.' + _without(task), name)}",
         )
     if not isinstance(task, dict) or not isinstance(task.get("containerDefinitions"), list):
         raise DocumentInvalid(

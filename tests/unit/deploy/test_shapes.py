@@ -583,6 +583,13 @@ def test_an_answer_of_ecs_is_told_how_it_becomes_a_definition(place: Workplace, 
     assert f"jq '{taken} | del(.taskDefinitionArn, .status)' task.json" in (caught.value.hint or "")
 
 
+def test_an_answer_of_ecs_that_comes_by_a_pipe_goes_on_by_one(place: Workplace) -> None:
+    """The command named a file by the name of stdin."""
+    with pytest.raises(DocumentInvalid) as caught:
+        task(place, "stdin", (TASK % ', "status": "ACTIVE"').encode())
+    assert "| jq '. | del(.status)' | cargoship deploy -f -" in (caught.value.hint or "")
+
+
 def test_a_system_in_another_spelling_is_told_the_right_one(place: Workplace) -> None:
     with pytest.raises(CargoshipError) as caught:
         task(place, "task.json", (TASK % ', "runtimePlatform": {"operatingSystemFamily": "linux"}').encode())
