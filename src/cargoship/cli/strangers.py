@@ -10,6 +10,10 @@ from cargoship.printable import without_passwords
 _MARKED = re.compile(r"<([^<>]+)>")
 _GNU = re.compile(r"(.*-gnu\w*)(?:\.(\d+\.\d+))?")
 
+_COMPLETES = (
+    'a shell completes words after eval "$(_CARGOSHIP_COMPLETE=bash_source cargoship)"; zsh_source, fish_source'
+)
+
 STRANGE_COMMANDS = {
     "publish": "cargoship build --push pushes to registries",
     "push": "cargoship build --push pushes what it builds, cargoship copy what is built",
@@ -36,6 +40,11 @@ STRANGE_COMMANDS = {
     "scan": "cargoship sbom prints what scanners read, and scanners read the programs of images too",
     "sign": "cargoship build --push --set sign=KEY signs what it pushes",
     "auth": "cargoship login keeps the login to a registry",
+    "completion": _COMPLETES,
+    "completions": _COMPLETES,
+    "explain": "cargoship cache explain says why units were compiled, cargoship plan where settings come from",
+    "compose": "cargoship up resolves Compose files and starts their services",
+    "down": "docker compose down works in the project's folder as always",
     "config": "cargoship plan says where each setting comes from",
     "clean": "cargo clean empties the target directory; cargoship prune and cargoship cache gc remove what is not used",
 }
