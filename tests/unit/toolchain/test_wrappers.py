@@ -208,6 +208,52 @@ def test_a_checks_program_costs_no_library_that_it_does_not_need(
     assert not (library.parent / "libcompiler_rt.a").exists()
 
 
+_LINKS = """#!/bin/sh
+echo "$*" | sed "s#/[^ ]*/##g" >>"$0.calls"
+echo it says >&2
+case $* in "cc "*words*) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "calls"),
+    [
+        ("c++ -v empty.o -o check", ["cc -v empty.o -o check"]),
+        ("c++ words.o -o check", ["cc words.o -o check", "c++ words.o -o check"]),
+        ("c++ -g empty.cpp -lm", ["c++ -g -lm -c empty.cpp -o source.o", "cc -g source.o -lm"]),
+        ("c++ -o empty empty.cpp", ["c++ -c empty.cpp -o source.o", "cc -o empty source.o"]),
+        ("c++ one.cpp two.cpp", ["c++ one.cpp two.cpp"]),
+        ("c++ -shared empty.o -o check.so", ["c++ -shared empty.o -o check.so"]),
+        ("c++ -Wl,-z,undefs empty.o -o check", ["c++ -Wl,-z,undefs empty.o -o check"]),
+        ("c++ -c empty.cpp -o empty.o", ["c++ -c empty.cpp -o empty.o"]),
+        ("cc empty.o -o check", ["cc empty.o -o check"]),
+        ("c++ --version", ["c++ --version"]),
+    ],
+)
+def test_nor_does_one_that_zig_links(tmp_path: Path, given: str, calls: list[str]) -> None:
+    zig = tmp_path / "zig-of-gnu"
+    zig.write_text(_LINKS)
+    zig.chmod(0o755)
+    through = write_zig(tmp_path / "cache", zig=zig, runtime=tmp_path / "runtime", objects=tmp_path / "objects")
+    env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+    done = subprocess.run([through, *given.split()], env=env, capture_output=True, text=True, check=True)
+    assert Path(f"{zig}.calls").read_text().splitlines() == calls
+    # what a first try has said of a symbol is not shown
+    assert len(done.stderr.splitlines()) == len([each for each in calls if each != "cc words.o -o check"])
+    assert not list(tmp_path.glob("tmp.*"))
+
+
+def test_a_source_that_does_not_compile_is_compiled_once(tmp_path: Path) -> None:
+    zig = tmp_path / "zig"
+    zig.write_text('#!/bin/sh\necho "error: $*" >&2\nexit 3\n')
+    zig.chmod(0o755)
+    through = write_zig(tmp_path / "cache", zig=zig, runtime=tmp_path / "runtime", objects=tmp_path / "objects")
+    done = subprocess.run([through, "c++", "a b.cpp"], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: c++ -c a b.cpp -o ")
+
+
 def test_a_compiler_says_of_itself_what_zig_says(
     wrappers: Path, zig: Path, programs_are_linked: dict[str, str]
 ) -> None:

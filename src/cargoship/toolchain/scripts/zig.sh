@@ -4,10 +4,19 @@
 previous=
 target=
 compiles=
+links=
+sources=
 for arg in "$@"; do
   case $arg in
   -c | -S | -E) compiles=${compiles:-yes} ;;
   -M*) compiles=listed ;;
+  -o) links=${links:-yes} ;;
+  -shared | -r | -x* | @* | -fsyntax-only | *unresolved-symbols* | *undefs*) links=no ;;
+  *.c | *.cc | *.cpp | *.cxx | *.C | *.s | *.S | *.m | *.mm)
+    links=${links:-yes}
+    sources=$sources.
+    source=$arg
+    ;;
   esac
   [ "$previous" != -target ] || target=$arg
   previous=$arg
@@ -35,5 +44,37 @@ fi
 # Zig cannot be watched: where the cache asks what a build script reads, the compiler says which files it has read.
 if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
   set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"
+fi
+# compile FLAG...: the one source of a program, into $work.
+compile() {
+  for arg in "$@"; do
+    shift
+    case $previous in -o) ;; *) case $arg in -o | "$source") ;; *) set -- "$@" "$arg" ;; esac ;; esac
+    previous=$arg
+  done
+  "$0" c++ "$@" -c "$source" -o "$work/source.o"
+}
+# A program that is linked as C++, as CMake links empty ones in each of its projects: Zig would compile its library of C++
+# first, a minute, where it is not kept. Where nothing of that library is missed, the program is the same.
+if [ "${1-}" = c++ ] && [ "$links" = yes ] && [ -z "$compiles" ] && [ "${#sources}" -le 1 ]; then
+  shift
+  if [ -n "$sources" ]; then
+    # with C++'s headers: without them a source may be another program
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    previous=
+    compile "$@" || exit
+    for arg in "$@"; do
+      shift
+      [ "$arg" != "$source" ] || arg=$work/source.o
+      set -- "$@" "$arg"
+    done
+  fi
+  if said=$("$zig" cc "$@" 2>&1); then
+    [ -z "$said" ] || printf '%s\n' "$said" >&2
+    exit 0
+  fi
+  "$zig" c++ "$@"
+  exit
 fi
 exec "$zig" "$@"
