@@ -29,6 +29,9 @@ from cargoship.rootfs.view import RootFs, view_of
 _SAYS_OF = "vnd.docker.reference.type"
 """What BuildKit's attestations have (moby/buildkit, docs/attestations/attestation-storage.md)."""
 
+_ENCRYPTED = "+encrypted"
+"""Of a layer's type (containers/ocicrypt, docs/SPEC.md): what its bytes are, only who has a key knows."""
+
 
 class LayeredImage(Struct, frozen=True):
     """One image for one platform; layers are in a registry until they are read."""
@@ -50,7 +53,14 @@ class LayeredImage(Struct, frozen=True):
 
     def root(self) -> RootFs:
         """Its root file system; raises as `view_of` does."""
-        return view_of(self.layers, self.book)
+        try:
+            return view_of(self.layers, self.book)
+        except ContentInvalid as error:
+            # one that is called so and is none is unpacked by engines
+            if not any(_ENCRYPTED in layer.descriptor.media_type for layer in self.layers):
+                raise
+            hint = "a layer of it is encrypted: look at the image as skopeo copy --decryption-key makes it"
+            raise ContentInvalid(error.message, hint=hint) from error
 
 
 class LayeredImages(Struct, frozen=True):

@@ -102,6 +102,13 @@ def test_a_packed_layer_that_is_called_a_plain_tar_is_refused(tmp_path: Path, me
     assert (said in text) is (code == 40)
 
 
+def test_an_encrypted_layer_is_called_so(tmp_path: Path) -> None:
+    case = Case("x", [Blob(b"noise" * 1000, f"{MediaType.OCI_LAYER_GZIP}+encrypted", ONE)])
+    write_images(tmp_path / "app.tar", {"localhost/app:1": case})
+    code, _, said = run(tmp_path, "verify", "app.tar")
+    assert (code, "a layer of it is encrypted" in said) == (55, True)
+
+
 def test_images_of_a_registry_with_attestations(tmp_path: Path) -> None:
     base = attested_index(tmp_path / "blobs", [AMD64, ARM64])
     with InMemoryRegistry() as registry:
