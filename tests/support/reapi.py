@@ -28,7 +28,7 @@ from cargoship.reapi.address import ReapiAddress
 from cargoship.reapi.client import ReapiClient
 from cargoship.reapi.connect import open_reapi
 from cargoship.reapi.schema import METHODS, message_class
-from cargoship.unitcache.stores.remote import RemoteStore
+from cargoship.unitcache.stores.reapi import ReapiStore
 from support.programs import REPOSITORY
 from support.registry import free_port
 from support.serving import serving
@@ -403,5 +403,5 @@ def client_at(address: str, env: Mapping[str, str] | None = None) -> ReapiClient
     return client
 
 
-def store_at(address: str, title: str = "cache") -> RemoteStore:
-    return RemoteStore(client_at(address), address, title)
+def store_at(address: str, title: str = "cache") -> ReapiStore:
+    return ReapiStore(client_at(address), address, title)

@@ -18,7 +18,7 @@ from cargoship.reapi.schema import message_class
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
 from cargoship.unitcache.packs.index import UnitIndex
 from cargoship.unitcache.stores.opening import open_remote, open_stores
-from cargoship.unitcache.stores.remote import RemoteStore
+from cargoship.unitcache.stores.reapi import ReapiStore
 from cargoship.unitcache.unpacking import unpack_units
 from support.reapi import Failing, FakeServer, fake_server, store_at
 from support.units import adding, key_of, packed, tree, unit_files
@@ -30,7 +30,7 @@ def server() -> Iterator[FakeServer]:
         yield running
 
 
-def save(store: RemoteStore, scratch: Path, names: list[str], size: int = 1000) -> UnitIndex:
+def save(store: ReapiStore, scratch: Path, names: list[str], size: int = 1000) -> UnitIndex:
     packs = packed(scratch, {name: unit_files(name, size) for name in names})
     return store.save(packs, adding(packs, names)).index
 

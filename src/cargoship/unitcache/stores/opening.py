@@ -117,7 +117,7 @@ def _open_reapi(spec: StoreSpec, context: Context) -> Store:
     from cargoship.reapi.address import ReapiAddress
     from cargoship.reapi.connect import open_reapi
     from cargoship.registry.connect import insecure_hosts
-    from cargoship.unitcache.stores.remote import RemoteStore
+    from cargoship.unitcache.stores.reapi import ReapiStore
 
     try:
         client = open_reapi(
@@ -130,7 +130,7 @@ def _open_reapi(spec: StoreSpec, context: Context) -> Store:
         )
     except UsageError as error:
         raise CacheUnavailable(f"the cache {spec.place}: {error.message}", hint=error.hint) from error
-    return RemoteStore(client, str(structs.replace(spec, trusted=False)), spec.name or _CACHE)
+    return ReapiStore(client, str(structs.replace(spec, trusted=False)), spec.name or _CACHE)
 
 
 def _as_cache(emit: Emit) -> Emit:

@@ -43,7 +43,7 @@ class _Shared:
 
 
 @dataclass(frozen=True)
-class RemoteStore(Store):
+class ReapiStore(Store):
     """The cache called `title` at the server of `client`, which `close` closes.
 
     After a server could not be reached, it is not asked again.
