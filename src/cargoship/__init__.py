@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from cargoship.destinations import Published
     from cargoship.errors import CargoshipError
     from cargoship.events import Event
-    from cargoship.images.bills import FoundBill
     from cargoship.images.comparing.difference import Comparison
     from cargoship.images.inspection import Inspection
     from cargoship.images.rebasing.rebase import Rebased
+    from cargoship.images.sboms import FoundBill
     from cargoship.images.signatures import SignatureReport
     from cargoship.images.verification import Examination
     from cargoship.licensing import LicenseSurvey
@@ -92,7 +92,7 @@ _HOME = {
     "Digest": "cargoship.oci.digest",
     "Event": "cargoship.events",
     "Examination": "cargoship.images.verification",
-    "FoundBill": "cargoship.images.bills",
+    "FoundBill": "cargoship.images.sboms",
     "Inspection": "cargoship.images.inspection",
     "LicenseSurvey": "cargoship.licensing",
     "Options": "cargoship.calls",

@@ -37,9 +37,9 @@ from cargoship.shipping import AssembledBuild, BuildResult, assembled
 
 if TYPE_CHECKING:
     from cargoship.diagnosis import doctor
-    from cargoship.images.bills import find_bill
     from cargoship.images.copying import copy, inspect
     from cargoship.images.merging import merge
+    from cargoship.images.sboms import find_bill
     from cargoship.images.signatures import verify_signatures
     from cargoship.images.verification import inspect_programs, verify
     from cargoship.pins import pin_base
@@ -66,7 +66,7 @@ __all__ = [
 _HOME = {
     "copy": "cargoship.images.copying",
     "doctor": "cargoship.diagnosis",
-    "find_bill": "cargoship.images.bills",
+    "find_bill": "cargoship.images.sboms",
     "inspect": "cargoship.images.copying",
     "inspect_programs": "cargoship.images.verification",
     "merge": "cargoship.images.merging",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from support.bills import check_bill
 from support.engine import Engine
 from support.programs import RunCargoship, run
 from support.registry import RunningRegistry
+from support.sboms import check_bill
 from support.shipped import PLATFORMS, target_folder
 
 pytestmark = pytest.mark.e2e

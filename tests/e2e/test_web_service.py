@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from support import judges
-from support.bills import check_bill, crates_by_cargo
 from support.engine import Container, Engine
 from support.https import BODY, https_server
 from support.programs import REPOSITORY, RunCargoship, run
 from support.registry import free_port
+from support.sboms import check_bill, crates_by_cargo
 from support.shipped import PLATFORMS, Shipped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("web_service")]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     # each of the many processes that tests make of this would load all of cargoship
     from cargoship.context import Context
     from cargoship.destinations import Published
-    from cargoship.images.bills import FoundBill
     from cargoship.images.inspection import Inspection
+    from cargoship.images.sboms import FoundBill
     from cargoship.images.signatures import SignatureReport
     from cargoship.images.verification import Examination, ImagePrograms
     from cargoship.oci.platform import Platform

@@ -31,7 +31,7 @@ sys.exit(code)
 """
 # what compiles, keeps, explains, or talks to somebody else
 NOT_NEEDED = {
-    "cargoship.bom.bill",
+    "cargoship.bom.sbom",
     "cargoship.cargo.messages",
     "cargoship.debian.mirror",
     "cargoship.http.exchange",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from cargoship.bom.bill import BasePackage
+from cargoship.bom.sbom import BasePackage
 from cargoship.rootfs.view import RootFs
 
 _DPKG = "var/lib/dpkg/status"

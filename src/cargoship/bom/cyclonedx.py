@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from cargoship.bom.bill import Bill
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
+from cargoship.bom.sbom import Bill
 from cargoship.bom.spdx import download_of
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # who reads settings meets formats, and seldom writes a bill
-    from cargoship.bom.bill import Bill
+    from cargoship.bom.sbom import Bill
 
 
 class BillFormat(enum.StrEnum):

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from cargoship.bom.bill import uuid_of
 from cargoship.bom.comments import with_facts_of
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX_TYPE
 from cargoship.bom.join_spdx3 import join_spdx3
+from cargoship.bom.sbom import uuid_of
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX_TYPE
 from cargoship.bom.spdx3 import is_spdx3
 from cargoship.decoding import is_too_much

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from cargoship.bom.bill import uuid_of
 from cargoship.bom.comments import with_facts_of
+from cargoship.bom.sbom import uuid_of
 from cargoship.bom.spdx3 import CONTEXT, relation_part
 from cargoship.oci.digest import Digest
 

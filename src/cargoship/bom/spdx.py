@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from cargoship.bom.bill import Bill
 from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
+from cargoship.bom.sbom import Bill
 from cargoship.oci.digest import Digest
 
 MEDIA_TYPE = "application/spdx+json"

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from cargoship.bom.bill import Bill
 from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
+from cargoship.bom.sbom import Bill
 from cargoship.bom.spdx import download_of
 from cargoship.oci.digest import Digest
 

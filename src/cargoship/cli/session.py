@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from cargoship.context import Context
     from cargoship.destinations import Published
     from cargoship.events import Event
-    from cargoship.images.bills import FoundBill
     from cargoship.images.inspection import Inspection
+    from cargoship.images.sboms import FoundBill
     from cargoship.images.signatures import SignatureReport
     from cargoship.images.verification import Examination, ImagePrograms
     from cargoship.oci.platform import Platform
@@ -93,7 +93,7 @@ class Pipeline(Protocol):
         ...
 
     def find_bill(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundBill:
-        """See `cargoship.images.bills.find_bill`."""
+        """See `cargoship.images.sboms.find_bill`."""
         ...
 
     def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
@@ -133,7 +133,7 @@ class _Steps:
     _HOME: ClassVar[Mapping[str, str]] = {
         "copy": "cargoship.images.copying",
         "doctor": "cargoship.diagnosis",
-        "find_bill": "cargoship.images.bills",
+        "find_bill": "cargoship.images.sboms",
         "inspect": "cargoship.images.copying",
         "merge": "cargoship.images.merging",
         "pin_base": "cargoship.pins",

@@ -9,9 +9,9 @@ from cargoship.cargo.git import read_git_facts
 from cargoship.clock import Clock
 from cargoship.context import Context
 from cargoship.errors import UsageError
-from cargoship.images.bills import bills_of_index
 from cargoship.images.merge_provenance import witness_of_merge
 from cargoship.images.opening import open_image
+from cargoship.images.sboms import bills_of_index
 from cargoship.oci.target import ImageTarget, RegistryTarget
 from cargoship.plan.describe import merged_names
 from cargoship.registry.merge import merge_images

@@ -9,9 +9,9 @@ from pathlib import Path
 from cargoship.bases.base import Base
 from cargoship.bases.static import data_versions
 from cargoship.bom.base_packages import packages_in_base
-from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
 from cargoship.bom.crates import ProgramCrates
 from cargoship.bom.formats import BillFormat
+from cargoship.bom.sbom import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
 from cargoship.c_library import LinkedLibraries, ProgramFile, read_program
 from cargoship.cargo.project import Binary
 from cargoship.debian.suites import DebianSpec

@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from cargoship.bom.addresses import address_for_bill
-from cargoship.bom.bill import BaseContents, Bill, ShippedProgram, bill_of
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
 from cargoship.bom.cyclonedx import cyclonedx
+from cargoship.bom.sbom import BaseContents, Bill, ShippedProgram, bill_of
 from cargoship.oci.digest import Digest
 
 ODD = {

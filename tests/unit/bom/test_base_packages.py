@@ -7,8 +7,8 @@ import json
 import pytest
 
 from cargoship.bom.base_packages import packages_in_base
-from cargoship.bom.bill import BaseContents, BasePackage, bill_of
 from cargoship.bom.cyclonedx import cyclonedx
+from cargoship.bom.sbom import BaseContents, BasePackage, bill_of
 from cargoship.oci.digest import Digest
 from cargoship.oci.tar import LayerEntry
 from cargoship.rootfs.view import RootFs, view_of_entries

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.bom.bill import Bill
 from cargoship.bom.cyclonedx import cyclonedx
+from cargoship.bom.sbom import Bill
 from cargoship.bom.spdx import spdx
 from cargoship.bom.spdx3 import spdx3
 from cargoship.oci.digest import Digest
 from support.crates_graph import LOCK
-from unit.bom.test_bill import bill
+from unit.bom.test_sbom import bill
 
 _FILES = {"shared": "5", "derive": "d", "bzip2-sys": "b"}
 """Crates from a registry whose files cargo has kept, and the digit that stands for their checksums in the lock file."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.bom.bill import BaseContents, ShippedProgram, bill_of
 from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
 from cargoship.bom.libraries import cpe_of
+from cargoship.bom.sbom import BaseContents, ShippedProgram, bill_of
 from cargoship.c_library import LinkedLibraries, c_libraries, read_program
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from spdx_python_model import v3_0_1 as model
 
-from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
 from cargoship.bom.crates import CrateGraph, NativeSource
 from cargoship.bom.formats import BillFormat
 from cargoship.bom.join import join_bills
 from cargoship.bom.reduce import crates_of
+from cargoship.bom.sbom import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
 from cargoship.oci.digest import Digest
 from support.crates_graph import LOCK, TRIPLES, service
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.bom.bill import BaseContents, ShippedProgram, bill_of
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
 from cargoship.bom.cyclonedx import PREDICATE_TYPE, cyclonedx
+from cargoship.bom.sbom import BaseContents, ShippedProgram, bill_of
 from cargoship.cli.inspected import inspection_text
 from cargoship.cli.render.paint import Paint
 from cargoship.context import Context
 from cargoship.destinations import About, ArchiveDestination, Destination, LayoutDestination, OwnLayoutDestination
 from cargoship.errors import ContentInvalid, NothingAttached, UsageError
 from cargoship.events import ignore
-from cargoship.images.bills import find_bill
 from cargoship.images.copying import copy, inspect
 from cargoship.images.files import source_of_files
 from cargoship.images.merging import merge
+from cargoship.images.sboms import find_bill
 from cargoship.oci.artifact import artifact_of
 from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.digest import Digest

@@ -15,7 +15,6 @@ from cargoship.bases.remote import CachedContent, RemoteBases
 from cargoship.context import Context
 from cargoship.errors import ContentInvalid
 from cargoship.events import count
-from cargoship.images.comparing.bills import bill_differences
 from cargoship.images.comparing.difference import Change, Comparison, Difference, DifferenceKind, ImageDifference
 from cargoship.images.comparing.documents import (
     config_differences,
@@ -28,6 +27,7 @@ from cargoship.images.comparing.documents import (
 from cargoship.images.comparing.files import file_differences
 from cargoship.images.comparing.layers import LayerPairs, layer_differences, pairs_of
 from cargoship.images.comparing.leaves import Leaf, Leaves, leaves_of, paired
+from cargoship.images.comparing.sboms import bill_differences
 from cargoship.images.opening import open_image
 from cargoship.oci.config import decode_config
 from cargoship.oci.content import Content, manifest_of, not_there, read_child

@@ -19,9 +19,9 @@ from cargoship.errors import ContentInvalid, NotRebasable, UsageError
 from cargoship.events import Level, Note, count
 from cargoship.images.opening import open_image
 from cargoship.images.rebasing.bases import NewBases, named_base_spec
-from cargoship.images.rebasing.bills import Renaming, count_about, renamed_bills
 from cargoship.images.rebasing.fitting import findings_on
 from cargoship.images.rebasing.parts import BASE_NAME, UNVERIFIED, Parts, packages_of, taken_apart
+from cargoship.images.rebasing.sboms import Renaming, count_about, renamed_bills
 from cargoship.native import native_platform
 from cargoship.oci.archive import write_archive
 from cargoship.oci.config import decode_config

@@ -18,7 +18,7 @@ from cargoship.bom.spdx import MEDIA_TYPE as SPDX
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, ContentInvalid, NothingAttached
 from cargoship.events import ignore
-from cargoship.images.bills import FoundBill, find_bill
+from cargoship.images.sboms import FoundBill, find_bill
 from cargoship.oci.artifact import artifact_of
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest

@@ -10,10 +10,10 @@ import msgspec
 from cargoship.context import Context
 from cargoship.decoding import is_too_much
 from cargoship.errors import CargoshipError, ContentInvalid
-from cargoship.images.bills import FoundBill, find_bill
 from cargoship.images.comparing.difference import Difference, DifferenceKind
 from cargoship.images.comparing.leaves import Leaf
 from cargoship.images.comparing.programs import CrateUse, crate_differences
+from cargoship.images.sboms import FoundBill, find_bill
 
 _CRATE = "pkg:cargo/"
 _IMAGE = "pkg:oci/"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cargoship.bom.bill import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, crate_purl
 from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate
 from cargoship.bom.cyclonedx import cyclonedx
 from cargoship.bom.reduce import crates_of
+from cargoship.bom.sbom import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, crate_purl
 from cargoship.bom.spdx import spdx
 from cargoship.bom.spdx3 import is_spdx3, spdx3
 from cargoship.oci.digest import Digest
@@ -53,7 +53,7 @@ def test_a_crate_is_named_once_however_many_need_it(tmp_path: Path, monkeypatch:
         named[crate] += 1
         return crate_purl(crate)
 
-    monkeypatch.setattr("cargoship.bom.bill.crate_purl", counted)
+    monkeypatch.setattr("cargoship.bom.sbom.crate_purl", counted)
     made = bill(tmp_path)
     crates = {each.purl for each in made.components if each.kind is Kind.CRATE and each.purl}
     assert crates == {crate_purl(each) for each in named} - {""}
