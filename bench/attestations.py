@@ -1,4 +1,4 @@
-"""What it costs that images say what they are made of: bills of materials, provenance, lists in programs, on and off.
+"""What it costs that images say what they are made of: SBOMs, provenance, lists in programs, on and off.
 
     .venv/bin/python bench/attestations.py [--project bench/small-service] [--cold 5] [--unchanged 21] [--work FOLDER]
                                                  [--minutes 8]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cargoship.images.comparing.difference import Comparison
     from cargoship.images.inspection import Inspection
     from cargoship.images.rebasing.rebase import Rebased
-    from cargoship.images.sboms import FoundBill
+    from cargoship.images.sboms import FoundSbom
     from cargoship.images.signatures import SignatureReport
     from cargoship.images.verification import Examination
     from cargoship.licensing import LicenseSurvey
@@ -52,7 +52,7 @@ __all__ = [
     "Digest",
     "Event",
     "Examination",
-    "FoundBill",
+    "FoundSbom",
     "Inspection",
     "LicenseSurvey",
     "Options",
@@ -92,7 +92,7 @@ _HOME = {
     "Digest": "cargoship.oci.digest",
     "Event": "cargoship.events",
     "Examination": "cargoship.images.verification",
-    "FoundBill": "cargoship.images.sboms",
+    "FoundSbom": "cargoship.images.sboms",
     "Inspection": "cargoship.images.inspection",
     "LicenseSurvey": "cargoship.licensing",
     "Options": "cargoship.calls",
@@ -198,7 +198,7 @@ def verify_signatures(
 
 def sbom(
     target: str, *, platform: str | None = None, form: str | None = None, **surroundings: Unpack[Surroundings]
-) -> FoundBill:
+) -> FoundSbom:
     """The SBOM of an image, or of what it is on one platform; `form` is `cyclonedx`, `spdx` or `spdx-3`.
 
     Its `document` is what was attached, byte for byte. Raises CargoshipError.
@@ -206,7 +206,7 @@ def sbom(
     from cargoship import calls, pipeline  # noqa: PLC0415
 
     calls.check_keywords("sbom", surroundings, calls.Surroundings, more={"platform": platform, "form": form})
-    return pipeline.find_bill(target, calls.context_for_call(surroundings), platform=platform, form=form)
+    return pipeline.find_sbom(target, calls.context_for_call(surroundings), platform=platform, form=form)
 
 
 def licenses(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> LicenseSurvey:

@@ -46,7 +46,7 @@ All its type information leads to that class, and operators new and delete, exce
 
 
 class ProgramFile(Struct, frozen=True):
-    """What a bill has of a program's file."""
+    """What an SBOM has of a program's file."""
 
     digest: Digest
     sha512: str
@@ -66,7 +66,7 @@ def read_program(program: Path, kept: Path) -> ProgramFile:
     """
     with program.open("rb") as stream:
         digest, _ = Digest.of_stream(stream)
-        place = kept / f"{digest.hex}-bill-{_FORMAT}"
+        place = kept / f"{digest.hex}-sbom-{_FORMAT}"
         with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
             found = _DECODER.decode(read_file(place, _KEPT_BYTES_MAX))
             os.utime(place)

@@ -18,7 +18,7 @@ _WHOLE = re.compile(rb'(?:[^"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
 _ALIKE = bytes.maketrans(b"[]", b"{}")
 _NO_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
 _PARTS_MAX = 2_000_000
-"""A bill of a hundred thousand files has half of it."""
+"""An SBOM of a hundred thousand files has half of it."""
 _TOO_DEEP = "it is nested too deeply"
 
 
@@ -62,7 +62,7 @@ def check_json(data: bytes) -> None:
 
 
 def is_too_much(data: bytes) -> bool:
-    """Whether JSON may be more objects than a bill of materials has, which would fill memory where they are made."""
+    """Whether JSON may be more objects than an SBOM has, which would fill memory where they are made."""
     return sum(map(data.count, (b",", b"{", b"["))) > _PARTS_MAX
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from cargoship.diagnosis import doctor
     from cargoship.images.copying import copy, inspect
     from cargoship.images.merging import merge
-    from cargoship.images.sboms import find_bill
+    from cargoship.images.sboms import find_sbom
     from cargoship.images.signatures import verify_signatures
     from cargoship.images.verification import inspect_programs, verify
     from cargoship.pins import pin_base
@@ -51,7 +51,7 @@ __all__ = [
     "by_workspace",
     "copy",
     "doctor",
-    "find_bill",
+    "find_sbom",
     "foresee",
     "inspect",
     "inspect_programs",
@@ -66,7 +66,7 @@ __all__ = [
 _HOME = {
     "copy": "cargoship.images.copying",
     "doctor": "cargoship.diagnosis",
-    "find_bill": "cargoship.images.sboms",
+    "find_sbom": "cargoship.images.sboms",
     "inspect": "cargoship.images.copying",
     "inspect_programs": "cargoship.images.verification",
     "merge": "cargoship.images.merging",

@@ -92,8 +92,8 @@ def test_crates_with_c_and_cpp(run_cargoship: RunCargoship, tmp_path: Path, allo
         program = app / "target" / f"{machine}-unknown-linux-musl" / "release" / "app"
         # the word lives in the thread's own storage, which is gone with it: it was copied before
         assert run(f"qemu-{machine}-static", program).stdout == f"{machine} three 100000\n"
-    bill = json.loads(run_cargoship("sbom", f"oci:{tmp_path}/out", "--platform", "linux/arm64").stdout)
-    versions = {each["name"]: each["version"] for each in bill["components"] if each["name"].startswith("lib")}
+    sbom = json.loads(run_cargoship("sbom", f"oci:{tmp_path}/out", "--platform", "linux/arm64").stdout)
+    versions = {each["name"]: each["version"] for each in sbom["components"] if each["name"].startswith("lib")}
     assert versions["libc++"] == versions["libc++abi"]
     assert re.fullmatch(r"2\d\.\d+\.\d+", versions["libc++"]), "LLVM's, whose sources Zig has"
     # of Zig too, or of Rust's own target
@@ -172,8 +172,8 @@ def test_large_c_libraries_run_and_are_kept(run_cargoship: RunCargoship, tmp_pat
     program = app / "target" / f"{machine}-unknown-linux-musl" / "release" / "app"
     says, versions = reported(run(f"qemu-{machine}-static", program).stdout)
     assert says == _LARGE_SAYS.format(machine)
-    bill = json.loads(run_cargoship("sbom", f"oci:{tmp_path}/out", "--platform", f"linux/{architecture}").stdout)
-    listed = {each["name"]: each.get("version", "") for each in bill["components"] if "pkg:generic" in each["bom-ref"]}
+    sbom = json.loads(run_cargoship("sbom", f"oci:{tmp_path}/out", "--platform", f"linux/{architecture}").stdout)
+    listed = {each["name"]: each.get("version", "") for each in sbom["components"] if "pkg:generic" in each["bom-ref"]}
     assert {name: listed.get(name) for name in versions} == versions
     assert {"aws-lc", "boringssl", "zlib"} <= listed.keys()
 

@@ -11,7 +11,7 @@ import pytest
 from support.engine import Engine
 from support.programs import RunCargoship, run
 from support.registry import RunningRegistry
-from support.sboms import check_bill
+from support.sboms import check_sbom
 from support.shipped import PLATFORMS, target_folder
 
 pytestmark = pytest.mark.e2e
@@ -67,7 +67,7 @@ def test_a_published_program(
     project = source_of(crate, tmp_path)
     run_cargoship("build", project, "-t", reference, "--push", env=target_folder("musl"))
     for platform in PLATFORMS:
-        bill = check_bill(run_cargoship, reference, platform, project)
-        assert {each["name"] for each in bill["components"]} >= {*crate.carries}
+        sbom = check_sbom(run_cargoship, reference, platform, project)
+        assert {each["name"] for each in sbom["components"]} >= {*crate.carries}
         image = engine.pull(reference, platform)
         assert crate.says in engine.output(image, platform, *crate.arguments)

@@ -89,8 +89,8 @@ def test_one_build_for_linux_and_webassembly(run_cargoship: RunCargoship, tmp_pa
     platforms = [each["platform"] for each in raw["manifests"]]
     assert platforms == [{"architecture": "amd64", "os": "linux"}, {"architecture": "wasm", "os": "wasi"}]
     assert run_cargoship("verify", f"oci:{layout}").stdout.count("can start") == 2
-    bill = json.loads(run_cargoship("sbom", f"oci:{layout}", "--platform", "wasi/wasm").stdout)
-    names = {each["name"] for each in bill["components"]}
+    sbom = json.loads(run_cargoship("sbom", f"oci:{layout}", "--platform", "wasi/wasm").stdout)
+    names = {each["name"] for each in sbom["components"]}
     assert {"app", "itoa", "rust-std"} <= names
     assert names.isdisjoint({"certifi", "tzdata", "musl", "mimalloc"})
 

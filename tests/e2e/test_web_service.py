@@ -20,7 +20,7 @@ from support.engine import Container, Engine
 from support.https import BODY, https_server
 from support.programs import REPOSITORY, RunCargoship, run
 from support.registry import free_port
-from support.sboms import check_bill, crates_by_cargo
+from support.sboms import check_sbom, crates_by_cargo
 from support.shipped import PLATFORMS, Shipped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("web_service")]
@@ -108,9 +108,9 @@ def test_other_tools_accept_the_layout(web_service: Shipped, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_its_bill_is_what_cargo_says(web_service: Shipped, run_cargoship: RunCargoship, platform: str) -> None:
-    bill = check_bill(run_cargoship, web_service.reference, platform, PROJECT)
-    (sqlite,) = (each for each in bill["components"] if each["name"] == "sqlite")
+def test_its_sbom_is_what_cargo_says(web_service: Shipped, run_cargoship: RunCargoship, platform: str) -> None:
+    sbom = check_sbom(run_cargoship, web_service.reference, platform, PROJECT)
+    (sqlite,) = (each for each in sbom["components"] if each["name"] == "sqlite")
     assert sqlite["cpe"].startswith("cpe:2.3:a:sqlite:sqlite:3.")
 
 

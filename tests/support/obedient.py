@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cargoship.context import Context
     from cargoship.destinations import Published
     from cargoship.images.inspection import Inspection
-    from cargoship.images.sboms import FoundBill
+    from cargoship.images.sboms import FoundSbom
     from cargoship.images.signatures import SignatureReport
     from cargoship.images.verification import Examination, ImagePrograms
     from cargoship.oci.platform import Platform
@@ -69,7 +69,7 @@ class Obedient:
         del target
         return self._behaviour(context)
 
-    def find_bill(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundBill:
+    def find_sbom(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundSbom:
         del target, platform, form
         return self._behaviour(context)
 
@@ -161,10 +161,10 @@ class Recorder:
         self.command, self.target, self.context = "inspect", target, context
         raise Recorded("inspect")
 
-    def find_bill(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundBill:
-        self.command, self.target, self.context = "find_bill", target, context
+    def find_sbom(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundSbom:
+        self.command, self.target, self.context = "find_sbom", target, context
         self.names = tuple(each for each in (platform, form) if each is not None)
-        raise Recorded("find_bill")
+        raise Recorded("find_sbom")
 
     def verify_signatures(
         self,

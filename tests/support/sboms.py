@@ -1,4 +1,4 @@
-"""Bills of materials held against what cargo itself says of a project."""
+"""SBOMs held against what cargo itself says of a project."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def crates_by_cargo(project: Path, triple: str, *edges: str) -> Crates:
     return {(words[0], words[1].removeprefix("v")) for words in found}
 
 
-def check_bill(run_cargoship: RunCargoship, reference: str, platform: str, project: Path) -> Any:  # noqa: ANN401 - JSON
-    """The bill of an image for a platform, no crate of which is missing, too many, or on the wrong side."""
-    bill = json.loads(run_cargoship("sbom", reference, "--platform", platform).stdout)
-    crates = [each for each in bill["components"] if each.get("purl", "pkg:cargo/").startswith("pkg:cargo/")]
+def check_sbom(run_cargoship: RunCargoship, reference: str, platform: str, project: Path) -> Any:  # noqa: ANN401 - JSON
+    """The SBOM of an image for a platform, no crate of which is missing, too many, or on the wrong side."""
+    sbom = json.loads(run_cargoship("sbom", reference, "--platform", platform).stdout)
+    crates = [each for each in sbom["components"] if each.get("purl", "pkg:cargo/").startswith("pkg:cargo/")]
     crates = [each for each in crates if each["type"] == "library"]
     triple = TRIPLES[platform]
     shipped = {(each["name"], each["version"]) for each in crates if each["scope"] == "required"}
@@ -34,4 +34,4 @@ def check_bill(run_cargoship: RunCargoship, reference: str, platform: str, proje
     assert {(each["name"], each["version"]) for each in crates} == crates_by_cargo(project, triple, "normal", "build")
     own = {each["name"] for each in crates if "purl" not in each}
     assert not [each["name"] for each in crates if not each.get("licenses") and each["name"] not in own]
-    return bill
+    return sbom

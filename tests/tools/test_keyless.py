@@ -68,7 +68,7 @@ def test_a_job_on_github_signs_and_only_its_identity_is_accepted(
 
     code, said = verify(services.job, GITHUB, trusting)
     assert code == 0, said
-    # the bills as scanners find them are no statements; the statements about them are signed
+    # the SBOMs as scanners find them are no statements; the statements about them are signed
     assert said.count("not signed") == said.count("application/vnd.cyclonedx+json not signed") == 3
     other = services.job.replace("image.yml", "other.yml")
     code, said = verify(other, GITHUB, trusting)

@@ -85,7 +85,7 @@ class Place:
         assert done.returncode == code, done.stderr
         return done.stdout, done.stderr
 
-    def bill(self, reference: str) -> str:
+    def sbom(self, reference: str) -> str:
         return self._run("sbom", reference, env=self._env).stdout
 
     def digest(self, reference: str) -> str:
@@ -122,14 +122,14 @@ def test_the_image_is_what_a_build_on_the_new_base_makes(place: Place) -> None:
     assert "unchanged" in place.rebase(place.app)[1]
 
 
-def test_a_bill_of_materials_tells_of_the_new_base(place: Place) -> None:
+def test_a_sbom_of_materials_tells_of_the_new_base(place: Place) -> None:
     place.put_base(OLD)
     before = place.pack(place.app)
     place.put_base(NEW)
     place.rebase(place.app)
-    reported = place.bill(place.app)
+    reported = place.sbom(place.app)
     place.pack(place.again)
-    built = place.bill(place.again)
+    built = place.sbom(place.again)
     assert reported == built
     assert before.removeprefix("sha256:") not in reported
 

@@ -1,4 +1,4 @@
-"""What a push says of its images beside their bills: provenance once, and signatures before there is a tag."""
+"""What a push says of its images beside their SBOMs: provenance once, and signatures before there is a tag."""
 
 from __future__ import annotations
 

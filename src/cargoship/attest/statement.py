@@ -21,7 +21,7 @@ PREDICATE_TYPE = "in-toto.io/predicate-type"
 _SUBJECTS_MAX = 10_000
 _SUBJECTS_BYTES_MAX = 10 << 20
 STATEMENT_BYTES_MAX = 64 << 20
-"""A bill of the largest images has a few megabytes."""
+"""An SBOM of the largest images has a few megabytes."""
 _TYPE = "https://in-toto.io/Statement/v1"
 _TYPES = frozenset({_TYPE, "https://in-toto.io/Statement/v0.1"})
 """The older one has the same fields, and BuildKit and cosign 2 write it."""

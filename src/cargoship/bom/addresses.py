@@ -20,7 +20,7 @@ _WEB = re.compile(
 )
 
 
-def address_for_bill(said: str) -> str:
+def address_for_sbom(said: str) -> str:
     """An address of the web as a URI, without user and password; empty for what is none.
 
     Characters that no URI has (spaces, quotes, other scripts) are written in percent.

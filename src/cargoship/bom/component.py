@@ -23,7 +23,7 @@ class Component(Struct, frozen=True):
     """A thing in the image, or one that took part in making it."""
 
     ref: str
-    """Its name in the bill; most are package URLs."""
+    """Its name in the SBOM; most are package URLs."""
     kind: Kind
     name: str
     version: str = ""

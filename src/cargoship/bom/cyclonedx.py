@@ -12,7 +12,7 @@ import msgspec
 
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
-from cargoship.bom.sbom import Bill
+from cargoship.bom.sbom import Sbom
 from cargoship.bom.spdx import download_of
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
@@ -31,46 +31,46 @@ _TYPES = {
 _IMAGE = "image"
 
 
-def cyclonedx(bill: Bill, version: str) -> bytes:
-    """The bill in this version of the format (1.5, 1.6 or 1.7); the same bytes for the same bill."""
+def cyclonedx(sbom: Sbom, version: str) -> bytes:
+    """The SBOM in this version of the format (1.5, 1.6 or 1.7); the same bytes for the same SBOM."""
     document: dict[str, Any] = {
         "$schema": f"http://cyclonedx.org/schema/bom-{version}.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": version,
-        "serialNumber": bill.uuid.urn,
+        "serialNumber": sbom.uuid.urn,
         "version": 1,
         "metadata": {
-            "timestamp": bill.created,
+            "timestamp": sbom.created,
             "lifecycles": [{"phase": "build"}],
-            "tools": {"components": [_tool(name, said) for name, said in bill.tools]},
+            "tools": {"components": [_tool(name, said) for name, said in sbom.tools]},
             "component": {
                 "type": "container",
                 "bom-ref": _IMAGE,
-                "name": bill.name,
-                "version": str(bill.digest),
-                "purl": bill.purl,
+                "name": sbom.name,
+                "version": str(sbom.digest),
+                "purl": sbom.purl,
             },
-            "supplier": {"name": bill.name},
-            **_creator(bill, version),
+            "supplier": {"name": sbom.name},
+            **_creator(sbom, version),
         },
-        "components": [_component(each) for each in bill.components],
+        "components": [_component(each) for each in sbom.components],
         "dependencies": [
-            {"ref": _IMAGE, "dependsOn": list(bill.top)},
-            *({"ref": each.ref, "dependsOn": list(each.needs)} for each in bill.components),
+            {"ref": _IMAGE, "dependsOn": list(sbom.top)},
+            *({"ref": each.ref, "dependsOn": list(each.needs)} for each in sbom.components),
         ],
         "compositions": [
-            {"aggregate": "complete" if bill.is_whole else "incomplete", "assemblies": [_IMAGE]},
+            {"aggregate": "complete" if sbom.is_whole else "incomplete", "assemblies": [_IMAGE]},
         ],
     }
     return msgspec.json.encode(document)
 
 
-def _creator(bill: Bill, version: str) -> Mapping[str, Any]:
+def _creator(sbom: Sbom, version: str) -> Mapping[str, Any]:
     """Who answers for the image: 1.6 has another word for it."""
-    if not bill.creator:
+    if not sbom.creator:
         return {}
-    contact = {"url": [bill.creator]} if "://" in bill.creator else {"contact": [{"email": bill.creator}]}
-    return {"manufacture" if version == "1.5" else "manufacturer": {"name": bill.name, **contact}}
+    contact = {"url": [sbom.creator]} if "://" in sbom.creator else {"contact": [{"email": sbom.creator}]}
+    return {"manufacture" if version == "1.5" else "manufacturer": {"name": sbom.name, **contact}}
 
 
 def _tool(name: str, said: str) -> Mapping[str, str]:

@@ -6,11 +6,11 @@ import enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    # who reads settings meets formats, and seldom writes a bill
-    from cargoship.bom.sbom import Bill
+    # who reads settings meets formats, and seldom writes an SBOM
+    from cargoship.bom.sbom import Sbom
 
 
-class BillFormat(enum.StrEnum):
+class SbomFormat(enum.StrEnum):
     """A format, by the name that it has in the settings."""
 
     CYCLONEDX = "cyclonedx"
@@ -36,21 +36,21 @@ class BillFormat(enum.StrEnum):
 
         return spdx.PREDICATE_TYPE if self in _SPDX else cyclonedx.PREDICATE_TYPE
 
-    def write(self, bill: Bill) -> bytes:
-        """The bill in this format; the same bytes for the same bill."""
+    def write(self, sbom: Sbom) -> bytes:
+        """The SBOM in this format; the same bytes for the same SBOM."""
         from cargoship.bom.cyclonedx import cyclonedx
         from cargoship.bom.spdx import spdx
         from cargoship.bom.spdx3 import spdx3
 
         match self:
-            case BillFormat.SPDX:
-                return spdx(bill)
-            case BillFormat.SPDX_3:
-                return spdx3(bill)
-            case BillFormat.CYCLONEDX:
-                return cyclonedx(bill, "1.6")
+            case SbomFormat.SPDX:
+                return spdx(sbom)
+            case SbomFormat.SPDX_3:
+                return spdx3(sbom)
+            case SbomFormat.CYCLONEDX:
+                return cyclonedx(sbom, "1.6")
             case _:
-                return cyclonedx(bill, self.value.rpartition("-")[2])
+                return cyclonedx(sbom, self.value.rpartition("-")[2])
 
 
-_SPDX = frozenset({BillFormat.SPDX, BillFormat.SPDX_3})
+_SPDX = frozenset({SbomFormat.SPDX, SbomFormat.SPDX_3})

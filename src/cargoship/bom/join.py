@@ -25,8 +25,8 @@ _Json = dict[str, Any]
 _TOOL = "cargoship"
 
 
-def join_bills(media_type: str, documents: Sequence[bytes], digest: Digest) -> bytes | None:
-    """The bill of the index with this digest, whose images have these bills; None where they cannot be joined.
+def join_sboms(media_type: str, documents: Sequence[bytes], digest: Digest) -> bytes | None:
+    """The SBOM of the index with this digest, whose images have these SBOMs; None where they cannot be joined.
 
     That is where one of them is not cargoship's, or larger than those are, or they are of several versions of the
     format. The order of the documents is that of the images.

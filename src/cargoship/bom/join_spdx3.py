@@ -1,4 +1,4 @@
-"""Bills in SPDX 3 of several images as one of the index that names them.
+"""SBOMs in SPDX 3 of several images as one of the index that names them.
 
 Elements are named by the image's digest and by what they are: under the index's name those of one crate fall together.
 """
@@ -23,7 +23,7 @@ _RELATIONS = frozenset({"Relationship", "LifecycleScopedRelationship"})
 
 
 def join_spdx3(documents: Sequence[bytes], digest: Digest) -> bytes:
-    """The bill of the index with this digest; raises ValueError, LookupError and the like for what is not cargoship's.
+    """The SBOM of the index with this digest; raises ValueError, LookupError and the like for what is not cargoship's.
 
     A crate that two images have is there once, with the features of both.
     """

@@ -2,7 +2,7 @@
 
 What is in it: the programs, the crates whose code is in them, what ran while they were compiled, C sources that crates
 carry, Rust's standard library and Zig's C library, and what the base says of itself. Two builds of the same have the
-same bill: no path of a machine, no time but the image's own, no name of a registry.
+same SBOM: no path of a machine, no time but the image's own, no name of a registry.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cargoship.bom.addresses import address_for_bill
+from cargoship.bom.addresses import address_for_sbom
 from cargoship.bom.auditable import source_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
@@ -32,7 +32,7 @@ _VENDORS = {
 }
 
 
-class Bill(Struct, frozen=True):
+class Sbom(Struct, frozen=True):
     """An image's components, in the order of their refs."""
 
     name: str
@@ -51,7 +51,7 @@ class Bill(Struct, frozen=True):
     is_whole: bool = True
     """Whether all that is in the image is listed: what a base from a registry holds, only its maker knows."""
     creator: str = ""
-    """A mail address or URL of who answers for the image and its bill, as the settings say it."""
+    """A mail address or URL of who answers for the image and its SBOM, as the settings say it."""
 
     @property
     def purl(self) -> str:
@@ -67,7 +67,7 @@ class Bill(Struct, frozen=True):
 
 
 def uuid_of(digest: Digest) -> uuid.UUID:
-    """Of the bill of an image or index."""
+    """Of the SBOM of an image or index."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"https://cargoship.dev/bom/{digest}")
 
 
@@ -110,7 +110,7 @@ class BaseContents(Struct, frozen=True):
     is_whole: bool = True
 
 
-def bill_of(
+def sbom_of(
     name: str,
     digest: Digest,
     *,
@@ -121,8 +121,8 @@ def bill_of(
     base: BaseContents,
     probe: ShippedProgram | None = None,
     creator: str = "",
-) -> Bill:
-    """The bill of an image; `tools` are what made it (cargoship, rustc, zig), with their versions.
+) -> Sbom:
+    """The SBOM of an image; `tools` are what made it (cargoship, rustc, zig), with their versions.
 
     `probe` is cargoship's own program for health checks, which is static and has no crates.
     """
@@ -144,7 +144,7 @@ def bill_of(
     for each in _base(base):
         found[each.ref] = each
         top.append(each.ref)
-    return Bill(
+    return Sbom(
         name, digest, architecture, created,
         tuple(sorted(tools.items())),
         tuple(found[ref] for ref in sorted(found)),
@@ -188,7 +188,7 @@ def _joined(one: Component, other: Component) -> Component:
 
 
 def crate_ref(crate: Crate) -> str:
-    """The name of a crate in a bill."""
+    """The name of a crate in an SBOM."""
     return crate_purl(crate) or f"crate:{crate.name}@{crate.version}"
 
 
@@ -242,7 +242,7 @@ def _crate(
     linked: frozenset[int],
     libraries: Iterable[str],
 ) -> Component:
-    """A crate by its place in the graph; `refs` are the names of all of them in the bill."""
+    """A crate by its place in the graph; `refs` are the names of all of them in the SBOM."""
     crate, ref = graph.crates[number], refs[number]
     uses = [graph.uses[place] for place in places]
     is_shipped = any(place in linked for place in places)
@@ -279,7 +279,7 @@ def _crate(
         license=crate.license,
         license_text=crate.license_text,
         supplier=_person(crate),
-        repository=address_for_bill(crate.repository),
+        repository=address_for_sbom(crate.repository),
         is_shipped=is_shipped,
         facts=tuple(sorted((name, value) for name, value in facts.items() if value)),
         needs=tuple(sorted({*needs, *(libraries if is_shipped else ())})),
@@ -305,13 +305,13 @@ def _person(crate: Crate) -> str:
 
 def _home(crate: Crate) -> str:
     """Where its project is; else its page on crates.io."""
-    if said := address_for_bill(crate.repository):
+    if said := address_for_sbom(crate.repository):
         return said
     match source_of(crate):
         case "crates.io":
             return f"https://crates.io/crates/{quote(crate.name, safe='')}"
         case "git":
-            return address_for_bill(crate.source.removeprefix("git+").partition("?")[0].partition("#")[0])
+            return address_for_sbom(crate.source.removeprefix("git+").partition("?")[0].partition("#")[0])
         case _:
             return ""
 
@@ -338,16 +338,16 @@ def _base(base: BaseContents) -> Iterator[Component]:
         )  # fmt: skip
 
 
-def union_of(bills: Sequence[Bill], digest: Digest) -> Bill:
-    """The bill of an image for several platforms, whose index has this digest."""
+def union_of(sboms: Sequence[Sbom], digest: Digest) -> Sbom:
+    """The SBOM of an image for several platforms, whose index has this digest."""
     found: dict[str, Component] = {}
-    for each in (each for bill in bills for each in bill.components):
+    for each in (each for sbom in sboms for each in sbom.components):
         found[each.ref] = _joined(found[each.ref], each) if each.ref in found else each
-    return Bill(
-        bills[0].name, digest, "", bills[0].created,
-        tuple(sorted({tool for bill in bills for tool in bill.tools})),
+    return Sbom(
+        sboms[0].name, digest, "", sboms[0].created,
+        tuple(sorted({tool for sbom in sboms for tool in sbom.tools})),
         tuple(found[ref] for ref in sorted(found)),
-        tuple(sorted({ref for bill in bills for ref in bill.top})),
-        all(bill.is_whole for bill in bills),
-        bills[0].creator,
+        tuple(sorted({ref for sbom in sboms for ref in sbom.top})),
+        all(sbom.is_whole for sbom in sboms),
+        sboms[0].creator,
     )  # fmt: skip

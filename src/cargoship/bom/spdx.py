@@ -11,7 +11,7 @@ import msgspec
 from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
-from cargoship.bom.sbom import Bill
+from cargoship.bom.sbom import Sbom
 from cargoship.oci.digest import Digest
 
 MEDIA_TYPE = "application/spdx+json"
@@ -25,37 +25,37 @@ _PURPOSES = {Kind.PROGRAM: "APPLICATION", Kind.IMAGE: "CONTAINER", Kind.DATA: "O
 _CRATE_URL = "https://static.crates.io/crates/{0}/{0}-{1}.crate"
 
 
-def spdx(bill: Bill) -> bytes:
-    """The bill as SPDX 2.3; the same bytes for the same bill."""
-    ids = {each.ref: _id(each) for each in bill.components}
+def spdx(sbom: Sbom) -> bytes:
+    """The SBOM as SPDX 2.3; the same bytes for the same SBOM."""
+    ids = {each.ref: _id(each) for each in sbom.components}
     document: dict[str, Any] = {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": _DOCUMENT,
-        "name": bill.name,
-        "documentNamespace": f"https://cargoship.dev/spdx/{bill.uuid}",
+        "name": sbom.name,
+        "documentNamespace": f"https://cargoship.dev/spdx/{sbom.uuid}",
         "creationInfo": {
-            "created": bill.created,
-            "creators": [*_creator(bill), *(f"Tool: {name}-{said.partition(' ')[0]}" for name, said in bill.tools)],
+            "created": sbom.created,
+            "creators": [*_creator(sbom), *(f"Tool: {name}-{said.partition(' ')[0]}" for name, said in sbom.tools)],
         },
-        "packages": [_image(bill), *(_package(each, ids[each.ref]) for each in bill.components)],
+        "packages": [_image(sbom), *(_package(each, ids[each.ref]) for each in sbom.components)],
         "relationships": [
             _relation(_DOCUMENT, "DESCRIBES", _IMAGE),
-            *(_relation(_IMAGE, "CONTAINS", ids[ref]) for ref in bill.top),
-            *(relation for each in bill.components for relation in _relations(each, bill, ids)),
+            *(_relation(_IMAGE, "CONTAINS", ids[ref]) for ref in sbom.top),
+            *(relation for each in sbom.components for relation in _relations(each, sbom, ids)),
         ],
     }
     return msgspec.json.encode(document)
 
 
-def _creator(bill: Bill) -> Iterator[str]:
+def _creator(sbom: Sbom) -> Iterator[str]:
     """Who answers for the image; the format has a place for mail addresses alone."""
-    if bill.creator:
-        yield f"Organization: {bill.name}" + ("" if "://" in bill.creator else f" ({bill.creator})")
+    if sbom.creator:
+        yield f"Organization: {sbom.name}" + ("" if "://" in sbom.creator else f" ({sbom.creator})")
 
 
-def _relations(each: Component, bill: Bill, ids: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    shipped = {one.ref: one.is_shipped for one in bill.components}
+def _relations(each: Component, sbom: Sbom, ids: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    shipped = {one.ref: one.is_shipped for one in sbom.components}
     for ref in each.needs:
         if each.is_shipped and not shipped[ref]:
             yield _relation(ids[ref], "BUILD_DEPENDENCY_OF", ids[each.ref])
@@ -73,20 +73,20 @@ def _id(each: Component) -> str:
     return f"SPDXRef-{each.kind.value}-{plain[:80]}-{Digest.of(each.ref.encode()).hex[:8]}"
 
 
-def _image(bill: Bill) -> Mapping[str, Any]:
+def _image(sbom: Sbom) -> Mapping[str, Any]:
     return {
-        "name": bill.name,
+        "name": sbom.name,
         "SPDXID": _IMAGE,
-        "versionInfo": str(bill.digest),
-        "supplier": f"Organization: {bill.name}",
+        "versionInfo": str(sbom.digest),
+        "supplier": f"Organization: {sbom.name}",
         "downloadLocation": _NONE,
         "filesAnalyzed": False,
         "licenseConcluded": _NONE,
         "licenseDeclared": _NONE,
         "copyrightText": _NONE,
         "primaryPackagePurpose": "CONTAINER",
-        "checksums": [{"algorithm": "SHA256", "checksumValue": bill.digest.hex}],
-        "externalRefs": [_reference("PACKAGE-MANAGER", "purl", bill.purl)],
+        "checksums": [{"algorithm": "SHA256", "checksumValue": sbom.digest.hex}],
+        "externalRefs": [_reference("PACKAGE-MANAGER", "purl", sbom.purl)],
     }
 
 

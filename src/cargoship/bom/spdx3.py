@@ -1,4 +1,4 @@
-"""A bill of materials as SPDX 3.0 (https://spdx.github.io/spdx-spec/v3.0.1/), in its JSON-LD form.
+"""An SBOM as SPDX 3.0 (https://spdx.github.io/spdx-spec/v3.0.1/), in its JSON-LD form.
 
 Everything is an element of one graph, with an IRI made of the image's digest. The scope of a relationship says which
 crates ran while others were compiled.
@@ -15,7 +15,7 @@ import msgspec
 from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
-from cargoship.bom.sbom import Bill
+from cargoship.bom.sbom import Sbom
 from cargoship.bom.spdx import download_of
 from cargoship.oci.digest import Digest
 
@@ -27,16 +27,16 @@ _DATA_LICENSE = "CC0-1.0"
 _PURPOSES = {Kind.PROGRAM: "application", Kind.IMAGE: "container", Kind.DATA: "data"}
 
 
-def spdx3(bill: Bill) -> bytes:
-    """The bill as SPDX 3.0.1; the same bytes for the same bill."""
-    return msgspec.json.encode({"@context": CONTEXT, "@graph": list(_Graph(bill).elements())})
+def spdx3(sbom: Sbom) -> bytes:
+    """The SBOM as SPDX 3.0.1; the same bytes for the same SBOM."""
+    return msgspec.json.encode({"@context": CONTEXT, "@graph": list(_Graph(sbom).elements())})
 
 
 class _Graph:
-    def __init__(self, bill: Bill) -> None:
-        self._bill = bill
-        self._base = f"https://cargoship.dev/spdx/{bill.uuid}#"
-        self._ids = {each.ref: self._iri(_part(each)) for each in bill.components}
+    def __init__(self, sbom: Sbom) -> None:
+        self._sbom = sbom
+        self._base = f"https://cargoship.dev/spdx/{sbom.uuid}#"
+        self._ids = {each.ref: self._iri(_part(each)) for each in sbom.components}
         self._image = self._iri("image")
         self._names: dict[tuple[str, str], str] = {}
 
@@ -44,10 +44,10 @@ class _Graph:
         return f"{self._base}{part}"
 
     def elements(self) -> Iterator[Mapping[str, Any]]:
-        bill = self._bill
-        tools = [(self._iri(f"tool-{_plain(name)}"), name, said) for name, said in bill.tools]
-        packages = [self._package(each) for each in bill.components]
-        files = [self._file(each) for each in bill.components if each.file]
+        sbom = self._sbom
+        tools = [(self._iri(f"tool-{_plain(name)}"), name, said) for name, said in sbom.tools]
+        packages = [self._package(each) for each in sbom.components]
+        files = [self._file(each) for each in sbom.components if each.file]
         licenses = list(self._licenses())
         relations = list(self._relations())
         image = self._image_package()
@@ -55,8 +55,8 @@ class _Graph:
             "type": "CreationInfo",
             "@id": _CREATION,
             "specVersion": _VERSION,
-            "created": bill.created,
-            "createdBy": [self._iri("maker")] if not bill.creator else [self._creator()],
+            "created": sbom.created,
+            "createdBy": [self._iri("maker")] if not sbom.creator else [self._creator()],
             "createdUsing": [iri for iri, _, _ in tools],
         }
         maker = self._element("SoftwareAgent", self._iri("maker"), name="cargoship")
@@ -67,22 +67,22 @@ class _Graph:
             self._element("Organization", iri, name=name, externalIdentifier=[_identifier(at)] if at else [])
             for (name, at), iri in self._names.items()
         ]
-        sbom = self._iri("bom")
+        bom = self._iri("bom")
         data = self._license_iri(_DATA_LICENSE)
         members = [str(each["spdxId"]) for each in (*agents, *everything)]
         yield self._element(
             "SpdxDocument",
             self._iri("document"),
-            name=bill.name,
+            name=sbom.name,
             profileConformance=["core", "software", "simpleLicensing"],
             dataLicense=data,
-            rootElement=[sbom],
-            element=[sbom, str(maker["spdxId"]), *(iri for iri, _, _ in tools), *members, data],
+            rootElement=[bom],
+            element=[bom, str(maker["spdxId"]), *(iri for iri, _, _ in tools), *members, data],
         )
         yield self._element(
             "software_Sbom",
-            sbom,
-            name=bill.name,
+            bom,
+            name=sbom.name,
             software_sbomType=["build"],
             rootElement=[self._image],
             element=members,
@@ -100,27 +100,27 @@ class _Graph:
 
     def _creator(self) -> str:
         """Who answers for the image, and for what in it is the project's own."""
-        return self._agent(self._bill.name, self._bill.creator)
+        return self._agent(self._sbom.name, self._sbom.creator)
 
     def _made_by(self, each: Component) -> list[str]:
         if each.home:
             return [self._agent(each.supplier or each.name, each.home)]
-        own = self._bill.creator and each.supplier == self._bill.name
+        own = self._sbom.creator and each.supplier == self._sbom.name
         return [self._creator()] if own else []
 
     def _image_package(self) -> Mapping[str, Any]:
-        bill = self._bill
+        sbom = self._sbom
         return self._element(
             "software_Package",
             self._image,
-            name=bill.name,
-            software_packageVersion=str(bill.digest),
-            software_packageUrl=bill.purl,
+            name=sbom.name,
+            software_packageVersion=str(sbom.digest),
+            software_packageUrl=sbom.purl,
             software_primaryPurpose="container",
-            suppliedBy=self._agent(bill.name),
-            originatedBy=[self._creator()] if bill.creator else [],
-            builtTime=bill.created,
-            verifiedUsing=[_hash(bill.digest.hex)],
+            suppliedBy=self._agent(sbom.name),
+            originatedBy=[self._creator()] if sbom.creator else [],
+            builtTime=sbom.created,
+            verifiedUsing=[_hash(sbom.digest.hex)],
         )
 
     def _package(self, each: Component) -> Mapping[str, Any]:
@@ -165,7 +165,7 @@ class _Graph:
         return f"{self._ids[each.ref]}-file"
 
     def _licenses(self) -> Iterator[Mapping[str, Any]]:
-        expressions = sorted({each.license for each in self._bill.components if each.license} - {_DATA_LICENSE})
+        expressions = sorted({each.license for each in self._sbom.components if each.license} - {_DATA_LICENSE})
         yield from (self._license(text) for text in expressions)
 
     def _license(self, expression: str) -> Mapping[str, Any]:
@@ -179,11 +179,11 @@ class _Graph:
         return self._iri(f"license-{_digest(expression)}")
 
     def _relations(self) -> Iterator[Mapping[str, Any]]:
-        bill = self._bill
-        shipped = {each.ref: each.is_shipped for each in bill.components}
-        complete = "complete" if bill.is_whole else "incomplete"
-        yield self._relation(self._image, "contains", [self._ids[ref] for ref in bill.top], completeness=complete)
-        for each in bill.components:
+        sbom = self._sbom
+        shipped = {each.ref: each.is_shipped for each in sbom.components}
+        complete = "complete" if sbom.is_whole else "incomplete"
+        yield self._relation(self._image, "contains", [self._ids[ref] for ref in sbom.top], completeness=complete)
+        for each in sbom.components:
             runs = [self._ids[ref] for ref in each.needs if not each.is_shipped or shipped[ref]]
             builds = [self._ids[ref] for ref in each.needs if each.is_shipped and not shipped[ref]]
             scope = "runtime" if each.is_shipped else "build"

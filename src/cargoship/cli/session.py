@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cargoship.destinations import Published
     from cargoship.events import Event
     from cargoship.images.inspection import Inspection
-    from cargoship.images.sboms import FoundBill
+    from cargoship.images.sboms import FoundSbom
     from cargoship.images.signatures import SignatureReport
     from cargoship.images.verification import Examination, ImagePrograms
     from cargoship.oci.platform import Platform
@@ -92,8 +92,8 @@ class Pipeline(Protocol):
         """See `cargoship.images.signatures.verify_signatures`."""
         ...
 
-    def find_bill(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundBill:
-        """See `cargoship.images.sboms.find_bill`."""
+    def find_sbom(self, target: str, context: Context, *, platform: str | None, form: str | None) -> FoundSbom:
+        """See `cargoship.images.sboms.find_sbom`."""
         ...
 
     def inspect_programs(self, target: str, context: Context) -> tuple[ImagePrograms, ...]:
@@ -133,7 +133,7 @@ class _Steps:
     _HOME: ClassVar[Mapping[str, str]] = {
         "copy": "cargoship.images.copying",
         "doctor": "cargoship.diagnosis",
-        "find_bill": "cargoship.images.sboms",
+        "find_sbom": "cargoship.images.sboms",
         "inspect": "cargoship.images.copying",
         "merge": "cargoship.images.merging",
         "pin_base": "cargoship.pins",

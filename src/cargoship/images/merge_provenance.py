@@ -23,7 +23,7 @@ _CREATED = "1970-01-01T00:00:00Z"
 def witness_of_merge(
     sources: Sequence[ImageSource], context: Context, signer: Signer | None
 ) -> Callable[[BytesBlob, Sequence[Referrer]], Witness]:
-    """Who speaks of an index that is made of `sources`, and signs it with its bills, where there is a signer."""
+    """Who speaks of an index that is made of `sources`, and signs it with its SBOMs, where there is a signer."""
     begun = None if context.clock is None else context.clock()
     materials = tuple(_part(each) for each in sources)
 
@@ -33,8 +33,8 @@ def witness_of_merge(
         done = type(run)(run.builder, run.invocation, {"cargoship": __version__}, begun, finished)
         return Provenance(MERGE, {"parts": [each.digest for each in materials]}, {"hermetic": True}, materials, done)
 
-    def witness(root: BytesBlob, bills: Sequence[Referrer]) -> Witness:
-        matter = Matter(root.descriptor, provenance if _is_wanted(context) else None, tuple(one.tree for one in bills))
+    def witness(root: BytesBlob, sboms: Sequence[Referrer]) -> Witness:
+        matter = Matter(root.descriptor, provenance if _is_wanted(context) else None, tuple(one.tree for one in sboms))
         return ImageWitness((matter,), _CREATED, None if signer is None else Signing(signer))
 
     return witness

@@ -11,7 +11,7 @@ from cargoship.context import Context
 from cargoship.errors import UsageError
 from cargoship.images.merge_provenance import witness_of_merge
 from cargoship.images.opening import open_image
-from cargoship.images.sboms import bills_of_index
+from cargoship.images.sboms import sboms_of_index
 from cargoship.oci.target import ImageTarget, RegistryTarget
 from cargoship.plan.describe import merged_names
 from cargoship.registry.merge import merge_images
@@ -53,7 +53,7 @@ def merge(
                 published += merge_images(
                     sources, names,
                     open_client=context.connect, emit=context.emit, mount_sources=context.mount_sources,
-                    describe=bills_of_index, speak=witness_of_merge(sources, context, signer),
+                    describe=sboms_of_index, speak=witness_of_merge(sources, context, signer),
                 )  # fmt: skip
     return tuple(published)
 

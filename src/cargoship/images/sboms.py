@@ -1,4 +1,4 @@
-"""Bills of materials that images have, no matter who made them.
+"""SBOMs that images have, no matter who made them.
 
 Looked for in the order in which scanners do: what refers to the image (ours, Trivy's, oras', ko's), then what is in
 attestations about it (cosign's, Syft's, GitHub's), then BuildKit's attestations inside the index
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from cargoship.attest.statement import split_statement
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
-from cargoship.bom.join import join_bills
+from cargoship.bom.join import join_sboms
 from cargoship.bom.spdx import MEDIA_TYPE as SPDX
 from cargoship.bom.spdx3 import is_spdx3
 from cargoship.context import Context
@@ -37,7 +37,7 @@ from cargoship.registry.copy import chosen_root
 from cargoship.registry.source import ImageSource
 
 DOCUMENT_BYTES_MAX = 64 << 20
-"""A bill of the largest images has a few megabytes."""
+"""An SBOM of the largest images has a few megabytes."""
 FORMATS = {"cyclonedx": CYCLONEDX, "spdx": SPDX, "spdx-3": SPDX}
 """Media types by the names that people use; SPDX 2 and 3 share theirs."""
 _MEDIA_TYPES = {CYCLONEDX: CYCLONEDX, SPDX: SPDX, "text/spdx+json": SPDX}
@@ -58,16 +58,16 @@ _SAME_MOMENT_MAX = 64
 _CREATED = "org.opencontainers.image.created"
 
 
-class FoundBill(Struct, frozen=True):
-    """A bill of materials of `subject`, as its maker wrote it."""
+class FoundSbom(Struct, frozen=True):
+    """An SBOM of `subject`, as its maker wrote it."""
 
     subject: Digest
     media_type: str
     document: bytes
 
 
-def find_bill(target: str, context: Context, *, platform: str | None, form: str | None) -> FoundBill:
-    """The bill of an image, or of what it is for one platform; `form` is one of FORMATS.
+def find_sbom(target: str, context: Context, *, platform: str | None, form: str | None) -> FoundSbom:
+    """The SBOM of an image, or of what it is for one platform; `form` is one of FORMATS.
 
     Raises NothingAttached, PlatformUnknown, ContentInvalid, UsageError, RegistryError's family.
     """
@@ -82,15 +82,15 @@ def find_bill(target: str, context: Context, *, platform: str | None, form: str 
     of = f" in the format {form}" if form else ""
     for_platform = f" for {platform}" if platform else ""
     raise NothingAttached(
-        f"{target} has no bill of materials{of}{for_platform}",
+        f"{target} has no SBOM{of}{for_platform}",
         hint="cargoship build attaches one; other tools may have attached one for a platform: --platform"
         if platform is None
         else "cargoship build attaches one",
     )
 
 
-def _newest(listed: Sequence[_ListedBill], form: str, source: ImageSource) -> FoundBill | None:
-    """The newest bill of a kind, in whatever order a registry lists them; None where there is none.
+def _newest(listed: Sequence[_ListedSbom], form: str, source: ImageSource) -> FoundSbom | None:
+    """The newest SBOM of a kind, in whatever order a registry lists them; None where there is none.
 
     Of several of one moment that in the latest version of the format, and of those the one with the least digest.
     """
@@ -98,17 +98,17 @@ def _newest(listed: Sequence[_ListedBill], form: str, source: ImageSource) -> Fo
     for _, group in itertools.groupby(own, key=_ranked):
         same = list(group)
         if len(same) > _SAME_MOMENT_MAX:
-            raise ContentInvalid(f"{source.said} has {len(same)} bills of materials of one moment; more than is read")
+            raise ContentInvalid(f"{source.said} has {len(same)} SBOMs of one moment; more than is read")
         found = ((each, each.document(source)) for each in same)
         right = ((each, data) for each, data in found if form == "cyclonedx" or is_spdx3(data) == (form == "spdx-3"))
         ranked = (((*_version(data), each.layer.digest), each, data) for each, data in right)
         best = min(ranked, key=lambda one: one[0], default=None)
         if best is not None:
-            return FoundBill(best[1].subject, best[1].media_type, best[2])
+            return FoundSbom(best[1].subject, best[1].media_type, best[2])
     return None
 
 
-def _ranked(each: _ListedBill) -> tuple[float, bool]:
+def _ranked(each: _ListedSbom) -> tuple[float, bool]:
     """The newest first, and a document before a statement that repeats it, signed."""
     return -each.moment, each.is_statement
 
@@ -119,7 +119,7 @@ class _Version(Struct):
 
 
 def _version(document: bytes) -> tuple[int, int]:
-    """The version of a bill's format, negated: the latest comes first. SPDX 3 does not say it where it is known."""
+    """The version of an SBOM's format, negated: the latest comes first. SPDX 3 does not say it where it is known."""
     said = decode_json(document, _Version)
     for each in (bytes(said.cyclonedx), bytes(said.spdx)):
         found = re.match(rb'"?(?:SPDX-)?(\d{1,3})\.(\d{1,3})', each)
@@ -128,19 +128,19 @@ def _version(document: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def bills_of_index(root: BytesBlob, about: Sequence[Referrer]) -> tuple[Referrer, ...]:
-    """The bills of an index that was merged, made of those that its images have; for formats that all of them have.
+def sboms_of_index(root: BytesBlob, about: Sequence[Referrer]) -> tuple[Referrer, ...]:
+    """The SBOMs of an index that was merged, made of those that its images have; for formats that all of them have.
 
     Raises ContentInvalid for one that is larger than is read.
     """
     images = [entry for entry in decode_index(root.data, root.descriptor.media_type).manifests if _is_run(entry)]
     found = []
     for kind in FORMATS.values():
-        by_image = {subject: one for one in reversed(about) if (subject := _bill_about(one, kind)) is not None}
+        by_image = {subject: one for one in reversed(about) if (subject := _sbom_about(one, kind)) is not None}
         own = [by_image.get(entry.digest) for entry in images]
         documents = [_document(one) for one in own if one is not None]
         union = (
-            join_bills(kind, documents, root.descriptor.digest) if documents and len(documents) == len(images) else None
+            join_sboms(kind, documents, root.descriptor.digest) if documents and len(documents) == len(images) else None
         )
         if union is not None:
             created = max((one.descriptor.annotations.get(_CREATED, "") for one in own if one is not None), default="")
@@ -153,8 +153,8 @@ def _is_run(entry: Descriptor) -> bool:
     return entry.platform is not None and entry.platform != UNKNOWN
 
 
-def _bill_about(said: Referrer, kind: str) -> Digest | None:
-    """Whose bill of this kind it is; None where it is something else."""
+def _sbom_about(said: Referrer, kind: str) -> Digest | None:
+    """Whose SBOM of this kind it is; None where it is something else."""
     root = said.tree.root
     if root.descriptor.media_type not in MANIFEST_TYPES or root.descriptor.artifact_type != kind:
         return None
@@ -168,8 +168,8 @@ def _document(said: Referrer) -> bytes:
     return _content(layer)
 
 
-class _ListedBill(Struct, frozen=True):
-    """A bill that has not been read yet; `is_statement` says that it is what a statement of in-toto says.
+class _ListedSbom(Struct, frozen=True):
+    """An SBOM that has not been read yet; `is_statement` says that it is what a statement of in-toto says.
 
     `attached` is a statement in an envelope. `moment` is when its maker says that it was made, in seconds since 1970.
     """
@@ -184,10 +184,10 @@ class _ListedBill(Struct, frozen=True):
     def document(self, source: ImageSource) -> bytes:
         found = self._said(source) if self.is_statement else _read(source, self.layer)
         try:
-            # whoever reads what is printed is spared what no bill is like
+            # whoever reads what is printed is spared what no SBOM is like
             check_json(found)
         except Undecodable as error:
-            raise ContentInvalid(f"a bill of materials of {self.subject} is none: {error}") from error
+            raise ContentInvalid(f"an SBOM of {self.subject} is none: {error}") from error
         return found
 
     def _said(self, source: ImageSource) -> bytes:
@@ -199,7 +199,7 @@ class _ListedBill(Struct, frozen=True):
         return _unwrapped(said[1])
 
 
-def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedBill]:
+def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedSbom]:
     for each in attached_documents(source, subject):
         is_statement = each.form not in {DocumentForm.OTHER, DocumentForm.SIMPLE}
         if is_statement:
@@ -211,7 +211,7 @@ def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedBill]:
         # the list under a registry's fallback tag is anybody's
         if each.tag is None and each.refers_to != subject:
             raise ContentInvalid(f"{each.manifest} is listed as about {subject}, and is not")
-        yield _ListedBill(subject, kind, each.layer, is_statement, each.moment, each)
+        yield _ListedSbom(subject, kind, each.layer, is_statement, each.moment, each)
 
 
 class _Wrapping(Struct, forbid_unknown_fields=True):
@@ -220,7 +220,7 @@ class _Wrapping(Struct, forbid_unknown_fields=True):
 
 
 def _unwrapped(predicate: bytes) -> bytes:
-    """What cosign before 2 put around a bill: `{"Data": ..., "Timestamp": ...}`, the bill as it is or as a text."""
+    """What cosign before 2 put around an SBOM: `{"Data": ..., "Timestamp": ...}`, the SBOM as it is or as a text."""
     try:
         inner = bytes(decode_json(predicate, _Wrapping).inner)
         if inner.startswith(b'"'):
@@ -230,7 +230,7 @@ def _unwrapped(predicate: bytes) -> bytes:
     return inner if inner.lstrip().startswith(b"{") else predicate
 
 
-def _inside(source: ImageSource, root: BytesBlob, *, only: bool) -> Iterator[_ListedBill]:
+def _inside(source: ImageSource, root: BytesBlob, *, only: bool) -> Iterator[_ListedSbom]:
     """BuildKit's attestations: entries of the index that say of which other entry they speak."""
     for entry in walk(source.content, source.root).entries:
         about = entry.descriptor.annotations.get(_REFERENCE_DIGEST, "")
@@ -242,7 +242,7 @@ def _inside(source: ImageSource, root: BytesBlob, *, only: bool) -> Iterator[_Li
         for layer in decode_manifest(manifest.data).layers:
             kind = _PREDICATES.get(layer.annotations.get(_PREDICATE_TYPE, ""))
             if layer.media_type == _IN_TOTO and kind is not None:
-                yield _ListedBill(Digest.parse(about), kind, layer, is_statement=True)
+                yield _ListedSbom(Digest.parse(about), kind, layer, is_statement=True)
 
 
 def _predicate(statement: bytes, about: Digest) -> tuple[str, bytes]:
@@ -260,7 +260,7 @@ def _read(source: ImageSource, layer: Descriptor) -> bytes:
 def _content(blob: Blob) -> bytes:
     layer = blob.descriptor
     if layer.size_bytes > DOCUMENT_BYTES_MAX:
-        raise ContentInvalid(f"a bill of materials has {layer.size_bytes} bytes; more than any has are not read")
+        raise ContentInvalid(f"an SBOM has {layer.size_bytes} bytes; more than any has are not read")
     with blob.open() as stream:
         data = stream.read(layer.size_bytes + 1)
     if Digest.of(data, layer.digest.algorithm) != layer.digest:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from cargoship.bom.formats import BillFormat
+from cargoship.bom.formats import SbomFormat
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Binary, Package
@@ -237,9 +237,9 @@ class Plan(Struct, frozen=True):
     """Whether programs carry the list of their crates."""
     splits_symbols: bool = False
     """Whether programs have no symbols, which are an artifact beside the image."""
-    bills: tuple[BillFormat, ...] = ()
+    sboms: tuple[SbomFormat, ...] = ()
     """The SBOMs that go with the images."""
-    bill_creator: str = ""
+    sbom_creator: str = ""
     """A mail address or URL of who answers for them."""
     attest: Attach = Attach.REFERRERS
     """How they do, and what else is said about the images."""

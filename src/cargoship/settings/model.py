@@ -9,7 +9,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cargoship.bom.formats import BillFormat
+from cargoship.bom.formats import SbomFormat
 from cargoship.debian.suites import DebianSpec
 from cargoship.oci.compress import Codec
 from cargoship.settings import compound, kinds, values
@@ -286,9 +286,9 @@ class Settings(AttestSettings):
         "`split`: programs in images have none, and no symbols; both go into an artifact that refers to the image, for "
         "`cargoship symbols`, `cargoship symbolicate` and debuggers. See [symbols.md](symbols.md).",
     )
-    sbom: tuple[BillFormat, ...] = setting(
-        kinds.texts(values.parse_bill, "kinds of SBOMs", options=[each.value for each in BillFormat]),
-        default=(BillFormat.CYCLONEDX,),
+    sbom: tuple[SbomFormat, ...] = setting(
+        kinds.texts(values.parse_sbom, "kinds of SBOMs", options=[each.value for each in SbomFormat]),
+        default=(SbomFormat.CYCLONEDX,),
         group=DESCRIPTION,
         scope=SettingScope.BUILD,
         shown='["cyclonedx"]',

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from cargoship.bom.formats import BillFormat
+from cargoship.bom.formats import SbomFormat
 from cargoship.debian.suites import DebianSpec
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.reference import Reference
@@ -193,12 +193,12 @@ def trusted_text(text: str) -> str:
     return text
 
 
-def parse_bill(text: str) -> BillFormat:
+def parse_sbom(text: str) -> SbomFormat:
     """Check the format of an SBOM: `cyclonedx`, `spdx`, ..."""
     try:
-        return BillFormat(text)
+        return SbomFormat(text)
     except ValueError:
-        formats = [each.value for each in BillFormat]
+        formats = [each.value for each in SbomFormat]
         raise ValueError(f"{text!r} is not one of {', '.join(formats)}") from None
 
 

@@ -22,7 +22,7 @@ from cargoship.oci.referrer import Referrer
 from cargoship.oci.statement import Document, with_statements
 from cargoship.plan import Plan
 from cargoship.rootfs.layer_cache import LayerCache
-from cargoship.statements.sboms import KnownCrates, bills_of, documents_of, union_documents
+from cargoship.statements.sboms import KnownCrates, documents_of, sboms_of, union_documents
 
 ProvenanceOf = Callable[[ImageInputs, Sequence[Platform]], Provenance]
 """Where an image for these platforms comes from, without what differs from run to run."""
@@ -53,18 +53,18 @@ def attested(
     known of layers, `c_libraries` what programs are linked with. Statements in the index are about provenance too,
     where `provenance_of` is given. Raises OSError, and what reading a base raises.
     """
-    if not plan.keeps_attestations or not (plan.bills or provenance_of):
+    if not plan.keeps_attestations or not (plan.sboms or provenance_of):
         return Attested(index)
     name = sources.image.name
-    bills = bills_of(sources, index, programs, crates, plan, book, c_libraries()) if plan.bills else {}
-    documents = documents_of(index, bills, plan.bills)
+    sboms = sboms_of(sources, index, programs, crates, plan, book, c_libraries()) if plan.sboms else {}
+    documents = documents_of(index, sboms, plan.sboms)
     if plan.attest.in_index:
         origins = () if provenance_of is None else tuple(_origins(sources, index, provenance_of))
         index = with_statements(index, (*documents, *origins), name)
-    if not (plan.attest.refers and plan.bills):
+    if not (plan.attest.refers and plan.sboms):
         return Attested(index)
     if not plan.push_by_digest:
-        documents = (*union_documents(index, bills, plan.bills), *documents)
+        documents = (*union_documents(index, sboms, plan.sboms), *documents)
     said = {_CREATED: plan.created}
     return Attested(index, tuple(Referrer(each.artifact(name, said)) for each in documents))
 

@@ -70,7 +70,7 @@ class RunStatements:
         )
 
     def _in_registries(self, sources: ImageInputs, image: Attested, programs: Programs) -> Witness | None:
-        """Who says where an image comes from, and signs it with its bills; None: nobody."""
+        """Who says where an image comes from, and signs it with its SBOMs; None: nobody."""
         made, context = self.plan, self.context
         tells = made.provenance and made.attest.refers
         if not (made.push and (tells or self.signer)):
@@ -115,10 +115,10 @@ class RunStatements:
         index = image.index
 
         def matter(subject: Descriptor, platforms: Sequence[Platform]) -> Matter:
-            bills = tuple(
+            sboms = tuple(
                 said.tree for said in image.about if said.tag is None and subject_of(said.tree.root) == subject.digest
             )
-            return Matter(subject, None if provenance_of is None else partial(provenance_of, sources, platforms), bills)
+            return Matter(subject, None if provenance_of is None else partial(provenance_of, sources, platforms), sboms)
 
         matters = [
             matter(each.descriptor, [each.platform]) for each in index.images() if each.platform in sources.bases

@@ -10,8 +10,8 @@ from cargoship.bases.base import Base
 from cargoship.bases.static import data_versions
 from cargoship.bom.base_packages import packages_in_base
 from cargoship.bom.crates import ProgramCrates
-from cargoship.bom.formats import BillFormat
-from cargoship.bom.sbom import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
+from cargoship.bom.formats import SbomFormat
+from cargoship.bom.sbom import BaseContents, BasePackage, Sbom, ShippedProgram, sbom_of, union_of
 from cargoship.c_library import LinkedLibraries, ProgramFile, read_program
 from cargoship.cargo.project import Binary
 from cargoship.debian.suites import DebianSpec
@@ -31,26 +31,26 @@ KnownCrates = Mapping[tuple[Platform, str, str], ProgramCrates]
 """By platform, package and binary: the crates of the programs of which they are known."""
 
 
-def documents_of(index: Index, bills: Mapping[Platform, Bill], formats: Sequence[BillFormat]) -> tuple[Document, ...]:
-    """The bill of every image in the index, in each format."""
+def documents_of(index: Index, sboms: Mapping[Platform, Sbom], formats: Sequence[SbomFormat]) -> tuple[Document, ...]:
+    """The SBOM of every image in the index, in each format."""
     return tuple(
-        Document(image.descriptor, form.predicate_type, form.write(bills[image.platform]), form.media_type)
+        Document(image.descriptor, form.predicate_type, form.write(sboms[image.platform]), form.media_type)
         for form in formats
         for image in index.runnable
     )
 
 
 def union_documents(
-    index: Index, bills: Mapping[Platform, Bill], formats: Sequence[BillFormat]
+    index: Index, sboms: Mapping[Platform, Sbom], formats: Sequence[SbomFormat]
 ) -> tuple[Document, ...]:
-    """The bill of the index itself, in each format: what is in any of its images."""
-    union = union_of(list(bills.values()), index.digest)
+    """The SBOM of the index itself, in each format: what is in any of its images."""
+    union = union_of(list(sboms.values()), index.digest)
     return tuple(
         Document(index.descriptor, form.predicate_type, form.write(union), form.media_type) for form in formats
     )
 
 
-def bills_of(
+def sboms_of(
     sources: ImageInputs,
     index: Index,
     programs: Mapping[Platform, Mapping[str, Path]],
@@ -58,8 +58,8 @@ def bills_of(
     plan: Plan,
     book: LayerCache,
     c_libraries: Mapping[Platform, LinkedLibraries],
-) -> dict[Platform, Bill]:
-    """The bill of each platform's image, with the C library in its programs.
+) -> dict[Platform, Sbom]:
+    """The SBOM of each platform's image, with the C library in its programs.
 
     Raises OSError, and what reading a base raises that is read in any case.
     """
@@ -78,11 +78,11 @@ def bills_of(
             _shipped(sources, binary, known[at, binary.name], crates.get((at, binary.package, binary.name)), linked)
             for binary in sources.image.bins
         ]
-        found[at] = bill_of(
+        found[at] = sbom_of(
             sources.image.name, image.digest,
             architecture=at.architecture, created=plan.created, tools=_tools(shipped),
             programs=shipped, base=_contents(_spec(sources, at), sources.bases[at], plan, book),
-            probe=_probe(sources.probes.get(at), book.folder), creator=plan.bill_creator,
+            probe=_probe(sources.probes.get(at), book.folder), creator=plan.sbom_creator,
         )  # fmt: skip
     return found
 

@@ -51,7 +51,7 @@ class Matter(Struct, frozen=True):
 
     subject: Descriptor
     provenance: Callable[[], Provenance] | None = None
-    bills: tuple[ManifestTree, ...] = ()
+    sboms: tuple[ManifestTree, ...] = ()
     """Documents that are attached to it, which are signed too."""
 
 
@@ -150,8 +150,8 @@ def _statements(matter: Matter, repository: Reference, signer: Signer) -> Iterat
     # as cosign writes it; Sigstore's own library wants a name
     subject = Subject.of(matter.subject.digest, "" if signer.key is not None else repository.name)
     yield SIGNED, Statement((subject,), SIGNED, {}).encode
-    for bill in matter.bills:
-        for layer in bill.layers:
+    for sbom in matter.sboms:
+        for layer in sbom.layers:
             kind = PREDICATES.get(layer.descriptor.media_type)
             if kind is not None and isinstance(layer, BytesBlob):
                 named = Subject.of(matter.subject.digest, repository.name)

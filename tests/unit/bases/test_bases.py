@@ -167,11 +167,11 @@ def test_a_base_may_call_its_platform_as_engines_understand_it(
 
 
 def test_what_is_no_image_is_no_base(tmp_path: Path) -> None:
-    """An image was made that stood on nothing, where a bill of materials was named for its base."""
+    """An image was made that stood on nothing, where an SBOM was named for its base."""
     empty = BytesBlob.of("application/vnd.oci.empty.v1+json", b"{}")
-    raw = encode_manifest(Manifest(MediaType.OCI_MANIFEST, empty.descriptor, (), artifact_type="application/bill"))
-    bill = Image(raw, b"{}", ())
-    tree = ManifestTree(bill.manifest_blob, (), (), (bill.config_blob,))
+    raw = encode_manifest(Manifest(MediaType.OCI_MANIFEST, empty.descriptor, (), artifact_type="application/sbom"))
+    sbom = Image(raw, b"{}", ())
+    tree = ManifestTree(sbom.manifest_blob, (), (), (sbom.config_blob,))
     write_layout(tmp_path / "base", tree, names=[Reference.parse("base:1")])
     with pytest.raises(ContentInvalid, match="the base oci:base is not an image"):
         base_of("oci:base", tmp_path)

@@ -1,4 +1,4 @@
-"""Addresses of manifests in bills, held against validators that others wrote."""
+"""Addresses of manifests in SBOMs, held against validators that others wrote."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from cargoship.bom.addresses import address_for_bill
+from cargoship.bom.addresses import address_for_sbom
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
 from cargoship.bom.cyclonedx import cyclonedx
-from cargoship.bom.sbom import BaseContents, Bill, ShippedProgram, bill_of
+from cargoship.bom.sbom import BaseContents, Sbom, ShippedProgram, sbom_of
 from cargoship.oci.digest import Digest
 
 ODD = {
@@ -31,11 +31,11 @@ ODD = {
 }
 
 
-def bill(repository: str) -> Bill:
+def sbom(repository: str) -> Sbom:
     crate = Crate("app", "1.0.0", "registry+https://github.com/rust-lang/crates.io-index", "0" * 64)
     graph = CrateGraph((replace(crate, repository=repository),), (Use(0, "x86_64-unknown-linux-musl"),))
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"program"), ProgramCrates(graph, 0))
-    return bill_of(
+    return sbom_of(
         "app", Digest.of(b"image"),
         architecture="amd64", created="1970-01-01T00:00:00Z", tools={}, programs=[program], base=BaseContents(),
     )  # fmt: skip
@@ -43,15 +43,15 @@ def bill(repository: str) -> Bill:
 
 @pytest.mark.parametrize(("said", "address"), ODD.items())
 def test_what_a_manifest_calls_an_address_is_a_uri_or_is_left_out(said: str, address: str) -> None:
-    assert address_for_bill(said) == address
+    assert address_for_sbom(said) == address
 
 
 @pytest.mark.parametrize("said", ODD)
-def test_a_bill_is_valid_whatever_a_manifest_calls_an_address(said: str) -> None:
+def test_a_sbom_is_valid_whatever_a_manifest_calls_an_address(said: str) -> None:
     from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - seconds
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415 - seconds
 
-    document = cyclonedx(bill(said), "1.6").decode()
+    document = cyclonedx(sbom(said), "1.6").decode()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document) is None
     (crate,) = (each for each in json.loads(document)["components"] if each["name"] == "app" and "purl" in each)
     assert [each["url"] for each in crate.get("externalReferences", ())] == [ODD[said]] * bool(ODD[said])

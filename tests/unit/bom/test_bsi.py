@@ -1,4 +1,4 @@
-"""What BSI TR-03183-2 asks of bills of materials, held against a checker of it, and what is not there said by name."""
+"""What BSI TR-03183-2 asks of SBOMs, held against a checker of it, and what is not there said by name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from cargoship.bom.cyclonedx import cyclonedx
-from cargoship.bom.sbom import Bill
+from cargoship.bom.sbom import Sbom
 from cargoship.bom.spdx import spdx
 from cargoship.bom.spdx3 import spdx3
 from cargoship.oci.digest import Digest
 from support.crates_graph import LOCK
-from unit.bom.test_sbom import bill
+from unit.bom.test_sbom import sbom
 
 _FILES = {"shared": "5", "derive": "d", "bzip2-sys": "b"}
 """Crates from a registry whose files cargo has kept, and the digit that stands for their checksums in the lock file."""
@@ -33,15 +33,15 @@ def _registry(root: Path) -> tuple[Path, str]:
 
 
 @pytest.fixture
-def described(tmp_path: Path) -> Bill:
+def described(tmp_path: Path) -> Sbom:
     sources, lock = _registry(tmp_path)
-    return bill(sources, creator=_CREATOR, lock=lock)
+    return sbom(sources, creator=_CREATOR, lock=lock)
 
 
-def test_the_checker_misses_what_the_documentation_says_and_nothing_else(described: Bill, tmp_path: Path) -> None:
+def test_the_checker_misses_what_the_documentation_says_and_nothing_else(described: Sbom, tmp_path: Path) -> None:
     from ntia_conformance_checker.bsi_checker import BSIChecker  # noqa: PLC0415 - a second
 
-    path = tmp_path / "bill.spdx3.json"
+    path = tmp_path / "sbom.spdx3.json"
     path.write_bytes(spdx3(described))
     found = BSIChecker(str(path))
     assert (found.doc_creator, found.doc_timestamp, found.doc_uri) == (True, True, True)
@@ -66,7 +66,7 @@ def _names(listed: list[tuple[str, str]]) -> set[str]:
 def test_a_crates_file_is_hashed_only_where_it_is_the_one_of_the_lock_file(tmp_path: Path) -> None:
     sources, lock = _registry(tmp_path)
     (tmp_path / "registry/cache/index/shared.crate").write_bytes(b"another one")
-    sums = {each.name: each.sha512 for each in bill(sources, lock=lock).components if each.file}
+    sums = {each.name: each.sha512 for each in sbom(sources, lock=lock).components if each.file}
     assert sums["derive"] == Digest.of(b"derive", "sha512").hex
     assert sums["shared"] == ""
     assert sums["serve"] == Digest.of(b"program", "sha512").hex
@@ -74,7 +74,7 @@ def test_a_crates_file_is_hashed_only_where_it_is_the_one_of_the_lock_file(tmp_p
 
 @pytest.mark.parametrize("version", ["1.5", "1.6", "1.7"])
 @pytest.mark.parametrize("creator", [_CREATOR, "https://example.com/security"])
-def test_cyclonedx_with_all_of_it_is_valid(described: Bill, version: str, creator: str) -> None:
+def test_cyclonedx_with_all_of_it_is_valid(described: Sbom, version: str, creator: str) -> None:
     from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - seconds
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415 - seconds
     from msgspec.structs import replace  # noqa: PLC0415 - beside the others
@@ -93,7 +93,7 @@ def test_cyclonedx_with_all_of_it_is_valid(described: Bill, version: str, creato
     }
 
 
-def test_the_properties_of_bsis_taxonomy(described: Bill) -> None:
+def test_the_properties_of_bsis_taxonomy(described: Sbom) -> None:
     components = {each["name"]: each for each in json.loads(cyclonedx(described, "1.6"))["components"]}
     facts = {
         name: {
@@ -122,13 +122,13 @@ def test_spdx_2_names_who_answers_for_it(tmp_path: Path, creator: str, said: str
     from spdx_tools.spdx.parser.parse_anything import parse_file  # noqa: PLC0415 - seconds
     from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document  # noqa: PLC0415 - seconds
 
-    document = spdx(bill(tmp_path, creator=creator))
+    document = spdx(sbom(tmp_path, creator=creator))
     assert f"Organization: {said}" in json.loads(document)["creationInfo"]["creators"]
-    path = tmp_path / "bill.spdx.json"
+    path = tmp_path / "sbom.spdx.json"
     path.write_bytes(document)
     assert validate_full_spdx_document(parse_file(str(path))) == []
 
 
-def test_no_mail_address_of_an_author_is_passed_on(described: Bill) -> None:
+def test_no_mail_address_of_an_author_is_passed_on(described: Sbom) -> None:
     for document in (spdx(described), spdx3(described), cyclonedx(described, "1.6")):
         assert {*re.findall(rb"[\w.]+@[\w-]+\.[a-z]{2,}", document)} <= {_CREATOR.encode()}

@@ -10,7 +10,7 @@ import pytest
 from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
 from cargoship.bom.libraries import cpe_of
-from cargoship.bom.sbom import BaseContents, ShippedProgram, bill_of
+from cargoship.bom.sbom import BaseContents, ShippedProgram, sbom_of
 from cargoship.c_library import LinkedLibraries, c_libraries, read_program
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform
@@ -125,39 +125,39 @@ def test_a_program_is_read_whole_once_on_a_machine(tmp_path: Path, monkeypatch: 
     assert read_program(one, one) == found
 
 
-def test_a_bill_has_it_below_the_standard_library() -> None:
+def test_a_sbom_has_it_below_the_standard_library() -> None:
     graph = CrateGraph(
         (Crate("app", "1.0.0"),), (Use(0, "x86_64-unknown-linux-musl"),), {"app": 0}, {"rustc": "1.96.0"}
     )
     linked = (NativeSource("musl", "1.2.5"), NativeSource("libunwind", "22.1.8"))
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0), linked)
-    bill = bill_of(
+    sbom = sbom_of(
         "app", Digest.of(b"image"), architecture="amd64", created="", tools={"rustc": "1.96.0"},
         programs=[program], base=BaseContents(),
     )  # fmt: skip
-    (musl,) = (each for each in bill.components if each.name == "musl")
+    (musl,) = (each for each in sbom.components if each.name == "musl")
     assert (musl.kind, musl.version, musl.license, musl.is_shipped) == (Kind.NATIVE, "1.2.5", "MIT", True)
     assert cpe_of(musl) == "cpe:2.3:a:musl-libc:musl:1.2.5:*:*:*:*:*:*:*"
-    (std,) = (each for each in bill.components if each.name == "rust-std")
-    (unwinder,) = (each for each in bill.components if each.name == "libunwind")
+    (std,) = (each for each in sbom.components if each.name == "rust-std")
+    (unwinder,) = (each for each in sbom.components if each.name == "libunwind")
     assert (unwinder.license, unwinder.supplier) == ("Apache-2.0 WITH LLVM-exception", "LLVM")
     assert cpe_of(unwinder) == ""
     assert {musl.ref, unwinder.ref} <= {*std.needs}
 
 
-def test_a_bill_has_the_probe_of_health_checks() -> None:
+def test_a_sbom_has_the_probe_of_health_checks() -> None:
     graph = CrateGraph(
         (Crate("app", "1.0.0"),), (Use(0, "x86_64-unknown-linux-musl"),), {"app": 0}, {"rustc": "1.96.0"}
     )
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0))
     probe = ShippedProgram("cargoship-probe", "0.1.0", "/app/cargoship-probe", Digest.of(b"probe"))
-    bill = bill_of(
+    sbom = sbom_of(
         "app", Digest.of(b"image"), architecture="amd64", created="", tools={"rustc": "1.96.0"},
         programs=[program], base=BaseContents(), probe=probe,
     )  # fmt: skip
-    (found,) = (each for each in bill.components if each.name == "cargoship-probe")
+    (found,) = (each for each in sbom.components if each.name == "cargoship-probe")
     assert (found.kind, found.place, found.sha256) == (Kind.PROGRAM, "/app/cargoship-probe", probe.digest.hex)
-    assert found.ref in bill.top
-    (std,) = (each for each in bill.components if each.name == "rust-std")
+    assert found.ref in sbom.top
+    (std,) = (each for each in sbom.components if each.name == "rust-std")
     assert found.needs == (std.ref,)
-    assert bill.is_whole, "all that is in it is known"
+    assert sbom.is_whole, "all that is in it is known"

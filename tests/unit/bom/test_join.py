@@ -1,4 +1,4 @@
-"""The bill of a merged index is that of one that was built whole."""
+"""The SBOM of a merged index is that of one that was built whole."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from spdx_python_model import v3_0_1 as model
 
 from cargoship.bom.crates import CrateGraph, NativeSource
-from cargoship.bom.formats import BillFormat
-from cargoship.bom.join import join_bills
+from cargoship.bom.formats import SbomFormat
+from cargoship.bom.join import join_sboms
 from cargoship.bom.reduce import crates_of
-from cargoship.bom.sbom import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, union_of
+from cargoship.bom.sbom import BaseContents, BasePackage, Sbom, ShippedProgram, sbom_of, union_of
 from cargoship.oci.digest import Digest
 from support.crates_graph import LOCK, TRIPLES, service
 
@@ -22,18 +22,18 @@ _INDEX = Digest.of(b"index")
 
 
 @pytest.fixture
-def bills(tmp_path: Path) -> list[Bill]:
+def sboms(tmp_path: Path) -> list[Sbom]:
     graph = crates_of(service(tmp_path), LOCK)
-    return [_bill(graph, triple, name) for triple, name in zip(TRIPLES, ("amd64", "arm64"), strict=True)]
+    return [_sbom(graph, triple, name) for triple, name in zip(TRIPLES, ("amd64", "arm64"), strict=True)]
 
 
-def _bill(graph: CrateGraph, triple: str, architecture: str) -> Bill:
+def _sbom(graph: CrateGraph, triple: str, architecture: str) -> Sbom:
     package = BasePackage("libstdc++6", "12.2.0-14+deb12u1", architecture, "debian-12", "a" * 64)
     crates = graph.program(f"{triple}/service/serve")
     # as they are found: in no order
     linked = (NativeSource("musl", "1.2.5"), NativeSource("libunwind", "22.1.8"), NativeSource("libc++", "22.1.8"))
     program = ShippedProgram("serve", "0.1.0", "/app/serve", Digest.of(architecture.encode()), crates, linked)
-    return bill_of(
+    return sbom_of(
         "me/service", Digest.of(triple.encode()),
         architecture=architecture, created="2026-11-28T00:00:00Z",
         tools={"cargoship": "0.1.0", "rustc": "1.96.0 (ac68faa20 2026-05-25)", "zig": "0.17.1"},
@@ -42,43 +42,43 @@ def _bill(graph: CrateGraph, triple: str, architecture: str) -> Bill:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("form", [BillFormat.CYCLONEDX, BillFormat.CYCLONEDX_1_5, BillFormat.CYCLONEDX_1_7])
-def test_cyclonedx_is_the_same_as_that_of_one_build(form: BillFormat, bills: list[Bill]) -> None:
-    made = join_bills(form.media_type, [form.write(each) for each in bills], _INDEX)
-    assert made == form.write(union_of(bills, _INDEX))
+@pytest.mark.parametrize("form", [SbomFormat.CYCLONEDX, SbomFormat.CYCLONEDX_1_5, SbomFormat.CYCLONEDX_1_7])
+def test_cyclonedx_is_the_same_as_that_of_one_build(form: SbomFormat, sboms: list[Sbom]) -> None:
+    made = join_sboms(form.media_type, [form.write(each) for each in sboms], _INDEX)
+    assert made == form.write(union_of(sboms, _INDEX))
 
 
-def test_spdx_says_the_same_as_that_of_one_build(bills: list[Bill]) -> None:
-    form = BillFormat.SPDX
-    made = join_bills(form.media_type, [form.write(each) for each in bills], _INDEX)
+def test_spdx_says_the_same_as_that_of_one_build(sboms: list[Sbom]) -> None:
+    form = SbomFormat.SPDX
+    made = join_sboms(form.media_type, [form.write(each) for each in sboms], _INDEX)
     assert made is not None
-    whole = form.write(union_of(bills, _INDEX))
+    whole = form.write(union_of(sboms, _INDEX))
     assert _unordered(json.loads(made)) == _unordered(json.loads(whole))
 
 
-def test_spdx_3_says_the_same_as_that_of_one_build(bills: list[Bill]) -> None:
-    form = BillFormat.SPDX_3
-    made = join_bills(form.media_type, [form.write(each) for each in bills], _INDEX)
+def test_spdx_3_says_the_same_as_that_of_one_build(sboms: list[Sbom]) -> None:
+    form = SbomFormat.SPDX_3
+    made = join_sboms(form.media_type, [form.write(each) for each in sboms], _INDEX)
     assert made is not None
-    assert made == join_bills(form.media_type, [form.write(each) for each in bills], _INDEX)
+    assert made == join_sboms(form.media_type, [form.write(each) for each in sboms], _INDEX)
     read = model.SHACLObjectSet()
     model.JSONLDDeserializer().read(io.BytesIO(made), read)
     assert not read.missing_ids
-    assert _said(made) == _said(form.write(union_of(bills, _INDEX)))
+    assert _said(made) == _said(form.write(union_of(sboms, _INDEX)))
 
 
-def test_spdx_3_of_others_is_not_joined(bills: list[Bill]) -> None:
-    form = BillFormat.SPDX_3
-    written = [form.write(each) for each in bills]
+def test_spdx_3_of_others_is_not_joined(sboms: list[Sbom]) -> None:
+    form = SbomFormat.SPDX_3
+    written = [form.write(each) for each in sboms]
     others = (
         written[1].replace(b"cargoship 0.1.0", b"others 0.1.0"),
         written[1].replace(b"https://cargoship.dev/spdx/", b"https://example.com/spdx/"),
         written[1].replace(b"SpdxDocument", b"Something"),
         b'{"@context": 1, "@graph": [1, {"type": []}]}',
-        BillFormat.SPDX.write(bills[1]),
+        SbomFormat.SPDX.write(sboms[1]),
     )
     for other in others:
-        assert join_bills(form.media_type, [written[0], other], _INDEX) is None
+        assert join_sboms(form.media_type, [written[0], other], _INDEX) is None
 
 
 def _said(document: bytes) -> list[str]:
@@ -118,15 +118,15 @@ def _unordered(document: dict[str, Any]) -> dict[str, Any]:
         b"[" * 100_000,
     ],
 )
-def test_what_is_not_ours_is_not_joined(text: bytes, bills: list[Bill]) -> None:
-    form = BillFormat.CYCLONEDX
-    assert join_bills(form.media_type, [form.write(bills[0]), text], _INDEX) is None
-    assert join_bills(form.media_type, [text, form.write(bills[0])], _INDEX) is None
-    assert join_bills("text/plain", [text], _INDEX) is None
+def test_what_is_not_ours_is_not_joined(text: bytes, sboms: list[Sbom]) -> None:
+    form = SbomFormat.CYCLONEDX
+    assert join_sboms(form.media_type, [form.write(sboms[0]), text], _INDEX) is None
+    assert join_sboms(form.media_type, [text, form.write(sboms[0])], _INDEX) is None
+    assert join_sboms("text/plain", [text], _INDEX) is None
 
 
-def test_what_would_fill_memory_is_not_joined(bills: list[Bill]) -> None:
-    own = BillFormat.CYCLONEDX.write(bills[0])
+def test_what_would_fill_memory_is_not_joined(sboms: list[Sbom]) -> None:
+    own = SbomFormat.CYCLONEDX.write(sboms[0])
     large = own.replace(b"{", b'{"x":[' + b"{}," * 1_100_000 + b"{}],", 1)
-    assert join_bills(BillFormat.CYCLONEDX.media_type, [own], _INDEX) is not None
-    assert join_bills(BillFormat.CYCLONEDX.media_type, [large], _INDEX) is None
+    assert join_sboms(SbomFormat.CYCLONEDX.media_type, [own], _INDEX) is not None
+    assert join_sboms(SbomFormat.CYCLONEDX.media_type, [large], _INDEX) is None

@@ -1,4 +1,4 @@
-"""Bills of materials, held against the validators that others use."""
+"""SBOMs, held against the validators that others use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate
 from cargoship.bom.cyclonedx import cyclonedx
 from cargoship.bom.reduce import crates_of
-from cargoship.bom.sbom import BaseContents, BasePackage, Bill, ShippedProgram, bill_of, crate_purl
+from cargoship.bom.sbom import BaseContents, BasePackage, Sbom, ShippedProgram, crate_purl, sbom_of
 from cargoship.bom.spdx import spdx
 from cargoship.bom.spdx3 import is_spdx3, spdx3
 from cargoship.oci.digest import Digest
@@ -28,13 +28,13 @@ BASE = BaseContents(
 )
 
 
-def bill(root: Path, *, base: BaseContents = BASE, known: bool = True, creator: str = "", lock: str = LOCK) -> Bill:
+def sbom(root: Path, *, base: BaseContents = BASE, known: bool = True, creator: str = "", lock: str = LOCK) -> Sbom:
     graph = crates_of(service(root), lock)
     crates = graph.program(f"{TRIPLES[0]}/service/serve") if known else None
     sha512 = Digest.of(b"program", "sha512").hex
     program = ShippedProgram("serve", "0.1.0", "/app/serve", Digest.of(b"program"), crates, sha512=sha512)
     tools = {"cargoship": "0.1.0", "rustc": "1.96.0 (ac68faa20 2026-05-25)", "zig": "0.17.1"}
-    return bill_of(
+    return sbom_of(
         "me/service", Digest.of(b"image"),
         architecture="amd64", created="2026-11-28T00:00:00Z", tools=tools, programs=[program], base=base,
         creator=creator,
@@ -43,7 +43,7 @@ def bill(root: Path, *, base: BaseContents = BASE, known: bool = True, creator: 
 
 @pytest.fixture
 def components(tmp_path: Path) -> dict[str, dict[str, Any]]:
-    return {each["name"]: each for each in json.loads(cyclonedx(bill(tmp_path), "1.6"))["components"]}
+    return {each["name"]: each for each in json.loads(cyclonedx(sbom(tmp_path), "1.6"))["components"]}
 
 
 def test_a_crate_is_named_once_however_many_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def test_a_crate_is_named_once_however_many_need_it(tmp_path: Path, monkeypatch:
         return crate_purl(crate)
 
     monkeypatch.setattr("cargoship.bom.sbom.crate_purl", counted)
-    made = bill(tmp_path)
+    made = sbom(tmp_path)
     crates = {each.purl for each in made.components if each.kind is Kind.CRATE and each.purl}
     assert crates == {crate_purl(each) for each in named} - {""}
     # the program's own crate is what the program needs, too
@@ -64,7 +64,7 @@ def test_a_crate_is_named_once_however_many_need_it(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("version", ["1.5", "1.6", "1.7"])
 @pytest.mark.parametrize("known", [True, False])
 def test_cyclonedx_is_valid(tmp_path: Path, version: str, known: bool) -> None:  # noqa: FBT001
-    document = cyclonedx(bill(tmp_path, known=known), version).decode()
+    document = cyclonedx(sbom(tmp_path, known=known), version).decode()
     from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - seconds
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415 - seconds
 
@@ -73,8 +73,8 @@ def test_cyclonedx_is_valid(tmp_path: Path, version: str, known: bool) -> None: 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_spdx_is_valid(tmp_path: Path, known: bool) -> None:  # noqa: FBT001
-    path = tmp_path / "bill.spdx.json"
-    path.write_bytes(spdx(bill(tmp_path, known=known)))
+    path = tmp_path / "sbom.spdx.json"
+    path.write_bytes(spdx(sbom(tmp_path, known=known)))
     from spdx_tools.spdx.parser.parse_anything import parse_file  # noqa: PLC0415 - seconds
     from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document  # noqa: PLC0415 - seconds
 
@@ -85,7 +85,7 @@ def test_spdx_is_valid(tmp_path: Path, known: bool) -> None:  # noqa: FBT001
 def test_spdx_3_is_read_and_written_by_the_model_of_its_makers(tmp_path: Path, known: bool) -> None:  # noqa: FBT001
     from spdx_python_model import v3_0_1 as model  # noqa: PLC0415 - a second
 
-    made = bill(tmp_path, known=known)
+    made = sbom(tmp_path, known=known)
     read = model.SHACLObjectSet()
     model.JSONLDDeserializer().read(io.BytesIO(spdx3(made)), read)
     # nothing is named that is not there, and nothing lacks what its kind must have
@@ -94,7 +94,7 @@ def test_spdx_3_is_read_and_written_by_the_model_of_its_makers(tmp_path: Path, k
 
 
 def test_spdx_3_says_what_is_in_the_image_and_what_ran(tmp_path: Path) -> None:
-    made = bill(tmp_path)
+    made = sbom(tmp_path)
     graph = json.loads(spdx3(made))["@graph"]
     by_id = {each["spdxId"]: each for each in graph if "spdxId" in each}
     (bom,) = (each for each in graph if each["type"] == "software_Sbom")
@@ -171,14 +171,14 @@ def test_licences(components: dict[str, dict[str, Any]]) -> None:
 
 
 def test_no_password_and_no_folder(tmp_path: Path) -> None:
-    for document in (cyclonedx(bill(tmp_path / "x"), "1.6"), spdx(bill(tmp_path / "y"))):
+    for document in (cyclonedx(sbom(tmp_path / "x"), "1.6"), spdx(sbom(tmp_path / "y"))):
         assert b"secret" not in document
         assert b"ann@example.org" not in document
         assert str(tmp_path).encode() not in document
 
 
 def test_the_same_bytes(tmp_path: Path) -> None:
-    one, other = bill(tmp_path / "x"), bill(tmp_path / "y")
+    one, other = sbom(tmp_path / "x"), sbom(tmp_path / "y")
     assert cyclonedx(one, "1.6") == cyclonedx(other, "1.6")
     assert spdx(one) == spdx(other)
     assert spdx3(one) == spdx3(other)
@@ -189,23 +189,23 @@ def test_the_same_bytes(tmp_path: Path) -> None:
     [(BASE, True, "complete"), (BaseContents(is_whole=False), True, "incomplete"), (BASE, False, "incomplete")],
 )
 def test_whether_all_is_listed(tmp_path: Path, base: BaseContents, known: bool, said: str) -> None:  # noqa: FBT001
-    document = json.loads(cyclonedx(bill(tmp_path, base=base, known=known), "1.6"))
+    document = json.loads(cyclonedx(sbom(tmp_path, base=base, known=known), "1.6"))
     assert document["compositions"][0]["aggregate"] == said
 
 
 def test_everything_needed_is_there(tmp_path: Path) -> None:
-    document = json.loads(cyclonedx(bill(tmp_path), "1.6"))
+    document = json.loads(cyclonedx(sbom(tmp_path), "1.6"))
     there = {"image", *(each["bom-ref"] for each in document["components"])}
     assert {each["ref"] for each in document["dependencies"]} == there
     assert all(need in there for each in document["dependencies"] for need in each["dependsOn"])
-    spdx_document = json.loads(spdx(bill(tmp_path / "again")))
+    spdx_document = json.loads(spdx(sbom(tmp_path / "again")))
     build = [each for each in spdx_document["relationships"] if each["relationshipType"] == "BUILD_DEPENDENCY_OF"]
     assert len(build) == 3  # cc of bzip2-sys, derive of the service and of the fork
 
 
 def test_who_supplies_it_is_said_of_everything(tmp_path: Path) -> None:
     """As the minimum elements of NTIA have it, and the checkers of that: supplier, name, version, a relation."""
-    packages = json.loads(spdx(bill(tmp_path)))["packages"]
+    packages = json.loads(spdx(sbom(tmp_path)))["packages"]
     assert [each["name"] for each in packages if each["supplier"] == "NOASSERTION"] == []
     assert [each["name"] for each in packages if not each.get("versionInfo")] == []
     suppliers = {each["name"]: each["supplier"] for each in packages}

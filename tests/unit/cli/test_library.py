@@ -23,7 +23,7 @@ from support import results
 PAGE = Path(__file__).parents[3] / "docs" / "library.md"
 EXPORTS = {
     "BuildResult", "BuiltImage", "CargoshipError", "Comparison", "Diagnosis", "Digest", "Event", "Examination",
-    "FoundBill", "Inspection", "LicenseSurvey", "Options", "PinnedBase", "Plan", "Platform", "Published", "Rebased",
+    "FoundSbom", "Inspection", "LicenseSurvey", "Options", "PinnedBase", "Plan", "Platform", "Published", "Rebased",
     "Rebuilt", "Reference",
     "SignatureReport",
     "Surroundings", "__version__", "build", "copy", "diff", "doctor", "inspect", "licenses", "merge", "pack",

@@ -12,7 +12,7 @@ import pytest
 
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
 from cargoship.bom.cyclonedx import PREDICATE_TYPE, cyclonedx
-from cargoship.bom.sbom import BaseContents, ShippedProgram, bill_of
+from cargoship.bom.sbom import BaseContents, ShippedProgram, sbom_of
 from cargoship.cli.inspected import inspection_text
 from cargoship.cli.render.paint import Paint
 from cargoship.context import Context
@@ -22,7 +22,7 @@ from cargoship.events import ignore
 from cargoship.images.copying import copy, inspect
 from cargoship.images.files import source_of_files
 from cargoship.images.merging import merge
-from cargoship.images.sboms import find_bill
+from cargoship.images.sboms import find_sbom
 from cargoship.oci.artifact import artifact_of
 from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.digest import Digest
@@ -40,7 +40,7 @@ from support.images import AMD64, ARM64, small_index
 from support.validate import validate
 
 NAME = Reference.parse("ghcr.io/me/app:1.0")
-_BILL = b'{"bomFormat":"CycloneDX"}'
+_SBOM = b'{"bomFormat":"CycloneDX"}'
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def index(tmp_path: Path) -> Index:
 
 def about(index: Index) -> tuple[Referrer, ...]:
     """A document about the index, one about its first image, and a signature of the first document."""
-    whole = artifact_of(index.descriptor, CYCLONEDX, _BILL, annotations={"a": "b"})
+    whole = artifact_of(index.descriptor, CYCLONEDX, _SBOM, annotations={"a": "b"})
     image = artifact_of(index.children[0].descriptor, CYCLONEDX, b'{"of":"amd64"}', annotations={})
     signed = artifact_of(whole.descriptor, "application/x-signature", b"signed", annotations={})
     return tuple(map(Referrer, (whole, image, signed)))
@@ -77,10 +77,10 @@ def archive(folder: Path, *, as_entries: bool) -> Destination:
 def test_files_hold_it(place: Callable[..., Destination], as_entries: bool, tmp_path: Path, index: Index) -> None:  # noqa: FBT001
     place(tmp_path, as_entries=as_entries).publish(index, About(about(index)))
     target = str(tmp_path / "out")
-    assert find_bill(target, context(tmp_path), platform=None, form=None).document == _BILL
-    assert find_bill(target, context(tmp_path), platform="linux/amd64", form=None).document == b'{"of":"amd64"}'
+    assert find_sbom(target, context(tmp_path), platform=None, form=None).document == _SBOM
+    assert find_sbom(target, context(tmp_path), platform="linux/amd64", form=None).document == b'{"of":"amd64"}'
     with pytest.raises(NothingAttached):
-        find_bill(target, context(tmp_path), platform="linux/arm64", form=None)
+        find_sbom(target, context(tmp_path), platform="linux/arm64", form=None)
 
 
 @pytest.mark.parametrize("as_entries", [False, True])
@@ -110,7 +110,7 @@ def test_a_list_that_another_tool_took_away(tmp_path: Path, index: Index) -> Non
     layout(tmp_path, as_entries=False).publish(index, About(about(index)))
     _listed(tmp_path / "out").unlink()
     with pytest.raises(NothingAttached):
-        find_bill(str(tmp_path / "out"), context(tmp_path), platform=None, form=None)
+        find_sbom(str(tmp_path / "out"), context(tmp_path), platform=None, form=None)
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"schemaVersion":2,"manifests":[{}]}', b"[" * 100_000])
@@ -122,7 +122,7 @@ def test_a_list_that_is_none(text: bytes, tmp_path: Path, index: Index) -> None:
     (tmp_path / "out" / "index.json").write_text(json.dumps(document))
     (tmp_path / "out" / "blobs" / "sha256" / digest.hex).write_bytes(text)
     with pytest.raises(ContentInvalid):
-        find_bill(str(tmp_path / "out"), context(tmp_path), platform=None, form=None)
+        find_sbom(str(tmp_path / "out"), context(tmp_path), platform=None, form=None)
 
 
 def test_a_list_with_other_contents(tmp_path: Path, index: Index) -> None:
@@ -131,7 +131,7 @@ def test_a_list_with_other_contents(tmp_path: Path, index: Index) -> None:
     path.chmod(0o644)
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ContentInvalid, match="damaged"):
-        find_bill(str(tmp_path / "out"), context(tmp_path), platform=None, form=None)
+        find_sbom(str(tmp_path / "out"), context(tmp_path), platform=None, form=None)
 
 
 def test_what_cosign_finds_by_a_tag(tmp_path: Path, index: Index) -> None:
@@ -186,7 +186,7 @@ def test_statements_in_the_index_as_buildkit_writes_them(tmp_path: Path, index: 
         }
     layout(tmp_path, as_entries=False).publish(made)
     assert read_layout(tmp_path / "out").raw == made.raw
-    found = find_bill(str(tmp_path / "out"), context(tmp_path), platform="linux/arm64", form=None)
+    found = find_sbom(str(tmp_path / "out"), context(tmp_path), platform="linux/arm64", form=None)
     assert json.loads(found.document) == {"place": 1}
 
 
@@ -205,8 +205,8 @@ def test_what_no_media_type_says_travels_as_a_statement(index: Index) -> None:
     assert json.loads(blob.data)["predicate"] == {"x": 1}
 
 
-def _bills(index: Index) -> tuple[Referrer, ...]:
-    """A bill of each image, as cargoship writes them."""
+def _sboms(index: Index) -> tuple[Referrer, ...]:
+    """An SBOM of each image, as cargoship writes them."""
     return tuple(
         Referrer(Document(each.descriptor, PREDICATE_TYPE, _written(each), CYCLONEDX).artifact("app", {}))
         for each in index.images()
@@ -215,42 +215,42 @@ def _bills(index: Index) -> tuple[Referrer, ...]:
 
 def _written(image: Image) -> bytes:
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(str(image.platform).encode()))
-    bill = bill_of(
+    sbom = sbom_of(
         "app", image.digest,
         architecture=image.platform.architecture, created="1970-01-01T00:00:00Z", tools={"cargoship": "1"},
         programs=[program], base=BaseContents(),
     )  # fmt: skip
-    return cyclonedx(bill, "1.6")
+    return cyclonedx(sbom, "1.6")
 
 
 def test_merging_keeps_what_is_said_and_says_what_the_whole_is_made_of(tmp_path: Path) -> None:
     parts = {name: small_index(tmp_path / "store", (at,)) for name, at in (("amd64", AMD64), ("arm64", ARM64))}
     for name, part in parts.items():
-        LayoutDestination(tmp_path / name, (NAME,), ignore).publish(part, About(_bills(part)))
+        LayoutDestination(tmp_path / name, (NAME,), ignore).publish(part, About(_sboms(part)))
     with InMemoryRegistry() as registry:
         target = f"{registry.host}/me/app:1"
         (done,) = merge([f"oci:{tmp_path}/amd64", f"oci:{tmp_path}/arm64"], [target], context(tmp_path))
-        found = find_bill(target, context(tmp_path), platform="linux/arm64", form=None)
+        found = find_sbom(target, context(tmp_path), platform="linux/arm64", form=None)
         assert found.document == _written(parts["arm64"].children[0])
-        whole = json.loads(find_bill(target, context(tmp_path), platform=None, form=None).document)
+        whole = json.loads(find_sbom(target, context(tmp_path), platform=None, form=None).document)
         assert whole["metadata"]["component"]["version"] == str(done.digest)
         assert len([each for each in whole["components"] if each["name"] == "app"]) == 2
         # from one repository to another, with those that are in a registry already
         (again,) = merge([target], [f"{registry.host}/other/app:1"], context(tmp_path))
         assert again.digest == done.digest
         there = f"{registry.host}/other/app:1"
-        assert json.loads(find_bill(there, context(tmp_path), platform=None, form=None).document) == whole
+        assert json.loads(find_sbom(there, context(tmp_path), platform=None, form=None).document) == whole
 
 
-def test_an_index_of_images_of_which_nothing_is_known_has_no_bill(tmp_path: Path) -> None:
+def test_an_index_of_images_of_which_nothing_is_known_has_no_sbom(tmp_path: Path) -> None:
     one, other = small_index(tmp_path / "store", (AMD64,)), small_index(tmp_path / "store", (ARM64,))
-    LayoutDestination(tmp_path / "one", (NAME,), ignore).publish(one, About(_bills(one)))
+    LayoutDestination(tmp_path / "one", (NAME,), ignore).publish(one, About(_sboms(one)))
     LayoutDestination(tmp_path / "other", (NAME,), ignore).publish(other)
     with InMemoryRegistry() as registry:
         target = f"{registry.host}/me/app:1"
         merge([f"oci:{tmp_path}/one", f"oci:{tmp_path}/other"], [target], context(tmp_path))
         with pytest.raises(NothingAttached):
-            find_bill(target, context(tmp_path), platform=None, form=None)
+            find_sbom(target, context(tmp_path), platform=None, form=None)
 
 
 def test_copies_keep_it_in_every_direction(tmp_path: Path, index: Index) -> None:
@@ -268,8 +268,8 @@ def test_copies_keep_it_in_every_direction(tmp_path: Path, index: Index) -> None
         # back again: a registry is asked for it, and what oras reads is written
         copy(steps[-1], f"oci-archive:{tmp_path}/c.tar", context(tmp_path), platforms=(), referrers=True)
         for place in (*steps, f"oci-archive:{tmp_path}/c.tar"):
-            assert find_bill(place, context(tmp_path), platform=None, form=None).document == _BILL
-            assert find_bill(place, context(tmp_path), platform="linux/amd64", form=None).document == b'{"of":"amd64"}'
+            assert find_sbom(place, context(tmp_path), platform=None, form=None).document == _SBOM
+            assert find_sbom(place, context(tmp_path), platform="linux/amd64", form=None).document == b'{"of":"amd64"}'
         with tarfile.open(tmp_path / "c.tar") as archived:
             held = archived.extractfile("index.json")
             assert held is not None

@@ -1,4 +1,4 @@
-"""Bills of materials in registries: attached before a tag is there, and found again, no matter who attached them."""
+"""SBOMs in registries: attached before a tag is there, and found again, no matter who attached them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cargoship.bom.spdx import MEDIA_TYPE as SPDX
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, ContentInvalid, NothingAttached
 from cargoship.events import ignore
-from cargoship.images.sboms import FoundBill, find_bill
+from cargoship.images.sboms import FoundSbom, find_sbom
 from cargoship.oci.artifact import artifact_of
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
@@ -56,18 +56,18 @@ def client(registry: InMemoryRegistry) -> Iterator[RegistryClient]:
 
 
 class Finder:
-    """Finds bills as the command does."""
+    """Finds SBOMs as the command does."""
 
     def __init__(self, registry: InMemoryRegistry, folder: Path) -> None:
         self._target = f"{registry.host}/{REPOSITORY}:1"
         self._context = Context({"HOME": str(folder)}, folder, SystemRunner())
 
-    def find(self, platform: str | None = None, form: str | None = None) -> FoundBill:
-        return find_bill(self._target, self._context, platform=platform, form=form)
+    def find(self, platform: str | None = None, form: str | None = None) -> FoundSbom:
+        return find_sbom(self._target, self._context, platform=platform, form=form)
 
 
 @pytest.fixture
-def bills(registry: InMemoryRegistry, tmp_path: Path) -> Finder:
+def sboms(registry: InMemoryRegistry, tmp_path: Path) -> Finder:
     return Finder(registry, tmp_path)
 
 
@@ -97,17 +97,17 @@ def push(client: RegistryClient, index: Index, said: tuple[Referrer, ...]) -> No
     ],
 )
 def test_what_was_attached_is_found(
-    client: RegistryClient, bills: Finder, tmp_path: Path, platform: str | None, form: str | None, name: str
+    client: RegistryClient, sboms: Finder, tmp_path: Path, platform: str | None, form: str | None, name: str
 ) -> None:
     index = small_index(tmp_path / "blobs", (AMD64, ARM64))
     push(client, index, about(index))
-    found = bills.find(platform, form)
+    found = sboms.find(platform, form)
     assert found.document == document(name)
 
 
 @pytest.mark.parametrize("years", [(2025, 2027, 2026), (2027, 2026, 2025), (2025, 2026, 2027)], ids=str)
 def test_of_several_of_one_format_the_newest_is_printed(
-    client: RegistryClient, bills: Finder, tmp_path: Path, years: tuple[int, ...]
+    client: RegistryClient, sboms: Finder, tmp_path: Path, years: tuple[int, ...]
 ) -> None:
     """In whatever order a registry lists them: as where a project has changed the version of CycloneDX."""
     index = small_index(tmp_path / "blobs", (AMD64,))
@@ -120,12 +120,12 @@ def test_of_several_of_one_format_the_newest_is_printed(
     ]  # fmt: skip
     undated = artifact_of(index.descriptor, CYCLONEDX, document("undated"), annotations={})
     push(client, index, tuple(map(Referrer, (undated, *made))))
-    assert bills.find().document == document("2027")
+    assert sboms.find().document == document("2027")
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_several_of_one_moment_it_is_that_in_the_latest_version(
-    client: RegistryClient, bills: Finder, tmp_path: Path, *, turned: bool
+    client: RegistryClient, sboms: Finder, tmp_path: Path, *, turned: bool
 ) -> None:
     """As with `sbom = ["cyclonedx-1.5", "cyclonedx"]`; not what a registry lists first."""
     index = small_index(tmp_path / "blobs", (AMD64,))
@@ -138,7 +138,7 @@ def test_of_several_of_one_moment_it_is_that_in_the_latest_version(
         for each, at in zip(documents, times, strict=True)
     ]
     push(client, index, tuple(reversed(made)) if turned else tuple(made))
-    assert bills.find().document == documents[1]
+    assert sboms.find().document == documents[1]
 
 
 def test_of_several_alike_it_is_always_the_same(tmp_path: Path) -> None:
@@ -201,29 +201,29 @@ def _under_tag(index: Index, suffix: str, kind: str, data: bytes, notes: dict[st
                   {"Data": '{"bomFormat": "CycloneDX"}'}],
     ids=["as it is", "in cosign 1's wrapping", "as a text in it"],
 )  # fmt: skip
-def test_a_bill_in_an_attestation(
-    client: RegistryClient, bills: Finder, tmp_path: Path, attach: Attach, predicate: object
+def test_a_sbom_in_an_attestation(
+    client: RegistryClient, sboms: Finder, tmp_path: Path, attach: Attach, predicate: object
 ) -> None:
     """`cosign attest --type cyclonedx`, `syft attest`, GitHub's actions/attest-sbom."""
     index = small_index(tmp_path / "blobs", (AMD64,))
     push(client, index, (attach(index, _statement(index, predicate)),))
-    found = bills.find()
+    found = sboms.find()
     assert (found.subject, json.loads(found.document)) == (index.digest, {"bomFormat": "CycloneDX"})
 
 
-def test_kos_bill(client: RegistryClient, bills: Finder, tmp_path: Path) -> None:
+def test_kos_sbom(client: RegistryClient, sboms: Finder, tmp_path: Path) -> None:
     index = small_index(tmp_path / "blobs", (AMD64,))
     push(client, index, (_under_tag(index, "sbom", "text/spdx+json", document("ko"), {}),))
-    assert bills.find().document == bills.find(form="spdx").document == document("ko")
+    assert sboms.find().document == sboms.find(form="spdx").document == document("ko")
 
 
 def test_a_document_itself_comes_before_what_repeats_it(
-    client: RegistryClient, bills: Finder, tmp_path: Path
+    client: RegistryClient, sboms: Finder, tmp_path: Path
 ) -> None:  # fmt: skip
     index = small_index(tmp_path / "blobs", (AMD64,))
     signed = _as_cosign_3(index, _statement(index, {"name": "plain", "again": True}))
     push(client, index, (signed, Referrer(artifact_of(index.descriptor, CYCLONEDX, document("plain"), annotations={}))))
-    assert bills.find().document == document("plain")
+    assert sboms.find().document == document("plain")
 
 
 @pytest.mark.parametrize("attach", [_as_cosign_3, _as_cosign_2])
@@ -241,27 +241,27 @@ def test_a_document_itself_comes_before_what_repeats_it(
     ids=["of another image", "another kind", "nested", "empty", "two subjects", "and then none"],
 )  # fmt: skip
 def test_what_attestations_may_not_say(
-    client: RegistryClient, bills: Finder, tmp_path: Path, attach: Attach, change: Change, reason: str
+    client: RegistryClient, sboms: Finder, tmp_path: Path, attach: Attach, change: Change, reason: str
 ) -> None:
     index = small_index(tmp_path / "blobs", (AMD64,))
     push(client, index, (attach(index, change(_statement(index, {"bomFormat": "CycloneDX"}))),))
     with pytest.raises(ContentInvalid, match=reason):
-        bills.find()
+        sboms.find()
 
 
 def test_what_was_chosen_does_not_hide_that_more_is_attached_than_is_read(
-    client: RegistryClient, bills: Finder, tmp_path: Path
+    client: RegistryClient, sboms: Finder, tmp_path: Path
 ) -> None:
     index = small_index(tmp_path / "blobs", (AMD64,))
     made = [artifact_of(index.descriptor, CYCLONEDX, document(str(n)), annotations={}) for n in range(65)]
     push(client, index, tuple(map(Referrer, made)))
-    with pytest.raises(ContentInvalid, match="65 bills of materials of one moment"):
-        bills.find()
+    with pytest.raises(ContentInvalid, match="65 SBOMs of one moment"):
+        sboms.find()
 
 
 @pytest.mark.parametrize(("form", "place"), [("spdx", 0), ("spdx-3", 1), (None, 0)])
 def test_versions_of_spdx_are_distinguished(
-    client: RegistryClient, bills: Finder, tmp_path: Path, form: str | None, place: int
+    client: RegistryClient, sboms: Finder, tmp_path: Path, form: str | None, place: int
 ) -> None:
     """They have one media type."""
     index = small_index(tmp_path / "blobs", (AMD64,))
@@ -270,18 +270,18 @@ def test_versions_of_spdx_are_distinguished(
     push(client, index, made[:1])
     if form == "spdx-3":
         with pytest.raises(NothingAttached):
-            bills.find(None, form)
+            sboms.find(None, form)
     push(client, index, made)
-    assert bills.find(None, form).document == documents[place]
+    assert sboms.find(None, form).document == documents[place]
 
 
 @pytest.mark.parametrize(("platform", "form"), [(None, None), ("linux/arm64", None), (None, "spdx")])
 def test_nothing_is_attached(
-    client: RegistryClient, bills: Finder, tmp_path: Path, platform: str | None, form: str | None
+    client: RegistryClient, sboms: Finder, tmp_path: Path, platform: str | None, form: str | None
 ) -> None:
     push(client, small_index(tmp_path / "blobs", (AMD64, ARM64)), ())
-    with pytest.raises(NothingAttached, match="no bill of materials"):
-        bills.find(platform, form)
+    with pytest.raises(NothingAttached, match="no SBOM"):
+        sboms.find(platform, form)
 
 
 def test_scanners_see_what_it_is(client: RegistryClient, tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def _push_attested(client: RegistryClient, index: Index, parts: tuple[BytesBlob,
 
 @pytest.mark.parametrize("platform", [None, "linux/amd64"])
 def test_buildkits_attestations(
-    client: RegistryClient, bills: Finder, tmp_path: Path, platform: str | None
+    client: RegistryClient, sboms: Finder, tmp_path: Path, platform: str | None
 ) -> None:  # fmt: skip
     index = small_index(tmp_path / "blobs", (AMD64,))
     subject = next(iter(index.images())).digest
@@ -361,7 +361,7 @@ def test_buildkits_attestations(
         "predicate": {"spdxVersion": "SPDX-2.3"},
     }
     _push_attested(client, index, _attested(index, statement, "https://spdx.dev/Document"))
-    found = bills.find(platform)
+    found = sboms.find(platform)
     assert (found.subject, json.loads(found.document)) == (subject, {"spdxVersion": "SPDX-2.3"})
 
 
@@ -377,17 +377,17 @@ def test_buildkits_attestations(
     ],
 )
 def test_statements_of_something_else(
-    client: RegistryClient, bills: Finder, tmp_path: Path, statement: Mapping[str, object]
+    client: RegistryClient, sboms: Finder, tmp_path: Path, statement: Mapping[str, object]
 ) -> None:
     index = small_index(tmp_path / "blobs", (AMD64,))
     image = next(iter(index.images())).digest
     said = {"subject": [{"digest": {"sha256": image.hex}}], **statement} if "predicateType" in statement else statement
     _push_attested(client, index, _attested(index, said, "https://spdx.dev/Document"))
     with pytest.raises(ContentInvalid, match=r"statement|something|nothing|otherwise"):
-        bills.find()
+        sboms.find()
 
 
-def test_a_document_that_claims_to_be_huge(client: RegistryClient, bills: Finder, tmp_path: Path) -> None:
+def test_a_document_that_claims_to_be_huge(client: RegistryClient, sboms: Finder, tmp_path: Path) -> None:
     index = small_index(tmp_path / "blobs", (AMD64,))
     made = artifact_of(index.descriptor, CYCLONEDX, document("x"), annotations={})
     manifest = json.loads(made.root.data)
@@ -396,7 +396,7 @@ def test_a_document_that_claims_to_be_huge(client: RegistryClient, bills: Finder
     described = Descriptor(root.descriptor.media_type, root.descriptor.digest, root.descriptor.size_bytes)
     push(client, index, (Referrer(structs.replace(made, root=replace(root, descriptor=described))),))
     with pytest.raises(ContentInvalid, match="are not read"):
-        bills.find()
+        sboms.find()
 
 
 @pytest.mark.parametrize(
@@ -412,13 +412,13 @@ def test_a_document_that_claims_to_be_huge(client: RegistryClient, bills: Finder
     ],
     ids=["deep lists", "deep tables", "no table", "XML", "no text", "empty", "deep beside a text of brackets"],
 )
-def test_what_is_no_bill_is_not_printed(
-    client: RegistryClient, bills: Finder, tmp_path: Path, nonsense: bytes
+def test_what_is_no_sbom_is_not_printed(
+    client: RegistryClient, sboms: Finder, tmp_path: Path, nonsense: bytes
 ) -> None:  # fmt: skip
     index = small_index(tmp_path / "blobs", (AMD64,))
     push(client, index, (Referrer(artifact_of(index.descriptor, CYCLONEDX, nonsense, annotations={})),))
-    with pytest.raises(ContentInvalid, match=r"a bill of materials of .* is none"):
-        bills.find()
+    with pytest.raises(ContentInvalid, match=r"an SBOM of .* is none"):
+        sboms.find()
 
 
 @pytest.mark.parametrize(
@@ -431,32 +431,32 @@ def test_what_is_no_bill_is_not_printed(
     ],
     ids=["nested", "brackets in a text", "brackets after a quote in a text", "other letters"],
 )
-def test_what_may_be_in_a_bill_is_printed_as_it_is(
-    client: RegistryClient, bills: Finder, tmp_path: Path, odd: bytes
+def test_what_may_be_in_a_sbom_is_printed_as_it_is(
+    client: RegistryClient, sboms: Finder, tmp_path: Path, odd: bytes
 ) -> None:  # fmt: skip
     index = small_index(tmp_path / "blobs", (AMD64,))
     push(client, index, (Referrer(artifact_of(index.descriptor, CYCLONEDX, odd, annotations={})),))
-    assert bills.find().document == odd
+    assert sboms.find().document == odd
 
 
 @pytest.mark.parametrize("part", [b"{}", b'{"":{}}'])
 @pytest.mark.parametrize("signed", [False, True])
-def test_of_a_bill_that_is_printed_nothing_is_made(tmp_path: Path, part: bytes, *, signed: bool) -> None:
+def test_of_a_sbom_that_is_printed_nothing_is_made(tmp_path: Path, part: bytes, *, signed: bool) -> None:
     """A few bytes of JSON are an object of sixty."""
     index = small_index(tmp_path / "blobs", (AMD64,))
-    bill = b'{"specVersion": "1.6", "components": [' + b",".join([part] * (1_000_000 // len(part))) + b"]}"
-    made = artifact_of(index.descriptor, CYCLONEDX, bill, annotations={})
-    said = _as_cosign_3(index, _statement(index, {}).replace(b"{}", bill)) if signed else Referrer(made)
+    sbom = b'{"specVersion": "1.6", "components": [' + b",".join([part] * (1_000_000 // len(part))) + b"]}"
+    made = artifact_of(index.descriptor, CYCLONEDX, sbom, annotations={})
+    said = _as_cosign_3(index, _statement(index, {}).replace(b"{}", sbom)) if signed else Referrer(made)
     write_layout(tmp_path / "app", index, names=[Reference.parse("ghcr.io/me/app:1.0")], about=(said,))
     context = Context({"HOME": str(tmp_path)}, tmp_path, SystemRunner())
     tracemalloc.start()
     try:
-        found = find_bill("oci:app", context, platform=None, form=None)
+        found = find_sbom("oci:app", context, platform=None, form=None)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert found.document == bill
-    assert peak < 10 * len(bill)
+    assert found.document == sbom
+    assert peak < 10 * len(sbom)
 
 
 def test_digests_are_those_of_the_documents(tmp_path: Path) -> None:
@@ -467,7 +467,7 @@ def test_digests_are_those_of_the_documents(tmp_path: Path) -> None:
     assert json.loads(made.root.data)["subject"]["digest"] == str(index.digest)
 
 
-def test_a_list_that_names_the_bill_of_another_image(tmp_path: Path) -> None:
+def test_a_list_that_names_the_sbom_of_another_image(tmp_path: Path) -> None:
     one, other = small_index(tmp_path / "blobs", (AMD64,)), small_index(tmp_path / "blobs", (ARM64,))
     with InMemoryRegistry(contents=ContentApi(referrers=False)) as registry, client_of(registry.host) as client:
         push(client, one, about(one))
@@ -477,4 +477,4 @@ def test_a_list_that_names_the_bill_of_another_image(tmp_path: Path) -> None:
         client.put_manifest(REPOSITORY, fallback_tag(other.digest), theirs)
         reference = f"{registry.host}/{REPOSITORY}@{other.digest}"
         with pytest.raises(ContentInvalid, match="is listed as about"):
-            find_bill(reference, Context({"HOME": str(tmp_path)}, tmp_path, SystemRunner()), platform=None, form=None)
+            find_sbom(reference, Context({"HOME": str(tmp_path)}, tmp_path, SystemRunner()), platform=None, form=None)

@@ -73,9 +73,9 @@ class Workshop:
     @property
     def matters(self) -> tuple[Matter, ...]:
         said = Provenance(BUILD, {}, {}, (), BuildRun())
-        bill = artifact_of(self.index.descriptor, CYCLONEDX, b'{"bomFormat":"CycloneDX"}', annotations={})
+        sbom = artifact_of(self.index.descriptor, CYCLONEDX, b'{"bomFormat":"CycloneDX"}', annotations={})
         images = tuple(Matter(each.descriptor, lambda: said) for each in self.index.images())
-        return (*images, Matter(self.index.descriptor, lambda: said, (bill,)))
+        return (*images, Matter(self.index.descriptor, lambda: said, (sbom,)))
 
     def witness(self, *formats: str, matters: tuple[Matter, ...] | None = None) -> ImageWitness:
         signing = Signing(KeySigner(self.key), formats or (BUNDLES,))
@@ -129,7 +129,7 @@ def test_what_is_signed_is_stated_of_each_image_and_attestation(work: Workshop, 
 
 
 def test_what_nobody_has_signed_is_not_signed(work: Workshop) -> None:
-    work.push(ImageWitness(work.matters, CREATED), Referrer(work.matters[-1].bills[0]))
+    work.push(ImageWitness(work.matters, CREATED), Referrer(work.matters[-1].sboms[0]))
     report = work.verify()
     assert not report.ok
     assert found(report) == {(PREDICATE, Verdict.UNSIGNED), (CYCLONEDX, Verdict.UNSIGNED)}
@@ -152,7 +152,7 @@ def test_signed_images_do_not_make_a_signed_index(work: Workshop) -> None:
 
 def test_an_attestation_that_is_required_has_to_be_signed(work: Workshop) -> None:
     alone = Matter(work.index.descriptor)
-    work.push(work.witness(matters=(alone,)), Referrer(work.matters[-1].bills[0]))
+    work.push(work.witness(matters=(alone,)), Referrer(work.matters[-1].sboms[0]))
     assert work.verify().ok
     report = work.verify(key="cosign.pub", required=["sbom", "provenance"])
     assert (report.ok, report.missing) == (False, ("sbom", "provenance"))

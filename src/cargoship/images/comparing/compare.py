@@ -27,7 +27,7 @@ from cargoship.images.comparing.documents import (
 from cargoship.images.comparing.files import file_differences
 from cargoship.images.comparing.layers import LayerPairs, layer_differences, pairs_of
 from cargoship.images.comparing.leaves import Leaf, Leaves, leaves_of, paired
-from cargoship.images.comparing.sboms import bill_differences
+from cargoship.images.comparing.sboms import sbom_differences
 from cargoship.images.opening import open_image
 from cargoship.oci.config import decode_config
 from cargoship.oci.content import Content, manifest_of, not_there, read_child
@@ -172,7 +172,7 @@ class _Comparing:
         files, unexplained = file_differences(*read, is_whole=is_whole)
         yield from files
         if unexplained:
-            yield from bill_differences(self._one.target, self._other.target, (one, other), self._context)
+            yield from sbom_differences(self._one.target, self._other.target, (one, other), self._context)
         if not files:
             said = "in other layers, in another order, or with other names of owners"
             yield Difference(DifferenceKind.PACKING, "files", Change.CHANGED, "the same files", said)

@@ -13,15 +13,15 @@ from cargoship.errors import CargoshipError, ContentInvalid
 from cargoship.images.comparing.difference import Difference, DifferenceKind
 from cargoship.images.comparing.leaves import Leaf
 from cargoship.images.comparing.programs import CrateUse, crate_differences
-from cargoship.images.sboms import FoundBill, find_bill
+from cargoship.images.sboms import FoundSbom, find_sbom
 
 _CRATE = "pkg:cargo/"
 _IMAGE = "pkg:oci/"
 _BUILD_SCOPE = "excluded"
 
 
-def bill_differences(one: str, other: str, leaves: tuple[Leaf, Leaf], context: Context) -> Iterator[Difference]:
-    """Crates and packages that differ; none where one of the images has no bill that can be read."""
+def sbom_differences(one: str, other: str, leaves: tuple[Leaf, Leaf], context: Context) -> Iterator[Difference]:
+    """Crates and packages that differ; none where one of the images has no SBOM that can be read."""
     uses = [_uses_of(target, leaf, context) for target, leaf in zip((one, other), leaves, strict=True)]
     if uses[0] is None or uses[1] is None:
         return
@@ -34,19 +34,19 @@ def _uses_of(target: str, leaf: Leaf, context: Context) -> Sequence[tuple[Differ
     names = [None if leaf.platform is None or leaf.entry is None else str(leaf.platform), None]
     for platform in dict.fromkeys(names):
         try:
-            return uses_in(find_bill(target, context, platform=platform, form=None))
+            return uses_in(find_sbom(target, context, platform=platform, form=None))
         except CargoshipError:
             # a word more about what is known to differ: nothing depends on it
             continue
     return None
 
 
-def uses_in(bill: FoundBill) -> list[tuple[DifferenceKind, CrateUse]]:
-    """The crates and packages of a bill, in CycloneDX or SPDX; raises ContentInvalid."""
-    if is_too_much(bill.document):
-        raise ContentInvalid(f"a bill of materials of {bill.subject} has more in it than is compared")
+def uses_in(sbom: FoundSbom) -> list[tuple[DifferenceKind, CrateUse]]:
+    """The crates and packages of an SBOM, in CycloneDX or SPDX; raises ContentInvalid."""
+    if is_too_much(sbom.document):
+        raise ContentInvalid(f"an SBOM of {sbom.subject} has more in it than is compared")
     try:
-        document = msgspec.json.decode(bill.document, type=dict[str, Any])
+        document = msgspec.json.decode(sbom.document, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContentInvalid(f"an SBOM cannot be read: {error}") from error
     found = []

@@ -21,7 +21,7 @@ from cargoship.images.opening import open_image
 from cargoship.images.rebasing.bases import NewBases, named_base_spec
 from cargoship.images.rebasing.fitting import findings_on
 from cargoship.images.rebasing.parts import BASE_NAME, UNVERIFIED, Parts, packages_of, taken_apart
-from cargoship.images.rebasing.sboms import Renaming, count_about, renamed_bills
+from cargoship.images.rebasing.sboms import Renaming, count_about, renamed_sboms
 from cargoship.native import native_platform
 from cargoship.oci.archive import write_archive
 from cargoship.oci.config import decode_config
@@ -222,7 +222,7 @@ class _Rebasing:
         return Index(encode_index(replace(index.manifest, manifests=entries)), index.children)
 
     def _about(self, found: Rebased) -> tuple[Referrer, ...]:
-        """The bills of the new image, made of those of the old one; a word on everything else that is said of it."""
+        """The SBOMs of the new image, made of those of the old one; a word on everything else that is said of it."""
         pairs = [(image.old.digest, image.new.descriptor) for image in found.images]
         root = self._source.root.descriptor.digest
         if root != found.images[0].old.digest:
@@ -230,7 +230,7 @@ class _Rebasing:
         renaming = Renaming.of(
             [(old, new.digest) for old, new in pairs], [(image.old_base, image.new_base) for image in found.images]
         )
-        about = () if renaming is None else tuple(renamed_bills(self._source, renaming, pairs))
+        about = () if renaming is None else tuple(renamed_sboms(self._source, renaming, pairs))
         left = count_about(self._source, [old for old, _ in pairs]) - len(about)
         if left:
             self._context.emit(

@@ -1,7 +1,7 @@
 """SBOMs of an image, rewritten for the one that it became: what has changed is the base, and the digests.
 
-A bill says of a base from a registry its name and digest, and nothing of what is in it; so all that differs in the bill
-of the new image is known. Bills of others list what was in the old base, and are not taken along.
+An SBOM says of a base from a registry its name and digest, and nothing of what is in it; so all that differs in the
+SBOM of the new image is known. SBOMs of others list what was in the old base, and are not taken along.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from cargoship.oci.referrer import Referrer
 from cargoship.registry.source import ImageSource
 
 REBASED_FROM = "dev.cargoship.rebased-from"
-"""On a bill that was made of another image's: the digest of that image."""
+"""On an SBOM that was made of another image's: the digest of that image."""
 DOCUMENT_BYTES_MAX = 64 << 20
 _NAMESPACE = "https://cargoship.dev/bom/"
 
 
 class Renaming(Struct, frozen=True):
-    """What is called otherwise in the new image's bills: digests of images, digest and name of the base."""
+    """What is called otherwise in the new image's SBOMs: digests of images, digest and name of the base."""
 
     digests: Mapping[Digest, Digest]
     names: Mapping[str, str]
 
     @classmethod
     def of(cls, images: Sequence[tuple[Digest, Digest]], bases: Sequence[tuple[Base, Base]]) -> Renaming | None:
-        """The renaming for images by old and new digest; None where a bill says more of a base than its name."""
+        """The renaming for images by old and new digest; None where an SBOM says more of a base than its name."""
         digests = dict(images)
         names: dict[str, str] = {}
         for old, new in bases:
@@ -47,7 +47,7 @@ class Renaming(Struct, frozen=True):
         return cls(digests, names)
 
     def document(self, data: bytes) -> bytes:
-        """A bill with the new digests and names."""
+        """An SBOM with the new digests and names."""
         for old, new in self.digests.items():
             data = data.replace(old.hex.encode(), new.hex.encode())
             data = data.replace(_serial(old), _serial(new))
@@ -60,19 +60,19 @@ def _serial(image: Digest) -> bytes:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_NAMESPACE}{image}")).encode()
 
 
-def renamed_bills(
+def renamed_sboms(
     source: ImageSource, renaming: Renaming, subjects: Sequence[tuple[Digest, Descriptor]]
 ) -> Iterator[Referrer]:
-    """What cargoship's own bills of the old images (by digest) say, rewritten for the new ones.
+    """What cargoship's own SBOMs of the old images (by digest) say, rewritten for the new ones.
 
-    Raises ContentInvalid for a damaged bill, RegistryError's family.
+    Raises ContentInvalid for a damaged SBOM, RegistryError's family.
     """
     if source.about is None:
         return
     for old, new in subjects:
         for manifest, _ in source.about(old):
             said = decode_manifest(manifest.data) if manifest.descriptor.media_type in MANIFEST_TYPES else None
-            layer = None if said is None else _bill(said)
+            layer = None if said is None else _sbom(said)
             if said is None or layer is None:
                 continue
             data = _read(source, layer)
@@ -89,7 +89,7 @@ def count_about(source: ImageSource, subjects: Sequence[Digest]) -> int:
     return sum(1 for each in subjects for _ in source.about(each))
 
 
-def _bill(manifest: Manifest) -> Descriptor | None:
+def _sbom(manifest: Manifest) -> Descriptor | None:
     return next((layer for layer in manifest.layers if layer.media_type in {CYCLONEDX, SPDX}), None)
 
 
