@@ -42,7 +42,10 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 os.environ["CARGOSHIP_CACHE_DIR"] = str(cache_folder())
 
 # Minutes each on a machine that has compiled nothing: what takes longest starts first, and no processor waits for it.
-LONGEST = ("c_crates", "dockerfile", "platforms", "published", "web_service", "ci", "unit_cache", "deploy", "debian")
+LONGEST = (
+    "c_crates", "platforms", "dockerfile", "wasm", "web_service", "unit_cache", "published", "build_tools", "recipe",
+    "ci", "deploy", "debian",
+)  # fmt: skip
 
 
 # Seconds for one end-to-end test, with what it makes first for those after it, on a machine that has compiled nothing.

@@ -25,6 +25,7 @@ _SOURCES = REPOSITORY / "src" / "cargoship"
 _DECIDING = ("toolchain", "cargo/command.py", "platforms.py", "compile.py", "cook.py", "run_cargo.py")
 # standard libraries are expensive, and these alone have a say in them: they are shared where these are equal
 _DECIDING_STD = (*(f"toolchain/{name}.py" for name in ("sysroot", "startfiles", "rust", "zig")), "platforms.py")
+_SHARED = ("std", "startfiles")
 _KEPT_MAX = 4
 _IN_USE_S = 24 * 3600
 
@@ -39,14 +40,15 @@ def cache_folder() -> Path:
     """The folder, made if it is not there; the least recently used of many others are removed."""
     root = kept_root()
     folder = root / f"compiled-{_digest(_DECIDING)}"
-    std = root / f"std-{_digest(_DECIDING_STD)}"
-    for each in (folder, std):
+    shared = {name: root / f"{name}-{_digest(_DECIDING_STD)}" for name in _SHARED}
+    for each in (folder, *shared.values()):
         each.mkdir(parents=True, exist_ok=True)
         os.utime(each)
-    # another process of the same run may be as far
-    with contextlib.suppress(FileExistsError):
-        (folder / "std").symlink_to(Path("..") / std.name)
-    for pattern in ("compiled-*", "std-*"):
+    for name, target in shared.items():
+        # another process of the same run may be as far
+        with contextlib.suppress(FileExistsError):
+            (folder / name).symlink_to(Path("..") / target.name)
+    for pattern in ("compiled-*", *(f"{name}-*" for name in _SHARED)):
         _forget(root, pattern)
     return folder
 

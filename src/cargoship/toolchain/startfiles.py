@@ -3,24 +3,33 @@
 rustup's musl targets bring them in a folder `self-contained`. For a standard library that was built here they
 are put together: start files and C library from the distribution's musl-dev where the target's is installed
 (seconds), else compiled by Zig (a minute or two); the unwinder, LLVM's, from Zig's sources.
+
+Rust has no say in any of it: what Zig compiles is kept for the next version of Rust, and for targets that share it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
 from msgspec import Struct
 
 from cargoship.errors import SysrootBuildFailed
+from cargoship.locks import locked
 from cargoship.oci.digest import Digest
+from cargoship.oci.files import atomic_folder
 from cargoship.platforms import PlatformSpec
 from cargoship.process import Command, Runner
 from cargoship.programs import without_secrets
+from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.zig import Zig
+
+FORMAT = "1"
+"""Part of the names of what is kept: a change of how start files are made makes new ones. So does `sysroot.FORMAT`."""
 
 _FROM_MUSL = ("crt1.o", "rcrt1.o", "Scrt1.o", "crti.o", "crtn.o")
 # rustc names these for musl; what they hold in GCC (constructors, exception frames) musl and lld do themselves
@@ -74,37 +83,59 @@ def find_musl(row: PlatformSpec, *, root: Path = Path("/usr/lib")) -> MuslSource
 
 
 def make_start_files(
-    runner: Runner, zig: Zig, row: PlatformSpec, musl: MuslSource, into: Path, *, env: Mapping[str, str]
+    runner: Runner, zig: Zig, row: PlatformSpec, musl: MuslSource, into: Path, *, kept: Path, env: Mapping[str, str]
 ) -> None:
-    """Fill the folder `into` for one target; raises SysrootBuildFailed, OSError."""
+    """Fill the folder `into` for one target; `kept` is the folder of all that Zig has compiled of them.
+
+    Raises SysrootBuildFailed, OSError.
+    """
+    maker = _Maker(runner, zig, row, without_secrets(env))
+    if musl.folder is None:
+        shutil.copytree(_kept(maker, kept, component=row.is_component), into, dirs_exist_ok=True)
+        return
     into.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
-        work = Path(scratch)
-        maker = _Maker(runner, zig, row, work, without_secrets(env))
-        if row.is_wasm:
-            _compile_wasi(maker, into)
-            return
-        nothing = work / "nothing.c"
-        nothing.write_text("")
-        maker.compile(nothing, into / _EMPTY[0])
-        for name in _EMPTY[1:]:
-            shutil.copyfile(into / _EMPTY[0], into / name)
-        if musl.folder is None:
-            _compile_musl(maker, into)
-        else:
-            for name in (*_FROM_MUSL, "libc.a"):
-                shutil.copyfile(musl.folder / name, into / name)
-        _compile_unwinder(maker, into)
+    with maker.scratch(into.parent) as work:
+        _make_empty(work, into)
+        for name in (*_FROM_MUSL, "libc.a"):
+            shutil.copyfile(musl.folder / name, into / name)
+        _compile_unwinder(work, into)
+
+
+def _kept(maker: _Maker, kept: Path, *, component: bool) -> Path:
+    """The folder of a target's start files, made if need be; a second run that wants them waits."""
+    zig, row = maker.zig, maker.row
+    parts = (FORMAT, zig.version, row.zig_musl, row.zig_cpu or "", str(component))
+    folder = kept / f"{zig.version}-{row.zig_musl}-{Digest.of(chr(0).join(parts).encode()).short}"
+    kept.mkdir(parents=True, exist_ok=True)
+    with locked(kept / f".lock-{folder.name}"):
+        if not folder.is_dir():
+            with atomic_folder(folder) as made, maker.scratch(made.parent) as work:
+                if component:
+                    shutil.copytree(_kept(maker, kept, component=False), made, dirs_exist_ok=True)
+                    _add_component(work, made)
+                elif row.is_wasm:
+                    _compile_wasi(work, made)
+                else:
+                    _make_empty(work, made)
+                    _compile_musl(work, made)
+                    _compile_unwinder(work, made)
+    mark_used(folder)
+    return folder
 
 
 class _Maker(Struct, frozen=True):
-    """Zig, for one target, with a scratch folder."""
+    """Zig, for one target."""
 
     runner: Runner
     zig: Zig
     row: PlatformSpec
-    work: Path
     env: dict[str, str]
+
+    @contextlib.contextmanager
+    def scratch(self, beside: Path) -> Iterator[_Work]:
+        """A folder to work in, which is removed afterwards."""
+        with tempfile.TemporaryDirectory(dir=beside) as folder:
+            yield _Work(self, Path(folder))
 
     @property
     def target(self) -> tuple[str, ...]:
@@ -115,8 +146,8 @@ class _Maker(Struct, frozen=True):
         language = "c++" if source.suffix == ".cpp" else "cc"
         self.run(language, *self.target, "-g0", "-w", "-fno-sanitize=all", *flags, "-c", str(source), "-o", str(output))
 
-    def run(self, *arguments: str) -> None:
-        done = self.runner.run(Command((str(self.zig.path), *arguments), env=self.env))
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        done = self.runner.run(Command((str(self.zig.path), *arguments), env={**self.env, **(env or {})}))
         if done.code != 0:
             raise SysrootBuildFailed(
                 f"zig could not make the start files for {self.row.platform}",
@@ -125,36 +156,50 @@ class _Maker(Struct, frozen=True):
             )
 
 
+class _Work(Struct, frozen=True):
+    """A scratch folder, and who works in it."""
+
+    maker: _Maker
+    folder: Path
+
+
 def has_start_files(triple: str, folder: Path) -> bool:
     """Whether a standard library, as rustc's lib/rustlib/<triple>, brings what its programs begin with."""
     name = _WASI_START if triple.startswith("wasm") else "crt1.o"
     return (folder / "lib" / "self-contained" / name).exists()
 
 
-def _compile_wasi(maker: _Maker, into: Path) -> None:
-    made = _linked(maker, "-O2", "-fno-sanitize=all")
+def _compile_wasi(work: _Work, into: Path) -> None:
+    maker, made = work.maker, _linked(work, "-O2", "-fno-sanitize=all")
     start = next(iter(made[_WASI_START]), None)
     if start is None:
         raise SysrootBuildFailed(f"zig {maker.zig.version} made no start file for {maker.row.platform}")
     shutil.copyfile(start, into / _WASI_START)
     _archive(maker, made, into)
-    if maker.row.is_component:
-        source, output = maker.work / _OF_COMPONENTS, maker.work / "cabi_realloc.o"
-        source.write_text((resources.files("cargoship.toolchain") / "scripts" / _OF_COMPONENTS).read_text())
-        maker.compile(source, output, "-O2")
-        maker.run("ar", "rsD", str(into / "libc.a"), str(output))
 
 
-def _linked(maker: _Maker, *how: str) -> dict[str, list[Path]]:
+def _add_component(work: _Work, into: Path) -> None:
+    source, output = work.folder / _OF_COMPONENTS, work.folder / "cabi_realloc.o"
+    source.write_text((resources.files("cargoship.toolchain") / "scripts" / _OF_COMPONENTS).read_text())
+    work.maker.compile(source, output, "-O2")
+    work.maker.run("ar", "rsD", str(into / "libc.a"), str(output))
+
+
+def _make_empty(work: _Work, into: Path) -> None:
+    nothing = work.folder / "nothing.c"
+    nothing.write_text("")
+    work.maker.compile(nothing, into / _EMPTY[0])
+    for name in _EMPTY[1:]:
+        shutil.copyfile(into / _EMPTY[0], into / name)
+
+
+def _linked(work: _Work, *how: str) -> dict[str, list[Path]]:
     """What Zig compiles of its own for an empty program: by name, the files that there are."""
-    main = maker.work / "main.c"
+    main = work.folder / "main.c"
     main.write_text("int main(void) { return 0; }\n")
-    cache = maker.work / "cache"
-    linking = _Maker(
-        maker.runner, maker.zig, maker.row, maker.work,
-        {**maker.env, "ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)},
-    )  # fmt: skip
-    linking.run("cc", *maker.target, *how, str(main), "-o", str(maker.work / "main"))
+    cache = work.folder / "cache"
+    env = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}
+    work.maker.run("cc", *work.maker.target, *how, str(main), "-o", str(work.folder / "main"), env=env)
     return {name: sorted(cache.rglob(name)) for name in (*_ZIGS_PARTS, _WASI_START)}
 
 
@@ -165,7 +210,8 @@ def _archive(maker: _Maker, made: Mapping[str, list[Path]], into: Path) -> None:
     maker.run("ar", "qcLsD", str(into / "libc.a"), *map(str, parts))
 
 
-def _compile_musl(maker: _Maker, into: Path) -> None:
+def _compile_musl(work: _Work, into: Path) -> None:
+    maker = work.maker
     source = maker.zig.lib / "libc" / "musl"
     architecture = maker.row.zig_musl.partition("-")[0]
     architecture = {"x86": "i386", "powerpc64le": "powerpc64"}.get(architecture, architecture)
@@ -180,14 +226,15 @@ def _compile_musl(maker: _Maker, into: Path) -> None:
     for name in ("crti.o", "crtn.o"):
         shutil.copyfile(into / _EMPTY[0], into / name)
     # position-independent, for Rust links static programs so on some processors
-    _archive(maker, _linked(maker, "-static", "-fPIE", "-pie", "-O2", "-fno-sanitize=all"), into)
+    _archive(maker, _linked(work, "-static", "-fPIE", "-pie", "-O2", "-fno-sanitize=all"), into)
 
 
-def _compile_unwinder(maker: _Maker, into: Path) -> None:
+def _compile_unwinder(work: _Work, into: Path) -> None:
+    maker = work.maker
     source = maker.zig.lib / "libunwind"
     objects = []
     for name in _UNWINDER:
-        output = maker.work / f"{name}.o"
+        output = work.folder / f"{name}.o"
         cxx = ("-fno-exceptions", "-fno-rtti", "-nostdinc++") if name.endswith(".cpp") else ()
         maker.compile(
             source / "src" / name, output,

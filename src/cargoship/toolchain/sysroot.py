@@ -34,6 +34,8 @@ from cargoship.toolchain.rust import Rust
 from cargoship.toolchain.startfiles import MuslSource, find_musl, make_start_files
 from cargoship.toolchain.zig import Zig
 
+START_FILES = "startfiles"
+"""The cache's folder of what Zig compiles of itself for them, whatever the Rust."""
 FORMAT = "2"
 """Part of every sysroot's name: a change of how they are built makes new ones."""
 
@@ -123,7 +125,8 @@ def build_library(
                         _collect(work / "target" / library.triple / "release" / "deps", made / "lib")
                         if library.musl is not None:
                             into = made / "lib" / "self-contained"
-                            make_start_files(runner, zig, library.row, library.musl, into, env=env)
+                            kept = root.parent / START_FILES
+                            make_start_files(runner, zig, library.row, library.musl, into, kept=kept, env=env)
 
                 # Zig compiles a C library one file after the other
                 with ThreadPoolExecutor(len(wanted)) as workers:

@@ -22,7 +22,7 @@ from cargoship.oci.store import BlobStore
 
 _DAY_S = 24 * 3600
 _DAY_NS = _DAY_S * 1_000_000_000
-BOUNDED = ("std", "sysroots", "wrappers", "runtime", "allocators", "answers")
+BOUNDED = ("std", "startfiles", "sysroots", "wrappers", "runtime", "allocators", "answers")
 """Folders whose entries are made again when they are missed."""
 LAYERS = "made"
 """The folder of layers that are the same for every project."""
