@@ -109,7 +109,8 @@ def _kept(maker: _Maker, kept: Path, *, component: bool) -> Path:
     kept.mkdir(parents=True, exist_ok=True)
     with locked(kept / f".lock-{folder.name}"):
         if not folder.is_dir():
-            with atomic_folder(folder) as made, maker.scratch(made.parent) as work:
+            # what a killed run leaves is swept away as one folder
+            with atomic_folder(folder) as made, maker.scratch(made) as work:
                 if component:
                     shutil.copytree(_kept(maker, kept, component=False), made, dirs_exist_ok=True)
                     _add_component(work, made)

@@ -92,6 +92,15 @@ def test_another_processor_has_its_own(make: Make, zig: FakeZig) -> None:
     assert len(zig.libraries) == 2
 
 
+def test_nothing_else_is_kept(make: Make, tmp_path: Path) -> None:
+    """Neither beside the folder, where a killed run would leave it, nor in it."""
+    seen: set[str] = set()
+    made = make("amd64", "first")
+    seen.update(path.name for path in (tmp_path / "kept").iterdir() if not path.name.startswith(".lock"))
+    assert len(seen) == 1
+    assert all(path.is_file() for path in made.iterdir())
+
+
 def test_what_fails_is_not_kept(make: Make, zig: FakeZig, tmp_path: Path) -> None:
     zig.is_broken = True
     with pytest.raises(SysrootBuildFailed, match="could not make the start files for linux/amd64"):

@@ -220,7 +220,11 @@ case $* in "cc "*words*) exit 1 ;; esac
     [
         ("c++ -v empty.o -o check", ["cc -v empty.o -o check"]),
         ("c++ words.o -o check", ["cc words.o -o check", "c++ words.o -o check"]),
-        ("c++ -g empty.cpp -lm", ["c++ -g -lm -c empty.cpp -o source.o", "cc -g source.o -lm"]),
+        ("c++ -g empty.cpp -lm", ["c++ -g -c empty.cpp -o source.o", "cc -g source.o -lm"]),
+        ("c++ -L. -Wl,-z,now empty.cpp", ["c++ -c empty.cpp -o source.o", "cc -L. -Wl,-z,now source.o"]),
+        # of an object and a source Zig makes one object
+        ("c++ words.o empty.cpp -o check", ["c++ words.o empty.cpp -o check"]),
+        ("c++ empty.cpp libwords.a", ["c++ empty.cpp libwords.a"]),
         ("c++ -o empty empty.cpp", ["c++ -c empty.cpp -o source.o", "cc -o empty source.o"]),
         ("c++ one.cpp two.cpp", ["c++ one.cpp two.cpp"]),
         ("c++ -shared empty.o -o check.so", ["c++ -shared empty.o -o check.so"]),

@@ -6,6 +6,7 @@ target=
 compiles=
 links=
 sources=
+others=
 for arg in "$@"; do
   case $arg in
   -c | -S | -E) compiles=${compiles:-yes} ;;
@@ -17,6 +18,9 @@ for arg in "$@"; do
     sources=$sources.
     source=$arg
     ;;
+  -* | c++) ;;
+  # what is neither a flag nor the value of one of these: an object, a library, or the value of another flag
+  *) case $previous in -o | -target) ;; *) others=yes ;; esac ;;
   esac
   [ "$previous" != -target ] || target=$arg
   previous=$arg
@@ -45,23 +49,28 @@ fi
 if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
   set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"
 fi
-# compile FLAG...: the one source of a program, into $work.
+# compile FLAG...: the one source of a program, into $work; Zig would put objects and libraries into it, too.
 compile() {
   for arg in "$@"; do
     shift
-    case $previous in -o) ;; *) case $arg in -o | "$source") ;; *) set -- "$@" "$arg" ;; esac ;; esac
+    case $previous:$arg in
+    -o:* | *:-o | *:-l* | *:-L* | *:-Wl,* | *:"$source") ;;
+    *) set -- "$@" "$arg" ;;
+    esac
     previous=$arg
   done
   "$0" c++ "$@" -c "$source" -o "$work/source.o"
 }
 # A program that is linked as C++, as CMake links empty ones in each of its projects: Zig would compile its library of C++
 # first, a minute, where it is not kept. Where nothing of that library is missed, the program is the same.
-if [ "${1-}" = c++ ] && [ "$links" = yes ] && [ -z "$compiles" ] && [ "${#sources}" -le 1 ]; then
+if [ "${1-}" = c++ ] && [ "$links" = yes ] && [ -z "$compiles" ] && case $sources:$others in :* | .:) ;; *) false ;; esac then
   shift
   if [ -n "$sources" ]; then
     # with C++'s headers: without them a source may be another program
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
+    # a shell that is ended by a signal has no EXIT
+    trap 'exit 1' HUP INT TERM
     previous=
     compile "$@" || exit
     for arg in "$@"; do
