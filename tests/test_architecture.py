@@ -82,7 +82,7 @@ SEAMS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
     ({"obstore"}, ("unitcache/stores/objects.py",)),
     ({"grpc"}, ("reapi/channel.py",)),
     ({"google"}, ("reapi/schema.py",)),
-    ({"opentelemetry"}, ("cli/telemetry.py",)),
+    ({"opentelemetry"}, ("cli/results/telemetry.py",)),
     ({"shutil.which", "os.get_exec_path"}, ("programs.py", "process/")),
     ({"time.time", "datetime.now", "datetime.utcnow"}, ("calls.py", "cli/")),
 )

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import pyte
 
+from cargoship.cli.paint import Paint
 from cargoship.cli.render.live import LiveRenderer
-from cargoship.cli.render.paint import Paint
 from cargoship.events import Event
 
 ROWS = 24

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cargoship.cli.manual import manual_pages
+from cargoship.cli.documenting.manual import manual_pages
 from cargoship.version import __version__
 from support.programs import REPOSITORY, run
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cargoship.cli.reporting.page import report_page
+from cargoship.cli.results.reporting.page import report_page
 from cargoship.records.schedule import CompiledUnits
 from support.build_records import sample_record
 from support.programs import run

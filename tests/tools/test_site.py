@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from cargoship.cli.commands import cargoship
-from cargoship.cli.every_command import idle_session
-from cargoship.cli.reference import errors_page
+from cargoship.cli.documenting.every_command import idle_session
+from cargoship.cli.documenting.reference import errors_page
+from cargoship.cli.table import cargoship
 from support.programs import REPOSITORY, run
 
 pytestmark = pytest.mark.tools
@@ -34,7 +34,7 @@ def test_the_site_has_no_dead_link(tmp_path: Path) -> None:
 
 
 def test_the_page_of_errors_is_up_to_date() -> None:
-    assert (DOCS / "errors.md").read_text() == errors_page(), "run: python -m cargoship.cli.reference"
+    assert (DOCS / "errors.md").read_text() == errors_page(), "run: python -m cargoship.cli.documenting.reference"
 
 
 def commands(text: str) -> Iterator[list[str]]:

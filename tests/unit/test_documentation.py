@@ -12,7 +12,7 @@ import click
 import pytest
 import yaml
 
-from cargoship.cli.every_command import idle_session
+from cargoship.cli.documenting.every_command import idle_session
 from cargoship.settings.fields import BY_KEY
 
 REPOSITORY = Path(__file__).parents[2]

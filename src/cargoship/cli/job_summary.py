@@ -15,7 +15,7 @@ from cargoship.events import Event, ToolOutput, UnitFinished, UnitsRestored
 from cargoship.records.schedule import misses
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
+    from cargoship.cli.failing.failures import Failure
     from cargoship.destinations import Published
     from cargoship.records.model import PlatformRecord, RunRecord
     from cargoship.shipping import BuildResult

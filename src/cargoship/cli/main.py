@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cargoship.cli.interrupts import Interrupt, Interrupts
+from cargoship.cli.failing.interrupts import Interrupt, Interrupts
 from cargoship.cli.streams import open_closed_streams
 from cargoship.errors import EXIT_UNEXPECTED, CargoshipError
 
@@ -66,10 +66,10 @@ def _session(world: World | None) -> CliSession:
 def _run(session: CliSession, argv: Sequence[str]) -> int:
     from click.exceptions import Exit
 
-    from cargoship.cli.commands import cargoship
+    from cargoship.cli.table import cargoship
 
     if session.world.env.get(_COMPLETION):
-        from cargoship.cli.completion import complete
+        from cargoship.cli.documenting.completion import complete
 
         return complete(cargoship, _COMPLETION, session)
     session.words = argv
@@ -90,7 +90,7 @@ def _failed(session: CliSession | None, error: BaseException) -> int:
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error, BrokenPipeError):
             return EXIT_STDOUT_CLOSED
-        from cargoship.cli.failures import explain_error
+        from cargoship.cli.failing.failures import explain_error
 
         failure = explain_error(error)
         code = failure.exit_code

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO, cast
 
+from cargoship.cli.paint import Paint, wants_colour
 from cargoship.cli.render import Talk, make_renderer
-from cargoship.cli.render.paint import Paint, wants_colour
 from cargoship.cli.render.renderer import Renderer
 from cargoship.errors import UsageError
 from cargoship.printable import styled, without_passwords
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
+    from cargoship.cli.failing.failures import Failure
     from cargoship.cli.job_summary import Observer
     from cargoship.context import Context
     from cargoship.destinations import Published

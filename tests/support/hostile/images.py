@@ -17,10 +17,10 @@ from typing import Any
 from cargoship.checks.image import check_image
 from cargoship.checks.loaders import parse_cache
 from cargoship.checks.users import check_user, owner_of
-from cargoship.cli.inspected import inspection_document, inspection_text
+from cargoship.cli.paint import NO_COLOURS
 from cargoship.cli.render.document import indented
-from cargoship.cli.render.paint import NO_COLOURS
-from cargoship.cli.verified import programs_text, verification_document, verification_text
+from cargoship.cli.results.inspected import inspection_document, inspection_text
+from cargoship.cli.results.verified import programs_text, verification_document, verification_text
 from cargoship.context import Context
 from cargoship.elf.parts import differing_parts
 from cargoship.elf.read import read_elf_stream

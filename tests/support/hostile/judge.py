@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from cargoship.cli.failures import explain_error
+from cargoship.cli.failing.failures import explain_error
 from cargoship.errors import CargoshipError
 from support.hostile.changes import Chance
 

@@ -20,10 +20,10 @@ from cargoship.cargo.messages import MessageReader
 from cargoship.cargo.progress import StderrReader
 from cargoship.cargo.project import Binary, Package, Project, load_project
 from cargoship.cargo.unit_graph import decode_unit_graph
-from cargoship.cli.planned import plan_text
+from cargoship.cli.paint import NO_COLOURS, Paint
 from cargoship.cli.render import Talk, make_renderer
 from cargoship.cli.render.document import indented, line
-from cargoship.cli.render.paint import NO_COLOURS, Paint
+from cargoship.cli.results.planned import plan_text
 from cargoship.dockerfile import BuilderImage, DockerfileOptions, dockerfile, dockerignore, recorded
 from cargoship.errors import CargoshipError
 from cargoship.events import Event

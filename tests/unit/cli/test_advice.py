@@ -12,12 +12,12 @@ import click
 import pytest
 from msgspec.structs import replace
 
-from cargoship.cli import selecting
-from cargoship.cli.asked import Asked
-from cargoship.cli.commands import cargoship
-from cargoship.cli.render.paint import NO_COLOURS
+from cargoship.cli.asking import selecting
+from cargoship.cli.asking.asked import Asked
+from cargoship.cli.paint import NO_COLOURS
+from cargoship.cli.results.summary import next_steps
 from cargoship.cli.session import CliSession, World
-from cargoship.cli.summary import next_steps
+from cargoship.cli.table import cargoship
 from cargoship.context import Context
 from cargoship.destinations.layout import OwnLayoutDestination
 from cargoship.events import ignore

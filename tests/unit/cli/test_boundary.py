@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.cli.failures import REPORT
+from cargoship.cli.failing.failures import REPORT
 from cargoship.cli.main import main
 from cargoship.cli.session import World
 from support import obedient

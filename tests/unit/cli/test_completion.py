@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from cargoship.cli.commands import COMMANDS, cargoship
 from cargoship.cli.main import main
 from cargoship.cli.session import World
+from cargoship.cli.table import COMMANDS, cargoship
 
 # what only who types it knows
 FREE = {

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.cli.failures import Failure
+from cargoship.cli.failing.failures import Failure
 from cargoship.cli.job_summary import Observer, job_summary
 from cargoship.cli.main import main
+from cargoship.cli.paint import Paint
 from cargoship.cli.render import Talk, make_renderer, words
 from cargoship.cli.render.hosted import GitlabRenderer
-from cargoship.cli.render.paint import Paint
 from cargoship.cli.render.plain import PlainRenderer
 from cargoship.cli.session import World
 from cargoship.context import Context

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cargoship.cli.interrupts import Interrupt, Interrupts
+from cargoship.cli.failing.interrupts import Interrupt, Interrupts
 
 
 class _Thing:
@@ -77,7 +77,7 @@ def test_it_is_raised_once() -> None:
 
 def test_a_second_one_ends_what_the_first_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ended the process at once, and left a container that `run` was waiting for."""
-    monkeypatch.setattr("cargoship.cli.interrupts._PATIENCE_S", 0.0)
+    monkeypatch.setattr("cargoship.cli.failing.interrupts._PATIENCE_S", 0.0)
     ended: list[int] = []
     monkeypatch.setattr("os._exit", ended.append)
     with Interrupts():

@@ -13,9 +13,9 @@ from typing import TextIO
 
 import pytest
 
+from cargoship.cli.paint import Paint
 from cargoship.cli.render import Talk, make_renderer
 from cargoship.cli.render.live import LiveRenderer
-from cargoship.cli.render.paint import Paint
 from cargoship.cli.render.plain import PlainRenderer
 from cargoship.cli.render.renderer import Renderer
 from cargoship.events import (

@@ -10,11 +10,11 @@ from typing import Any
 import click
 import pytest
 
-from cargoship.cli.commands import cargoship
+from cargoship.cli.failing.strangers import STRANGE_COMMANDS, STRANGE_OPTIONS
 from cargoship.cli.main import cargo_ship, main
 from cargoship.cli.render import Talk
 from cargoship.cli.session import World
-from cargoship.cli.strangers import STRANGE_COMMANDS, STRANGE_OPTIONS
+from cargoship.cli.table import cargoship
 from cargoship.context import Context
 from cargoship.errors import PlatformUnknown
 from cargoship.oci.platform import Platform

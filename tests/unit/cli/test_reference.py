@@ -7,23 +7,23 @@ from pathlib import Path
 import click
 import pytest
 
-from cargoship.cli.commands import COMMANDS, GROUPS, cargoship
+from cargoship.cli.asking.panels import panels_of
+from cargoship.cli.documenting.manual import FOLDER, manual_pages
+from cargoship.cli.documenting.reference import commands_page
 from cargoship.cli.main import main
-from cargoship.cli.manual import FOLDER, manual_pages
-from cargoship.cli.panels import panels_of
-from cargoship.cli.reference import commands_page
 from cargoship.cli.session import World
+from cargoship.cli.table import COMMANDS, GROUPS, cargoship
 
 PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
 
 
 def test_the_page_is_what_the_commands_say() -> None:
-    assert PAGE.read_text(encoding="utf-8") == commands_page(), "run: python -m cargoship.cli.reference"
+    assert PAGE.read_text(encoding="utf-8") == commands_page(), "run: python -m cargoship.cli.documenting.reference"
 
 
 def test_the_manual_is_what_the_commands_say() -> None:
     written = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.1")}
-    assert written == manual_pages(), "run: python -m cargoship.cli.reference"
+    assert written == manual_pages(), "run: python -m cargoship.cli.documenting.reference"
 
 
 def test_no_text_of_a_manual_page_is_a_request_of_roff() -> None:

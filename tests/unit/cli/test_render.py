@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from cargoship.cli.failures import Failure, explain_error
+from cargoship.cli.failing.failures import Failure, explain_error
+from cargoship.cli.paint import Paint, wants_colour, without_escapes
 from cargoship.cli.render import Talk, make_renderer, words
 from cargoship.cli.render.jsonlines import JsonRenderer
-from cargoship.cli.render.paint import Paint, wants_colour, without_escapes
 from cargoship.cli.render.plain import PlainRenderer
 from cargoship.cli.render.quiet import QuietRenderer
 from cargoship.errors import CargoshipError

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from cargoship.cli.main import main
-from cargoship.cli.reporting.compare import phase_changes, unit_changes
-from cargoship.cli.reporting.page import report_page
+from cargoship.cli.results.reporting.compare import phase_changes, unit_changes
+from cargoship.cli.results.reporting.page import report_page
 from cargoship.cli.session import World
 from cargoship.records.folder import RecordFolder
 from cargoship.records.model import CacheUse, PhaseSpan, UnitSpan

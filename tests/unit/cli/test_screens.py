@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from cargoship.cli.pushed import pushed_lines
-from cargoship.cli.render.paint import NO_COLOURS
+from cargoship.cli.paint import NO_COLOURS
 from cargoship.cli.render.terminal import shows_links, shows_progress
+from cargoship.cli.results.pushed import pushed_lines
 from cargoship.events import (
     BlobPushed,
     BlobQueued,

@@ -12,9 +12,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from cargoship.cli.outcome import send_failed
+from cargoship.cli.results.outcome import send_failed
+from cargoship.cli.results.telemetry import SpansUnsent, send_spans, wants_spans
 from cargoship.cli.session import CliSession, World
-from cargoship.cli.telemetry import SpansUnsent, send_spans, wants_spans
 from cargoship.records.folder import RecordFolder
 from support.build_records import sample_record
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cargoship.cli.history import sparkline
+from cargoship.cli.commands.history import sparkline
 from cargoship.cli.main import main
-from cargoship.cli.render.paint import NO_COLOURS
+from cargoship.cli.paint import NO_COLOURS
+from cargoship.cli.results.timed import short_text
 from cargoship.cli.session import World
-from cargoship.cli.timed import short_text
 from cargoship.records.folder import RecordFolder
 from cargoship.records.model import CacheUse, RunRecord, Traffic, UnitSpan
 from support.build_records import build_record, image_record, sample_record, unit_span

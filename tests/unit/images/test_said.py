@@ -13,8 +13,8 @@ import pytest
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
 from cargoship.bom.cyclonedx import PREDICATE_TYPE, cyclonedx
 from cargoship.bom.sbom import BaseContents, ShippedProgram, sbom_of
-from cargoship.cli.inspected import inspection_text
-from cargoship.cli.render.paint import Paint
+from cargoship.cli.paint import Paint
+from cargoship.cli.results.inspected import inspection_text
 from cargoship.context import Context
 from cargoship.destinations import About, ArchiveDestination, Destination, LayoutDestination, OwnLayoutDestination
 from cargoship.errors import ContentInvalid, NothingAttached, UsageError

@@ -21,7 +21,7 @@ from msgspec import structs
 from cargoship.attest.provenance import BUILD, MERGE, PREDICATE, BuildRun, Provenance
 from cargoship.attest.statement import Statement, Subject
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
-from cargoship.cli.signed import signatures_document, signatures_text
+from cargoship.cli.results.signed import signatures_document, signatures_text
 from cargoship.context import Context
 from cargoship.errors import SigningFailed, UsageError
 from cargoship.events import ignore
@@ -271,7 +271,7 @@ def test_half_of_a_question_is_refused(work: Workshop, asked: dict[str, Any], er
 
 
 def test_what_strangers_attach_reaches_no_terminal_as_it_is(work: Workshop) -> None:
-    from cargoship.cli.render.paint import Paint  # noqa: PLC0415
+    from cargoship.cli.paint import Paint  # noqa: PLC0415
 
     said = Statement((Subject.of(work.index.digest),), "https://x/\x1b[2J", {})
     work.push(None, work.bundle(said))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
-from cargoship.cli.render.paint import Paint
+from cargoship.cli.paint import Paint
 from cargoship.cli.render.renderer import Renderer
 
 

@@ -20,7 +20,7 @@ from cargoship.events import Event, PhaseEnded, PhaseStarted, ToolOutput
 from cargoship.printable import printable_lines
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
+    from cargoship.cli.failing.failures import Failure
     from cargoship.cli.render.renderer import Renderer
 
 _LONG = frozenset({"sysroot", "trial", "compile"})

@@ -17,7 +17,7 @@ from cargoship.events import CompileProgress, Event, Note, UnitsReported
 from cargoship.printable import without_passwords
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
+    from cargoship.cli.failing.failures import Failure
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _INTERVAL_S = 0.1

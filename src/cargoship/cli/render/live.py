@@ -19,8 +19,8 @@ from cargoship.cli.render.terminal import Synchronized, progress_over, progress_
 from cargoship.events import Event
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
-    from cargoship.cli.render.paint import Paint
+    from cargoship.cli.failing.failures import Failure
+    from cargoship.cli.paint import Paint
 
 _FRAMES_A_SECOND = 8
 

@@ -11,8 +11,8 @@ from cargoship.events import CompileProgress, Event, PhaseEnded, PhaseStarted
 from cargoship.printable import printable
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
-    from cargoship.cli.render.paint import Paint
+    from cargoship.cli.failing.failures import Failure
+    from cargoship.cli.paint import Paint
 
 _TENTHS = 10
 _AT_LEAST_S = 2.0

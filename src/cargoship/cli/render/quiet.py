@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 from cargoship.events import Event, ToolOutput
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
-    from cargoship.cli.render.paint import Paint
+    from cargoship.cli.failing.failures import Failure
+    from cargoship.cli.paint import Paint
 
 _KEPT_LINES = 2000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from cargoship.cli.failures import Failure
+    from cargoship.cli.failing.failures import Failure
     from cargoship.events import Event
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cargoship import events
-from cargoship.cli.render.paint import without_escapes
+from cargoship.cli.paint import without_escapes
 from cargoship.events import (
     BlobPushed,
     BlobQueued,
@@ -34,7 +34,7 @@ from cargoship.events import (
 from cargoship.printable import printable, printable_lines, without_passwords
 
 if TYPE_CHECKING:
-    from cargoship.cli.render.paint import Paint
+    from cargoship.cli.paint import Paint
 
 count = events.count
 
