@@ -14,14 +14,14 @@ tell what happens through `emit`. Importing this package imports nothing else: t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Unpack
-
 from cargoship.version import __version__
 
+# as `typing` has it, which takes as long to load as the interpreter: the command is not deaf to Ctrl-C for that
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
+    from typing import Any, Unpack
 
     from cargoship.calls import Options, Surroundings
     from cargoship.destinations import Published
@@ -337,6 +337,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands fo
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib  # noqa: PLC0415
+
     return getattr(importlib.import_module(home), name)
 
 

@@ -1,20 +1,17 @@
 """The entry point and its error boundary: whatever happens inside becomes one clear line and an exit code.
 
-Knows exit codes and signals; knows nothing of any command. It imports almost nothing at the top, so that even
-Ctrl-C while the program loads ends cleanly.
+Knows exit codes and signals; knows nothing of any command. At the top it imports what takes signals over and nothing
+else, `typing` not either, so that Ctrl-C while the program loads ends cleanly.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from cargoship.cli.failing.interrupts import Interrupt, Interrupts
-from cargoship.cli.streams import open_closed_streams
-from cargoship.errors import EXIT_UNEXPECTED, CargoshipError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,7 +30,6 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     machine (None: the real one), and the seam through which tests give it another pipeline.
     """
     session: CliSession | None = None
-    open_closed_streams()
     with Interrupts() as interrupts:
         try:
             session = _session(world)
@@ -46,6 +42,8 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
             code = _failed(session, error if interrupts.received is None else Interrupt(interrupts.exit_code))
     _settle_stdout()
     if world is None:
+        import gc
+
         # the interpreter ends now, and would look through everything once more for what nobody needs
         gc.freeze()
     return code
@@ -58,6 +56,10 @@ def cargo_ship() -> int:
 
 
 def _session(world: World | None) -> CliSession:
+    from cargoship.cli.streams import open_closed_streams
+
+    # before anything is read: the next file would have a stream's number
+    open_closed_streams()
     from cargoship.cli.session import CliSession, World
 
     return CliSession(World.system() if world is None else world)
@@ -84,6 +86,8 @@ def _run(session: CliSession, argv: Sequence[str]) -> int:
 
 def _failed(session: CliSession | None, error: BaseException) -> int:
     """Say what went wrong and return the exit code; nothing that happens in here may raise."""
+    from cargoship.errors import EXIT_UNEXPECTED, CargoshipError
+
     code = error.exit_code if isinstance(error, CargoshipError | Interrupt) else EXIT_UNEXPECTED
     try:
         if isinstance(error, SystemExit):

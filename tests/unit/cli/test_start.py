@@ -57,6 +57,22 @@ def test_the_version_loads_click_and_little_else(argv: tuple[str, ...]) -> None:
     assert modules.isdisjoint({"asyncio", "email", "importlib.metadata", "logging", "ssl", "subprocess"})
 
 
+def test_signals_are_taken_over_before_anything_else_is_loaded() -> None:
+    """Ctrl-C in the first 60 ms ended in Python's traceback: `typing` and all errors were loaded before."""
+    script = "import sys; before = {*sys.modules}; from cargoship.cli.main import main; print(*{*sys.modules} - before)"
+    done = subprocess.run(
+        # -S: what an environment loads for itself is not counted
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {script}"],
+        env=unmeasured(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    modules = set(done.stdout.split())
+    assert {name for name in modules if name.split(".")[0] == "cargoship"} == {
+        "cargoship", "cargoship.cli", "cargoship.cli.failing", "cargoship.cli.failing.interrupts", "cargoship.cli.main",
+        "cargoship.version",
+    }  # fmt: skip
+    assert modules.isdisjoint({"re", "typing", "contextlib", "inspect", "importlib", "dataclasses"})
+
+
 def test_help_loads_no_pipeline() -> None:
     modules = loaded("build", "--help")
     assert modules.isdisjoint({"cargoship.pipeline", "cargoship.plan", "cargoship.settings", "msgspec"})
