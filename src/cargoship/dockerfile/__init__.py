@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from cargoship.dockerfile.ignore import dockerignore
 from cargoship.dockerfile.model import BuilderImage, DockerfileOptions, Variant
-from cargoship.dockerfile.private import PrivateSources, private_sources, undefined_registries
+from cargoship.dockerfile.private import PrivateSources, has_unlocked_sources, private_sources, undefined_registries
 from cargoship.dockerfile.recorded import is_ours, recorded
 from cargoship.dockerfile.toolchain import choose_builder
 from cargoship.dockerfile.write import dockerfile
@@ -23,6 +23,7 @@ __all__ = [
     "choose_builder",
     "dockerfile",
     "dockerignore",
+    "has_unlocked_sources",
     "is_ours",
     "private_sources",
     "recorded",

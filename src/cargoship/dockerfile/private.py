@@ -7,7 +7,7 @@ built is not there, and nothing fails for that: a repository over HTTPS may be a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from posixpath import normpath
 from typing import Any
@@ -16,11 +16,15 @@ from msgspec import Struct
 
 from cargoship.cargo.registries import is_crates_io, is_of_registry
 from cargoship.cargo.sources import named_indexes, origin_of, registry_address
+from cargoship.recipe.document import Table, as_table
+from cargoship.recipe.gather import dependency_tables, patch_tables
 from cargoship.recipe.lock import parse_cargo_lock
 
 _SSH = ("git+ssh://", "registry+ssh://")
 _GIT = ("git+https://", "git+http://")
 _HOME = "/root"
+_ELSEWHERE = ("git", "registry", "registry-index")
+"""Keys of a dependency that is neither crates.io's nor in a folder."""
 
 
 class PrivateSources(Struct, frozen=True):
@@ -91,6 +95,24 @@ def undefined_registries(private: PrivateSources, config: dict[str, Any] | None)
     """The indexes that the workspace's own configuration does not name: cargo in a container knows no other."""
     known = named_indexes(config)
     return tuple(each for each in private.registries if each not in known)
+
+
+def has_unlocked_sources(manifests: Iterable[Table], lock: str | None, config: dict[str, Any] | None) -> bool:
+    """Whether credentials may be wanted and nothing says which: a Cargo.lock would, and there is none."""
+    if lock is not None:
+        return False
+    if config and not config.keys().isdisjoint({"source", "registries"}):
+        return True
+    tables = (
+        table
+        for manifest in manifests
+        for table in (
+            *(table for _, table in dependency_tables(manifest)),
+            *(table for _, table in dependency_tables(as_table(manifest.get("workspace")))),
+            *patch_tables(manifest),
+        )
+    )
+    return any(key in as_table(each) for table in tables for each in table.values() for key in _ELSEWHERE)
 
 
 def _is_other_registry(source: str) -> bool:

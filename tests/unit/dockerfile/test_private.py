@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cargoship.dockerfile.private import PrivateSources, private_sources, undefined_registries
+from cargoship.dockerfile.private import PrivateSources, has_unlocked_sources, private_sources, undefined_registries
 
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 CLI = {"net": {"git-fetch-with-cli": True}}
@@ -103,3 +103,26 @@ def test_programs_come_along_where_cargo_starts_them() -> None:
 def test_registries_that_a_container_does_not_know(config: dict[str, Any] | None, unknown: tuple[str, ...]) -> None:
     private = private_sources(lock("sparse+https://crates.example.com/index/"), config)
     assert undefined_registries(private, config) == unknown
+
+
+HTTPS_GIT = {"git": "https://github.com/me/secret"}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "config", "unknown"),
+    [
+        ({"dependencies": {"serde": "1", "near": {"path": "../near"}}}, None, False),
+        ({"dependencies": {"serde": "1", "secret": HTTPS_GIT}}, None, True),
+        ({"target": {"cfg(unix)": {"build-dependencies": {"secret": {"registry": "corp"}}}}}, None, True),
+        ({"workspace": {"dependencies": {"secret": {"version": "1", "registry-index": MIRROR}}}}, None, True),
+        ({"patch": {"crates-io": {"serde": HTTPS_GIT}}}, None, True),
+        ({"dependencies": {"serde": "1"}}, mirrored("a", a={"registry": MIRROR}), True),
+        ({"dependencies": {"serde": "1"}}, {"build": {"jobs": 2}}, False),
+    ],
+)  # fmt: skip
+def test_without_a_lock_file_nobody_knows_what_is_private(
+    manifest: dict[str, Any], config: dict[str, Any] | None, *, unknown: bool
+) -> None:
+    """The Dockerfile had no mounts then, nothing said so, and Docker's cargo ended with 401."""
+    assert has_unlocked_sources([manifest], None, config) is unknown
+    assert not has_unlocked_sources([manifest], lock(CRATES_IO), config)

@@ -151,8 +151,8 @@ def _wishes(
 
 
 def _check_sources(private: PrivateSources, sources: WorkspaceSources, context: Context) -> None:
-    """Say which registries a cargo in a container will not know; raises UsageError for crates that it cannot see."""
-    from cargoship.dockerfile import undefined_registries
+    """Say what a cargo in a container will not know; raises UsageError for crates that it cannot see."""
+    from cargoship.dockerfile import has_unlocked_sources, undefined_registries
     from cargoship.errors import UsageError
     from cargoship.events import Level, Note
 
@@ -162,6 +162,9 @@ def _check_sources(private: PrivateSources, sources: WorkspaceSources, context: 
                 f"cargo's configuration takes crates from {folder}: Docker sees {sources.root} alone, elsewhere",
                 hint="vendor them into a folder of the workspace, and name it from there: `cargo vendor` says how",
             )
+    if has_unlocked_sources((each.manifest for each in sources.locals.values()), sources.lock, sources.config):
+        text = f"{sources.root} has no Cargo.lock: which crates want a login is not known, and no step is given one"
+        context.emit(Note(f"{text}; `cargo generate-lockfile` writes it", Level.WARNING))
     for index in undefined_registries(private, sources.config):
         text = f"the registry {index} is in no [registries] of {sources.root / '.cargo' / 'config.toml'}"
         context.emit(Note(f"{text}: where Docker builds, cargo reads no other configuration", Level.WARNING))
