@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from support.programs import RunCargoship
-from support.projects import project
+from support.projects import locked_project, project
 
 pytestmark = pytest.mark.tools
 
+MANIFEST = '[package]\nname = "app"\nversion = "1.0.0"\nedition = "2021"\n[dependencies]\n'
 GNU = ("--platform", "linux/amd64", "--libc", "gnu:2.17")
 MUSL = ("--platform", "linux/amd64", "--libc", "musl")
 
@@ -31,6 +32,18 @@ def test_zig_has_nothing_left_to_make_for_a_first_build(run_cargoship: RunCargos
 def made_by_zig(cache: Path) -> set[Path]:
     """Of the project, and, in a cache for each target, of itself."""
     return {path for path in cache.rglob("o/*/*") if path.is_file()}
+
+
+def test_a_lock_file_that_is_out_of_date_is_found(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """`build` would end with it, and nothing was missing."""
+    app = locked_project(tmp_path, {"Cargo.toml": MANIFEST, "src/main.rs": "fn main() {}\n"})
+    (app / "near").mkdir()
+    project(app / "near", name="near", files={"src/lib.rs": ""})
+    (app / "Cargo.toml").write_text(MANIFEST + 'near = { path = "near" }\n')
+    done = run_cargoship("doctor", *MUSL, app, check=False)
+    assert done.returncode == 1
+    assert "Cargo.lock does not agree with the manifests" in done.stdout
+    assert "cargo update --workspace" in done.stdout
 
 
 def test_a_linker_that_fails_is_found(run_cargoship: RunCargoship, tmp_path: Path) -> None:

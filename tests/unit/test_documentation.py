@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import tomllib
@@ -89,6 +90,30 @@ def test_every_document_of_a_page_is_yaml(page: Path) -> None:
 def test_every_snippet_of_a_page_is_python(page: Path) -> None:
     for block in code_blocks(page, "python"):
         compile(block, named(page), "exec")
+
+
+def test_what_is_said_to_people_names_pages_of_the_site_and_no_files_of_the_sources() -> None:
+    """Hints named docs/settings.md, which nobody has who has installed a wheel."""
+    site = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["urls"]["Documentation"]
+    for path in sorted((REPOSITORY / "src").rglob("*.py")):
+        for text in said(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not re.search(r"docs/[\w-]+\.md", text), (named(path), text)
+            for page in re.findall(re.escape(site) + r"([\w/-]*)", text):
+                assert (REPOSITORY / "docs" / f"{page.strip('/') or 'index'}.md").is_file(), (named(path), text)
+
+
+def said(tree: ast.Module) -> Iterator[str]:
+    """Texts that are no docstrings."""
+    described = {
+        statement.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        for statement in node.body
+        if isinstance(statement, ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in described:
+            yield node.value
 
 
 def slugs(page: Path) -> set[str]:

@@ -235,6 +235,12 @@ def test_doctor_runs_what_mends_and_looks_again(tmp_path: Path) -> None:
             ("toolchain", "install", "1.42-x86_64-unknown-linux-gnu"),
         ),
         ("error: no default is configured\n", "cargo could not be run (exit code 1): no default is configured", None),
+        (
+            # with RUST_BACKTRACE, as many have it in CI
+            "error: no default is configured\nhelp: run it\n\nStack backtrace:\n   0: anyhow::error\n   1: main\n",
+            "cargo could not be run (exit code 1): no default is configured",
+            None,
+        ),
     ],
 )
 def test_doctor_tells_of_a_cargo_that_rustup_cannot_start(
@@ -246,6 +252,7 @@ def test_doctor_tells_of_a_cargo_that_rustup_cannot_start(
     with pytest.raises(ToolchainError) as caught:
         build(shop.selection(), shop.context())
     assert ("doctor --fix" in (caught.value.hint or "")) == (mend is not None)
+    assert "anyhow" not in (caught.value.details or "")
     # somebody stands elsewhere, where all is well
     elsewhere = dataclasses.replace(shop.context(), cwd=tmp_path)
     found = doctor(shop.selection(), elsewhere, fix=False)

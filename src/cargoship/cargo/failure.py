@@ -17,6 +17,11 @@ _LOCK = (
     re.compile(r"the lock file (?P<path>.+?) needs to be updated but --(?:locked|frozen) was passed"),
 )
 _LOCK_BROKEN = re.compile(r"failed to parse lock file at: (?P<path>.+)")
+_DEPENDENCY = re.compile(
+    r"^error(?:\[E\d+\])?: [^\n]{0,4096}\n *--> \S{0,4096}/registry/src/[^/\s]{1,200}"
+    r"/(?P<name>[\w-]{1,200}?)-(?P<version>\d{1,9}\.[^/\s]{1,200})/",
+    re.MULTILINE,
+)
 _PROFILE = re.compile(r"profile `(?P<name>[^`]+)` is not defined")
 # What is wrong with this machine when cargo, or a build script, ends with these words
 _FULL = "free some space where the target folder and temporary files are, or build into another one (CARGO_TARGET_DIR)"
@@ -33,6 +38,8 @@ _HINTS = {
     # linkers map what they write into memory: a full disk is no error there, but a signal
     "Bus error": f"a linker that ends so has most often met a full disk: {_FULL}",
     "SIGBUS": f"a compiler or linker that ends so has most often met a full disk: {_FULL}",
+    "(never executed)\n\nCaused by:\n  Permission denied": "cargo may not start what it has compiled: where the target "
+    "folder is on a file system that is mounted noexec, CARGO_TARGET_DIR names another",
     "linker `cc` not found": "build scripts and procedural macros run here and need a C compiler: "
     "apt-get install gcc libc6-dev",
     # its transport for http.cainfo, http.proxy and http.timeout (in the configuration, or CARGO_HTTP_...) is git2-curl
@@ -56,10 +63,25 @@ def failure_of(code: int, stderr: str) -> CargoshipError:
         explained.details = None  # cargo's words have been shown as they came
         return explained
     hint = next((hint for words, hint in _HINTS.items() if words in stderr), None) or known_need(_ANSI.sub("", stderr))
-    limit = None if hint else known_limit(stderr)
+    limit = None if hint else known_limit(stderr) or _dependency(stderr)
     if limit is not None:
         return CompileFailed(f"cargo ended with exit code {code}: {limit[0]}", hint=limit[1])
     return CompileFailed(f"cargo ended with exit code {code}", hint=hint)
+
+
+def _dependency(stderr: str) -> tuple[str, str] | None:
+    """Which crate of a registry rustc refuses, and what to do: most often it is older than this Rust."""
+    text = _ANSI.sub("", stderr)
+    for match in _DEPENDENCY.finditer(text):
+        name, version = match["name"], match["version"]
+        # the place may be in a macro of theirs, and the mistake in the project's own code
+        if f"could not compile `{name}` (" in text:
+            way_out = (
+                "where Cargo.lock is older than this Rust, a newer version of it may: "
+                f"cargo update -p {name}@{version}; or build with a Rust of its time: RUSTUP_TOOLCHAIN=VERSION"
+            )
+            return f"{name} {version}, a dependency, does not compile", way_out
+    return None
 
 
 def explain_failure(stderr: str) -> CargoshipError | None:

@@ -25,5 +25,5 @@ def find_manifest(path: Path) -> Path:
             return folder / MANIFEST
     raise ManifestNotFound(
         f"no {MANIFEST} in {path} or any folder above it",
-        hint="run this in a Cargo project, or name its folder",
+        hint="run this in a Cargo project, or name its folder (run and watch: with --project)",
     )

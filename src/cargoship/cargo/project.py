@@ -194,7 +194,8 @@ def _said(answer: bytes, root: str) -> str:
 def _refusal(
     done: Completed, manifest: Path, cargo: Path, runner: Runner, env: Mapping[str, str]
 ) -> ManifestInvalid | ToolchainError:
-    lines = done.error_text.strip("\n")
+    # of RUST_BACKTRACE, which is meant for other programs than rustup and cargo
+    lines = done.error_text.partition("\nStack backtrace:")[0].strip("\n")
     if done.code != _CARGO_FAILED:
         # rustup's proxy ends with 1 where rust-toolchain.toml names a toolchain that is not there
         hint = "cargoship doctor --fix installs it, or `rustup toolchain install`" if _ABSENT in lines else None

@@ -239,12 +239,16 @@ def _broken(error: Exception, proxy: str | None) -> ConnectionBroken:
 
 def _reason(error: Exception) -> ConnectionBroken:
     cause: BaseException | None = error
+    words = str(error)
     while cause is not None:
         if isinstance(cause, ssl.SSLError) and (found := _tls_trouble(cause)) is not None:
             return found
         if isinstance(cause, socket.gaierror):
             passing = cause.errno == socket.EAI_AGAIN
             return ConnectionBroken(f"its name does not resolve: {cause.strerror}", permanent=not passing)
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.strerror:
+            # without the system's number for it
+            words = cause.strerror
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpcore2.ConnectTimeout):
         return ConnectionBroken("connecting took too long")
@@ -253,7 +257,7 @@ def _reason(error: Exception) -> ConnectionBroken:
     permanent = isinstance(error, (httpcore2.UnsupportedProtocol, httpcore2.LocalProtocolError))
     silent = isinstance(error, (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError))
     evidence = Evidence.NO_HTTP if silent else None
-    return ConnectionBroken(str(error) or type(error).__name__, permanent=permanent, evidence=evidence)
+    return ConnectionBroken(words or type(error).__name__, permanent=permanent, evidence=evidence)
 
 
 def _tls_trouble(cause: ssl.SSLError) -> ConnectionBroken | None:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cargoship.cargo.failure import explain_failure
 from cargoship.cargo.tools.present import find_tool, has_library
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, Library, Tool, tool
 from cargoship.cargo.tools.wanted import WantedLibrary, locked_names, wanted_libraries, wanted_tools
 from cargoship.cargo.tools.words import advice
 from cargoship.cargo.unit_graph import SourcesUnreachable
 from cargoship.context import Context
-from cargoship.errors import CargoshipError, OutputError
+from cargoship.errors import CargoshipError, LockOutdated, OutputError
 from cargoship.events import Level, Note
 from cargoship.oci.digest import Digest
 from cargoship.oci.files import write_atomically
@@ -137,11 +138,15 @@ def _question(plan: Plan, lock: str, lacking: Sequence[str]) -> str:
 def examined_needs(plan: Plan, wanted: Wanted, context: Context) -> tuple[Prerequisite, ...]:
     """The same as findings of the doctor: tools that are wanted, here or not, and libraries that are not.
 
-    Of libraries only those are looked at that no package of `build-packages` may bring: a build unpacks these.
+    Of libraries only those are looked at that no package of `build-packages` may bring: a build unpacks these. A lock
+    file that is out of date is a finding too, for no build goes on with it.
     """
     try:
         needs = build_needs(plan, wanted, context, context.env)
     except (CargoshipError, OSError, ValueError) as error:
+        refused = explain_failure((error.details if isinstance(error, CargoshipError) else None) or "")
+        if isinstance(refused, LockOutdated):
+            return (Prerequisite("Cargo.lock", None, refused.message, hint=refused.hint or ""),)
         context.emit(Note(f"what build scripts want is not known: {error}", Level.WARNING))
         return ()
     apt = context.runner.programs.find("apt-get", context.env)

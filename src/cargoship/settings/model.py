@@ -207,7 +207,8 @@ class Settings(AttestSettings):
         '(a port); `grpc` (a service of grpc.health.v1, or "") and `port`; `file` and `newer-than` (such as "30s"); '
         "`command` (a list of words, which may also stand alone), and any of `interval`, `timeout`, `start-period` and "
         "`retries`. All but `command` put a static probe into the image, `/app/cargoship-probe`: no shell is needed. "
-        "Docker reads it from the image; see docs/health.md for Kubernetes, Compose and Amazon ECS.",
+        "Docker reads it from the image; https://cargoship-project.github.io/cargoship/health/ "
+        "is about Kubernetes, Compose and Amazon ECS.",
     )
     smoke: tuple[str, ...] = setting(
         kinds.WORDS,

@@ -23,7 +23,10 @@ from cargoship.settings.lines import line_shown
 from cargoship.settings.model import Settings
 from cargoship.settings.user import UsersFile, users_file
 
-_SETTINGS = "docs/settings.md describes every setting; cargoship schema prints them for editors"
+_SETTINGS = (
+    "https://cargoship-project.github.io/cargoship/settings/ describes every setting; "
+    "cargoship schema prints them for editors"
+)
 REPOSITORY = "CARGOSHIP_REPO"
 """The short name of the variable for `repository`."""
 OPTIONS = {

@@ -69,6 +69,16 @@ def test_a_full_disk_is_reported_by_whatever_it_has_ended(stderr: str) -> None:
     assert "free some space" in (error.hint or "")
 
 
+def test_a_target_folder_that_nothing_may_be_started_from_has_a_way_out() -> None:
+    error = failure_of(
+        101,
+        "error: failed to run custom build command for `app v0.1.0 (/src)`\n\nCaused by:\n  could not execute process "
+        "`/src/target/release/build/app-1/build-script-build` (never executed)\n\nCaused by:\n"
+        "  Permission denied (os error 13)\n",
+    )
+    assert "noexec, CARGO_TARGET_DIR names another" in (error.hint or "")
+
+
 @pytest.mark.parametrize("name", ["open64", "fstat64", "prlimit64"])
 def test_an_old_libc_in_a_lock_file_is_recognised_by_what_musl_lacks(name: str) -> None:
     """Crates that were published before 2023 lock one, and the linker named a symbol alone."""
@@ -101,3 +111,33 @@ def test_a_path_that_the_linker_cannot_write_to_is_named() -> None:
     assert "/w/a%2Fb/target/deps/app-1: it takes each % for another" in error.message
     assert "CARGO_TARGET_DIR" in (error.hint or "")
     assert failure_of(101, words.replace("%", "-")).message == "cargo ended with exit code 101"
+
+
+_OLD = """error[E0282]: type annotations needed for `Box<_>`
+  --> {home}/registry/src/index.crates.io-1949cf8c6b5b557f/{crate}/src/format_description/parse/mod.rs:83:9
+   |
+83 |     let items = format_items
+   |         ^^^^^
+
+For more information about this error, try `rustc --explain E0282`.
+error: could not compile `{name}` (lib) due to 1 previous error
+"""
+
+
+@pytest.mark.parametrize(
+    ("crate", "name", "spec"),
+    [
+        ("time-0.3.29", "time", "time@0.3.29"),
+        ("proc-macro2-1.0.56-pre.1+x", "proc-macro2", "proc-macro2@1.0.56-pre.1+x"),
+    ],
+)
+def test_a_dependency_that_is_too_old_for_this_rust_is_named(crate: str, name: str, spec: str) -> None:
+    """rathole 0.5.0 with a Rust of today: the last line was cargo's exit code, and no word on what to do."""
+    error = failure_of(101, _OLD.format(home="/root/.cargo", crate=crate, name=name))
+    assert error.message.endswith(f": {name} {spec.partition('@')[2]}, a dependency, does not compile")
+    assert f"cargo update -p {spec};" in (error.hint or "")
+
+
+def test_the_projects_own_mistake_in_a_macro_of_a_dependency_is_its_own() -> None:
+    error = failure_of(101, _OLD.format(home="/root/.cargo", crate="time-0.3.29", name="app"))
+    assert (error.message, error.hint) == ("cargo ended with exit code 101", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 from pathlib import Path
 
@@ -145,3 +146,15 @@ def test_a_list_of_authorities_that_is_missing_is_named(variable: str, index: In
         push_index(client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=ignore)
     assert f"cannot be reached for a handshake in TLS: cannot read {variable} {missing}: " in raised.value.message
     assert variable in (raised.value.hint or "")
+
+
+def test_what_the_system_says_stands_without_its_number() -> None:
+    """It was "[Errno 111] Connection refused"."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            connect(host, env={"CARGOSHIP_REGISTRY_MIRRORS": ""}, runner=SystemRunner(), emit=ignore) as client,
+            pytest.raises(RegistryUnreachable, match=f"^{host} cannot be reached for .*: Connection refused$"),
+        ):
+            client.manifest(REPOSITORY, "1")

@@ -226,7 +226,7 @@ def test_wrong_variable(env: dict[str, str], word: str) -> None:
 def test_unknown_key() -> None:
     refuse(
         '/w/app/Cargo.toml: package.metadata.cargoship.platform is not a setting; did you mean "platforms"?',
-        hint="docs/settings.md",
+        hint="/cargoship/settings/ describes every setting",
         package={"platform": ["x"]},
     )
     refuse("stop_signal is not a setting", package={"stop_signal": "x"})
