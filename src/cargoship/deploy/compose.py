@@ -66,8 +66,9 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
         table, key, value = build
         image = service.entry("image")
         if image is not None and SCHEME in image[2].value:
-            # the image says which binary it is; the section must not win over it
-            yield keys.set_aside(key, table)
+            # the image says which binary it is; the section must not win over it, and what takes one away does not
+            if value.tag != _RESET:
+                yield keys.set_aside(key, table)
             yield from keys.policy(service) if asks else ()
             continue
         path = project(value, folder, found)

@@ -14,6 +14,9 @@ _LINE_END = re.compile("[\n\r\x85\u2028\u2029]")
 """What YAML takes for one."""
 _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _JSON_KEY = re.compile(r"\s*:")
+_PATH = re.compile(r"[\w.})>-]\\?/\Z")
+"""The end of a registry, or of a variable for one, before an image's name; `://` is none."""
+_PATH_CHARACTERS = 3
 
 
 def in_text(page: Page) -> Iterator[Spot]:
@@ -65,6 +68,7 @@ def _in_stretch(page: Page, start: int, end: int) -> Iterator[Spot]:
     for match in FOUND.finditer(page.text, start, end):
         written = written_reference(match)
         place = page.place(match.start())
+        _refuse_joined(page.text, match, place)
         named, part = parse_reference(written, place)
         yield Spot(place, named, match.start(), match.start() + len(written), part)
 
@@ -75,10 +79,20 @@ def _rewritten(value: str, start: int, end: int, place: Position) -> Spot:
     if match is None or len(FOUND.findall(value)) > 1:
         raise DocumentInvalid(f"{place}: escapes hide the references in this text", hint="write them without escapes")
     written = written_reference(match)
+    _refuse_joined(value, match, place)
     named, part = parse_reference(written, place)
     before = _quoted(value[: match.start()])[:-1]
     after = _quoted(value[match.start() + len(written) :])[1:]
     return Spot(place, named, start, end, part, before, after)
+
+
+def _refuse_joined(text: str, match: re.Match[str], place: Position) -> None:
+    """Raise DocumentInvalid for `ghcr.io/me/cargoship://web`: an image's whole name stands behind no other."""
+    if _PATH.search(text, max(0, match.start() - _PATH_CHARACTERS), match.start()):
+        raise DocumentInvalid(
+            f"{place}: {written_reference(match)} is behind a path, and becomes a whole name, registry and all",
+            hint="write it alone; -t, or the project's tags, say which registry that is",
+        )
 
 
 def _quoted(text: str) -> str:

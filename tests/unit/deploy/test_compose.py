@@ -145,6 +145,12 @@ def test_a_build_that_is_no_cargo_project_is_left_alone_and_reported(place: Work
     assert place.builder.planned == place.builder.built == []
 
 
+def test_what_takes_another_files_build_away_stays(place: Workplace) -> None:
+    text = "services:\n  web:\n    build: !reset null\n    image: %s\n"
+    (document,) = place.resolve(("compose.override.yaml", (text % "cargoship://app").encode())).documents
+    assert document.data.decode() == text % place.reference("app")
+
+
 def test_what_a_build_says_beside_its_folder_is_reported(place: Workplace) -> None:
     source = "services:\n  web:\n    build: {context: app, target: x, args: {A: 1}}\n"
     place.resolve(("compose.yaml", source.encode()))
