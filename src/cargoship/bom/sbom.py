@@ -7,6 +7,7 @@ same SBOM: no path of a machine, no time but the image's own, no name of a regis
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from cargoship.cargo.registries import index_address
 from cargoship.oci.digest import Digest
 from cargoship.printable import without_user
 
+_IN_A_FOLDER = re.compile(r"(?:[a-z]+\+)?file:", re.IGNORECASE)
 _PYPI = "https://pypi.org/project/{}"
 _VENDORS = {
     "alpine": "https://www.alpinelinux.org",
@@ -189,11 +191,18 @@ def _joined(one: Component, other: Component) -> Component:
 
 def crate_ref(crate: Crate) -> str:
     """The name of a crate in an SBOM."""
-    return crate_purl(crate) or f"crate:{crate.name}@{crate.version}"
+    commit = crate.source.partition("#")[2]
+    return crate_purl(crate) or f"crate:{crate.name}@{crate.version}" + (f"#{commit}" if commit else "")
 
 
 def crate_purl(crate: Crate) -> str:
-    """The package URL of a crate (purl-spec, types/cargo); a local one is known to nobody else and has none."""
+    """The package URL of a crate (purl-spec, types/cargo).
+
+    A local one is known to nobody else and has none, nor has one of a repository or registry in a folder: where that
+    is, is a matter of this machine.
+    """
+    if _IN_A_FOLDER.match(crate.source):
+        return ""
     plain = f"pkg:cargo/{quote(crate.name, safe='')}@{quote(crate.version, safe='')}"
     match source_of(crate):
         case "local":

@@ -14,7 +14,7 @@ from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate
 from cargoship.bom.cyclonedx import cyclonedx
 from cargoship.bom.reduce import crates_of
-from cargoship.bom.sbom import BaseContents, BasePackage, Sbom, ShippedProgram, crate_purl, sbom_of
+from cargoship.bom.sbom import BaseContents, BasePackage, Sbom, ShippedProgram, crate_purl, crate_ref, sbom_of
 from cargoship.bom.spdx import spdx
 from cargoship.bom.spdx3 import is_spdx3, spdx3
 from cargoship.oci.digest import Digest
@@ -59,6 +59,21 @@ def test_a_crate_is_named_once_however_many_need_it(tmp_path: Path, monkeypatch:
     assert crates == {crate_purl(each) for each in named} - {""}
     # the program's own crate is what the program needs, too
     assert {each.name: times for each, times in named.items() if times > 1} == {"service": 2}
+
+
+@pytest.mark.parametrize(
+    ("source", "purl"),
+    [
+        (f"git+file:///home/me/fork#{'f' * 40}", ""),
+        ("registry+file:///home/me/index", ""),
+        ("sparse+FILE:///home/me/index/", ""),
+        (f"git+ssh://git@example.org/fork#{'f' * 40}", "vcs_url=git%2Bssh%3A%2F%2Fexample.org%2Ffork%40" + "f" * 40),
+    ],
+)
+def test_no_folder_of_a_machine_is_in_the_name_of_a_crate(source: str, purl: str) -> None:
+    made = crate_purl(Crate("fork", "0.3.0", source))
+    assert made == (f"pkg:cargo/fork@0.3.0?{purl}" if purl else "")
+    assert len({crate_ref(Crate("fork", "0.3.0", each)) for each in ("", source)}) == (1 if "index" in source else 2)
 
 
 @pytest.mark.parametrize("version", ["1.5", "1.6", "1.7"])
