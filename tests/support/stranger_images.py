@@ -235,6 +235,7 @@ MORE: tuple[Case, ...] = (
                                                         tar(Member(".wh.app")), tar(*APP)]),
     Case("taken away before anything is there", [tar(Member(".wh.app")), ONE]),
     Case("taken away what is not there, in a folder that is not there", [ONE, tar(Member("none/.wh.x"))]),
+    Case("taken away behind it, in its own layer", [ONE, tar(file("app/web"), Member("app/.wh.web"))], starts=False),
     Case("file that is named as a mark of whiteouts", [ONE, tar(Member(".wh..wh.plnk"))]),
     Case("mark of a device", [ONE, tar(folder("app"), Member("app/web", tarfile.CHRTYPE))], starts=False),
     Case("mark of an attribute", [ONE, tar(Member("app", tarfile.DIRTYPE, pax={"SCHILY.xattr.trusted.overlay.opaque": "y"}))], unlike=("docker: it keeps the attribute, which overlay file systems obey", "podman: it keeps the attribute, which overlay file systems obey")),

@@ -14,8 +14,9 @@ _GZIP_WINDOW = 16 + 15
 _IN_BYTES = 64 * 1024
 _OUT_BYTES = 256 * 1024
 _FOREIGN = {b"\xfd7zX": "xz", b"BZh": "bzip2"}
-_ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))
-"""Its frames, and those that may be passed over (RFC 8878, 3.1.2)."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = tuple(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16))
+"""How frames of zstd begin that hold nothing (RFC 8878, 3.1.2)."""
 
 
 @contextlib.contextmanager
@@ -40,6 +41,11 @@ def open_reader(raw: BinaryIO) -> Iterator[BinaryIO]:
 
         failures = (ZstdError, EOFError)
         stream = cast("BinaryIO", ZstdFile(whole))
+    elif start.startswith(_SKIPPABLE):
+        raise ContentInvalid(
+            "a layer begins with a frame of zstd that holds nothing, as pzstd writes it: podman does not unpack it",
+            hint="push the image again with a tool that packs layers by gzip, or by zstd itself",
+        )
     else:
         for sign, name in _FOREIGN.items():
             if start.startswith(sign):

@@ -12,7 +12,7 @@ import msgspec
 from cargoship.elf.facts import ElfFacts
 from cargoship.oci.digest import Digest
 
-FORMAT = 8
+FORMAT = 9
 """Part of every kept value's name: raised when what is read from the same bytes changes."""
 
 

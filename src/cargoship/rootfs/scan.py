@@ -151,6 +151,8 @@ class _Faults:
             self._add(f"has /{path[:60]}..., a name that no file system takes")
         if _GONE in path and _removes_no_name(path):
             self._add(f"has the whiteout /{path}, which names nothing in its folder")
+        elif _GONE in path and (place := place_of(member, path)).kind is ItemKind.GONE and self._was(place.path):
+            self._add(f"has /{place.path} and takes it away behind it")
         if (attribute := refused_attribute(member.attributes)) is not None:
             self._add(f"has /{path} with the attribute {attribute}")
         if member.type != tarfile.REGTYPE:
@@ -163,13 +165,16 @@ class _Faults:
             target = entry_path(member.linkname) or ""
             if target in self._folders or not target:
                 self._add(f"has the hard link /{path} to the folder /{target}")
-            elif not self._has(target) and not self._has(f"/{target}"):
+            elif not self._was(target):
                 self._links.append((path, target))
         elif member.type not in _TAKEN:
             self._add(f"has /{path}, which is of the type {member.type.decode('latin-1')!r}")
 
     def _has(self, name: str) -> bool:
         return hash(name) in self._seen
+
+    def _was(self, path: str) -> bool:
+        return self._has(path) or self._has(f"/{path}")
 
     def found(self, items: Sequence[Item | Files]) -> tuple[str, ...]:
         """All of it; links may go through links of the same layer."""

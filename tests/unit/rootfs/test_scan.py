@@ -22,6 +22,7 @@ from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.descriptor import BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
 from cargoship.oci.layer import Layer
+from cargoship.oci.zstd import ZstdCompressor
 from cargoship.rootfs.item import ItemKind, LayerFacts
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.rootfs.scan import read_from_layer, scan_layer
@@ -132,6 +133,14 @@ def header(**fields: object) -> bytes:
         ),
         (BytesBlob.of(MediaType.OCI_LAYER_GZIP, lzma.compress(SMALL)), "packed by xz"),
         (BytesBlob.of(MediaType.OCI_LAYER_GZIP, bz2.compress(SMALL)), "packed by bzip2"),
+        # containerd unpacks it, and podman, which knows the first sign of zstd alone, takes it for a plain tar
+        (
+            BytesBlob.of(
+                MediaType.OCI_LAYER_ZSTD,
+                b"\x50\x2a\x4d\x18\4\0\0\0abcd" + ZstdCompressor().compress(SMALL, ZstdCompressor.FLUSH_FRAME),
+            ),
+            "begins with a frame of zstd that holds nothing",
+        ),
         # a header about a header about a header: tarfile goes down by one call for each
         (blob(b"".join(header(type=tarfile.GNUTYPE_LONGNAME, size=1) + bytes(512) for _ in range(5000))), "damaged"),
         # names of gigabytes, which tarfile would read whole
