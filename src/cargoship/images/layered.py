@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from cargoship.bases.remote import CachedContent, RemoteBases
 from cargoship.context import Context
-from cargoship.errors import ContentInvalid
+from cargoship.errors import ContentInvalid, RegistryRefused
 from cargoship.events import count
 from cargoship.images.opening import open_image
 from cargoship.native import native_platform
 from cargoship.oci.config import ConfigFile, ImageConfig, decode_config
-from cargoship.oci.content import Content
+from cargoship.oci.content import Content, kept_away
 from cargoship.oci.descriptor import BytesBlob, Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import is_image
@@ -55,6 +55,12 @@ class LayeredImage(Struct, frozen=True):
         """Its root file system; raises as `view_of` does."""
         try:
             return view_of(self.layers, self.book)
+        except RegistryRefused as error:
+            makers = (layer.descriptor for layer in self.layers if layer.descriptor.is_its_makers)
+            away = next((each for each in makers if each.digest.short in error.message), None)
+            if away is None:
+                raise
+            raise kept_away(away) from error
         except ContentInvalid as error:
             # one that is called so and is none is unpacked by engines
             if not any(_ENCRYPTED in layer.descriptor.media_type for layer in self.layers):

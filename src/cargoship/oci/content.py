@@ -24,6 +24,7 @@ from cargoship.oci.manifest import (
     is_generic,
 )
 from cargoship.oci.platform import UNKNOWN, Platform
+from cargoship.printable import printable
 
 MANIFESTS_MAX = 1000
 """How many manifests and indexes may be below one root."""
@@ -167,6 +168,14 @@ def read_child(content: Content, descriptor: Descriptor) -> BytesBlob | None:
 def names_manifest(descriptor: Descriptor) -> bool:
     """Whether an index's entry is the manifest of an image, and not something else that an index may name."""
     return descriptor.media_type in MANIFEST_TYPES
+
+
+def kept_away(descriptor: Descriptor) -> ContentInvalid:
+    """Why a layer that its maker alone may give out cannot be read."""
+    return ContentInvalid(
+        f"the layer {descriptor.digest} is not here: its maker alone gives it out, at {printable(descriptor.urls[0])}",
+        hint="pull the image with an engine, which gets the layer there",
+    )
 
 
 def not_there(descriptor: Descriptor, root: BytesBlob) -> ContentInvalid:

@@ -53,6 +53,14 @@ class Descriptor:
     platform_details: Mapping[str, str | Sequence[str]] = field(default_factory=dict, compare=False)
     """What else is said of the platform: `os.version`, `os.features`, `features`."""
 
+    @property
+    def is_its_makers(self) -> bool:
+        """Whether it is a layer that its maker alone may give out, and somewhere else than here (image-spec, layer.md).
+
+        One of which nobody says where its maker has it is in the registry, and nowhere else: skopeo takes it along too.
+        """
+        return ("nondistributable" in self.media_type or ".foreign." in self.media_type) and bool(self.urls)
+
 
 class Blob(Protocol):
     """Content that is known by its descriptor and can be read any number of times."""

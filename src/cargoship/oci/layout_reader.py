@@ -17,7 +17,7 @@ from msgspec import Struct
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.events import count
 from cargoship.oci.config import CONFIG_BYTES_MAX, decode_config
-from cargoship.oci.content import names_manifest, not_there, walk
+from cargoship.oci.content import kept_away, names_manifest, not_there, walk
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest, Hashing
 from cargoship.oci.image import Image, is_image
@@ -109,7 +109,18 @@ class _LayoutBlob(Struct, frozen=True):
     files: LayoutFiles
 
     def open(self) -> BinaryIO:
-        return cast("BinaryIO", io.BufferedReader(_Verified(self.files.open(_name(self.descriptor.digest)), self)))
+        return cast("BinaryIO", io.BufferedReader(_Verified(self.open_unverified(), self)))
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it is not here, and need not be."""
+        return self.descriptor.is_its_makers and not self.files.has(_name(self.descriptor.digest))
+
+    def open_unverified(self) -> BinaryIO:
+        """The file; raises ContentInvalid."""
+        if self.is_away:
+            raise kept_away(self.descriptor)
+        return self.files.open(_name(self.descriptor.digest))
 
 
 class _Verified(io.RawIOBase):
@@ -234,9 +245,14 @@ class LayoutReader:
         return self._blob_bytes(descriptor, CONFIG_BYTES_MAX)
 
     def blob(self, descriptor: Descriptor) -> _LayoutBlob:
-        """See `Content.blob`; raises ContentInvalid for one that is not there, or has another size."""
+        """See `Content.blob`; raises ContentInvalid for one that is not there, or has another size.
+
+        A layer that its maker alone may give out raises it when it is opened: an image may be known without.
+        """
         blob = _LayoutBlob(descriptor, self._files)
-        with self._files.open(_name(descriptor.digest)) as stream:
+        if blob.is_away:
+            return blob
+        with blob.open_unverified() as stream:
             size_bytes = stream.seek(0, os.SEEK_END)
         if size_bytes != descriptor.size_bytes:
             raise ContentInvalid(f"{descriptor.digest} has {size_bytes} bytes, not {descriptor.size_bytes}")
@@ -292,7 +308,7 @@ class LayoutReader:
     def _checked(self, descriptor: Descriptor) -> _LayoutBlob:
         # its size before hours are spent on hashing a file that cannot be right
         blob = self.blob(descriptor)
-        with self._files.open(_name(descriptor.digest)) as stream:
+        with blob.open_unverified() as stream:
             _compare(descriptor, *Digest.of_stream(stream, descriptor.digest.algorithm))
         return blob
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -20,7 +19,6 @@ from cargoship.oci.content import (
 )
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Blob, BytesBlob, Descriptor
 from cargoship.oci.index import Index, nearest, no_such_platform
-from cargoship.oci.manifest import Manifest
 from cargoship.oci.platform import Platform
 
 
@@ -87,7 +85,7 @@ def read_tree(content: Content, root: BytesBlob, each: Each = in_turn) -> Manife
     blobs = tuple(found[descriptor.digest] for descriptor in wanted)
     manifests = [manifest_of(blob) for blob in blobs if blob.descriptor.media_type in MANIFEST_TYPES]
     configs = {manifest.config.digest: manifest.config for manifest in manifests}
-    layers = {layer.digest: layer for manifest in manifests for layer in _kept(manifest)}
+    layers = {layer.digest: layer for manifest in manifests for layer in manifest.layers if not layer.is_its_makers}
     layers.update((descriptor.digest, descriptor) for descriptor in others)
     return ManifestTree(
         root,
@@ -126,14 +124,3 @@ def choose_image(content: Content, root: BytesBlob, platform: Platform, *, what:
     if blob.descriptor.media_type not in MANIFEST_TYPES:
         raise ContentInvalid(f"{chosen.digest} is {blob.descriptor.media_type}, which is no image")
     return blob
-
-
-def _kept(manifest: Manifest) -> Iterator[Descriptor]:
-    """The layers that registries keep: not those that only their maker may give out (image-spec, layer.md).
-
-    One of which nobody says where its maker has it is in the registry, and nowhere else: skopeo takes it along too.
-    """
-    for layer in manifest.layers:
-        is_makers = "nondistributable" in layer.media_type or ".foreign." in layer.media_type
-        if not (is_makers and layer.urls):
-            yield layer

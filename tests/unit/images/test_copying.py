@@ -101,6 +101,12 @@ def test_a_layer_of_its_makers_comes_along_if_it_is_nowhere_else(
     assert blob.exists() is not bool(urls)
     code, _, said = run(tmp_path, "copy", f"{registry.host}/{REPOSITORY}:1", "docker-archive:copied.tar")
     assert (code, "not handed on" in said) == ((2, True) if urls else (0, False)), said
+    if urls:
+        registry.contents.repositories[REPOSITORY].blobs.discard(layer["digest"])
+        for target in ("copied", f"{registry.host}/{REPOSITORY}:1"):
+            code, _, said = run(tmp_path, "verify", target)
+            away = f"the layer {layer['digest']} is not here: its maker alone gives it out, at {urls[0]}"
+            assert (code, away in said) == (55, True), said
 
 
 def test_a_damaged_blob_of_a_layout_is_not_published(tmp_path: Path, registry: InMemoryRegistry) -> None:
