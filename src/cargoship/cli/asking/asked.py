@@ -28,6 +28,8 @@ class Asked:
     """Such as `cargoship build`."""
     given: Mapping[str, object]
     command: click.Command
+    program: click.Context
+    """Whose command it is: it knows the other ones."""
 
     @classmethod
     def of(cls, ctx: click.Context) -> Asked:
@@ -37,16 +39,18 @@ class Asked:
             for name, value in ctx.params.items()
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in _SAID_ONCE
         }
-        return cls(ctx.command_path, typed, ctx.command)
+        return cls(ctx.command_path, typed, ctx.command, ctx.find_root())
 
     def again(self, *further: str, instead: Mapping[str, object] | None = None, but: Collection[str] = ()) -> str:
         """The same command with `further` words, and with other values `instead` of some that were given."""
         return _line(self.name, self.command, {**self.given, **(instead or {})}, further, but)
 
-    def for_another(
-        self, name: str, command: click.Command, *further: str, instead: Mapping[str, object] | None = None
-    ) -> str:
-        """Another command that is asked for the same, as far as it can be."""
+    def for_another(self, name: str, *, instead: Mapping[str, object] | None = None) -> str:
+        """Another command of the same program that is asked for the same, as far as it can be."""
+        group = self.program.command
+        command = group.get_command(self.program, name) if isinstance(group, click.Group) else None
+        if command is None:  # pragma: no cover - a fault of who names it
+            raise ValueError(name)
         given = {**self.given, **(instead or {})}
         names = {each.name for each in command.params}
         paths = given.get("paths")
@@ -59,7 +63,7 @@ class Asked:
                 *(f"env.{each}" for each in _several(given.get("image_env"))),
             ]
             given["assignments"] = tuple(settings)
-        return _line(name, command, given, further)
+        return _line(f"{self.program.command_path} {name}", command, given, ())
 
 
 def _several(value: object) -> tuple[object, ...]:

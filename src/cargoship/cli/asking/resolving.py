@@ -14,7 +14,7 @@ from cargoship.errors import UsageError
 
 if TYPE_CHECKING:
     from cargoship.deploy.documents import SourceFile
-    from cargoship.deploy.resolve import Prepared, Resolved, ResolveRequest
+    from cargoship.deploy.resolve import ResolveRequest
     from cargoship.plan import ImagePlan
     from cargoship.shipping import BuiltImage
 
@@ -105,25 +105,3 @@ def sources_of(ctx: click.Context, session: CliSession, names: Sequence[str]) ->
 
     recursive = ctx.params.get("recursive", False)
     return read_sources(names, recursive=recursive, cwd=session.world.cwd, stdin=session.read_stdin)
-
-
-def tell_prepared(session: CliSession, prepared: Prepared) -> None:
-    """What would be built and pushed, on standard output: a line for each image."""
-    for _, plan in prepared.plans.values():
-        platforms = ",".join(map(str, plan.platforms))
-        for image in plan.images:
-            names = ", ".join(str(each) for each in image.references) or image.name
-            session.result(f"{image.name}: {platforms} -> {names}")
-
-
-def tell_built(session: CliSession, resolved: Resolved) -> None:
-    """What was built and pushed, on standard error; for programs, the records of the builds."""
-    from cargoship.cli.results.outcome import add_job_summary, document
-    from cargoship.cli.results.summary import summary
-
-    for result in resolved.results:
-        add_job_summary(session, result)
-        if session.json_progress:
-            session.tell_result(document(result))
-        else:
-            session.say(summary(result, session.world.cwd, session.paint()))

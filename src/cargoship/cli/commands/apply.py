@@ -30,6 +30,7 @@ def apply(ctx: click.Context, /, **_: object) -> None:
 
 def hand_over(ctx: click.Context, verb: str) -> None:
     """Resolve the documents that the options name, and hand them to a verb of kubectl."""
+    from cargoship.cli.results.resolved import tell_built, tell_prepared
     from cargoship.deploy import handover
     from cargoship.deploy.resolve import prepare, resolve
 
@@ -45,10 +46,10 @@ def hand_over(ctx: click.Context, verb: str) -> None:
         kubectl = () if ctx.params["dry_run"] else handover.find_kubectl(context)
         prepared = prepare(request, context, session.pipeline)
         if ctx.params["dry_run"]:
-            resolving.tell_prepared(session, prepared)
+            tell_prepared(session, prepared)
             return
         resolved = resolve(prepared, context, session.pipeline, resolving.called(request))
-    resolving.tell_built(session, resolved)
+    tell_built(session, resolved)
     handover.apply(kubectl, resolved.documents, words, context, session.terminal, verb=verb)
 
 

@@ -23,6 +23,7 @@ def deploy(ctx: click.Context, /, **_: object) -> None:
     built for its runtimePlatform, which is checked before anything is built. What follows `--` goes to aws; its
     output and exit code are passed on.
     """
+    from cargoship.cli.results.resolved import tell_built
     from cargoship.deploy import ecs, handover
     from cargoship.deploy.resolve import prepare, resolve
 
@@ -38,7 +39,7 @@ def deploy(ctx: click.Context, /, **_: object) -> None:
         for warning in ecs.warnings_of(prepared):
             context.emit(warning)
         resolved = resolve(prepared, context, session.pipeline)
-    resolving.tell_built(session, resolved)
+    tell_built(session, resolved)
     task = ecs.task_input(resolved.documents[0])
     if aws:
         handover.register(aws, task, ctx.params["words"], context, session.terminal)

@@ -34,6 +34,7 @@ def resolve(ctx: click.Context, /, **_: object) -> None:
     Files with other names than .yaml, .yml and .json are taken as text. Nothing is built before every reference is
     known.
     """
+    from cargoship.cli.results.resolved import tell_built
     from cargoship.deploy.joining import joined
     from cargoship.deploy.resolve import prepare
     from cargoship.deploy.resolve import resolve as resolve_documents
@@ -49,7 +50,7 @@ def resolve(ctx: click.Context, /, **_: object) -> None:
     with session.work(verify=not ctx.params["no_verify"]) as context:
         prepared = prepare(request, context, session.pipeline)
         resolved = resolve_documents(prepared, context, session.pipeline)
-    resolving.tell_built(session, resolved)
+    tell_built(session, resolved)
     if output is None:
         session.result_bytes(joined([each.data for each in resolved.documents]))
     elif output[1]:

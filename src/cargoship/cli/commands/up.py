@@ -23,6 +23,7 @@ def up(ctx: click.Context, /, **_: object) -> None:
     """
     from msgspec.structs import replace
 
+    from cargoship.cli.results.resolved import tell_built
     from cargoship.deploy import handover, launch
     from cargoship.deploy.resolve import by_digest, prepare, resolve
 
@@ -37,7 +38,7 @@ def up(ctx: click.Context, /, **_: object) -> None:
         if host is not None:
             request = replace(request, selection=launch.selection_of_engine(request.selection, host))
         resolved = resolve(prepare(request, context, session.pipeline), context, session.pipeline, called)
-    resolving.tell_built(session, resolved)
+    tell_built(session, resolved)
     handover.up(compose, resolved.documents, ctx.params["words"], context, session.terminal, folder=sources[0].folder)
 
 

@@ -145,8 +145,6 @@ def _own_verbs(
     built: BuiltImage, result: BuildResult, asked: Asked, cwd: Path, named: tuple[str, ...], *, here: bool
 ) -> list[tuple[str, str]]:
     """The command again that made an image, with somewhere for it to go, and the one that runs it."""
-    from cargoship.cli.commands.run import command as run
-
     if "binaries" in asked.given:
         # they were compiled elsewhere, and compiling them here would be another image; all of them go together
         load = [("load", asked.again("--load"))] if here else []
@@ -156,7 +154,7 @@ def _own_verbs(
     if not here:
         return [push]
     one = {"platform": str(result.plan.platforms[0])} if _one_platform(result, asked) else {}
-    ran = asked.for_another("cargoship run", run, instead={**chosen, **one})
+    ran = asked.for_another("run", instead={**chosen, **one})
     return [("run", ran), ("load", asked.again("--load", instead=chosen)), push]
 
 
