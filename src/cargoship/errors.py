@@ -2,59 +2,8 @@
 
 An error says what is wrong, where, and what to do next (`hint`). The command line prints it and ends with
 `exit_code`; a library user catches `CargoshipError` or one of its families. Foreign exceptions are mapped to
-these at the seam that meets them. This module imports nothing of cargoship.
-
-    CargoshipError
-    |- UsageError               2   options that do not go together, values that do not parse
-    |  `- KeywordInvalid            a call of the library with a keyword that it lacks; a TypeError as well
-    |- ProjectError
-    |  |- ManifestNotFound     10
-    |  |- ManifestInvalid      11   Cargo.toml that cargo cannot load
-    |  |- PackageUnknown       12
-    |  |- BinaryUnknown        13
-    |  |- FeatureUnknown       14
-    |  |- NothingToShip        15   a library-only package
-    |  |- LockOutdated         16
-    |  |- TreeNotClean         18   files differ from the commit, and that was forbidden
-    |  `- NothingChanged       28   no image has changed of those asked about; on the command line that is success
-    |- PlatformUnknown         17
-    |- SettingsInvalid         20
-    |- IncludeInvalid          21
-    |- RecipeInvalid           22   a recipe.json that is none, or that leaves its folder
-    |- WouldOverwrite          23   a person's own files where others would be written
-    |- DocumentInvalid         24   YAML or JSON that cannot be read, or changed safely
-    |- ReferenceUnknown        25   a cargoship:// reference that no binary answers to, or several do
-    |- LicenseRefused          34   a crate whose licence the settings do not take
-    |- NothingAttached         29   an image of which nothing is said: no SBOM, or not in that format
-    |- OutOfDate               26   a generated file that is not what would be generated now
-    |- ForeignFile             27   a file that cargo or Compose would obey unasked, and that belongs to another user
-    |- ToolchainError
-    |  |- ToolMissing          30
-    |  |- StandardLibraryMissing 31
-    |  |- SysrootBuildFailed   32
-    |  `- UnitsUnknown          33   cargo's answer would be that of another build; never ends one
-    |- CannotStart             40   a binary that its base cannot start
-    |- NotSigned               41   an image that is not signed by who was asked for
-    |- SigningFailed           42   a key that cannot be read or used, or a service that does not sign
-    |- NotRebasable            43   an image that no new base can be put under without building it again
-    |- TooLarge                45   an image, or a program, that is larger than was asked for
-    |- RegistryError           50
-    |  |- RegistryUnreachable  51
-    |  |- Unauthorized         52
-    |  |- Forbidden            53
-    |  `- RegistryRefused      54   the registry's own word: a quota, a policy, an immutable tag
-    |- ContentInvalid          55   a digest, size or format that is not what was promised
-    |- PackageUnresolved       56   a Debian package that there is not, or that does not go with others
-    |- MirrorUnreachable       57   a mirror of Debian that does not answer, or lacks a file
-    |- OutputError             60   a file or folder that cannot be written: full, read-only
-    |- DaemonError             61
-    |- ToolFailed              63   kubectl, Compose or aws: its own exit code is passed on
-    |- CacheUnavailable        65   a store of compiled units that cannot be read or written; never ends a build
-    |- NotPackable             66   a unit that a pack cannot hold; it is compiled again, and never ends a build
-    |- CacheWrong            67   a cache that would have given another program than a clean build makes
-    |- RemoteFailed            68   a Remote Execution server that does not answer, or refuses; never ends a build
-    |- CompileFailed          101   cargo's own exit code for a failed build
-    `- Interrupted            130
+these at the seam that meets them. This module imports nothing of cargoship; docs/errors.md, which is made of it,
+lists all errors by their exit codes.
 """
 
 from __future__ import annotations
