@@ -113,10 +113,10 @@ def build(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> Bui
 
     Raises CargoshipError; a compile error is `CompileFailed`, after cargo's own lines have gone to `emit`.
     """
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords("build", options, calls.Options)
-    return pipeline.build(
+    return operations.build(
         calls.selection_for_call(path, options),
         calls.context_for_call(options, path, verify=options.get("verify", True)),
     )
@@ -133,7 +133,7 @@ def pack(
     `binaries={"linux/amd64": ["out/server"], ...}`; the names of the files are the names of the binaries. Raises
     CargoshipError.
     """
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
     from cargoship.platforms import row  # noqa: PLC0415
 
     calls.check_keywords(
@@ -145,7 +145,7 @@ def pack(
     context = calls.context_for_call(options, path, verify=options.get("verify", True))
     programs = {row(name).platform: tuple(context.cwd / each for each in files) for name, files in binaries.items()}
     options["platforms"] = [str(platform) for platform in programs]
-    return pipeline.pack(calls.selection_for_call(path, options), programs, context)
+    return operations.pack(calls.selection_for_call(path, options), programs, context)
 
 
 def plan_build(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> Plan:
@@ -153,21 +153,21 @@ def plan_build(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -
 
     Bases are asked for in their registries, unless `offline`; whether a push is taken, `build` alone finds out.
     """
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords("plan_build", options, calls.Options)
     context = calls.context_for_call(options, path, verify=options.get("verify", True))
-    made = pipeline.plan(calls.selection_for_call(path, options), context)
-    pipeline.foresee(made, context)
+    made = operations.plan(calls.selection_for_call(path, options), context)
+    operations.foresee(made, context)
     return made
 
 
 def inspect(target: str, **surroundings: Unpack[Surroundings]) -> Inspection:
     """Look at an image: a reference in a registry, an OCI layout folder, or an archive. Raises CargoshipError."""
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords("inspect", surroundings, calls.Surroundings)
-    return pipeline.inspect(target, calls.context_for_call(surroundings))
+    return operations.inspect(target, calls.context_for_call(surroundings))
 
 
 def verify(target: str, **surroundings: Unpack[Surroundings]) -> Examination:
@@ -175,10 +175,10 @@ def verify(target: str, **surroundings: Unpack[Surroundings]) -> Examination:
 
     What keeps it from starting is in the result, `ok` says whether there is anything. Raises CargoshipError.
     """
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords("verify", surroundings, calls.Surroundings)
-    return pipeline.verify(target, calls.context_for_call(surroundings))
+    return operations.verify(target, calls.context_for_call(surroundings))
 
 
 def verify_signatures(
@@ -203,10 +203,10 @@ def sbom(
 
     Its `document` is what was attached, byte for byte. Raises CargoshipError.
     """
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords("sbom", surroundings, calls.Surroundings, more={"platform": platform, "form": form})
-    return pipeline.find_sbom(target, calls.context_for_call(surroundings), platform=platform, form=form)
+    return operations.find_sbom(target, calls.context_for_call(surroundings), platform=platform, form=form)
 
 
 def licenses(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> LicenseSurvey:
@@ -214,11 +214,11 @@ def licenses(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> 
 
     What the settings refuse is in it, as `refused`. Raises CargoshipError.
     """
-    from cargoship import calls, licensing, pipeline, resources  # noqa: PLC0415
+    from cargoship import calls, licensing, operations, resources  # noqa: PLC0415
 
     calls.check_keywords("licenses", options, calls.Options)
     context = calls.context_for_call(options, path)
-    made = pipeline.plan(calls.selection_for_call(path, options), context)
+    made = operations.plan(calls.selection_for_call(path, options), context)
     return licensing.survey_licenses(made, resources.wanted_by(made, context), context)
 
 
@@ -249,12 +249,14 @@ def copy(
     Both are references, or `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`; None for a target that is in no
     registry. With `referrers` signatures, SBOMs and attestations come along. Raises CargoshipError.
     """
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords(
         "copy", surroundings, calls.Surroundings, more={"platforms": platforms, "referrers": referrers}
     )
-    return pipeline.copy(source, target, calls.context_for_call(surroundings), platforms=platforms, referrers=referrers)
+    return operations.copy(
+        source, target, calls.context_for_call(surroundings), platforms=platforms, referrers=referrers
+    )
 
 
 def merge(
@@ -265,10 +267,10 @@ def merge(
     `sign` is who signs it: a key's file, `env://NAME`, or `keyless`. One result for each repository among the tags.
     Raises CargoshipError, for two images of one platform too.
     """
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords("merge", surroundings, calls.Surroundings, more={"parts": parts, "tags": tags, "sign": sign})
-    return pipeline.merge(parts, tags, calls.context_for_call(surroundings), sign=sign)
+    return operations.merge(parts, tags, calls.context_for_call(surroundings), sign=sign)
 
 
 def rebase(
@@ -316,21 +318,21 @@ def pin_base(
 
     Raises CargoshipError.
     """
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords("pin_base", surroundings, calls.Surroundings, more={"packages": packages})
     options: Options = {"packages": packages}
     if "cwd" in surroundings:
         options["cwd"] = surroundings["cwd"]
-    return pipeline.pin_base(calls.selection_for_call(path, options), calls.context_for_call(surroundings))
+    return operations.pin_base(calls.selection_for_call(path, options), calls.context_for_call(surroundings))
 
 
 def doctor(path: str | os.PathLike[str] = ".", *, fix: bool = False, **options: Unpack[Options]) -> Diagnosis:
     """Look for everything that building the project in `path` needs, and with `fix` mend what can be mended."""
-    from cargoship import calls, pipeline  # noqa: PLC0415
+    from cargoship import calls, operations  # noqa: PLC0415
 
     calls.check_keywords("doctor", options, calls.Options, more={"fix": fix})
-    return pipeline.doctor(calls.selection_for_call(path, options), calls.context_for_call(options, path), fix=fix)
+    return operations.doctor(calls.selection_for_call(path, options), calls.context_for_call(options, path), fix=fix)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for

@@ -7,13 +7,11 @@ Everything that can be refused is refused before the first compile. Each step is
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -26,7 +24,7 @@ from cargoship.given_programs import given_programs
 from cargoship.health_probe.make import with_probes
 from cargoship.oci.platform import Platform
 from cargoship.plan import Plan, Selection
-from cargoship.planning import by_workspace, foresee, plan, plan_as_asked
+from cargoship.planning import plan, plan_as_asked
 from cargoship.platforms import LibcFamily
 from cargoship.prerequisites.objections import check_rust_versions
 from cargoship.prerequisites.processors import RustTargets, check_processors
@@ -34,54 +32,6 @@ from cargoship.recording import Recording, recording_of
 from cargoship.registry.connect import warm
 from cargoship.resources import find_toolchain, open_resources, wanted_by
 from cargoship.shipping import AssembledBuild, BuildResult, assembled
-
-if TYPE_CHECKING:
-    from cargoship.diagnosis import doctor
-    from cargoship.images.copying import copy, inspect
-    from cargoship.images.merging import merge
-    from cargoship.images.sboms import find_sbom
-    from cargoship.images.signatures import verify_signatures
-    from cargoship.images.verification import inspect_programs, verify
-    from cargoship.pins import pin_base
-
-__all__ = [
-    "build",
-    "build_each",
-    "build_planned",
-    "by_workspace",
-    "copy",
-    "doctor",
-    "find_sbom",
-    "foresee",
-    "inspect",
-    "inspect_programs",
-    "merge",
-    "pack",
-    "pin_base",
-    "plan",
-    "verify",
-    "verify_signatures",
-]
-
-_HOME = {
-    "copy": "cargoship.images.copying",
-    "doctor": "cargoship.diagnosis",
-    "find_sbom": "cargoship.images.sboms",
-    "inspect": "cargoship.images.copying",
-    "inspect_programs": "cargoship.images.verification",
-    "merge": "cargoship.images.merging",
-    "pin_base": "cargoship.pins",
-    "verify": "cargoship.images.verification",
-    "verify_signatures": "cargoship.images.signatures",
-}
-"""Where the ways are that have nothing to do with a build: each is loaded when somebody goes it."""
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
 
 
 def build(selection: Selection, context: Context) -> BuildResult:

@@ -13,8 +13,8 @@ import pytest
 from cargoship.calls import context_for_call
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, TOOLS, Library, ToolUse, tool
 from cargoship.events import Event, Level, Note
-from cargoship.pipeline import plan
 from cargoship.plan import Selection
+from cargoship.planning import plan
 from cargoship.prerequisites.build_needs import say_what_is_missing
 from cargoship.process import Command, Completed, SystemRunner
 from cargoship.resources import wanted_by

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cargoship.diagnosis import doctor
 from cargoship.errors import (
     BinaryUnknown,
     CannotStart,
@@ -32,8 +33,9 @@ from cargoship.errors import (
 from cargoship.events import Event, LayerAssembled, Level, Note, PhaseEnded
 from cargoship.oci.layout import read_layout, write_layout
 from cargoship.oci.platform import Platform
-from cargoship.pipeline import build, build_each, doctor, foresee, pack, plan
+from cargoship.pipeline import build, build_each, pack
 from cargoship.plan import Output
+from cargoship.planning import foresee, plan
 from cargoship.prerequisites.objections import warn_of_old_rust
 from cargoship.process import Command, Completed
 from cargoship.shipping import BuildResult

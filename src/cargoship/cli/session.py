@@ -6,7 +6,6 @@ The world is read here, once, and handed down as values.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import sys
@@ -15,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from cargoship.cli.paint import Paint, wants_colour
 from cargoship.cli.render import Talk, make_renderer
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Pipeline(Protocol):
-    """What the commands ask for; the module `cargoship.pipeline` is the real one."""
+    """What the commands ask for; the module `cargoship.operations` is the real one."""
 
     def plan(self, selection: Selection, context: Context) -> Plan:
         """See `cargoship.planning.plan`."""
@@ -122,26 +121,9 @@ class Pipeline(Protocol):
 
 
 if TYPE_CHECKING:
-    from cargoship import pipeline as real
+    from cargoship import operations as real
 
     _: Pipeline = real
-
-
-class _Steps:
-    """`cargoship.pipeline`, of which a command that builds nothing loads no more than it uses."""
-
-    _HOME: ClassVar[Mapping[str, str]] = {
-        "copy": "cargoship.images.copying",
-        "doctor": "cargoship.diagnosis",
-        "find_sbom": "cargoship.images.sboms",
-        "inspect": "cargoship.images.copying",
-        "merge": "cargoship.images.merging",
-        "pin_base": "cargoship.pins",
-        "verify_signatures": "cargoship.images.signatures",
-    }
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(importlib.import_module(self._HOME.get(name, "cargoship.pipeline")), name)
 
 
 @dataclass(frozen=True)
@@ -212,7 +194,9 @@ class CliSession:
         """The pipeline of this world."""
         if self.world.pipeline is not None:
             return self.world.pipeline
-        return cast("Pipeline", _Steps())
+        from cargoship import operations
+
+        return operations
 
     @property
     def summary_file(self) -> Path | None:

@@ -24,8 +24,8 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import decode_index
 from cargoship.oci.target import ImageTarget, RegistryTarget
 from cargoship.pipeline import build_planned
-from cargoship.pipeline import plan as plan_of
 from cargoship.plan import ImagePlan, Output, OutputKind, Plan
+from cargoship.planning import plan as plan_of
 from cargoship.rebuilding.materials import MaterialDifference, differing_materials, differing_parameters
 from cargoship.rebuilding.request import RebuildRequest
 from cargoship.registry.source import ImageSource

@@ -23,8 +23,8 @@ from cargoship.destinations.layout import OwnLayoutDestination
 from cargoship.events import ignore
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.pipeline import plan
 from cargoship.plan import Plan, Selection
+from cargoship.planning import plan
 from support import results
 from support.deploying import metadata
 from support.scripted import ScriptedRunner, said
