@@ -25,7 +25,7 @@ from cargoship.plan import ImagePlan, Output, Plan
 from cargoship.resources import BuildResources
 from cargoship.start_checks import Programs
 from cargoship.statements.attestations import attested
-from cargoship.statements.sboms import KnownCrates
+from cargoship.statements.sboms import DescribedImage, KnownCrates
 
 
 class BuiltImage(Struct, frozen=True):
@@ -112,7 +112,11 @@ def assembled(
         shop.offer_bases(whole)
         indexes = [_timed(partial(_index, shop, each, own)) for each, own in zip(whole, programs, strict=True)]
         about = [
-            attested(each, index, own, crates, made, shop.verifier.book, shop.statements.inside(own), shop.c_libraries)
+            attested(
+                DescribedImage(each, index, own, crates, made, shop.verifier.book),
+                shop.statements.inside(own),
+                shop.c_libraries,
+            )
             for each, (index, _), own in zip(whole, indexes, programs, strict=True)
         ]
         kept = symbols if symbols and made.keeps_attestations else {}

@@ -7,7 +7,6 @@ manifests that refer to it, or statements inside its index.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -20,9 +19,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.platform import Platform
 from cargoship.oci.referrer import Referrer
 from cargoship.oci.statement import Document, with_statements
-from cargoship.plan import Plan
-from cargoship.rootfs.layer_cache import LayerCache
-from cargoship.statements.sboms import KnownCrates, documents_of, sboms_of, union_documents
+from cargoship.statements.sboms import DescribedImage, documents_of, sboms_of, union_documents
 
 ProvenanceOf = Callable[[ImageInputs, Sequence[Platform]], Provenance]
 """Where an image for these platforms comes from, without what differs from run to run."""
@@ -37,26 +34,22 @@ class Attested(Struct, frozen=True):
 
 
 def attested(
-    sources: ImageInputs,
-    index: Index,
-    programs: Mapping[Platform, Mapping[str, Path]],
-    crates: KnownCrates,
-    plan: Plan,
-    book: LayerCache,
-    provenance_of: ProvenanceOf | None = None,
-    c_libraries: Callable[[], Mapping[Platform, LinkedLibraries]] = dict,
+    image: DescribedImage,
+    provenance_of: ProvenanceOf | None,
+    c_libraries: Callable[[], Mapping[Platform, LinkedLibraries]],
 ) -> Attested:
-    """What is published for an image that was made: `index` or one with statements in it, and what refers to that.
+    """What is published for an image that was made: its index or one with statements in it, and what refers to that.
 
-    `programs` are its programs' files by name. Where nobody would keep what is said, nothing is. An index that is
-    pushed by its digest is a part of one that `merge` makes: of its images alone something is said. `book` has what is
-    known of layers, `c_libraries` what programs are linked with. Statements in the index are about provenance too,
-    where `provenance_of` is given. Raises OSError, and what reading a base raises.
+    Where nobody would keep what is said, nothing is. An index that is pushed by its digest is a part of one that
+    `merge` makes: of its images alone something is said. `c_libraries` says what programs are linked with. Statements
+    in the index are about provenance too, where `provenance_of` is given. Raises OSError, and what reading a base
+    raises.
     """
+    sources, index, plan = image.sources, image.index, image.plan
     if not plan.keeps_attestations or not (plan.sboms or provenance_of):
         return Attested(index)
     name = sources.image.name
-    sboms = sboms_of(sources, index, programs, crates, plan, book, c_libraries()) if plan.sboms else {}
+    sboms = sboms_of(image, c_libraries()) if plan.sboms else {}
     documents = documents_of(index, sboms, plan.sboms)
     if plan.attest.in_index:
         origins = () if provenance_of is None else tuple(_origins(sources, index, provenance_of))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cargoship.bases.base import Base
+from msgspec import Struct
+
 from cargoship.bases.static import data_versions
 from cargoship.bom.base_packages import packages_in_base
 from cargoship.bom.crates import ProgramCrates
@@ -31,6 +32,19 @@ KnownCrates = Mapping[tuple[Platform, str, str], ProgramCrates]
 """By platform, package and binary: the crates of the programs of which they are known."""
 
 
+class DescribedImage(Struct, frozen=True):
+    """An image of a plan that was made, with all that an SBOM tells of it."""
+
+    sources: ImageInputs
+    index: Index
+    programs: Mapping[Platform, Mapping[str, Path]]
+    """The files of its programs, by their names."""
+    crates: KnownCrates
+    plan: Plan
+    layers: LayerCache
+    """What is known of layers and files."""
+
+
 def documents_of(index: Index, sboms: Mapping[Platform, Sbom], formats: Sequence[SbomFormat]) -> tuple[Document, ...]:
     """The SBOM of every image in the index, in each format."""
     return tuple(
@@ -50,39 +64,34 @@ def union_documents(
     )
 
 
-def sboms_of(
-    sources: ImageInputs,
-    index: Index,
-    programs: Mapping[Platform, Mapping[str, Path]],
-    crates: KnownCrates,
-    plan: Plan,
-    book: LayerCache,
-    c_libraries: Mapping[Platform, LinkedLibraries],
-) -> dict[Platform, Sbom]:
+def sboms_of(image: DescribedImage, c_libraries: Mapping[Platform, LinkedLibraries]) -> dict[Platform, Sbom]:
     """The SBOM of each platform's image, with the C library in its programs.
 
     Raises OSError, and what reading a base raises that is read in any case.
     """
+    sources, plan, kept = image.sources, image.plan, image.layers.folder
     with ThreadPoolExecutor(min(4, len(plan.platforms))) as workers:
-        files = [(platform, name, path) for platform, own in programs.items() for name, path in own.items()]
+        files = [(platform, name, path) for platform, own in image.programs.items() for name, path in own.items()]
         known = dict(zip(
             ((platform, name) for platform, name, _ in files),
-            workers.map(lambda file: read_program(file[2], book.folder), files),
+            workers.map(lambda file: read_program(file[2], kept), files),
             strict=True,
         ))  # fmt: skip
     found = {}
-    for image in index.runnable:
-        at = image.platform
+    for made in image.index.runnable:
+        at = made.platform
         linked = c_libraries.get(at, LinkedLibraries())
         shipped = [
-            _shipped(sources, binary, known[at, binary.name], crates.get((at, binary.package, binary.name)), linked)
+            _shipped(
+                sources, binary, known[at, binary.name], image.crates.get((at, binary.package, binary.name)), linked
+            )
             for binary in sources.image.bins
         ]
         found[at] = sbom_of(
-            sources.image.name, image.digest,
+            sources.image.name, made.digest,
             architecture=at.architecture, created=plan.created, tools=_tools(shipped),
-            programs=shipped, base=_contents(_spec(sources, at), sources.bases[at], plan, book),
-            probe=_probe(sources.probes.get(at), book.folder), creator=plan.sbom_creator,
+            programs=shipped, base=_contents(image, at),
+            probe=_probe(sources.probes.get(at), kept), creator=plan.sbom_creator,
         )  # fmt: skip
     return found
 
@@ -115,8 +124,10 @@ def _spec(sources: ImageInputs, platform: Platform) -> BaseSpec:
     return BuiltInBase.SCRATCH if row(platform).is_wasm else sources.image.settings.base_spec
 
 
-def _contents(spec: BaseSpec, base: Base, plan: Plan, book: LayerCache) -> BaseContents:
-    match spec:
+def _contents(image: DescribedImage, platform: Platform) -> BaseContents:
+    """What a platform's base has in it."""
+    base = image.sources.bases[platform]
+    match spec := _spec(image.sources, platform):
         case BuiltInBase.STATIC:
             return BaseContents(data=data_versions())
         case BuiltInBase.SCRATCH:
@@ -130,6 +141,6 @@ def _contents(spec: BaseSpec, base: Base, plan: Plan, book: LayerCache) -> BaseC
             return BaseContents(packages=tuple(packages))
         case _:
             # a static program's base in a registry is not downloaded, and that has to be so each time
-            is_read = isinstance(spec, LayoutBase) or plan.libc.family is LibcFamily.GNU
-            listed = packages_in_base(view_of(base.layers, book)) if is_read else ()
+            is_read = isinstance(spec, LayoutBase) or image.plan.libc.family is LibcFamily.GNU
+            listed = packages_in_base(view_of(base.layers, image.layers)) if is_read else ()
             return BaseContents(base.name or "", base.digest, packages=listed, is_whole=False)
