@@ -13,7 +13,16 @@ from cargoship.cargo.project import Package, Project, load_project
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, DaemonError
 from cargoship.events import Note, ignore
-from cargoship.plan import Group, Plan, Selection, choose_epoch, choose_packages, make_plan, without_skipped
+from cargoship.plan import (
+    Group,
+    Plan,
+    ProjectFacts,
+    Selection,
+    choose_epoch,
+    choose_packages,
+    make_plan,
+    without_skipped,
+)
 from cargoship.plan.native import check_native
 from cargoship.plan.profiles import check_profile
 from cargoship.prerequisites.objections import check_rust_versions, check_units, newest_rust
@@ -81,17 +90,9 @@ def plan_as_asked(selection: Selection, context: Context) -> Plan:
             roots = {each.name: each.root for each in project.packages}
             settings = with_platforms_of_bases(settings, roots, context, offline=selection.is_offline)
         keep = _changed(project, settings, packages[0], selection, context)
-        return make_plan(
-            project,
-            packages,
-            settings,
-            selection,
-            git=facts,
-            epoch=epoch,
-            notes=(*notes, *git_notes),
-            keep=keep,
-            origins=load_origins(project, packages, env=context.env, overrides=selection.overrides),
-        )
+        origins = load_origins(project, packages, env=context.env, overrides=selection.overrides)
+        known = ProjectFacts(project, packages, settings, facts, epoch, origins, (*notes, *git_notes))
+        return make_plan(known, selection, keep=keep)
     except CargoshipError:
         # such as a tag of a commit that git does not tell
         for note in git_notes:

@@ -26,7 +26,7 @@ from cargoship.errors import (
     UsageError,
 )
 from cargoship.events import CompileProgress, ToolOutput
-from cargoship.plan import Plan, Selection, choose_packages, make_plan
+from cargoship.plan import Plan, ProjectFacts, Selection, choose_packages, make_plan
 from cargoship.process import Command, SystemRunner
 from cargoship.settings.sources import load_settings
 from cargoship.unitcache.keys.objectionable import talking
@@ -104,7 +104,7 @@ def plan(cargo: Path, selection: Selection) -> Plan:
     project = load(cargo, selection.path)
     packages = choose_packages(project, selection)
     settings, notes = load_settings(project, packages, env={}, overrides=selection.overrides)
-    return make_plan(project, packages, settings, selection, git=None, epoch=0, notes=notes)
+    return make_plan(ProjectFacts(project, packages, settings, None, notes=notes), selection)
 
 
 def test_virtual_workspace(cargo: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Everything that can be refused without compiling is refused here. No file is rea
 from __future__ import annotations
 
 from cargoship.plan.choose import Group, choose_packages, without_skipped
+from cargoship.plan.facts import ProjectFacts
 from cargoship.plan.make import choose_epoch, make_plan
 from cargoship.plan.model import BIN_DIR, Cluster, ClusterTool, ImagePlan, Output, OutputKind, Plan, Selection
 from cargoship.plan.render import plan_to_json
@@ -19,6 +20,7 @@ __all__ = [
     "Output",
     "OutputKind",
     "Plan",
+    "ProjectFacts",
     "Selection",
     "choose_epoch",
     "choose_packages",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from msgspec.structs import replace
-
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.features import check_features, split_features
 from cargoship.cargo.git import GitFacts
-from cargoship.cargo.project import Package, Project
+from cargoship.cargo.project import Package
 from cargoship.cargo.suggest import listed
 from cargoship.errors import NothingChanged, PlatformUnknown, TreeNotClean, UsageError
 from cargoship.events import Level, Note
@@ -18,6 +16,7 @@ from cargoship.oci.platform import Platform
 from cargoship.plan.choose import FeatureChoice, Group, Keep, choose_groups
 from cargoship.plan.describe import describe, placeholders, provenance, reference, rfc3339
 from cargoship.plan.destinations import check_destinations
+from cargoship.plan.facts import ProjectFacts
 from cargoship.plan.invocations import features_of, set_apart
 from cargoship.plan.model import ImagePlan, Plan, Selection
 from cargoship.plan.packages import check_packages, libc_of
@@ -25,7 +24,6 @@ from cargoship.platforms import LibcFamily, by_processor, row
 from cargoship.settings.attach import Attach
 from cargoship.settings.fields import FIELDS
 from cargoship.settings.model import Settings
-from cargoship.settings.sources import Origins
 
 _PATHS_SHOWN = 6
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]*[^a-z0-9._-][^a-z0-9]*")
@@ -46,45 +44,26 @@ def choose_epoch(env: Mapping[str, str], git: GitFacts | None, settings: Setting
     return int(text)
 
 
-def make_plan(
-    project: Project,
-    packages: Sequence[Package],
-    settings: Mapping[str, Settings],
-    selection: Selection,
-    *,
-    git: GitFacts | None,
-    epoch: int,
-    notes: Sequence[Note] = (),
-    keep: Keep | None = None,
-    origins: Mapping[str, Origins] = {},
-) -> Plan:
-    """Decide everything.
+def make_plan(known: ProjectFacts, selection: Selection, *, keep: Keep | None = None) -> Plan:
+    """Decide everything; `keep` says which images are wanted (None: all).
 
-    `packages` are those that `choose_packages` returned, `settings` has an entry for each by its name, `notes` are
-    passed on, and `keep` says which images are wanted (None: all). Raises BinaryUnknown, FeatureUnknown, NothingToShip,
-    NothingChanged (`keep` wants none), PlatformUnknown and UsageError.
+    Raises BinaryUnknown, FeatureUnknown, NothingToShip, NothingChanged (`keep` wants none), PlatformUnknown and
+    UsageError.
     """
-    first = settings[packages[0].name]
-    _check_shared(packages, settings)
-    features = _features(project, packages, settings, selection)
-    default_features = first.default_features and not selection.no_default_features
-    choice = FeatureChoice(features, default_features, selection.all_features)
-    groups, left_out = choose_groups(project, packages, settings, selection, choice)
+    project, first, git = known.project, known.common, known.git
+    _check_shared(known.packages, known.settings)
+    features = _features(known, selection)
+    choice = FeatureChoice(
+        features, first.default_features and not selection.no_default_features, selection.all_features
+    )
+    groups, left_out = choose_groups(project, known.packages, known.settings, selection, choice)
     _check_clean(git, selection)
-    if keep is not None:
-        kept = tuple(group for group in groups if keep(group))
-        if not kept:
-            names = listed(group.bins[0].name for group in groups)
-            raise NothingChanged(f"nothing of {names} has changed since {selection.changed_since}")
-        groups = kept
-    images = tuple(_image(group, settings, git, epoch, packages) for group in groups)
-    images = tuple(replace(each, origins=origins.get(each.package.name, {})) for each in images)
+    groups = _wanted(groups, keep, selection)
+    images = tuple(_image(group, known) for group in groups)
     # nobody is served by the same platform twice
     platforms = tuple(dict.fromkeys(first.platforms))
     check_destinations(images, platforms, selection)
-    cargo, *further = _cargo(
-        project, images, platforms, first, features, default_features=default_features, selection=selection
-    )
+    cargo, *further = _cargo(known, images, platforms, choice, selection)
     plan = Plan(
         root=project.root,
         target_dir=project.target_dir,
@@ -105,8 +84,8 @@ def make_plan(
         source=git,
         cargo=cargo,
         further=tuple(further),
-        epoch=epoch,
-        created=rfc3339(epoch),
+        epoch=known.epoch,
+        created=rfc3339(known.epoch),
         revision=git.revision if git else None,
         outputs=selection.outputs,
         push=selection.push or selection.push_by_digest,
@@ -117,7 +96,7 @@ def make_plan(
         cache=first.caches,
         offline=selection.is_offline,
         insist=bool(selection.locked) or selection.frozen,
-        notes=(*notes, *left_out, *_remarks(images, selection), *_remarks_of_git(git, selection)),
+        notes=(*known.notes, *left_out, *_remarks(images, selection), *_remarks_of_git(git, selection)),
     )
     _check_floor(plan)
     if plan.allocator != "system" and plan.libc.family is not LibcFamily.MUSL:
@@ -127,6 +106,15 @@ def make_plan(
         )
     check_packages(images)
     return plan
+
+
+def _wanted(groups: Sequence[Group], keep: Keep | None, selection: Selection) -> tuple[Group, ...]:
+    """The groups whose images are wanted; raises NothingChanged for none."""
+    kept = tuple(group for group in groups if keep is None or keep(group))
+    if not kept:
+        names = listed(group.bins[0].name for group in groups)
+        raise NothingChanged(f"nothing of {names} has changed since {selection.changed_since}")
+    return kept
 
 
 def _check_shared(packages: Sequence[Package], settings: Mapping[str, Settings]) -> None:
@@ -146,16 +134,15 @@ def _check_shared(packages: Sequence[Package], settings: Mapping[str, Settings])
             )
 
 
-def _features(
-    project: Project, packages: Sequence[Package], settings: Mapping[str, Settings], selection: Selection
-) -> tuple[str, ...]:
+def _features(known: ProjectFacts, selection: Selection) -> tuple[str, ...]:
+    project, packages = known.project, known.packages
     if selection.features:
         names = split_features(selection.features)
         check_features(project, packages, names)
         return names
     found: list[str] = []
     for package in packages:
-        names = split_features(settings[package.name].features)
+        names = split_features(known.settings[package.name].features)
         # A list of the workspace holds for all its packages, of which one at least must know each name
         check_features(project, packages, names)
         own = [name for name in names if "/" in name or name in package.features]
@@ -163,12 +150,10 @@ def _features(
     return tuple(dict.fromkeys(found))
 
 
-def _image(
-    group: Group, settings: Mapping[str, Settings], git: GitFacts | None, epoch: int, packages: Sequence[Package]
-) -> ImagePlan:
-    package = group.package
+def _image(group: Group, known: ProjectFacts) -> ImagePlan:
+    package, git, epoch = group.package, known.git, known.epoch
     # A bundle may begin with a binary of a package that is not shipped itself: then its settings are the asker's
-    own = settings[package.name if package.name in settings else packages[0].name]
+    own = known.settings.get(package.name, known.common)
     name = own.name or _NOT_IN_NAMES.sub("-", group.bins[0].name.lower()).strip("-._")
     facts = placeholders(name, package, git)
     described = describe(name, package, git, epoch)
@@ -185,6 +170,7 @@ def _image(
         labels={**described, **own.labels},
         annotations={**described, **own.annotations},
         index_annotations={**described, **(moment if where == "index" else {}), **own.annotations},
+        origins=known.origins.get(package.name, {}),
     )
 
 
@@ -252,13 +238,10 @@ def _check_floor(plan: Plan) -> None:
 
 
 def _cargo(
-    project: Project,
+    known: ProjectFacts,
     images: Sequence[ImagePlan],
     platforms: Sequence[Platform],
-    common: Settings,
-    features: tuple[str, ...],
-    *,
-    default_features: bool,
+    choice: FeatureChoice,
     selection: Selection,
 ) -> list[CargoBuild]:
     """One invocation for everything, or several where cargo would write two binaries to one file.
@@ -269,6 +252,7 @@ def _cargo(
         raise UsageError(f"cannot build with {selection.jobs} jobs", hint="--jobs takes a number above 0")
     if selection.remote is not None:
         selection.remote.check(offline=selection.is_offline)
+    project, common = known.project, known.common
     wanted: dict[str, set[str]] = {}
     for binary in (binary for image in images for binary in image.bins):
         wanted.setdefault(binary.package, set()).add(binary.name)
@@ -282,9 +266,9 @@ def _cargo(
             bins=tuple(sorted(set().union(*(wanted[package.name] for package in packages)))),
             targets=tuple(each.triple(common.libc) for each in rows),
             profile=selection.profile or common.profile or "release",
-            features=features_of(packages, features, project.packages),
-            all_features=selection.all_features,
-            no_default_features=not default_features,
+            features=features_of(packages, choice.requested, project.packages),
+            all_features=choice.everything,
+            no_default_features=not choice.default,
             locked=project.lock is not None if selection.locked is None else selection.locked,
             offline=selection.offline,
             frozen=selection.frozen,

@@ -28,7 +28,7 @@ from cargoship.dockerfile import BuilderImage, DockerfileOptions, dockerfile, do
 from cargoship.errors import CargoshipError
 from cargoship.events import Event
 from cargoship.pins import with_base
-from cargoship.plan import Selection, choose_packages, make_plan
+from cargoship.plan import ProjectFacts, Selection, choose_packages, make_plan
 from cargoship.plan.describe import describe, placeholders, reference
 from cargoship.plan.render import plan_to_json
 from cargoship.process import Command, Completed, Sink
@@ -480,7 +480,7 @@ def settings(chance: Chance, folder: Path) -> None:
         env[field.variable] = changed_text(str(_SETTINGS.get(field.key, "x")), chance)
     chosen = choose_packages(project, Selection(folder))
     loaded, notes = load_settings(project, chosen, env=env, overrides={})
-    made = make_plan(project, chosen, loaded, Selection(folder), git=None, epoch=0, notes=notes)
+    made = make_plan(ProjectFacts(project, chosen, loaded, None, notes=notes), Selection(folder))
     indented(plan_to_json(made))
     plan_text(made, NO_COLOURS)
     for image in made.images:

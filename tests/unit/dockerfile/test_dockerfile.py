@@ -23,7 +23,7 @@ from cargoship.dockerfile import (
     recorded,
 )
 from cargoship.errors import UsageError
-from cargoship.plan import Plan, Selection, choose_packages, make_plan
+from cargoship.plan import Plan, ProjectFacts, Selection, choose_packages, make_plan
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_settings
 
@@ -52,7 +52,7 @@ def plan(*packages: str, settings: Mapping[str, object] | None = None, **asked: 
     selection = Selection(ROOT, **asked)
     chosen = choose_packages(project, selection)
     loaded, notes = load_settings(project, chosen, env={}, overrides=selection.overrides)
-    return make_plan(project, chosen, loaded, selection, git=GIT, epoch=0, notes=notes)
+    return make_plan(ProjectFacts(project, chosen, loaded, GIT, notes=notes), selection)
 
 
 EVERYTHING: dict[str, object] = {

@@ -9,7 +9,7 @@ import pytest
 
 from cargoship.cargo.project import Binary, Package, Project
 from cargoship.errors import UsageError
-from cargoship.plan import Plan, Selection, make_plan
+from cargoship.plan import Plan, ProjectFacts, Selection, make_plan
 from cargoship.plan.native import check_native
 from cargoship.settings.sources import load_settings
 
@@ -21,7 +21,7 @@ def planned(root: Path, *, allowed: bool = False) -> Plan:
         selected=package, lock=None,
     )  # fmt: skip
     settings, _ = load_settings(project, (package,), env={}, overrides={"native-cpu": True} if allowed else {})
-    return make_plan(project, (package,), settings, Selection(root), git=None, epoch=0)
+    return make_plan(ProjectFacts(project, (package,), settings, None), Selection(root))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from cargoship.plan import (
     Output,
     OutputKind,
     Plan,
+    ProjectFacts,
     Selection,
     choose_epoch,
     choose_packages,
@@ -84,7 +85,7 @@ class Workspace:
         settings, notes = load_settings(project, packages, env={}, overrides=self.selection.overrides)
         packages = without_skipped(packages, settings, self.selection)
         epoch = choose_epoch({}, self.git, settings[packages[0].name])
-        return make_plan(project, packages, settings, self.selection, git=self.git, epoch=epoch, notes=notes)
+        return make_plan(ProjectFacts(project, packages, settings, self.git, epoch, notes=notes), self.selection)
 
 
 def check(
@@ -529,7 +530,7 @@ def test_a_member_that_another_source_has_too_is_named_by_its_id() -> None:
     )  # fmt: skip
     selection = Selection(ROOT, bins=("a", "b"))
     settings, _ = load_settings(project, TWICE, env={}, overrides={})
-    plan = make_plan(project, TWICE, settings, selection, git=None, epoch=0)
+    plan = make_plan(ProjectFacts(project, TWICE, settings, None), selection)
     assert plan.cargo.packages == ("path+file:///w/a#1.2.3", "b@1.2.3")
 
 

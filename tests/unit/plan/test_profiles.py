@@ -9,7 +9,7 @@ import pytest
 
 from cargoship.cargo.project import Binary, Package, Project
 from cargoship.errors import UsageError
-from cargoship.plan import Plan, Selection, make_plan
+from cargoship.plan import Plan, ProjectFacts, Selection, make_plan
 from cargoship.plan.profiles import check_profile
 from cargoship.settings.sources import load_settings
 
@@ -21,7 +21,7 @@ def planned(root: Path, profile: str) -> Plan:
         selected=package, lock=None,
     )  # fmt: skip
     settings, _ = load_settings(project, (package,), env={}, overrides={})
-    return make_plan(project, (package,), settings, Selection(root, profile=profile), git=None, epoch=0)
+    return make_plan(ProjectFacts(project, (package,), settings, None), Selection(root, profile=profile))
 
 
 def test_a_misspelt_profile_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
