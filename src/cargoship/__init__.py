@@ -214,12 +214,12 @@ def licenses(path: str | os.PathLike[str] = ".", **options: Unpack[Options]) -> 
 
     What the settings refuse is in it, as `refused`. Raises CargoshipError.
     """
-    from cargoship import calls, licensing, operations, resources  # noqa: PLC0415
+    from cargoship import calls, licensing, operations, run_toolchain  # noqa: PLC0415
 
     calls.check_keywords("licenses", options, calls.Options)
     context = calls.context_for_call(options, path)
     made = operations.plan(calls.selection_for_call(path, options), context)
-    return licensing.survey_licenses(made, resources.wanted_by(made, context), context)
+    return licensing.survey_licenses(made, run_toolchain.wanted_by(made, context), context)
 
 
 def diff(

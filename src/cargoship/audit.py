@@ -22,7 +22,7 @@ from cargoship.errors import UsageError
 from cargoship.events import Event, Note, UnitsKept, UnitsRestored
 from cargoship.plan import Plan
 from cargoship.platforms import row
-from cargoship.resources import open_resources, wanted_by
+from cargoship.resources import open_resources
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
 from cargoship.unitcache.audit import Compared, Held, compare, missed_inputs, unpack_program
 from cargoship.unitcache.builds import BuildKey, find_build, program_name, records_of
@@ -132,12 +132,13 @@ def _compiled(made: Plan, context: Context, folder: Path) -> _Made:
             context.emit(event)
 
     quiet = replace(context, emit=emit)
-    with open_resources(apart, wanted_by(apart, quiet), quiet, compiles=True) as shop:
+    with open_resources(apart, quiet, compiles=True) as shop:
         shop.sources()
-        env = environment_apart(made, target, shop.environment())
+        compilation = shop.compilation
+        env = environment_apart(made, target, compilation.environment())
         # standard libraries are what they are on this machine: units have their content in their keys
-        recalled = shop.recalled(env).with_missing(lambda cached: structs.replace(cached, libraries={}))
-        artifacts = shop.compiled(shop.toolchain(recalled), env, recalled)
+        recalled = compilation.recalled(env).with_missing(lambda cached: structs.replace(cached, libraries={}))
+        artifacts = compilation.compiled(compilation.find_toolchain(recalled), env, recalled)
     asked = {(each.package, each.name) for image in made.images for each in image.bins}
     artifacts = tuple(each for each in artifacts if (each.package, each.bin) in asked)
     programs = {_shown(each): each.path for each in artifacts}

@@ -13,7 +13,7 @@ from cargoship.prerequisites.build_needs import examined_needs
 from cargoship.prerequisites.link_check import check_linking
 from cargoship.prerequisites.newer_rust import check_targets, offering_newer
 from cargoship.prerequisites.objections import examined_rust, newest_rust
-from cargoship.resources import as_cargo_has_it, find_toolchain, wanted_by
+from cargoship.run_toolchain import as_cargo_has_it, find_toolchain, wanted_by
 from cargoship.settings.sources import load_flags
 from cargoship.toolchain.diagnose import Diagnosis, Prerequisite, diagnose, mending
 from cargoship.toolchain.locate import Wanted

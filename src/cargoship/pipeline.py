@@ -30,7 +30,8 @@ from cargoship.prerequisites.objections import check_rust_versions
 from cargoship.prerequisites.processors import RustTargets, check_processors
 from cargoship.recording import Recording, recording_of
 from cargoship.registry.connect import warm
-from cargoship.resources import find_toolchain, open_resources, wanted_by
+from cargoship.resources import open_resources
+from cargoship.run_toolchain import find_toolchain
 from cargoship.shipping import AssembledBuild, BuildResult, assembled
 
 
@@ -68,34 +69,37 @@ def build_planned(made: Plan, context: Context) -> BuildResult:
 
 def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Clock) -> AssembledBuild:
     context = recording.context
-    shop = held.enter_context(open_resources(made, wanted_by(made, context), context, compiles=True))
+    shop = held.enter_context(open_resources(made, context, compiles=True))
+    compilation, wanted = shop.compilation, shop.toolchain.wanted
     sources = shop.sources()
     with clock.phase("toolchain"), shop.places.checking():
         shop.check_before([own for own in sources if not own.unfinished])
-        env = shop.environment()
+        env = compilation.environment()
         # a build that was made before with everything as it is now needs no compiler
-        recalled = shop.recalled(env)
+        recalled = compilation.recalled(env)
         artifacts = recalled.artifacts
         recording.recalled = not recalled.missing
         if recalled.missing:
             from cargoship.prerequisites.build_needs import say_what_is_missing
 
-            say_what_is_missing(shop.plan, shop.wanted, context, env)
-        toolchain = shop.toolchain(recalled) if recalled.missing else None
+            say_what_is_missing(made, wanted, context, env)
+        toolchain = compilation.find_toolchain(recalled) if recalled.missing else None
         # the flags of what is recalled are the same, but not what is said of the machines that the image is for
-        found = toolchain or shop.foreseen()
+        found = toolchain or shop.toolchain.foreseen
         if found is not None:
-            check_rust_versions(shop.plan, found.rust)
-            check_processors(shop.plan, RustTargets.of(found), context, env)
-        sources, kept = with_probes(sources, shop.wanted, context, find=find_toolchain, bring=shop.bring)
+            check_rust_versions(made, found.rust)
+            check_processors(made, RustTargets.of(found), context, env)
+        sources, kept = with_probes(sources, wanted, context, find=find_toolchain, bring=compilation.bring)
         recalled = recalled.with_missing(lambda cached: cached.bringing(kept))
     if made.libc.family is LibcFamily.MUSL or not context.verify:
         # for a static program the compile alone can fail now: its base travels meanwhile
         shop.offer_bases(sources)
     if toolchain is not None:
+        if shop.statements.names_compilers:
+            shop.toolchain.ask_materials()
         with clock.measured("compile"):
-            artifacts = shop.compiled(toolchain, env, recalled)
-    artifacts = shop.audited(split_programs(artifacts, made, context.emit))
+            artifacts = compilation.compiled(toolchain, env, recalled)
+    artifacts = compilation.audited(split_programs(artifacts, made, context.emit))
     built = {(each.platform, each.package, each.bin): each.path for each in artifacts}
     crates = {(each.platform, each.package, each.bin): each.crates for each in artifacts if each.crates is not None}
     programs = [
@@ -110,12 +114,12 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
     clock = Clock(context.emit)
     overrides = {**selection.overrides, "platforms": tuple(str(platform) for platform in binaries)}
     made = _decide(plan_as_asked, replace(selection, overrides=overrides), context, clock)
-    with open_resources(made, wanted_by(made, context), context, compiles=False) as shop:
+    with open_resources(made, context, compiles=False) as shop:
         with shop.places.checking():
             sources = shop.sources()
             programs = given_programs(made, binaries, context.emit)
             shop.check_before([own for own in sources if not own.unfinished])
-            sources, _ = with_probes(sources, shop.wanted, context, find=find_toolchain)
+            sources, _ = with_probes(sources, shop.toolchain.wanted, context, find=find_toolchain)
         return assembled(shop, sources, programs, {}, clock).published()
 
 

@@ -27,7 +27,8 @@ from cargoship.plan.native import check_native
 from cargoship.plan.profiles import check_profile
 from cargoship.prerequisites.objections import check_rust_versions, check_units, newest_rust
 from cargoship.prerequisites.processors import RustTargets, check_processors
-from cargoship.resources import as_cargo_has_it, foresee_sources, wanted_by
+from cargoship.resources import foresee_sources
+from cargoship.run_toolchain import as_cargo_has_it, wanted_by
 from cargoship.settings.base import distribution_of
 from cargoship.settings.compound import PLATFORMS_OF_BASE
 from cargoship.settings.model import Settings

@@ -17,7 +17,7 @@ from cargoship.plan import Selection
 from cargoship.planning import plan
 from cargoship.prerequisites.build_needs import say_what_is_missing
 from cargoship.process import Command, Completed, SystemRunner
-from cargoship.resources import wanted_by
+from cargoship.run_toolchain import wanted_by
 from support.crates import download
 from support.programs import RunCargoship, distribution_rust, run
 from support.projects import project

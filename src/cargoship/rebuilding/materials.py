@@ -10,7 +10,7 @@ from msgspec import Struct
 from cargoship.attest.provenance import BuildParameters, Material, Provenance
 from cargoship.context import Context
 from cargoship.plan import ImagePlan, Plan
-from cargoship.resources import wanted_by
+from cargoship.run_toolchain import wanted_by
 from cargoship.settings.stated import stated_default
 from cargoship.statements.materials import (
     base_materials,

@@ -26,7 +26,7 @@ def licenses(ctx: click.Context, /, **_: object) -> None:
     """
     from cargoship.cli.results.licensed import licenses_document, licenses_text
     from cargoship.licensing import notices_of, survey_licenses
-    from cargoship.resources import wanted_by
+    from cargoship.run_toolchain import wanted_by
 
     session = options.begin(ctx)
     selection = selecting.selection_of(ctx, session)
