@@ -83,7 +83,7 @@ class Place:
 def place(run_cargoship: RunCargoship, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder, port = tmp_path_factory.mktemp("health"), free_port()
     (folder / "server.c").write_text(_SERVER)
-    zig = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.31", "-O1", "-s")
+    zig = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.17", "-O1", "-s")
     run(*zig, "server.c", "-o", "server", cwd=folder)
     write_gnu_base(folder / "base")
     settings = f"""[package.metadata.cargoship]

@@ -36,7 +36,7 @@ def place() -> Iterator[Path]:
     folder.chmod(0o755)
     for platform, triple in TRIPLES.items():
         run(
-            sys.executable, "-m", "ziglang", "cc", "-target", f"{triple}.2.31", "-O1", "-fno-builtin", "-s", SOURCE,
+            sys.executable, "-m", "ziglang", "cc", "-target", f"{triple}.2.17", "-O1", "-fno-builtin", "-s", SOURCE,
             "-o", f"escapes-{platform[6:]}", cwd=folder,
         )  # fmt: skip
     write_gnu_base(folder / "base")

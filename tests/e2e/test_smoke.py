@@ -66,7 +66,7 @@ def place() -> Iterator[Path]:
     (folder / "probe.c").write_text(_PROBE)
     for platform, triple in TRIPLES.items():
         run(
-            sys.executable, "-m", "ziglang", "cc", "-target", f"{triple}.2.31", "-O1", "-fno-builtin", "-s", "probe.c",
+            sys.executable, "-m", "ziglang", "cc", "-target", f"{triple}.2.17", "-O1", "-fno-builtin", "-s", "probe.c",
             "-o", f"probe-{platform[6:]}", cwd=folder,
         )  # fmt: skip
     write_gnu_base(folder / "base")
