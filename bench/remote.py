@@ -10,10 +10,11 @@ cluster would bring (`--slots`) is printed after it, and is simulated. A machine
 builds runs makes the numbers worth little.
 
 With `--executors` the project is compiled from nothing in turns: here alone; by a server of this machine
-(buildbox-casd) with so many executors and slots; again with that server's action cache, as another clean machine would;
-and with the units of the first build from a registry of this machine. Wall time and processor time, of client, server
-and compilers together, are printed with ratios, and the bytes that travelled for a unit. `--cargo`
-compiles for this machine with a cargo of one's own; other words go to `cargoship build`.
+(buildbox-casd) with so many executors and slots; again with that server's action cache, and with the units that it
+keeps where no other cache is named, as another clean machine would; and with the units of the first build from a
+registry of this machine. Wall time and processor time, of client, server and compilers together, are printed with
+ratios, and the bytes that travelled for a unit. `--cargo` compiles for this machine with a cargo of one's own; other
+words go to `cargoship build`.
 """
 
 from __future__ import annotations
@@ -116,15 +117,22 @@ def executors(asked: argparse.Namespace) -> None:
             for number in range(asked.rounds):
                 with running_server(folder / f"server-{number}", *executing(jobs=asked.executors)) as server:
                     there = ["--no-cache", "--remote", f"{server.address}?slots={asked.executors}", *asked.words]
+                    # the folder is this machine's own, which is to have nothing
+                    units_there = ["--cache-from", f"dir:{folder}/empty-{number}", "--cache-to", server.address]
+                    units_there += [*there[1:3], *asked.words]
                     ways = {
                         "here": (["--no-cache", *asked.words], None),
                         "executors": (there, server),
                         "action cache": (there, server),
+                        "its units": (units_there, server),
                         "registry": (
                             ["--cache-from", f"dir:{folder}/empty-{number}", "--cache-from", units, *asked.words], None
                         ),
                     }  # fmt: skip
                     for way, (words, by) in ways.items():
+                        if way == "its units":
+                            compile_once(place, words, plain=asked.cargo, server=by)
+                            shutil.rmtree(folder / f"empty-{number}", ignore_errors=True)
                         found.setdefault(way, []).append(compile_once(place, words, plain=asked.cargo, server=by))
     print(f"load {os.getloadavg()[0]:.1f}; seconds: wall, processors")
     middle = {way: [statistics.median(getattr(run, each) for run in runs) for each in ("wall", "cpu")]
@@ -137,7 +145,7 @@ def executors(asked: argparse.Namespace) -> None:
                 f", {run.sent / run.units / 1000:.0f} kB sent and {run.received / run.units / 1000:.0f} fetched for one"
             )
         print(f"{way:14} {wall:7.1f} {cpu:7.1f}{each}")
-    for one, other in (("executors", "here"), ("action cache", "registry")):
+    for one, other in (("executors", "here"), ("action cache", "registry"), ("its units", "registry")):
         wall, cpu = (middle[one][n] / middle[other][n] for n in (0, 1))
         print(f"{one} / {other}: {wall:.2f} of wall time, {cpu:.2f} of processor time")
 

@@ -132,7 +132,7 @@ def _changed(
     from cargoship.unitcache.stores.opening import open_stores
 
     since = read_since(context.runner, project.root, selection.changed_since, env=context.env)
-    with open_stores(settings[first.name].caches, context) as store:
+    with open_stores(selection.caches_of(settings[first.name]), context) as store:
         index = store.load()
     build_dir = project.build_dir or project.target_dir
     contents = FileDigests(project.root, build_dir, context.env, project.target_dir)

@@ -131,6 +131,7 @@ def _compiled(
     compiling = (*told, *before, subcommand, *rest) if before else (subcommand, *told, *rest)
     command = Command((str(program), *compiling), cwd=context.cwd, env=env)
     options = _options(project, context, overrides)
+    options = options if remote is None else options.beside(str(remote))
     targets = options_of(words, "--target") or list(_default_targets(words, context))
     then = Command((str(program), *before, *own), context.cwd, env) if has_more(words) else None
     runner = context.runner

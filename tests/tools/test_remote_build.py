@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.kept import cache_folder
 from support.programs import RunCargoship
 from support.projects import locked_project
 from support.reapi import RunningServer, executing, running_server
@@ -113,6 +114,28 @@ def test_programs_for_glibc_and_with_lto_are_the_same_wherever_they_are_compiled
         assert made[0] == made[1]
         assert b"library/alloc/src/string.rs" in made[0]
         assert not list(program.parent.glob("deps/*.o"))
+
+
+def test_another_clean_machine_has_all_units_from_the_server(
+    run_cargoship: RunCargoship, executing_server: RunningServer, place: Path, tmp_path: Path
+) -> None:
+    """Build scripts and what they have written, too, which no worker makes: nobody has named a cache."""
+    (place / "one/src/inner/mod.rs").write_text('pub const TEXT: &str = "for a machine of its own";\n')
+
+    def machine(name: str) -> Built:
+        folder = tmp_path / name
+        folder.mkdir()
+        for each in ("std", "startfiles"):
+            (folder / each).symlink_to(cache_folder() / each)
+        return build(
+            run_cargoship, place, "--remote", executing_server.address, env={"CARGOSHIP_CACHE_DIR": str(folder)}
+        )
+
+    first, second = machine("first"), machine("second")
+    assert first.there == 6, first.said
+    assert first.warnings == second.warnings == []
+    assert first.digest == second.digest
+    assert "Compil" not in second.said, second.said
 
 
 def test_units_of_workers_are_kept_and_serve_builds_without_them(

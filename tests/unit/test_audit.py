@@ -32,7 +32,7 @@ def filled(root: Path) -> DirectoryStore:
 def dropped(local: DirectoryStore, remotes: Sequence[Store], tmp_path: Path) -> bool:
     """Drop one of two units after it was read, as an audit does."""
     errors: list[CacheUnavailable] = []
-    store = Tiered(local, tuple(remotes), errors.append)
+    store = Tiered(local, tuple(remotes), lambda _, error: errors.append(error))
     index = store.load()
     wrong = index.entries[key_of("wrong")]
     assert unpack_units(store, index, index.entries.values(), tmp_path / "unpacked", stamp_ns=0).failed == {}

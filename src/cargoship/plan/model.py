@@ -188,6 +188,10 @@ class Selection(Struct, frozen=True):
         """Whether only what is on this machine may be used."""
         return self.offline or self.frozen
 
+    def caches_of(self, settings: Settings) -> CacheOptions:
+        """Where compiled units are kept: where the settings say, or else beside the workers that compile too."""
+        return settings.caches if self.remote is None else settings.caches.beside(str(self.remote))
+
 
 class ImagePlan(Struct, frozen=True):
     """One image: for every platform of the plan it holds the same binaries and has the same settings."""

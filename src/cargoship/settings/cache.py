@@ -45,13 +45,15 @@ class StoreSpec(Struct, frozen=True):
     """Which cache is meant.
 
     `place` is a path, a reference, `bucket/prefix`, or an address with its scheme. `trusted` says that it may be
-    written even by a CI job for somebody else's changes. `name` is that of one of several caches of a server.
+    written even by a CI job for somebody else's changes. `name` is that of one of several caches of a server. Of one
+    that is `assumed` nobody has asked for, it came with something else.
     """
 
     kind: StoreKind
     place: str
     trusted: bool = False
     name: str = ""
+    assumed: bool = False
 
     @classmethod
     def parse(cls, text: str) -> StoreSpec:
@@ -103,6 +105,15 @@ class CacheOptions(Struct, frozen=True):
     def parse(cls, read: Iterable[str], written: Iterable[str], bytes_max: str, *, enabled: bool) -> CacheOptions:
         """From what settings hold; raises UsageError."""
         return cls(enabled, _stores(read), _stores(written), size_of(bytes_max))
+
+    def beside(self, server: str) -> CacheOptions:
+        """With a cache at the server whose workers compile, where no cache is named: it keeps what they have compiled.
+
+        The next machine then takes units whole, where it would ask for each action and do here what workers do not.
+        """
+        if self.read or self.written:
+            return self
+        return replace(self, written=(StoreSpec(StoreKind.REAPI, server, assumed=True),))
 
     def with_trust(self, trust: Sequence[str], sign: str | None) -> CacheOptions:
         """With who is trusted, and who signs; raises UsageError for a signer that trusts nobody."""

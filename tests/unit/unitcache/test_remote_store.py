@@ -12,7 +12,7 @@ import pytest
 
 from cargoship.context import Context
 from cargoship.errors import CacheUnavailable
-from cargoship.events import Event, Note
+from cargoship.events import Event, Level, Note
 from cargoship.process.system import SystemRunner
 from cargoship.reapi.schema import message_class
 from cargoship.settings.cache import CacheOptions, StoreKind, StoreSpec
@@ -185,3 +185,29 @@ def test_it_is_named_as_it_is_written(tmp_path: Path) -> None:
         spec = StoreSpec.parse(f"{text}{'&' if '?' in text else '?'}trusted=true")
         assert spec.kind is StoreKind.REAPI
         assert open_remote(spec, context_of(tmp_path, {}, [])).name == text
+
+
+def test_a_cluster_that_compiles_keeps_units_where_no_cache_is_named(server: FakeServer, tmp_path: Path) -> None:
+    """Another clean machine has them whole. A server that clients may not write is no reason to warn: nobody asked."""
+    options = CacheOptions().beside(server.address)
+    with open_stores(options, context_of(tmp_path / "one", {}, [])) as stores:
+        packs = packed(tmp_path / "a", {"serde": unit_files("serde")})
+        stores.save(packs, adding(packs, ["serde"]))
+    with open_stores(options, context_of(tmp_path / "two", {}, [])) as stores:
+        assert names_in(stores.load()) == {"serde"}
+    server.updates = False
+    heard: list[Event] = []
+    with open_stores(options, context_of(tmp_path / "two", {}, heard)) as stores:
+        packs = packed(tmp_path / "b", {"syn": unit_files("syn")})
+        stores.save(packs, adding(packs, ["syn"]))
+    (note,) = [event for event in heard if isinstance(event, Note)]
+    assert (note.level, "lets nobody write" in note.text) == (Level.VERBOSE, True)
+
+
+@pytest.mark.parametrize("named", ["dir:mine", "registry:example.com/units:1", "reapi://other:1"])
+def test_a_cache_that_is_named_is_the_only_one(named: str) -> None:
+    for options in (
+        CacheOptions.parse([named], [], "1GB", enabled=True),
+        CacheOptions.parse([], [named], "1GB", enabled=True),
+    ):
+        assert options.beside("reapi://there:1") == options

@@ -242,7 +242,7 @@ def test_a_cache_that_came_later_gets_a_build_of_which_nothing_is_compiled(
 ) -> None:
     build(checkout(), store, whole=True)
     far = DirectoryStore(tmp_path / "far")
-    both = Tiered(store, (far,), lambda error: pytest.fail(error.message))
+    both = Tiered(store, (far,), lambda _, error: pytest.fail(error.message))
     found, _ = whole(checkout("second"), both, tmp_path / "programs")
     assert isinstance(found, RecalledPrograms)
     found, _ = whole(checkout("third"), far, tmp_path / "others")

@@ -76,7 +76,7 @@ class Set:
         self.root = root
 
     def tiered(self, *remotes: Store) -> Tiered:
-        return Tiered(self.local, remotes or (self.remote,), lambda error: self.warnings.append(error.message))
+        return Tiered(self.local, remotes or (self.remote,), lambda _, error: self.warnings.append(error.message))
 
     def save(self, store: Store, names: str, plan: str | None = None) -> UnitIndex:
         packs = packed(self.root / "scratch", {name: unit_files(name) for name in names})

@@ -207,7 +207,7 @@ def test_what_came_from_afar_keeps_its_signature_here_and_on_its_way_on(tmp_path
 
     def tiered(*remotes: DirectoryStore) -> Tiered:
         return Tiered(
-            local, tuple(TrustedStore(each, trusting("ann"), None, lambda _: None) for each in remotes), lambda _: None
+            local, tuple(TrustedStore(each, trusting("ann"), None, lambda _: None) for each in remotes), lambda *_: None
         )
 
     store = tiered(far)

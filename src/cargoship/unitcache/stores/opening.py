@@ -42,6 +42,7 @@ def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]
     writes = (not folders or first in options.written) and (reason is None or first.trusted)
     local: LocalStore = DirectoryStore(context.cwd / first.place, options.bytes_max, writable=writes)
     remotes: list[Store] = []
+    assumed = {str(spec) for spec in options.written if spec.assumed}
     shared = any(reason is None or spec.trusted for spec in options.written)
     vouching = None
     if options.trust:
@@ -57,7 +58,7 @@ def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]
         try:
             remote = open_remote(spec, context)
         except CacheUnavailable as error:
-            warn(context, error)
+            warn(context, error, quietly=spec.assumed)
             continue
         if spec not in options.written:
             remote = ReadOnly(remote)
@@ -70,7 +71,10 @@ def open_stores(options: CacheOptions, context: Context) -> Iterator[LocalStore]
     if remotes:
         from cargoship.unitcache.stores.tiered import Tiered
 
-        store = Tiered(local, tuple(remotes), lambda error: warn(context, error))
+        def warn_of(failed: Store, error: CacheUnavailable) -> None:
+            warn(context, error, quietly=failed.name in assumed)
+
+        store = Tiered(local, tuple(remotes), warn_of)
     try:
         yield store
     finally:
@@ -142,7 +146,8 @@ def _as_cache(emit: Emit) -> Emit:
     return emit_as_cache
 
 
-def warn(context: Context, error: CacheUnavailable) -> None:
-    """One line: the build goes on."""
+def warn(context: Context, error: CacheUnavailable, *, quietly: bool = False) -> None:
+    """One line: the build goes on. `quietly` is of a cache that nobody has asked for."""
     hint = f" ({error.hint})" if error.hint else ""
-    context.emit(Note(f"{error.message}{hint}; going on without it", Level.WARNING))
+    level = Level.VERBOSE if quietly else Level.WARNING
+    context.emit(Note(f"{error.message}{hint}; going on without it", level))

@@ -32,7 +32,7 @@ _WHOLE_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 20
 """What of a pack is in memory on its way to a file."""
 
-Warn = Callable[[CacheUnavailable], None]
+Warn = Callable[[Store, CacheUnavailable], None]
 
 
 @dataclass
@@ -183,7 +183,7 @@ class Tiered(LocalStore):
                 new = store.name not in self.shared.warned
                 self.shared.warned.add(store.name)
             if new:
-                self.warn(error)
+                self.warn(store, error)
 
     def _open(self, opened: contextlib.ExitStack, pack: Digest, size: int, wanted: Sequence[UnitEntry]) -> PackSource:
         failure = CacheUnavailable(f"no cache has the pack sha256:{pack.short}")
