@@ -27,7 +27,7 @@ def _head(workflow: Workflow) -> list[str]:
         f"# {HEAD}",
         "# Where the registry's certificate is from an authority of your own, set the variable REGISTRY_CA.",
         *_secrets(workflow),
-        "stages: [build, merge]",
+        f"stages: [{'build, merge' if workflow.jobs else 'build'}]",
         "workflow:",
         "  rules:",
         "    - if: $CI_PIPELINE_SOURCE == 'merge_request_event'",

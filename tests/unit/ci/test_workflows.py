@@ -236,3 +236,10 @@ def test_what_the_parts_of_a_matrix_are_called_is_a_name_to_every_reader(matrix:
     assert [each["KEY"] for each in yaml.safe_load(gitlab(workflow))["build"]["parallel"]["matrix"]] == keys
     assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", key) for key in keys)
     assert len({key.lower() for key in keys}) == len(names)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS + SIGNED, ids=str)
+def test_gitlab_has_no_stage_without_a_job(workflow: Workflow) -> None:
+    pipeline = yaml.safe_load(gitlab(workflow))
+    used = {job["stage"] for job in pipeline.values() if isinstance(job, dict) and "stage" in job}
+    assert set(pipeline["stages"]) == used

@@ -126,9 +126,11 @@ def test_a_phase_that_says_nothing_for_a_minute_is_said_to_go_on() -> None:
     assert silence(2) == [" " * 13 + "still building; 1m 01s so far"]
     assert silence(30) == []
     renderer.emit(CompileProgress(57, 58, ("std", "std")))
-    assert silence(61) == [" " * 13 + "still building std; 2m 32s so far"]
+    assert silence(61) == [" " * 13 + "still building std, for 1m 01s; 2m 32s so far"]
+    renderer.emit(CompileProgress(57, 58, ("test", "std")))
+    assert silence(61) == [" " * 13 + "still building std, test, for 2m 02s; 3m 33s so far"]
     renderer.emit(PhaseEnded("sysroot", 1.0))
-    assert silence(61) == [" " * 13 + "still locating; 3m 33s so far"]
+    assert silence(61) == [" " * 13 + "still locating; 4m 34s so far"]
     # one that has raised has no end of its own
     renderer.emit(PhaseStarted("trial"))
     renderer.emit(PhaseEnded("toolchain", 1.0))

@@ -34,7 +34,8 @@ class PlainRenderer:
         self._reported_at = 0.0
         self._reported_tenth = 0
         self._phases: list[tuple[PhaseStarted, float]] = []
-        self._active: tuple[str, ...] = ()
+        self._active: dict[str, float] = {}
+        """What is compiled now, and since when."""
         self._written_at = clock()
         self._beating: threading.Thread | None = None
         self._is_over = threading.Event()
@@ -69,7 +70,11 @@ class PlainRenderer:
                 return
             phase, began = self._phases[-1]
             word = words.running(phase.name, "")[0].lower()
-            about = f" {names}" if (names := _shown(self._active)) else ""
+            about = ""
+            if self._active:
+                # a unit may be one of hundreds: the phase says nothing of how long it takes
+                longest = words.duration(now - min(self._active.values()))
+                about = f" {_shown(sorted(self._active, key=self._active.__getitem__))}, for {longest}"
             self._write(words.status("", f"still {word}{about}; {words.duration(now - began)} so far", self._paint))
 
     def fail(self, failure: Failure) -> None:
@@ -82,16 +87,17 @@ class PlainRenderer:
         match event:
             case PhaseStarted():
                 self._phases.append((event, self._clock()))
-                self._active = ()
+                self._active = {}
                 if self._beating is None:
                     self._beating = threading.Thread(target=self._beat_on, daemon=True)
                     self._beating.start()
             case PhaseEnded(name=name):
                 at = next((at for at, (phase, _) in enumerate(self._phases) if phase.name == name), None)
                 del self._phases[len(self._phases) if at is None else at :]
-                self._active = ()
+                self._active = {}
             case CompileProgress(active=active):
-                self._active = active
+                now = self._clock()
+                self._active = {name: self._active.get(name, now) for name in active}
             case _:
                 pass
 
