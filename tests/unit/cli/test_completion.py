@@ -79,6 +79,12 @@ def test_settings_are_offered_with_what_they_may_be(tmp_path: Path) -> None:
         ("plain", "provenance-labels=index"),
         ("plain", "provenance-labels=image"),
     ]
+    assert offered("cargoship build --set sbom=spdx,cyclonedx-1.", tmp_path) == [
+        ("plain", "sbom=spdx,cyclonedx-1.5"),
+        ("plain", "sbom=spdx,cyclonedx-1.7"),
+    ]
+    assert offered("cargoship build --set profile=r", tmp_path) == [("plain", "profile=release")]
+    assert offered("cargoship build --set sign=k", tmp_path) == [("plain", "sign=keyless")]
     assert offered("cargoship build --set nothing=", tmp_path) == []
 
 

@@ -7,9 +7,9 @@ out is not offered: nobody wants an error under a half-typed line.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -125,25 +125,16 @@ def keys(ctx: click.Context, param: click.Parameter, typed: str) -> list[Complet
     if not equals:
         tables = {name for name, field in BY_KEY.items() if field.spec.kind.schema.get("type") == "object"}
         return _items((name + ("." if name in tables else "=") for name in BY_KEY), typed)
-    found = _VALUES.get(key)
-    if found is not None:
-        offered = [each.value for each in found(ctx, param, value)]
-    elif key in BY_KEY:
-        schema = BY_KEY[key].spec.kind.schema
-        offered = ["true", "false"] if schema.get("type") == "boolean" else list(map(str, schema.get("enum", ())))
-    else:
-        offered = []
-    return _items((f"{key}={each}" for each in offered), typed)
+    found = _VALUES.get(key) or (_stated(BY_KEY[key].spec.kind.schema) if key in BY_KEY else one_of())
+    return _items((f"{key}={each.value}" for each in found(ctx, param, value)), typed)
 
 
-_VALUES: dict[str, Offer] = {
-    "platforms": with_commas(platforms),
-    "libc": libcs,
-    "base": bases,
-    "user": users,
-    "cache-from": caches,
-    "cache-to": caches,
-}
+def _stated(schema: Mapping[str, Any]) -> Offer:
+    """The values that a setting's schema lists."""
+    if schema.get("type") == "boolean":
+        return one_of("true", "false")
+    each = schema.get("items", {}).get("enum")
+    return one_of(*map(str, schema.get("enum", ()))) if each is None else with_commas(one_of(*map(str, each)))
 
 
 def packages(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem[str]]:
@@ -193,6 +184,21 @@ def profiles(ctx: click.Context, param: click.Parameter, typed: str) -> list[Com
         except (OSError, ValueError):
             own = ()
     return _items((*own, "release", "dev"), typed)
+
+
+_VALUES: dict[str, Offer] = {
+    "platforms": some_platforms,
+    "libc": libcs,
+    "base": bases,
+    "user": users,
+    "cache-from": caches,
+    "cache-to": caches,
+    "bins": with_commas(binaries),
+    "features": with_commas(features),
+    "profile": profiles,
+    "sign": one_of("keyless", "env://"),
+}
+"""By the keys of settings of which the schema does not list the values."""
 
 
 def targets(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem[str]]:
