@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.cli.failing.failures import REPORT
+from cargoship.cli.failing.failures import REPORT, explain_error
 from cargoship.cli.main import main
 from cargoship.cli.session import World
+from cargoship.errors import OutputError
+from cargoship.oci.files import write_atomically
 from support import obedient
 
 PROGRAM = Path(obedient.__file__)
@@ -264,3 +266,24 @@ def test_a_folder_that_is_gone_is_reported(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.endswith("error: the current folder does not exist any more\nhint: cd to another one\n")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere/app"])
+def test_a_link_to_nowhere_is_no_file_that_exists(name: str, tmp_path: Path) -> None:
+    """It was "File exists", of a folder of the cache, too: where somebody looks for it, there is none."""
+    (tmp_path / "nowhere").symlink_to("gone")
+    with pytest.raises(OutputError) as raised:
+        write_atomically(tmp_path / name / "file", b"")
+    failure = explain_error(raised.value)
+    place = tmp_path / "nowhere"
+    assert failure.message == f"cannot write {tmp_path / name / 'file'}: {place}: a link to gone, which is not there"
+    assert failure.exit_code == OutputError.exit_code
+
+
+def test_a_file_in_the_place_of_a_folder_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError) as raised:
+        (tmp_path / "file").mkdir(exist_ok=True)
+    failure = explain_error(raised.value)
+    assert failure.message == f"cannot write {tmp_path / 'file'}: a file, and a folder belongs there"
+    assert failure.exit_code == OutputError.exit_code

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -59,7 +60,7 @@ def explain_error(error: BaseException) -> Failure:  # noqa: PLR0911 - one for e
             message, hint, details = (
                 None if text is None else without_passwords(text) for text in (error.message, error.hint, error.details)
             )
-            return Failure(message or "", error.exit_code, hint, details)
+            return Failure(_with_what_is_in_the_way(message or "", error.__cause__), error.exit_code, hint, details)
         case click.exceptions.NoArgsIsHelpError(ctx=click.Context(command=click.Group() as group) as ctx):
             # click's own message is the whole help
             names = ", ".join(group.list_commands(ctx))
@@ -75,6 +76,8 @@ def explain_error(error: BaseException) -> Failure:  # noqa: PLR0911 - one for e
             return Failure("interrupted", error.exit_code)
         case KeyboardInterrupt() | click.Abort():
             return Failure("interrupted", Interrupted.exit_code)
+        case FileExistsError() if words := _in_the_way(error):
+            return Failure(f"cannot write {error.filename}: {words}", OutputError.exit_code)
         case OSError(errno=int(number)) if number in _FILE_ERRNOS:
             where = "cannot write" if number in _WRITE_ERRNOS else "cannot read or write"
             where += f" {error.filename}" if error.filename else ""
@@ -84,6 +87,29 @@ def explain_error(error: BaseException) -> Failure:  # noqa: PLR0911 - one for e
             text = without_passwords(str(error).strip().split("\n", 1)[0])
             message = type(error).__name__ + (f": {text}" if text else "")
             return Failure(f"unexpected {message}", EXIT_UNEXPECTED, REPORT, unexpected=True)
+
+
+def _with_what_is_in_the_way(message: str, cause: BaseException | None) -> str:
+    words = _in_the_way(cause)
+    if words is None or not isinstance(cause, FileExistsError):
+        return message
+    said = os.strerror(errno.EEXIST)
+    return message.replace(f"{cause.filename}: {said}", f"{cause.filename}: {words}").replace(
+        said, f"{cause.filename} is {words}"
+    )
+
+
+def _in_the_way(error: BaseException | None) -> str | None:
+    """What stands where a folder was to be made: the system says "File exists" of a file, and of a link to nowhere."""
+    if not isinstance(error, FileExistsError) or error.filename is None:
+        return None
+    path = Path(os.fsdecode(error.filename))
+    try:
+        if path.is_symlink() and not path.exists():
+            return f"a link to {path.readlink()}, which is not there"
+        return "a file, and a folder belongs there" if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _uncapital(text: str) -> str:
