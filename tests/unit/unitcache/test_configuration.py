@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.unitcache.keys.configuration import (
+    ConfigurationFile,
     environment_as_text,
     manifest_digest,
     names_that_differ,
@@ -19,7 +20,7 @@ TRIPLE = "aarch64-unknown-linux-musl"
 
 
 def settings(config: str = "", env: Mapping[str, str] | None = None, options: tuple[str, ...] = ()) -> str:
-    return settings_as_text(TRIPLE, files=[config.encode()], options=options, env=env or {})
+    return settings_as_text(TRIPLE, files=[ConfigurationFile(config.encode())], options=options, env=env or {})
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_files_and_programs_that_settings_name_count_by_content(tmp_path: Path) 
     named = NamedFiles((tmp_path,), str(tmp_path / "bin"))
 
     def reported(config: str = "", **env: str) -> str:
-        around = settings_as_text(TRIPLE, files=[config.encode()], options=(), env=env, named=named)
+        around = settings_as_text(TRIPLE, files=[ConfigurationFile(config.encode())], options=(), env=env, named=named)
         return around + environment_as_text(TRIPLE, env, named)
 
     def change(path: str, text: str) -> None:
@@ -192,14 +193,16 @@ def test_native_counts_as_what_it_means_here(flags: Mapping[str, str], *, native
 
 def test_native_in_configuration_counts_too() -> None:
     config = b'[target.\'cfg(unix)\']\nrustflags = ["-C", "target-cpu=native"]'
-    one, two = (settings_as_text(TRIPLE, files=[config], options=(), env={}, processor=each) for each in ("a", "b"))
+    files = [ConfigurationFile(config)]
+    one, two = (settings_as_text(TRIPLE, files=files, options=(), env={}, processor=each) for each in ("a", "b"))
     assert one != two
     assert processor()
 
 
 def test_what_differs_is_named_by_key_and_file() -> None:
     def reported(*files: str, places: tuple[str, ...]) -> str:
-        return settings_as_text(TRIPLE, files=[each.encode() for each in files], options=(), env={}, places=places)
+        read = [ConfigurationFile(text.encode(), place) for text, place in zip(files, places, strict=True)]
+        return settings_as_text(TRIPLE, files=read, options=(), env={})
 
     places = (".cargo/config.toml", ".cargo/flags.toml", "")
     same = (

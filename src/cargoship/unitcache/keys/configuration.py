@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cargoship.cargo.config import says_native, texts_of
 from cargoship.decoding import Undecodable, decode_toml
@@ -52,42 +53,40 @@ _SCRIPTS_LOOK_AT = re.compile(
 )
 
 
+class ConfigurationFile(Struct, frozen=True):
+    """A file of cargo's configuration, or what --config says in the place of one."""
+
+    data: bytes
+    place: str = ""
+    """Its name as far as it lies in the workspace: what others say is recorded without theirs, for checkouts lie in
+    many folders."""
+    folder: Path | None = None
+    """What the programs that it names are relative to."""
+
+
 def settings_as_text(
     triple: str,
     *,
-    files: Iterable[bytes],
+    files: Sequence[ConfigurationFile],
     options: Sequence[str],
     env: Mapping[str, str],
     named: NamedFiles | None = None,
     processor: str = "",
-    places: Sequence[str] = (),
-    folders: Sequence[Path] = (),
-    chosen_files: Sequence[tuple[bytes, Path]] = (),
+    asked: Sequence[ConfigurationFile] = (),
 ) -> str:
     """What is set for one triple: keys of configuration files, cargo's --config and -Z, variables. A line for each.
 
-    Files and programs that they name have lines of their own, and what `native` means, where that is said. `places` are
-    the names of the files as far as they lie in the workspace; what others say is recorded without theirs, for
-    checkouts lie in many folders. `folders` are those that each file's programs are relative to; `chosen_files` is what
-    --config says, each with such a folder: `options` has the words, but not what they mean.
+    Files and programs that they name have lines of their own, and what `native` means, where that is said. `asked` is
+    what --config says: `options` has the words, but not what they mean.
     """
-    configured = [_relevant(data, triple) for data in files]
+    configured = [(file, _relevant(file.data, triple)) for file in files]
     chosen = _chosen(env, triple)
     said = {OPTIONS: list(options), **chosen}
-    settings = {name: value for name, value in said.items() if value not in ([], None)} | _keys(configured, places)
-    asked = [_relevant(data, triple) for data, _ in chosen_files]
-    texts = [*texts_of([*configured, *asked]), *options, *chosen.values()]
-    beside = [
-        *folders[: len(configured)],
-        *[None] * (len(configured) - len(folders)),
-        *(folder for _, folder in chosen_files),
-    ]
+    settings = {name: value for name, value in said.items() if value not in ([], None)} | _keys(configured)
+    tables = [*configured, *((file, _relevant(file.data, triple)) for file in asked)]
+    texts = [*texts_of([table for _, table in tables]), *options, *chosen.values()]
     programs = [
-        *(
-            (name, folder)
-            for table, folder in zip([*configured, *asked], beside, strict=True)
-            for name in _programs(table)
-        ),
+        *((name, file.folder) for file, table in tables for name in _programs(table)),
         *((value, None) for name, value in chosen.items() if _NAMES_A_PROGRAM.fullmatch(name)),
     ]
     if programs:
@@ -195,21 +194,20 @@ def _without(table: Mapping[str, Any], harmless: Mapping[str, tuple[type, ...]])
     return {name: value for name, value in table.items() if not isinstance(value, harmless.get(name, ()))}
 
 
-def _keys(configured: Sequence[object], places: Sequence[str]) -> dict[str, object]:
+def _keys(configured: Sequence[tuple[ConfigurationFile, object]]) -> dict[str, object]:
     """What each key of each file says; of files without a place, all that they say of a key, in their order."""
     found: dict[str, object] = {}
     beyond: dict[str, list[object]] = {}
-    for number, value in enumerate(configured):
-        place = places[number] if number < len(places) else ""
+    for file, value in configured:
         for key, each in _leaves(value, ""):
-            if place:
-                found[f"{key} in {place}".strip()] = each
+            if file.place:
+                found[f"{key} in {file.place}".strip()] = each
             else:
                 beyond.setdefault(f"{key} in {CONFIGURATION}".strip(), []).append(each)
     # those of the workspace count more than others: where that is not so, the order is recorded
-    inside = [bool(place) for place in places]
+    inside = [bool(file.place) for file, _ in configured]
     if inside != sorted(inside, reverse=True):
-        found[f"the order of {CONFIGURATION}"] = [place or "another" for place in places]
+        found[f"the order of {CONFIGURATION}"] = [file.place or "another" for file, _ in configured]
     return found | beyond
 
 

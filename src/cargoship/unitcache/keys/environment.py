@@ -33,6 +33,7 @@ from cargoship.process import Command, Runner
 from cargoship.programs import ProgramFinder, without_secrets
 from cargoship.reading import read_file, real_path
 from cargoship.unitcache.keys.configuration import (
+    ConfigurationFile,
     environment_as_text,
     manifest_digest,
     settings_as_text,
@@ -95,13 +96,12 @@ def find_environment(
         folders = dict(compilers.libraries)
         libraries = dict(zip(folders, beside.map(library_identity, folders.values()), strict=True))
         configured = configuration_files(cwd, home)
-        files = [read_file(path) for path in configured]
+        files = [_configuration_file(path, root) for path in configured]
         tables = [read_table(path) for path in configured]
-    places = [path.relative_to(root).as_posix() if path.is_relative_to(root) else "" for path in configured]
     named = NamedFiles((root, cwd), env.get("PATH", ""))
     machine = processor()
-    options = [*_options(build.argv, cwd), *_places_that_count(zip(configured, places, tables, strict=True))]
-    chosen = list(_chosen_files(build.argv, cwd))
+    options = [*_options(build.argv, cwd), *_places_that_count(zip(configured, files, tables, strict=True))]
+    asked = list(_asked_for(build.argv, cwd))
     said = _without_the_compiler_itself(env, compilers)
     triples = tuple(dict.fromkeys((*folders, *compilers.tools)))
     return BuildEnvironment(
@@ -120,9 +120,7 @@ def find_environment(
                 env=said,
                 named=named,
                 processor=machine,
-                places=places,
-                folders=[path.parent.parent for path in configured],
-                chosen_files=chosen,
+                asked=asked,
             )
             for triple in triples
         },
@@ -235,17 +233,22 @@ def _libc_version() -> str:
         return os.uname().release if os.uname().sysname == "Darwin" else ""
 
 
-def _chosen_files(argv: Sequence[str], cwd: Path) -> Iterator[tuple[bytes, Path]]:
+def _configuration_file(path: Path, root: Path) -> ConfigurationFile:
+    place = path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
+    return ConfigurationFile(read_file(path), place, path.parent.parent)
+
+
+def _asked_for(argv: Sequence[str], cwd: Path) -> Iterator[ConfigurationFile]:
     """What --config says, as the content of files, with the folder that cargo finds their programs from."""
     for value in options_of(argv, "--config"):
         if (cwd / value).is_file():
             for path in with_includes(cwd / value):
-                yield read_file(path), path.parent.parent
+                yield ConfigurationFile(read_file(path), folder=path.parent.parent)
         else:
-            yield value.encode(errors="surrogateescape"), cwd
+            yield ConfigurationFile(value.encode(errors="surrogateescape"), folder=cwd)
 
 
-def _places_that_count(files: Iterable[tuple[Path, str, Mapping[str, object]]]) -> list[str]:
+def _places_that_count(files: Iterable[tuple[Path, ConfigurationFile, Mapping[str, object]]]) -> list[str]:
     """The files outside of the workspace in which [env] has a path relative to them: the whole path is the value.
 
     Inside, it begins with the workspace's folder, and is seen in what comes out.
@@ -255,7 +258,7 @@ def _places_that_count(files: Iterable[tuple[Path, str, Mapping[str, object]]]) 
         entries = table.values() if isinstance(table, dict) else ()
         return any(isinstance(each, dict) and bool(each.get("relative")) for each in entries)
 
-    return [str(path) for path, place, table in files if not place and has_such(table.get("env"))]
+    return [str(path) for path, file, table in files if not file.place and has_such(table.get("env"))]
 
 
 def _without_the_compiler_itself(env: Mapping[str, str], compilers: Compilers) -> Mapping[str, str]:
