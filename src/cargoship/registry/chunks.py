@@ -6,8 +6,9 @@ import re
 
 from msgspec import Struct
 
-_WHOLE_ONLY = re.compile(r"(?:[a-z0-9.-]+\.)?(?:gcr\.io|pkg\.dev)")
-"""Google's registries take no chunks (Artifact Registry's documentation on pushing: monolithic uploads only)."""
+_WHOLE_ONLY = re.compile(r"(?:[a-z0-9.-]+\.)?(?:gcr\.io|pkg\.dev)|ghcr\.io")
+"""Google's registries take no chunks (Artifact Registry's documentation on pushing: monolithic uploads only), GitHub's
+none above 4 MiB (wasmCloud/wash-archive#268), and the whole."""
 _PIECE_S = 5.0
 """What a cut may cost."""
 _GROWTH_MAX = 4.0

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, structs
 
-from cargoship.errors import ContentInvalid, RegistryError
+from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
 from cargoship.http.links import next_page
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
@@ -22,6 +22,7 @@ from cargoship.printable import printable
 from cargoship.registry.auth.challenge import Scope
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.http_client import NamedRequest
+from cargoship.registry.refusals import ABSENT, NO_REPOSITORY
 from cargoship.registry.shared_tag import settle
 
 _OK = 200
@@ -57,10 +58,23 @@ def attach_all(client: RegistryClient, repository: str, manifests: Sequence[Byte
     unlisted: dict[Digest, list[Descriptor]] = {}
     for manifest in manifests:
         subject, entry = _described(manifest)
-        if client.put_manifest(repository, manifest.descriptor.digest, manifest) != subject:
+        if _put(client, repository, manifest) != subject:
             unlisted.setdefault(subject, []).append(entry)
     for subject, entries in unlisted.items():
         _keep(client, repository, subject, entries, wanted=True)
+
+
+def _put(client: RegistryClient, repository: str, manifest: BytesBlob) -> Digest | None:
+    try:
+        return client.put_manifest(repository, manifest.descriptor.digest, manifest)
+    except RegistryRefused as error:
+        if error.hint not in {None, ABSENT, NO_REPOSITORY}:
+            raise
+        hint = (
+            "it says something about the image, and some registries take no manifest that refers to another: "
+            'attest = "none" or "index" leaves out SBOMs and provenance, signature-format = ["cosign-2"] signs without'
+        )
+        raise type(error)(error.message, hint=hint) from error
 
 
 def enlist(client: RegistryClient, repository: str, manifest: BytesBlob) -> None:
@@ -129,8 +143,16 @@ def listed_by_tag(client: RegistryClient, repository: str, subject: Digest) -> t
 
 
 def _list_of_tag(client: RegistryClient, repository: str, subject: Digest) -> IndexManifest:
-    listed = client.manifest_if_there(repository, fallback_tag(subject))
-    if listed is None:
+    return _list_in(_under_tag(client, repository, subject), client, repository, subject)
+
+
+def _under_tag(client: RegistryClient, repository: str, subject: Digest) -> BytesBlob | None:
+    return client.manifest_if_there(repository, fallback_tag(subject))
+
+
+def _list_in(listed: BytesBlob | None, client: RegistryClient, repository: str, subject: Digest) -> IndexManifest:
+    # where the tag is the subject itself it is no list of it: GitLab's registry gives that (oras-project/oras-go#1396)
+    if listed is None or listed.descriptor.digest == subject:
         return IndexManifest(MediaType.OCI_INDEX, ())
     if listed.descriptor.media_type not in INDEX_TYPES:
         place = f"{client.registry}/{repository}:{fallback_tag(subject)}"
@@ -141,7 +163,7 @@ def _list_of_tag(client: RegistryClient, repository: str, subject: Digest) -> In
     return decode_index(listed.data, listed.descriptor.media_type)
 
 
-class _SharedList(Struct, frozen=True):
+class _SharedList(Struct):
     """A tag's list of referrers, that is to have entries (`wanted`), or not to have them."""
 
     client: RegistryClient
@@ -149,9 +171,18 @@ class _SharedList(Struct, frozen=True):
     subject: Digest
     changed: Sequence[Descriptor]
     wanted: bool
+    is_written: bool = False
 
     def read(self) -> IndexManifest:
-        return _list_of_tag(self.client, self.repository, self.subject)
+        listed = _under_tag(self.client, self.repository, self.subject)
+        if self.is_written and listed is not None and listed.descriptor.digest == self.subject:
+            tag = fallback_tag(self.subject)
+            raise RegistryError(
+                f"{self.client.registry} took a list of what refers to an image under the tag {tag} of "
+                f"{self.repository}, and does not give it",
+                hint='leave out what refers to images, or put it into the index: attest = "none", or "index"',
+            )
+        return _list_in(listed, self.client, self.repository, self.subject)
 
     def entries(self, found: IndexManifest) -> Sequence[Descriptor]:
         return found.manifests
@@ -168,6 +199,7 @@ class _SharedList(Struct, frozen=True):
     def write(self, made: IndexManifest) -> None:
         blob = BytesBlob.of(MediaType.OCI_INDEX, encode_index(made))
         self.client.put_manifest(self.repository, fallback_tag(self.subject), blob)
+        self.is_written = True
 
 
 def _keep(

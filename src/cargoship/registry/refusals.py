@@ -120,6 +120,8 @@ def _hint(refusal: Refusal) -> str | None:
     return _HINTS_BY_STATUS.get(refusal.status)
 
 
+ABSENT = "there is no such image: check the repository's name, and the tag"
+NO_REPOSITORY = "check the repository's name; some registries want it to be created before the first push"
 _HINTS_BY_WORD = (
     (
         ("name_unknown", "does not exist in the registry", "repositorynotfound"),
@@ -130,9 +132,10 @@ _HINTS_BY_WORD = (
         "that tag may not be moved: push under another one",
     ),
     (("quota", "storage limit"), "the registry's storage is used up: delete old images or raise its limit"),
+    (("manifest_unknown", "manifest unknown"), ABSENT),
 )
 _HINTS_BY_STATUS = {
-    404: "check the repository's name; some registries want it to be created before the first push",
+    404: NO_REPOSITORY,
     407: "a proxy wants to know who asks: put a user and a password into its address, as http://USER:PASSWORD@HOST",
     413: "a blob is larger than the registry, or a proxy before it, allows",
     429: "the registry's rate limit is used up: wait, or log in for a higher one",

@@ -70,6 +70,8 @@ class ContentApi(Holdings):
         """GET or HEAD of a manifest."""
         repository = self.repositories.get(name, Repository())
         digest = repository.tags.get(reference, reference)
+        if self.digest_tags and digest.startswith("sha256-"):
+            digest = digest.replace("-", ":")
         if digest not in repository.manifests:
             return Reply.error(404, "MANIFEST_UNKNOWN", "manifest unknown")
         media_type, data = repository.manifests[digest]

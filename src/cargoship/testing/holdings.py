@@ -50,8 +50,9 @@ class Holdings:
     `mounts` is what happens when nobody says where a blob is to be mounted from. `chunks` False refuses uploads in
     pieces; `chunk_bytes_min` is the smallest piece but the last that is taken; `keeps_partial` keeps what arrived of a
     piece whose connection was cut. `referrers` has the referrers API (distribution-spec 1.1), and `referrers_page` is
-    how many it gives at a time. `algorithm` (sha256, sha512) names what is pushed under a tag. `location` makes an
-    upload's address from its path (absolute ones, say).
+    how many it gives at a time; `digest_tags` takes the tag `sha256-<hex>`, where there is none, for the digest.
+    `algorithm` (sha256, sha512) names what is pushed under a tag. `location` makes an upload's address from its path
+    (absolute ones, say).
     """
 
     immutable_tags: bool = False
@@ -62,6 +63,7 @@ class Holdings:
     chunk_bytes_min: int | None = None
     keeps_partial: bool = True
     referrers: bool = True
+    digest_tags: bool = False
     algorithm: str = "sha256"
     referrers_page: int | None = None
     location: Callable[[str], str] = lambda path: path

@@ -288,7 +288,9 @@ QUIRKS: Mapping[str, Quirk] = {
     **{f"patch-{status}": _restated("PATCH", _GOING, status) for status in (200, 201, 204)},
     **{f"put-blob-{status}": _restated("PUT", _GOING, status) for status in (200, 202, 204)},
     **{f"put-manifest-{status}": _restated("PUT", "/manifests/", status) for status in (200, 202, 204)},
-    **{f"patch-never-{status}": _status("PATCH", _GOING, status) for status in (400, 403, 404, 405, 411, 500, 501)},
+    **{
+        f"patch-never-{status}": _status("PATCH", _GOING, status) for status in (400, 403, 404, 405, 411, 416, 500, 501)
+    },
     "patch-lost-404": _Once("PATCH", _GOING, 404, skip=1),
     "patch-lost-416": _Once("PATCH", _GOING, 416, skip=1),
     "put-lost-404": _Once("PUT", _GOING, 404),
@@ -311,6 +313,7 @@ QUIRKS: Mapping[str, Quirk] = {
     "location-missing-after-chunks": _header("PATCH", _UPLOADS, "Location", lambda *_: None),
     "range-missing": _header("PATCH", _UPLOADS, "Range", lambda *_: None),
     "range-off-by-one": _header("PATCH", _UPLOADS, "Range", lambda _r, _c, text: _one_more(text)),
+    "range-stuck": _header("PATCH", _UPLOADS, "Range", lambda *_: "0-59"),  # aws/containers-roadmap#2831
     "range-in-bytes": _header("PATCH", _UPLOADS, "Range", lambda _r, _c, text: "bytes=" + text),
     "range-unreadable": _header("PATCH", _UPLOADS, "Range", lambda *_: "all of it"),
     "another-algorithm": _header(

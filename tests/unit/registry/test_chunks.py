@@ -245,12 +245,14 @@ def test_a_registry_that_spoils_pieces_gets_the_whole() -> None:
         ("europe-docker.pkg.dev", False),
         ("gcr.io", False),
         ("eu.gcr.io", False),
-        ("ghcr.io", True),
+        ("ghcr.io", False),
+        ("notghcr.io", True),
+        ("docker.io", True),
         ("notgcr.io", True),
         ("localhost:5000", True),
     ],
 )
-def test_google_takes_no_pieces(registry: str, *, expected: bool) -> None:
+def test_google_and_github_take_no_pieces(registry: str, *, expected: bool) -> None:
     assert takes_chunks(registry) is expected
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from cargoship.errors import ContentInvalid, RegistryError
+from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
 from cargoship.events import ignore
 from cargoship.oci.descriptor import BytesBlob, MediaType
 from cargoship.oci.digest import Digest
@@ -34,9 +34,13 @@ def _artifact(name: str, kind: str = "application/x-sbom", subject: BytesBlob | 
         "annotations": {"name": name},
     }
     if subject is not None:
-        about = subject.descriptor
-        document["subject"] = {"mediaType": about.media_type, "digest": str(about.digest), "size": about.size_bytes}
+        document["subject"] = _named(subject)
     return BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps(document).encode())
+
+
+def _named(manifest: BytesBlob) -> dict[str, object]:
+    about = manifest.descriptor
+    return {"mediaType": about.media_type, "digest": str(about.digest), "size": about.size_bytes}
 
 
 def _registry(*, api: bool, **options: object) -> InMemoryRegistry:
@@ -69,6 +73,49 @@ def test_what_is_attached_is_listed(*, api: bool) -> None:
         assert not detach(client, REPOSITORY, signature.descriptor.digest)
         left = list_referrers(client, REPOSITORY, _DIGEST)
         assert {entry.digest for entry in left} == {a.descriptor.digest for a in sboms}
+
+
+def test_a_tag_that_is_the_image_itself_is_no_list_of_what_refers_to_it() -> None:
+    """GitLab's registry takes `sha256-<hex>` for the digest (oras-project/oras-go#1396)."""
+    registry = _registry(api=False, digest_tags=True)
+    index = json.dumps({"schemaVersion": 2, "manifests": [{**_named(_SUBJECT), "platform": {"os": "linux"}}]})
+    subjects = [_SUBJECT, BytesBlob.of(MediaType.OCI_INDEX, index.encode())]
+    with _client(registry) as client:
+        client.put_manifest(REPOSITORY, "all", subjects[1])
+        for subject in subjects:
+            assert list_referrers(client, REPOSITORY, subject.descriptor.digest) == ()
+            sbom = _artifact("s", subject=subject)
+            attach(client, REPOSITORY, sbom)
+            (found,) = list_referrers(client, REPOSITORY, subject.descriptor.digest)
+            assert found.digest == sbom.descriptor.digest
+            assert detach(client, REPOSITORY, sbom.descriptor.digest)
+            assert list_referrers(client, REPOSITORY, subject.descriptor.digest) == ()
+        registry.faults.append(Fault("GET", "/manifests/sha256-", status=200, body=_SUBJECT.data, times=None))
+        with pytest.raises(RegistryError, match=r"under the tag sha256-[0-9a-f]{64} of .*, and does not give it"):
+            attach(client, REPOSITORY, _artifact("t"))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        (400, "MANIFEST_INVALID", True),
+        (404, "MANIFEST_UNKNOWN", True),
+        (404, "", True),
+        (415, "UNSUPPORTED", True),
+        (400, "TAG_IMMUTABLE", False),
+        (413, "", False),
+    ],
+)
+def test_a_registry_that_takes_nothing_that_refers_is_told_how_to_do_without(
+    status: int, code: str, *, told: bool
+) -> None:
+    registry = _registry(api=False)
+    with _client(registry) as client:
+        body = json.dumps({"errors": [{"code": code, "message": "no"}]}).encode() if code else b""
+        registry.faults.append(Fault("PUT", "/manifests/", status=status, body=body, times=None))
+        with pytest.raises(RegistryRefused) as caught:
+            attach(client, REPOSITORY, _artifact("s"))
+    assert ('attest = "none"' in (caught.value.hint or "")) is told
 
 
 @pytest.mark.parametrize("api", [True, False])
