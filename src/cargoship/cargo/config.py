@@ -117,8 +117,18 @@ def named_rustc(files: Iterable[Path], env: Mapping[str, str]) -> tuple[str, str
 def replaced_sources(files: Iterable[Table]) -> list[Table]:
     """What is said of sources where crates are taken from a folder: other files may be in there than were published."""
     sources = [table["source"] for table in files if _table(table, "source")]
-    by_folder = any("directory" in each for table in sources for each in table.values() if isinstance(each, dict))
-    return sources if by_folder else []
+    named = {key for table in sources for each in table.values() if isinstance(each, dict) for key in each}
+    return sources if named & {"directory", "local-registry"} else []
+
+
+def local_registries(files: Iterable[tuple[Path, Table]]) -> tuple[Path, ...]:
+    """The folders of local registries: of files, each with the folder that its paths are relative to.
+
+    https://doc.rust-lang.org/cargo/reference/source-replacement.html#local-registry-sources
+    """
+    sources = [(folder, each) for folder, table in files for each in _table(table, "source").values()]
+    places = [(folder, each.get("local-registry")) for folder, each in sources if isinstance(each, dict)]
+    return tuple(dict.fromkeys(folder / place for folder, place in places if isinstance(place, str)))
 
 
 def options_tables(words: Sequence[str], cwd: Path) -> Iterator[Table]:

@@ -38,6 +38,14 @@ def names_other_registries(lock: str) -> bool:
     return not all(map(is_crates_io, _LOCKED.findall(lock)))
 
 
+def may_be_crates_io(index: str) -> bool:
+    """Whether an index of [registries] may be crates.io's: a lock file has no other registry then.
+
+    cargo takes several ways to write it for the same: with or without `.git`, a slash at the end, capital letters.
+    """
+    return "crates.io" in index.lower()
+
+
 def registry_indexes(files: Iterable[Table], env: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """The indexes that names of registries stand for, by where that is said, those that count most first.
 

@@ -100,7 +100,8 @@ def build_key_of(around: BuildEnvironment, asked: BuildRequest, *, built: Mappin
         parts[OBJECTIONABLE] = around.objectionable
     if around.sources:
         parts[SOURCES] = around.sources
-    if around.registries and names_other_registries(asked.lock.decode("utf-8", "replace")):
+    named = around.names_crates_io or names_other_registries(asked.lock.decode("utf-8", "replace"))
+    if around.registries and named:
         # of members cargo says it; of other local packages and of those in repositories nobody has asked it
         parts[REGISTRIES] = "\n".join(f"{name}={digest}" for name, digest in sorted(around.registries.items()))
     if around.replaced:

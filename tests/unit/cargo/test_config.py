@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from cargoship.cargo.config import (
+    Table,
     configuration_files,
     default_targets,
+    local_registries,
     read_table,
     replaced_sources,
     unstable_switches,
@@ -65,6 +67,13 @@ def test_only_folders_hold_other_files_than_were_published() -> None:
     vendored = {"source": {"crates-io": {"replace-with": "v"}, "v": {"directory": "vendor"}}}
     assert replaced_sources([mirror]) == []
     assert replaced_sources([vendored]) == [vendored["source"]]
+    local = {"source": {"crates-io": {"replace-with": "l"}, "l": {"local-registry": "kept"}}}
+    assert replaced_sources([local]) == [local["source"]]
+    files: list[tuple[Path, Table]] = [
+        (Path("/near"), local),
+        (Path("/far"), {"source": {"x": 1, "y": {"local-registry": "/else"}}}),
+    ]
+    assert local_registries([*files, files[0]]) == (Path("/near/kept"), Path("/else"))
 
 
 def test_the_nearest_file_says_what_is_unstable() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cargoship.cargo.registries import is_crates_io, names_other_registries, registry_indexes
+from cargoship.cargo.registries import is_crates_io, may_be_crates_io, names_other_registries, registry_indexes
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,11 @@ def test_a_lock_file_names_other_registries() -> None:
     crates_io = 'name = "a"\nsource = "registry+https://github.com/rust-lang/crates.io-index"\n'
     assert not names_other_registries(crates_io + 'source = "git+https://example.com/a#0"\n')
     assert names_other_registries(crates_io + 'source = "sparse+https://example.com/"\n')
+
+
+def test_crates_io_has_several_spellings() -> None:
+    assert may_be_crates_io("https://GitHub.com/rust-lang/Crates.io-index.git/")
+    assert not may_be_crates_io("sparse+https://crates.example/")
 
 
 def test_what_names_of_registries_stand_for() -> None:

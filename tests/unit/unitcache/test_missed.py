@@ -76,9 +76,24 @@ def kept(build_key: BuildKey, inputs: Mapping[str, Digest] | None = None, saved_
             build_key_of(structs.replace(AROUND, registries={"mine": "aa"}), structs.replace(ASKED, lock=OTHER_LOCK)),
             ("Cargo.lock: checksums, sources or dependencies of packages", "the registries in cargo's configuration"),
         ),
+        (
+            build_key_of(structs.replace(AROUND, registries={"mine": "aa"}, names_crates_io=True), ASKED),
+            ("the registries in cargo's configuration",),
+        ),
         (build_key_of(AROUND, ASKED, built={TRIPLE: "std-2"}), (f"the standard library {TRIPLE}",)),
     ],
-    ids=["versions", "checksums", "options", "manifest", "rustc", "settings", "environment", "registries", "library"],
+    ids=[
+        "versions",
+        "checksums",
+        "options",
+        "manifest",
+        "rustc",
+        "settings",
+        "environment",
+        "registries",
+        "crates.io",
+        "library",
+    ],
 )
 def test_the_part_that_differs_is_reported(tmp_path: Path, now: BuildKey, reasons: tuple[str, ...]) -> None:
     before = build_key_of(AROUND, ASKED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -20,12 +21,13 @@ from cargoship.cargo.config import (
     cargo_home,
     configuration_files,
     default_targets,
+    local_registries,
     read_table,
     replaced_sources,
     what_becomes_of_warnings,
     with_includes,
 )
-from cargoship.cargo.registries import registry_indexes
+from cargoship.cargo.registries import may_be_crates_io, registry_indexes
 from cargoship.cargo.words import options_of
 from cargoship.decoding import decode_toml
 from cargoship.oci.digest import Digest
@@ -102,6 +104,7 @@ def find_environment(
     machine = processor()
     options = [*_options(build.argv, cwd), *_places_that_count(zip(configured, files, tables, strict=True))]
     asked = list(_asked_for(build.argv, cwd))
+    indexes = registry_indexes(tables, env)
     said = _without_the_compiler_itself(env, compilers)
     triples = tuple(dict.fromkeys((*folders, *compilers.tools)))
     return BuildEnvironment(
@@ -128,8 +131,9 @@ def find_environment(
         targets=" ".join(default_targets(tables, env)),
         warnings=what_becomes_of_warnings(tables, env),
         objectionable=objectionable(tables, env),
-        sources=_digest_of(replaced_sources(tables)),
-        registries={name: _digest_of(said) for name, said in registry_indexes(tables, env).items()},
+        sources=_digest_of([*replaced_sources(tables), *map(_content_of, _local_registries([*asked, *files]))]),
+        registries={name: _digest_of(said) for name, said in indexes.items()},
+        names_crates_io=any(may_be_crates_io(each) for said in indexes.values() for each in said),
         processor=machine,
         replaced=compilers.replaced,
         wrapped=is_wrapped(
@@ -202,6 +206,23 @@ def _manifests(graph: UnitGraph, root: Path) -> dict[str, str]:
 
 def _digest_of(tables: Sequence[object]) -> str:
     return Digest.of(msgspec.json.encode(tables, order="deterministic", enc_hook=str)).hex if tables else ""
+
+
+def _content_of(registry: Path) -> dict[str, str]:
+    """The digests of a local registry's crates and of its index: cargo compares them with the lock file in each run."""
+    # folders of the index are one deep for names of one or two letters, and two for others
+    places = sorted(path for pattern in ("*.crate", "index/*/*", "index/*/*/*") for path in registry.glob(pattern))
+    files = ((path, _read(path)) for path in places)
+    return {str(path.relative_to(registry)): Digest.of(data).hex for path, data in files if data is not None}
+
+
+def _local_registries(files: Iterable[ConfigurationFile]) -> tuple[Path, ...]:
+    found: list[tuple[Path, Mapping[str, object]]] = []
+    for file in files:
+        # what is no TOML cargo refuses
+        with contextlib.suppress(ValueError):
+            found += [(file.folder, decode_toml(file.data))] if file.folder is not None else []
+    return local_registries(found)
 
 
 def _read(path: Path) -> bytes | None:

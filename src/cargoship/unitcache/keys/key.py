@@ -81,6 +81,8 @@ class BuildEnvironment(Struct, frozen=True):
     """A digest of what the configuration says of sources that are folders."""
     registries: Mapping[str, str] = field(default_factory=dict)
     """By name: a digest of the index that the configuration says a registry has."""
+    names_crates_io: bool = False
+    """Whether one of these names may stand for crates.io itself."""
     processor: str = ""
     """What `native` means to compilers here."""
     replaced: frozenset[str] = frozenset()
