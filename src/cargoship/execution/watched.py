@@ -22,8 +22,8 @@ from cargoship.unitcache.watching.records import Event
 
 _EVENTS_MAX = 50_000
 _PRESENT = frozenset("OSLQYo")
-_OF_RUSTC = frozenset({"C", "R"})
-"""The clock and random numbers: for names of files, hash tables. A macro's are the same kind of thing here."""
+_OF_RUSTC = frozenset({"C", "R", "e", "t"})
+"""The clock and random numbers: for names of files, hash tables. A macro's hash tables take such numbers as well."""
 _OF_LINKING = re.compile(
     rf"{re.escape(LINKER)}/.+|{re.escape(LINKED)}(?:/.+)?|{re.escape(TEMPORARY)}/rustc[A-Za-z0-9]{{6}}(?:/.+)?"
 )

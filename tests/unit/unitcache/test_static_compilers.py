@@ -22,8 +22,8 @@ def reads(tmp_path: Path) -> Reads:
     zig.parent.mkdir()
     zig.write_bytes(b"")
 
-    def reads(*words: str, covered: str = "") -> Found:
-        sources = CSources(lambda path: bool(covered) and path.startswith(str(tmp_path / covered)))
+    def reads(*words: str, covered: str = "", is_dated: bool = False) -> Found:
+        sources = CSources(lambda path: bool(covered) and path.startswith(str(tmp_path / covered)), is_dated)
         text = "\n".join([str(zig), str(tmp_path), *words])
         found = read_by_compiler(text, {str(zig.resolve())}, sources)
         return {(kind, str(Path(path).relative_to(tmp_path))) for kind, path in found if str(tmp_path) + "/" in path}
@@ -195,3 +195,28 @@ def test_words_that_name_themselves_come_to_an_end(reads: Reads, tmp_path: Path)
     assert reads("ld.lld", "in.ld") == {("O", "in.ld")}
     with pytest.raises(NotKept, match="more than can be noted"):
         reads("ld.lld", "@args")
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "refused"),
+    [
+        ("char *a = __DATE__;", (), True),
+        ("char *a = __TIME__;", ("-O2", "-Wno-date-time"), True),
+        ("char *a = __TIME__;", ("-O2", "-w"), True),
+        ('#pragma clang diagnostic ignored "-Wdate-time"\nchar *a = __DATE__;', ("-O2",), True),
+        # Zig compiles no such thing: it is in a part that is left out
+        ("#ifdef OLD\nchar *a = __DATE__;\n#endif", ("-O2",), False),
+        ("char *a = MY__DATE__;", (), False),
+    ],
+)
+def test_a_text_with_the_time_in_it_is_not_kept(
+    reads: Reads, tmp_path: Path, text: str, flags: tuple[str, ...], *, refused: bool
+) -> None:
+    words = (*compiled(tmp_path, text), *flags)
+    if refused:
+        with pytest.raises(NotKept, match="looks at the clock"):
+            reads(*words)
+        # SOURCE_DATE_EPOCH says what time it is
+        assert ("O", "a.c") in reads(*words, is_dated=True)
+    else:
+        assert ("O", "a.c") in reads(*words)

@@ -106,6 +106,7 @@ def test_functions_that_bash_is_given_are_variables() -> None:
         ("C", "echo $EPOCHREALTIME", True),
         ("C", "printf '%(%s)T'", True),
         ("C", "echo", False),
+        ("t", "echo $SECONDS", True),
         ("R", "echo $RANDOM", True),
         ("R", "true", False),
         ("H", "echo $HOSTNAME", True),

@@ -50,6 +50,10 @@ _ASSEMBLED_FILE = re.compile(
 _ASKS = re.compile(rb"\b__has_(?:include(?:_next)?|embed)\s*\(")
 _ASKS_FOR = re.compile(rb"\b__has_(?:include(?:_next)?|embed)\s*\(\s*(?:<(?P<angle>[^>\n]+)>|\"(?P<quote>[^\"\n]+)\")")
 _INCLUDES = re.compile(rb"^[ \t]*#[ \t]*(?:include(?:_next)?|import|embed)[ \t]*\"([^\"\n]+)\"", re.MULTILINE)
+_DATES = re.compile(rb"\b__(?:DATE|TIME)__\b")
+_DATES_ALLOWED = re.compile(r"-Wno-(?:error=)?date-time|-Wno-error|-w")
+_OPTIMIZES = re.compile(r"-O(?:[1-9sgz]|fast)?")
+"""Then, and without such a flag, Zig refuses to compile what uses these macros (-Werror=date-time)."""
 _NAMES = (_ASSEMBLED_FILE, _ASKS_FOR, _INCLUDES)
 _FOLDERS = ("-I", "-iquote", "-isystem", "-idirafter", "--embed-dir=", "-cxx-isystem")
 _PREFIXES = ("-include", "-include-pch", "-imacros")
@@ -62,6 +66,10 @@ class _Text(Struct, frozen=True):
     asked_beside: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     included: tuple[str, ...] = ()
+    dated: bool = False
+    """Whether it says __DATE__ or __TIME__."""
+    allows_dates: bool = False
+    """Whether it tells a compiler to take them where that would refuse them."""
     unclear: str = ""
     """What it reads by a name that only a compiler knows; empty where there is nothing such."""
 
@@ -70,6 +78,8 @@ class CSources(Struct):
     """Texts of C, C++ and assembler, each searched once. `is_covered` tells paths that keys know anyhow."""
 
     is_covered: Callable[[str], bool]
+    is_dated: bool = False
+    """Whether SOURCE_DATE_EPOCH says what time it is."""
     _texts: dict[str, _Text] = field(default_factory=dict)
 
     def beyond(self, words: Sequence[str], files: Sequence[str], cwd: str) -> Iterator[tuple[str, str]]:
@@ -89,6 +99,8 @@ class CSources(Struct):
             text = self._text(path)
             if text.unclear:
                 raise NotKept(f"what it reads cannot be seen: {text.unclear} in {path}")
+            if text.dated and not self.is_dated and (text.allows_dates or _allow_dates(words)):
+                raise NotKept(f"it looks at the clock, which no digest can hold (__DATE__ or __TIME__ in {path})")
             beside = os.path.dirname(path)  # noqa: PTH120 - text all the way: there are many
             yield from search.before(text.included, beside, read)
             for name in text.assembled:
@@ -171,6 +183,11 @@ def sources_in(words: Sequence[str]) -> list[str]:
     ]
 
 
+def _allow_dates(words: Sequence[str]) -> bool:
+    """Whether Zig compiles __DATE__ and __TIME__."""
+    return any(map(_DATES_ALLOWED.fullmatch, words)) or not any(map(_OPTIMIZES.fullmatch, words))
+
+
 def _values(words: Sequence[str], flags: Sequence[str]) -> Iterator[tuple[str, str]]:
     for number, word in enumerate(words):
         for flag in flags:
@@ -206,5 +223,7 @@ def _searched(path: str) -> _Text:
         tuple(dict.fromkeys(os.fsdecode(match["quote"]) for match in asked if match["quote"])),
         tuple(dict.fromkeys(os.fsdecode(match["angle"]) for match in asked if match["angle"])),
         tuple(dict.fromkeys(map(os.fsdecode, _INCLUDES.findall(text)))),
+        _DATES.search(text) is not None,
+        b"-Wdate-time" in text,
         unclear,
     )

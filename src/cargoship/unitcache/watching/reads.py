@@ -35,7 +35,7 @@ from cargoship.unitcache.keys.refusal import NotKept
 from cargoship.unitcache.keys.variables import PRIMARY_PACKAGE, counts
 from cargoship.unitcache.keys.ways import put_ns
 from cargoship.unitcache.watching.c_sources import CSources
-from cargoship.unitcache.watching.clocks import has_own_clock
+from cargoship.unitcache.watching.clocks import GITS_CLOCK, what_never_is_the_same
 from cargoship.unitcache.watching.compilers import read_by_compiler
 from cargoship.unitcache.watching.frames import passes_on, takes_all
 from cargoship.unitcache.watching.library import Watcher
@@ -57,8 +57,8 @@ _OF_LINKERS = re.compile(
 _TEMPORARY = tuple(f"/{name}" for name in ("tmp", "var/tmp", "usr/tmp"))
 _KIND_OF_FILE = frozenset("OXM")
 _QUESTIONS = {"E": ENVIRONMENT, "H": HOST, "P": USER}
-_CHANGES_ALWAYS = {"C": "looks at the clock", "R": "takes random numbers"}
-_UNDERSTOOD = frozenset("KBICRG" + WHERE)
+_CHANGES_ALWAYS = frozenset("CRte")
+_UNDERSTOOD = frozenset("KBIG" + WHERE)
 UNSEEN = "nobody has seen what it reads: what cargo has started for it cannot be watched"
 """Why a unit is not kept of which nothing was noted."""
 
@@ -147,7 +147,7 @@ class _Unit:
         self._above |= {contents.env.get("TMPDIR") or _TEMPORARY[0], *_TEMPORARY}
         # a shell asks whether these still are where it was told
         self._above |= {contents.env.get(name, "") for name in ("PWD", "OLDPWD")}
-        self._sources = CSources(self._is_known_by_keys)
+        self._sources = CSources(self._is_known_by_keys, is_dated=bool(contents.env.get("SOURCE_DATE_EPOCH")))
         self._own = own
         self._found: dict[str, Digest] = {}
         self._unset: set[str] = set()
@@ -340,6 +340,8 @@ class _Unit:
     def _variable(self, name: str) -> None:
         if name == PRIMARY_PACKAGE and not self._pinned:
             raise NotKept(f"it looks at {name}, which another invocation of cargo sets otherwise")
+        if name == GITS_CLOCK and name not in self._contents.env and not self._pinned:
+            raise NotKept("it looks at the clock, which no digest can hold (git, for how long ago something was)")
         if (
             not counts(name, pinned=self._pinned, of_script=self._of_script)
             or not _is_text(name)
@@ -360,8 +362,9 @@ class _Unit:
             self._found[question] = self._now(question)
         elif (kind == "I" and not passes_on(what)) or (kind == "G" and takes_all(what)):
             self._found[ENVIRONMENT] = self._now(ENVIRONMENT)
-        elif kind in _CHANGES_ALWAYS and not has_own_clock(what):
-            raise NotKept(f"it {_CHANGES_ALWAYS[kind]}, which no digest can hold ({what})")
+        elif kind in _CHANGES_ALWAYS:
+            if does := what_never_is_the_same(kind, what):
+                raise NotKept(f"it {does}, which no digest can hold ({what})")
         elif kind == "N":
             raise NotKept(f"it asks the network, which no digest can hold ({what})")
         elif kind == "U":

@@ -42,8 +42,10 @@ _OPENS = re.compile(r"[\"'`]")
 _HOME = re.compile(r"~|\bcd\b")
 _USED = re.compile(r"\$\{?#?([A-Za-z_]\w*)")
 _WORD = re.compile(r"\b[A-Za-z_]\w*")
+_CLOCK = re.compile(r"EPOCH|SECONDS|%[-\d]*\(")
 _TELLING = {
-    "C": re.compile(r"EPOCH|SECONDS|%[-\d]*\("),
+    "C": _CLOCK,
+    "t": _CLOCK,
     "R": re.compile(r"RANDOM"),
     "H": re.compile(r"HOSTNAME|MACHTYPE|\\[hH]"),
     "P": re.compile(r"UID|USER|GROUPS|~|\\u"),
@@ -74,7 +76,7 @@ def variables_used(texts: Iterable[str], *, bash: bool) -> frozenset[str] | None
 
 
 def uses(kind: str, texts: Iterable[str]) -> bool:
-    """Whether commands use the clock ("C"), random numbers ("R"), the name of the machine ("H") or the user ("P")."""
+    """Whether commands use the clock ("C", "t"), random numbers ("R"), the machine's name ("H") or the user's ("P")."""
     return any(_TELLING[kind].search(_commands(text)) for text in texts)
 
 

@@ -13,6 +13,8 @@
      Q path   followed to what it is    T path         made empty    Y path   looked for on the search path, and no program
      G path   a macro, as rustc has loaded it                     o path         read by a compiler, of the system
      I prog   all variables, and below it the addresses in the program from which they were read
+     t prog   the clock in whole seconds, as what tells the time asks it
+     e prog   SOURCE_DATE_EPOCH (reproducible-builds.org), and it is not set: the clock is asked next
 
    A wrapper around rustc, and a linker that is somebody's script, has a file of its own, which begins with `K` and a fourth
    word, and a few kinds more:
@@ -316,6 +318,8 @@ static void note_at(char kind, int dir, const char *path) {
 static void say(char kind, const char *what) {
   if (!mode) return;
   rearm();
+  /* what rustc does with the time goes into nothing; a macro may put it into the program */
+  if (!what && mode == RUSTC && (kind == 'C' || kind == 't') && strcmp(program, "clippy-driver")) what = "a procedural macro";
   put(kind, what ? what : program);
 }
 
@@ -676,16 +680,22 @@ static int is_clippys(const char *name) {
          in_macro((uintptr_t)__builtin_frame_address(0)) == 1;
 }
 
+/* What a variable is; of the one that is asked for before the clock is, who asks in vain. */
+static char *noted(const char *name) {
+  say('V', name);
+  char *value = value_of(name, NULL);
+  if (!strcmp(name, "SOURCE_DATE_EPOCH") && !(value && *value)) say('e', NULL);
+  return value;
+}
+
 EXPORT char *getenv(const char *name) {
   if (!mode) return in(environ, name);
-  if (COUNTS() && !is_clippys(name)) say('V', name);
-  return value_of(name, NULL);
+  return COUNTS() && !is_clippys(name) ? noted(name) : value_of(name, NULL);
 }
 
 EXPORT char *secure_getenv(const char *name) {
   if (!mode) return REAL(secure_getenv)(name);
-  if (COUNTS()) say('V', name);
-  return value_of(name, NULL);
+  return COUNTS() ? noted(name) : value_of(name, NULL);
 }
 
 #define CHANGES(result, name, parameters, arguments) \
@@ -1076,6 +1086,16 @@ HIDES(int, open_by_handle_at, (int m, struct file_handle *h, int f), (m, h, f))
 static int tells_who(void) {
   return starts(program, "build-script") || !strcmp(program, "id");
 }
+/* Of the clock of compilers, what they put into what they make: __DATE__ and __TIME__. */
+static int dates_c(void) {
+  return starts(program, "cc1") || strstr(program, "clang");
+}
+
+EXPORT time_t time(time_t *to) {
+  if (!REAL(time)) return errno = ENOSYS, (time_t)-1;
+  if (COUNTS() || (mode == SCRIPT && dates_c())) say('t', NULL);
+  return REAL(time)(to);
+}
 struct timezone;
 struct addrinfo;
 struct hostent;
@@ -1084,7 +1104,6 @@ struct utsname;
 #define IS_CLOCK(id) ((id) == CLOCK_REALTIME || (id) == 5 || (id) == 11)
 TELLS('C', int, clock_gettime, (clockid_t id, struct timespec *to), (id, to), IS_CLOCK(id))
 TELLS('C', int, gettimeofday, (struct timeval *to, void *zone), (to, zone), 1)
-TELLS('C', time_t, time, (time_t *to), (to), 1)
 TELLS('C', int, timespec_get, (struct timespec *to, int base), (to, base), 1)
 TELLS('R', ssize_t, getrandom, (void *to, size_t size, unsigned flags), (to, size, flags), flags == 0)
 TELLS('R', int, getentropy, (void *to, size_t size), (to, size), 1)

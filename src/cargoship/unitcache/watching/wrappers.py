@@ -41,7 +41,7 @@ def that_count(events: Sequence[Event]) -> Iterator[Event]:
     for event in events:
         kind, text = event.kind, event.text
         program = os.path.basename(text.partition("\n")[0])  # noqa: PTH119 - text all the way
-        if kind in "EICRHP" and program in SHELLS:
+        if kind in "EICRHPt" and program in SHELLS:
             yield from shells.answers(event, program)
         elif not (
             kind in {_OF_SHELLS, _LOG}
@@ -50,7 +50,7 @@ def that_count(events: Sequence[Event]) -> Iterator[Event]:
             # where there is a wrapper, keys say it
             or (kind == "V" and text == PRIMARY_PACKAGE)
             or (kind == "Z" and is_transparent(program))
-            or (kind in "CR" and program not in _TELLS)
+            or (kind in "CRte" and program not in _TELLS)
         ):
             yield event
 
