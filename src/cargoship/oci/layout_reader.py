@@ -32,6 +32,7 @@ from cargoship.oci.manifest import (
     kind_of,
 )
 from cargoship.oci.platform import Platform
+from cargoship.oci.reference import Reference
 from cargoship.oci.tree import choose_image
 
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
@@ -191,11 +192,8 @@ class LayoutReader:
         elif isinstance(select, Digest):
             found = {entry.digest: entry for entry in entries if entry.digest == select}
         else:
-            found = {
-                entry.digest: entry
-                for entry in entries
-                if select in [entry.annotations.get(annotation) for annotation in _NAMES]
-            }
+            # engines write whole names into archives, and take short ones
+            found = _called(entries, select) or _called(entries, _whole_name(select))
         if len(found) == 1:
             return next(iter(found.values()))
         wanted = "" if select is None else f" {select}"
@@ -336,6 +334,19 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(handle)
         raise ContentInvalid(f"{path} is not a regular file")
     return os.fdopen(handle, "rb")
+
+
+def _called(entries: Sequence[Descriptor], name: str) -> dict[Digest, Descriptor]:
+    return {entry.digest: entry for entry in entries if name in map(entry.annotations.get, _NAMES)}
+
+
+def _whole_name(name: str) -> str:
+    """`docker.io/library/app:latest` for `app`; what is no name of an image as it is."""
+    try:
+        reference = Reference.parse(name)
+    except UsageError:
+        return name
+    return str(reference if reference.tag or reference.digest else reference.with_tag("latest"))
 
 
 def _names(entries: Sequence[Descriptor]) -> list[str]:

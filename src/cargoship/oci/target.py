@@ -134,6 +134,11 @@ def _existing(found: LayoutTarget | ArchiveTarget, text: str) -> LayoutTarget | 
     if isinstance(found, ArchiveTarget) and is_folder(found.path):
         raise UsageError(f"{found.path} is a folder", hint="write oci:FOLDER for an image layout")
     if isinstance(found, LayoutTarget) and not is_there(found.path / "oci-layout"):
+        if is_there(found.path / "manifest.json") and is_there(found.path / "version"):
+            raise UsageError(
+                f"the folder {_shown(found.path, text)} holds an image in skopeo's own form",
+                hint=f"make a layout of it: skopeo copy dir:{_shown(found.path, text)} oci:FOLDER",
+            )
         raise UsageError(
             f"there is no image in the folder {_shown(found.path, text)}",
             hint="an image layout has a file oci-layout in it; builds leave theirs in target/cargoship/NAME",

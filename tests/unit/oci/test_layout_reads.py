@@ -10,11 +10,11 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from cargoship.errors import ContentInvalid
+from cargoship.errors import ContentInvalid, UsageError
 from cargoship.images.files import source_of_files
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.layout import write_layout
-from cargoship.oci.layout_reader import FolderFiles, LayoutReader
+from cargoship.oci.layout_reader import FolderFiles, LayoutReader, read_layout
 from cargoship.oci.reference import Reference
 from cargoship.oci.target import LayoutTarget
 from cargoship.oci.tree import read_tree
@@ -133,3 +133,21 @@ def test_a_large_blob_of_a_layout_goes_in_pieces(tmp_path: Path, *, damaged: boo
             client.upload("me/app", blob)
         assert len([call for call in registry.calls if call.method == "PATCH"]) >= 3
         assert (str(layer.digest) in registry.contents.blobs) is not damaged
+
+
+@pytest.mark.parametrize(
+    ("name", "selected"),
+    [
+        ("docker.io/library/app:latest", ("app", "app:latest", "docker.io/app", "library/app")),
+        ("docker.io/me/app:1", ("me/app:1", "docker.io/me/app:1", "1")),
+        ("ghcr.io/me/app:1", ("ghcr.io/me/app:1", "1")),
+    ],
+)
+def test_an_image_is_found_by_the_names_that_engines_take(tmp_path: Path, name: str, selected: tuple[str, ...]) -> None:
+    index = small_index(tmp_path / "store")
+    write_layout(tmp_path / "layout", index, names=[Reference.parse(name)])
+    for each in selected:
+        assert read_layout(tmp_path / "layout", select=each).digest == index.digest
+    for each in ("me/app:2", "other", "quay.io/me/app:1"):
+        with pytest.raises(UsageError, match="has no image"):
+            read_layout(tmp_path / "layout", select=each)

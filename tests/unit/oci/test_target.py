@@ -134,3 +134,13 @@ def test_a_name_that_no_file_can_have_is_none(cwd: Path) -> None:
     for text in ("x" * 5000, "oci:" + "x" * 5000, "~nobody-of-that-name/x", "./" + "y" * 300):
         with pytest.raises(UsageError):
             ImageTarget.parse(text, cwd)
+
+
+def test_a_folder_of_skopeos_is_called_so(tmp_path: Path) -> None:
+    folder = tmp_path / "image"
+    folder.mkdir()
+    for name in ("manifest.json", "version"):
+        (folder / name).write_text("x")
+    with pytest.raises(UsageError, match="holds an image in skopeo's own form") as caught:
+        ImageTarget.parse("image", tmp_path)
+    assert caught.value.hint == "make a layout of it: skopeo copy dir:image oci:FOLDER"
