@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from cargoship.deploy.documents import Format, ScannedFile, json_documents
+from cargoship.deploy.containers import values_in
+from cargoship.deploy.documents import ScannedFile
 from cargoship.deploy.places import NameReference, Position, parse_reference
-from cargoship.deploy.values import value_of
 from cargoship.errors import CargoshipError
 from cargoship.events import Note
 from cargoship.settings.health import Healthcheck
@@ -33,7 +33,7 @@ class _Container(Struct, frozen=True):
 
 def unchecked(found: ScannedFile, checks: Checks) -> Iterator[Note]:
     """Say of each container without a probe how its image is checked."""
-    for document in _values(found) if checks else ():
+    for document in values_in(found) if checks else ():
         if not isinstance(document, dict):
             continue
         task = isinstance(document.get("containerDefinitions"), list)
@@ -44,22 +44,6 @@ def unchecked(found: ScannedFile, checks: Checks) -> Iterator[Note]:
             form = check.ecs() if task else check.kubernetes()
             text = f"{found.source.name}: nothing checks the container {each.name}; its settings' healthcheck is here"
             yield Note(f"{text} {json.dumps({each.form: form})}")
-
-
-def _values(found: ScannedFile) -> Iterator[object]:
-    if found.format is Format.TEXT:
-        return
-    try:
-        if any(each.root is not None for each in found.documents):
-            for document, chosen in zip(found.documents, found.chosen, strict=True):
-                if chosen:
-                    yield value_of(document.root, found.page)
-        else:
-            values = json_documents(found.page.text)
-            yield from (value for (_, value), chosen in zip(values, found.chosen, strict=True) if chosen)
-    except (CargoshipError, ValueError, RecursionError):
-        # advice alone: who takes the document says what is wrong with it
-        return
 
 
 def _tasks(document: dict[str, object]) -> Iterator[_Container]:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from cargoship.context import Context
 from cargoship.deploy.catalog import Catalog, ImageToBuild
 from cargoship.deploy.collecting import uncollected
+from cargoship.deploy.containers import refuse_parts
 from cargoship.deploy.documents import Format, ScannedFile, SourceFile, scan
 from cargoship.deploy.places import FolderReference, NameReference
 from cargoship.deploy.probes import unchecked
@@ -86,6 +87,8 @@ def prepare(request: ResolveRequest, context: Context, builder: ImageBuilder) ->
     Raises DocumentInvalid, ReferenceUnknown, UsageError and what planning raises.
     """
     found = tuple(scan(each, request.format, request.selector, context.emit) for each in request.sources)
+    for each in found:
+        refuse_parts(each)
     catalog = Catalog(request.projects, request.selection, context)
     targets: dict[tuple[str, NameReference | FolderReference], ImageToBuild] = {}
     for each in found:
