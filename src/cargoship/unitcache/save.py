@@ -22,13 +22,29 @@ from cargoship.unitcache.builddir.matching import look
 from cargoship.unitcache.builds import LOCK, PROGRAM, RECORD, BuildKey, build_record
 from cargoship.unitcache.explain.account import WholeBuild, account, unit_reports, write_record
 from cargoship.unitcache.libraries import Libraries, described, libraries_at, library_files
-from cargoship.unitcache.packs.index import UnitEntry
+from cargoship.unitcache.packs.index import BuildRecord, UnitEntry
 from cargoship.unitcache.packs.pack import Pack, UnitFile, entry_at
 from cargoship.unitcache.packs.packing import pack_writer
 from cargoship.unitcache.restore import Restored
-from cargoship.unitcache.runtimes import additions, kept
+from cargoship.unitcache.runtimes import Addition, additions, kept
 from cargoship.unitcache.stores.store import Store
 from cargoship.unitcache.watching.reads import Reads
+
+
+class _New(Struct, frozen=True):
+    """What a build has made that its store lacks."""
+
+    units: Mapping[Digest, CapturedUnit]
+    alone: Mapping[Digest, UnitFile]
+    """Programs that are no unit's files, and the record of the build."""
+    libraries: Libraries
+    runtimes: Sequence[Addition]
+    plan: BuildRecord
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to be packed."""
+        return not (self.units or self.alone or self.libraries or self.runtimes)
 
 
 class SaveResult(Struct, frozen=True):
@@ -62,9 +78,6 @@ def save(
     """
     started = time.monotonic()
     build, contents = restored.build, restored.contents
-    runtime, build_key = build.runtime, build.build_key
-    watching = [] if build.watcher is None else [build.watcher.library.parent]
-    libraries = {**build.libraries, **libraries_at(folder for folder in watching if folder.is_dir())}
     whole = None if build.missed is None else WholeBuild(came=False, because=build.missed.because)
     made = note(restored, done.messages, reads=reads)
     about = account(restored, made, whole, failed=done.code != 0)
@@ -72,8 +85,41 @@ def save(
     emit(unit_reports(restored, made, about))
     for index, why in made.refused.items():
         emit(Note(f"not kept: {restored.graph.units[index].package}: {why}", Level.DEBUG))
+    new = _new(restored, made, done, record, emit)
+    known = new.plan.key in restored.index.plans and not store.lacks(new.plan)
+    if not store.writable or (known and new.is_empty):
+        return SaveResult(made, seconds=time.monotonic() - started)
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="save-", dir=scratch) as work, pack_writer(Path(work)) as writer:
+        for unit in new.units.values():
+            check()
+            writer.add(unit.key, _files_of(unit, contents.build_dir, Path(work)))
+        for key, file in new.alone.items():
+            writer.add(key, [file])
+        for key, folder in new.libraries.items():
+            writer.add(key, library_files(folder))
+        for addition in new.runtimes:
+            writer.add(addition.entry.key, addition.files)
+        check()
+        packs = writer.close()
+        for key, why in writer.refused.items():
+            emit(Note(f"not kept: {new.units[key].name if key in new.units else key}: {why}", Level.VERBOSE))
+        entries = _entries(packs, new)
+        check()
+        saved = store.save(packs, lambda index: index.with_entries(entries).with_plan(new.plan))
+        for addition in new.runtimes:
+            addition.mark()
+    units = sum(entry.key in new.units for entry in entries)
+    return SaveResult(made, units, saved.packs, saved.size, time.monotonic() - started)
+
+
+def _new(restored: Restored, made: Capture, done: Watched, record: bytes | None, emit: Emit) -> _New:
+    """What the store lacks of a build, and the build as a whole; raises OSError."""
+    build, contents, index = restored.build, restored.contents, restored.index
+    runtime, build_key = build.runtime, build.build_key
+    watching = [] if build.watcher is None else [build.watcher.library.parent]
+    libraries = {**build.libraries, **libraries_at(folder for folder in watching if folder.is_dir())}
     wanted = [unit for unit in made.units.values() if build.local or "manifest" not in unit.parts]
-    new = {unit.key: unit for unit in wanted if _is_new(unit, restored)}
     # one that fails though all is compiled, for its warnings say, is none to come back
     if build_key is not None and (done.code != 0 or not _is_as_asked(build_key, contents.root)):
         build_key = None
@@ -84,38 +130,16 @@ def save(
         contents.build_dir,
     )
     outputs, files = _outputs(loose, record)
-    alone = {key: file for key, file in files.items() if key not in restored.index.entries}
     plan = build_record(build_key, made, outputs, now_s=restored.stamp_ns // 10**9, name=str(contents.root).encode())
-    built = {key: folder for key, folder in libraries.items() if key not in restored.index.entries and folder.is_dir()}
-    added = additions(runtime, restored.index, tell=lambda text: emit(Note(text, Level.VERBOSE)))
-    beside = {*libraries, *(each.entry.key for each in added), *kept(runtime, restored.index)}
-    plan = replace(plan, units=tuple(sorted({*plan.units, *beside})))
-    known = plan.key in restored.index.plans and not store.lacks(plan)
-    if not store.writable or (known and not (new or alone or built or added)):
-        return SaveResult(made, seconds=time.monotonic() - started)
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="save-", dir=scratch) as work, pack_writer(Path(work)) as writer:
-        for unit in new.values():
-            check()
-            writer.add(unit.key, _files_of(unit, contents.build_dir, Path(work)))
-        for key, file in alone.items():
-            writer.add(key, [file])
-        for key, folder in built.items():
-            writer.add(key, library_files(folder))
-        for addition in added:
-            writer.add(addition.entry.key, addition.files)
-        check()
-        packs = writer.close()
-        for key, why in writer.refused.items():
-            emit(Note(f"not kept: {new[key].name if key in new else key}: {why}", Level.VERBOSE))
-        known_entries = {each.entry.key: each.entry for each in added}
-        entries = _entries(packs, new, built, known_entries, {key: file.path for key, file in alone.items()})
-        check()
-        saved = store.save(packs, lambda index: index.with_entries(entries).with_plan(plan))
-        for addition in added:
-            addition.mark()
-    units = sum(entry.key in new for entry in entries)
-    return SaveResult(made, units, saved.packs, saved.size, time.monotonic() - started)
+    added = additions(runtime, index, tell=lambda text: emit(Note(text, Level.VERBOSE)))
+    beside = {*libraries, *(each.entry.key for each in added), *kept(runtime, index)}
+    return _New(
+        units={unit.key: unit for unit in wanted if _is_new(unit, restored)},
+        alone={key: file for key, file in files.items() if key not in index.entries},
+        libraries={key: folder for key, folder in libraries.items() if key not in index.entries and folder.is_dir()},
+        runtimes=added,
+        plan=replace(plan, units=tuple(sorted({*plan.units, *beside}))),
+    )
 
 
 def note(restored: Restored, messages: Sequence[Artifact | BuildScriptRun], *, reads: Reads | None) -> Capture:
@@ -124,8 +148,7 @@ def note(restored: Restored, messages: Sequence[Artifact | BuildScriptRun], *, r
     if seen is None or seen.messages != said:
         seen = look(restored.graph, said, restored.contents.build_dir)
     made = capture(
-        restored.graph, seen,
-        lock=restored.lock, around=restored.around, contents=restored.contents,
+        restored.wanted, seen,
         placed=restored.placed, stamp_ns=restored.stamp_ns, known=restored.index.entries,
         reads=reads,
     )  # fmt: skip
@@ -193,16 +216,12 @@ def _is_new(unit: CapturedUnit, restored: Restored) -> bool:
     return placed is not None and placed.key == unit.key and not unit.left
 
 
-def _entries(
-    packs: Sequence[Pack],
-    units: Mapping[Digest, CapturedUnit],
-    built: Libraries,
-    known: Mapping[Digest, UnitEntry],
-    alone: Mapping[Digest, str],
-) -> list[UnitEntry]:
+def _entries(packs: Sequence[Pack], new: _New) -> list[UnitEntry]:
+    runtimes = {each.entry.key: each.entry for each in new.runtimes}
     found = []
     for placed in (each for pack in packs for each in pack.placed):
-        unit = units.get(placed.key)
+        unit = new.units.get(placed.key)
+        alone = new.alone.get(placed.key)
         entry = UnitEntry(
             key=placed.key,
             pack=placed.pack,
@@ -210,11 +229,11 @@ def _entries(
             length=0,
             frame=placed.frame,
             unpacked=0,
-            name=alone.get(placed.key, ""),
+            name="" if alone is None else alone.path,
         )
-        if placed.key in built:
-            entry = described(entry, built[placed.key])
-        entry = known.get(placed.key, entry)
+        if placed.key in new.libraries:
+            entry = described(entry, new.libraries[placed.key])
+        entry = runtimes.get(placed.key, entry)
         if unit is not None:
             entry = replace(
                 entry, name=unit.name, parts=unit.parts, seconds=unit.seconds, inputs=unit.inputs,

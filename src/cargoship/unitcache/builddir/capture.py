@@ -101,18 +101,15 @@ class Capture(Struct, frozen=True):
 
 
 def capture(
-    graph: UnitGraph,
+    wanted: CurrentUnits,
     seen: Look,
     *,
-    lock: LockedSources,
-    around: BuildEnvironment,
-    contents: FileDigests,
     placed: Mapping[str, UnitEntry],
     stamp_ns: int,
     known: Mapping[Digest, UnitEntry] | None = None,
     reads: Reads | None = None,
 ) -> Capture:
-    """Take stock of what was `seen` when a build had ended, well or not.
+    """Take stock of what was `seen` of the `wanted` units when a build had ended, well or not.
 
     Raises OSError when the build directory cannot be read.
 
@@ -122,6 +119,7 @@ def capture(
     nobody could watch.
     """
     matches = seen.matches
+    graph, lock, around, contents = wanted.graph, wanted.lock, wanted.around, wanted.contents
     contents.forget()
     stock = _Stock(
         graph=graph, lock=lock, around=around, contents=contents, build=seen.build, matches=matches,
