@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,10 +64,10 @@ class Compilation(Struct, frozen=True):
         programs: dict[str, set[str]] = {}
         for each in (each for image in self.plan.images for each in image.bins):
             programs.setdefault(each.package, set()).add(each.name)
+        wanted = {name: sorted(bins) for name, bins in programs.items()}
         return compile.recall(
-            self.plan.builds, self.toolchain.foreseen, self.cached, self.scratch,
-            project=self.plan.project, programs={name: sorted(bins) for name, bins in programs.items()},
-            runner=self.context.runner, env=env, emit=self.context.emit,
+            self.plan.builds, self.toolchain.foreseen, self.cached, env, self.context,
+            into=self.scratch, project=self.plan.project, programs=wanted,
         )  # fmt: skip
 
     def compiled(
@@ -86,9 +87,8 @@ class Compilation(Struct, frozen=True):
                 ),
             }  # fmt: skip
         made = compile.run_builds(
-            recalled.missing, toolchain,
-            apart=len(self.plan.builds) > 1, lock=self.plan.root / "Cargo.lock",
-            runner=self.runner, env=env, cache_dir=context.cache_dir, emit=context.emit, colour=context.colour,
+            recalled.missing, toolchain, env, dataclasses.replace(context, runner=self.runner),
+            lock=self.plan.root / "Cargo.lock", apart=len(self.plan.builds) > 1,
         )  # fmt: skip
         return (*recalled.artifacts, *made)
 

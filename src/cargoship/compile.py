@@ -20,6 +20,7 @@ from cargoship.cargo.progress import PROGRESS
 from cargoship.cargo.suggest import listed
 from cargoship.cargo.target_flags import environment_for
 from cargoship.clock import phase
+from cargoship.context import Context
 from cargoship.errors import CargoshipError, ContentInvalid
 from cargoship.events import Emit, Level, Note, count
 from cargoship.oci.platform import Platform
@@ -93,7 +94,7 @@ class Cached(Struct, frozen=True):
         settled: bool,
         watcher: Watcher | None,
     ) -> AbstractContextManager[RunningBuild]:
-        """See Session."""
+        """See `CacheSession.around`."""
         from cargoship.toolchain.runtime import runtime_of
 
         return self.session.around(
@@ -124,27 +125,19 @@ class Recalled(Struct, frozen=True):
 def run_builds(
     builds: Sequence[tuple[CargoBuild, Cached | None]],
     toolchain: Toolchain,
-    *,
-    apart: bool,
-    lock: Path,
-    runner: Runner,
     env: Mapping[str, str],
-    cache_dir: Path,
-    emit: Emit,
-    colour: str | None = None,
+    context: Context,
+    *,
+    lock: Path,
+    apart: bool,
 ) -> tuple[CompiledProgram, ...]:
     """Compile with as many invocations as it takes, one after the other; raises as `run_build` does, and OSError.
 
     Where there are others, the programs of each are set `apart`, for the next one may write others to their places.
-    `lock` is the lock file.
     """
     found: list[CompiledProgram] = []
     for build, cached in builds:
-        made = run_build(
-            build, toolchain,
-            lock=lock, runner=runner, env=env, cache_dir=cache_dir, emit=emit, colour=colour, cached=cached,
-            settled=apart,
-        )  # fmt: skip
+        made = run_build(build, toolchain, env, context, lock=lock, cached=cached, settled=apart)
         found += (replace(each, path=_apart(each, build)) for each in made) if apart else made
     return tuple(found)
 
@@ -165,26 +158,24 @@ def _apart(made: CompiledProgram, build: CargoBuild) -> Path:
 def run_build(
     build: CargoBuild,
     toolchain: Toolchain,
+    env: Mapping[str, str],
+    context: Context,
     *,
     lock: Path,
-    runner: Runner,
-    env: Mapping[str, str],
-    cache_dir: Path,
-    emit: Emit,
-    colour: str | None = None,
     cached: Cached | None = None,
     settled: bool = False,
 ) -> tuple[CompiledProgram, ...]:
     """Compile; raises CompileFailed or the error that cargo's words mean.
 
-    Compiled units come from a cache, and new ones begin to be kept there when cargo has ended. What cargo prints
-    arrives as ToolOutput, unchanged; its JSON messages say which programs there are. With `settled` they are kept when
-    this returns.
+    cargo runs in the environment `env`; `lock` is the lock file. Compiled units come from a cache, and new ones begin
+    to be kept there when cargo has ended; with `settled` they are kept when this returns. What cargo prints arrives as
+    ToolOutput, unchanged; its JSON messages say which programs there are.
     """
     from cargoship.cargo.failure import failure_of
     from cargoship.toolchain.invocation import open_invocation
     from cargoship.unitcache.watching.tools import watcher_of
 
+    runner, emit, cache_dir = context.runner, context.emit, context.cache_dir
     toolchain = toolchain.for_processor(build.processor)
     env = environment_for(build, env)
     of = "" if build.processor is None else f" for {build.processor}"
@@ -195,7 +186,7 @@ def run_build(
             subcommand, *words = build.with_targets(*cargo.triples).arguments(cargo.subcommand)
             # cargo's progress bar is read, not shown: it alone says what compiles now, and how much there is in all
             tables = map(read_table, configuration_files(build.cwd, cargo_home(env)))
-            told = talking(cargo.env, tables, PROGRESS, colour=colour)
+            told = talking(cargo.env, tables, PROGRESS, colour=context.colour)
             command = Command((str(cargo.program), subcommand, *told, *words), cwd=build.cwd, env=cargo.env)
             around = None
             if cached is not None:
@@ -259,13 +250,12 @@ def recall(
     builds: Sequence[CargoBuild],
     foreseen: Foreseen | None,
     cached: Cached,
-    into: Path,
+    env: Mapping[str, str],
+    context: Context,
     *,
+    into: Path,
     project: str,
     programs: Mapping[str, Sequence[str]],
-    runner: Runner,
-    env: Mapping[str, str],
-    emit: Emit,
 ) -> Recalled:
     """The programs of builds that were made before with everything as it is now, put below `into`.
 
@@ -274,7 +264,7 @@ def recall(
     """
     if foreseen is None:
         return Recalled(missing=tuple((build, cached) for build in builds))
-    root = cached.workspace.root
+    root, runner, emit = cached.workspace.root, context.runner, context.emit
     try:
         cached = replace(cached, libraries=libraries_at(foreseen.built.values()))
         command = Command(builds[0].arguments(), cwd=builds[0].cwd, env=env)
@@ -294,32 +284,34 @@ def recall(
     artifacts: list[CompiledProgram] = []
     missing: list[tuple[CargoBuild, Cached | None]] = []
     for number, (build, build_key) in enumerate(zip(builds, questions, strict=True)):
-        own = environment_for(build, env)
-        pairs = foreseen.for_processor(build.processor).pairs
-        triples = {triple: entry.platform for triple, entry in pairs}
-        each = {name: programs[name] for name in build.names if name in programs}
-        made = {
-            program_name(triple, package, name): (triple, package, name)
-            for triple in triples
-            for package in each
-            for name in each[package]
-        }
-        found = _found(cached, build_key, own, into / str(number), (*made, RECORD))
+        made = _programs_of(build, foreseen.for_processor(build.processor), programs)
+        found = _found(cached, build_key, environment_for(build, env), into / str(number), (*made, RECORD))
         if isinstance(found, Missed):
             missing.append((build, replace(cached, build_key=build_key, missed=found)))
             continue
-        of = "" if len(builds) == 1 else f" of {listed(each)}"
+        of = "" if len(builds) == 1 else f" of {listed(name for name in build.names if name in programs)}"
         of += "" if build.processor is None else f" for {build.processor}"
         come = f"{count(len(made), 'program')} of it {'comes' if len(made) == 1 else 'come'}"
         emit(Note(f"nothing{of} has changed since an earlier build: {come} from the unit cache"))
         artifacts += (
             CompiledProgram(
-                package, name, triples[triple], triple, found.paths[program], fresh=True,
-                crates=found.crates.program(program),
+                package, name, platform, triple, found.paths[program], fresh=True, crates=found.crates.program(program)
             )
-            for program, (triple, package, name) in made.items()
-        )  # fmt: skip
+            for program, (triple, platform, package, name) in made.items()
+        )
     return Recalled(tuple(artifacts), tuple(missing))
+
+
+def _programs_of(
+    build: CargoBuild, foreseen: Foreseen, programs: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, Platform, str, str]]:
+    """The wanted programs of a build by their names in the cache: triple, platform, package and binary."""
+    return {
+        program_name(triple, package, name): (triple, entry.platform, package, name)
+        for triple, entry in foreseen.pairs
+        for package in build.names
+        for name in programs.get(package, ())
+    }
 
 
 class _FoundBuild(Struct, frozen=True):

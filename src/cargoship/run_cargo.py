@@ -121,19 +121,11 @@ def _compiled(
     programs_alone: bool,
     remote: ClusterAddress | None,
 ) -> Ended:
-    # cargo would keep its own options from a subcommand that is another program
-    words, before = asked.gathered, () if asked.words[0] == "zigbuild" else asked.before
-    own = asked.words if before else words
-    program, env, zig = _program(words[0], rust, context)
-    subcommand, *rest = compiling_words(own)
-    told = _told_to_cargo(words, env, context)
-    # of several values for a key cargo takes the last
-    compiling = (*told, *before, subcommand, *rest) if before else (subcommand, *told, *rest)
-    command = Command((str(program), *compiling), cwd=context.cwd, env=env)
+    words = asked.gathered
+    command, then, zig = _commands(asked, context, rust)
     options = _options(project, context, overrides)
     options = options if remote is None else options.beside(str(remote))
     targets = options_of(words, "--target") or list(_default_targets(words, context))
-    then = Command((str(program), *before, *own), context.cwd, env) if has_more(words) else None
     runner = context.runner
     if remote is not None:
         from cargoship.execution.runner import open_cluster
@@ -160,7 +152,7 @@ def _compiled(
         graph = None if programs_alone else session.unit_graph(command)
         around = find_environment(compilers, project.root, command, runner=context.runner, env=context.env)
         if then is not None and around.wrapped:
-            then = Command(then.argv, then.cwd, {**env, **ASKS_AGAIN})
+            then = Command(then.argv, then.cwd, {**(then.env or {}), **ASKS_AGAIN})
         chosen, more = choosing(words)
         build_key = _question(chosen or words, project, around, context)
         missed = None
@@ -183,6 +175,20 @@ def _compiled(
             done = build.compile()
             build.keep(done)
     return Ended(done.code, then if done.code == 0 else None)
+
+
+def _commands(asked: AskedOfCargo, context: Context, rust: Rust) -> tuple[Command, Command | None, Zig | None]:
+    """What compiles, what is left to be done after it, and the Zig that links, where one does."""
+    # cargo would keep its own options from a subcommand that is another program
+    words, before = asked.gathered, () if asked.words[0] == "zigbuild" else asked.before
+    own = asked.words if before else words
+    program, env, zig = _program(words[0], rust, context)
+    subcommand, *rest = compiling_words(own)
+    told = _told_to_cargo(words, env, context)
+    # of several values for a key cargo takes the last
+    compiling = (*told, *before, subcommand, *rest) if before else (subcommand, *told, *rest)
+    then = Command((str(program), *before, *own), context.cwd, env) if has_more(words) else None
+    return Command((str(program), *compiling), cwd=context.cwd, env=env), then, zig
 
 
 def _read(words: Sequence[str], context: Context) -> tuple[AskedOfCargo, Context, Rust, Project] | Ended:

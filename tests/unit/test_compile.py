@@ -13,6 +13,7 @@ import pytest
 
 from cargoship import compile  # noqa: A004 - the module's own name
 from cargoship.cargo.command import CargoBuild
+from cargoship.context import Context
 from cargoship.errors import CargoshipError, CompileFailed, LockOutdated
 from cargoship.events import (
     CompileProgress,
@@ -62,11 +63,11 @@ class Run:
 
     def go(self) -> tuple[compile.CompiledProgram, ...]:
         build = CargoBuild(manifest=self._root / "Cargo.toml", cwd=self._root, bins=("app",))
+        env = {"PATH": "/usr/bin", "CARGOSHIP_CACHE_DIR": "cache", **self._env}
+        context = Context(env, self._root, self.runner, self.events.append)
         return compile.run_build(
-            build, toolchain(self._root, libc=self._libc), lock=self._root / "Cargo.lock",
-            runner=self.runner, env={"PATH": "/usr/bin", **self._env}, cache_dir=self._root / "cache",
-            emit=self.events.append,
-        )  # fmt: skip
+            build, toolchain(self._root, libc=self._libc), env, context, lock=self._root / "Cargo.lock"
+        )
 
     @property
     def command(self) -> Command:
