@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, Protocol, assert_never
 from msgspec import Struct, structs
 
 from cargoship.bases.static import static_config, static_entries
-from cargoship.debian.package import DebianPackage
 from cargoship.debian.suites import DebianSpec
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.oci.compress import Compression
@@ -67,8 +66,8 @@ class Base:
     """Folders of it, where they are known: for `build_layer(below=...)`."""
     owner: Callable[[str], str | None] | None = field(default=None, compare=False, repr=False)
     """Names the package that has a shared library, and could be added to this base; None: it has no packages."""
-    packages: tuple[DebianPackage, ...] = ()
-    """The packages of Debian that it is made of, where it was made of some here."""
+    packages: tuple[DistributedPackage, ...] = ()
+    """The packages of a distribution that it is made of, where it was made of some here."""
     unfinished: Unfinished | None = field(default=None, compare=False, repr=False)
     """Set where the layers are still being made; then `layers` and `folders` are empty."""
     triggers: tuple[str, ...] = ()
@@ -99,6 +98,30 @@ class Base:
     def finished(self, programs: Mapping[str, Path]) -> Base:
         """The base with its layers, which may depend on the programs; raises what went wrong in making them."""
         return self if self.unfinished is None else self.unfinished.finish(programs)
+
+
+class DistributedPackage(Protocol):
+    """What there is to know of any distribution's package; that of Debian is `DebianPackage`."""
+
+    @property
+    def name(self) -> str:
+        """As its distribution calls it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """In the form of its distribution."""
+        ...
+
+    @property
+    def architecture(self) -> str:
+        """In the words of its distribution."""
+        ...
+
+    @property
+    def digest(self) -> Digest:
+        """Of its file."""
+        ...
 
 
 class Unfinished(Protocol):

@@ -116,7 +116,8 @@ def base_materials(spec: BaseSpec, bases: Mapping[Platform, Base]) -> Iterator[M
             uri = f"oci://{base.name}" if base.name else ""
             digest = {str(base.digest.algorithm): base.digest.hex}
             yield Material("base", uri, digest, {"platform": str(platform)})
-        packages |= {(each.name, each.version, each.architecture): each for each in base.packages}
+        debian = (each for each in base.packages if isinstance(each, DebianPackage))
+        packages |= {(each.name, each.version, each.architecture): each for each in debian}
     for moment in sorted({each.snapshot for each in packages.values()}):
         yield Material("debian-snapshot", f"{_SNAPSHOTS}{moment}/")
     for key in sorted(packages):
