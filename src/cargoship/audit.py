@@ -132,9 +132,9 @@ def _compiled(made: Plan, context: Context, folder: Path) -> _Made:
             context.emit(event)
 
     quiet = replace(context, emit=emit)
-    with open_resources(apart, quiet, compiles=True) as shop:
-        shop.sources()
-        compilation = shop.compilation
+    with open_resources(apart, quiet, compiles=True) as resources:
+        resources.sources()
+        compilation = resources.compilation
         env = environment_apart(made, target, compilation.environment())
         # standard libraries are what they are on this machine: units have their content in their keys
         recalled = compilation.recalled(env).with_missing(lambda cached: structs.replace(cached, libraries={}))

@@ -69,11 +69,11 @@ def build_planned(made: Plan, context: Context) -> BuildResult:
 
 def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Clock) -> AssembledBuild:
     context = recording.context
-    shop = held.enter_context(open_resources(made, context, compiles=True))
-    compilation, wanted = shop.compilation, shop.toolchain.wanted
-    sources = shop.sources()
-    with clock.phase("toolchain"), shop.places.checking():
-        shop.check_before([own for own in sources if not own.unfinished])
+    resources = held.enter_context(open_resources(made, context, compiles=True))
+    compilation, wanted = resources.compilation, resources.toolchain.wanted
+    sources = resources.sources()
+    with clock.phase("toolchain"), resources.places.checking():
+        resources.check_before([own for own in sources if not own.unfinished])
         env = compilation.environment()
         # a build that was made before with everything as it is now needs no compiler
         recalled = compilation.recalled(env)
@@ -85,7 +85,7 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
             say_what_is_missing(made, wanted, context, env)
         toolchain = compilation.find_toolchain(recalled) if recalled.missing else None
         # the flags of what is recalled are the same, but not what is said of the machines that the image is for
-        found = toolchain or shop.toolchain.foreseen
+        found = toolchain or resources.toolchain.foreseen
         if found is not None:
             check_rust_versions(made, found.rust)
             check_processors(made, RustTargets.of(found), context, env)
@@ -93,10 +93,10 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
         recalled = recalled.with_missing(lambda cached: cached.bringing(kept))
     if made.libc.family is LibcFamily.MUSL or not context.verify:
         # for a static program the compile alone can fail now: its base travels meanwhile
-        shop.offer_bases(sources)
+        resources.offer_bases(sources)
     if toolchain is not None:
-        if shop.statements.names_compilers:
-            shop.toolchain.ask_materials()
+        if resources.statements.names_compilers:
+            resources.toolchain.ask_materials()
         with clock.measured("compile"):
             artifacts = compilation.compiled(toolchain, env, recalled)
     artifacts = compilation.audited(split_programs(artifacts, made, context.emit))
@@ -106,7 +106,7 @@ def _assembled_by(made: Plan, recording: Recording, held: ExitStack, clock: Cloc
         {at: {each.name: _built(built, at, each) for each in image.bins} for at in made.platforms}
         for image in made.images
     ]
-    return assembled(shop, sources, programs, crates, clock, symbols_of(artifacts))
+    return assembled(resources, sources, programs, crates, clock, symbols_of(artifacts))
 
 
 def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], context: Context) -> BuildResult:
@@ -114,13 +114,13 @@ def pack(selection: Selection, binaries: Mapping[Platform, tuple[Path, ...]], co
     clock = Clock(context.emit)
     overrides = {**selection.overrides, "platforms": tuple(str(platform) for platform in binaries)}
     made = _decide(plan_as_asked, replace(selection, overrides=overrides), context, clock)
-    with open_resources(made, context, compiles=False) as shop:
-        with shop.places.checking():
-            sources = shop.sources()
+    with open_resources(made, context, compiles=False) as resources:
+        with resources.places.checking():
+            sources = resources.sources()
             programs = given_programs(made, binaries, context.emit)
-            shop.check_before([own for own in sources if not own.unfinished])
-            sources, _ = with_probes(sources, shop.toolchain.wanted, context, find=find_toolchain)
-        return assembled(shop, sources, programs, {}, clock).published()
+            resources.check_before([own for own in sources if not own.unfinished])
+            sources, _ = with_probes(sources, resources.toolchain.wanted, context, find=find_toolchain)
+        return assembled(resources, sources, programs, {}, clock).published()
 
 
 def _decide(decide: Callable[[Selection, Context], Plan], selection: Selection, context: Context, clock: Clock) -> Plan:

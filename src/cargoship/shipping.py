@@ -67,28 +67,29 @@ class AssembledImage(Struct, frozen=True):
 class AssembledBuild(Struct, frozen=True):
     """All images of a build, none of which has a name yet."""
 
-    shop: BuildResources
+    resources: BuildResources
     images: tuple[AssembledImage, ...]
     """In the order of the plan."""
     clock: Clock
 
     def published(self) -> BuildResult:
         """Publish them, one after the other; raises as destinations do."""
-        made, emit = self.shop.plan, self.shop.context.emit
+        made, emit = self.resources.plan, self.resources.context.emit
         with (
             phase(emit, "publish" if made.push else "load" if made.load else "write"),
             self.clock.measured("publish"),
         ):
             images = [
-                _publish(self.shop, image, assembled) for image, assembled in zip(made.images, self.images, strict=True)
+                _publish(self.resources, image, assembled)
+                for image, assembled in zip(made.images, self.images, strict=True)
             ]
         BlobStore(made.target_dir / "cargoship" / ".blobs").prune()
-        self.shop.kept.prune()
+        self.resources.kept.prune()
         return BuildResult(made, tuple(images), self.clock.seconds(), (made.target_dir,))
 
 
 def assembled(
-    shop: BuildResources,
+    resources: BuildResources,
     sources: Sequence[ImageInputs],
     programs: Sequence[Programs],
     crates: KnownCrates,
@@ -96,26 +97,28 @@ def assembled(
     symbols: KnownSymbols | None = None,
 ) -> AssembledBuild:
     """Verify and assemble every image; nothing of one is sent before all are verified. Raises as these steps do."""
-    made = shop.plan
+    made = resources.plan
     whole = [each.finished(own) for each, own in zip(sources, programs, strict=True)]
     with clock.measured("verify"):
-        shop.check_before([own for own, was in zip(whole, sources, strict=True) if was.unfinished])
-        if shop.context.verify:
-            shop.verifier.after(whole, programs)
+        resources.check_before([own for own, was in zip(whole, sources, strict=True) if was.unfinished])
+        if resources.context.verify:
+            resources.verifier.after(whole, programs)
     if any(own.image.settings.smoke for own in whole):
         from cargoship.smoke import Smoke  # noqa: PLC0415 - few settings ask for it
 
-        context = shop.context
+        context = resources.context
         with clock.phase("smoke"):
-            Smoke(shop.plan, shop.verifier.book, context.runner, context.env, context.emit).run(whole, programs)
+            Smoke(resources.plan, resources.verifier.layer_cache, context.runner, context.env, context.emit).run(
+                whole, programs
+            )
     with clock.phase("assemble"):
-        shop.offer_bases(whole)
-        indexes = [_timed(partial(_index, shop, each, own)) for each, own in zip(whole, programs, strict=True)]
+        resources.offer_bases(whole)
+        indexes = [_timed(partial(_index, resources, each, own)) for each, own in zip(whole, programs, strict=True)]
         about = [
             attested(
-                DescribedImage(each, index, own, crates, made, shop.verifier.book),
-                shop.statements.inside(own),
-                shop.c_libraries,
+                DescribedImage(each, index, own, crates, made, resources.verifier.layer_cache),
+                resources.statements.inside(own),
+                resources.c_libraries,
             )
             for each, (index, _), own in zip(whole, indexes, programs, strict=True)
         ]
@@ -123,13 +126,13 @@ def assembled(
         images = []
         for each, image, (_, taken), own in zip(whole, about, indexes, programs, strict=True):
             more = symbol_referrers(each.image, image.index, kept, made.created)
-            said = shop.statements.about(each, image, own).with_referrers(more)
+            said = resources.statements.about(each, image, own).with_referrers(more)
             images.append(AssembledImage(image.index, said, taken))
-    return AssembledBuild(shop, tuple(images), clock)
+    return AssembledBuild(resources, tuple(images), clock)
 
 
-def _index(shop: BuildResources, sources: ImageInputs, programs: Programs) -> Index:
-    made, context = shop.plan, shop.context
+def _index(resources: BuildResources, sources: ImageInputs, programs: Programs) -> Index:
+    made, context = resources.plan, resources.context
     own = sources.compression.annotations()
     if not context.verify:
         own["dev.cargoship.verified"] = "false"
@@ -137,16 +140,16 @@ def _index(shop: BuildResources, sources: ImageInputs, programs: Programs) -> In
 
     def image_for(platform: Platform) -> Image:
         base = sources.bases[platform]
-        below = shop.verifier.folders(sources, base)
+        below = resources.verifier.folders(sources, base)
         layers = []
         probe = sources.probes.get(platform)
         made_of = programs[platform]
         for layer in assemble.layers_of(
-            sources, base, made_of, probe, epoch=made.epoch, below=below, unpacked=shop.scratch
+            sources, base, made_of, probe, epoch=made.epoch, below=below, unpacked=resources.scratch
         ):
             layers.append(layer)
             # travels while the next one is compressed
-            shop.places.offer(sources.image, [layer.blob])
+            resources.places.offer(sources.image, [layer.blob])
             blob = layer.descriptor
             context.emit(LayerAssembled(f"{platform} {layer.created_by}", str(blob.digest), blob.size_bytes))
         return assemble.image_of(sources.image, platform, base, layers, created=made.created, annotations=annotations)
@@ -161,10 +164,10 @@ def _timed(make: Callable[[], Index]) -> tuple[Index, float]:
     return make(), time.monotonic() - begun
 
 
-def _publish(shop: BuildResources, image: ImagePlan, own: AssembledImage) -> BuiltImage:
-    made, index = shop.plan, own.index
+def _publish(resources: BuildResources, image: ImagePlan, own: AssembledImage) -> BuiltImage:
+    made, index = resources.plan, own.index
     begun = time.monotonic()
-    published = shop.places.publish(image, index, own.about)
+    published = resources.places.publish(image, index, own.about)
     taken = own.seconds + time.monotonic() - begun
     reference = reference_of(image, made, index.digest, published)
     now = LastBuilt.of(index)

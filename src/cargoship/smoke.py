@@ -47,7 +47,7 @@ class Smoke(Struct, frozen=True, dict=True):
     """Starts programs of a plan's images; `env` is this process's."""
 
     plan: Plan
-    book: LayerCache
+    layer_cache: LayerCache
     runner: Runner
     env: Mapping[str, str]
     emit: Emit
@@ -80,7 +80,7 @@ class Smoke(Struct, frozen=True, dict=True):
         config = image_config(own.image, base.config)
         layers = file_layers(own.image, own.files, binaries, own.probes.get(platform))
         entries = [entry for layer in layers for entry in layer.entries]
-        root = view_of(base.layers, self.book, entries)
+        root = view_of(base.layers, self.layer_cache, entries)
         argv = (*config.entrypoint, *words)
         with private("smoke-", place) as folder:
             files = SandboxRoot.of(folder / "files", root, config, emulator)

@@ -49,10 +49,10 @@ Programs = Mapping[Platform, Mapping[str, Path]]
 
 
 class StartChecks(Struct, frozen=True):
-    """Checks the images of a plan; `book` is where what layers hold is kept."""
+    """Checks the images of a plan; `layer_cache` remembers what is in layers."""
 
     plan: Plan
-    book: LayerCache
+    layer_cache: LayerCache
     emit: Emit
 
     def before(self, sources: Sequence[ImageInputs]) -> None:
@@ -80,7 +80,7 @@ class StartChecks(Struct, frozen=True):
         entries = _entries(own, None)
         if _is_built_in(base) or not _leaves_home(entries):
             return None
-        return folders_of(view_of(base.layers, self.book), entries)
+        return folders_of(view_of(base.layers, self.layer_cache), entries)
 
     def _refuse(self, cases: Sequence[_Case]) -> None:
         with ThreadPoolExecutor(_JOBS) as workers:
@@ -112,7 +112,7 @@ class _Case(Struct, frozen=True):
         )
 
     def _before(self, config: ImageConfig, entries: tuple[LayerEntry, ...]) -> Iterator[Finding]:
-        plan, book = self.verifier.plan, self.verifier.book
+        plan, layer_cache = self.verifier.plan, self.verifier.layer_cache
         gnu = plan.libc.family is LibcFamily.GNU
         if gnu and self.base.has_loader is False:
             yield error(
@@ -130,13 +130,13 @@ class _Case(Struct, frozen=True):
         taken = self.base.at_hand or self.base.speaks_of(BIN_DIR)
         needed = gnu or names_in(config.user or "") or starts is None or _leaves_home(entries) or taken
         layers = self.base.layers
-        root = view_of(layers, book, entries) if needed else known_view_of(layers, book, entries)
+        root = view_of(layers, layer_cache, entries) if needed else known_view_of(layers, layer_cache, entries)
         if root is None:
             return
         place = ProgramContext(self.platform, config.env)
         yield from check_layers(root, said=self.said)
         yield from check_user(config.user or "", root, said=self.said)
-        below = view_of(layers, book)
+        below = view_of(layers, layer_cache)
         yield from check_files(entries, below, home=BIN_DIR, said=self.said)
         yield from check_replaced(self._programs(entries), below, said=self.said)
         found = find_program(config.entrypoint[0], root, config.env, config.working_dir or "/")
@@ -161,18 +161,20 @@ class _Case(Struct, frozen=True):
             for path in binaries.values():
                 yield from check_wasm(wasm_kind_of(path), str(path), self.platform)
             return
-        facts = {name: self.verifier.book.program(path) for name, path in binaries.items()}
+        facts = {name: self.verifier.layer_cache.program(path) for name, path in binaries.items()}
         for name, each in facts.items():
             wrong = list(check_machine(each, str(binaries[name]), self.platform))
             yield from wrong
             if any(finding.code in {Code.WRONG_MACHINE, Code.NOT_A_PROGRAM} for finding in wrong):
                 return
             yield from self._floor(binaries[name], each)
-        layers, book = self.base.layers, self.verifier.book
+        layers, layer_cache = self.base.layers, self.verifier.layer_cache
         # a base that is not read is not there to be downloaded for a warning either
         dynamic = any(not each.is_static for each in facts.values())
         needed = dynamic or _is_built_in(self.base)
-        root: RootFs | None = view_of(layers, book, entries) if needed else known_view_of(layers, book, entries)
+        root: RootFs | None = (
+            view_of(layers, layer_cache, entries) if needed else known_view_of(layers, layer_cache, entries)
+        )
         if root is None:
             return
         place = ProgramContext(self.platform, config.env)

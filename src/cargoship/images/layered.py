@@ -40,7 +40,7 @@ class LayeredImage(Struct, frozen=True):
     digest: Digest
     config_file: ConfigFile
     layers: tuple[Layer, ...]
-    book: LayerCache
+    layer_cache: LayerCache
     size_bytes: int
     """What a pull transfers."""
     listed: Platform | None = None
@@ -54,7 +54,7 @@ class LayeredImage(Struct, frozen=True):
     def root(self) -> RootFs:
         """Its root file system; raises as `view_of` does."""
         try:
-            return view_of(self.layers, self.book)
+            return view_of(self.layers, self.layer_cache)
         except RegistryRefused as error:
             makers = (layer.descriptor for layer in self.layers if layer.descriptor.is_its_makers)
             away = next((each for each in makers if each.digest.short in error.message), None)
@@ -80,15 +80,15 @@ class LayeredImages(Struct, frozen=True):
 @contextlib.contextmanager
 def open_layers(text: str, context: Context) -> Iterator[LayeredImages]:
     """The images that a target has; layers in a registry come through the cache of bases, and stay there."""
-    book = LayerCache(context.cache_dir / "layers")
+    layer_cache = LayerCache(context.cache_dir / "layers")
     target = ImageTarget.parse(text, context.cwd)
     if not isinstance(target, RegistryTarget):
         with open_image(target, context) as source:
-            yield _images(source.content, source.root, book)
+            yield _images(source.content, source.root, layer_cache)
         return
     cache = context.cache_dir / "bases"
     with RemoteBases(open_client=context.connect, cache=cache, emit=context.emit) as remote:
-        yield _images(CachedContent(remote, target.reference), remote.root(target.reference), book)
+        yield _images(CachedContent(remote, target.reference), remote.root(target.reference), layer_cache)
 
 
 def _is_passed_over(entry: Descriptor, platform: Platform) -> bool:
@@ -98,7 +98,7 @@ def _is_passed_over(entry: Descriptor, platform: Platform) -> bool:
     return entry.platform is None and platform == UNKNOWN
 
 
-def _images(content: Content, root: BytesBlob, book: LayerCache) -> LayeredImages:
+def _images(content: Content, root: BytesBlob, layer_cache: LayerCache) -> LayeredImages:
     found = read_images(content, root)
     images = []
     for each in found.images:
@@ -117,5 +117,5 @@ def _images(content: Content, root: BytesBlob, book: LayerCache) -> LayeredImage
         # engines take an image that does not say what it is for as one for themselves
         platform = native_platform() if config.platform == UNKNOWN else config.platform
         packed = sum(blob.size_bytes for blob in (*manifest.layers, manifest.config, each.descriptor))
-        images.append(LayeredImage(platform, digest, config, layers, book, packed, each.descriptor.platform))
+        images.append(LayeredImage(platform, digest, config, layers, layer_cache, packed, each.descriptor.platform))
     return LayeredImages(root.descriptor.digest, images, found.missing)

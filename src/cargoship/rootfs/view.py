@@ -41,7 +41,7 @@ class RootFs(Struct, frozen=True):
     own: Mapping[str, LayerEntry] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     """Why engines will not unpack some of the layers, each a sentence."""
-    book: LayerCache | None = None
+    layer_cache: LayerCache | None = None
     """Knows the programs among the files of this machine; None: each is read."""
 
     def find(self, path: str) -> ResolvedPath | None:
@@ -61,7 +61,7 @@ class RootFs(Struct, frozen=True):
         if node.elf is None and node.is_file:
             if node.layer >= len(self.layers):
                 entry = self.own.get(node.path)
-                node.elf = None if entry is None else _facts(entry, self.book)
+                node.elf = None if entry is None else _facts(entry, self.layer_cache)
             elif not is_library(node.path):
                 node.elf = elf_in_layer(self.layers[node.layer].blob, node.path)
         return node.elf
@@ -83,15 +83,17 @@ class RootFs(Struct, frozen=True):
         return read_from_layer(self.layers[node.layer].blob, node.path, bytes_max) or b""
 
 
-def view_of(layers: Sequence[Layer], book: LayerCache, entries: Iterable[LayerEntry] = ()) -> RootFs:
+def view_of(layers: Sequence[Layer], layer_cache: LayerCache, entries: Iterable[LayerEntry] = ()) -> RootFs:
     """The root file system of layers with entries over them; raises as `LayerCache.facts` does."""
-    return _view(tuple(layers), book.facts(layers), tuple(entries), book)
+    return _view(tuple(layers), layer_cache.facts(layers), tuple(entries), layer_cache)
 
 
-def known_view_of(layers: Sequence[Layer], book: LayerCache, entries: Iterable[LayerEntry] = ()) -> RootFs | None:
+def known_view_of(
+    layers: Sequence[Layer], layer_cache: LayerCache, entries: Iterable[LayerEntry] = ()
+) -> RootFs | None:
     """The same where the layers have been read before, else None."""
-    facts = book.known(layers)
-    return None if facts is None else _view(tuple(layers), facts, tuple(entries), book)
+    facts = layer_cache.known(layers)
+    return None if facts is None else _view(tuple(layers), facts, tuple(entries), layer_cache)
 
 
 def view_of_entries(entries: Iterable[LayerEntry]) -> RootFs:
@@ -100,7 +102,10 @@ def view_of_entries(entries: Iterable[LayerEntry]) -> RootFs:
 
 
 def _view(
-    layers: tuple[Layer, ...], facts: tuple[LayerFacts, ...], entries: tuple[LayerEntry, ...], book: LayerCache | None
+    layers: tuple[Layer, ...],
+    facts: tuple[LayerFacts, ...],
+    entries: tuple[LayerEntry, ...],
+    layer_cache: LayerCache | None,
 ) -> RootFs:
     tree = FileTree(facts)
     arranged = arrange(entries)
@@ -110,7 +115,7 @@ def _view(
         for layer, each in zip(layers, facts, strict=True)
         for fault in (*_of_its_type(layer), *each.faults)
     )
-    return RootFs(tree, layers, {entry.path: entry for entry in arranged}, faults, book)
+    return RootFs(tree, layers, {entry.path: entry for entry in arranged}, faults, layer_cache)
 
 
 def _of_its_type(layer: Layer) -> Iterator[str]:
@@ -147,10 +152,10 @@ def _bytes(entry: LayerEntry, bytes_max: int) -> bytes:
                 return stream.read(bytes_max)
 
 
-def _facts(entry: LayerEntry, book: LayerCache | None) -> ElfFacts | None:
+def _facts(entry: LayerEntry, layer_cache: LayerCache | None) -> ElfFacts | None:
     if not isinstance(entry.source, Path) or not is_elf(_bytes(entry, 4)):
         return None
     try:
-        return read_elf(entry.source) if book is None else book.program(entry.source)
+        return read_elf(entry.source) if layer_cache is None else layer_cache.program(entry.source)
     except CannotStart:
         return None

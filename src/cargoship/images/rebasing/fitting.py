@@ -22,27 +22,27 @@ from cargoship.rootfs.view import RootFs, view_of
 _HOME = BIN_DIR.lstrip("/")
 
 
-def findings_on(parts: Parts, base: Base, image: Image, book: LayerCache) -> Iterator[Finding]:
+def findings_on(parts: Parts, base: Base, image: Image, layer_cache: LayerCache) -> Iterator[Finding]:
     """What keeps `image`, made of these parts on `base`, from starting, and what else is to be said.
 
     The base's layers are read only where something depends on them: a program that is linked dynamically, a user by
     name, files beside the program's own folder, a base that speaks of that folder. Raises ContentInvalid, and what
     reading layers raises; NotRebasable where a build would make the layers again.
     """
-    entries = tuple(_entry(item) for facts in book.facts(parts.own) for item in facts.single_items())
-    own = view_of(parts.own, book)
+    entries = tuple(_entry(item) for facts in layer_cache.facts(parts.own) for item in facts.single_items())
+    own = view_of(parts.own, layer_cache)
     leaves_home = any(entry.path != _HOME and not entry.path.startswith(f"{_HOME}/") for entry in entries)
     taken = base.at_hand or base.speaks_of(BIN_DIR)
     if not (leaves_home or taken or names_in(image.config.user or "") or _needs_base(own, image)):
         yield from check_count(len(image.layers), said=f"the image ({image.platform})")
         return
-    said, below = f"the image ({image.platform})", view_of(base.layers, book)
+    said, below = f"the image ({image.platform})", view_of(base.layers, layer_cache)
     if leaves_home:
-        _check_folders(parts, base, entries, book)
+        _check_folders(parts, base, entries, layer_cache)
     yield from check_files(entries, below, home=BIN_DIR, said=said)
     programs = (found.path for found in own.tree.files_below(BIN_DIR))
     yield from check_replaced(programs, below, said=said)
-    yield from check_image(view_of(image.layers, book), image.config, image.platform)
+    yield from check_image(view_of(image.layers, layer_cache), image.config, image.platform)
 
 
 def _needs_base(own: RootFs, image: Image) -> bool:
@@ -68,18 +68,18 @@ def _entry(item: Item) -> LayerEntry:
             return LayerEntry.file(item.path, b"", item.mode, item.uid, item.gid)
 
 
-def _check_folders(parts: Parts, base: Base, entries: Sequence[LayerEntry], book: LayerCache) -> None:
+def _check_folders(parts: Parts, base: Base, entries: Sequence[LayerEntry], layer_cache: LayerCache) -> None:
     """Refuse where the layers repeat a folder of the old base that has other rights, or an owner, in the new one.
 
     A layer names the folders above its files as the base has them, which a build would do with those of the new base.
     """
     above = {entry.path.rpartition("/")[0] for entry in entries}
     folders = [entry for entry in entries if entry.kind is EntryKind.DIRECTORY and entry.path in above]
-    new = view_of(base.layers, book)
+    new = view_of(base.layers, layer_cache)
     unlike = [folder for folder in folders if _default(folder, new) != folder]
     if not unlike:
         return
-    old = view_of(parts.image.layers[: len(parts.image.layers) - len(parts.own)], book)
+    old = view_of(parts.image.layers[: len(parts.image.layers) - len(parts.own)], layer_cache)
     # one that is unlike both is as the settings want it
     for folder in (each for each in unlike if _default(each, old) == each):
         raise NotRebasable(
