@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from cargoship.cli.asking import options
-from cargoship.cli.commands.timings import target_argument
+from cargoship.cli.asking.records import target_argument
 
 if TYPE_CHECKING:
     from cargoship.context import Context

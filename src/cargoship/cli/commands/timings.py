@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import rich_click as click
 
 from cargoship.cli.asking import options
-
-target_argument = click.argument(
-    "target", required=False, type=click.Path(path_type=Path), default=".", metavar="[PATH|RECORD]"
-)
+from cargoship.cli.asking.records import target_argument
 
 
 @click.command()

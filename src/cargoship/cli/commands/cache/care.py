@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 import rich_click as click
 
-from cargoship.cli.asking import offers, options
+from cargoship.cli.asking import options
+from cargoship.cli.asking.caches import cache_argument, spec_of
 from cargoship.errors import ContentInvalid
 
-if TYPE_CHECKING:
-    from cargoship.settings.cache import StoreSpec
-
 _DAYS = 30
-cache_argument: Callable[[Any], Any] = click.argument(
-    "cache", required=False, metavar="[CACHE]", shell_complete=offers.caches
-)
-
-
-def spec_of(ctx: click.Context) -> StoreSpec | None:
-    """The cache that is named, None for that of this machine; raises UsageError."""
-    from cargoship.settings.cache import StoreSpec
-
-    return None if ctx.params["cache"] is None else StoreSpec.parse(ctx.params["cache"])
 
 
 @click.command()

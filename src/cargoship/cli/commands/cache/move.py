@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from cargoship.cli.asking import options
-from cargoship.cli.commands.cache.care import cache_argument, spec_of
+from cargoship.cli.asking.caches import cache_argument, spec_of
 
 if TYPE_CHECKING:
     from cargoship.caches import Moved
