@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import math
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +25,7 @@ from cargoship.oci.digest import Digest
 from cargoship.unitcache.packs.index import FORMAT, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_index, encode_unit_index
 from cargoship.unitcache.packs.pack import Pack
+from cargoship.unitcache.stores.outage import Outage
 from cargoship.unitcache.stores.ranges import Run, RunSource
 from cargoship.unitcache.stores.store import PackSource, Saved, Store
 
@@ -59,8 +59,7 @@ _SETTINGS = (
 
 @dataclass
 class _Shared:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    broken: CacheUnavailable | None = None
+    outage: Outage = field(default_factory=Outage)
     budget: Budget = field(default_factory=partial(Budget, math.inf))
 
 
@@ -109,8 +108,7 @@ class ObjectStore(Store):
 
     def stop(self) -> None:
         """See Store: a request that is under way comes to its end, and no other follows."""
-        with self.shared.lock:
-            self.shared.broken = CacheUnavailable(f"the cache {self.name} is not used any more: the run was stopped")
+        self.shared.outage.stop(self.name)
         self.shared.budget.stop()
 
     def close(self) -> None:
@@ -121,8 +119,7 @@ class ObjectStore(Store):
         """Errors as those of a cache; a store that is down is left alone from then on."""
         from obstore.exceptions import BaseError, NotFoundError, PreconditionError  # noqa: PLC0415 - an extra
 
-        if self.shared.broken is not None:
-            raise self.shared.broken
+        self.shared.outage.check()
         try:
             yield
         except (NotFoundError, FileNotFoundError, ContentInvalid) as error:
@@ -134,8 +131,7 @@ class ObjectStore(Store):
                 f"the cache {self.name}: {_first_line(error)}",
                 hint="credentials, region and endpoint are taken from AWS_* variables",
             )
-            with self.shared.lock:
-                self.shared.broken = unavailable
+            self.shared.outage.begin(unavailable)
             raise unavailable from error
 
     def _read(self) -> tuple[UnitIndex, Mapping[str, Any] | None]:

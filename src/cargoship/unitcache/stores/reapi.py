@@ -11,7 +11,6 @@ A server may forget what was not used for long. So each look at the index asks w
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +25,7 @@ from cargoship.reapi.client import OCTETS, ReapiClient
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.stores.manifests import index_descriptor
+from cargoship.unitcache.stores.outage import Outage
 from cargoship.unitcache.stores.ranges import Run, RunSource
 from cargoship.unitcache.stores.store import PackSource, Saved, Store
 from cargoship.unitcache.stores.tagging import Tags
@@ -37,8 +37,7 @@ _INDEX = "index"
 
 @dataclass
 class _Shared:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    broken: CacheUnavailable | None = None
+    outage: Outage = field(default_factory=Outage)
     indexes: dict[Digest, UnitIndex] = field(default_factory=dict)
 
 
@@ -88,8 +87,7 @@ class ReapiStore(Store):
 
     def stop(self) -> None:
         """See Store: what is under way ends at once, and nothing more is asked."""
-        with self.shared.lock:
-            self.shared.broken = CacheUnavailable(f"the cache {self.name} is not used any more: the run was stopped")
+        self.shared.outage.stop(self.name)
         self.client.close()
 
     def close(self) -> None:
@@ -115,8 +113,7 @@ class ReapiStore(Store):
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:
         """Errors as those of a cache; a server that is down is left alone from then on."""
-        if self.shared.broken is not None:
-            raise self.shared.broken
+        self.shared.outage.check()
         try:
             yield
         except (ContentInvalid, OSError) as error:
@@ -124,8 +121,7 @@ class ReapiStore(Store):
             raise CacheUnavailable(self._said(words)) from error
         except (RemoteFailed, ToolMissing, UsageError) as error:
             unavailable = CacheUnavailable(self._said(error.message), hint=error.hint)
-            with self.shared.lock:
-                self.shared.broken = unavailable
+            self.shared.outage.begin(unavailable)
             raise unavailable from error
 
     def _said(self, words: str) -> str:

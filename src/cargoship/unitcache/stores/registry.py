@@ -21,6 +21,7 @@ from cargoship.registry.upload import BlobOutcome
 from cargoship.unitcache.packs.index import UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.stores.manifests import pack_descriptor
+from cargoship.unitcache.stores.outage import Outage
 from cargoship.unitcache.stores.ranges import RegistryPack
 from cargoship.unitcache.stores.store import PackSource, Saved, Store
 from cargoship.unitcache.stores.tagging import Tags, is_race
@@ -41,7 +42,7 @@ class _Shared:
     clients: dict[Access, RegistryClient] = field(default_factory=dict)
     indexes: dict[Digest, UnitIndex] = field(default_factory=dict)
     failures: int = 0
-    broken: CacheUnavailable | None = None
+    outage: Outage = field(default_factory=Outage)
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class RegistryStore(Store):
 
     def stop(self) -> None:
         """See Store: what is under way ends with its next piece, and nothing more is asked."""
+        self.shared.outage.stop(self.name)
         with self.shared.lock:
-            self.shared.broken = CacheUnavailable(f"the cache {self.name} is not used any more: the run was stopped")
             for client in self.shared.clients.values():
                 client.budget.stop()
 
@@ -134,8 +135,7 @@ class RegistryStore(Store):
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:
         """Errors as those of a cache; a registry that is down is left alone from then on."""
-        if self.shared.broken is not None:
-            raise self.shared.broken
+        self.shared.outage.check()
         try:
             yield
         except (RegistryError, ContentInvalid, OutputError) as error:
@@ -144,7 +144,7 @@ class RegistryStore(Store):
                 # what was refused plainly, such as a blob that is gone, was at least quick
                 self.shared.failures += 1
                 if not isinstance(error, RegistryRefused | ContentInvalid) or self.shared.failures >= _FAILURES_MAX:
-                    self.shared.broken = unavailable
+                    self.shared.outage.begin(unavailable)
             raise unavailable from error
 
     def _send(self, client: RegistryClient, packs: Sequence[Pack]) -> list[Pack]:
