@@ -33,6 +33,11 @@ LIMITS: tuple[Limit, ...] = (
         "let cargo build into a folder without a % in its path, such as with CARGO_TARGET_DIR",
     ),
     Limit(
+        re.compile(r"ld\.lld: error: (?P<path>/\S+) is of glibc, and the program is for musl"),
+        "a crate, or RUSTFLAGS, names {path} for the linker, which is glibc's, in a program for musl",
+        "leave it out: musl is linked without being named; or build with --libc gnu",
+    ),
+    Limit(
         re.compile(
             r"wasm-ld: error: \S{0,4096}libstd-[^\s/]{1,200}\): undefined symbol: "
             r"(?P<name>socket|connect|bind|listen|accept\w*|getaddrinfo|getsockname|getpeername|freeaddrinfo|sendto|recvfrom)\b"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cargoship.cargo.limits import known_limit
 from cargoship.errors import OutputError
 from cargoship.platforms import row
 from cargoship.toolchain.environment import replaced_paths
@@ -121,6 +122,31 @@ def test_no_folder_of_a_build_script_has_another_c_library_than_the_targets(
         [wrappers / linker(triple), *given], env=env, capture_output=True, text=True, check=True
     )  # fmt: skip
     assert done.stderr.splitlines() == ["ld.lld", f"-L{own}", *given]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "refused"),
+    [
+        ("libc.a", b"!<arch>\n__libc_setup_tls\0", True),
+        ("libc.a", b"!<arch>\n__init_tls\0", False),
+        ("libm-2.36.a", b"!<arch>\n", True),
+        ("libmine.a", b"__libc_setup_tls", False),
+    ],
+)
+def test_glibc_is_not_named_to_a_program_for_musl(
+    wrappers: Path, zig: Path, tmp_path: Path, name: str, text: bytes, *, refused: bool
+) -> None:
+    """A symbol that musl lacks would be taken of it."""
+    library = tmp_path / name
+    library.write_bytes(text)
+    for given in (str(library), f"-Wl,{library}"):
+        done = subprocess.run(
+            [wrappers / linker("x86_64-unknown-linux-musl"), "a.o", given],
+            env={"PATH": "/usr/bin:/bin", "CARGOSHIP_ZIG": str(zig), "CARGOSHIP_SYSROOT": "/s"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, "is of glibc" in done.stderr) == ((1, True) if refused else (0, False))
+        assert not refused or known_limit(done.stderr) is not None
 
 
 def test_an_allocator_comes_before_the_c_library_whose_place_it_takes(wrappers: Path, zig: Path) -> None:

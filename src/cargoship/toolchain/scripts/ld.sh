@@ -31,6 +31,16 @@ while [ "$count" -gt 0 ]; do
   *) set -- "$@" "$arg" ;;
   esac
 done
+# What is named by its whole path is linked, whichever it is: of glibc's symbols those would be taken that musl lacks.
+for arg; do
+  case $arg in
+  */libc.a) grep -q __libc_setup_tls "$arg" || continue ;;
+  */libm-[0-9]*.a | */libmvec.a) ;;
+  *) continue ;;
+  esac
+  echo "ld.lld: error: $arg is of glibc, and the program is for musl" >&2
+  exit 1
+done
 # The target's own C library and unwinder, whatever else a folder has that a build script names: rustc puts those folders
 # first, and /usr/lib/x86_64-linux-gnu has glibc's, with which a program for musl may be linked, and be wrong.
 [ -z "$own" ] || set -- "-L$own" "$@"
