@@ -15,7 +15,14 @@ from msgspec import Struct
 from cargoship.cargo.failure import explain_failure
 from cargoship.cargo.tools.present import find_tool, has_library
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, Library, Tool, tool
-from cargoship.cargo.tools.wanted import WantedLibrary, locked_names, wanted_libraries, wanted_tools
+from cargoship.cargo.tools.wanted import (
+    WantedLibrary,
+    WantedTool,
+    locked_names,
+    reasons,
+    wanted_libraries,
+    wanted_tools,
+)
 from cargoship.cargo.tools.words import advice
 from cargoship.cargo.unit_graph import SourcesUnreachable
 from cargoship.context import Context
@@ -77,18 +84,17 @@ class BuildNeeds(Struct, frozen=True):
 
 def build_needs(plan: Plan, wanted: Wanted, context: Context, env: Mapping[str, str]) -> BuildNeeds:
     """What build scripts of a plan want in this environment; raises as `planned_units` does."""
-    tools: dict[str, set[str]] = {}
+    tools: dict[str, set[WantedTool]] = {}
     libraries: dict[tuple[str, str], list[WantedLibrary]] = {}
     for graph in planned_units(plan, wanted, context):
         for each in wanted_tools(graph):
-            why = each.crate if each.crate == each.package else f"{each.crate}, in the build script of {each.package}"
-            tools.setdefault(each.tool, set()).add(why)
+            tools.setdefault(each.tool, set()).add(each)
         for library in wanted_libraries(graph):
             if not has_library(library.library, library.triple, env):
                 libraries.setdefault((library.library.name, library.crate), []).append(library)
     platforms: dict[str | None, str] = {triple: str(entry.platform) for triple, entry in wanted.pairs}
     return BuildNeeds(
-        tuple(ToolNeed(tool(name), tuple(sorted(why)), find_tool(tool(name), env)) for name, why in tools.items()),
+        tuple(ToolNeed(tool(name), reasons(found), find_tool(tool(name), env)) for name, found in tools.items()),
         tuple(
             LibraryNeed(found[0].library, crate, tuple(dict.fromkeys(platforms.get(e.triple, _HERE) for e in found)))
             for (_, crate), found in libraries.items()

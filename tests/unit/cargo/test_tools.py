@@ -9,7 +9,7 @@ import pytest
 from cargoship.cargo.failure import failure_of
 from cargoship.cargo.tools.present import find_tool, has_library
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, TOOLS, tool
-from cargoship.cargo.tools.wanted import WantedTool, locked_names, wanted_libraries, wanted_tools
+from cargoship.cargo.tools.wanted import WantedTool, locked_names, reasons, wanted_libraries, wanted_tools
 from cargoship.cargo.tools.words import known_need
 from cargoship.cargo.unit_graph import RUN_CUSTOM_BUILD, Dependency, Unit, UnitGraph
 
@@ -203,3 +203,14 @@ def test_a_linker_that_was_sent_to_libraries_of_this_machine(linked: str, says: 
     assert says in hint
     of_target = stderr.replace("/usr/lib/x86_64-linux-gnu", "/usr/lib/rustlib/x86_64-unknown-linux-musl/lib")
     assert "was sent to" not in (failure_of(101, of_target).hint or "")
+
+
+def test_a_crate_that_many_packages_have_in_their_build_scripts_is_named_once() -> None:
+    """tonic's workspace: `doctor` gave a sentence for each of its packages."""
+    of = [WantedTool("protoc", "prost-build 0.14.6", f"p{number} 1.0.0") for number in range(6)]
+    own = WantedTool("protoc", "etcd 1.2.3", "etcd 1.2.3")
+    assert reasons([*of, own]) == (
+        "etcd 1.2.3",
+        "prost-build 0.14.6, in the build scripts of p0 1.0.0, p1 1.0.0, p2 1.0.0, p3 1.0.0 and 2 more",
+    )
+    assert reasons(of[:1]) == ("prost-build 0.14.6, in the build script of p0 1.0.0",)

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from cargoship.cargo.suggest import listed
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, Library, ToolUse
 from cargoship.cargo.unit_graph import Unit, UnitGraph
 
+_NAMED_MAX = 4
+"""A workspace may have dozens of packages that want the same."""
 _SCRIPT = ("custom-build",)
 _NAME = re.compile(r'^name = "([^"\n]+)"', re.MULTILINE)
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.|$)")
@@ -79,6 +82,19 @@ def wanted_libraries(graph: UnitGraph) -> tuple[WantedLibrary, ...]:
                 continue
             found[library.name, unit.package_id, unit.platform] = WantedLibrary(library, _named(unit), unit.platform)
     return tuple(found[key] for key in sorted(found, key=lambda key: (key[0], key[1], key[2] or "")))
+
+
+def reasons(found: Iterable[WantedTool]) -> tuple[str, ...]:
+    """Why a tool is wanted, in words: for each crate, in whose build scripts."""
+    packages: dict[str, list[str]] = {}
+    for each in sorted(found):
+        packages.setdefault(each.crate, []).extend([each.package] if each.package != each.crate else [])
+    return tuple(
+        f"{crate}, in the build script{'s' if len(names) > 1 else ''} of {listed(names, _NAMED_MAX)}"
+        if names
+        else crate
+        for crate, names in packages.items()
+    )
 
 
 def _scripts(graph: UnitGraph) -> Iterator[Unit]:
