@@ -86,6 +86,8 @@ def _run(session: CliSession, argv: Sequence[str]) -> int:
 
 def _failed(session: CliSession | None, error: BaseException) -> int:
     """Say what went wrong and return the exit code; nothing that happens in here may raise."""
+    from contextlib import suppress
+
     from cargoship.errors import EXIT_UNEXPECTED, CargoshipError
 
     code = error.exit_code if isinstance(error, CargoshipError | Interrupt) else EXIT_UNEXPECTED
@@ -102,8 +104,11 @@ def _failed(session: CliSession | None, error: BaseException) -> int:
             sys.stderr.write(failure.text())
         else:
             session.report(failure, error)
-    except Exception:  # noqa: BLE001, S110 - stderr is gone too: the exit code is all that is left
-        pass
+    except Exception:  # noqa: BLE001
+        # such as where another cargoship was installed meanwhile, and what explains errors cannot be loaded any more
+        with suppress(OSError, ValueError):
+            # else stderr is gone too: the exit code is all that is left
+            sys.stderr.write(f"error: {type(error).__name__}: {error}\n")
     return code
 
 

@@ -16,7 +16,7 @@ import pytest
 from cargoship.cli.failing.failures import REPORT, explain_error
 from cargoship.cli.main import main
 from cargoship.cli.session import World
-from cargoship.errors import OutputError
+from cargoship.errors import EXIT_UNEXPECTED, OutputError
 from cargoship.oci.files import write_atomically
 from support import obedient
 
@@ -287,3 +287,16 @@ def test_a_file_in_the_place_of_a_folder_is_called_one(tmp_path: Path) -> None:
     failure = explain_error(raised.value)
     assert failure.message == f"cannot write {tmp_path / 'file'}: a file, and a folder belongs there"
     assert failure.exit_code == OutputError.exit_code
+
+
+def test_an_error_that_nothing_can_explain_any_more_is_said_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another version was installed while a build of 40 minutes ran, and it ended with 70 and no word."""
+    monkeypatch.setitem(sys.modules, "cargoship.cli.session", None)
+    monkeypatch.setitem(sys.modules, "cargoship.cli.failing.failures", None)
+    assert main(["--version"]) == EXIT_UNEXPECTED
+    assert (
+        capsys.readouterr().err
+        == "error: ModuleNotFoundError: import of cargoship.cli.session halted; None in sys.modules\n"
+    )
