@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, field
 
-from cargoship.errors import CacheUnavailable, CargoshipError, UnitsUnknown
+from cargoship.errors import CacheUnavailable, CargoshipError, Stopped, UnitsUnknown
 from cargoship.events import Emit, Level, Note, SourcesWritten, UnitsKept, UnitsRestored
 from cargoship.http.budget import Budget
 from cargoship.oci.digest import Digest
@@ -369,6 +369,9 @@ class CacheSession:
         """What a save gives; None, and a note, where it fails."""
         try:
             return work()
+        except Stopped:
+            # what has stopped it is what the run ends with
+            return None
         except CargoshipError as error:
             why = error.message
         except OSError as error:

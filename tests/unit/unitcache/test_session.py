@@ -18,7 +18,7 @@ from msgspec import structs
 from cargoship.cargo.messages import Artifact, BuildScriptRun
 from cargoship.cargo.unit_graph import UnitGraph
 from cargoship.cargo.watch import watch_cargo
-from cargoship.errors import CacheUnavailable, CompileFailed
+from cargoship.errors import CacheUnavailable, CompileFailed, Stopped
 from cargoship.events import Event, UnitsKept, UnitsReported, UnitsRestored
 from cargoship.oci.digest import Digest
 from cargoship.process import Command, Completed
@@ -636,3 +636,20 @@ def test_how_cargo_is_to_talk_is_no_part_of_a_key(checkout: Callable[..., FakeCa
     assert found() != plain
     (cargo.root / "term.toml").write_text("profile.dev.debug = 1\n")
     assert found("--config", "term.toml") != found()
+
+
+def test_a_save_that_was_stopped_is_not_warned_of(
+    store: DirectoryStore, checkout: Callable[..., FakeCargo], tmp_path: Path
+) -> None:
+    """Ctrl-C before a program was started ended with a word on an exchange with a registry, of which there was none."""
+    build(checkout(), store, whole=True)
+
+    class Lacking(Hurt):
+        def lacks(self, plan: BuildRecord) -> bool:
+            return bool(plan.units)
+
+    def fail() -> None:
+        raise Stopped
+
+    _, notes = whole(checkout("second"), Lacking(store, {"save": fail}), tmp_path / "programs")
+    assert "nothing was kept" not in notes
