@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from cargoship.clock import Clock
 from cargoship.context import Context
-from cargoship.images.opening import open_image
+from cargoship.images.opening import open_image, platform_in_image
 from cargoship.oci.platform import Platform
 from cargoship.oci.target import ImageTarget, RegistryTarget
-from cargoship.platforms import row
 from cargoship.registry.copy import copy_image
 from cargoship.registry.push import Published
 from cargoship.registry.source import ImageSource
@@ -36,7 +35,7 @@ def copy(source: str, target: str, context: Context, *, platforms: Sequence[str]
     """
     one = ImageTarget.parse(source, context.cwd)
     other = ImageTarget.parse(target, context.cwd, new=True)
-    chosen = tuple(dict.fromkeys(row(name).platform for name in platforms))
+    chosen = tuple(dict.fromkeys(platform_in_image(name) for name in platforms))
     with Clock(context.emit).phase("copy"), open_image(one, context) as found:
         return _given(found, other, context, platforms=chosen, referrers=referrers)
 

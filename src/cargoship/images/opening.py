@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from cargoship.context import Context
-from cargoship.errors import UsageError
+from cargoship.errors import PlatformUnknown, UsageError
+from cargoship.oci.platform import Platform
 from cargoship.oci.target import ArchiveTarget, ImageTarget, LayoutTarget, RegistryTarget
+from cargoship.platforms import row
 from cargoship.registry.attachments import RegistryAttachments
 from cargoship.registry.source import ImageSource, remote_source
+
+_PLATFORM = re.compile(r"[a-z0-9]+(?:/[a-z0-9_.-]+){1,2}")
+
+
+def platform_in_image(text: str) -> Platform:
+    """The platform that somebody means: one of the table by any spelling, or another that an image may be for.
+
+    Raises PlatformUnknown for what is no platform at all.
+    """
+    try:
+        return row(text).platform
+    except PlatformUnknown:
+        wanted = text.strip().lower()
+        if _PLATFORM.fullmatch(wanted) is None:
+            raise
+        return Platform(*wanted.split("/"))
 
 
 @contextlib.contextmanager

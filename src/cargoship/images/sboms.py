@@ -22,7 +22,7 @@ from cargoship.bom.spdx3 import is_spdx3
 from cargoship.context import Context
 from cargoship.decoding import Undecodable, check_json, decode_json
 from cargoship.errors import ContentInvalid, NothingAttached
-from cargoship.images.opening import open_image
+from cargoship.images.opening import open_image, platform_in_image
 from cargoship.images.statements import AttachedDocument, DocumentForm, attached_documents
 from cargoship.oci.artifact import artifact_of
 from cargoship.oci.content import walk
@@ -32,7 +32,6 @@ from cargoship.oci.manifest import decode_index, decode_manifest
 from cargoship.oci.platform import UNKNOWN
 from cargoship.oci.referrer import Referrer
 from cargoship.oci.target import ImageTarget
-from cargoship.platforms import row
 from cargoship.registry.copy import chosen_root
 from cargoship.registry.source import ImageSource
 
@@ -72,7 +71,7 @@ def find_sbom(target: str, context: Context, *, platform: str | None, form: str 
     Raises NothingAttached, PlatformUnknown, ContentInvalid, UsageError, RegistryError's family.
     """
     with open_image(ImageTarget.parse(target, context.cwd), context) as source:
-        root = chosen_root(source, [] if platform is None else [row(platform).platform])
+        root = chosen_root(source, [] if platform is None else [platform_in_image(platform)])
         listed = (*_referring(source, root.descriptor.digest), *_inside(source, root, only=platform is not None))
         # of several kinds the one that most tools read
         for kind in FORMATS if form is None else (form,):

@@ -17,13 +17,12 @@ from cargoship.attest.provenance import PREDICATE, Provenance, provenance_of
 from cargoship.attest.statement import MEDIA_TYPE, PREDICATE_TYPE, Heading, Statement, decode_statement, split_statement
 from cargoship.context import Context
 from cargoship.errors import ContentInvalid, NothingAttached
-from cargoship.images.opening import open_image
+from cargoship.images.opening import open_image, platform_in_image
 from cargoship.oci.content import walk
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.manifest import decode_manifest
 from cargoship.oci.target import ImageTarget
-from cargoship.platforms import row
 from cargoship.registry.copy import chosen_root
 from cargoship.registry.source import ImageSource
 from cargoship.signing.bundle import BUNDLE_PREDICATE, BUNDLE_TYPES, read_bundle
@@ -198,7 +197,7 @@ def find_provenance(target: str, context: Context, *, platform: str | None = Non
     Raises NothingAttached, PlatformUnknown, ContentInvalid, UsageError, RegistryError's family.
     """
     with open_image(ImageTarget.parse(target, context.cwd), context) as source:
-        root = chosen_root(source, [] if platform is None else [row(platform).platform]).descriptor.digest
+        root = chosen_root(source, [] if platform is None else [platform_in_image(platform)]).descriptor.digest
         inside = (each for each in inner_documents(source) if platform is None or each.subject == root)
         attached = sorted(attached_documents(source, root), key=lambda each: (-each.moment, each.layer.digest))
         for each in (*attached, *inside):

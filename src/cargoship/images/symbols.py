@@ -12,14 +12,13 @@ from cargoship.context import Context
 from cargoship.debug_symbols import ARTIFACT, LAYER, PLACE, PROGRAM, TITLE
 from cargoship.elf.lines import DebugFile
 from cargoship.errors import ContentInvalid, NothingAttached
-from cargoship.images.opening import open_image
+from cargoship.images.opening import open_image, platform_in_image
 from cargoship.oci.content import walk
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor
 from cargoship.oci.digest import Digest, Hashing
 from cargoship.oci.files import atomic_file
 from cargoship.oci.manifest import decode_manifest
 from cargoship.oci.target import ImageTarget
-from cargoship.platforms import row
 from cargoship.registry.copy import chosen_root
 from cargoship.registry.source import ImageSource
 
@@ -45,7 +44,7 @@ def fetch_symbols(target: str, folder: Path, context: Context, *, platforms: Seq
     What is there already with the same content is left alone. Raises NothingAttached, PlatformUnknown, ContentInvalid,
     UsageError, OutputError, RegistryError's family.
     """
-    wanted = [row(each).platform for each in platforms]
+    wanted = [platform_in_image(each) for each in platforms]
     with open_image(ImageTarget.parse(target, context.cwd), context) as source:
         roots = [chosen_root(source, [each]).descriptor for each in wanted]
         layers = {str(each.digest): each for each in _layers(source, roots)}.values()

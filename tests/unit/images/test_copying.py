@@ -17,6 +17,7 @@ from cargoship.oci.digest import Digest
 from cargoship.oci.index import Index
 from cargoship.oci.layout import read_layout, write_layout
 from cargoship.oci.manifest import encode_json
+from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.registry.referrers import attach, list_referrers
 from cargoship.testing import InMemoryRegistry
@@ -200,3 +201,16 @@ def test_verify_asks_for_each_manifest_once(tmp_path: Path, registry: InMemoryRe
     run(tmp_path, "verify", f"{registry.host}/{REPOSITORY}:1")
     asked = [call.path for call in registry.calls if "/manifests/" in call.path and call.method == "GET"]
     assert len(asked) == len(set(asked)) == 3
+
+
+def test_what_an_image_is_for_need_not_be_what_is_built_here(tmp_path: Path) -> None:
+    others = [Platform("windows", "amd64"), Platform("linux", "loong64")]
+    write_layout(tmp_path / "all", small_index(tmp_path / "store", [AMD64, *others]), names=[])
+    for each in others:
+        good(tmp_path, "copy", "--platform", str(each), "oci:all", f"oci:{each.architecture}")
+        assert f"platforms   {each}\n" in good(tmp_path, "inspect", f"oci:{each.architecture}")
+        code, text, _ = run(tmp_path, "diff", "--platform", f"linux/amd64={each}", "oci:all", "oci:all")
+        assert (code, str(each) in text) == (1, True), text
+    code, _, said = run(tmp_path, "copy", "--platform", "linux/mips64le", "oci:all", "oci:none")
+    assert (code, "linux/loong64" in said) == (17, True), said
+    assert run(tmp_path, "copy", "--platform", "no platform", "oci:all", "oci:none")[0] == 17

@@ -28,7 +28,7 @@ from cargoship.images.comparing.files import file_differences
 from cargoship.images.comparing.layers import LayerPairs, layer_differences, pairs_of
 from cargoship.images.comparing.leaves import Leaf, Leaves, leaves_of, paired
 from cargoship.images.comparing.sboms import sbom_differences
-from cargoship.images.opening import open_image
+from cargoship.images.opening import open_image, platform_in_image
 from cargoship.oci.config import decode_config
 from cargoship.oci.content import Content, manifest_of, not_there, read_child
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, BytesBlob, Descriptor
@@ -37,7 +37,6 @@ from cargoship.oci.image import is_image
 from cargoship.oci.layer import Layer
 from cargoship.oci.platform import Platform
 from cargoship.oci.target import ImageTarget, RegistryTarget
-from cargoship.platforms import row
 
 
 class _Side(Struct, frozen=True):
@@ -85,7 +84,7 @@ def diff(one: str, other: str, context: Context, *, platforms: Sequence[str] = (
 
 def _asked(text: str) -> tuple[Platform, Platform]:
     name, equals, other = text.partition("=")
-    return row(name).platform, row(other if equals else name).platform
+    return platform_in_image(name), platform_in_image(other if equals else name)
 
 
 @contextlib.contextmanager
