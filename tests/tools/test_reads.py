@@ -320,3 +320,24 @@ def test_nothing_of_what_watches_is_seen(run_cargoship: RunCargoship, tmp_path: 
     done = run_cargoship("cargo", "--cache-to", f"dir:{tmp_path / 'cache'}", "--", "build", cwd=tmp_path)
     assert "is not watched" not in done.stderr
     assert run(tmp_path / "target/debug/app").stdout == "[] []\n"
+
+
+@pytest.mark.parametrize("where", ["src/made.rs", "target/made.rs"])
+def test_what_a_build_script_puts_elsewhere_is_put_there_again(
+    run_cargoship: RunCargoship, tmp_path: Path, where: str
+) -> None:
+    """The run of a script came from the cache, and the file that it writes was missing, or somebody's own."""
+    place = tmp_path / "place"
+    write("Cargo.toml", MANIFEST.format("app"))(place)
+    write("said.txt", "first")(place)
+    write("src/main.rs", f'include!(concat!(env!("CARGO_MANIFEST_DIR"), "/{where}"));')(place)
+    script = 'let said = std::fs::read_to_string("said.txt").unwrap(); '
+    script += f"""std::fs::write("{where}", format!("fn main() {{{{ println!({{said:?}}) }}}}")).unwrap();"""
+    write("build.rs", f'fn main() {{ println!("cargo::rerun-if-changed=said.txt"); {script} }}')(place)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+    for made in (None, None, 'fn main() { println!("by hand") }'):
+        shutil.rmtree(place / "target", ignore_errors=True)
+        (place / where).unlink(missing_ok=True)
+        if made is not None:
+            write(where, made)(place)
+        assert ship(run_cargoship, place, tmp_path / "cache")[1] == "first\n"

@@ -45,6 +45,7 @@ from cargoship.unitcache.keys.probes import SEEN
 from cargoship.unitcache.keys.refusal import NotKept
 from cargoship.unitcache.packs.index import UnitEntry
 from cargoship.unitcache.watching.reads import UNSEEN, Reads
+from cargoship.unitcache.watching.records import left_by_script
 from cargoship.unitcache.watching.wrappers import AROUND
 
 UNKNOWN = "cargo found it there, and nobody has seen of what it was compiled"
@@ -216,6 +217,9 @@ class _Stock(Struct):
         elif matched.fingerprint.by_time and unit.is_local:
             self.refused[index] = BY_TIME
             self._unkept.add(index)
+        elif unit.runs and unit.is_local and (left := self._left_by(matched)):
+            self.refused[index] = f"its build script writes {left}, which is not in its OUT_DIR"
+            self._unkept.add(index)
         elif any(each.index in self._unkept for each in unit.dependencies):
             self._refuse_for_others(index)
         else:
@@ -225,6 +229,14 @@ class _Stock(Struct):
                 seconds=self.times[index].seconds, left=False,
                 rewritten={**self._rewritten(unit, matched), **self._silenced(matched, files)},
             )  # fmt: skip
+
+    def _left_by(self, matched: Matched) -> str:
+        """What a build script has put beside its OUT_DIR: a checkout that gets its run from a cache would lack it."""
+        build, target = self.contents.build_dir, self.contents.target_dir
+        folders = [build] if target is None else [build, target]
+        if self.reads is None:
+            return ""
+        return left_by_script(self.reads.records, str(build / matched.folder.out_dir), folders)
 
     def _rewritten(self, unit: Unit, matched: Matched) -> dict[str, bytes]:
         """Dep-info without the place of this checkout; raises NotKept, OSError."""

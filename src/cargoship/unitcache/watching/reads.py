@@ -165,7 +165,13 @@ class _Unit:
             self._found[name] = self._now(name)
         if len(self._found) > _READS_MAX:
             raise NotKept(f"it reads more than {_READS_MAX} files")
-        return self._found
+        return self._found | self._written()
+
+    def _written(self) -> dict[str, Digest]:
+        """What the unit has put among the user's files: where that is missing or other, it has to be made again."""
+        own = (path for path in self._own if self._is_inside(path) and "/.git/" not in path)
+        there = [path for path in own if not self._is_covered(path) and os.path.isfile(path)]  # noqa: PTH113
+        return {name: self._now(name) for name in map(self._name, there)}
 
     def _take(self, event: Event, asked: dict[tuple[str, str], None]) -> None:
         if event.kind in "WTOSADLQXYo":

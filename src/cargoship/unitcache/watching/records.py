@@ -15,6 +15,8 @@ from msgspec import Struct, field
 from cargoship.unitcache.keys.refusal import NotKept
 
 _BYTES_MAX = 64 << 20
+_FOR_EDITORS = "/cxxbridge/"
+"""Where cxx links headers so that they are found by hand; programs are compiled with those in OUT_DIR."""
 _ZEROS = bytes(24)
 """Less than the shortest of the variables that are wiped."""
 
@@ -122,6 +124,18 @@ def written_sources(folder: Path, root: Path, *, but: Sequence[Path]) -> tuple[s
             if not path.startswith(own) and path.startswith(f"{root}/"):
                 found.add(path)
     return tuple(sorted(found))
+
+
+def left_by_script(trace: BuildTrace, out_dir: str, folders: Sequence[Path]) -> str:
+    """A file that the run of a build script has put into one of some folders, and not into its own; or nothing.
+
+    Raises NotKept, OSError.
+    """
+    own, below = f"{os.path.dirname(out_dir)}/", tuple(f"{each}/" for each in folders)  # noqa: PTH120 - text
+    events = (event for each in trace.scripts.get(out_dir, ()) for event in each.events())
+    written = (event.text for event in events if event.kind == "W" and event.text.startswith(below))
+    left = (path for path in written if not path.startswith(own) and _FOR_EDITORS not in path)
+    return next((path for path in left if os.path.isfile(path)), "")  # noqa: PTH113
 
 
 class _Process(Struct, frozen=True):
