@@ -341,3 +341,19 @@ def test_what_a_build_script_puts_elsewhere_is_put_there_again(
         if made is not None:
             write(where, made)(place)
         assert ship(run_cargoship, place, tmp_path / "cache")[1] == "first\n"
+
+
+def test_a_link_to_the_package_in_out_dir_is_no_reason_to_keep_nothing(
+    run_cargoship: RunCargoship, tmp_path: Path
+) -> None:
+    """As cxx makes one: the folder was read as a file, and of the whole build nothing was kept."""
+    place = tmp_path / "place"
+    write("Cargo.toml", MANIFEST.format("app"))(place)
+    write("src/main.rs", 'fn main() { println!("first") }')(place)
+    script = 'let out = std::env::var("OUT_DIR").unwrap() + "/package"; let _ = std::fs::remove_file(&out); '
+    script += 'std::os::unix::fs::symlink(std::env::var("CARGO_MANIFEST_DIR").unwrap(), out).unwrap();'
+    write("build.rs", f'fn main() {{ println!("cargo::rerun-if-changed=build.rs"); {script} }}')(place)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+    assert ship(run_cargoship, place, tmp_path / "cache") == (False, "first\n")
+    shutil.rmtree(place / "target")
+    assert ship(run_cargoship, place, tmp_path / "cache") == (True, "first\n")

@@ -6,6 +6,7 @@ A unit is only put into a workspace where all of this is as it was. cargo asks f
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -192,7 +193,10 @@ def _pins(
         for name in _words_of_script(matched.folder, files, pinned=pinned):
             # cargo itself puts another folder in the place of the script's own, but only in what the script has said
             own = written_to(build, matched.folder) if name == matched.folder.said else b"\0"
-            pins.look((build / name).read_bytes().replace(own, b""))
+            place = build / name
+            # a link may lead to a folder of the workspace, as those of cxx do
+            data = os.fsencode(place.readlink()) if place.is_symlink() else place.read_bytes()
+            pins.look(data.replace(own, b""))
         return pins.found
     included = {str(build / name) for name in generated}
     for name in files:
