@@ -82,6 +82,17 @@ def find_musl(row: PlatformSpec, *, root: Path = Path("/usr/lib")) -> MuslSource
     return MuslSource(folder if complete else None)
 
 
+def compile_start_files(
+    runner: Runner, zig: Zig, row: PlatformSpec, musl: MuslSource, *, kept: Path, env: Mapping[str, str]
+) -> None:
+    """Have Zig compile what `make_start_files` takes from `kept`, which may be done before there is a place for it.
+
+    Nothing is done where it is there, or comes from an installed musl-dev. Raises SysrootBuildFailed, OSError.
+    """
+    if musl.folder is None:
+        _kept(_Maker(runner, zig, row, without_secrets(env)), kept, component=row.is_component)
+
+
 def make_start_files(
     runner: Runner, zig: Zig, row: PlatformSpec, musl: MuslSource, into: Path, *, kept: Path, env: Mapping[str, str]
 ) -> None:

@@ -31,7 +31,7 @@ from cargoship.scratch import scratch
 from cargoship.toolchain.component import whole_sources
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.rust import Rust
-from cargoship.toolchain.startfiles import MuslSource, find_musl, make_start_files
+from cargoship.toolchain.startfiles import MuslSource, compile_start_files, find_musl, make_start_files
 from cargoship.toolchain.zig import Zig
 
 START_FILES = "startfiles"
@@ -117,20 +117,31 @@ def build_library(
             wanted = [library for library in libraries if not library.is_built]
             if not wanted:
                 return
-            with scratch(".cargo-", root) as work:
-                _compile(work, [library.triple for library in wanted], rust, stream, env, offline=offline)
+            sources, kept = rust.sources, root.parent / START_FILES
+            if sources is None:
+                raise StandardLibraryMissing(f"the sources of Rust {rust.release}'s standard library are not installed")
+            # Zig compiles a C library one file after the other
+            with scratch(".cargo-", root) as work, ThreadPoolExecutor(len(wanted)) as workers:
+                check_owners(work, env)
+                # cargo has one crate to compile for most of the time, and leaves the other processors to it
+                begun = [
+                    workers.submit(compile_start_files, runner, zig, each.row, each.musl, kept=kept, env=env)
+                    for each in wanted
+                    if each.musl is not None
+                ]
+                triples = [library.triple for library in wanted]
+                _compile(work, triples, rust, sources, stream, env, offline=offline)
 
                 def finish(library: StandardLibrary) -> None:
                     with atomic_folder(library.folder) as made:
                         _collect(work / "target" / library.triple / "release" / "deps", made / "lib")
                         if library.musl is not None:
                             into = made / "lib" / "self-contained"
-                            kept = root.parent / START_FILES
                             make_start_files(runner, zig, library.row, library.musl, into, kept=kept, env=env)
 
-                # Zig compiles a C library one file after the other
-                with ThreadPoolExecutor(len(wanted)) as workers:
-                    list(workers.map(finish, wanted))
+                for each in begun:
+                    each.result()
+                list(workers.map(finish, wanted))
     except OSError as error:
         raise OutputError(
             f"cannot build the standard library in {root}: {os.strerror(error.errno or 0)}",
@@ -168,12 +179,15 @@ def compose(cache_dir: Path, folders: Mapping[str, Path]) -> Path:
 
 
 def _compile(
-    work: Path, triples: Sequence[str], rust: Rust, stream: Stream, env: Mapping[str, str], *, offline: bool
+    work: Path,
+    triples: Sequence[str],
+    rust: Rust,
+    sources: Path,
+    stream: Stream,
+    env: Mapping[str, str],
+    *,
+    offline: bool,
 ) -> None:
-    sources = rust.sources
-    if sources is None:
-        raise StandardLibraryMissing(f"the sources of Rust {rust.release}'s standard library are not installed")
-    check_owners(work, env)
     (work / "Cargo.toml").write_text(_MANIFEST)
     (work / "lib.rs").write_text("#![no_std]\n")
     remapped = f"/rustc/{rust.commit or rust.release}/library"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from cargoship.errors import SysrootBuildFailed
 from cargoship.platforms import row
 from cargoship.process import Command, Completed
-from cargoship.toolchain.startfiles import MuslSource, make_start_files
+from cargoship.toolchain.rust import Rust
+from cargoship.toolchain.startfiles import MuslSource, has_start_files, make_start_files
+from cargoship.toolchain.sysroot import StandardLibrary, build_library
 from cargoship.toolchain.zig import Zig
 from support.scripted import ScriptedRunner, said
 
@@ -108,3 +111,34 @@ def test_what_fails_is_not_kept(make: Make, zig: FakeZig, tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "kept").iterdir() if not path.name.startswith(".lock")] == []
     zig.is_broken = False
     assert "libc.a" in files(make("amd64", "second"))
+
+
+def test_zig_has_begun_while_cargo_compiles_the_standard_library(tmp_path: Path, zig: FakeZig) -> None:
+    """Most of the time cargo has one crate to compile, and the other processors nothing."""
+    began = threading.Event()
+
+    def observed(command: Command) -> Completed:
+        began.set()
+        return zig(command)
+
+    def stream(command: Command) -> int:
+        assert began.wait(60)
+        assert command.cwd is not None
+        deps = command.cwd / "target" / "x86_64-unknown-linux-musl" / "release" / "deps"
+        deps.mkdir(parents=True)
+        (deps / "libstd-1.rlib").write_text("std")
+        return 0
+
+    sources = tmp_path / "sysroot" / "lib" / "rustlib" / "src" / "rust" / "library" / "std"
+    sources.mkdir(parents=True)
+    (sources / "Cargo.toml").write_text("")
+    rust = Rust(tmp_path / "cargo", tmp_path / "rustc", tmp_path / "sysroot", "release: 1.96.0\nhost: x\n")
+    target, folder = row("amd64"), tmp_path / "std" / "1.96.0-amd64"
+    made = StandardLibrary("x86_64-unknown-linux-musl", target, MuslSource(None), folder)
+    with_zig = Zig(tmp_path / "zig", tmp_path / "lib", "0.17.1")
+    runner = ScriptedRunner({(): observed})
+    build_library(
+        [made], rust=rust, zig=with_zig, runner=runner, stream=stream, env={}, offline=True, emit=lambda _: None
+    )
+    assert made.is_built
+    assert has_start_files(made.triple, folder)
