@@ -1,6 +1,7 @@
 """What `cargoship plan --remote-slots` foresees, held against real builds on this machine, and what an executor costs.
 
     .venv/bin/python bench/remote.py [--project examples/workspace] [--jobs 1,2] [--rounds 1] [--slots 1,4,16,64]
+    .venv/bin/python bench/remote.py --programs 12
     .venv/bin/python bench/remote.py --executors 1 [--project bench/small-service] [--rounds 1] [--cargo]
 
 A project is compiled from nothing with each number of jobs, and each of these builds leaves a record. From the record
@@ -8,6 +9,8 @@ of each the scheduler foresees what every number of jobs takes; what it foresees
 with the error. That is a test of the scheduler, on as many slots as this machine has, with nothing that travels. What a
 cluster would bring (`--slots`) is printed after it, and is simulated. A machine with other work to do while one of the
 builds runs makes the numbers worth little.
+
+`--programs` makes a workspace with so many services, which share serde and regex and have a second or two of their own.
 
 With `--executors` the project is compiled from nothing in turns: here alone; by a server of this machine
 (buildbox-casd) with so many executors and slots; again with that server's action cache, and with the units that it
@@ -46,6 +49,44 @@ from support.reapi import RunningServer, executing, running_server  # noqa: E402
 from support.registry import running_registry  # noqa: E402
 
 _CARGOSHIP = Path(sys.executable).parent / "cargoship"
+_PACKAGE = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\npublish = false\n[dependencies]\n'
+_SHARED = 'serde = { version = "1", features = ["derive"] }\nserde_json = "1"\nregex = "1"\n'
+_RECORD = """
+#[derive(serde::Serialize, serde::Deserialize, Debug, Clone, PartialEq)]
+pub struct Record{number} {{
+    id: u64, name: String, tags: Vec<String>, more: Option<Box<Record{number}>>, at: (i32, f64),
+}}
+"""
+_SERVICE = """{records}
+fn main() {{
+    let line = std::env::args().nth(1).unwrap_or_default();
+    let numbers = regex::Regex::new(r"\\d+").unwrap();
+    {uses}
+    println!("{{}}", numbers.find_iter(&line).count());
+}}
+"""
+_USE = """if let Ok(all) = serde_json::from_str::<std::collections::BTreeMap<String, Record{number}>>(&line) {{
+        let mut sorted: Vec<_> = all.into_values().collect();
+        sorted.sort_by(|a, b| format!("{{a:?}}").cmp(&format!("{{b:?}}")));
+        println!("{{}}", serde_json::to_string_pretty(&sorted).unwrap());
+    }}
+    """
+_RECORDS = 6
+
+
+def write_workspace(folder: Path, programs: int) -> Path:
+    """A workspace of services, with its lock file."""
+    names = [f"service-{number}" for number in range(programs)]
+    for name in names:
+        place = folder / name / "src"
+        place.mkdir(parents=True)
+        (folder / name / "Cargo.toml").write_text(_PACKAGE.format(name) + _SHARED)
+        records, uses = ("".join(text.format(number=each) for each in range(_RECORDS)) for text in (_RECORD, _USE))
+        (place / "main.rs").write_text(_SERVICE.format(records=records, uses=uses))
+    (folder / "Cargo.toml").write_text(f'[workspace]\nresolver = "2"\nmembers = {json.dumps(names)}\n')
+    env: dict[str, str] = {"CARGO": "cargo", **os.environ, **distribution_rust()}
+    subprocess.run([env["CARGO"], "generate-lockfile"], cwd=folder, check=True, env=env)
+    return folder
 
 
 def build(project: Path, jobs: int, words: list[str]) -> RunRecord:
@@ -150,21 +191,8 @@ def executors(asked: argparse.Namespace) -> None:
         print(f"{one} / {other}: {wall:.2f} of wall time, {cpu:.2f} of processor time")
 
 
-def main() -> None:
-    """Build, foresee, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--project", type=Path, default=REPOSITORY / "examples" / "workspace")
-    parser.add_argument("--jobs", default="1,2")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--slots", default="1,4,16,64")
-    parser.add_argument("--link", default="1Gbit,1ms")
-    parser.add_argument("words", nargs="*", help="further options of cargoship build")
-    parser.add_argument("--executors", type=int, default=0)
-    parser.add_argument("--cargo", action="store_true", help="a cargo of one's own, for this machine")
-    asked = parser.parse_args()
-    if asked.executors:
-        executors(asked)
-        return
+def forecasts(asked: argparse.Namespace) -> None:
+    """Compile with each number of jobs; print what is foreseen beside it, and what a cluster would bring."""
     jobs = [int(each) for each in asked.jobs.split(",")]
     records: dict[int, list[RunRecord]] = {each: [] for each in jobs}
     for _ in range(asked.rounds):
@@ -187,6 +215,25 @@ def main() -> None:
     rows = [forecast.on(int(each)) for each in asked.slots.split(",")]
     for row in rows:
         print(f"{row.slots:4}  {row.seconds:7.1f} s  {rows[0].seconds / row.seconds:.1f}")
+
+
+def main() -> None:
+    """Build, foresee, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project", type=Path, default=REPOSITORY / "examples" / "workspace")
+    parser.add_argument("--programs", type=int, default=0, help="instead of --project")
+    parser.add_argument("--jobs", default="1,2")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--slots", default="1,4,16,64")
+    parser.add_argument("--link", default="1Gbit,1ms")
+    parser.add_argument("words", nargs="*", help="further options of cargoship build")
+    parser.add_argument("--executors", type=int, default=0)
+    parser.add_argument("--cargo", action="store_true", help="a cargo of one's own, for this machine")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-remote-") as folder:
+        if asked.programs:
+            asked.project = write_workspace(Path(folder), asked.programs)
+        (executors if asked.executors else forecasts)(asked)
 
 
 if __name__ == "__main__":
