@@ -12,7 +12,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-PLACES = ("pyproject.toml", "mkdocs.yml", "docs/ci.md", "src/cargoship/attest/provenance.py")
+PLACES = (
+    "pyproject.toml",
+    "mkdocs.yml",
+    "docs/ci.md",
+    "docs/settings.md",
+    "src/cargoship/settings/schema.json",
+    "src/cargoship/version.py",
+)
 """Where the address stands."""
 _OWN = re.compile(
     r"github\.com/([\w.-]+)/(cargoship)\b|([\w-]+)\.github\.io/(cargoship)\b|uses: ([\w.-]+)/(cargoship)@"

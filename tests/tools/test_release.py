@@ -73,6 +73,12 @@ def test_the_long_description_leads_everywhere_from_an_index(dist: Path) -> None
     assert reported == set(urls)
 
 
+def places_looked_at() -> set[str]:
+    listed = re.search(r"PLACES = \(([^)]*)\)", (REPOSITORY / "scripts/addresses.py").read_text())
+    assert listed is not None
+    return set(re.findall('"([^"]+)"', listed[1]))
+
+
 @pytest.mark.parametrize(
     ("place", "before", "after", "here", "said"),
     [
@@ -87,8 +93,7 @@ def test_the_long_description_leads_everywhere_from_an_index(dist: Path) -> None
 def test_a_release_with_the_address_of_another_repository(
     tmp_path: Path, place: str, before: str, after: str, here: str, said: str | None
 ) -> None:
-    names = ("scripts/addresses.py", "pyproject.toml", "mkdocs.yml", "docs/ci.md", "src/cargoship/attest/provenance.py")
-    for name in names:
+    for name in ("scripts/addresses.py", *places_looked_at()):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
     text = (tmp_path / place).read_text()
@@ -106,9 +111,7 @@ def test_a_release_with_the_address_of_another_repository(
 def test_every_place_with_the_address_is_looked_at() -> None:
     own = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["urls"]["Source"].split("/")[3]
     found = run("git", "grep", "-l", "--fixed-strings", f"{own}", "--", ":!CHANGELOG.md", cwd=REPOSITORY).stdout.split()
-    looked_at = re.search(r"PLACES = \((.*)\)", (REPOSITORY / "scripts/addresses.py").read_text())
-    assert looked_at is not None
-    assert set(found) == set(re.findall('"([^"]+)"', looked_at[1]))
+    assert set(found) == places_looked_at()
 
 
 def test_manual_pages_come_along(dist: Path) -> None:

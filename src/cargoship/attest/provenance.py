@@ -14,9 +14,10 @@ from msgspec import Struct, field
 
 from cargoship.attest.statement import Statement, Subject
 from cargoship.errors import ContentInvalid
+from cargoship.version import PAGES
 
 PREDICATE = "https://slsa.dev/provenance/v1"
-_PAGE = "https://cargoship-project.github.io/cargoship/provenance/"
+_PAGE = f"{PAGES}/provenance/"
 BUILD = _PAGE + "#build-v1"
 """The kind of what `build` and `pack` make."""
 MERGE = _PAGE + "#merge-v1"

@@ -17,6 +17,7 @@ from cargoship.settings.health import Healthcheck
 from cargoship.settings.image import ImageSettings
 from cargoship.settings.spec import BUILD, CACHE, DESCRIPTION, FILES, RUN, SettingScope, setting
 from cargoship.settings.values import Include
+from cargoship.version import PAGES
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,7 @@ class Settings(ImageSettings):
         '(a port); `grpc` (a service of grpc.health.v1, or "") and `port`; `file` and `newer-than` (such as "30s"); '
         "`command` (a list of words, which may also stand alone), and any of `interval`, `timeout`, `start-period` and "
         "`retries`. All but `command` put a static probe into the image, `/app/cargoship-probe`: no shell is needed. "
-        "Docker reads it from the image; https://cargoship-project.github.io/cargoship/health/ "
-        "is about Kubernetes, Compose and Amazon ECS.",
+        f"Docker reads it from the image; {PAGES}/health/ is about Kubernetes, Compose and Amazon ECS.",
     )
     smoke: tuple[str, ...] = setting(
         kinds.WORDS,

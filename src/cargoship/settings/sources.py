@@ -22,11 +22,9 @@ from cargoship.settings.kinds import Wrong
 from cargoship.settings.lines import line_shown
 from cargoship.settings.model import Settings
 from cargoship.settings.user import UsersFile, users_file
+from cargoship.version import PAGES
 
-_SETTINGS = (
-    "https://cargoship-project.github.io/cargoship/settings/ describes every setting; "
-    "cargoship schema prints them for editors"
-)
+_SETTINGS = f"{PAGES}/settings/ describes every setting; cargoship schema prints them for editors"
 REPOSITORY = "CARGOSHIP_REPO"
 """The short name of the variable for `repository`."""
 OPTIONS = {

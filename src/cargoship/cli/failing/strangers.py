@@ -6,6 +6,7 @@ import re
 import shlex
 
 from cargoship.printable import without_passwords
+from cargoship.version import PAGES
 
 _MARKED = re.compile(r"<([^<>]+)>")
 _GNU = re.compile(r"(.*-gnu\w*)(?:\.(\d+\.\d+))?")
@@ -102,7 +103,7 @@ STRANGE_OPTIONS = {
     "--volume": "write --set volumes=</data>",
     "--name": "write --set name=<NAME>",
     "--output-dir": "write -o oci:<FOLDER>",
-    "--provenance": "write --set provenance=false, or --set attest=NAME for where it goes: https://cargoship-project.github.io/cargoship/provenance/",
+    "--provenance": f"write --set provenance=false, or --set attest=NAME for where it goes: {PAGES}/provenance/",
     "--sbom": "write --set sbom=cyclonedx or --set sbom=spdx, and --set sbom= for none",
     "--attest": "write --set attest=NAME, and --set sbom=NAME, --set provenance=false",
     "--pull": "a base is asked for at each build; cargoship base pin keeps it as it is",
