@@ -40,7 +40,8 @@ EXPECTED = {
     **dict.fromkeys(("fdopendir", "getdents64"), DATA),
     **dict.fromkeys(("opendir", "scandir", "scandirat"), "D{}/data"),
     **dict.fromkeys(("getenv", "secure_getenv"), "VWANTED"),
-    **dict.fromkeys(("clock_gettime", "clock by syscall", "gettimeofday", "time", "sysinfo"), "Cattack"),
+    **dict.fromkeys(("clock_gettime", "clock by syscall", "gettimeofday", "sysinfo"), "Cattack"),
+    "time": "tattack",
     **dict.fromkeys(("getrandom", "random by syscall", "urandom"), "Rattack"),
     **dict.fromkeys(("connect", "socket"), "Nattack"),
     "absent": "A{}/data/none",
@@ -123,7 +124,7 @@ def test_what_a_hostile_program_reads_is_noted(way: str, attack: Path, watch: Pa
 
 
 def test_what_measures_time_alone_does_not_look_at_the_clock(attack: Path, watch: Path, tmp_path: Path) -> None:
-    assert "Cattack" not in watched(watch, attack, tmp_path / "record", "./attack", "monotonic")
+    assert not {"Cattack", "tattack"} & {*watched(watch, attack, tmp_path / "record", "./attack", "monotonic")}
 
 
 @pytest.mark.parametrize("words", [("printenv", "WANTED"), ("env",), ("sh", "-c", "echo $WANTED")], ids=" ".join)
