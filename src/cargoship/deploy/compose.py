@@ -60,11 +60,11 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
     found: dict[str, Path | str] = {}
     asks, keys = page.may_say("pull_policy"), _Keys(page)
     for name, service in services(document):
-        build = service.entry("build")
+        build, image = service.entry("build"), service.entry("image")
         if build is None:
+            yield from keys.policy(service) if asks and image is not None and SCHEME in image[2].value else ()
             continue
         table, key, value = build
-        image = service.entry("image")
         if image is not None and SCHEME in image[2].value:
             # the image says which binary it is; the section must not win over it, and what takes one away does not
             if value.tag != _RESET:

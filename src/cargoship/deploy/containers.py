@@ -11,9 +11,11 @@ from cargoship.deploy.values import value_of
 from cargoship.errors import CargoshipError, DocumentInvalid
 
 _IMAGE = "image"
+_VOLUMES = "volumes"
+_REFERENCE = "reference"
 _TASK = "containerDefinitions"
 _LISTS = frozenset({"containers", "initContainers", "ephemeralContainers"})
-_KEY = re.compile(r"""\bimage["']?\s*:\s*(?:[&!]\S*\s+)*["']?\Z""")
+_KEY = re.compile(r"""\b(?:image|reference|source)["']?\s*:\s*(?:[&!]\S*\s+)*["']?\Z""")
 _KEY_MAX = 200
 """Characters before an image that are looked at for its key."""
 
@@ -64,6 +66,7 @@ def _images(document: object) -> Iterator[str]:
         yield from _images_of_pods(document)
     elif isinstance(services, dict):
         yield from _images_of(list(services.values()))
+        yield from _mounted(list(services.values()))
 
 
 def _images_of_pods(document: object) -> Iterator[str]:
@@ -75,6 +78,8 @@ def _images_of_pods(document: object) -> Iterator[str]:
             for key, each in value.items():
                 if key in _LISTS:
                     yield from _images_of(each)
+                elif key == _VOLUMES:
+                    yield from _images_of_volumes(each)
                 left.append(each)
         elif isinstance(value, list):
             left += value
@@ -85,3 +90,22 @@ def _images_of(containers: object) -> Iterator[str]:
         image = each.get(_IMAGE) if isinstance(each, dict) else None
         if isinstance(image, str):
             yield image
+
+
+def _images_of_volumes(volumes: object) -> Iterator[str]:
+    """Images that are mounted (Kubernetes API, ImageVolumeSource)."""
+    for each in volumes if isinstance(volumes, list) else ():
+        image = each.get(_IMAGE) if isinstance(each, dict) else None
+        reference = image.get(_REFERENCE) if isinstance(image, dict) else None
+        if isinstance(reference, str):
+            yield reference
+
+
+def _mounted(services: list[object]) -> Iterator[str]:
+    """Images that services mount (Compose specification, volumes of the type image)."""
+    for service in services:
+        volumes = service.get(_VOLUMES) if isinstance(service, dict) else None
+        for each in volumes if isinstance(volumes, list) else ():
+            source = each.get("source") if isinstance(each, dict) and each.get("type") == _IMAGE else None
+            if isinstance(source, str):
+                yield source

@@ -168,7 +168,7 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
         if is_folder(path):
             if recursive and not path.is_symlink() and not path.name.startswith("."):
                 yield from _files(path, recursive=True)
-        elif path.suffix in {*_YAML, _JSON}:
+        elif path.suffix in {*_YAML, _JSON} or path.name == kustomize.FILE:
             yield path
 
 
@@ -205,7 +205,7 @@ def scan(source: SourceFile, form: Format, selector: Selector | None, tell: Call
         suffix = _JSON
     if suffix == _JSON:
         return _read(source, Format.JSON, selector, tell)
-    if suffix not in _YAML:
+    if suffix not in _YAML and source.relative.name != kustomize.FILE:
         return _read(source, Format.TEXT, selector, tell)
     try:
         return _read(source, Format.YAML, selector, tell)
@@ -338,7 +338,13 @@ def _json(page: Page) -> list[tuple[int, object]]:
     try:
         return json_documents(page.text)
     except json.JSONDecodeError as error:
-        raise DocumentInvalid(f"{page.place(error.pos)}: this is no JSON: {error.msg}") from error
+        comment = page.text.startswith(("//", "/*", "#"), error.pos)
+        raise DocumentInvalid(
+            f"{page.place(error.pos)}: this is no JSON: {error.msg}",
+            hint="JSON has no comments: take them out, or have the file read as text: --format text"
+            if comment
+            else None,
+        ) from error
     except RecursionError as error:
         raise DocumentInvalid(
             f"{page.name}: this is no JSON that anybody could use: it is nested too deeply"

@@ -5,12 +5,16 @@ Specification: https://kubectl.docs.kubernetes.io/references/kustomize/kustomiza
 
 from __future__ import annotations
 
-from cargoship.deploy.nodes import Form
+from cargoship.deploy.nodes import Form, YamlNode
 from cargoship.deploy.places import FOUND, Page, ReferencePart
 from cargoship.deploy.tree import YamlDocument
 from cargoship.errors import DocumentInvalid
 
+FILE = "Kustomization"
+"""A name without an ending that Kustomize looks for, too."""
 _KINDS = (None, "Kustomization", "Component")
+_FLUX = "kustomize.toolkit.fluxcd.io/"
+"""Flux has the same list, below `spec` (https://fluxcd.io/flux/components/kustomize/kustomizations/#images)."""
 _NEW_NAME = "newName"
 _DIGEST = "digest"
 _TAKES = {_NEW_NAME: ReferencePart.NAME, _DIGEST: ReferencePart.DIGEST}
@@ -26,7 +30,9 @@ def check_images(document: YamlDocument, page: Page) -> None:
     root = document.root
     if root is None or root.form is not Form.TABLE or root.text("kind") not in _KINDS:
         return
-    images = root.get("images")
+    flux = (root.text("apiVersion") or "").startswith(_FLUX)
+    holder = root.get("spec") if flux else root
+    images = holder.get("images") if holder is not None and holder.form is Form.TABLE else None
     for image in images.items if images is not None and images.form is Form.LIST else ():
         if image.form is not Form.TABLE or image.get(_NAME) is None:
             continue
@@ -58,3 +64,18 @@ def check_images(document: YamlDocument, page: Page) -> None:
                     "the image could be any",
                     hint=f"write digest: {found[0].partition('#')[0]}#digest beside it",
                 )
+        _check_pair(image, page)
+
+
+def _check_pair(image: YamlNode, page: Page) -> None:
+    """Refuse the name of one image with the digest of another: no registry has that."""
+    name, digest = (FOUND.search(image.text(key) or "") for key in _TAKES)
+    if name is None or digest is None:
+        return
+    wanted = name[0].partition("#")[0]
+    if wanted != digest[0].partition("#")[0]:
+        value = image.get(_DIGEST)
+        raise DocumentInvalid(
+            f"{page.place((value or image).start)}: this is the digest of another image than newName is of",
+            hint=f"write {wanted}#digest",
+        )

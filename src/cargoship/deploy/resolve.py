@@ -15,6 +15,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from cargoship.context import Context
+from cargoship.deploy import charts
 from cargoship.deploy.catalog import Catalog, ImageToBuild
 from cargoship.deploy.collecting import uncollected
 from cargoship.deploy.containers import refuse_parts
@@ -89,6 +90,8 @@ def prepare(request: ResolveRequest, context: Context, builder: ImageBuilder) ->
     found = tuple(scan(each, request.format, request.selector, context.emit) for each in request.sources)
     for each in found:
         refuse_parts(each)
+        for note in charts.doubtful(each):
+            context.emit(note)
     catalog = Catalog(request.projects, request.selection, context)
     targets: dict[tuple[str, NameReference | FolderReference], ImageToBuild] = {}
     for each in found:

@@ -87,6 +87,10 @@ CASES: dict[str, tuple[str, str]] = {
         "services:\n  web:\n    image: cargoship://app\n    build: .\n",
         "services:\n  web:\n    image: %R\n    x-build: .\n",
     ),
+    "a policy that asks for a build, and none": (
+        "services:\n  web:\n    image: cargoship://app\n    pull_policy: build\n  b:\n    image: x\n    pull_policy: build\n",
+        "services:\n  web:\n    image: %R\n    x-pull_policy: build\n  b:\n    image: x\n    pull_policy: build\n",
+    ),
     "a reference alone": ("services:\n  web:\n    image: cargoship://app\n", "services:\n  web:\n    image: %R\n"),
     "a build in an override is merged first": (
         "x-b: &b {image: x}\nservices:\n  app:\n    <<: *b\n    build: app\n",
