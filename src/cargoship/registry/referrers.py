@@ -38,8 +38,10 @@ def list_referrers(
 
     Raises RegistryError's family, ContentInvalid.
     """
-    from_api = listed_by_api(client, repository, subject, artifact_type=artifact_type)
-    found = listed_by_tag(client, repository, subject) if from_api is None else from_api
+    # some answer that nothing is there of lists that they do not keep (sigstore/sigstore-js, pull 1187)
+    found = listed_by_api(client, repository, subject, artifact_type=artifact_type) or listed_by_tag(
+        client, repository, subject
+    )
     # a registry need not filter, and the tag cannot
     return tuple(entry for entry in found if artifact_type in {None, entry.artifact_type})
 
@@ -58,10 +60,20 @@ def attach_all(client: RegistryClient, repository: str, manifests: Sequence[Byte
     unlisted: dict[Digest, list[Descriptor]] = {}
     for manifest in manifests:
         subject, entry = _described(manifest)
-        if _put(client, repository, manifest) != subject:
+        if _put(client, repository, manifest) != subject or not _is_listed(client, repository, subject):
             unlisted.setdefault(subject, []).append(entry)
     for subject, entries in unlisted.items():
         _keep(client, repository, subject, entries, wanted=True)
+
+
+def _is_listed(client: RegistryClient, repository: str, subject: Digest) -> bool:
+    """Whether a registry that says that it has noted a subject has lists: some have none (sigstore-js, pull 1183).
+
+    One that said so before there was such a repository is asked again.
+    """
+    if client.session.lists_referrers is False:
+        listed_by_api(client, repository, subject)
+    return client.session.lists_referrers is not False
 
 
 def _put(client: RegistryClient, repository: str, manifest: BytesBlob) -> Digest | None:
@@ -80,7 +92,8 @@ def _put(client: RegistryClient, repository: str, manifest: BytesBlob) -> Digest
 def enlist(client: RegistryClient, repository: str, manifest: BytesBlob) -> None:
     """See to it that a manifest that is there already is listed among its subject's referrers; raises as `attach`."""
     subject, entry = _described(manifest)
-    if listed_by_api(client, repository, subject) is None:
+    listed = listed_by_api(client, repository, subject)
+    if listed is None or entry.digest not in {each.digest for each in listed}:
         _keep(client, repository, subject, [entry], wanted=True)
 
 
@@ -124,7 +137,8 @@ def listed_by_api(
         )
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         # a web page with 200 is the answer of some servers to any address that they do not know
-        if response.status != _OK or kind not in INDEX_TYPES:
+        client.session.lists_referrers = response.status == _OK and kind in INDEX_TYPES
+        if not client.session.lists_referrers:
             return None
         found += decode_index(data, MediaType.OCI_INDEX).manifests
         following = next_page(response.headers.get("link", ""))

@@ -92,7 +92,7 @@ def refused(
         return Forbidden(said, hint=_rights_hint(registry, credentials))
     if refusal.status == _UNAUTHORIZED:
         return Unauthorized(said, hint=_login_hint(registry, credentials))
-    if refusal.status == _FORBIDDEN and not refusal.mentions("quota", "immutable", "name_unknown"):
+    if refusal.status == _FORBIDDEN and _hint_by_word(refusal) in {None, ABSENT}:
         return Forbidden(said, hint=_rights_hint(registry, credentials))
     kind = ContentUnknown if refusal.status in _UNKNOWN and refusal.mentions(*_UNKNOWN_WORDS) else RegistryRefused
     return kind(said, hint=_hint(refusal))
@@ -111,10 +111,13 @@ def _rights_hint(registry: str, credentials: str | None) -> str:
     return f"the credentials from {credentials} may not do this: check the repository's name and its rights"
 
 
+def _hint_by_word(refusal: Refusal) -> str | None:
+    return next((hint for words, hint in _HINTS_BY_WORD if refusal.mentions(*words)), None)
+
+
 def _hint(refusal: Refusal) -> str | None:
-    for words, hint in _HINTS_BY_WORD:
-        if refusal.mentions(*words):
-            return hint
+    if (hint := _hint_by_word(refusal)) is not None:
+        return hint
     if refusal.status >= _SERVER_ERROR:
         return "the registry has trouble of its own: try again later"
     return _HINTS_BY_STATUS.get(refusal.status)
@@ -122,16 +125,24 @@ def _hint(refusal: Refusal) -> str | None:
 
 ABSENT = "there is no such image: check the repository's name, and the tag"
 NO_REPOSITORY = "check the repository's name; some registries want it to be created before the first push"
+IMMOVABLE = "that tag may not be moved: push under another one"
 _HINTS_BY_WORD = (
     (
         ("name_unknown", "does not exist in the registry", "repositorynotfound"),
         "that repository does not exist, and some registries want it to be created before the first push: create it",
     ),
+    # Artifact Registry speaks of immutability
+    (("immutab", "cannot be overwritten", "imagetagalreadyexists"), IMMOVABLE),
     (
-        ("immutable", "cannot be overwritten", "imagetagalreadyexists"),
-        "that tag may not be moved: push under another one",
+        ("to a proxy project",),
+        "that project is a cache of another registry, into which nothing is pushed: name another project",
     ),
-    (("quota", "storage limit"), "the registry's storage is used up: delete old images or raise its limit"),
+    (("operation is disallowed",), "the registry, the repository or the tag is locked there"),
+    # Harbor's words are of a "configured upper limit"
+    (
+        ("quota", "storage limit", "upper limit"),
+        "the registry's storage is used up: delete old images or raise its limit",
+    ),
     (("manifest_unknown", "manifest unknown"), ABSENT),
 )
 _HINTS_BY_STATUS = {

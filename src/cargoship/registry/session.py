@@ -56,6 +56,8 @@ class RegistrySession:
         """Whether it says whether it has a blob when it is asked by HEAD."""
         self.automatic_mounts = True
         """Whether it may be asked to find a blob in other repositories by itself."""
+        self.lists_referrers: bool | None = None
+        """Whether it gave a list of what refers to a manifest when it was asked last; None: it was not."""
         self._doubtful = self.base.startswith("http:")
         self.budget = options.budget
         # mirrors are asked on behalf of the first

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from cargoship.errors import RegistryError
+from cargoship.errors import RegistryError, RegistryRefused
 from cargoship.http.budget import Budget
 from cargoship.http.retry import CONTENTION
 from cargoship.oci.descriptor import Descriptor
 from cargoship.oci.digest import Digest
+from cargoship.registry.refusals import IMMOVABLE
 
 _LOOKS = 2
 """How often in a row an entry has to be seen where others are seen to write, before it is there for good."""
@@ -76,13 +77,26 @@ def _waits(shared: Shared[T], budget: Budget, what: str) -> Iterator[float]:
         else:
             seen = 0
             written = _names(shared.entries(made))
-            shared.write(made)
+            _write(shared, made)
         slowest_s = max(slowest_s, budget.clock() - began)
         # those who collided should not meet again
         yield min(slowest_s * (2.0 + 2.0 * budget.jitter()), CONTENTION.longest_s)
     raise RegistryError(
         f"{what} is changed by others all the time", hint="try again when fewer runs attach things to this image"
     )
+
+
+def _write(shared: Shared[T], made: T) -> None:
+    try:
+        shared.write(made)
+    except RegistryRefused as error:
+        if error.hint != IMMOVABLE:
+            raise
+        hint = (
+            "what is said about an image stands under a tag of its own here, which moves when more is said: let tags "
+            'that begin with sha256- be moved, or do without: attest = "none" or "index", and no signatures'
+        )
+        raise RegistryRefused(error.message, hint=hint) from error
 
 
 def _names(entries: Sequence[Descriptor]) -> list[object]:

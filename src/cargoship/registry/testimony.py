@@ -119,10 +119,9 @@ class RegistryPresent:
 
         def refer(subject: Digest) -> None:
             found = listed_by_api(self._client, self._repository, subject) if self._keeps_lists else None
-            if found is None:
-                self._keeps_lists = False
-                found = listed_by_tag(self._client, self._repository, subject)
-            self._known[subject] = found
+            self._keeps_lists = found is not None
+            # one that gives an empty list may keep none
+            self._known[subject] = found or listed_by_tag(self._client, self._repository, subject)
 
         def find(name: Digest | str) -> None:
             self._names[name] = self._client.find_manifest(self._repository, name)

@@ -16,7 +16,8 @@ from cargoship.oci.tree import ManifestTree
 from cargoship.registry import shared_tag
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.push import push_tree
-from cargoship.registry.referrers import attach, detach, fallback_tag, list_referrers
+from cargoship.registry.referrers import attach, detach, enlist, fallback_tag, list_referrers
+from cargoship.registry.testimony import RegistryPresent
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
 from cargoship.testing.content_api import ContentApi
 from support.pushing import REPOSITORY, client_of
@@ -177,6 +178,43 @@ def test_a_registry_without_the_api_is_asked_for_the_tag(fault: Fault) -> None:
         attach(client, REPOSITORY, _artifact("x"))
         registry.faults.append(fault)
         assert len(list_referrers(client, REPOSITORY, _DIGEST)) == 1
+
+
+def test_a_registry_that_lists_nothing_of_what_it_takes_is_given_a_tag() -> None:
+    """It answers as if it had the API (sigstore/sigstore-js, pull 1187)."""
+    registry = _registry(api=False)
+    headers = {"Content-Type": MediaType.OCI_INDEX}
+    body = b'{"schemaVersion":2,"manifests":[]}'
+    registry.faults.append(Fault("GET", "/referrers/", status=200, headers=headers, body=body, times=None))
+    attached, pushed = _artifact("x"), _artifact("y")
+    with _client(registry) as client:
+        attach(client, REPOSITORY, attached)
+        client.put_manifest(REPOSITORY, pushed.descriptor.digest, pushed)
+        enlist(client, REPOSITORY, pushed)
+        found = list_referrers(client, REPOSITORY, _DIGEST)
+        assert {entry.digest for entry in found} == {attached.descriptor.digest, pushed.descriptor.digest}
+        assert RegistryPresent(client, REPOSITORY).referrers(_DIGEST) == found
+
+
+@pytest.mark.parametrize(("times", "tagged"), [(None, True), (1, False)])
+def test_a_registry_that_notes_a_subject_is_asked_whether_it_lists_it(times: int | None, *, tagged: bool) -> None:
+    """Some note it and have no such API (sigstore/sigstore-js, pull 1183); some have it once there is a repository."""
+    registry = _registry(api=True)
+    registry.faults.append(Fault("GET", "/referrers/", status=404, times=times))
+    with _client(registry) as client:
+        assert list_referrers(client, REPOSITORY, _DIGEST) == ()
+        attach(client, REPOSITORY, _artifact("x"))
+        assert len(list_referrers(client, REPOSITORY, _DIGEST)) == 1
+    assert (fallback_tag(_DIGEST) in registry.tags(REPOSITORY)) is tagged
+
+
+def test_a_list_under_a_tag_that_may_not_move_is_called_so() -> None:
+    registry = _registry(api=False, immutable_tags=True)
+    with _client(registry) as client:
+        attach(client, REPOSITORY, _artifact("x"))
+        with pytest.raises(RegistryRefused, match="is immutable") as caught:
+            attach(client, REPOSITORY, _artifact("y"))
+    assert "begin with sha256- be moved" in (caught.value.hint or "")
 
 
 def test_nonsense_under_the_tag_is_refused() -> None:

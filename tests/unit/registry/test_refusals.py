@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the cases are one line each
 from __future__ import annotations
 
 import json
@@ -65,11 +66,17 @@ def test_any_body_is_read_without_an_error(body: bytes) -> None:
         (Refusal(404, "NAME_UNKNOWN"), RegistryRefused, "created before the first push"),
         (Refusal(400, "TAG_INVALID", "The tag is immutable"), RegistryRefused, "push under another one"),
         (Refusal(403, "DENIED", "storage quota exceeded"), RegistryRefused, "storage is used up"),
+        (Refusal(403, "DENIED", "adding 9 B of storage resource will exceed the configured upper limit of 5 B."), RegistryRefused, "storage is used up"),
+        (Refusal(403, "DENIED", "can not push artifact to a proxy project: hub"), RegistryRefused, "cache of another registry"),
+        (Refusal(405, "METHOD_NOT_ALLOWED", "can not push artifact to a proxy project: hub"), RegistryRefused, "cache of another registry"),
+        (Refusal(400, "MANIFEST_INVALID", "cannot update tag v3. The repository has enabled tag immutability"), RegistryRefused, "push under another one"),
+        (Refusal(403, "DENIED", "manifest unknown"), Forbidden, "may not do this"),
+        (Refusal(405, "UNKNOWN", "The operation is disallowed."), RegistryRefused, "locked there"),
         (Refusal(413), RegistryRefused, "larger than the registry"),
         (Refusal(429, "TOOMANYREQUESTS"), RegistryRefused, "rate limit"),
         (Refusal(502), RegistryRefused, "try again later"),
     ],
-)
+)  # fmt: skip
 def test_each_refusal_says_what_to_do(refusal: Refusal, kind: type[CargoshipError], hint: str) -> None:
     error = refused(refusal, registry="r.example", asked="the push of a:1", credentials="a file")
     assert type(error) is kind
