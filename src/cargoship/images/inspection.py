@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from cargoship.errors import RegistryUnreachable
+from cargoship.errors import RegistryError
 from cargoship.oci.config import ConfigFile
 from cargoship.oci.descriptor import INDEX_TYPES, Descriptor
 from cargoship.oci.digest import Digest
@@ -63,7 +63,8 @@ class Inspection(Struct, frozen=True):
     attached: tuple[AttachedManifest, ...] = ()
     """What refers to it and to its images: SBOMs, provenance, signatures."""
     unknown: str = ""
-    """Why nobody knows what is attached: the image came from a mirror, and its registry does not answer."""
+    """Why nobody knows what is attached: the registry does not tell, or the image came from a mirror and the registry
+    does not answer."""
 
 
 def inspection_of(target: str, source: ImageSource) -> Inspection:
@@ -80,7 +81,7 @@ def inspection_of(target: str, source: ImageSource) -> Inspection:
     unknown = ""
     try:
         attached = tuple(_attached(source, [root.digest, *(each.descriptor.digest for each in inspected[:_ASKED_MAX])]))
-    except RegistryUnreachable as error:
+    except RegistryError as error:
         unknown = error.message
     return Inspection(target, root, annotations, inspected, found.missing, found.others, attached, unknown)
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, structs
 
-from cargoship.errors import ContentInvalid, RegistryError, RegistryRefused
+from cargoship.errors import ContentInvalid, Forbidden, RegistryError, RegistryRefused, Unauthorized
 from cargoship.http.links import next_page
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, Descriptor, MediaType
 from cargoship.oci.digest import Digest
@@ -26,7 +26,7 @@ from cargoship.registry.refusals import ABSENT, NO_REPOSITORY
 from cargoship.registry.shared_tag import settle
 
 _OK = 200
-_NO_SUCH_API = frozenset({400, 404, 405, 501})
+_NO_SUCH_API = frozenset({400, 404, 405, 406, 501})
 _PAGES_MAX = 1_000
 _REFERENCE_MAX = 64
 
@@ -129,12 +129,19 @@ def listed_by_api(
         ask = NamedRequest(
             "GET", url, f"what refers to {subject.brief} in {repository}", {"Accept": MediaType.OCI_INDEX}
         )
-        response, data = client.session.content(
-            ask,
-            (Scope.pull(repository),),
-            limit_bytes=MANIFEST_BYTES_MAX,
-            ok=(_OK, *_NO_SUCH_API) if page == 0 else (_OK,),
-        )
+        try:
+            response, data = client.session.content(
+                ask,
+                (Scope.pull(repository),),
+                limit_bytes=MANIFEST_BYTES_MAX,
+                ok=(_OK, *_NO_SUCH_API) if page == 0 else (_OK,),
+            )
+        except (Unauthorized, Forbidden):
+            if page > 0:
+                raise
+            # what stands before a registry may refuse addresses that it does not know; who has no rights hears it again
+            client.session.lists_referrers = False
+            return None
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         # a web page with 200 is the answer of some servers to any address that they do not know
         client.session.lists_referrers = response.status == _OK and kind in INDEX_TYPES

@@ -20,7 +20,7 @@ from cargoship.oci.manifest import encode_json
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
 from cargoship.registry.referrers import attach, list_referrers
-from cargoship.testing import InMemoryRegistry
+from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index
 from support.images import AMD64, ARM64, small_index
 from support.pushing import REPOSITORY, client_of, push
@@ -214,3 +214,39 @@ def test_what_an_image_is_for_need_not_be_what_is_built_here(tmp_path: Path) -> 
     code, _, said = run(tmp_path, "copy", "--platform", "linux/mips64le", "oci:all", "oci:none")
     assert (code, "linux/loong64" in said) == (17, True), said
     assert run(tmp_path, "copy", "--platform", "no platform", "oci:all", "oci:none")[0] == 17
+
+
+def test_an_image_is_shown_where_a_registry_does_not_tell_what_refers_to_it(
+    tmp_path: Path, registry: InMemoryRegistry, index: Index
+) -> None:
+    with client_of(registry.host) as client:
+        push(client, index, "1")
+    registry.faults.append(Fault("GET", "/referrers/", status=409, times=None))
+    shown = good(tmp_path, "inspect", f"{registry.host}/{REPOSITORY}:1")
+    assert str(index.digest) in shown
+    assert f"attached    not known: {registry.host} refused what refers to" in shown
+
+
+def test_images_for_two_versions_of_windows_are_told_apart(tmp_path: Path, registry: InMemoryRegistry) -> None:
+    with client_of(registry.host) as client:
+        entries = []
+        for version in ("10.0.17763.1", "10.0.20348.2"):
+            about = {"os": "windows", "architecture": "amd64", "os.version": version}
+            config = BytesBlob.of(MediaType.OCI_CONFIG, encode_json({**about, "rootfs": {"type": "layers"}}))
+            said = {
+                "mediaType": MediaType.OCI_CONFIG,
+                "digest": str(config.descriptor.digest),
+                "size": len(config.data),
+            }
+            document = {"schemaVersion": 2, "mediaType": MediaType.OCI_MANIFEST, "config": said, "layers": []}
+            manifest = BytesBlob.of(MediaType.OCI_MANIFEST, encode_json(document))
+            client.upload(REPOSITORY, config)
+            client.put_manifest(REPOSITORY, manifest.descriptor.digest, manifest)
+            named = {"digest": str(manifest.descriptor.digest), "size": len(manifest.data), "platform": about}
+            entries.append({"mediaType": MediaType.OCI_MANIFEST, **named})
+        index = encode_json({"schemaVersion": 2, "mediaType": MediaType.OCI_INDEX, "manifests": entries})
+        client.put_manifest(REPOSITORY, "1", BytesBlob.of(MediaType.OCI_INDEX, index))
+    shown = good(tmp_path, "inspect", f"{registry.host}/{REPOSITORY}:1")
+    assert "platforms   windows/amd64 10.0.17763.1, windows/amd64 10.0.20348.2\n" in shown
+    images = json.loads(good(tmp_path, "inspect", "--json", f"{registry.host}/{REPOSITORY}:1"))["images"]
+    assert [each["os.version"] for each in images] == ["10.0.17763.1", "10.0.20348.2"]

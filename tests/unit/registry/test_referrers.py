@@ -169,6 +169,9 @@ def test_what_refers_to_nothing_cannot_be_attached(manifest: BytesBlob) -> None:
         Fault("GET", "/referrers/", status=404),
         Fault("GET", "/referrers/", status=405),
         Fault("GET", "/referrers/", status=400),
+        Fault("GET", "/referrers/", status=401),
+        Fault("GET", "/referrers/", status=403),
+        Fault("GET", "/referrers/", status=406),
         Fault("GET", "/referrers/", status=200, headers={"Content-Type": "text/html"}, body=b"<html>hello"),
     ],
 )

@@ -12,7 +12,7 @@ from cargoship.printable import printable
 if TYPE_CHECKING:
     from cargoship.cli.paint import Paint
     from cargoship.images.inspection import AttachedManifest, InspectedImage, Inspection
-    from cargoship.oci.config import ImageConfig
+    from cargoship.oci.config import ConfigFile, ImageConfig
     from cargoship.oci.descriptor import Descriptor
 
 _KEY_COLUMNS = 11
@@ -25,7 +25,7 @@ def inspection_text(inspection: Inspection, paint: Paint) -> str:
         paint.strong(printable(inspection.target)),
         _row("digest", str(root.digest), paint),
         _row("type", root.media_type, paint),
-        _row("platforms", ", ".join(str(image.config.platform) for image in inspection.images), paint),
+        _row("platforms", ", ".join(_platform(image.config) for image in inspection.images), paint),
         *_table("annotation", inspection.annotations, paint),
     ]
     head += [_row("missing", _named(each), paint) for each in inspection.missing]
@@ -39,8 +39,13 @@ def inspection_text(inspection: Inspection, paint: Paint) -> str:
 def _said(each: AttachedManifest, inspection: Inspection) -> str:
     """What is attached, and to which image where it is not to all of it."""
     about = [image for image in inspection.images if image.descriptor.digest == each.subject]
-    platform = f" ({about[0].config.platform})" if about and each.subject != inspection.root.digest else ""
+    platform = f" ({_platform(about[0].config)})" if about and each.subject != inspection.root.digest else ""
     return f"{each.descriptor.digest} {each.kind}{platform}"
+
+
+def _platform(config: ConfigFile) -> str:
+    """A platform; with the version of Windows, without which two images may look alike."""
+    return f"{config.platform} {config.os_version}" if config.os_version else str(config.platform)
 
 
 def _named(descriptor: Descriptor) -> str:
@@ -52,7 +57,7 @@ def _named(descriptor: Descriptor) -> str:
 def _image(image: InspectedImage, paint: Paint) -> list[str]:
     config = image.config
     lines = [
-        f"{paint.strong(printable(str(config.platform)))} {words.size(image.size_bytes)}",
+        f"{paint.strong(printable(_platform(config)))} {words.size(image.size_bytes)}",
         _row("digest", str(image.descriptor.digest), paint),
     ]
     if config.created:
@@ -99,6 +104,7 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
         "images": [
             {
                 "platform": str(image.config.platform),
+                **({"os.version": image.config.os_version} if image.config.os_version else {}),
                 **_descriptor(image.descriptor),
                 "size_bytes": image.size_bytes,
                 "created": image.config.created,
