@@ -90,7 +90,8 @@ def refused(
     said = f"{registry} refused {asked}: {refusal}"
     if refusal.status == _UNAUTHORIZED and lacking and credentials is not None:
         return Forbidden(said, hint=_rights_hint(registry, credentials))
-    if refusal.status == _UNAUTHORIZED:
+    # an identity token that has ended is refused with 400 (RFC 6749 section 5.2)
+    if refusal.status == _UNAUTHORIZED or refusal.code == "invalid_grant":
         return Unauthorized(said, hint=_login_hint(registry, credentials))
     if refusal.status == _FORBIDDEN and _hint_by_word(refusal) in {None, ABSENT}:
         return Forbidden(said, hint=_rights_hint(registry, credentials))

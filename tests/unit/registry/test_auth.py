@@ -7,7 +7,7 @@ from cargoship.oci.index import Index
 from cargoship.registry.auth.credentials import FixedCredentials
 from cargoship.registry.auth.entries import Credential, IdentityToken, Login, RegistryToken
 from cargoship.registry.options import Access
-from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, TokenAuth
+from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
 from support.pushing import REPOSITORY, Emitted, client_of, push
 
 _PASSWORD = "s3cr3t-word"
@@ -206,3 +206,34 @@ def test_a_reader_asks_for_reading_alone() -> None:
         ) as client:
             assert client.find_manifest(REPOSITORY, "1") is None
         assert _token_requests(registry) == [f"repository:{REPOSITORY}:pull"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "hint"),
+    [
+        (
+            400,
+            b'{"error": "invalid_grant"}',
+            Unauthorized,
+            "does not accept the credentials from the caller: log in again",
+        ),
+        (
+            404,
+            b"404 page not found",
+            RegistryError,
+            "its token server at registry.example answers nothing at that address",
+        ),
+    ],
+)
+def test_a_token_server_that_does_not_exchange_an_identity_token(
+    status: int, body: bytes, kind: type[RegistryError], hint: str
+) -> None:
+    registry = InMemoryRegistry(address="https://registry.example", auth=_token_auth())
+    registry.faults.append(Fault("POST", "/token", status=status, body=body, times=None))
+    credentials = FixedCredentials(registry.host, IdentityToken("ended"))
+    with (
+        client_of(registry.host, credentials=credentials, transport=InMemoryTransport(registry)) as client,
+        pytest.raises(kind) as caught,
+    ):
+        client.find_manifest(REPOSITORY, "1")
+    assert hint in (caught.value.hint or "")

@@ -27,6 +27,7 @@ from cargoship.registry.auth.challenge import Challenge, Scope, covers, merge_sc
 from cargoship.registry.auth.credentials import Credentials, FoundCredential
 from cargoship.registry.auth.entries import IdentityToken, Login, RegistryToken
 from cargoship.registry.http_client import NamedRequest
+from cargoship.registry.refusals import ABSENT, NO_REPOSITORY
 
 _CLIENT_ID = "cargoship"
 _LIFETIME_S = 60.0
@@ -250,12 +251,14 @@ class Authenticator:
                 # what it says of one scope is what counts
                 self._one_scope = True
                 return self._token(realm, scopes, identity, asked)
-            if not isinstance(error, Unauthorized):
-                raise
-            raise Unauthorized(
-                f"{self._registry}: its token server at {urlsplit(realm.url).netloc} did not accept the credentials",
-                hint=error.hint,
-            ) from error
+            server = f"its token server at {urlsplit(realm.url).netloc.rpartition('@')[2]}"
+            if isinstance(error, Unauthorized):
+                said = f"{self._registry}: {server} did not accept the credentials"
+                raise Unauthorized(said, hint=error.hint) from error
+            if error.hint in {ABSENT, NO_REPOSITORY}:
+                # it is not about a repository
+                raise type(error)(error.message, hint=f"{server} answers nothing at that address") from error
+            raise
         value, lifetime_s = _parse_token(content, self._registry)
         token = _Token(f"Bearer {value}", scopes, now + max(lifetime_s - _MARGIN_S, 1.0))
         identity.tokens.append(token)
