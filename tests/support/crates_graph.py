@@ -70,7 +70,7 @@ _FROM_REGISTRIES = {
     "cc": '[package]\nlicense = "MIT OR Apache-2.0"\n',
 }
 _FROM_ELSEWHERE = {
-    "fork": '[package]\nlicense.workspace = true\n[workspace.package]\nlicense = "ISC"\n',
+    "fork": '[package]\nlicense.workspace = true\n[workspace.package]\nlicense = "ISC AND LicenseRef-Ours-1.0"\n',
     "service": '[package]\nname = "service"\n',
 }
 

@@ -23,6 +23,7 @@ from cargoship.oci.digest import Digest
 
 _Json = dict[str, Any]
 _TOOL = "cargoship"
+_OWN_LICENSES = "hasExtractedLicensingInfos"
 
 
 def join_sboms(media_type: str, documents: Sequence[bytes], digest: Digest) -> bytes | None:
@@ -121,6 +122,7 @@ def _spdx(documents: Sequence[_Json], digest: Digest) -> _Json:
         "externalRefs": [{**image["externalRefs"][0], "referenceLocator": purl}],
     }
     relations = [each for document in documents for each in document["relationships"]]
+    licenses = [each for document in documents for each in document.get(_OWN_LICENSES, ())]
     return {
         **first,
         "documentNamespace": f"https://cargoship.dev/spdx/{uuid_of(digest)}",
@@ -130,6 +132,7 @@ def _spdx(documents: Sequence[_Json], digest: Digest) -> _Json:
             "creators": sorted({maker for each in creators for maker in each}),
         },
         "packages": [image, *(packages[key] for key in sorted(packages))],
+        **({_OWN_LICENSES: _distinct(sorted(licenses, key=lambda each: each["licenseId"]))} if licenses else {}),
         "relationships": _distinct(relations),
     }
 

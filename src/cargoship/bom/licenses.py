@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _EXPRESSION_MAX = 1000
 _WORD = re.compile(r"[\w.+-]+")
+_OWN = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
+"""A licence that SPDX does not list, by a name of somebody's own (annex D.2, "license-ref")."""
 _WITH_EXCEPTION = {
     name.casefold(): expression
     for name, expression in (
@@ -50,10 +52,22 @@ def parsed_expression(said: str) -> LicenseExpression | None:
 
     try:
         # strict: an exception is no licence, and a licence no exception
-        found = _spdx().parse(text, validate=True, strict=True)
+        found = _spdx().parse(text, strict=True)
+        unknown = _spdx().unknown_license_keys(found)
     except (ExpressionError, ExpressionParseError, AttributeError, TypeError, RecursionError):
         return None
-    return found
+    return found if all(_OWN.fullmatch(name) for name in unknown) else None
+
+
+def own_licenses(expression: str) -> list[str]:
+    """The licences of an expression that SPDX does not list, such as LicenseRef-Acme."""
+    return sorted(set(_OWN.findall(expression)))
+
+
+def is_own(expression: str) -> bool:
+    """Whether an expression names no licence but such, as that of a project that is nobody else's."""
+    left = _OWN.sub("", expression)
+    return left != expression and not re.sub(r"\b(?:AND|OR)\b|[()\s]", "", left)
 
 
 @cache

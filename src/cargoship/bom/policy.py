@@ -43,13 +43,18 @@ class LicensePolicy(Struct, frozen=True):
         return next((name for name in names if name in self.exceptions), None)
 
     def objection(self, crate: Crate) -> str | None:
-        """Why a crate is refused; None where it is not. A crate of the project without a licence is nobody else's."""
+        """Why a crate is refused; None where it is not.
+
+        A crate of the project without a licence, or with one of its own, is nobody else's.
+        """
         if not self.is_said or self.excuse(crate) is not None:
             return None
         if not crate.license:
             return None if crate.is_local else _unknown(crate)
-        from cargoship.bom.licenses import parsed_expression
+        from cargoship.bom.licenses import is_own, parsed_expression
 
+        if crate.is_local and is_own(crate.license):
+            return None
         wrong = list(dict.fromkeys(self._wrong(parsed_expression(crate.license))))
         if not wrong:
             return None

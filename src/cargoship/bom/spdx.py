@@ -11,6 +11,7 @@ import msgspec
 from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
+from cargoship.bom.licenses import own_licenses
 from cargoship.bom.sbom import Sbom
 from cargoship.oci.digest import Digest
 
@@ -39,6 +40,7 @@ def spdx(sbom: Sbom) -> bytes:
             "creators": [*_creator(sbom), *(f"Tool: {name}-{said.partition(' ')[0]}" for name, said in sbom.tools)],
         },
         "packages": [_image(sbom), *(_package(each, ids[each.ref]) for each in sbom.components)],
+        **_own_licenses(sbom),
         "relationships": [
             _relation(_DOCUMENT, "DESCRIBES", _IMAGE),
             *(_relation(_IMAGE, "CONTAINS", ids[ref]) for ref in sbom.top),
@@ -46,6 +48,13 @@ def spdx(sbom: Sbom) -> bytes:
         ],
     }
     return msgspec.json.encode(document)
+
+
+def _own_licenses(sbom: Sbom) -> Mapping[str, Any]:
+    """Licences that SPDX does not list have to be declared: "Other licensing information detected"."""
+    names = sorted({name for each in sbom.components for name in own_licenses(each.license)})
+    infos = [{"licenseId": name, "extractedText": _NONE} for name in names]
+    return {"hasExtractedLicensingInfos": infos} if infos else {}
 
 
 def _creator(sbom: Sbom) -> Iterator[str]:

@@ -56,7 +56,7 @@ def test_where_crates_come_from_and_under_which_licence(graph: CrateGraph) -> No
     found = {crate.name: crate for crate in graph.crates}
     assert (found["shared"].license, found["shared"].checksum) == ("MIT OR Apache-2.0", "5" * 64)
     assert found["shared"].authors == ("Ann <ann@example.org>",)
-    assert found["fork"].license == "ISC"
+    assert found["fork"].license == "ISC AND LicenseRef-Ours-1.0"
     assert found["fork"].source.endswith(f"#{'f' * 40}")
     # neither is an SPDX expression: what the manifest says stays readable
     assert [(found[name].license, found[name].license_text) for name in ("derive", "own")] == [

@@ -50,6 +50,10 @@ def crate(license: str = "", text: str = "", *, source: str = _REGISTRY) -> Crat
         ("GPL-2.0-with-classpath-exception", [], ["GPL-2.0-only"], "GPL-2.0-only WITH Classpath"),
         ("MIT OR gpl-3.0-with-gcc-exception", ["Zlib"], ["GPL-*"], "GPL-3.0-only WITH GCC-exception-3.1 is denied"),
         ("GPL-2.0-with-classpath-exception", ["GPL-2.0-only WITH Classpath-exception-2.0"], ["GPL-*"], None),
+        # a name of somebody's own
+        ("LicenseRef-Acme-1.0", ["LicenseRef-Acme-1.0"], [], None),
+        ("MIT OR LicenseRef-Acme", [], ["LicenseRef-*"], None),
+        ("MIT AND LicenseRef-Acme", ["MIT"], [], "LicenseRef-Acme is not allowed"),
         ("GPL-2.0+ WITH Classpath-exception-2.0", [], ["GPL-2.0-only"], "is denied"),
     ],
 )  # fmt: skip
@@ -68,6 +72,23 @@ def test_what_cannot_be_judged_is_refused(policy: LicensePolicy) -> None:
     assert "LICENSE.txt" in (policy.objection(crate(text="LICENSE.txt")) or "")
     assert policy.objection(crate(source="")) is None
     assert (policy.objection(crate("AGPL-3.0-only", source="")) is None) == (policy.allow == ())
+
+
+@pytest.mark.parametrize(
+    ("said", "own"),
+    [("LicenseRef-A", True), ("(LicenseRef-A OR LicenseRef-B)", True), ("MIT OR LicenseRef-A", False), ("MIT", False)],
+)
+def test_a_licence_of_the_projects_own_is_nobody_elses(said: str, *, own: bool) -> None:
+    policy = LicensePolicy(("Zlib",))
+    assert (policy.objection(crate(said, source="")) is None) == own
+    assert policy.objection(crate(said)) is not None
+
+
+@pytest.mark.parametrize(
+    "said", ["LicenseRef-a b", "LicenseRef-", "DocumentRef-x:LicenseRef-y", "LicenseRef_a", "Acme"]
+)
+def test_what_is_no_name_of_ones_own(said: str) -> None:
+    assert expression_of(said) == ""
 
 
 @pytest.mark.parametrize("name", ["some", "some@1.2.3", "some@1.2.3+more"])

@@ -90,6 +90,9 @@ def test_cyclonedx_is_valid(tmp_path: Path, version: str, known: bool) -> None: 
 def test_spdx_is_valid(tmp_path: Path, known: bool) -> None:  # noqa: FBT001
     path = tmp_path / "sbom.spdx.json"
     path.write_bytes(spdx(sbom(tmp_path, known=known)))
+    if known:
+        declared = json.loads(path.read_bytes())["hasExtractedLicensingInfos"]
+        assert declared == [{"licenseId": "LicenseRef-Ours-1.0", "extractedText": "NOASSERTION"}]
     from spdx_tools.spdx.parser.parse_anything import parse_file  # noqa: PLC0415 - seconds
     from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document  # noqa: PLC0415 - seconds
 
