@@ -194,8 +194,21 @@ def test_an_image_that_was_changed_afterwards_is_refused(tmp_path: Path) -> None
 
 def test_layers_on_top_of_ours_are_refused(tmp_path: Path) -> None:
     write_layout(tmp_path / "app", index_of([small_image(tmp_path / "blobs")], annotations={}), names=[])
-    with pytest.raises(NotRebasable, match="nothing tells which layers are its base's"):
-        rebase("oci:app", context_of(tmp_path), base="static")
+    for old_base in (None, "oci:nowhere"):
+        with pytest.raises(NotRebasable, match="nothing tells which layers are its base's"):
+            rebase("oci:app", context_of(tmp_path), base="static", old_base=old_base)
+
+
+@pytest.mark.parametrize("created", ["", "yesterday", "9999-12-31T23:59:59-14:00"])
+def test_an_image_that_does_not_say_when_it_was_made_is_refused(tmp_path: Path, created: str) -> None:
+    image = image_on(Base("scratch", None, None, (), ImageConfig(), has_loader=False), tmp_path)
+    document = {**json.loads(image.raw_config), "created": created}
+    raw_config = json.dumps(document).encode()
+    described = Descriptor(image.manifest.config.media_type, Digest.of(raw_config), len(raw_config))
+    changed = Image(encode_manifest(replace(image.manifest, config=described)), raw_config, image.layers)
+    write_layout(tmp_path / "app", index_of([changed], annotations={}), names=[])
+    with pytest.raises(NotRebasable, match="not as cargoship makes images"):
+        rebase("oci:app", context_of(tmp_path), base="static", old_base="scratch")
 
 
 def test_what_is_the_bases_is_separated_from_what_is_the_images_own() -> None:

@@ -60,6 +60,9 @@ class NewBases:
         label = image.manifest.annotations.get(_COMPRESSION, "gzip")
         try:
             epoch = int(datetime.fromisoformat(image.config_file.created or "").timestamp())
+        except (ValueError, OverflowError) as error:
+            raise NotRebasable(f"{said} is not as cargoship makes images: it does not say when it was made") from error
+        try:
             # codec and level, and the library with its version
             compression = Compression.parse(label.partition(" ")[0].replace("-", ":"))
             asked = tuple(parse_debian_package(text) for text in packages)

@@ -73,13 +73,7 @@ def taken_apart(image: Image, said: str, *, find: OldBase, given: Base | None = 
 
     Raises NotRebasable for an image that cannot be taken apart or was not made by cargoship as it is.
     """
-    layers = _named_layers(image)
-    count = _own_count([layer.created_by for layer in layers])
-    if not count:
-        raise NotRebasable(
-            f"{said} ({image.platform}): nothing tells which layers are its base's",
-            hint="cargoship knows its own by the history of the image, where a layer of programs is the last",
-        )
+    layers, count = _named_layers(image), own_layers(image, said)
     below, own = layers[: len(layers) - count], layers[len(layers) - count :]
     known = image.manifest.annotations
     named = Base("", known.get(BASE_NAME), _digest(known), tuple(below), ImageConfig(), has_loader=None)
@@ -99,6 +93,18 @@ def taken_apart(image: Image, said: str, *, find: OldBase, given: Base | None = 
             hint=f"something has changed it, or another version of cargoship has made it: {_MADE_BY_BUILDS}",
         )
     return parts
+
+
+def own_layers(image: Image, said: str) -> int:
+    """How many of an image's layers are on its base; raises NotRebasable where others than cargoship have made it."""
+    count = _own_count([layer.created_by for layer in _named_layers(image)])
+    if not count:
+        raise NotRebasable(
+            f"{said} ({image.platform}): nothing tells which layers are its base's",
+            hint="what others have made is not rebased: cargoship knows its own by the history of the image, where a "
+            "layer of programs is the last",
+        )
+    return count
 
 
 def _named_layers(image: Image) -> list[Layer]:

@@ -20,7 +20,7 @@ from cargoship.events import Level, Note, count
 from cargoship.images.opening import open_image
 from cargoship.images.rebasing.bases import NewBases, named_base_spec
 from cargoship.images.rebasing.fitting import findings_on
-from cargoship.images.rebasing.parts import BASE_NAME, UNVERIFIED, Parts, packages_of, taken_apart
+from cargoship.images.rebasing.parts import BASE_NAME, UNVERIFIED, Parts, own_layers, packages_of, taken_apart
 from cargoship.images.rebasing.sboms import Renaming, count_about, renamed_sboms
 from cargoship.native import native_platform
 from cargoship.oci.archive import write_archive
@@ -133,6 +133,8 @@ class _Rebasing:
         images = []
         findings: list[Finding] = []
         for old in self._images():
+            # before a base is asked for that would be of no use
+            own_layers(old, self._target)
             given = None if old_base is None else self._bases.find(named_base_spec(old_base), old, self._target)
             find = partial(self._bases.named, old.platform)
             parts = taken_apart(old, self._target, find=find, given=given)
