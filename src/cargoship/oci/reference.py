@@ -24,6 +24,7 @@ _LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*@(?!\w+:\w*$)|[^/@:]*:.*@(?!\w
 """Up to an @ behind which no digest stands."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _REPOSITORY_MAX = 255
+_PORT_MAX = 65535
 DOCKER_HUB = "docker.io"
 
 
@@ -63,15 +64,15 @@ class Reference(Struct, frozen=True, order=True):
             registry = DOCKER_HUB
             if name and "/" not in name:
                 name = "library/" + name
-        if not _HOST.fullmatch(registry):
-            scheme, colon, bare = text.partition("://")
-            hint = f"write it without {scheme}://, as {bare}" if colon else None
-            raise UsageError(f"{text!r} is not an image reference: {registry!r} is not a host name", hint=hint)
+        _check_host(registry, text)
         if not _REPOSITORY.fullmatch(name) or len(name) > _REPOSITORY_MAX:
             hint = "repository names are lower case" if name != name.lower() else None
             raise UsageError(f"{text!r} is not an image reference: {name!r} is not a repository name", hint=hint)
         if colon and not _TAG.fullmatch(tag):
-            raise UsageError(f"{text!r} is not an image reference: {tag!r} is not a tag")
+            hint = f"a tag has letters, digits and _ . - alone; here it may be {re.sub(r'[^A-Za-z0-9_.-]', '_', tag)}"
+            raise UsageError(
+                f"{text!r} is not an image reference: {tag!r} is not a tag", hint=hint if "+" in tag else None
+            )
         return cls(registry, name, tag or None, digest)
 
     @property
@@ -119,6 +120,17 @@ def _refuse_addresses(text: str) -> None:
     if (address := _SCHEME.match(text)) is not None:
         without = f"write it without {address[0]}: {text[address.end() :]}"
         raise UsageError(f"{text!r} is not an image reference: it has none of an address's schemes", hint=without)
+
+
+def _check_host(registry: str, text: str) -> None:
+    """Raise UsageError for what names no host, or a port that there is not; `text` is all of the reference."""
+    if not _HOST.fullmatch(registry):
+        scheme, colon, bare = text.partition("://")
+        hint = f"write it without {scheme}://, as {bare}" if colon else None
+        raise UsageError(f"{text!r} is not an image reference: {registry!r} is not a host name", hint=hint)
+    port = registry.rpartition(":")[2]
+    if port.isdigit() and int(port) > _PORT_MAX:
+        raise UsageError(f"{text!r} is not an image reference: there is no port {port}")
 
 
 def _is_host(first: str) -> bool:

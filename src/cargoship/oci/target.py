@@ -122,6 +122,12 @@ def _of_kind(kind: str, rest: str, text: str, cwd: Path) -> LayoutTarget | Archi
     if not rest:
         raise UsageError(f"{text!r} has no path", hint=f"write {kind}:PATH")
     path, select = split_selection(rest, cwd)
+    if kind == LAYOUT and rest.startswith("//") and not is_there(path):
+        # as oras and Helm write what is in a registry: a folder of that name would be made at the root of the system
+        raise UsageError(
+            f"{text!r} is not where an image can be",
+            hint=f"in a registry it is {rest.lstrip('/')}; a folder begins with one slash",
+        )
     return LayoutTarget(path, select) if kind == LAYOUT else ArchiveTarget(path, select, docker=kind == DOCKER_ARCHIVE)
 
 

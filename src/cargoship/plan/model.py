@@ -73,6 +73,13 @@ class Output(Struct, frozen=True):
             )
         if not path:
             raise UsageError(f"output {text!r} has no path", hint=f"write {word}:PATH")
+        if path.startswith("//"):
+            # oras and Helm write so what is in a registry
+            name = path.lstrip("/")
+            raise UsageError(
+                f"output {text!r} is the address of nothing that is written here",
+                hint=f"for a registry write -t {name} --push; a folder begins with one slash",
+            )
         return cls(OutputKind(word), cwd / path)
 
     def for_image(self, name: str) -> Output:

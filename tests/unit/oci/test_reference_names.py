@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,20 @@ def test_a_password_before_a_host_is_not_repeated(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         Reference.parse(text)
     assert "s3cret" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("ghcr.io/me/app:1.0+2", "'1.0+2' is not a tag", "1.0_2"),
+        ("localhost:65536/app", "there is no port 65536", ""),
+        ("ghcr.io/Me/app", "'Me/app' is not a repository name", "lower case"),
+    ],
+)
+def test_what_is_no_reference_says_why(text: str, said: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)) as caught:
+        Reference.parse(text)
+    assert hint in (caught.value.hint or "")
 
 
 @given(_HOSTS, st.lists(_COMPONENT, min_size=2, max_size=3), _TAGS, _DIGESTS)

@@ -83,6 +83,7 @@ def test_a_name_in_a_registry(cwd: Path, text: str, reference: str) -> None:
         ("oci:web.tar", "is no folder"),
         ("oci-archive:web", "is a folder"),
         ("oci:web@sha256:1", "not a sha256 digest"),
+        ("oci://ghcr.io/me/app:1", "is not where an image can be"),
         ("docker-daemon:app:1", "is not where an image can be"),
         ("containers-storage:app", "is not where an image can be"),
         ("http://ghcr.io/me/app", "is not where an image can be"),

@@ -441,7 +441,7 @@ def test_output(text: str, expected: Output) -> None:
     assert str(expected.for_image("app").path) == str(expected.path).replace("{name}", "app")
 
 
-@pytest.mark.parametrize("text", ["out", "oci", "oci:", "docker:x", "oci-achive:x", ""])
+@pytest.mark.parametrize("text", ["out", "oci", "oci:", "docker:x", "oci-achive:x", "", "oci://ghcr.io/me/app:1"])
 def test_output_that_is_none(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         Output.parse(text, cwd=ROOT)
