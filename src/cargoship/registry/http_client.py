@@ -22,7 +22,7 @@ from cargoship.http.exchange import ConnectionBroken, Evidence, Request, Respons
 from cargoship.http.redirects import REDIRECTS_MAX, redirect_of
 from cargoship.http.retry import RetryPolicy, Transient
 from cargoship.http.throttle import Throttle
-from cargoship.registry.addresses import AddressRefused, absolute, objection, unsafe_hint
+from cargoship.registry.addresses import AddressRefused, absolute, base_url, objection, unsafe_hint
 from cargoship.registry.refusals import ERROR_BODY_BYTES, Refusal
 
 _WORDS_S = 10.0
@@ -147,7 +147,13 @@ class HttpClient:
         """What to raise when no answer came, or one that ended too early; `url` is where a redirect led."""
         url = url or ask.url
         host = urlsplit(url).netloc.rpartition("@")[2]
-        place = self.registry if origin(url) == origin(ask.url) else f"{host}, where {self.registry} redirects to,"
+        if origin(url) != origin(ask.url):
+            place = f"{host}, where {self.registry} redirects to,"
+        elif host.lower() == urlsplit(base_url(self.registry)).netloc.lower():
+            place = self.registry
+        else:
+            # where an upload goes on, a list continues, or tokens are given out
+            place = f"{host}, which {self.registry} names,"
         error = RegistryUnreachable(
             f"{place} cannot be reached for {ask.what}: {broken.reason}",
             hint=self._unreachable_hint(broken, url),

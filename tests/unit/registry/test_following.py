@@ -425,3 +425,17 @@ def test_a_registrys_own_address_is_taken_as_meant(given: str, meant: str) -> No
     world = _World("https://registry.example", "https://other.example")
     with world.client() as client:
         assert client.session.follow(given, asked="/v2/me/app", what="it", sends=True) == meant
+
+
+def test_an_address_that_a_registry_names_and_nobody_has_is_not_taken_for_the_registry() -> None:
+    """A port that only another network has, as a proxy's configuration gets wrong."""
+    registry = InMemoryRegistry(address="https://registry.example")
+    headers = {"Link": '<https://registry.example:8443/v2/me/app/tags/list?last=1>; rel="next"'}
+    registry.faults.append(Fault("GET", "/tags/list", status=200, headers=headers, body=b'{"tags": ["1"]}'))
+    with (
+        client_of(registry.host, transport=InMemoryTransport(registry)) as client,
+        pytest.raises(
+            RegistryError, match=r"^registry\.example:8443, which registry\.example names, cannot be reached"
+        ),
+    ):
+        list(client.tags(REPOSITORY))
