@@ -33,7 +33,7 @@ from cargoship.reading import is_file
 
 _REMOTE = re.compile(r"[a-z+]+://|git@|[^/]+\.git(#|$)|github\.com/")
 _CONTEXT = "context"
-_RESET = "!reset"
+RESET = "!reset"
 """What takes away what another file says: https://docs.docker.com/reference/compose-file/merge/#reset-value"""
 _NOTHING = ("", "~", "null", "Null", "NULL")
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:\s+|\Z))*")
@@ -67,7 +67,7 @@ def in_services(document: YamlDocument, page: Page, folder: Path, tell: Tell) ->
         table, key, value = build
         if image is not None and SCHEME in image[2].value:
             # the image says which binary it is; the section must not win over it, and what takes one away does not
-            if value.tag != _RESET:
+            if value.tag != RESET:
                 yield keys.set_aside(key, table)
             yield from keys.policy(service) if asks else ()
             continue
@@ -123,8 +123,8 @@ def project(value: YamlNode, folder: Path, known: dict[str, Path | str]) -> Path
 
     `known` has what is known of contexts already, and gets what is found out: a thousand services may have one.
     """
-    if value.tag == _RESET:
-        return f"{_RESET} takes it away"
+    if value.tag == RESET:
+        return f"{RESET} takes it away"
     if value.form is Form.LIST:
         return "it is no folder"
     if value.form is Form.TABLE:
@@ -222,7 +222,7 @@ def _filled(image: YamlNode, page: Page, wanted: FolderReference) -> Spot:
     written = page.text[image.start : image.end].rstrip()
     end = image.start + len(written)
     properties = _PROPERTIES.match(written)
-    if image.tag == _RESET or (properties is not None and properties[0] == written):
+    if image.tag == RESET or (properties is not None and properties[0] == written):
         # nothing stands there, or what would take the image away
         before = page.text[image.start - 1]
         colon = " " if before == ":" else "" if before.isspace() else ": "

@@ -15,7 +15,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from cargoship.context import Context
-from cargoship.deploy import charts
+from cargoship.deploy import charts, overrides
 from cargoship.deploy.catalog import Catalog, ImageToBuild
 from cargoship.deploy.collecting import uncollected
 from cargoship.deploy.containers import refuse_parts
@@ -92,6 +92,8 @@ def prepare(request: ResolveRequest, context: Context, builder: ImageBuilder) ->
         refuse_parts(each)
         for note in charts.doubtful(each):
             context.emit(note)
+    for note in overrides.builds_that_stay(found):
+        context.emit(note)
     catalog = Catalog(request.projects, request.selection, context)
     targets: dict[tuple[str, NameReference | FolderReference], ImageToBuild] = {}
     for each in found:

@@ -234,3 +234,22 @@ def test_what_is_not_read_again_would_have_passed(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScannedFile, "_is_plain", lambda *_: False)
         assert outcome() == trusting
+
+
+@pytest.mark.parametrize(
+    ("base", "override", "warned"),
+    [
+        ("build: ./cache", "image: cargoship://app", True),
+        ("image: cargoship://app", "build: {context: ., dockerfile: D}", True),
+        ("build: ./cache", "image: cargoship://app\n    build: !reset null", False),
+        ("build: ./cache", "image: nginx", False),
+        ("build: app", "image: cargoship://app", False),
+    ],
+)
+def test_a_build_in_another_file_that_compose_would_take_is_warned_about(
+    place: Workplace, base: str, override: str, *, warned: bool
+) -> None:
+    files = [("compose.yaml", base), ("compose.override.yaml", override)]
+    place.resolve(*((name, f"services:\n  web:\n    {text}\n".encode()) for name, text in files))
+    warnings = [each.text for each in place.events if isinstance(each, Note) and "Compose would build web" in each.text]
+    assert len(warnings) == warned
