@@ -41,6 +41,10 @@ _OF_CONFIGURATION = re.compile(
     re.MULTILINE,
 )
 """cargo's words where no manifest is to blame."""
+_NO_MEMBER = re.compile(
+    r"failed to load manifest for workspace member `([^`\n]+)`\nreferenced via `[^`\n]*\*[^`\n]*` by"
+)
+"""cargo's words about a folder that a pattern of `members` matches, and that has no Cargo.toml."""
 _LOCKED = re.compile(rb'\[\[package\]\]\r?\nname = "([\w-]+)"\r?\nversion = "([\w.+-]+)"', re.ASCII)
 
 
@@ -202,8 +206,18 @@ def _refusal(
         return ToolchainError(f"cargo could not be run (exit code {done.code})", details=lines, hint=hint)
     if _OF_CONFIGURATION.search(lines):
         return ConfigurationRefused("cargo refuses its configuration", details=lines)
-    hint = about_old_cargo(lines, cargo, manifest.parent, runner, env)
+    hint = _about_no_member(lines) or about_old_cargo(lines, cargo, manifest.parent, runner, env)
     return ManifestRefused(f"cargo cannot load {manifest}", details=lines, hint=hint)
+
+
+def _about_no_member(lines: str) -> str | None:
+    """`members = ["*"]` matches target/ too, which the first build makes, and folders such as .github."""
+    found = _NO_MEMBER.search(lines)
+    if found is None or (Path(found[1]) / MANIFEST).exists():
+        return None
+    name = Path(found[1]).name
+    excluded = ", ".join(f'"{each}"' for each in dict.fromkeys((name, "target")))
+    return f"a pattern in `members` matches {name}, which is no package: add exclude = [{excluded}] to [workspace]"
 
 
 def _project(raw: metadata.RawMetadata, manifest: Path) -> Project:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -17,6 +18,7 @@ from msgspec import Struct, structs
 from cargoship.cargo.suggest import listed
 from cargoship.checks.users import owner_of
 from cargoship.context import Context
+from cargoship.deploy.ports import LOOPBACK, is_port_taken
 from cargoship.destinations import DaemonDestination, Engine
 from cargoship.errors import DaemonError, ToolMissing, UsageError
 from cargoship.events import Level, Note
@@ -37,6 +39,8 @@ from cargoship.scratch import scratch
 from cargoship.shipping import BuildResult, BuiltImage
 
 _LAYOUT = "image"
+_ENGINES_OWN = frozenset({125, 126})
+"""What docker and podman end with where they could not start a program; programs may end with it too."""
 PODMANS_INITS = tuple(Path(each, "podman/catatonit") for each in ("/usr/libexec", "/usr/lib", "/usr/local/libexec"))
 _DISK_BYTES = 4 << 30
 _REMOVE_TIMEOUT_S = 10.0
@@ -178,11 +182,28 @@ def container_command(result: BuildResult, host: Host, wishes: LaunchOptions, co
     argv += ["--network", wishes.network] if wishes.network else []
     for port in child.config.exposed_ports if wishes.network != "host" else ():
         number, _, protocol = port.partition("/")
-        argv += ["-p", f"127.0.0.1:{number}:{number}/{protocol or 'tcp'}"]
+        argv += ["-p", f"{LOOPBACK}:{number}:{number}/{protocol or 'tcp'}"]
     # by name alone: values may be secrets, and arguments are seen by everybody
     variables = wishes.variables(context)
     argv += [word for name in variables for word in ("-e", name)]
     return Command((*argv, reference.familiar, *wishes.words), cwd=context.cwd, env={**context.env, **variables})
+
+
+def check_started(command: Command, code: int) -> None:
+    """Whether an engine's command that ended with `code` found a port taken that it was to publish here.
+
+    Raises DaemonError for one; the engine's own words have said no more than an address.
+    """
+    if code not in _ENGINES_OWN:
+        return
+    for flag, value in pairwise(command.argv):
+        if flag == "-p" and value.startswith(f"{LOOPBACK}:"):
+            number, _, protocol = value.rpartition(":")[2].partition("/")
+            if is_port_taken(int(number), protocol):
+                raise DaemonError(
+                    f"something else on this machine has the port {number}",
+                    hint="end that, or have the program listen on another port and name it with --set expose=PORT",
+                )
 
 
 def _init(host: Host, context: Context) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def save_image(
             )  # fmt: skip
             emit(Written("Docker archive" if docker else "OCI archive", str(path)))
             if docker and about:
-                left = count(len(about), "signature, SBOM or attestation")
+                left = f"{count(len(about), 'attached document')} (SBOMs, attestations, signatures)"
                 emit(Note(f"left behind: {left}, for which a Docker archive has no place"))
         case _:
             raise UsageError(f"an image cannot be written to {target}")

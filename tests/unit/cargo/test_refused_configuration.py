@@ -44,6 +44,24 @@ def test_a_manifest_that_cargo_refuses_is_another_matter(project: Path) -> None:
     assert refused.value.exit_code == ManifestRefused.exit_code != 101
 
 
+def test_a_folder_that_a_pattern_of_members_takes_for_a_package_is_left_out(project: Path) -> None:
+    """The first build makes target/, and `members = ["*"]` matches it from then on."""
+    (project / "target").mkdir()
+    words = (
+        f"error: failed to load manifest for workspace member `{project}/.github`\n"
+        f"referenced via `*` by workspace at `{project}/Cargo.toml`\n\nCaused by:\n  failed to read\n"
+    )
+    runner = ScriptedRunner({("metadata",): said(code=101, stderr=words)})
+    with pytest.raises(ManifestRefused) as refused:
+        load_project(runner, Path("cargo"), project, env={})
+    assert 'add exclude = [".github", "target"] to [workspace]' in (refused.value.hint or "")
+    (project / ".github").mkdir()
+    (project / ".github" / "Cargo.toml").write_text("")
+    with pytest.raises(ManifestRefused) as refused:
+        load_project(runner, Path("cargo"), project, env={})
+    assert "exclude" not in (refused.value.hint or "")
+
+
 @pytest.mark.parametrize(
     ("file", "env", "colour"),
     [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,18 @@ from msgspec.structs import replace
 
 from cargoship.context import Context
 from cargoship.deploy import launch
-from cargoship.deploy.launch import Host, LaunchOptions, bare_command, check_alone, container_command, selection_for
+from cargoship.deploy.launch import (
+    Host,
+    LaunchOptions,
+    bare_command,
+    check_alone,
+    check_started,
+    container_command,
+    selection_for,
+)
 from cargoship.destinations import Engine
 from cargoship.destinations.layout import LayoutDestination
-from cargoship.errors import CannotStart, ToolMissing, UsageError
+from cargoship.errors import CannotStart, DaemonError, ToolMissing, UsageError
 from cargoship.events import Event, ignore
 from cargoship.oci.image import make_image
 from cargoship.oci.index import index_of
@@ -67,6 +77,22 @@ def test_the_engine_gets_ports_on_the_loopback_and_secrets_by_name(tmp_path: Pat
     assert (command.env["A"], command.env["SECRET"]) == ("b=c", "s3cret")
     alone = container_command(result, ENGINE, LaunchOptions(network="host"), context(tmp_path))
     assert "-p" not in alone.argv
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux lists the ports that are in use")
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """docker says the address in a sentence of its own, and ends with 125."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        result = built(tmp_path, AMD64, exposed_ports=(f"{port}/tcp",))
+        command = container_command(result, ENGINE, LaunchOptions(("-p", "x")), context(tmp_path))
+        with pytest.raises(DaemonError, match=rf"has the port {port}") as refused:
+            check_started(command, 125)
+        assert "--set expose=PORT" in (refused.value.hint or "")
+        check_started(command, 1)
+    check_started(command, 125)
 
 
 def test_podman_gets_a_first_process_where_it_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

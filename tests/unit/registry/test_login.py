@@ -273,6 +273,12 @@ def test_nobody_is_asked_where_nobody_is(arguments: tuple[str, ...], stdin: str,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_who_gives_no_password_learns_how_to(tmp_path: Path) -> None:
+    for arguments in (("login", "ghcr.io", "-u", "u"), ("login", "ghcr.io", "-u", "u", "--password-stdin")):
+        err = _run(*arguments, stdin="\n", env={"DOCKER_CONFIG": str(tmp_path)})[2]
+        assert "cargoship login ghcr.io --username u --password-stdin < FILE" in err
+
+
 @pytest.mark.parametrize("text", ["", "\n", '{"auths": null}', '{"auths": null, "credsStore": ""}'])
 def test_a_configuration_that_says_nothing_is_added_to(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"

@@ -51,13 +51,15 @@ package_option = click.option(
     multiple=True,
     metavar="NAME",
     shell_complete=offers.packages,
-    help="Package to ship, by name or pattern such as 'svc-*'; may be repeated.  [default: the one in PATH, else the "
+    help="Package to ship, by name or pattern such as 'svc-*'; may be repeated.  [default: the project's own, else the "
     "default members]",
 )
 
 package_options = group(
     package_option,
-    click.option("--manifest-path", type=_FILE, metavar="FILE", help="The project's Cargo.toml, in place of PATH."),
+    click.option(
+        "--manifest-path", type=_FILE, metavar="FILE", help="The project's Cargo.toml, in place of its folder."
+    ),
     click.option("--workspace", is_flag=True, help="Ship every package of the workspace that has a binary."),
     click.option(
         "--exclude",

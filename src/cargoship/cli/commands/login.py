@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -47,6 +48,8 @@ def _credentials(session: CliSession, registry: str, username: str | None, *, fr
     from cargoship.registry.auth.entries import Login
 
     stdin = session.world.stdin
+    whose = shlex.quote(username) if username else "NAME"
+    piped = f"with it in a file: cargoship login {shlex.quote(registry)} --username {whose} --password-stdin < FILE"
     if from_stdin:
         if not username:
             raise UsageError("--password-stdin needs a user name", hint="add --username NAME")
@@ -57,12 +60,12 @@ def _credentials(session: CliSession, registry: str, username: str | None, *, fr
     else:
         raise UsageError(
             "there is no terminal to ask for a password",
-            hint="pipe it: cargoship login REGISTRY --username NAME --password-stdin < FILE",
+            hint=piped,
         )
     if not username or ":" in username:
         raise UsageError("a user name is needed, without a colon in it")
     if not password or len(password) > _PASSWORD_CHARACTERS:
-        raise UsageError("no password was given" if not password else "that is too long for a password")
+        raise UsageError("that is too long for a password" if password else "no password was given", hint=piped)
     return Login(username, password)
 
 

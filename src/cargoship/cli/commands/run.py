@@ -57,6 +57,8 @@ def run(ctx: click.Context, /, **_: object) -> None:
         else:
             command = launch.container_command(result, host, wishes, context)
         code = _attached(session, command, host, wishes.name, context)
+    if host.engine is not None:
+        launch.check_started(command, code)
     # as a shell tells the signal that ended a program
     ctx.exit(code if code >= 0 else 128 - code)
 

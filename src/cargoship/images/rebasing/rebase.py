@@ -237,8 +237,8 @@ class _Rebasing:
         if left:
             self._context.emit(
                 Note(
-                    f"left behind: {count(left, 'signature, attestation or SBOM')} of the old image, which "
-                    "the new one has to get again",
+                    f"left behind: {count(left, 'attached document')} (SBOMs, attestations, signatures) of the old "
+                    "image, which the new one has to get again",
                     Level.WARNING,
                 )
             )
