@@ -10,6 +10,7 @@ from cargoship.planning import plan_as_asked
 from cargoship.platforms import DEFAULT_PLATFORMS
 from cargoship.prerequisites.absent_rust import naming_absent
 from cargoship.prerequisites.build_needs import examined_needs
+from cargoship.prerequisites.cache_folder import examined_cache_folder
 from cargoship.prerequisites.link_check import check_linking
 from cargoship.prerequisites.newer_rust import check_targets, offering_newer
 from cargoship.prerequisites.objections import examined_rust, newest_rust
@@ -44,7 +45,8 @@ def _looked(selection: Selection, context: Context) -> tuple[Diagnosis, Wanted, 
     found = offering_newer(diagnose(wanted, runner=around.runner, env=around.env), around)
     found = naming_absent(found, trouble, wanted, around)
     needs = () if made is None else _old_rust(made, wanted, around) or examined_needs(made, wanted, around)
-    return Diagnosis((*found.findings, *needs)), wanted, around
+    kept = examined_cache_folder(context.cache_dir)
+    return Diagnosis((*found.findings, *kept, *needs)), wanted, around
 
 
 def _old_rust(made: Plan, wanted: Wanted, context: Context) -> tuple[Prerequisite, ...]:

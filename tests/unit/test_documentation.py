@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import shlex
 import tomllib
@@ -90,6 +91,26 @@ def test_every_document_of_a_page_is_yaml(page: Path) -> None:
 def test_every_snippet_of_a_page_is_python(page: Path) -> None:
     for block in code_blocks(page, "python"):
         compile(block, named(page), "exec")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if code_blocks(page, "python")], ids=named)
+def test_every_name_of_a_snippet_comes_from_that_page(page: Path) -> None:
+    """From this snippet or one before it."""
+    known = {*dir(builtins)}
+    for block in code_blocks(page, "python"):
+        nodes = list(ast.walk(ast.parse(block)))
+        known |= {
+            each.asname or each.name
+            for node in nodes
+            if isinstance(node, ast.ImportFrom | ast.Import)
+            for each in node.names
+        }
+        known |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ExceptHandler) and node.name}
+        known |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        known |= {node.name for node in nodes if isinstance(node, ast.MatchAs) and node.name}
+        known |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        assert used <= known, (used - known, block)
 
 
 def test_what_is_said_to_people_names_pages_of_the_site_and_no_files_of_the_sources() -> None:

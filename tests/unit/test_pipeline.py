@@ -207,6 +207,19 @@ def test_a_folder_without_a_project(shop: Shop) -> None:
     assert shop.compiled == []
 
 
+def test_doctor_finds_a_cache_that_cannot_be_written(shop: Shop) -> None:
+    """A build ended with it after doctor had missed nothing."""
+    context = shop.context()
+    (context.cwd / "file").touch()
+    context = dataclasses.replace(
+        context, env={**context.env, "CARGOSHIP_CACHE_DIR": str(context.cwd / "file" / "cache")}
+    )
+    found = doctor(shop.selection(), context, fix=False)
+    assert "cache" in [each.subject for each in found.findings if not each.ok]
+    found = doctor(shop.selection(), shop.context(), fix=False)
+    assert "cache" not in [each.subject for each in found.findings]
+
+
 def test_doctor_runs_what_mends_and_looks_again(tmp_path: Path) -> None:
     shop = Shop(tmp_path, {"app": ["app"]})
     (tmp_path / "distributions").rename(tmp_path / "gone")

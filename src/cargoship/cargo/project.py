@@ -28,6 +28,7 @@ from cargoship.reading import is_file, read_file, real_path
 _ABSENT = "' is not installed"
 """rustup's words about a toolchain."""
 _CARGO_FAILED = 101
+_HOMELESS = "couldn't find your home directory"
 _TIMEOUT_S = 600.0
 """rustup may fetch a toolchain before cargo starts."""
 _MEMORY_BYTES = 4 << 30
@@ -206,6 +207,8 @@ def _refusal(
         return ToolchainError(f"cargo could not be run (exit code {done.code})", details=lines, hint=hint)
     if _OF_CONFIGURATION.search(lines):
         return ConfigurationRefused("cargo refuses its configuration", details=lines)
+    if _HOMELESS in lines:
+        return ToolchainError("cargo has no home", details=lines, hint="set HOME, or CARGO_HOME to a folder of yours")
     hint = _about_no_member(lines) or about_old_cargo(lines, cargo, manifest.parent, runner, env)
     return ManifestRefused(f"cargo cannot load {manifest}", details=lines, hint=hint)
 

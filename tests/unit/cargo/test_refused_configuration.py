@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cargoship.cargo.project import ConfigurationRefused, ManifestRefused, load_project
+from cargoship.errors import ToolchainError
 from support.scripted import ScriptedRunner, said
 
 REFUSALS = [
@@ -42,6 +43,16 @@ def test_a_manifest_that_cargo_refuses_is_another_matter(project: Path) -> None:
     with pytest.raises(ManifestRefused, match="cargo cannot load") as refused:
         load_project(runner, Path("cargo"), project, env={})
     assert refused.value.exit_code == ManifestRefused.exit_code != 101
+
+
+def test_without_a_home_no_manifest_is_to_blame(project: Path) -> None:
+    """A container's user that has no entry in /etc/passwd, and no HOME."""
+    words = "error: Cargo couldn't find your home directory. This probably means that $HOME was not set.\n"
+    runner = ScriptedRunner({("metadata",): said(code=101, stderr=words)})
+    with pytest.raises(ToolchainError, match="cargo has no home") as refused:
+        load_project(runner, Path("cargo"), project, env={})
+    assert not isinstance(refused.value, ManifestRefused)
+    assert "CARGO_HOME" in (refused.value.hint or "")
 
 
 def test_a_folder_that_a_pattern_of_members_takes_for_a_package_is_left_out(project: Path) -> None:

@@ -13,6 +13,7 @@ from cargoship.cli.asking.asked import Asked
 @click.option("--fix", is_flag=True, help="Run the commands that mend what is missing, then link an empty program.")
 @options.platform_option
 @options.libc_option
+@options.what_options
 @options.json_option
 @options.progress_options
 @click.pass_context

@@ -25,6 +25,7 @@ _HINTS = {
     errno.ENOSPC: "free some space there, or build into another folder",
     errno.EDQUOT: "free some space there, or build into another folder",
     errno.EBADF: "standard output is closed: let it lead somewhere, such as to /dev/null",
+    errno.EACCES: "let this user read and write it; HOME and CARGO_HOME may name folders of another user",
     errno.EROFS: "choose a folder that can be written to",
 }
 _FULL_STREAM = "free some space where standard output and temporary files (TMPDIR) go"
