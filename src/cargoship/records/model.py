@@ -145,6 +145,11 @@ class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     pushes: tuple[PushRecord, ...] = ()
 
     @property
+    def is_readable(self) -> bool:
+        """Whether `reference` leads to the image: to a registry, folder or archive; not to an engine, or to files."""
+        return "@" in self.reference
+
+    @property
     def size(self) -> int:
         """Bytes of all platforms."""
         return sum(each.size for each in self.platforms)

@@ -91,7 +91,7 @@ def test_what_is_missing_is_reported_with_what_mends_it() -> None:
         "missing linux/arm64  no standard library",
         "                     mend it: rustup target add 'x y'",
         "                     or so",
-        "1 thing is missing; cargoship doctor --fix runs the commands above",
+        "1 thing is missing; to mend it: cargoship doctor --fix",
     ]
 
 

@@ -30,6 +30,7 @@ from cargoship.records import folder as folders
 from cargoship.records.folder import RecordFolder, load_record, record_folder
 from cargoship.records.model import Machine, RunRecord, UnitSpan, decode_record, encode_record, record_schema
 from cargoship.records.recorder import Outcome, Recorder, bounded
+from support.build_records import image_record
 from support.scripted import said
 from support.shop import Shop
 
@@ -239,3 +240,10 @@ def test_the_platforms_of_a_record_are_those_of_the_plan(tmp_path: Path) -> None
     selection = structs.replace(shop.selection(platforms=("linux/arm64",)), outputs=(shop.layout(),))
     made = build(selection, replace(shop.context(), clock=lambda: BEGAN_S))
     assert record_folder(made.plan.target_dir).latest().platforms == (str(Platform("linux", "arm64")),)
+
+
+def test_an_image_of_an_engine_alone_is_in_no_registry() -> None:
+    """`cargoship size` after `cargoship run` asked Docker Hub for a stranger's image of that name."""
+    references = ("h.io/me/app@sha256:00", "oci:target/cargoship/app@sha256:00", "app:latest", "rootfs:out")
+    made = [structs.replace(image_record(), reference=each) for each in references]
+    assert [each.is_readable for each in made] == [True, True, False, False]

@@ -67,6 +67,12 @@ def _targets(session: CliSession, target: str) -> list[str]:
         record, _ = find_record(session.world.cwd / target, context)
     if not record.images:
         raise UsageError("the last build here has made no image", hint="build it, or name an image")
+    for image in record.images:
+        if not image.is_readable:
+            raise UsageError(
+                f"the last build here made {image.reference} for an engine, or as files: there is no image to read",
+                hint="cargoship build makes one that is read here; else name an image",
+            )
     return [image.reference for image in record.images]
 
 

@@ -20,8 +20,9 @@ def diagnosis_text(diagnosis: Diagnosis, mend: str, paint: Paint) -> str:
     missing = sum(not finding.ok for finding in diagnosis.findings)
     if not missing:
         return "\n".join([*lines, "nothing is missing"])
-    mendable = any(finding.mend is not None and not finding.ok for finding in diagnosis.findings)
-    advice = f"; {mend} runs the commands above" if mendable else ""
+    mendable = sum(finding.mend is not None and not finding.ok for finding in diagnosis.findings)
+    what = f"{mendable} of them" if mendable < missing else "it" if missing == 1 else "all of them"
+    advice = f"; to mend {what}: {mend}" if mendable else ""
     return "\n".join([*lines, f"{missing} {'things are' if missing > 1 else 'thing is'} missing{advice}"])
 
 
