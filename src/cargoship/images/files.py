@@ -84,7 +84,7 @@ class _LayoutAbout(Struct, frozen=True, dict=True):
     entry: Descriptor
 
     def __call__(self, subject: Digest, /) -> Iterator[tuple[BytesBlob, str | None]]:
-        """See `About`; raises ContentInvalid."""
+        """See `Attachments`; raises ContentInvalid."""
         tags = {f"{subject.algorithm}-{subject.hex}.{kind}" for kind in COSIGN}
         for manifest, tag in self._known:
             if tag in tags or subject_of(manifest) == subject:

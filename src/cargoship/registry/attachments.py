@@ -129,14 +129,14 @@ def _is_something(source: ImageSource, subject: Digest) -> bool:
 
 
 class RegistryAttachments(Struct, frozen=True):
-    """What a registry has about manifests of a repository: an `About`."""
+    """What a registry has about manifests of a repository: `Attachments` of a source."""
 
     client: RegistryClient
     repository: str
     emit: Emit
 
     def __call__(self, subject: Digest, /) -> Iterator[tuple[BytesBlob, str | None]]:
-        """See `About`; raises RegistryError's family, ContentInvalid."""
+        """See `Attachments`; raises RegistryError's family, ContentInvalid."""
         for entry in list_referrers(self.client, self.repository, subject):
             known = entry.media_type in INDEX_TYPES | MANIFEST_TYPES
             # the list under a fallback tag may name what was deleted since

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from cargoship.events import Emit
-from cargoship.http.budget import DEFAULT_TOTAL_S, Budget
+from cargoship.http.budget import Budget
 from cargoship.http.certificates import certificates_of
 from cargoship.http.exchange import Transport
 from cargoship.http.metered import Meter, Metered
@@ -34,21 +34,18 @@ def connect(
     runner: Runner,
     emit: Emit,
     access: Access = Access.PULL,
-    insecure: Collection[str] | None = None,
-    total_s: float = DEFAULT_TOTAL_S,
     credentials: Credentials | None = None,
 ) -> RegistryClient:
     """A client of `registry` (host[:port]); nothing is sent before it is used.
 
-    `env` names configuration files, proxies and certificates, and is what credential helpers get. `insecure` are
-    the hosts to speak plain http to, besides loopback ones (default: what `env` names). `total_s` is how long all
-    of it may take. `credentials` stand in for those of the configuration files. A client that only reads asks the
-    mirrors first that `env` and the configuration name. Close the client, or use it as a context. Raises UsageError
-    for a variable that cannot be read.
+    `env` names configuration files, proxies, certificates, and hosts to speak plain http to besides loopback ones; it
+    is what credential helpers get. `credentials` stand in for those of the configuration files. A client that only
+    reads asks the mirrors first that `env` and the configuration name. Close the client, or use it as a context. Raises
+    UsageError for a variable that cannot be read.
     """
     settings = read_mirrors(env, emit)
     own = credentials or ConfigFiles(env, runner, emit, user_id=user_id())
-    plain = settings.plain | (insecure_hosts(env) if insecure is None else frozenset(insecure))
+    plain = settings.plain | insecure_hosts(env)
 
     def options(host: str, budget: Budget, waits_s: tuple[float, float] | None = None) -> ClientOptions:
         return ClientOptions(
@@ -65,7 +62,7 @@ def connect(
     def open_mirror(host: str, budget: Budget) -> RegistryClient:
         return RegistryClient(host, replace(options(host, budget, _MIRROR_WAITS_S), retry_policy=_MIRROR_PATIENCE))
 
-    made = options(registry, Budget(total_s))
+    made = options(registry, Budget())
     # what is written goes to the registry, and who writes wants to know what is there
     if access is Access.PULL and settings.mirrors.concern(registry):
         return MirroredClient(registry, made, mirrors=settings.mirrors, open_mirror=open_mirror)
