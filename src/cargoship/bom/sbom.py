@@ -112,17 +112,23 @@ class BaseContents(Struct, frozen=True):
     is_whole: bool = True
 
 
+class ImageFacts(Struct, frozen=True):
+    """What an SBOM says of its image as a whole; see the fields of `Sbom`."""
+
+    name: str
+    digest: Digest
+    architecture: str
+    created: str
+    creator: str = ""
+
+
 def sbom_of(
-    name: str,
-    digest: Digest,
+    image: ImageFacts,
     *,
-    architecture: str,
-    created: str,
     tools: Mapping[str, str],
     programs: Sequence[ShippedProgram],
     base: BaseContents,
     probe: ShippedProgram | None = None,
-    creator: str = "",
 ) -> Sbom:
     """The SBOM of an image; `tools` are what made it (cargoship, rustc, zig), with their versions.
 
@@ -131,11 +137,11 @@ def sbom_of(
     found: dict[str, Component] = {}
     top = []
     for program in programs:
-        component = _program(program, name)
+        component = _program(program, image.name)
         found[component.ref] = component
         top.append(component.ref)
         if program.crates is not None:
-            for each in _crates(program.crates, tools, name, program.libraries):
+            for each in _crates(program.crates, tools, image.name, program.libraries):
                 found[each.ref] = _joined(found[each.ref], each) if each.ref in found else each
     if probe is not None:
         own = replace(_program(probe, "cargoship"), license="MIT OR Apache-2.0")
@@ -147,12 +153,12 @@ def sbom_of(
         found[each.ref] = each
         top.append(each.ref)
     return Sbom(
-        name, digest, architecture, created,
+        image.name, image.digest, image.architecture, image.created,
         tuple(sorted(tools.items())),
         tuple(found[ref] for ref in sorted(found)),
         tuple(sorted(top)),
         base.is_whole and all(program.crates is not None for program in programs),
-        creator,
+        image.creator,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from cargoship.bases.static import data_versions
 from cargoship.bom.base_packages import packages_in_base
 from cargoship.bom.crates import ProgramCrates
 from cargoship.bom.formats import SbomFormat
-from cargoship.bom.sbom import BaseContents, BasePackage, Sbom, ShippedProgram, sbom_of, union_of
+from cargoship.bom.sbom import BaseContents, BasePackage, ImageFacts, Sbom, ShippedProgram, sbom_of, union_of
 from cargoship.c_library import LinkedLibraries, ProgramFile, read_program
 from cargoship.cargo.project import Binary
 from cargoship.debian.suites import DebianSpec
@@ -88,10 +88,9 @@ def sboms_of(image: DescribedImage, c_libraries: Mapping[Platform, LinkedLibrari
             for binary in sources.image.bins
         ]
         found[at] = sbom_of(
-            sources.image.name, made.digest,
-            architecture=at.architecture, created=plan.created, tools=_tools(shipped),
-            programs=shipped, base=_contents(image, at),
-            probe=_probe(sources.probes.get(at), kept), creator=plan.sbom_creator,
+            ImageFacts(sources.image.name, made.digest, at.architecture, plan.created, plan.sbom_creator),
+            tools=_tools(shipped), programs=shipped, base=_contents(image, at),
+            probe=_probe(sources.probes.get(at), kept),
         )  # fmt: skip
     return found
 

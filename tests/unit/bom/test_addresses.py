@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cargoship.bom.addresses import address_for_sbom
 from cargoship.bom.crates import Crate, CrateGraph, ProgramCrates, Use
 from cargoship.bom.cyclonedx import cyclonedx
-from cargoship.bom.sbom import BaseContents, Sbom, ShippedProgram, sbom_of
+from cargoship.bom.sbom import BaseContents, ImageFacts, Sbom, ShippedProgram, sbom_of
 from cargoship.oci.digest import Digest
 
 ODD = {
@@ -36,8 +36,8 @@ def sbom(repository: str) -> Sbom:
     graph = CrateGraph((replace(crate, repository=repository),), (Use(0, "x86_64-unknown-linux-musl"),))
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"program"), ProgramCrates(graph, 0))
     return sbom_of(
-        "app", Digest.of(b"image"),
-        architecture="amd64", created="1970-01-01T00:00:00Z", tools={}, programs=[program], base=BaseContents(),
+        ImageFacts("app", Digest.of(b"image"), "amd64", "1970-01-01T00:00:00Z"),
+        tools={}, programs=[program], base=BaseContents(),
     )  # fmt: skip
 
 

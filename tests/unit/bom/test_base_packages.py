@@ -8,7 +8,7 @@ import pytest
 
 from cargoship.bom.base_packages import packages_in_base
 from cargoship.bom.cyclonedx import cyclonedx
-from cargoship.bom.sbom import BaseContents, BasePackage, sbom_of
+from cargoship.bom.sbom import BaseContents, BasePackage, ImageFacts, sbom_of
 from cargoship.oci.digest import Digest
 from cargoship.oci.tar import LayerEntry
 from cargoship.rootfs.view import RootFs, view_of_entries
@@ -80,8 +80,8 @@ def test_what_a_sbom_says_of_them() -> None:
     package = BasePackage("musl", "1.2.5-r10", "x86_64", "alpine-3.22.1", kind="apk", vendor="alpine")
     base = BaseContents("docker.io/library/alpine:3.22", Digest.of(b"base"), packages=(package,), is_whole=False)
     made = sbom_of(
-        "app", Digest.of(b"image"),
-        architecture="amd64", created="1970-01-01T00:00:00Z", tools={"cargoship": "1"}, programs=[], base=base,
+        ImageFacts("app", Digest.of(b"image"), "amd64", "1970-01-01T00:00:00Z"),
+        tools={"cargoship": "1"}, programs=[], base=base,
     )  # fmt: skip
     document = json.loads(cyclonedx(made, "1.6"))
     (found,) = (each for each in document["components"] if each["name"] == "musl")

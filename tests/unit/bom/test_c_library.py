@@ -10,7 +10,7 @@ import pytest
 from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate, CrateGraph, NativeSource, ProgramCrates, Use
 from cargoship.bom.libraries import cpe_of
-from cargoship.bom.sbom import BaseContents, ShippedProgram, sbom_of
+from cargoship.bom.sbom import BaseContents, ImageFacts, ShippedProgram, sbom_of
 from cargoship.c_library import LinkedLibraries, c_libraries, read_program
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform
@@ -132,7 +132,7 @@ def test_a_sbom_has_it_below_the_standard_library() -> None:
     linked = (NativeSource("musl", "1.2.5"), NativeSource("libunwind", "22.1.8"))
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0), linked)
     sbom = sbom_of(
-        "app", Digest.of(b"image"), architecture="amd64", created="", tools={"rustc": "1.96.0"},
+        ImageFacts("app", Digest.of(b"image"), "amd64", ""), tools={"rustc": "1.96.0"},
         programs=[program], base=BaseContents(),
     )  # fmt: skip
     (musl,) = (each for each in sbom.components if each.name == "musl")
@@ -152,7 +152,7 @@ def test_a_sbom_has_the_probe_of_health_checks() -> None:
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(b"app"), ProgramCrates(graph, 0))
     probe = ShippedProgram("cargoship-probe", "0.1.0", "/app/cargoship-probe", Digest.of(b"probe"))
     sbom = sbom_of(
-        "app", Digest.of(b"image"), architecture="amd64", created="", tools={"rustc": "1.96.0"},
+        ImageFacts("app", Digest.of(b"image"), "amd64", ""), tools={"rustc": "1.96.0"},
         programs=[program], base=BaseContents(), probe=probe,
     )  # fmt: skip
     (found,) = (each for each in sbom.components if each.name == "cargoship-probe")

@@ -14,7 +14,7 @@ from cargoship.bom.crates import CrateGraph, NativeSource
 from cargoship.bom.formats import SbomFormat
 from cargoship.bom.join import join_sboms
 from cargoship.bom.reduce import crates_of
-from cargoship.bom.sbom import BaseContents, BasePackage, Sbom, ShippedProgram, sbom_of, union_of
+from cargoship.bom.sbom import BaseContents, BasePackage, ImageFacts, Sbom, ShippedProgram, sbom_of, union_of
 from cargoship.oci.digest import Digest
 from support.crates_graph import LOCK, TRIPLES, service
 
@@ -34,8 +34,7 @@ def _sbom(graph: CrateGraph, triple: str, architecture: str) -> Sbom:
     linked = (NativeSource("musl", "1.2.5"), NativeSource("libunwind", "22.1.8"), NativeSource("libc++", "22.1.8"))
     program = ShippedProgram("serve", "0.1.0", "/app/serve", Digest.of(architecture.encode()), crates, linked)
     return sbom_of(
-        "me/service", Digest.of(triple.encode()),
-        architecture=architecture, created="2026-11-28T00:00:00Z",
+        ImageFacts("me/service", Digest.of(triple.encode()), architecture, "2026-11-28T00:00:00Z"),
         tools={"cargoship": "0.1.0", "rustc": "1.96.0 (ac68faa20 2026-05-25)", "zig": "0.17.1"},
         programs=[program],
         base=BaseContents(data={"certifi": "2026.1.1"}, packages=(package,)),

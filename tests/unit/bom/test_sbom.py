@@ -14,7 +14,16 @@ from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate
 from cargoship.bom.cyclonedx import cyclonedx
 from cargoship.bom.reduce import crates_of
-from cargoship.bom.sbom import BaseContents, BasePackage, Sbom, ShippedProgram, crate_purl, crate_ref, sbom_of
+from cargoship.bom.sbom import (
+    BaseContents,
+    BasePackage,
+    ImageFacts,
+    Sbom,
+    ShippedProgram,
+    crate_purl,
+    crate_ref,
+    sbom_of,
+)
 from cargoship.bom.spdx import spdx
 from cargoship.bom.spdx3 import is_spdx3, spdx3
 from cargoship.oci.digest import Digest
@@ -35,9 +44,8 @@ def sbom(root: Path, *, base: BaseContents = BASE, known: bool = True, creator: 
     program = ShippedProgram("serve", "0.1.0", "/app/serve", Digest.of(b"program"), crates, sha512=sha512)
     tools = {"cargoship": "0.1.0", "rustc": "1.96.0 (ac68faa20 2026-05-25)", "zig": "0.17.1"}
     return sbom_of(
-        "me/service", Digest.of(b"image"),
-        architecture="amd64", created="2026-11-28T00:00:00Z", tools=tools, programs=[program], base=base,
-        creator=creator,
+        ImageFacts("me/service", Digest.of(b"image"), "amd64", "2026-11-28T00:00:00Z", creator),
+        tools=tools, programs=[program], base=base,
     )  # fmt: skip
 
 

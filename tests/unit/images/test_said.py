@@ -12,7 +12,7 @@ import pytest
 
 from cargoship.bom.cyclonedx import MEDIA_TYPE as CYCLONEDX
 from cargoship.bom.cyclonedx import PREDICATE_TYPE, cyclonedx
-from cargoship.bom.sbom import BaseContents, ShippedProgram, sbom_of
+from cargoship.bom.sbom import BaseContents, ImageFacts, ShippedProgram, sbom_of
 from cargoship.cli.paint import Paint
 from cargoship.cli.results.inspected import inspection_text
 from cargoship.context import Context
@@ -216,8 +216,7 @@ def _sboms(index: Index) -> tuple[Referrer, ...]:
 def _written(image: Image) -> bytes:
     program = ShippedProgram("app", "1.0.0", "/app/app", Digest.of(str(image.platform).encode()))
     sbom = sbom_of(
-        "app", image.digest,
-        architecture=image.platform.architecture, created="1970-01-01T00:00:00Z", tools={"cargoship": "1"},
+        ImageFacts("app", image.digest, image.platform.architecture, "1970-01-01T00:00:00Z"), tools={"cargoship": "1"},
         programs=[program], base=BaseContents(),
     )  # fmt: skip
     return cyclonedx(sbom, "1.6")
