@@ -398,6 +398,21 @@ def test_nor_does_what_c_is_compiled_to(wrappers: Path, zig: Path, tmp_path: Pat
     assert said == ["cc", *expected, "-target", "x86_64-linux-gnu", "-c", "a.c"]
 
 
+def test_zig_gives_no_object_of_another_time(wrappers: Path, zig: Path, tmp_path: Path) -> None:
+    """Its cache goes by flags and files alone, and __DATE__ is what SOURCE_DATE_EPOCH says."""
+    through = write_zig(tmp_path / "cache", zig=zig, runtime=tmp_path / "runtime", objects=tmp_path / "objects")
+    own = wrappers / "cargoship-x86_64-unknown-linux-musl-cc"
+    for words in (["-c", "a.c"], ["-shared", "a.c", "-o", "a.so"]):
+        for program, given in ((own, words), (through, ["cc", "-target", "x86_64-linux-gnu", *words])):
+            undated = call(program, given, zig)
+            one, other = (call(program, given, zig, SOURCE_DATE_EPOCH=time) for time in ("1", "1700000000"))
+            assert len({tuple(undated), tuple(one), tuple(other)}) == 3
+            assert [each for each in one if "SOURCE_DATE_EPOCH" not in each] == undated
+    # who asks for a version, or packs an archive, gets no flag
+    for program, given in ((own, ["--version"]), (through, ["cc", "--version"]), (through, ["ar", "-c", "a.a"])):
+        assert "SOURCE_DATE_EPOCH" not in " ".join(call(program, given, zig, SOURCE_DATE_EPOCH="1"))
+
+
 def test_the_innermost_folder_counts(tmp_path: Path) -> None:
     root = tmp_path / "app"
     home = root / ".cargo"

@@ -55,6 +55,10 @@ if [ -n "$compiles" ] && [ -n "${CARGOSHIP_PATHS-}" ]; then
   set +f
   unset IFS
 fi
+# Zig keeps objects by their flags, and not by the time that __DATE__ is: a folder that no file lies in tells it of that.
+if [ -n "$compiles$named" ] && [ -n "${SOURCE_DATE_EPOCH-}" ]; then
+  set -- "-ffile-prefix-map=/cargoship/SOURCE_DATE_EPOCH=/$SOURCE_DATE_EPOCH" "$@"
+fi
 # Zig cannot be watched: where the cache asks what a build script reads, the compiler says which files it has read.
 if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
   set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"

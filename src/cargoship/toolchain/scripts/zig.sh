@@ -45,6 +45,17 @@ if [ -n "$compiles" ] && [ -n "$target" ] && [ -n "${CARGOSHIP_PATHS-}" ]; then
   unset IFS
   set -- "$subcommand" "$@"
 fi
+# Zig keeps objects by their flags, and not by the time that __DATE__ is: a folder that no file lies in tells it of that.
+case ${1-}:$compiles$links in
+cc: | c++:) ;;
+cc:* | c++:*)
+  if [ -n "${SOURCE_DATE_EPOCH-}" ]; then
+    subcommand=$1
+    shift
+    set -- "$subcommand" "-ffile-prefix-map=/cargoship/SOURCE_DATE_EPOCH=/$SOURCE_DATE_EPOCH" "$@"
+  fi
+  ;;
+esac
 # Zig cannot be watched: where the cache asks what a build script reads, the compiler says which files it has read.
 if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
   set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"
