@@ -32,6 +32,7 @@ def hand_over(ctx: click.Context, verb: str) -> None:
     """Resolve the documents that the options name, and hand them to a verb of kubectl."""
     from cargoship.cli.results.resolved import tell_built, tell_prepared
     from cargoship.deploy import handover
+    from cargoship.deploy.recipients import check_for_kubectl
     from cargoship.deploy.resolve import prepare, resolve
 
     session = options.begin(ctx)
@@ -45,6 +46,7 @@ def hand_over(ctx: click.Context, verb: str) -> None:
     with session.work(verify=not ctx.params["no_verify"]) as context:
         kubectl = () if ctx.params["dry_run"] else handover.find_kubectl(context)
         prepared = prepare(request, context, session.pipeline)
+        check_for_kubectl(prepared, form=request.format)
         if ctx.params["dry_run"]:
             tell_prepared(session, prepared)
             return

@@ -155,6 +155,7 @@ def _applying(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list
     """What to watch and what to do for documents that kubectl gets."""
     from cargoship.deploy import handover
     from cargoship.deploy.documents import STDIN
+    from cargoship.deploy.recipients import check_for_kubectl
     from cargoship.deploy.resolve import prepare, resolve
 
     words = resolving.kubectl_words(ctx)
@@ -169,9 +170,9 @@ def _applying(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list
         request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
         with session.work(verify=not ctx.params["no_verify"]) as context:
             noted = own.noted(context)
-            resolved = resolve(
-                prepare(request, noted, session.pipeline), noted, session.pipeline, resolving.called(request)
-            )
+            prepared = prepare(request, noted, session.pipeline)
+            check_for_kubectl(prepared, form=request.format)
+            resolved = resolve(prepared, noted, session.pipeline, resolving.called(request))
 
         def start() -> Running:
             handover.apply(kubectl, resolved.documents, words, context, session.terminal)
