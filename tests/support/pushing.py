@@ -21,7 +21,7 @@ from cargoship.registry.auth.credentials import Credentials, FoundCredential
 from cargoship.registry.chunks import STANDARD, Chunks
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.options import Access, ClientOptions
-from cargoship.registry.push import Published, push_index
+from cargoship.registry.push import Published, PushOptions, push_index
 from cargoship.registry.source import ImageSource, remote_source
 
 HASTE = RetryPolicy(first_s=0.001, longest_s=0.002)
@@ -111,7 +111,7 @@ def push(
     reference = Reference(client.registry, repository)
     mount_sources = Everywhere(mount_from)
     return push_index(
-        client, index, reference=reference, tags=tags, emit=reported or Emitted(), mount_sources=mount_sources
+        client, index, reference=reference, tags=tags, options=PushOptions(reported or Emitted(), mount_sources)
     )
 
 

@@ -29,7 +29,7 @@ from cargoship.registry.client import RegistryClient
 from cargoship.registry.connect import connect
 from cargoship.registry.options import Access, ClientOptions
 from cargoship.registry.pull import fetch_index
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from support.images import small_index
 from support.peers import HTPASSWD, NOT_LOOPBACK, PASSWORD, TOKEN, USER, Peer
 from support.pushing import Emitted
@@ -55,7 +55,7 @@ def test_a_host_that_is_no_loopback_is_spoken_to_in_tls(
     reference = Reference.parse(f"{host}/secure/app")
     reported = Emitted()
     with connect(host, env=env, runner=SystemRunner(), emit=reported, access=Access.PUSH) as client:
-        push_index(client, index, reference=reference, tags=["1"], emit=reported)
+        push_index(client, index, reference=reference, tags=["1"], options=PushOptions(reported))
         assert fetch_index(client, reference.with_tag("1")).root == index.blob
     assert reported.notes == [f"{host}: using the credentials from {tmp_path / 'config.json'}"]
     del env["DOCKER_CONFIG"]
@@ -78,11 +78,13 @@ def test_logging_in_pushing_and_logging_out(tmp_path: Path, index: Index, debian
         client.check_push("token/app")
     with connect(host, env=env, runner=SystemRunner(), emit=ignore, access=Access.PUSH) as client:
         server.given.clear()
-        push_index(client, index, reference=reference, tags=["1"], emit=ignore)
+        push_index(client, index, reference=reference, tags=["1"], options=PushOptions(ignore))
         assert fetch_index(client, reference.with_tag("1")).root == index.blob
         # one token for all of it
         assert [access[0]["actions"] for access in server.given] == [["pull", "push"]]
-        mounted = push_index(client, index, reference=Reference.parse(f"{host}/token/other"), tags=["1"], emit=ignore)
+        mounted = push_index(
+            client, index, reference=Reference.parse(f"{host}/token/other"), tags=["1"], options=PushOptions(ignore)
+        )
         assert mounted.reference.digest == index.digest
         assert client.delete_manifest("token/other", index.digest)
     assert log_out(host, env=env, runner=SystemRunner())

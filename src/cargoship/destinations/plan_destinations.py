@@ -23,7 +23,7 @@ from cargoship.process import Runner
 from cargoship.registry.connect import connect
 from cargoship.registry.mount_sources import MountSources
 from cargoship.registry.options import Access
-from cargoship.registry.push import Published
+from cargoship.registry.push import Published, PushOptions
 from cargoship.registry.shared_clients import SharedClients
 from cargoship.registry.upload_queue import BlobLocks
 from cargoship.settings.attach import Attach
@@ -77,8 +77,7 @@ class PlanDestinations:
                 far,
                 tagged=not plan.push_by_digest,
                 clients=self._clients,
-                emit=emit,
-                mount_sources=mount_sources,
+                options=PushOptions(emit, mount_sources),
                 blob_locks=blob_locks,
             )
             self._places[image.name] = (*own, *registries)

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cargoship.destinations.destination import NOTHING_SAID, About, Destination
-from cargoship.events import Emit
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference, tags_by_repository
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.mount_sources import MountSources, NoMountSources
-from cargoship.registry.push import DEFAULT_JOBS, Published, push_index
+from cargoship.registry.push import Published, PushOptions, push_index
 from cargoship.registry.shared_clients import SharedClients
 from cargoship.registry.upload_queue import BlobLocks, UploadQueue
 
@@ -22,17 +20,15 @@ from cargoship.registry.upload_queue import BlobLocks, UploadQueue
 class RegistryDestination(Destination):
     """The repository of `reference` and `tags` in it (none: the image is known by its digest alone).
 
-    `open_client` gives the client when there is something to ask; it stays open, for others use it too. `mount_sources`
-    says where blobs can be mounted from, `early` is what sends blobs ahead of their image.
+    `open_client` gives the client when there is something to ask; it stays open, for others use it too. `early` is what
+    sends blobs ahead of their image.
     """
 
     reference: Reference
     tags: tuple[str, ...]
     open_client: Callable[[], RegistryClient] = field(repr=False)
-    emit: Emit
     early: UploadQueue = field(repr=False)
-    jobs: int = DEFAULT_JOBS
-    mount_sources: MountSources = field(default_factory=NoMountSources, repr=False)
+    options: PushOptions = field(repr=False)
 
     def check(self) -> None:
         """See `Destination.check`: the registry answers, and lets this user push."""
@@ -57,9 +53,7 @@ class RegistryDestination(Destination):
             index,
             reference=self.reference,
             tags=self.tags,
-            emit=self.emit,
-            jobs=self.jobs,
-            mount_sources=self.mount_sources,
+            options=self.options,
             done=done,
             about=about.referrers,
             witness=about.witness,
@@ -71,27 +65,17 @@ def registry_destinations(
     *,
     tagged: bool = True,
     clients: SharedClients,
-    emit: Emit,
-    jobs: int = DEFAULT_JOBS,
-    mount_sources: MountSources | None = None,
+    options: PushOptions,
     blob_locks: BlobLocks | None = None,
 ) -> tuple[RegistryDestination, ...]:
     """One destination for each repository that is named, with all of its tags; no tag means `latest`.
 
     Without `tagged` no tag is moved. Who has made `clients` closes them.
     """
-    mount_sources = mount_sources or NoMountSources()
     blob_locks = blob_locks or BlobLocks()
     found = []
     for repository, tags in tags_by_repository(references).items():
         opener = partial(clients.of, repository.registry)
-        early = UploadQueue(
-            repository.repository,
-            open_client=opener,
-            mount_sources=mount_sources,
-            blob_locks=blob_locks,
-            emit=emit,
-            jobs=jobs,
-        )
-        found.append(RegistryDestination(repository, tags if tagged else (), opener, emit, early, jobs, mount_sources))
+        early = UploadQueue(repository.repository, open_client=opener, blob_locks=blob_locks, options=options)
+        found.append(RegistryDestination(repository, tags if tagged else (), opener, early, options))
     return tuple(found)

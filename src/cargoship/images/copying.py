@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from cargoship.images.opening import open_image, platform_in_image
 from cargoship.oci.platform import Platform
 from cargoship.oci.target import ImageTarget, RegistryTarget
 from cargoship.registry.copy import copy_image
-from cargoship.registry.push import Published
+from cargoship.registry.push import Published, PushOptions
 from cargoship.registry.source import ImageSource
 
 if TYPE_CHECKING:
@@ -49,7 +48,8 @@ def _given(
         save_image(source, target, context.emit, platforms=platforms, referrers=referrers)
         return None
     kept = referrers or source.reference is None
-    give = functools.partial(
-        copy_image, open_client=context.connect, emit=context.emit, mount_sources=context.mount_sources
-    )
-    return give(source, target.reference, platforms=platforms, referrers=kept)
+    return copy_image(
+        source, target.reference,
+        platforms=platforms, referrers=kept,
+        open_client=context.connect, options=PushOptions(context.emit, context.mount_sources),
+    )  # fmt: skip

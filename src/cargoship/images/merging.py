@@ -15,7 +15,7 @@ from cargoship.images.sboms import sboms_of_index
 from cargoship.oci.target import ImageTarget, RegistryTarget
 from cargoship.plan.describe import merged_names
 from cargoship.registry.merge import merge_images
-from cargoship.registry.push import Published
+from cargoship.registry.push import Published, PushOptions
 from cargoship.settings.attesting import parse_signer
 from cargoship.signing.signer import open_signer
 
@@ -52,7 +52,7 @@ def merge(
                 sources = [stack.enter_context(open_image(each, context)) for each in own]
                 published += merge_images(
                     sources, names,
-                    open_client=context.connect, emit=context.emit, mount_sources=context.mount_sources,
+                    open_client=context.connect, options=PushOptions(context.emit, context.mount_sources),
                     describe=sboms_of_index, speak=witness_of_merge(sources, context, signer),
                 )  # fmt: skip
     return tuple(published)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from cargoship.errors import UsageError
-from cargoship.events import Emit
 from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.entries import narrowed
 from cargoship.oci.platform import Platform
@@ -16,9 +15,8 @@ from cargoship.oci.reference import Reference
 from cargoship.oci.tree import read_tree
 from cargoship.registry.attachments import Attached, tell_what_is_left
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.mount_sources import MountSources
 from cargoship.registry.options import Access
-from cargoship.registry.push import DEFAULT_JOBS, Published, push_tree
+from cargoship.registry.push import Published, PushOptions, push_tree
 from cargoship.registry.source import ImageSource
 
 OpenClient = Callable[[str, Access], RegistryClient]
@@ -32,9 +30,7 @@ def copy_image(
     platforms: Sequence[Platform] = (),
     referrers: bool = False,
     open_client: OpenClient,
-    emit: Emit,
-    mount_sources: MountSources,
-    jobs: int = DEFAULT_JOBS,
+    options: PushOptions,
 ) -> Published:
     """Let `target` be what `source` is: an index with all that is in it, or what is for `platforms` alone (`narrowed`).
 
@@ -50,17 +46,17 @@ def copy_image(
     tags = [target.tag] if target.tag else [] if target.digest else ["latest"]
     with open_client(target.registry, Access.PUSH) as writer:
         tree = read_tree(source.content, root, source.each)
-        push = functools.partial(push_tree, writer, reference=target, emit=emit, jobs=jobs, mount_sources=mount_sources)
+        push = functools.partial(push_tree, writer, reference=target, options=options)
         here = source.reference is not None and source.reference.name == target.name
         if not referrers or here or source.about is None:
             published = push(tree, tags=tags)
             if not here:
-                tell_what_is_left(source, root.descriptor.digest, emit, along=False)
+                tell_what_is_left(source, root.descriptor.digest, options.emit, along=False)
             return published
         copied = push(tree, tags=())
-        attached = Attached(source, writer, target.repository, push, emit)
+        attached = Attached(source, writer, target.repository, push, options.emit)
         more = attached.copy(blob.descriptor.digest for blob in tree.manifests())
-        tell_what_is_left(source, root.descriptor.digest, emit, along=True)
+        tell_what_is_left(source, root.descriptor.digest, options.emit, along=True)
         return replace(_sum([copied, *more]), tags=push(tree, tags=tags).tags if tags else (), referrers=len(more))
 
 

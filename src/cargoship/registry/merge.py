@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from cargoship.errors import UsageError
-from cargoship.events import Emit, Level, Note
+from cargoship.events import Level, Note
 from cargoship.oci.content import Content, IndexEntry, names_manifest, platform_of, read_child
 from cargoship.oci.descriptor import INDEX_TYPES, BytesBlob, MediaType
 from cargoship.oci.digest import Digest
@@ -25,9 +25,8 @@ from cargoship.oci.tree import ManifestTree, read_tree
 from cargoship.printable import printable
 from cargoship.registry.attachments import referrers_of
 from cargoship.registry.copy import OpenClient
-from cargoship.registry.mount_sources import MountSources
 from cargoship.registry.options import Access
-from cargoship.registry.push import DEFAULT_JOBS, Published, push_tree
+from cargoship.registry.push import Published, PushOptions, push_tree
 from cargoship.registry.source import ImageSource
 from cargoship.registry.testimony import Witness
 
@@ -74,11 +73,9 @@ def merge_images(
     names: Sequence[Reference],
     *,
     open_client: OpenClient,
-    emit: Emit,
-    mount_sources: MountSources,
+    options: PushOptions,
     describe: Describe = nothing,
     speak: Callable[[BytesBlob, Sequence[Referrer]], Witness] | None = None,
-    jobs: int = DEFAULT_JOBS,
 ) -> tuple[Published, ...]:
     """Let every one of `names` be an index of all `parts`; what a name's repository lacks is copied or mounted.
 
@@ -94,7 +91,7 @@ def merge_images(
         found = [_read(each) for each in parts]
         root = merged(found)
         for note in (*_unlike(found), *_run_by_nobody(found), *_listed_wrongly(found)):
-            emit(Note(note, Level.WARNING))
+            options.emit(Note(note, Level.WARNING))
         said = [referrers_of(each.source, [entry.descriptor.digest for entry in each.entries]) for each in found]
         own = describe(root, [one for each in said for one in each])
         witness = None if speak is None else speak(root, own)
@@ -113,9 +110,7 @@ def merge_images(
                     whole,
                     reference=repository,
                     tags=tags,
-                    emit=emit,
-                    jobs=jobs,
-                    mount_sources=mount_sources,
+                    options=options,
                     about=(*about, *own),
                     witness=witness,
                 )

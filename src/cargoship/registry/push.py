@@ -37,6 +37,16 @@ from cargoship.registry.upload import BlobOutcome
 DEFAULT_JOBS = 4
 
 
+class PushOptions(Struct, frozen=True):
+    """How pushes of one run go, whatever is pushed and wherever to."""
+
+    emit: Emit
+    mount_sources: MountSources = field(default_factory=NoMountSources)
+    """Says where blobs can be mounted from, and learns what a repository has."""
+    jobs: int = DEFAULT_JOBS
+    """How many blobs travel at a time."""
+
+
 class Published(Struct, frozen=True):
     """What a push left in a registry: `reference` is repository@digest; the counts are of blobs."""
 
@@ -79,9 +89,7 @@ def push_index(
     *,
     reference: Reference,
     tags: Sequence[str],
-    emit: Emit,
-    jobs: int = DEFAULT_JOBS,
-    mount_sources: MountSources | None = None,
+    options: PushOptions,
     done: Mapping[Digest, BlobOutcome] | None = None,
     about: Sequence[Referrer] = (),
     witness: Witness | None = None,
@@ -93,9 +101,7 @@ def push_index(
         tree,
         reference=reference,
         tags=tags,
-        emit=emit,
-        jobs=jobs,
-        mount_sources=mount_sources,
+        options=options,
         done=done,
         about=about,
         witness=witness,
@@ -108,21 +114,18 @@ def push_tree(
     *,
     reference: Reference,
     tags: Sequence[str],
-    emit: Emit,
-    jobs: int = DEFAULT_JOBS,
-    mount_sources: MountSources | None = None,
+    options: PushOptions,
     done: Mapping[Digest, BlobOutcome] | None = None,
     about: Sequence[Referrer] = (),
     witness: Witness | None = None,
 ) -> Published:
     """Push to the repository of `reference`, and let `tags` name the tree's root.
 
-    `jobs` blobs travel at a time. `mount_sources` says where blobs can be mounted from, and learns what the repository
-    has. `done` are blobs that the same run has already seen to. What is said `about` the tree is there before a tag is.
-    Tags that already name this root cost one request each, and so does what is there already. Raises RegistryError's
-    family and ContentInvalid.
+    `done` are blobs that the same run has already seen to. What is said `about` the tree is there before a tag is. Tags
+    that already name this root cost one request each, and so does what is there already. Raises RegistryError's family
+    and ContentInvalid.
     """
-    repository = reference.repository
+    repository, emit, jobs = reference.repository, options.emit, options.jobs
     digest = tree.root.descriptor.digest
     tags = tuple(dict.fromkeys(tags))
     names: tuple[Digest | str, ...] = tags or (digest,)
@@ -141,7 +144,7 @@ def push_tree(
         root = _as_it_is_there(client, root, repository)
         emit(Note(f"{reference.at(root.descriptor.digest)} is already there", Level.VERBOSE))
     else:
-        uploader = BlobUploader(client, repository, mount_sources or NoMountSources())
+        uploader = BlobUploader(client, repository, options.mount_sources)
         client.take_on_trust(repository, [blob for blob in tree.blobs() if _was_there(blob, outcomes)])
         _push_blobs(uploader, tree, outcomes, emit, jobs)
         uploader.mount_sources.remember(client.registry, repository, [blob.descriptor.digest for blob in tree.layers])

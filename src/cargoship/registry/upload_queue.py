@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Iterable
 
 from cargoship.errors import CargoshipError, ContentInvalid, Forbidden, Stopped, Unauthorized
-from cargoship.events import BlobPushed, BlobQueued, Emit
+from cargoship.events import BlobPushed, BlobQueued
 from cargoship.http.budget import Halt
 from cargoship.oci.descriptor import Blob
 from cargoship.oci.digest import Digest
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.mount_sources import MountSources
-from cargoship.registry.push import DEFAULT_JOBS, BlobUploader
+from cargoship.registry.push import BlobUploader, PushOptions
 from cargoship.registry.upload import BlobOutcome
 
 _FINAL = (Unauthorized, Forbidden, ContentInvalid)
@@ -40,7 +39,7 @@ class BlobLocks:
 
 
 class UploadQueue:
-    """Uploads to one repository, at most `jobs` at a time, in threads that do not outlive `close` by much.
+    """Uploads to one repository, at most `options.jobs` at a time, in threads that do not outlive `close` by much.
 
     `open_client` gives the client when there is something to send; it stays open, for others use it too. `blob_locks`
     is shared by the uploads of a run. Safe to share between threads.
@@ -51,17 +50,15 @@ class UploadQueue:
         repository: str,
         *,
         open_client: Callable[[], RegistryClient],
-        mount_sources: MountSources,
         blob_locks: BlobLocks,
-        emit: Emit,
-        jobs: int = DEFAULT_JOBS,
+        options: PushOptions,
     ) -> None:
         self._repository = repository
         self._open_client = open_client
-        self._known = mount_sources
+        self._known = options.mount_sources
         self._turns = blob_locks
-        self._emit = emit
-        self._jobs = jobs
+        self._emit = options.emit
+        self._jobs = options.jobs
         self._opening = threading.Lock()
         self._client: RegistryClient | None = None
         self._halt = Halt()

@@ -20,7 +20,7 @@ from cargoship.oci.layout import write_layout
 from cargoship.oci.manifest import encode_manifest
 from cargoship.oci.platform import Platform
 from cargoship.oci.reference import Reference
-from cargoship.registry.push import Published, push_index
+from cargoship.registry.push import Published, PushOptions, push_index
 from cargoship.settings.base import parse_base_spec
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, nested_index
@@ -177,7 +177,9 @@ def test_a_damaged_cache_is_mended(tmp_path: Path, index: Index, registry: InMem
 def publish(registry: InMemoryRegistry, base: Base, repository: str) -> Published:
     with client_of(registry.host) as client:
         reference = Reference(registry.host, repository)
-        return push_index(client, image_on(base, AMD64), reference=reference, tags=["1"], emit=Emitted())
+        return push_index(
+            client, image_on(base, AMD64), reference=reference, tags=["1"], options=PushOptions(Emitted())
+        )
 
 
 def test_the_registry_of_the_base_mounts_its_layers(tmp_path: Path, index: Index, registry: InMemoryRegistry) -> None:

@@ -23,6 +23,7 @@ from cargoship.events import Written
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.registry.client import RegistryClient
+from cargoship.registry.push import PushOptions
 from cargoship.registry.shared_clients import SharedClients
 from cargoship.testing import Fault, InMemoryRegistry
 from support.images import AMD64, ARMV7, files_below, small_index
@@ -99,7 +100,7 @@ def test_references_are_pushed_repository_by_repository(
     with InMemoryRegistry() as one, InMemoryRegistry() as other:
         texts = [f"{one.host}/a:1", f"{one.host}/b:1", f"{one.host}/a:2", f"{other.host}/a", f"{one.host}/a:1"]
         references = [Reference.parse(text) for text in texts]
-        destinations = registry_destinations(references, clients=clients, emit=reported)
+        destinations = registry_destinations(references, clients=clients, options=PushOptions(reported))
         published = [destination.publish(index) for destination in destinations]
         assert set(one.tags("a")) == {"1", "2"}
         assert set(one.tags("b")) == {"1"}
@@ -116,7 +117,7 @@ def test_without_tags_a_repository_is_pushed_to_once(index: Index, clients: Shar
     with InMemoryRegistry() as registry:
         references = [Reference.parse(f"{registry.host}/a:{tag}") for tag in ("1", "2")]
         (destination,) = registry_destinations(
-            references, tagged=False, clients=clients, emit=Emitted()
+            references, tagged=False, clients=clients, options=PushOptions(Emitted())
         )  # fmt: skip
         published = destination.publish(index)
         assert registry.tags("a") == {}
@@ -126,7 +127,7 @@ def test_without_tags_a_repository_is_pushed_to_once(index: Index, clients: Shar
 
 
 def test_a_client_is_opened_when_there_is_something_to_publish(clients: SharedClients) -> None:
-    (destination,) = registry_destinations([_NAME], clients=clients, emit=Emitted())
+    (destination,) = registry_destinations([_NAME], clients=clients, options=PushOptions(Emitted()))
     assert isinstance(destination, RegistryDestination)
     assert (destination.reference, destination.tags) == (Reference("example.com", "me/app"), ("1",))
 
@@ -142,7 +143,7 @@ def test_a_run_has_one_client_for_each_registry(index: Index) -> None:
     clients = SharedClients(open_client)
     with InMemoryRegistry() as registry:
         names = [Reference.parse(f"{registry.host}/{name}:1") for name in "abc"]
-        destinations = registry_destinations(names, clients=clients, emit=Emitted())
+        destinations = registry_destinations(names, clients=clients, options=PushOptions(Emitted()))
         for destination in destinations:
             destination.check()
             destination.offer(list(index.blobs()))
@@ -161,7 +162,7 @@ def test_a_registry_that_failed_one_repository_serves_the_next(index: Index, cli
     with InMemoryRegistry() as registry:
         registry.faults.append(Fault("PUT", "/v2/a/manifests/", status=403, times=None))
         names = [Reference.parse(f"{registry.host}/{name}:1") for name in "ab"]
-        one, other = registry_destinations(names, clients=clients, emit=Emitted())
+        one, other = registry_destinations(names, clients=clients, options=PushOptions(Emitted()))
         with pytest.raises(RegistryError):
             one.publish(index)
         one.close()
@@ -173,7 +174,7 @@ def test_what_is_sent_ahead_can_be_ended_alone(index: Index, clients: SharedClie
     with InMemoryRegistry() as registry:
         registry.faults.append(Fault("POST", "/v2/a/", status=503, headers={"Retry-After": "60"}, times=None))
         names = [Reference.parse(f"{registry.host}/{name}:1") for name in "ab"]
-        one, other = registry_destinations(names, clients=clients, emit=Emitted())
+        one, other = registry_destinations(names, clients=clients, options=PushOptions(Emitted()))
         one.offer(list(index.blobs()))
         begun = time.monotonic()
         one.close()

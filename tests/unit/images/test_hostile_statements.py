@@ -33,7 +33,7 @@ from cargoship.oci.statement import Document, with_statements
 from cargoship.oci.target import ImageTarget
 from cargoship.process import SystemRunner
 from cargoship.rebuilding.rebuild import rebuild
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.signing.bundle import BUNDLE_TYPE, read_bundle
 from cargoship.signing.envelope import ENVELOPE_TYPE, read_envelope
 from cargoship.testing import InMemoryRegistry
@@ -272,7 +272,7 @@ def test_a_registry_that_lists_the_words_about_another_image(registry: InMemoryR
             (victim.index, [Referrer(artifact_of(victim.index.descriptor, MEDIA_TYPE, said, annotations={}))]),
         ):
             reference = Reference.parse(f"{registry.host}/{REPOSITORY}")
-            push_index(client, index, reference=reference, tags=["1"], emit=ignore, about=about)
+            push_index(client, index, reference=reference, tags=["1"], options=PushOptions(ignore), about=about)
     with pytest.raises(ContentInvalid, match="speaks of something else"):
         find_provenance(f"{registry.host}/{REPOSITORY}:1", victim.context)
 

@@ -30,7 +30,7 @@ from cargoship.oci.reference import Reference
 from cargoship.oci.referrer import Referrer
 from cargoship.process import SystemRunner
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.registry.referrers import fallback_tag, list_referrers
 from cargoship.signing.bundle import BUNDLE_PREDICATE, BUNDLE_TYPE
 from cargoship.signing.envelope import ENVELOPE_TYPE
@@ -84,7 +84,7 @@ def about(index: Index) -> tuple[Referrer, ...]:
 
 def push(client: RegistryClient, index: Index, said: tuple[Referrer, ...]) -> None:
     reference = Reference.parse(f"{client.registry}/{REPOSITORY}")
-    push_index(client, index, reference=reference, tags=["1"], emit=ignore, about=said)
+    push_index(client, index, reference=reference, tags=["1"], options=PushOptions(ignore), about=said)
 
 
 @pytest.mark.parametrize(

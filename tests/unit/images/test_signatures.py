@@ -37,7 +37,7 @@ from cargoship.oci.referrer import Referrer
 from cargoship.process import SystemRunner
 from cargoship.registry import testimony
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.registry.testimony import Present, TaggedLayers, Witness
 from cargoship.signing import identity
 from cargoship.signing.bundle import BUNDLE_TYPE, SIGNED, key_bundle
@@ -84,7 +84,8 @@ class Workshop:
     def push(self, witness: Witness | None = None, *about: Referrer, repository: str = REPOSITORY) -> None:
         reference = Reference.parse(f"{self.client.registry}/{repository}")
         push_index(
-            self.client, self.index, reference=reference, tags=["1"], emit=ignore, about=about, witness=witness
+            self.client, self.index, reference=reference, tags=["1"],
+            options=PushOptions(ignore), about=about, witness=witness,
         )  # fmt: skip
 
     def bundle(self, statement: Statement, **changed: object) -> Referrer:

@@ -20,7 +20,7 @@ from cargoship.oci.target import LayoutTarget
 from cargoship.oci.tree import read_tree
 from cargoship.registry.chunks import Chunks
 from cargoship.registry.copy import copy_image
-from cargoship.registry.mount_sources import NoMountSources
+from cargoship.registry.push import PushOptions
 from cargoship.registry.source import ImageSource
 from cargoship.testing import InMemoryRegistry
 from support.images import AMD64, ARM64, small_index
@@ -107,7 +107,7 @@ def copied(source: ImageSource, registry: InMemoryRegistry) -> None:
     target = Reference.parse(f"{registry.host}/a:1")
     copy_image(
         source, target,
-        open_client=lambda host, access: client_of(host, access=access), emit=Emitted(), mount_sources=NoMountSources(),
+        open_client=lambda host, access: client_of(host, access=access), options=PushOptions(Emitted()),
     )  # fmt: skip
 
 

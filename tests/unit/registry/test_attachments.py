@@ -14,9 +14,8 @@ from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.copy import copy_image
-from cargoship.registry.mount_sources import NoMountSources
 from cargoship.registry.options import Access
-from cargoship.registry.push import Published
+from cargoship.registry.push import Published, PushOptions
 from cargoship.registry.referrers import attach, fallback_tag, list_referrers
 from cargoship.testing import Fault, InMemoryRegistry
 from cargoship.testing.content_api import ContentApi
@@ -90,8 +89,7 @@ def copied(
             Reference(target.host, TARGET, "1"),
             referrers=referrers,
             open_client=opener,
-            emit=reported or Emitted(),
-            mount_sources=NoMountSources(),
+            options=PushOptions(reported or Emitted()),
         )
 
 

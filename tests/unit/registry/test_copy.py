@@ -16,7 +16,7 @@ from cargoship.registry.client import RegistryClient
 from cargoship.registry.copy import copy_image
 from cargoship.registry.mount_sources import NoMountSources, RememberedMountSources
 from cargoship.registry.options import Access
-from cargoship.registry.push import Published
+from cargoship.registry.push import Published, PushOptions
 from cargoship.registry.referrers import attach
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import attested_index, digests_of, nested_index
@@ -57,8 +57,7 @@ def copied(
             platforms=platforms,
             referrers=referrers,
             open_client=opener,
-            emit=reported or Emitted(),
-            mount_sources=mount_sources or NoMountSources(),
+            options=PushOptions(reported or Emitted(), mount_sources or NoMountSources()),
         )
 
 

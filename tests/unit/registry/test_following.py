@@ -31,7 +31,7 @@ from cargoship.registry.mirrors.client import MirroredClient
 from cargoship.registry.mirrors.model import Mirror, Mirrors, Rule
 from cargoship.registry.options import Access, ClientOptions
 from cargoship.registry.pull import fetch_index
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.registry.referrers import attach, list_referrers
 from cargoship.testing import BasicAuth, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
 from support.pushing import HASTE, REPOSITORY, Emitted, client_of
@@ -384,7 +384,9 @@ def test_layers_do_not_leave_tls_by_the_address_of_an_upload(index: Index) -> No
     world = _World("https://registry.example", "http://other.example")
     world.registry.contents.location = lambda path: world.evil + path
     with world.client() as client, pytest.raises(RegistryRefused) as raised:
-        push_index(client, index, reference=Reference(world.host, REPOSITORY), tags=["1"], emit=Emitted())
+        push_index(
+            client, index, reference=Reference(world.host, REPOSITORY), tags=["1"], options=PushOptions(Emitted())
+        )
     assert "registry.example leads the upload of sha256:" in raised.value.message
     assert "from https to plain http at other.example" in raised.value.message
     assert "CARGOSHIP_INSECURE_REGISTRIES" in (raised.value.hint or "")
@@ -405,7 +407,9 @@ def test_who_has_no_password_may_ask_any_token_server_of_a_plain_registry(index:
     world.registry.auth = world.elsewhere.auth = tokens
     client = client_of(world.host, transport=world.transport, budget=VirtualBudget(600.0))
     with client:
-        push_index(client, index, reference=Reference(world.host, REPOSITORY), tags=["1"], emit=Emitted())
+        push_index(
+            client, index, reference=Reference(world.host, REPOSITORY), tags=["1"], options=PushOptions(Emitted())
+        )
         assert fetch_index(client, Reference(world.host, REPOSITORY, "1")).root == index.blob
 
 

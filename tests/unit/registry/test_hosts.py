@@ -22,7 +22,7 @@ from cargoship.registry.chunks import STANDARD, Chunks
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.options import Access, ClientOptions
 from cargoship.registry.pull import fetch_index
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.testing import BasicAuth, Call, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
 from cargoship.testing.content_api import ContentApi
 from cargoship.testing.exchange import Reply
@@ -73,7 +73,7 @@ def _client(
 
 def _push(client: RegistryClient, index: Index, name: str) -> None:
     reference = Reference.parse(name)
-    push_index(client, index, reference=reference, tags=[reference.tag or "latest"], emit=Emitted())
+    push_index(client, index, reference=reference, tags=[reference.tag or "latest"], options=PushOptions(Emitted()))
 
 
 def _auths(key: str, username: str, password: str) -> dict[str, object]:

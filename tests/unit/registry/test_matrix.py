@@ -29,7 +29,7 @@ from cargoship.registry.mirrors.client import MirroredClient
 from cargoship.registry.mirrors.model import Mirror, Mirrors, Rule
 from cargoship.registry.options import ClientOptions
 from cargoship.registry.pull import fetch_index
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
 from cargoship.testing.content_api import ContentApi
 from support.images import ARM64, small_index
@@ -147,7 +147,9 @@ def _seeded(index: Index) -> ContentApi:
     if index.digest not in _SEEDED:
         registry = InMemoryRegistry(address=_ADDRESS)
         with client_of(_HOST, transport=InMemoryTransport(registry)) as client:
-            push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1"], emit=Emitted())
+            push_index(
+                client, index, reference=Reference(_HOST, REPOSITORY), tags=["1"], options=PushOptions(Emitted())
+            )
         _SEEDED[index.digest] = registry.contents
     return copy.deepcopy(_SEEDED[index.digest])
 
@@ -170,7 +172,13 @@ class _Revoking(InMemoryTransport):
 def _push(run: _Run, index: Index, folder: Path) -> None:
     del folder
     with run.client() as client:
-        push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1", "new"], emit=Emitted(), jobs=1)
+        push_index(
+            client,
+            index,
+            reference=Reference(_HOST, REPOSITORY),
+            tags=["1", "new"],
+            options=PushOptions(Emitted(), jobs=1),
+        )
 
 
 def _pull(run: _Run, index: Index, folder: Path) -> None:

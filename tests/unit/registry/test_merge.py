@@ -19,9 +19,8 @@ from cargoship.oci.reference import Reference
 from cargoship.oci.tar import LayerEntry
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.merge import merge_images
-from cargoship.registry.mount_sources import NoMountSources
 from cargoship.registry.options import Access
-from cargoship.registry.push import Published
+from cargoship.registry.push import Published, PushOptions
 from cargoship.testing import Fault, InMemoryRegistry
 from support.attested import ATTESTATION, attested_index, digests_of, nested_index
 from support.images import AMD64, ARM64, ARMV7, small_image
@@ -56,7 +55,7 @@ def by_digest(registry: InMemoryRegistry, index: Index, repository: str = REPOSI
 
 def merged(parts: Sequence[Reference], *names: Reference, emit: Emitted | None = None) -> tuple[Published, ...]:
     with opened(*parts) as sources:
-        return merge_images(sources, names, open_client=opener, emit=emit or Emitted(), mount_sources=NoMountSources())
+        return merge_images(sources, names, open_client=opener, options=PushOptions(emit or Emitted()))
 
 
 def document(registry: InMemoryRegistry, repository: str, digest: object) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.registry import mount_sources
 from cargoship.registry.mount_sources import RememberedMountSources
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.testing import Fault, InMemoryRegistry
 from support.pushing import Emitted, client_of
 
@@ -86,7 +86,7 @@ def publish(registry: InMemoryRegistry, index: Index, repository: str, memory: R
     reported = Emitted()
     with client_of(registry.host) as client:
         reference = Reference(registry.host, repository)
-        push_index(client, index, reference=reference, tags=["1"], emit=reported, jobs=1, mount_sources=memory)
+        push_index(client, index, reference=reference, tags=["1"], options=PushOptions(reported, memory, jobs=1))
     return reported
 
 

@@ -21,7 +21,7 @@ from cargoship.registry.client import RegistryClient
 from cargoship.registry.connect import connect
 from cargoship.registry.options import Access
 from cargoship.registry.pull import fetch_index
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.testing import BasicAuth, InMemoryRegistry
 from support.proxy import http_proxy, socks_proxy
 from support.pushing import REPOSITORY
@@ -40,7 +40,7 @@ def _client(env: dict[str, str]) -> RegistryClient:
 
 def _there_and_back(client: RegistryClient, index: Index) -> None:
     reference = Reference(_HOST, REPOSITORY)
-    push_index(client, index, reference=reference, tags=["1"], emit=ignore)
+    push_index(client, index, reference=reference, tags=["1"], options=PushOptions(ignore))
     assert fetch_index(client, reference.with_tag("1")).root == index.blob
 
 
@@ -143,7 +143,9 @@ def test_a_list_of_authorities_that_is_missing_is_named(variable: str, index: In
         connect(registry.host, env=env, runner=SystemRunner(), emit=ignore, access=Access.PUSH) as client,
         pytest.raises(RegistryUnreachable) as raised,
     ):
-        push_index(client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=ignore)
+        push_index(
+            client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], options=PushOptions(ignore)
+        )
     assert f"cannot be reached for a handshake in TLS: cannot read {variable} {missing}: " in raised.value.message
     assert variable in (raised.value.hint or "")
 

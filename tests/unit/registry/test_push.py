@@ -13,7 +13,7 @@ from cargoship.oci.image import Image
 from cargoship.oci.index import Index, index_of
 from cargoship.oci.layer import Layer
 from cargoship.oci.reference import Reference
-from cargoship.registry.push import Published, push_index
+from cargoship.registry.push import Published, PushOptions, push_index
 from cargoship.registry.upload import BlobOutcome
 from cargoship.testing import Call, Fault, InMemoryRegistry
 from cargoship.testing.content_api import ContentApi
@@ -157,7 +157,11 @@ def test_a_registry_may_find_blobs_elsewhere_by_itself(
         registry.faults += [] if fault is None else [fault]
         registry.calls.clear()
         published = push_index(
-            client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=Emitted(), jobs=1
+            client,
+            index,
+            reference=Reference(registry.host, REPOSITORY),
+            tags=["1"],
+            options=PushOptions(Emitted(), jobs=1),
         )
         asked = [call for call in registry.calls if call.method == "POST" and "mount" in call.query]
         assert registry.tags(REPOSITORY) == {"1": str(index.digest)}

@@ -19,7 +19,7 @@ from cargoship.registry.copy import copy_image
 from cargoship.registry.mount_sources import NoMountSources
 from cargoship.registry.options import Access
 from cargoship.registry.pull import fetch_index
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.registry.source import remote_source
 from cargoship.registry.upload import BlobOutcome
 from cargoship.testing import QUIRKS, BasicAuth, Fault, InMemoryRegistry, InMemoryTransport, TokenAuth
@@ -62,9 +62,7 @@ class _World:
                 index,
                 reference=Reference(self.registry.host, repository),
                 tags=["1", "new"],
-                emit=self.reported,
-                jobs=1,
-                mount_sources=Everywhere(mount_from) if mount_from else NoMountSources(),
+                options=PushOptions(self.reported, Everywhere(mount_from) if mount_from else NoMountSources(), jobs=1),
             )
 
 
@@ -107,9 +105,7 @@ def test_an_image_is_copied_within_a_registry_with_a_quirk(quirk: str, index: In
             remote_source(reader, Reference(_HOST, REPOSITORY, "1")),
             Reference(_HOST, "me/copy", "2"),
             open_client=lambda _, access: world.client(access),
-            emit=world.reported,
-            mount_sources=NoMountSources(),
-            jobs=1,
+            options=PushOptions(world.reported, jobs=1),
         )
     assert copied.digest == index.digest
     assert world.registry.tags("me/copy") == {"2": str(index.digest)}
@@ -125,7 +121,9 @@ def test_a_token_that_ends_early_is_renewed_however_that_is_said(quirk: str, ind
     with world.client() as client:
         client.find_manifest(REPOSITORY, "1")
         world.auth.revoke()
-        push_index(client, index, reference=Reference(_HOST, REPOSITORY), tags=["1"], emit=world.reported)
+        push_index(
+            client, index, reference=Reference(_HOST, REPOSITORY), tags=["1"], options=PushOptions(world.reported)
+        )
         world.auth.revoke()
         assert fetch_index(client, Reference(_HOST, REPOSITORY, "1")).root == index.blob
     assert world.registry.tags(REPOSITORY) == {"1": str(index.digest)}
@@ -161,7 +159,9 @@ def test_what_a_registry_only_remembers_is_sent_whoever_had_asked_for_it(index: 
     assert REPOSITORY not in world.registry.contents.repositories
     with world.client() as client:
         reference = Reference(_HOST, REPOSITORY)
-        push_index(client, index, reference=reference, tags=["1"], emit=world.reported, jobs=1, done=told)
+        push_index(
+            client, index, reference=reference, tags=["1"], options=PushOptions(world.reported, jobs=1), done=told
+        )
         assert fetch_index(client, Reference(_HOST, REPOSITORY, "1")).root == index.blob
     assert set(map(str, told)) <= world.registry.contents.repositories[REPOSITORY].blobs
     assert any("which it said it has: it is sent" in note for note in world.reported.notes)
@@ -186,7 +186,13 @@ def test_quirks_are_heard_through_sockets(index: Index) -> None:
     with InMemoryRegistry(auth=TokenAuth("u", _PASSWORD), quirks=quirks) as registry:
         credentials = FixedCredentials(registry.host, Login("u", _PASSWORD))
         with client_of(registry.host, credentials=credentials) as client:
-            push_index(client, index, reference=Reference(registry.host, REPOSITORY), tags=["1"], emit=Emitted())
+            push_index(
+                client,
+                index,
+                reference=Reference(registry.host, REPOSITORY),
+                tags=["1"],
+                options=PushOptions(Emitted()),
+            )
             assert fetch_index(client, Reference(registry.host, REPOSITORY, "1")).root == index.blob
 
 

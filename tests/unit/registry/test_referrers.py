@@ -15,7 +15,7 @@ from cargoship.oci.reference import Reference
 from cargoship.oci.tree import ManifestTree
 from cargoship.registry import shared_tag
 from cargoship.registry.client import RegistryClient
-from cargoship.registry.push import push_tree
+from cargoship.registry.push import PushOptions, push_tree
 from cargoship.registry.referrers import attach, detach, enlist, fallback_tag, list_referrers
 from cargoship.registry.testimony import RegistryPresent
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
@@ -128,7 +128,13 @@ def test_what_is_pushed_as_an_image_is_listed_too(*, api: bool) -> None:
     root = BytesBlob.of(MediaType.OCI_MANIFEST, json.dumps({**document, "config": config}).encode())
     with _client(registry) as client:
         reference = Reference(registry.host, REPOSITORY)
-        push_tree(client, ManifestTree(root, (), (), (empty,)), reference=reference, tags=["note"], emit=ignore)
+        push_tree(
+            client,
+            ManifestTree(root, (), (), (empty,)),
+            reference=reference,
+            tags=["note"],
+            options=PushOptions(ignore),
+        )
         (found,) = list_referrers(client, REPOSITORY, _DIGEST)
         assert found.digest == root.descriptor.digest
 

@@ -13,9 +13,8 @@ from cargoship.oci.index import Index, index_of
 from cargoship.oci.manifest import IndexManifest, encode_index
 from cargoship.oci.reference import Reference
 from cargoship.registry.copy import copy_image
-from cargoship.registry.mount_sources import NoMountSources
 from cargoship.registry.pull import fetch_index
-from cargoship.registry.push import Published, push_index
+from cargoship.registry.push import Published, PushOptions, push_index
 from cargoship.registry.referrers import fallback_tag
 from cargoship.testing import InMemoryRegistry
 from cargoship.testing.content_api import ContentApi
@@ -34,8 +33,7 @@ def _copied(source: Reference, target: Reference, reported: Emitted | None = Non
             found,
             target,
             open_client=lambda host, _: client_of(host),
-            emit=reported or Emitted(),
-            mount_sources=NoMountSources(),
+            options=PushOptions(reported or Emitted()),
         )
 
 
@@ -126,7 +124,11 @@ def test_a_registry_that_takes_manifests_by_sha256_alone_gets_the_same_bytes(nam
         assert "may take no manifests by sha512" in (raised.value.hint or "")
         with pytest.raises(RegistryRefused):
             push_index(
-                client, empty, reference=Reference(registry.host, "me/b", digest=empty.digest), tags=[], emit=reported
+                client,
+                empty,
+                reference=Reference(registry.host, "me/b", digest=empty.digest),
+                tags=[],
+                options=PushOptions(reported),
             )
         assert "2" not in registry.tags(REPOSITORY)
     assert image.digest.algorithm == "sha512"

@@ -18,7 +18,7 @@ from cargoship.http.budget import Budget
 from cargoship.http.parallel import each
 from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.testing import Fault, InMemoryRegistry
 from support.pushing import REPOSITORY, client_of, push
 
@@ -96,7 +96,7 @@ def test_an_observer_that_fails_stops_the_other_uploads(index: Index) -> None:
     with InMemoryRegistry(faults=faults) as registry, client_of(registry.host, budget=Budget(300.0)) as client:
         reference = Reference(registry.host, REPOSITORY)
         with pytest.raises(AssertionError, match="terminal"):
-            push_index(client, index, reference=reference, tags=["1"], emit=emit)
+            push_index(client, index, reference=reference, tags=["1"], options=PushOptions(emit))
         assert max(Counter(call.path for call in registry.calls if call.method == "HEAD").values()) == 1
         assert registry.tags(REPOSITORY) == {}
         client.budget.check()

@@ -19,7 +19,7 @@ from cargoship.process import SystemRunner
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.connect import connect
 from cargoship.registry.options import Access
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.testing import Fault, InMemoryRegistry, InMemoryTransport
 from support.pushing import REPOSITORY, client_of, push
 
@@ -51,7 +51,7 @@ def _connect(host: str, env: dict[str, str]) -> RegistryClient:
 
 
 def _push(client: RegistryClient, index: Index) -> None:
-    push_index(client, index, reference=Reference(client.registry, REPOSITORY), tags=["1"], emit=ignore)
+    push_index(client, index, reference=Reference(client.registry, REPOSITORY), tags=["1"], options=PushOptions(ignore))
 
 
 def test_a_loopback_registry_that_speaks_tls_is_found_out(index: Index, tmp_path: Path) -> None:

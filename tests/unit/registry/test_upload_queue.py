@@ -12,7 +12,7 @@ from cargoship.oci.index import Index
 from cargoship.oci.reference import Reference
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.mount_sources import MountSources, NoMountSources, RememberedMountSources
-from cargoship.registry.push import push_index
+from cargoship.registry.push import PushOptions, push_index
 from cargoship.registry.upload import BlobOutcome
 from cargoship.registry.upload_queue import BlobLocks, UploadQueue
 from cargoship.testing import Fault, InMemoryRegistry
@@ -47,10 +47,8 @@ def early_of(
     return UploadQueue(
         repository,
         open_client=lambda: client,
-        mount_sources=mount_sources or NoMountSources(),
         blob_locks=blob_locks or BlobLocks(),
-        emit=reported or Emitted(),
-        jobs=jobs,
+        options=PushOptions(reported or Emitted(), mount_sources or NoMountSources(), jobs=jobs),
     )
 
 
@@ -87,7 +85,9 @@ def test_a_push_goes_on_where_early_uploads_ended(index: Index, registry: InMemo
     registry.calls.clear()
     with client_of(registry.host) as client:
         reference = Reference(registry.host, REPOSITORY)
-        published = push_index(client, index, reference=reference, tags=["1"], emit=Emitted(), done=done)
+        published = push_index(
+            client, index, reference=reference, tags=["1"], options=PushOptions(Emitted()), done=done
+        )
     assert published.pushed == len(list(index.blobs()))
     assert registry.tags(REPOSITORY) == {"1": str(index.digest)}
     sent = [call.path for call in registry.calls if call.method == "HEAD" and "/blobs/" in call.path]

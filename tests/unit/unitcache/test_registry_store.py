@@ -308,12 +308,14 @@ def test_immutable_tags_get_numbers(tmp_path: Path) -> None:
 
 def test_an_image_is_never_overwritten(tmp_path: Path) -> None:
     from cargoship.events import ignore  # noqa: PLC0415
-    from cargoship.registry.push import push_index  # noqa: PLC0415
+    from cargoship.registry.push import PushOptions, push_index  # noqa: PLC0415
 
     registry = new_registry()
     client = client_of(HOST, transport=Direct(registry))
     reference = Reference.parse(f"{HOST}/me/app")
-    push_index(client, small_index(tmp_path / "blobs"), reference=reference, tags=["cache"], emit=ignore)
+    push_index(
+        client, small_index(tmp_path / "blobs"), reference=reference, tags=["cache"], options=PushOptions(ignore)
+    )
     before = registry.tags("me/app")
     with store_of(registry) as store:
         with pytest.raises(CacheUnavailable, match="is no cache, but another image") as raised:

@@ -40,7 +40,7 @@ from cargoship.oci.tree import ManifestTree, tree_of
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.options import Access
 from cargoship.registry.pull import read_images
-from cargoship.registry.push import Published, push_tree
+from cargoship.registry.push import Published, PushOptions, push_tree
 from cargoship.registry.source import ImageSource
 from cargoship.rootfs.layer_cache import LayerCache
 from cargoship.scratch import scratch
@@ -284,8 +284,8 @@ def _published(
             if not names:
                 _check_not_moved(writer, repository, tags, source)
             yield push_tree(
-                writer, found.tree, reference=repository, tags=tags, emit=context.emit,
-                mount_sources=context.mount_sources, about=found.about,
+                writer, found.tree, reference=repository, tags=tags,
+                options=PushOptions(context.emit, context.mount_sources), about=found.about,
             )  # fmt: skip
 
 
