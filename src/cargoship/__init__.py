@@ -301,14 +301,14 @@ def rebuild(
     `compiles` it is only said what is not as it was. Raises CargoshipError.
     """
     from cargoship import calls  # noqa: PLC0415
+    from cargoship.rebuilding.rebuild import RebuildOptions  # noqa: PLC0415
     from cargoship.rebuilding.rebuild import rebuild as made_again  # noqa: PLC0415
 
     said = {"platform": platform, "settings": settings, "cached": cached, "compiles": compiles}
     calls.check_keywords("rebuild", surroundings, calls.Surroundings, more=said)
     context = calls.context_for_call(surroundings, path)
-    return made_again(
-        target, context.cwd / path, context, platform=platform, settings=settings, cached=cached, compiles=compiles
-    )
+    asked = RebuildOptions(platform, settings or {}, cached, compiles=compiles)
+    return made_again(target, context.cwd / path, context, asked)
 
 
 def pin_base(

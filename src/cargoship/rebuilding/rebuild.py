@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from cargoship.apart import REBUILD, compiled_apart, environment_apart, folder_apart
 from cargoship.context import Context
@@ -37,6 +37,22 @@ from cargoship.statements.provenance import parameters_of
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
+class RebuildOptions(Struct, frozen=True):
+    """How an image is made again, where its provenance does not say it."""
+
+    platform: str | None = None
+    """The one to make alone; None: all that the provenance is about."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """By their keys, in the place of those that the provenance has."""
+    cached: bool = False
+    """Whether units come from the caches too."""
+    offline: bool = False
+    jobs: int | None = None
+    """How many compilers run at a time; None: as cargo has it."""
+    compiles: bool = True
+    """Whether it is compiled, or only said what is not as it was."""
+
+
 class Rebuilt(Struct, frozen=True):
     """What came of making an image again."""
 
@@ -63,21 +79,16 @@ def rebuild(
     target: str,
     source: Path,
     context: Context,
-    *,
-    platform: str | None = None,
-    settings: Mapping[str, object] | None = None,
-    cached: bool = False,
-    offline: bool = False,
-    jobs: int | None = None,
-    compiles: bool = True,
+    options: RebuildOptions | None = None,
 ) -> Rebuilt:
     """Make an image again, of the project in `source` as it lies there, and compare it with `target`.
 
-    How it is made is what provenance says (nobody checks its signature here), but for `settings` by their keys.
-    `platform` is the one to make alone. Everything is compiled, in a folder apart; with `cached` units come from the
-    caches too. Without `compiles` it is only said what is not as it was. Raises NothingAttached without provenance,
-    NotRebuildable for what cannot be made again, and what a build and `diff` raise.
+    How it is made is what provenance says (nobody checks its signature here), but for `options`. Everything is
+    compiled, in a folder apart. Raises NothingAttached without provenance, NotRebuildable for what cannot be made
+    again, and what a build and `diff` raise.
     """
+    options = options or RebuildOptions()
+    platform = options.platform
     where = ImageTarget.parse(target, context.cwd)
     with open_image(where, context) as opened:
         root = opened.root.descriptor
@@ -91,7 +102,7 @@ def rebuild(
         )
     request = RebuildRequest.of(found.provenance, target)
     context = replace(request.context(context), verify=verified)
-    made, image = _planned(request, source, settings or {}, context, offline=offline, jobs=jobs)
+    made, image = _planned(request, source, options, context)
     now = parameters_of(image, made.platforms, made, context.env, given=False)
     materials = (
         *differing_materials(found.provenance, made, image, context),
@@ -106,12 +117,12 @@ def rebuild(
     done = Rebuilt(
         target, found.subject, source, found.provenance.run.builder, materials, request.parameters.withheld
     )  # fmt: skip
-    if not compiles:
+    if not options.compiles:
         return done
     # statements in an index name their maker: of such a one the images are compared
     alone = platform is not None or root.media_type not in INDEX_TYPES or made.attest.in_index
     asked = request.parameters.platforms if alone else ()
-    return structs.replace(done, comparison=_compared(pinned, made, image, context, asked, cached=cached))
+    return structs.replace(done, comparison=_compared(pinned, made, image, context, asked, cached=options.cached))
 
 
 def _annotations(opened: ImageSource) -> Mapping[str, str]:
@@ -124,18 +135,15 @@ def _annotations(opened: ImageSource) -> Mapping[str, str]:
 def _planned(
     request: RebuildRequest,
     source: Path,
-    settings: Mapping[str, object],
+    options: RebuildOptions,
     context: Context,
-    *,
-    offline: bool,
-    jobs: int | None,
 ) -> tuple[Plan, ImagePlan]:
     """The plan for the same image and nothing else; raises NotRebuildable where the project makes no such image."""
 
     def decided(overrides: Mapping[str, object], bins: tuple[str, ...]) -> tuple[Plan, ImagePlan] | None:
-        selection = request.selection(source, {**settings, **overrides}, bins=bins)
+        selection = request.selection(source, {**options.settings, **overrides}, bins=bins)
         try:
-            made = plan_of(structs.replace(selection, offline=offline, jobs=jobs), context)
+            made = plan_of(structs.replace(selection, offline=options.offline, jobs=options.jobs), context)
         except (BinaryUnknown, NothingToShip, PackageUnknown):
             return None
         image = request.image(made)
@@ -144,7 +152,7 @@ def _planned(
     found = None
     for bins in ((), request.bins):
         found = decided({}, bins)
-        reset = {} if found is None else _reset(found[1], request, settings)
+        reset = {} if found is None else _reset(found[1], request, options.settings)
         if reset:
             found = decided(reset, bins)
         if found is not None:

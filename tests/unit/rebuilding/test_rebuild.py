@@ -21,7 +21,7 @@ from cargoship.events import Level, Note
 from cargoship.images.merging import merge
 from cargoship.pipeline import build, pack
 from cargoship.plan import Output, Selection
-from cargoship.rebuilding.rebuild import rebuild
+from cargoship.rebuilding.rebuild import RebuildOptions, rebuild
 from cargoship.rebuilding.request import RebuildRequest
 from cargoship.testing import InMemoryRegistry
 from support.elf_files import elf_file
@@ -81,7 +81,7 @@ def test_another_program_is_described_in_the_words_of_diff(shop: Shop, registry:
     assert found.comparison is not None
     differing = [image.platforms[0] for image in found.comparison.images if not image.is_equal]
     assert differing == ["linux/amd64"]
-    alone = rebuild(name(registry), shop.machine.project, context(shop), platform="linux/arm64")
+    alone = rebuild(name(registry), shop.machine.project, context(shop), RebuildOptions(platform="linux/arm64"))
     assert alone.is_same, "what was asked about is the same"
 
 
@@ -89,7 +89,7 @@ def test_what_is_not_as_it_was_is_reported_before_the_compile(shop: Shop, regist
     build(pushed(shop, registry, user="root"), context(shop, RUSTFLAGS="-Copt-level=3"))
     compiled = len(shop.compiled)
     (shop.machine.project / "Cargo.lock").write_text("version = 4\n# other\n")
-    found = rebuild(name(registry), shop.machine.project, context(shop), compiles=False)
+    found = rebuild(name(registry), shop.machine.project, context(shop), RebuildOptions(compiles=False))
     assert [each.name for each in found.materials] == ["Cargo.lock", "environment"]
     assert str(found.materials[1]) == "environment: RUSTFLAGS then, none now"
     assert len(shop.compiled) == compiled
@@ -113,7 +113,8 @@ def test_variables_of_the_image_come_from_the_project_or_the_caller(shop: Shop, 
     found = rebuild(name(registry), shop.machine.project, context(shop))
     assert found.withheld == ("env",)
     assert not found.is_same
-    assert rebuild(name(registry), shop.machine.project, context(shop), settings={"env": {"A": "b"}}).is_same
+    given = RebuildOptions(settings={"env": {"A": "b"}})
+    assert rebuild(name(registry), shop.machine.project, context(shop), given).is_same
 
 
 def test_the_time_is_the_one_of_then(shop: Shop, registry: InMemoryRegistry) -> None:
@@ -173,7 +174,7 @@ def test_one_part_of_a_merged_index_is_made_again(shop: Shop, registry: InMemory
     merge(parts, [name(registry)], context(shop))
     with pytest.raises(NotRebuildable, match="merged"):
         rebuild(name(registry), shop.machine.project, context(shop))
-    assert rebuild(name(registry), shop.machine.project, context(shop), platform="linux/arm64").is_same
+    assert rebuild(name(registry), shop.machine.project, context(shop), RebuildOptions(platform="linux/arm64")).is_same
 
 
 def test_an_archive_with_statements_in_its_index_is_made_again(shop: Shop) -> None:
@@ -182,7 +183,7 @@ def test_an_archive_with_statements_in_its_index_is_made_again(shop: Shop) -> No
     with pytest.raises(NotRebuildable, match="of each image"):
         rebuild("oci-archive:app.tar", shop.machine.project, context(shop))
     for platform in ("linux/amd64", "linux/arm64"):
-        found = rebuild("oci-archive:app.tar", shop.machine.project, context(shop), platform=platform)
+        found = rebuild("oci-archive:app.tar", shop.machine.project, context(shop), RebuildOptions(platform))
         assert found.is_same
 
 

@@ -46,6 +46,7 @@ def rebuild(ctx: click.Context, /, **_: object) -> None:
 
     The exit code is 0 where all is the same to the byte, 44 where something differs or nothing can be made again.
     """
+    from cargoship.rebuilding.rebuild import RebuildOptions
     from cargoship.rebuilding.rebuild import rebuild as made_again
 
     session = options.begin(ctx)
@@ -54,8 +55,10 @@ def rebuild(ctx: click.Context, /, **_: object) -> None:
     with session.work() as context:
         found = made_again(
             params["target"], selection.path, context,
-            platform=params["platform"], settings=selection.overrides, cached=params["cached"],
-            offline=params["offline"], jobs=params["jobs"], compiles=not params["check"],
+            RebuildOptions(
+                params["platform"], selection.overrides, params["cached"],
+                offline=params["offline"], jobs=params["jobs"], compiles=not params["check"],
+            ),
         )  # fmt: skip
     if params["as_json"]:
         session.result_json(_document(found))
