@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     """Run one command and return its exit code; never raises, and never leaves a traceback for bad input.
 
     `argv` is without the program's name (None: this process's own); `world` is what the command sees of the
-    machine (None: the real one), and the seam through which tests give it another pipeline.
+    machine (None: the real one), and the seam through which tests give it other operations.
     """
     session: CliSession | None = None
     with Interrupts() as interrupts:

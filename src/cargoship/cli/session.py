@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from cargoship.toolchain.diagnose import Diagnosis
 
 
-class Pipeline(Protocol):
-    """What the commands ask for; the module `cargoship.operations` is the real one."""
+class Operations(Protocol):
+    """What the commands ask for; the module `cargoship.operations` has the real ones."""
 
     def plan(self, selection: Selection, context: Context) -> Plan:
         """See `cargoship.planning.plan`."""
@@ -123,23 +123,23 @@ class Pipeline(Protocol):
 if TYPE_CHECKING:
     from cargoship import operations as real
 
-    _: Pipeline = real
+    _: Operations = real
 
 
 @dataclass(frozen=True)
 class World:
-    """The machine as a command sees it; `pipeline` None is the real one, loaded when it is needed."""
+    """The machine as a command sees it; `operations` None are the real ones, loaded when they are needed."""
 
     env: Mapping[str, str]
     cwd: Path
     stdout: TextIO
     stderr: TextIO
     clock: Callable[[], float] = time.monotonic
-    pipeline: Pipeline | None = None
+    operations: Operations | None = None
     stdin: TextIO = field(default_factory=lambda: sys.stdin)
 
     @classmethod
-    def system(cls, pipeline: Pipeline | None = None) -> World:
+    def system(cls, operations: Operations | None = None) -> World:
         """The real one; raises UsageError when the current folder has been removed."""
         try:
             cwd = Path.cwd()
@@ -148,7 +148,7 @@ class World:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # a file's name may be anything; standard error is like this from the start
             sys.stdout.reconfigure(errors="backslashreplace")
-        return cls(dict(os.environ), cwd, sys.stdout, sys.stderr, pipeline=pipeline)
+        return cls(dict(os.environ), cwd, sys.stdout, sys.stderr, operations=operations)
 
 
 class CliSession:
@@ -190,10 +190,10 @@ class CliSession:
         return Paint(wants_colour(self._talk.colour, env, terminal=self.world.stdout.isatty()))
 
     @property
-    def pipeline(self) -> Pipeline:
-        """The pipeline of this world."""
-        if self.world.pipeline is not None:
-            return self.world.pipeline
+    def operations(self) -> Operations:
+        """Those of this world."""
+        if self.world.operations is not None:
+            return self.world.operations
         from cargoship import operations
 
         return operations

@@ -19,7 +19,7 @@ def plans(session: CliSession, selection: Selection, context: Context) -> Iterat
     """The plan of each workspace of which something is to be built; says where nothing is. Raises as planning does."""
     for own in _by_workspace(session, selection, context):
         try:
-            yield own, session.pipeline.plan(own, context)
+            yield own, session.operations.plan(own, context)
         except NothingChanged as nothing:
             session.say(nothing.message)
 
@@ -36,14 +36,14 @@ def build_selected(session: CliSession, selection: Selection, context: Context) 
         _check_names([plan for _, plan in planned])
         selections = tuple(own for own, _ in planned)
     try:
-        return _joined(session.pipeline.build_each(selections, context))
+        return _joined(session.operations.build_each(selections, context))
     except NothingChanged as nothing:
         session.say(nothing.message)
         return None
 
 
 def _by_workspace(session: CliSession, selection: Selection, context: Context) -> tuple[Selection, ...]:
-    return session.pipeline.by_workspace(selection, context) if selection.also else (selection,)
+    return session.operations.by_workspace(selection, context) if selection.also else (selection,)
 
 
 def _check_names(made: Sequence[Plan]) -> None:

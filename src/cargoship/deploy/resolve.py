@@ -33,7 +33,7 @@ from cargoship.shipping import BuildResult, BuiltImage
 
 
 class ImageBuilder(Protocol):
-    """What images are made with; the module `cargoship.pipeline` is the real one."""
+    """What images are made with; the module `cargoship.operations` has the real ones."""
 
     def plan(self, selection: Selection, context: Context) -> Plan:
         """See `cargoship.planning.plan`."""

@@ -123,7 +123,7 @@ def test_an_error_is_reported_once(
 ) -> None:
     out, err = io.StringIO(), io.StringIO()
     pipeline = obedient.Obedient(obedient.BEHAVIOURS[behaviour])
-    ended = main(arguments, World({}, tmp_path, out, err, pipeline=pipeline))
+    ended = main(arguments, World({}, tmp_path, out, err, operations=pipeline))
     assert err.getvalue().splitlines() == [line.replace("{cwd}", str(tmp_path)) for line in stderr]
     assert (ended, out.getvalue()) == (code, "")
     assert list(tmp_path.iterdir()) == []

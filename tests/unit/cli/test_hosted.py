@@ -107,7 +107,7 @@ def test_a_build_that_fails_tells_why_in_the_jobs_summary(tmp_path: Path, fails:
 
     summary = tmp_path / "summary.md"
     env = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
-    world = World(env, tmp_path, io.StringIO(), io.StringIO(), pipeline=Failing())
+    world = World(env, tmp_path, io.StringIO(), io.StringIO(), operations=Failing())
     assert main(["build"], world) != 0
     text = summary.read_text()
     if fails == "base":

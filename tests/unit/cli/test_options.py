@@ -27,7 +27,7 @@ HERE = Path("/somewhere")
 def asked(*argv: str, cwd: Path = HERE) -> Recorder:
     recorder = Recorder()
     stderr = io.StringIO()
-    code = main(argv, World({"X": "y"}, cwd, io.StringIO(), stderr, pipeline=recorder))
+    code = main(argv, World({"X": "y"}, cwd, io.StringIO(), stderr, operations=recorder))
     assert code == 99, stderr.getvalue()
     return recorder
 
@@ -135,7 +135,7 @@ def test_images_are_copied_and_merged_by_their_names() -> None:
 
 def refused(*argv: str, env: dict[str, str] | None = None) -> str:
     stderr = io.StringIO()
-    assert main(argv, World(env or {}, HERE, io.StringIO(), stderr, pipeline=Recorder())) == 2
+    assert main(argv, World(env or {}, HERE, io.StringIO(), stderr, operations=Recorder())) == 2
     return stderr.getvalue()
 
 
@@ -183,7 +183,7 @@ def test_a_hint_repeats_what_was_asked_for(words: tuple[str, ...], hint: str) ->
 def test_a_target_of_rust_is_no_platform() -> None:
     stderr = io.StringIO()
     argv = ("build", "--platform", "linux/amd64,aarch64-unknown-linux-gnu.2.17")
-    assert main(argv, World({}, HERE, io.StringIO(), stderr, pipeline=Recorder())) == PlatformUnknown.exit_code
+    assert main(argv, World({}, HERE, io.StringIO(), stderr, operations=Recorder())) == PlatformUnknown.exit_code
     assert stderr.getvalue() == (
         "error: aarch64-unknown-linux-gnu.2.17 is a target of Rust, and no platform\n"
         "hint: write --platform linux/arm64 --libc gnu:2.17 in place of aarch64-unknown-linux-gnu.2.17\n"
@@ -325,7 +325,7 @@ def test_how_it_talks_is_said_before_or_after_the_command(
 ) -> None:
     reported: list[Talk] = []
     monkeypatch.setattr("cargoship.cli.session.CliSession.talk", lambda _, talk: reported.append(talk))
-    main(argv, World(env, HERE, io.StringIO(), io.StringIO(), pipeline=Recorder()))
+    main(argv, World(env, HERE, io.StringIO(), io.StringIO(), operations=Recorder()))
     assert [(each.verbosity, each.progress, each.colour) for each in reported] == [expected]
 
 

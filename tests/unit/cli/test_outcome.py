@@ -70,7 +70,7 @@ class Ended:
 
 def run(result: BuildResult, *argv: str, cwd: Path) -> Ended:
     stdout, stderr = io.StringIO(), io.StringIO()
-    code = main(argv or ("build",), World({}, cwd, stdout, stderr, pipeline=Builder(result)))
+    code = main(argv or ("build",), World({}, cwd, stdout, stderr, operations=Builder(result)))
     return Ended(code, stdout.getvalue(), stderr.getvalue())
 
 
@@ -193,7 +193,7 @@ def test_the_time_of_each_of_several_workspaces_is_told(tmp_path: Path) -> None:
             return tuple(built[each.path] for each in selections)
 
     stderr = io.StringIO()
-    world = World({}, tmp_path, io.StringIO(), stderr, pipeline=Two(built[tmp_path / "one"]))
+    world = World({}, tmp_path, io.StringIO(), stderr, operations=Two(built[tmp_path / "one"]))
     assert main(["build", "--timings", "one", "two"], world) == 0, stderr.getvalue()
     timed = stderr.getvalue().partition("       Timed ")[2].splitlines()
     assert [timed[0], timed[2].split()] == ["one", ["Timed", "two"]]
@@ -372,7 +372,7 @@ def test_a_result_has_colours_only_where_they_were_asked_for(tmp_path: Path) -> 
 
     def shown(*argv: str, **env: str) -> bool:
         stdout = io.StringIO()
-        main(["plan", *argv], World(env, tmp_path, stdout, io.StringIO(), pipeline=Builder(built)))
+        main(["plan", *argv], World(env, tmp_path, stdout, io.StringIO(), operations=Builder(built)))
         return "\x1b" in stdout.getvalue()
 
     assert not shown(CARGO_TERM_COLOR="always")
@@ -388,5 +388,5 @@ def test_records_are_refused_before_the_build(tmp_path: Path) -> None:
 
     stderr = io.StringIO()
     pipeline = Never(results.result(results.plan(tmp_path, "web")))
-    code = main(["build", "--image-refs", "a/b"], World({}, tmp_path, io.StringIO(), stderr, pipeline=pipeline))
+    code = main(["build", "--image-refs", "a/b"], World({}, tmp_path, io.StringIO(), stderr, operations=pipeline))
     assert code == OutputError.exit_code

@@ -54,7 +54,7 @@ class Looker(Recorder):
 
 def run(pipeline: Looker, *argv: str) -> tuple[int, str]:
     stdout, stderr = io.StringIO(), io.StringIO()
-    code = main(argv, World({}, Path("/"), stdout, stderr, pipeline=pipeline))
+    code = main(argv, World({}, Path("/"), stdout, stderr, operations=pipeline))
     assert stderr.getvalue() == ""
     return code, stdout.getvalue()
 

@@ -45,12 +45,12 @@ def hand_over(ctx: click.Context, verb: str) -> None:
     request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
     with session.work(verify=not ctx.params["no_verify"]) as context:
         kubectl = () if ctx.params["dry_run"] else handover.find_kubectl(context)
-        prepared = prepare(request, context, session.pipeline)
+        prepared = prepare(request, context, session.operations)
         check_for_kubectl(prepared, form=request.format)
         if ctx.params["dry_run"]:
             tell_prepared(session, prepared)
             return
-        resolved = resolve(prepared, context, session.pipeline, resolving.called(request))
+        resolved = resolve(prepared, context, session.operations, resolving.called(request))
     tell_built(session, resolved)
     handover.apply(kubectl, resolved.documents, words, context, session.terminal, verb=verb)
 

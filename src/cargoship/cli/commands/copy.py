@@ -37,7 +37,7 @@ def copy(ctx: click.Context, /, **_: object) -> None:
         raise UsageError("--all and --platform exclude each other")
     session = options.begin(ctx)
     with session.work() as context:
-        published = session.pipeline.copy(
+        published = session.operations.copy(
             ctx.params["source"],
             ctx.params["target"],
             context,

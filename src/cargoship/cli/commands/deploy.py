@@ -34,11 +34,11 @@ def deploy(ctx: click.Context, /, **_: object) -> None:
     request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
     with session.work(verify=not ctx.params["no_verify"]) as context:
         aws = () if ctx.params["only_print"] else handover.find_aws(context)
-        prepared = prepare(request, context, session.pipeline)
+        prepared = prepare(request, context, session.operations)
         ecs.check_platforms(prepared)
         for warning in ecs.warnings_of(prepared):
             context.emit(warning)
-        resolved = resolve(prepared, context, session.pipeline)
+        resolved = resolve(prepared, context, session.operations)
     tell_built(session, resolved)
     task = ecs.task_input(resolved.documents[0])
     if aws:

@@ -87,7 +87,7 @@ def dockerfile(ctx: click.Context, /, **_: object) -> None:
     files = GeneratedFiles.of(sources.root, ctx.params["file"], session.world.cwd, again)
     asked = _recorded(ctx, files) if ctx.params["check"] or ctx.params["write"] else ctx
     with session.work() as context:
-        plan = session.pipeline.plan(selecting.selection_of(asked, session), context)
+        plan = session.operations.plan(selecting.selection_of(asked, session), context)
         wishes = _wishes(asked, sources, files, context)
         warn_of_old_rust(plan, wishes.builder.release, context.emit)
         made = Texts(dockerfile_text(plan, wishes), dockerignore(plan, wishes))

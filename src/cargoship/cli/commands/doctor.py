@@ -28,7 +28,7 @@ def doctor(ctx: click.Context, /, **_: object) -> None:
     session = options.begin(ctx)
     selection = selecting.selection_of(ctx, session)
     with session.work() as context:
-        diagnosis = session.pipeline.doctor(selection, context, fix=ctx.params["fix"])
+        diagnosis = session.operations.doctor(selection, context, fix=ctx.params["fix"])
     if ctx.params["as_json"]:
         session.result_json(diagnosis_document(diagnosis))
     else:

@@ -99,7 +99,7 @@ def _workflow(ctx: click.Context, session: CliSession, context: Context, ci: str
     from cargoship.prerequisites.objections import warn_of_old_rust
 
     matrix = None if ctx.params["matrix"] is None else Matrix.parse(ctx.params["matrix"])
-    plan = session.pipeline.plan(selecting.selection_of(ctx, session), context)
+    plan = session.operations.plan(selecting.selection_of(ctx, session), context)
     checkout = read_checkout(context.runner, plan.root, env=context.env, tell=context.emit)
     root, branch = checkout or (plan.root, "main")
     folder = PurePosixPath(real_path(plan.cargo.cwd).relative_to(real_path(root)).as_posix())

@@ -33,7 +33,7 @@ def inspect(ctx: click.Context, /, **_: object) -> None:
         _inspect_elf(session, ctx.params["target"], as_json=ctx.params["as_json"])
         return
     with session.work() as context:
-        inspection = session.pipeline.inspect(ctx.params["target"], context)
+        inspection = session.operations.inspect(ctx.params["target"], context)
     if ctx.params["as_json"]:
         session.result_json(inspection_document(inspection))
     else:
@@ -44,7 +44,7 @@ def _inspect_elf(session: CliSession, target: str, *, as_json: bool) -> None:
     from cargoship.cli.results.verified import programs_document, programs_text
 
     with session.work() as context:
-        images = session.pipeline.inspect_programs(target, context)
+        images = session.operations.inspect_programs(target, context)
     if as_json:
         session.result_json(programs_document(target, images))
     else:

@@ -31,7 +31,7 @@ def licenses(ctx: click.Context, /, **_: object) -> None:
     session = options.begin(ctx)
     selection = selecting.selection_of(ctx, session)
     with session.work() as context:
-        plan = session.pipeline.plan(selection, context)
+        plan = session.operations.plan(selection, context)
         survey = survey_licenses(plan, wanted_by(plan, context), context)
     if ctx.params["notices"]:
         for image in plan.images:

@@ -29,7 +29,7 @@ def merge(ctx: click.Context, /, **_: object) -> None:
     """
     session = options.begin(ctx)
     with session.work() as context:
-        published = session.pipeline.merge(ctx.params["parts"], ctx.params["tags"], context, sign=ctx.params["sign"])
+        published = session.operations.merge(ctx.params["parts"], ctx.params["tags"], context, sign=ctx.params["sign"])
     finish_published(session, published)
 
 

@@ -54,7 +54,7 @@ def pack(ctx: click.Context, /, **_: object) -> None:
         return
     records = RecordFiles.checked(ctx.params, session.world.cwd)
     with session.work(verify=not ctx.params["no_verify"]) as context:
-        result = session.pipeline.pack(selection, binaries, context)
+        result = session.operations.pack(selection, binaries, context)
     finish(session, result, records, Asked.of(ctx))
 
 

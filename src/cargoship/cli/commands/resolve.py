@@ -48,8 +48,8 @@ def resolve(ctx: click.Context, /, **_: object) -> None:
     output = _checked(ctx.params["output"], session.world.cwd)
     request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
     with session.work(verify=not ctx.params["no_verify"]) as context:
-        prepared = prepare(request, context, session.pipeline)
-        resolved = resolve_documents(prepared, context, session.pipeline)
+        prepared = prepare(request, context, session.operations)
+        resolved = resolve_documents(prepared, context, session.operations)
     tell_built(session, resolved)
     if output is None:
         session.result_bytes(joined([each.data for each in resolved.documents]))

@@ -50,8 +50,8 @@ def run(ctx: click.Context, /, **_: object) -> None:
         with session.work(verify=not ctx.params["no_verify"]) as context:
             host = launch.find_host(context)
             selection = launch.selection_for(selecting.selection_of(ctx, session), host, platform, folder)
-            launch.check_alone([image.name for image in session.pipeline.plan(selection, context).images])
-            result = session.pipeline.build(selection, context)
+            launch.check_alone([image.name for image in session.operations.plan(selection, context).images])
+            result = session.operations.build(selection, context)
         if host.engine is None:
             command = launch.bare_command(result, folder, wishes, context)
         else:

@@ -27,7 +27,7 @@ def sbom(ctx: click.Context, /, **_: object) -> None:
     """
     session = options.begin(ctx)
     with session.work() as context:
-        found = session.pipeline.find_sbom(
+        found = session.operations.find_sbom(
             ctx.params["target"], context, platform=ctx.params["platform"], form=ctx.params["form"]
         )
     if session.world.stdout.isatty():

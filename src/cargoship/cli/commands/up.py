@@ -37,7 +37,7 @@ def up(ctx: click.Context, /, **_: object) -> None:
         called = by_digest if host is None else launch.called_locally(host, context)
         if host is not None:
             request = replace(request, selection=launch.selection_of_engine(request.selection, host))
-        resolved = resolve(prepare(request, context, session.pipeline), context, session.pipeline, called)
+        resolved = resolve(prepare(request, context, session.operations), context, session.operations, called)
     tell_built(session, resolved)
     handover.up(compose, resolved.documents, ctx.params["words"], context, session.terminal, folder=sources[0].folder)
 

@@ -39,7 +39,7 @@ def verify(ctx: click.Context, /, **_: object) -> None:
     if signed is not None and not signed.ok:
         ctx.exit(NotSigned.exit_code)
     with session.work() as context:
-        examination = session.pipeline.verify(ctx.params["target"], context)
+        examination = session.operations.verify(ctx.params["target"], context)
     if signed is not None and examination.digest != signed.subjects[0].digest:
         raise NotSigned(f"{ctx.params['target']} became another image while it was looked at", hint="verify it again")
     if ctx.params["as_json"]:
@@ -61,7 +61,7 @@ def _signed(session: CliSession, ctx: click.Context) -> SignatureReport | None:
             raise UsageError("--require asks for a signed attestation", hint="say by whom: --key, or --identity")
         return None
     with session.work() as context:
-        signed = session.pipeline.verify_signatures(
+        signed = session.operations.verify_signatures(
             ctx.params["target"], context, **asked, required=ctx.params["required"]
         )
     if not ctx.params["as_json"]:

@@ -56,7 +56,7 @@ def watch(ctx: click.Context, /, **_: object) -> None:
         raise UsageError("--cluster is for documents", hint="name them with -f")
     selection = replace(selecting.selection_of(ctx, session), clusters=())
     with session.work() as context:
-        plan = session.pipeline.plan(selection, context)
+        plan = session.operations.plan(selection, context)
         beside = _neighbours(plan, context)
     folders, attempt = _applying(ctx, session, plan) if ctx.params["filenames"] else _running(ctx, session, plan)
     but = [plan.target_dir, plan.build_dir, context.cache_dir, *beside.target_dirs]
@@ -114,7 +114,7 @@ class _Program:
             folder = held.enter_context(private("cargoship-watch-"))
             with self.session.work(verify=self.verify) as context:
                 selection = launch.selection_for(self.selection, self.host, self.platform, folder)
-                result = self.session.pipeline.build(selection, own.noted(context))
+                result = self.session.operations.build(selection, own.noted(context))
             if self.host.engine is None:
                 command = launch.bare_command(result, folder, self.wishes, context)
             else:
@@ -170,9 +170,9 @@ def _applying(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list
         request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
         with session.work(verify=not ctx.params["no_verify"]) as context:
             noted = own.noted(context)
-            prepared = prepare(request, noted, session.pipeline)
+            prepared = prepare(request, noted, session.operations)
             check_for_kubectl(prepared, form=request.format)
-            resolved = resolve(prepared, noted, session.pipeline, resolving.called(request))
+            resolved = resolve(prepared, noted, session.operations, resolving.called(request))
 
         def start() -> Running:
             handover.apply(kubectl, resolved.documents, words, context, session.terminal)

@@ -62,7 +62,7 @@ def print_plan(
         for plan in plans:
             for note in plan.notes:
                 context.emit(note)
-            session.pipeline.foresee(plan, context)
+            session.operations.foresee(plan, context)
             if cluster is not None:
                 from cargoship.cli.results.clustered import outlook_of
 

@@ -25,7 +25,7 @@ def pin(ctx: click.Context, /, **_: object) -> None:
     session = options.begin(ctx)
     selection = selecting.selection_of(ctx, session)
     with session.work() as context:
-        pinned = session.pipeline.pin_base(selection, context)
+        pinned = session.operations.pin_base(selection, context)
     for each in pinned:
         how = "is up to date in" if each.after == each.before and not each.renewed else "is now in"
         session.say(words.status("Pinned", f"{each.before} {how} {each.manifest}", session.paint()))

@@ -38,7 +38,7 @@ def audit(ctx: click.Context, /, **_: object) -> None:
     session = options.begin(ctx)
     selection = selecting.selection_of(ctx, session)
     with session.work() as context:
-        made = session.pipeline.plan(selection, context)
+        made = session.operations.plan(selection, context)
         for note in made.notes:
             context.emit(note)
         done = audit_of(made, context)
