@@ -31,7 +31,7 @@ from cargoship.unitcache.packs.index import FORMAT, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_index, encode_unit_index
 from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.packs.signatures import pruned
-from cargoship.unitcache.stores.store import LocalStore, PackSource, Saved
+from cargoship.unitcache.stores.store import LocalStore, PackSource, Saved, check_may_save
 
 DEFAULT_BYTES_MAX = 10 << 30
 _LOCK_S = 60.0
@@ -79,8 +79,7 @@ class DirectoryStore(LocalStore):
 
     def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
-        if not self.writable:
-            raise CacheUnavailable(f"{self.name} may not be written")
+        check_may_save(self)
         with self._writing(), self._locked():
             index = self.load()
             sent = [pack for pack in packs if self._put(pack)]

@@ -27,7 +27,7 @@ from cargoship.unitcache.packs.index_format import INDEX_BYTES_MAX, decode_unit_
 from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.stores.outage import Outage
 from cargoship.unitcache.stores.ranges import Run, RunSource
-from cargoship.unitcache.stores.store import PackSource, Saved, Store
+from cargoship.unitcache.stores.store import PackSource, Saved, Store, check_may_save
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -89,8 +89,7 @@ class ObjectStore(Store):
 
     def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
-        if not self.writable:
-            raise CacheUnavailable(f"the cache {self.name} may not be written")
+        check_may_save(self)
         sent = [pack for pack in packs if self._send(pack)]
         known = {pack.digest: pack.info for pack in packs}
         for attempt in range(CONTENTION.tries):

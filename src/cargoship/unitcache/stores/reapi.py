@@ -27,7 +27,7 @@ from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.stores.manifests import index_descriptor
 from cargoship.unitcache.stores.outage import Outage
 from cargoship.unitcache.stores.ranges import Run, RunSource
-from cargoship.unitcache.stores.store import PackSource, Saved, Store
+from cargoship.unitcache.stores.store import PackSource, Saved, Store, check_may_save
 from cargoship.unitcache.stores.tagging import Tags
 
 _TAG = "units"
@@ -71,8 +71,7 @@ class ReapiStore(Store):
 
     def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
-        if not self.writable:
-            raise CacheUnavailable(f"the cache {self.name} may not be written")
+        check_may_save(self)
         known = {pack.digest: pack.info for pack in packs}
         with self._asking():
             if not self.client.capabilities().updates_results:

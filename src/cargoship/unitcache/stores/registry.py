@@ -23,7 +23,7 @@ from cargoship.unitcache.packs.pack import Pack
 from cargoship.unitcache.stores.manifests import pack_descriptor
 from cargoship.unitcache.stores.outage import Outage
 from cargoship.unitcache.stores.ranges import RegistryPack
-from cargoship.unitcache.stores.store import PackSource, Saved, Store
+from cargoship.unitcache.stores.store import PackSource, Saved, Store, check_may_save
 from cargoship.unitcache.stores.tagging import Tags, is_race
 
 DEFAULT_TAG = "cache"
@@ -77,8 +77,7 @@ class RegistryStore(Store):
 
     def save(self, packs: Sequence[Pack], change: Callable[[UnitIndex], UnitIndex]) -> Saved:
         """See Store."""
-        if not self.writable:
-            raise CacheUnavailable(f"{self.name} may not be written")
+        check_may_save(self)
         known = {pack.digest: pack.info for pack in packs}
         with self._asking():
             client = self._client(Access.PUSH)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from cargoship.errors import CacheUnavailable
 from cargoship.oci.digest import Digest
 from cargoship.unitcache.packs.index import BuildRecord, UnitEntry, UnitIndex
 from cargoship.unitcache.packs.pack import Pack
@@ -93,6 +94,12 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of connections; what is left to be written is written."""
         ...
+
+
+def check_may_save(store: Store) -> None:
+    """Refuse to save to a store that is only read; raises CacheUnavailable."""
+    if not store.writable:
+        raise CacheUnavailable(f"the cache {store.name} may not be written")
 
 
 class LocalStore(Store, Protocol):
