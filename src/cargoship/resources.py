@@ -39,6 +39,11 @@ from cargoship.unitcache.care.cache_folder import LAYERS
 if TYPE_CHECKING:
     from cargoship.signing.signer import Signer
 
+_NOT_SIGNED = (
+    "nothing is signed, for signatures are made for what is pushed, and for layouts and archives of OCI: "
+    "add --push, or -o oci:FOLDER"
+)
+
 
 class BuildResources(Struct, frozen=True, dict=True):
     """Everything that is open while a plan is carried out."""
@@ -174,7 +179,11 @@ def open_resources(plan: Plan, context: Context, *, compiles: bool) -> Iterator[
 
 def _signer_of(plan: Plan, context: Context, *, foreseen: bool = False) -> Signer | None:
     """Who signs what a plan publishes; raises SigningFailed. For what is only foreseen no identity is asked for."""
-    if plan.sign is None or not (plan.push or plan.signs_files):
+    if plan.sign is None:
+        return None
+    if not (plan.push or plan.signs_files):
+        if plan.asks_to_sign:
+            context.emit(Note(_NOT_SIGNED, Level.WARNING))
         return None
     from cargoship.signing.signer import KEYLESS, open_signer
 

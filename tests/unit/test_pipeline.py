@@ -355,6 +355,22 @@ def test_a_plan_is_refused_where_the_key_that_signs_is_missing(shop: Shop) -> No
     )
 
 
+def test_a_key_that_signs_nothing_is_warned_of(shop: Shop) -> None:
+    """`--sign` was silent where nothing was pushed, with a key that does not exist too."""
+
+    def warnings() -> list[str]:
+        return [event.text for event in shop.events if isinstance(event, Note) and event.level is Level.WARNING]
+
+    asked = shop.selection(sign="none.key", tags=["h.io/app"])
+    foresee(plan(asked, shop.context()), shop.context())
+    assert [text for text in warnings() if text.startswith("nothing is signed")]
+    shop.events.clear()
+    # what the settings say is for what is pushed, some other time
+    settled = shop.context(CARGOSHIP_SIGN="none.key")
+    foresee(plan(shop.selection(), settled), settled)
+    assert not [text for text in warnings() if "signed" in text]
+
+
 def test_a_plan_is_refused_where_a_folder_of_cargoships_own_is_a_link(shop: Shop) -> None:
     own = shop.machine.project / "target" / "cargoship"
     own.mkdir(parents=True)

@@ -299,9 +299,14 @@ class Plan(Struct, frozen=True):
         return self.attest is not Attach.NONE and bool(kinds & {OutputKind.OCI, OutputKind.OCI_ARCHIVE})
 
     @property
+    def asks_to_sign(self) -> bool:
+        """Whether the command itself names who signs, and not the settings alone."""
+        return any(image.origins.get("sign") in {"--sign", "--set"} for image in self.images)
+
+    @property
     def signs_files(self) -> bool:
         """Whether what is in them is signed: where that was asked for in this very run."""
-        return self.keeps_files and any(image.origins.get("sign") in {"--sign", "--set"} for image in self.images)
+        return self.keeps_files and self.asks_to_sign
 
     @property
     def builds(self) -> tuple[CargoBuild, ...]:
