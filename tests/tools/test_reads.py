@@ -6,7 +6,9 @@ checkout.
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -249,6 +251,22 @@ def test_what_was_made_in_an_unknown_way_is_made_anew_in_place(run_cargoship: Ru
     for text in ("first", "second", "third"):
         write("told.txt", text)(place)
         assert ship(run_cargoship, place, tmp_path / "cache") == (False, f"{text}\n")
+
+
+def test_a_script_for_the_python_that_cargoship_runs_in_is_watched(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """That compilers' wrappers run in it too is no reason not to look."""
+    place = tmp_path / "place"
+    write("Cargo.toml", MANIFEST.format("app"))(place)
+    asks = "import os; print(os.environ.get('ASKED'))"
+    starts = f'said(Command::new({json.dumps(sys.executable)}).args(["-I", "-c", {json.dumps(asks)}]))'
+    said = SCRIPT[: SCRIPT.index("fn main")]
+    tells = f'println!("cargo::rerun-if-changed=build.rs\\ncargo::rustc-env=TOLD={{}}", {starts});'
+    write("build.rs", f"#![allow(unused)]\n{said}fn main() {{ {tells} }}")(place)
+    write("src/main.rs", 'fn main() { println!("{}", env!("TOLD")); }')(place)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+    for env, told in (({}, "None"), ({"ASKED": "one"}, "one"), ({"ASKED": "two"}, "two")):
+        shutil.rmtree(place / "target", ignore_errors=True)
+        assert ship(run_cargoship, place, tmp_path / "cache", env) == (False, f"{told}\n")
 
 
 def test_a_file_that_is_a_folder_since_a_script_has_asked_is_asked_again(

@@ -38,6 +38,8 @@ class Watcher(Struct, frozen=True):
     library: Path
     covered: tuple[Path, ...] = ()
     """Folders that no reading of is of interest: keys say what is in there, or nobody writes there."""
+    of_wrappers: tuple[Path, ...] = ()
+    """Folders of which that is so only while compilers' wrappers read them: build scripts may start the same Python."""
     trusted: tuple[Path, ...] = ()
     """Programs that keys have the versions of: compilers, and what starts them."""
     compiler: Path | None = None
@@ -51,6 +53,7 @@ class Watcher(Struct, frozen=True):
             "LD_PRELOAD": f"{others}:{self.library}" if others else str(self.library),
             "CARGOSHIP_WATCH": str(folder),
             "CARGOSHIP_WATCH_SKIP": ":".join(map(str, self.covered)),
+            "CARGOSHIP_WATCH_OF_QUIET": ":".join(map(str, self.of_wrappers)),
             "CARGOSHIP_WATCH_BUILD": str(build_dir),
         }
 

@@ -49,19 +49,23 @@ def watcher(
         return None
     if place is None:
         return None
-    trusted = [zig.path, rust.cargo, rust.rustc]
+    zigbuild: list[Path] = []
     with contextlib.suppress(CargoshipError):
-        trusted.append(find_zigbuild(runner, env))
-    folders = dict.fromkeys(
-        each
-        for path in (*_folders(rust, env), zig.path.parent, zig.lib, cache_dir, *_links_in(cache_dir), *more)
-        for each in (path, real_path(path))
-        if ":" not in str(each) and each not in _SHARED
-    )
+        zigbuild.append(find_zigbuild(runner, env))
+    trusted = (zig.path, rust.cargo, rust.rustc, *zigbuild)
+    kept = (cache_dir, *_links_in(cache_dir), *more)
+    covered = _each_way(*_folders(rust, env), zig.path.parent, zig.lib, *zigbuild, *kept)
     # in a folder of its own, or with Debian among all libraries: where there are several, one of them is meant
     folders_of_libraries = (rust.sysroot / "lib", rust.sysroot / "lib" / rust.host.replace("-unknown-", "-"))
     libraries = [path for each in folders_of_libraries for path in each.glob("librustc_driver-*")]
-    return Watcher(place, tuple(folders), tuple(trusted), libraries[0] if len(libraries) == 1 else None)
+    compiler = libraries[0] if len(libraries) == 1 else None
+    return Watcher(place, covered, _each_way(*_of_python()), trusted, compiler)
+
+
+def _each_way(*paths: Path) -> tuple[Path, ...]:
+    """As they are named, and where they lead, without what is not one tool's alone."""
+    ways = (each for path in paths for each in (path, real_path(path)))
+    return tuple(dict.fromkeys(each for each in ways if ":" not in str(each) and each not in _SHARED))
 
 
 def _links_in(folder: Path) -> Iterator[Path]:
@@ -77,10 +81,13 @@ def _folders(rust: Rust, env: Mapping[str, str]) -> Iterator[Path]:
     yield rust.sysroot / "lib" / "rustlib"
     yield rust.sysroot
     yield Path(env.get("RUSTUP_HOME") or home / ".rustup")
-    # Python, in which the compilers' wrappers are written
+    # cargo-zigbuild's wrappers, which name their content in their names
+    named = env.get("CARGO_ZIGBUILD_CACHE_DIR") or env.get("XDG_CACHE_HOME") or home / ".cache"
+    yield Path(named) / "cargo-zigbuild"
+
+
+def _of_python() -> Iterator[Path]:
+    """That in which the compilers' wrappers are written: it may be the one that build scripts start, too."""
     yield Path(sys.prefix)
     yield Path(sys.base_prefix)
     yield from (Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
-    # its wrappers, which name their content in their names
-    named = env.get("CARGO_ZIGBUILD_CACHE_DIR") or env.get("XDG_CACHE_HOME") or home / ".cache"
-    yield Path(named) / "cargo-zigbuild"

@@ -102,10 +102,11 @@ static volatile int mode;
 static int quiet;                    /* a compiler of cargoship's own: its variables and its clock are in keys already */
 static char record[LONG];            /* the unit's file */
 static char skip[2 * LONG];          /* prefixes of paths that are of no interest, with colons between */
+static char of_quiet[2 * LONG];      /* those that a compiler of cargoship's own needs to run: of no interest in a quiet one */
 static char build[LONG];             /* another one: what cargo keeps between; it counts in a rustc */
 static char program[256];            /* the name of this one */
 static char whole_program[512];
-static char own_unit[LONG + 32], own_folder[LONG + 32], own_skip[2 * LONG + 32], own_preload[LONG + 32];
+static char own_unit[LONG + 32], own_folder[LONG + 32], own_skip[2 * LONG + 32], own_of_quiet[2 * LONG + 32], own_preload[LONG + 32];
 static char wrapped[2 * LONG];       /* the unit: in a rustc, in a wrapper around it, a linker, and in what these start */
 static char own_wrapped[2 * LONG + 32], own_links[2 * LONG + 32], own_build[LONG + 32];
 static const char own_quiet[] = "CARGOSHIP_WATCH_QUIET=1", own_bare[] = "CARGOSHIP_WATCH_BARE=1";
@@ -266,7 +267,7 @@ static int is_below(const char *prefixes, const char *path) {
 }
 
 static int is_skipped(const char *path) {
-  return is_below(skip, path) || (mode == RUSTC && is_below(build, path));
+  return is_below(skip, path) || (quiet && is_below(of_quiet, path)) || (mode == RUSTC && is_below(build, path));
 }
 
 static void rearm(void);
@@ -1410,7 +1411,7 @@ static void with_ours(char *const *given, char **to, int watched, int is_linker,
     if (!is_ours(*list)) to[n++] = *list;
   /* somebody's own linker: it is no rustc, and no compiler that keys know */
   int links = is_linker && is_somebodys(place);
-  to[n++] = links ? own_links : own_unit, to[n++] = own_folder, to[n++] = own_skip;
+  to[n++] = links ? own_links : own_unit, to[n++] = own_folder, to[n++] = own_skip, to[n++] = own_of_quiet;
   if (*wrapped && mode == SCRIPT) to[n++] = own_wrapped, to[n++] = own_build;
   if (links) to[n++] = own_build;
   /* what starts rustc for cargoship may be told to start somebody else's script */
@@ -1425,7 +1426,7 @@ static void with_ours(char *const *given, char **to, int watched, int is_linker,
   int is_linker_ = mode == RUSTC && !in_macro((uintptr_t)__builtin_frame_address(0));\
   int watched_ = starting(place, words);                                         \
   if ((char **)(given) == trap && trap && armed) open_trap();                    \
-  char *made_[count_of(given) + 11];                                              \
+  char *made_[count_of(given) + 12];                                              \
   with_ours(given, made_, watched_, is_linker_, place);
 
 /* Where a name is on the search path (execvp(3)); as it is, where it is nowhere. */
@@ -1886,6 +1887,7 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
   quiet = !below && in(env, "CARGOSHIP_WATCH_QUIET") != NULL;
   bare = in(env, "CARGOSHIP_WATCH_BARE") != NULL;
   if (prefixes) append(skip, 0, sizeof skip, prefixes);
+  if (in(env, "CARGOSHIP_WATCH_OF_QUIET")) append(of_quiet, 0, sizeof of_quiet, in(env, "CARGOSHIP_WATCH_OF_QUIET"));
   if (in(env, "CARGOSHIP_WATCH_BUILD")) append(build, 0, sizeof build, in(env, "CARGOSHIP_WATCH_BUILD"));
   if (unit) append(record, 0, sizeof record, unit);
   else name_record(record, sizeof record, folder);
@@ -1895,6 +1897,7 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
   variable(own_unit, sizeof own_unit, "CARGOSHIP_WATCH_UNIT", record);
   variable(own_folder, sizeof own_folder, "CARGOSHIP_WATCH", folder);
   variable(own_skip, sizeof own_skip, "CARGOSHIP_WATCH_SKIP", skip);
+  variable(own_of_quiet, sizeof own_of_quiet, "CARGOSHIP_WATCH_OF_QUIET", of_quiet);
   variable(own_preload, sizeof own_preload, "LD_PRELOAD", preload);
   variable(own_wrapped, sizeof own_wrapped, "CARGOSHIP_WATCH_WRAPPED", wrapped);
   variable(own_links, sizeof own_links, "CARGOSHIP_WATCH_LINKS", wrapped);
