@@ -115,7 +115,7 @@ def audit(made: Plan, context: Context) -> Audited:
         findings = (*(_found(each, stable=each.made.key in same) for each in differing), *programs)
         compiled = sum("mode" in entry.parts for entry in first.held.index.entries.values())
         done = Audited(store.name, compiled, len(units), given, findings)
-        return structs.replace(done, dropped=_drop(cache, done.wrong)) if done.wrong else done
+        return structs.replace(done, dropped=drop_wrong(cache, done.wrong)) if done.wrong else done
 
 
 def _compiled(made: Plan, context: Context, folder: Path) -> _Made:
@@ -195,7 +195,7 @@ def _found(each: Compared, *, stable: bool) -> Discrepancy:
     return Discrepancy(each.made.name, state, each.where, each.missed, each.given)
 
 
-def _drop(cache: Held, wrong: Sequence[Discrepancy]) -> bool:
+def drop_wrong(cache: Held, wrong: Sequence[Discrepancy]) -> bool:
     """Forget it wherever it may be written; whether nothing of it is left."""
     frames = {each.entry.key: each.entry.frame for each in wrong if each.entry is not None}
     plans = {each.plan.key for each in wrong if each.plan is not None}

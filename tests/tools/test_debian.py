@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cargoship.bases.base import Base
 from cargoship.bases.debian import DebianBases
 from cargoship.debian.deb import MemberKind, read_deb
-from cargoship.debian.signature import _debians, signed_text
+from cargoship.debian.signature import debian_certificates, signed_text
 from cargoship.debian.versions import Version
 from cargoship.errors import ContentInvalid
 from cargoship.events import ignore
@@ -148,7 +148,7 @@ def test_the_keys_are_those_of_this_debian() -> None:
     """The package debian-archive-keyring, which apt trusts, has the same."""
     rings = sorted(Path("/usr/share/keyrings").glob("debian-archive-*-*.gpg"))
     system = {str(cert.fingerprint) for ring in rings for cert in pysequoia.Cert.split_bytes(ring.read_bytes())}
-    ours = {str(cert.fingerprint) for cert in _debians()}
+    ours = {str(cert.fingerprint) for cert in debian_certificates()}
     assert ours & system == ours
 
 

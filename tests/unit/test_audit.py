@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.audit import Discrepancy, State, _drop
+from cargoship.audit import Discrepancy, State, drop_wrong
 from cargoship.errors import CacheUnavailable
 from cargoship.unitcache.audit import Held
 from cargoship.unitcache.keys.file_digests import FileDigests
@@ -37,7 +37,7 @@ def dropped(local: DirectoryStore, remotes: Sequence[Store], tmp_path: Path) -> 
     wrong = index.entries[key_of("wrong")]
     assert unpack_units(store, index, index.entries.values(), tmp_path / "unpacked", stamp_ns=0).failed == {}
     cache = Held(store, index, FileDigests(tmp_path, tmp_path / "target"))
-    done = _drop(cache, [Discrepancy("app", State.WRONG, ("section .text",), (), wrong, PLAN)])
+    done = drop_wrong(cache, [Discrepancy("app", State.WRONG, ("section .text",), (), wrong, PLAN)])
     store.close()
     assert errors == []
     return done
@@ -68,5 +68,5 @@ def test_what_somebody_has_kept_anew_meanwhile_stays(tmp_path: Path) -> None:
     wrong = cache.index.entries[key_of("wrong")]
     packs = packed(tmp_path / "again", {"wrong": unit_files("what is right")})
     store.save(packs, adding(packs, ["wrong"]))
-    assert _drop(cache, [Discrepancy("app", State.WRONG, ("section .text",), (), wrong)])
+    assert drop_wrong(cache, [Discrepancy("app", State.WRONG, ("section .text",), (), wrong)])
     assert names(store) == (["right", "wrong"], 1)

@@ -23,7 +23,7 @@ def signed_text(data: bytes, *, what: str, keys: Path | None = None) -> bytes:
 
     if not data.lstrip().startswith(b"-----BEGIN PGP SIGNED MESSAGE-----"):
         raise ContentInvalid(f"{what} is not a signed file", hint="is the mirror a mirror of Debian?")
-    trusted = _own(keys) if keys else list(_debians())
+    trusted = _own(keys) if keys else list(debian_certificates())
     try:
         # only what is inside of the signature is returned
         found = pysequoia.verify(data, store=lambda _: trusted)
@@ -40,7 +40,8 @@ def signed_text(data: bytes, *, what: str, keys: Path | None = None) -> bytes:
 
 
 @cache
-def _debians() -> tuple[Any, ...]:
+def debian_certificates() -> tuple[Any, ...]:
+    """Those of Debian's archive that come with cargoship, as pysequoia's `Cert`."""
     from pysequoia import Cert  # noqa: PLC0415 - loaded when used
 
     folder = resources.files("cargoship.debian") / "keys"

@@ -18,7 +18,7 @@ from cargoship.debian.package import DebianPackage
 from cargoship.debian.relations import parse_request
 from cargoship.debian.release import parse_release
 from cargoship.debian.resolve import resolve_packages
-from cargoship.debian.signature import _debians, signed_text
+from cargoship.debian.signature import debian_certificates, signed_text
 from cargoship.debian.suites import DebianSpec
 from cargoship.debian.unpack import decompressed
 from cargoship.errors import CargoshipError, ContentInvalid, MirrorUnreachable, PlatformUnknown, UsageError
@@ -234,7 +234,7 @@ def test_which_package_has_a_library(archive: Archive, tmp_path: Path) -> None:
 
 def test_the_keys_are_debians() -> None:
     """As https://ftp-master.debian.org/keys.html and debian-archive-keyring have them."""
-    found = {str(cert.fingerprint).upper() for cert in _debians()}
+    found = {str(cert.fingerprint).upper() for cert in debian_certificates()}
     assert found == {
         "1F89983E0081FDE018F3CC9673A4F27B8DD47936",  # bullseye
         "AC530D520F2F3269F5E98313A48449044AAD5C5D",
