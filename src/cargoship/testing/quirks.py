@@ -27,48 +27,53 @@ from cargoship.testing.quirks_of_logins import (
 
 _BAD = 400
 _NOT_FOUND = 404
+UPLOADS = "/blobs/uploads/"
 
 
-def _status(method: str, path: str, status: int, query: str = "") -> Quirk:
+def refusing(method: str, path: str, status: int, query: str = "") -> Quirk:
     """Such requests are refused, always."""
 
     def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
-        if _is(call, method, path) and (not query or query in call.query):
+        if concerns(call, method, path) and (not query or query in call.query):
             return Reply.error(status, "UNSUPPORTED", "this registry does not do that")
         return answer(call)
 
     return quirk
 
 
-def _status_without(method: str, path: str, status: int, *, query: str, unless: str) -> Quirk:
+def refusing_without(method: str, path: str, status: int, *, query: str, unless: str) -> Quirk:
+    """Such requests are refused if they ask for `query` and say nothing of `unless`."""
+
     def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
-        if _is(call, method, path) and query in call.query and unless not in call.query:
+        if concerns(call, method, path) and query in call.query and unless not in call.query:
             return Reply.error(status, "UNSUPPORTED", "this registry does not do that")
         return answer(call)
 
     return quirk
 
 
-def _restated(method: str, path: str, status: int) -> Quirk:
+def restating(method: str, path: str, status: int) -> Quirk:
     """Success is answered with another status."""
 
     def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
-        good = _is(call, method, path) and reply.status < _BAD and "mount" not in call.query
+        good = concerns(call, method, path) and reply.status < _BAD and "mount" not in call.query
         return replace(reply, status=status) if good else reply
 
     return quirk
 
 
-def _header(method: str, path: str, name: str, change: Callable[[QuirkyRegistry, Call, str], str | None]) -> Quirk:
+def changing_header(
+    method: str, path: str, name: str, change: Callable[[QuirkyRegistry, Call, str], str | None]
+) -> Quirk:
     """A header of a good answer is another one, or missing."""
 
     def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         reply = answer(call)
-        if not _is(call, method, path) or name not in reply.headers:
+        if not concerns(call, method, path) or name not in reply.headers:
             return reply
         changed = change(registry, call, reply.headers[name])
         others = {key: text for key, text in reply.headers.items() if key != name}
@@ -77,18 +82,18 @@ def _header(method: str, path: str, name: str, change: Callable[[QuirkyRegistry,
     return quirk
 
 
-def _adding(method: str, path: str, headers: Mapping[str, str]) -> Quirk:
+def adding_headers(method: str, path: str, headers: Mapping[str, str]) -> Quirk:
     """Answers say more than they have to."""
 
     def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
-        return replace(reply, headers={**reply.headers, **headers}) if _is(call, method, path) else reply
+        return replace(reply, headers={**reply.headers, **headers}) if concerns(call, method, path) else reply
 
     return quirk
 
 
-def _packed(path: str, encoding: str = "gzip") -> Quirk:
+def packing(path: str, encoding: str = "gzip") -> Quirk:
     """Answers come compressed, whatever was asked for."""
 
     def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
@@ -103,7 +108,7 @@ def _packed(path: str, encoding: str = "gzip") -> Quirk:
     return quirk
 
 
-def _mislabelled(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
+def mislabelling(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     """An object store that takes a compressed layer for a compressed transfer of something else."""
     del registry
     reply = answer(call)
@@ -112,7 +117,7 @@ def _mislabelled(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     return replace(reply, headers={**reply.headers, "Content-Encoding": "gzip"})
 
 
-class _Once:
+class OnlyOnce:
     """Another quirk for the first request that it concerns, in each registry."""
 
     def __init__(
@@ -133,45 +138,48 @@ class _Once:
         self._lock = threading.Lock()
 
     def __call__(self, registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
-        if not _is(call, self._method, self._path):
+        """See `Quirk`."""
+        if not concerns(call, self._method, self._path):
             return answer(call)
         with self._lock:
             count = self._counts[registry] = self._counts.get(registry, -1) + 1
         return self._reply if count == self._skip else answer(call)
 
 
-def _remembered(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
+def remembering(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     """HEAD answers from a memory of what a clean-up has removed since (distribution/distribution#4702)."""
     del registry
     reply = answer(call)
-    if _is(call, "HEAD", "/blobs/sha") and reply.status == _NOT_FOUND:
+    if concerns(call, "HEAD", "/blobs/sha") and reply.status == _NOT_FOUND:
         return Reply(200, {"Docker-Content-Digest": call.path.rpartition("/")[2]})
     return reply
 
 
-def _mounted_in_words(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
+def mounting_in_words(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     """A mount is answered as if it had been done."""
     del registry
-    if _is(call, "POST", _UPLOADS) and "mount" in call.query:
+    if concerns(call, "POST", UPLOADS) and "mount" in call.query:
         path = call.path.removesuffix("/").removesuffix("/uploads")
         return Reply(201, {"Location": f"{path}/{call.query['mount']}"})
     return answer(call)
 
 
-def _head_to_storage(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
+def sending_to_storage(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     """Questions for a blob are sent to an object store, whose signature is for reading alone."""
     reply = answer(call)
-    if _is(call, "HEAD", "/blobs/sha") and reply.status < _BAD:
+    if concerns(call, "HEAD", "/blobs/sha") and reply.status < _BAD:
         return Reply(307, {"Location": f"{registry.storage_url}{call.path}?signature=for-reading"})
     return reply
 
 
-def _typed(change: Callable[[str], str | None]) -> Quirk:
+def typed_as(change: Callable[[str], str | None]) -> Quirk:
     """Manifests come as something else."""
-    return _header("GET|HEAD", "/manifests/", "Content-Type", lambda _registry, _call, text: change(text))
+    return changing_header("GET|HEAD", "/manifests/", "Content-Type", lambda _registry, _call, text: change(text))
 
 
-def _link(change: Callable[[Call], str]) -> Quirk:
+def linking(change: Callable[[Call], str]) -> Quirk:
+    """The list of tags names a next page, as `change` has it."""
+
     def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
         del registry
         reply = answer(call)
@@ -182,7 +190,8 @@ def _link(change: Callable[[Call], str]) -> Quirk:
     return quirk
 
 
-def _is(call: Call, method: str, path: str) -> bool:
+def concerns(call: Call, method: str, path: str) -> bool:
+    """Whether a call is such a request; `method` and `path` are regular expressions."""
     return re.fullmatch(method, call.method) is not None and re.search(path, call.path) is not None
 
 
@@ -193,7 +202,6 @@ def _relative(registry: QuirkyRegistry, call: Call, text: str) -> str:
     return there.removeprefix(here + "/") if there.startswith(here + "/") else there
 
 
-_UPLOADS = "/blobs/uploads/"
 _GOING = "/blobs/uploads/[0-9a-f]+$"
 _NOBODY = "https://nobody.example/token"
 _BUSY = (408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524)
@@ -224,7 +232,7 @@ QUIRKS: Mapping[str, Quirk] = {
         lambda _, text: text.replace("Bearer", "bEARER").replace("realm=", "Realm = ").replace(",", "  ,  ")
     ),
     "scope-opaque": challenged(lambda _, text: re.sub(r'scope="[^"]*"', 'scope="aws"', text)),
-    "one-basic-challenge": _Once(
+    "one-basic-challenge": OnlyOnce(
         "PUT|PATCH|GET", "/v2/.+/(manifests|blobs)/", 401, skip=2, headers={CHALLENGE: 'Basic realm="harbor"'}
     ),
     "one-scope-400": one_scope_at_a_time(400),
@@ -241,7 +249,7 @@ QUIRKS: Mapping[str, Quirk] = {
     "expires-in-for-ever": expires_in("1e400"),
     "access-token": token_with(lambda body: body.replace(b'"token"', b'"access_token"')),
     "token-gzip": token_with(lambda body: gzip.compress(body, mtime=0), {"Content-Encoding": "gzip"}),
-    **{f"token-{status}": _restated("GET|POST", "^/token$", status) for status in (201, 202, 203)},
+    **{f"token-{status}": restating("GET|POST", "^/token$", status) for status in (201, 202, 203)},
     "token-html": token_with(lambda body: body, {"Content-Type": "text/html; charset=utf-8"}),
     "token-empty-beside-access-token": token_with(
         lambda body: body.replace(b'"token"', b'"token": "", "access_token"')
@@ -265,114 +273,119 @@ QUIRKS: Mapping[str, Quirk] = {
     "service-missing": challenged(lambda _, text: re.sub(',?service="[^"]*"', "", text)),
     # what is there
     **{
-        f"head-blob-{status}": _status("HEAD", "/blobs/", status)
+        f"head-blob-{status}": refusing("HEAD", "/blobs/", status)
         for status in (400, 403, 404, 405, 410, 500, 501, 502, 504)
     },
-    "head-blob-to-storage": _head_to_storage,
-    "head-blob-remembered": _remembered,
+    "head-blob-to-storage": sending_to_storage,
+    "head-blob-remembered": remembering,
     **{
-        f"head-manifest-{status}": _status("HEAD", "/manifests/", status)
+        f"head-manifest-{status}": refusing("HEAD", "/manifests/", status)
         for status in (400, 403, 404, 405, 410, 500, 501, 502, 504)
     },
     # uploads
     **{
-        f"mount-{status}": _status("POST", _UPLOADS, status, "mount")
+        f"mount-{status}": refusing("POST", UPLOADS, status, "mount")
         for status in (400, 401, 403, 404, 405, 409, 500, 502, 503)
     },
-    "mount-in-words": _mounted_in_words,
+    "mount-in-words": mounting_in_words,
     **{
-        f"mount-from-nowhere-{status}": _status_without("POST", _UPLOADS, status, query="mount", unless="from")
+        f"mount-from-nowhere-{status}": refusing_without("POST", UPLOADS, status, query="mount", unless="from")
         for status in (400, 401, 403, 404, 405, 500, 502)
     },
-    **{f"post-{status}": _restated("POST", "/uploads/$", status) for status in (200, 201, 204)},
-    **{f"patch-{status}": _restated("PATCH", _GOING, status) for status in (200, 201, 204)},
-    **{f"put-blob-{status}": _restated("PUT", _GOING, status) for status in (200, 202, 204)},
-    **{f"put-manifest-{status}": _restated("PUT", "/manifests/", status) for status in (200, 202, 204)},
+    **{f"post-{status}": restating("POST", "/uploads/$", status) for status in (200, 201, 204)},
+    **{f"patch-{status}": restating("PATCH", _GOING, status) for status in (200, 201, 204)},
+    **{f"put-blob-{status}": restating("PUT", _GOING, status) for status in (200, 202, 204)},
+    **{f"put-manifest-{status}": restating("PUT", "/manifests/", status) for status in (200, 202, 204)},
     **{
-        f"patch-never-{status}": _status("PATCH", _GOING, status) for status in (400, 403, 404, 405, 411, 416, 500, 501)
+        f"patch-never-{status}": refusing("PATCH", _GOING, status)
+        for status in (400, 403, 404, 405, 411, 416, 500, 501)
     },
-    "patch-lost-404": _Once("PATCH", _GOING, 404, skip=1),
-    "patch-lost-416": _Once("PATCH", _GOING, 416, skip=1),
-    "put-lost-404": _Once("PUT", _GOING, 404),
-    "location-absolute": _header("POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: registry.url + text),
-    "location-with-port": _header(
-        "POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: _with_port(registry.url) + text
+    "patch-lost-404": OnlyOnce("PATCH", _GOING, 404, skip=1),
+    "patch-lost-416": OnlyOnce("PATCH", _GOING, 416, skip=1),
+    "put-lost-404": OnlyOnce("PUT", _GOING, 404),
+    "location-absolute": changing_header(
+        "POST|PATCH", UPLOADS, "Location", lambda registry, _, text: registry.url + text
     ),
-    "location-by-scheme": _header(
-        "POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: "//" + registry.host + text
+    "location-with-port": changing_header(
+        "POST|PATCH", UPLOADS, "Location", lambda registry, _, text: _with_port(registry.url) + text
     ),
-    "location-in-http": _header(
-        "POST|PATCH", _UPLOADS, "Location", lambda registry, _, text: "http://" + registry.host + text
+    "location-by-scheme": changing_header(
+        "POST|PATCH", UPLOADS, "Location", lambda registry, _, text: "//" + registry.host + text
     ),
-    "location-relative": _header("POST|PATCH", _UPLOADS, "Location", _relative),
-    "location-without-slash": _header("POST|PATCH", _UPLOADS, "Location", lambda _r, _c, text: text.lstrip("/")),
-    "location-with-fragment": _header("POST|PATCH", _UPLOADS, "Location", lambda _r, _c, text: text + "#part"),
-    "location-with-empty-parts": _header(
-        "POST|PATCH", _UPLOADS, "Location", lambda _r, _c, text: text.replace("?", "?a=&b&") + "&"
+    "location-in-http": changing_header(
+        "POST|PATCH", UPLOADS, "Location", lambda registry, _, text: "http://" + registry.host + text
     ),
-    "location-missing-after-chunks": _header("PATCH", _UPLOADS, "Location", lambda *_: None),
-    "range-missing": _header("PATCH", _UPLOADS, "Range", lambda *_: None),
-    "range-off-by-one": _header("PATCH", _UPLOADS, "Range", lambda _r, _c, text: _one_more(text)),
-    "range-stuck": _header("PATCH", _UPLOADS, "Range", lambda *_: "0-59"),  # aws/containers-roadmap#2831
-    "range-in-bytes": _header("PATCH", _UPLOADS, "Range", lambda _r, _c, text: "bytes=" + text),
-    "range-unreadable": _header("PATCH", _UPLOADS, "Range", lambda *_: "all of it"),
-    "another-algorithm": _header(
+    "location-relative": changing_header("POST|PATCH", UPLOADS, "Location", _relative),
+    "location-without-slash": changing_header("POST|PATCH", UPLOADS, "Location", lambda _r, _c, text: text.lstrip("/")),
+    "location-with-fragment": changing_header("POST|PATCH", UPLOADS, "Location", lambda _r, _c, text: text + "#part"),
+    "location-with-empty-parts": changing_header(
+        "POST|PATCH", UPLOADS, "Location", lambda _r, _c, text: text.replace("?", "?a=&b&") + "&"
+    ),
+    "location-missing-after-chunks": changing_header("PATCH", UPLOADS, "Location", lambda *_: None),
+    "range-missing": changing_header("PATCH", UPLOADS, "Range", lambda *_: None),
+    "range-off-by-one": changing_header("PATCH", UPLOADS, "Range", lambda _r, _c, text: _one_more(text)),
+    "range-stuck": changing_header("PATCH", UPLOADS, "Range", lambda *_: "0-59"),  # aws/containers-roadmap#2831
+    "range-in-bytes": changing_header("PATCH", UPLOADS, "Range", lambda _r, _c, text: "bytes=" + text),
+    "range-unreadable": changing_header("PATCH", UPLOADS, "Range", lambda *_: "all of it"),
+    "another-algorithm": changing_header(
         "GET|HEAD|PUT",
         "/(manifests|blobs)/",
         "Docker-Content-Digest",
         lambda registry, _, text: _in_sha512(registry, text),
     ),
-    "unknown-algorithm": _header(
+    "unknown-algorithm": changing_header(
         "GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", lambda *_: "blake3:" + "0" * 64
     ),
-    "sha512-manifests-400": _status("PUT|GET|HEAD", "/manifests/sha512:", 400),
-    "no-digest-header": _header("GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", lambda *_: None),
+    "sha512-manifests-400": refusing("PUT|GET|HEAD", "/manifests/sha512:", 400),
+    "no-digest-header": changing_header(
+        "GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", lambda *_: None
+    ),
     **{
-        f"odd-digest-{name}": _header("GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", change)
+        f"odd-digest-{name}": changing_header("GET|HEAD|PUT", "/(manifests|blobs)/", "Docker-Content-Digest", change)
         for name, change in _ODD_DIGESTS.items()
     },
-    "put-blob-without-location": _header("PUT", _GOING, "Location", lambda *_: None),
-    "put-manifest-without-location": _header("PUT", "/manifests/", "Location", lambda *_: None),
-    "mount-without-location": _header(
-        "POST", _UPLOADS, "Location", lambda _r, _c, text: None if "/blobs/sha" in text else text
+    "put-blob-without-location": changing_header("PUT", _GOING, "Location", lambda *_: None),
+    "put-manifest-without-location": changing_header("PUT", "/manifests/", "Location", lambda *_: None),
+    "mount-without-location": changing_header(
+        "POST", UPLOADS, "Location", lambda _r, _c, text: None if "/blobs/sha" in text else text
     ),
-    "upload-without-uuid": _header("POST|PATCH", _UPLOADS, "Docker-Upload-UUID", lambda *_: None),
-    "chunk-minimum-unreadable": _adding("POST", _UPLOADS, {"OCI-Chunk-Min-Length": "many"}),
-    "chunk-minimum-large": _adding("POST", _UPLOADS, {"OCI-Chunk-Min-Length": "10485760"}),
+    "upload-without-uuid": changing_header("POST|PATCH", UPLOADS, "Docker-Upload-UUID", lambda *_: None),
+    "chunk-minimum-unreadable": adding_headers("POST", UPLOADS, {"OCI-Chunk-Min-Length": "many"}),
+    "chunk-minimum-large": adding_headers("POST", UPLOADS, {"OCI-Chunk-Min-Length": "10485760"}),
     # what content is said to be
-    "changed-on-the-way": _restated("GET|HEAD", "/(manifests|blobs|tags)/", 203),
-    "type-with-charset": _typed(lambda text: text + "; charset=utf-8"),
-    "type-in-capitals": _typed(str.upper),
-    "type-generic": _typed(lambda _: "application/json"),
-    "type-binary": _typed(lambda _: "binary/octet-stream"),
-    "type-empty": _typed(lambda _: ""),
-    "type-missing": _typed(lambda _: None),
-    "etag-weak": _header("GET|HEAD", "/(manifests|blobs)/", "ETag", lambda _r, _c, text: f"W/{text}"),
-    "etag-missing": _header("GET|HEAD", "/(manifests|blobs)/", "ETag", lambda *_: None),
-    "ranges-none": _header("GET|HEAD", "/blobs/", "Accept-Ranges", lambda *_: "none"),
+    "changed-on-the-way": restating("GET|HEAD", "/(manifests|blobs|tags)/", 203),
+    "type-with-charset": typed_as(lambda text: text + "; charset=utf-8"),
+    "type-in-capitals": typed_as(str.upper),
+    "type-generic": typed_as(lambda _: "application/json"),
+    "type-binary": typed_as(lambda _: "binary/octet-stream"),
+    "type-empty": typed_as(lambda _: ""),
+    "type-missing": typed_as(lambda _: None),
+    "etag-weak": changing_header("GET|HEAD", "/(manifests|blobs)/", "ETag", lambda _r, _c, text: f"W/{text}"),
+    "etag-missing": changing_header("GET|HEAD", "/(manifests|blobs)/", "ETag", lambda *_: None),
+    "ranges-none": changing_header("GET|HEAD", "/blobs/", "Accept-Ranges", lambda *_: "none"),
     # passing trouble, and what is said beside an answer
-    **{f"busy-manifest-{status}": _Once("PUT", "/manifests/", status) for status in _BUSY},
-    **{f"busy-upload-{status}": _Once("POST", _UPLOADS, status) for status in _BUSY},
+    **{f"busy-manifest-{status}": OnlyOnce("PUT", "/manifests/", status) for status in _BUSY},
+    **{f"busy-upload-{status}": OnlyOnce("POST", UPLOADS, status) for status in _BUSY},
     **{
-        f"{code.lower().replace('_', '-')}-{status}": _Once("PUT", "/manifests/", status, code=code)
+        f"{code.lower().replace('_', '-')}-{status}": OnlyOnce("PUT", "/manifests/", status, code=code)
         for status in (400, 404)
         for code in ("BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN")
     },
-    "busy-until-a-date": _Once("PUT", "/manifests/", 429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
-    "busy-until-unreadable": _Once("PUT", "/manifests/", 503, headers={"Retry-After": "soon"}),
-    "warnings": _adding("GET|PUT", "/manifests/", {"Warning": '299 - "this registry is moving"'}),
-    "rate-limit-headers": _adding("GET|HEAD", "/manifests/", {"RateLimit-Remaining": "0;w=21600"}),
-    "api-version-old": _adding("GET|HEAD|POST", "/v2/", {"Docker-Distribution-API-Version": "registry/1.0"}),
-    "cookies": _adding("GET|HEAD|POST|PUT", "/v2/", {"Set-Cookie": "sid=1; Path=/; HttpOnly"}),
+    "busy-until-a-date": OnlyOnce("PUT", "/manifests/", 429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+    "busy-until-unreadable": OnlyOnce("PUT", "/manifests/", 503, headers={"Retry-After": "soon"}),
+    "warnings": adding_headers("GET|PUT", "/manifests/", {"Warning": '299 - "this registry is moving"'}),
+    "rate-limit-headers": adding_headers("GET|HEAD", "/manifests/", {"RateLimit-Remaining": "0;w=21600"}),
+    "api-version-old": adding_headers("GET|HEAD|POST", "/v2/", {"Docker-Distribution-API-Version": "registry/1.0"}),
+    "cookies": adding_headers("GET|HEAD|POST|PUT", "/v2/", {"Set-Cookie": "sid=1; Path=/; HttpOnly"}),
     # encodings
-    "manifests-gzip": _packed("/manifests/"),
-    "manifests-x-gzip": _packed("/manifests/", "X-GZIP"),
-    "tags-gzip": _packed("/tags/list"),
-    "blobs-gzip": _packed("/blobs/sha"),
-    "blobs-called-gzip": _mislabelled,
+    "manifests-gzip": packing("/manifests/"),
+    "manifests-x-gzip": packing("/manifests/", "X-GZIP"),
+    "tags-gzip": packing("/tags/list"),
+    "blobs-gzip": packing("/blobs/sha"),
+    "blobs-called-gzip": mislabelling,
     # lists
-    "tags-link-to-itself": _link(lambda call: f'<{call.path}>; rel="next"'),
-    "tags-link-without-brackets": _link(lambda call: f'{call.path}?last=zzz; rel="next"'),
+    "tags-link-to-itself": linking(lambda call: f'<{call.path}>; rel="next"'),
+    "tags-link-without-brackets": linking(lambda call: f'{call.path}?last=zzz; rel="next"'),
 }
 """By name; `docs/testing.md` says what they are."""
 
