@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import json
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -17,13 +16,11 @@ from cargoship.errors import ContentInvalid, Forbidden, RegistryError, RegistryR
 from cargoship.events import Level, Note
 from cargoship.http.budget import Budget
 from cargoship.http.exchange import Response
-from cargoship.http.links import next_page
 from cargoship.http.retry import Transient, with_retries
 from cargoship.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Blob, BytesBlob, Descriptor
 from cargoship.oci.digest import SHA256, Algorithm, Digest
 from cargoship.oci.files import atomic_file
 from cargoship.oci.manifest import MANIFEST_BYTES_MAX, kind_of
-from cargoship.oci.reference import is_tag
 from cargoship.registry.addresses import AddressRefused
 from cargoship.registry.auth.challenge import Scope
 from cargoship.registry.blob_reader import BlobSource, open_stream
@@ -31,6 +28,7 @@ from cargoship.registry.http_client import NamedRequest
 from cargoship.registry.options import Access, ClientOptions
 from cargoship.registry.refusals import ContentUnknown
 from cargoship.registry.session import RegistrySession
+from cargoship.registry.tag_lists import read_tags
 from cargoship.registry.upload import BlobOutcome, Upload
 
 _OK = 200
@@ -41,9 +39,6 @@ _NO_CONTENT = 204
 _NOT_FOUND = 404
 _FAULTS = frozenset({500, 502, 504})
 _ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
-_TAGS_BYTES = 8 << 20
-_PAGES_MAX = 10_000
-_TAGS_MAX = 1_000_000
 _WARNING = Level.WARNING
 _WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _COPY_BYTES = 1 << 20
@@ -331,32 +326,7 @@ class RegistryClient:
 
         Some registries do not know a repository without a tag, and answer 404 for both.
         """
-        url = f"/v2/{repository}/tags/list"
-        seen: set[str] = {self._session.base + url}
-        count = 0
-        for _ in range(_PAGES_MAX):
-            ask = NamedRequest("GET", url, f"the tags of {repository}")
-            response, data = self._session.content(
-                ask, self._scopes(repository), limit_bytes=_TAGS_BYTES, ok=(_OK, _NOT_FOUND)
-            )
-            if response.status == _NOT_FOUND:
-                return
-            page = _tags_in(data)
-            if page is None:
-                raise ContentInvalid(f"{self.registry} gave no list of tags for {repository}")
-            yield from page
-            count += len(page)
-            following = next_page(response.headers.get("link", ""))
-            if following is None:
-                return
-            url = self._session.follow(following, asked=url, what=ask.what, sends=False)
-            if url in seen:
-                self.emit(Note(f"{self.registry} leads {ask.what} back to where it was: some may be missing", _WARNING))
-                return
-            seen.add(url)
-            if count > _TAGS_MAX:
-                break
-        raise RegistryError(f"{self.registry} gives the tags of {repository} in too many pages")
+        return read_tags(self._session, repository, self._scopes(repository), self.emit)
 
     def _delete(self, repository: str, path: str, what: str) -> bool:
         ask = NamedRequest("DELETE", f"/v2/{repository}/{path}", f"the deletion of {what}")
@@ -374,15 +344,6 @@ class RegistryClient:
 
     def _blob_ask(self, repository: str, digest: Digest) -> NamedRequest:
         return NamedRequest("GET", f"/v2/{repository}/blobs/{digest}", f"the blob {digest.brief} of {repository}")
-
-
-def _tags_in(data: bytes) -> list[str] | None:
-    """The tags of a page, those alone that are some; None for what is no page."""
-    try:
-        page = json.loads(data)["tags"] or []
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return [tag for tag in page if isinstance(tag, str) and is_tag(tag)] if isinstance(page, list) else None
 
 
 def _digest_of(text: str) -> Digest | None:
