@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.programs import RunCargoship, distribution_rust, run
+from support.programs import RunCargoship, distribution_rust, program, run
 
 pytestmark = pytest.mark.tools
 
@@ -267,6 +267,40 @@ def test_a_script_for_the_python_that_cargoship_runs_in_is_watched(run_cargoship
     for env, told in (({}, "None"), ({"ASKED": "one"}, "one"), ({"ASKED": "two"}, "two")):
         shutil.rmtree(place / "target", ignore_errors=True)
         assert ship(run_cargoship, place, tmp_path / "cache", env) == (False, f"{told}\n")
+
+
+def test_a_variable_that_a_probe_of_rustc_looks_at_is_seen(run_cargoship: RunCargoship, tmp_path: Path) -> None:
+    """As scripts ask what a compiler can do (autocfg). What rustc looks at for itself is no input of theirs."""
+    place = tmp_path / "place"
+    write("Cargo.toml", MANIFEST.format("app"))(place)
+    write(
+        "build.rs",
+        """use std::{env, fs, process::Command};
+fn main() {
+    let code = r#"pub const NOT_ASKED: () = assert!(option_env!("ASKED").is_none());"#;
+    let folder = env::var("OUT_DIR").unwrap();
+    fs::write(format!("{folder}/probe.rs"), code).unwrap();
+    let mut rustc = Command::new(env::var("RUSTC").unwrap());
+    rustc.args(["--crate-type=lib", "--emit=metadata", "--out-dir", &folder]).arg(format!("{folder}/probe.rs"));
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=TOLD={}", rustc.output().unwrap().status.success());
+}
+""",
+    )(place)
+    write("src/main.rs", 'fn main() { println!("{}", env!("TOLD")); }')(place)
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+    # a compiler of cargoship's own, as those of rustup are wherever they lie
+    rustc = tmp_path / "rustup" / "toolchains" / "mine" / "bin" / "rustc"
+    rustc.parent.mkdir(parents=True)
+    rustc.symlink_to(distribution_rust().get("RUSTC") or program("rustc"))
+    around = {"RUSTUP_HOME": str(tmp_path / "rustup"), "RUSTC": str(rustc)}
+    for env, recalled, told in (
+        ({"RUST_BACKTRACE": "0", "TERM": "dumb"}, False, "true"),
+        ({"RUST_BACKTRACE": "1", "TERM": "xterm"}, True, "true"),
+        ({"ASKED": "yes"}, False, "false"),
+    ):
+        shutil.rmtree(place / "target", ignore_errors=True)
+        assert ship(run_cargoship, place, tmp_path / "cache", around | env) == (recalled, f"{told}\n"), env
 
 
 def test_a_file_that_is_a_folder_since_a_script_has_asked_is_asked_again(

@@ -100,6 +100,7 @@ static long call(long n, long a, long b, long c, long d, long e, long f) {
 enum { PASSIVE, RUSTC, SCRIPT };
 static volatile int mode;
 static int quiet;                    /* a compiler of cargoship's own: its variables and its clock are in keys already */
+static int probes;                   /* a quiet one is rustc, which a script has started: code that it compiles asks for variables */
 static char record[LONG];            /* the unit's file */
 static char skip[2 * LONG];          /* prefixes of paths that are of no interest, with colons between */
 static char of_quiet[2 * LONG];      /* those that a compiler of cargoship's own needs to run: of no interest in a quiet one */
@@ -689,8 +690,20 @@ static char *noted(const char *name) {
   return value;
 }
 
+/* What rustc looks at whatever it compiles; of what is left, `env!` and `option_env!` ask. One more costs a compilation,
+   where its value has changed, and no wrong program. */
+static int is_rustcs(const char *name) {
+  static const char *const names[] = {"CARGO_MAKEFLAGS", "CI", "COLORTERM", "LD_LIBRARY_PATH", "MAKEFLAGS", "MFLAGS", "NO_COLOR", "PATH",
+                                      "RUST_BACKTRACE", "RUST_MIN_STACK", "TERM", "TMPDIR", "VCINSTALLDIR"};
+  if (starts(name, "RUSTC_") || starts(name, "LLVM_")) return 1;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(name, names[i])) return 1;
+  return 0;
+}
+
 EXPORT char *getenv(const char *name) {
   if (!mode) return in(environ, name);
+  if (probes && !is_rustcs(name)) return noted(name);
   return COUNTS() && !is_clippys(name) ? noted(name) : value_of(name, NULL);
 }
 
@@ -1923,6 +1936,7 @@ __attribute__((constructor)) static void begin(int count, char **words, char **e
     put('B', in(env, "OUT_DIR"));
   }
   mode = wanted;
+  probes = quiet && wanted == SCRIPT && !strcmp(program, "rustc") && !is_proxy(whole_program);
   if (wanted == SCRIPT && *wrapped && !quiet && is_shell()) note_shell(count, words, env);
   Dl_info own;
   if (wanted == RUSTC && strcmp(program, "rustc") != 0) {
