@@ -96,7 +96,7 @@ def test_a_registry_that_does_not_let_anybody_push_costs_no_compilation(
 
 
 def test_what_would_be_applied_is_listed_and_nothing_is_done(run_cargoship: RunCargoship, app: Path) -> None:
-    (app / "k8s.yaml").write_text("image: cargoship://app\n")
+    (app / "k8s.yaml").write_text("kind: Pod\nimage: cargoship://app\n")
     # localhost:1 is no registry, and there is no kubectl
     done = run_cargoship("apply", "-f", "k8s.yaml", "--dry-run", cwd=app, env={"PATH": "/usr/bin:/bin"})
     assert done.stdout == "app: linux/amd64,linux/arm64 -> localhost:1/app:latest\n"
