@@ -69,9 +69,9 @@ def attach_all(client: RegistryClient, repository: str, manifests: Sequence[Byte
 def _is_listed(client: RegistryClient, repository: str, subject: Digest) -> bool:
     """Whether a registry that says that it has noted a subject has lists: some have none (sigstore-js, pull 1183).
 
-    One that said so before there was such a repository is asked again.
+    Asked once, and again where there may have been no such repository before.
     """
-    if client.session.lists_referrers is False:
+    if not client.session.lists_referrers:
         listed_by_api(client, repository, subject)
     return client.session.lists_referrers is not False
 

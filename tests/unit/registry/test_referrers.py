@@ -217,6 +217,16 @@ def test_a_registry_that_notes_a_subject_is_asked_whether_it_lists_it(times: int
     assert (fallback_tag(_DIGEST) in registry.tags(REPOSITORY)) is tagged
 
 
+def test_a_registry_that_only_notes_a_subject_loses_nothing_that_is_copied_there() -> None:
+    """Nobody asks for lists before a copy: what was attached went where nobody finds it."""
+    registry = _registry(api=True)
+    registry.faults.append(Fault("GET", "/referrers/", status=404, times=None))
+    with _client(registry) as client:
+        attach(client, REPOSITORY, _artifact("x"))
+    with _client(registry) as client:
+        assert len(list_referrers(client, REPOSITORY, _DIGEST)) == 1
+
+
 def test_a_list_under_a_tag_that_may_not_move_is_called_so() -> None:
     registry = _registry(api=False, immutable_tags=True)
     with _client(registry) as client:
