@@ -60,6 +60,41 @@ def test_the_exit_code_is_passed_on_and_files_are_gone(place: Path) -> None:
     assert list((place / "cache" / "deploy").iterdir()) == []
 
 
+def _up(place: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [CARGOSHIP, "up", *words],
+        cwd=place,
+        env=environment(place, **more),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_paths_of_all_files_begin_where_compose_has_them_begin(place: Path) -> None:
+    """A build of a second file in another folder was looked for beside that file, and another project was built."""
+    (place / "more" / "web").mkdir(parents=True)
+    (place / "more" / "web" / "Cargo.toml").touch()
+    (place / "more" / "web.yaml").write_text("services: {web: {build: ./web}}\n")
+    done = _up(place, "-f", "docker-compose.yml", "-f", "more/web.yaml")
+    assert "more/web.yaml:1:18: the build of web is left alone: there is no Cargo.toml in ./web" in done.stderr
+    assert (done.returncode, (place / "words").read_text().split()[:2]) == (4, ["--project-directory", str(place)])
+
+
+def test_a_reference_that_compose_would_fill_in_is_refused(place: Path) -> None:
+    """Compose looked for an image called cargoship://web, once all others were built and pushed."""
+    (place / "docker-compose.yml").write_text("services:\n  a:\n    image: ${NO:-${IMAGE}}\n")
+    (place / ".env").write_text("# of ours\nexport IMAGE='cargoship://web'\n")
+    done = _up(place)
+    assert done.returncode == 24
+    assert "docker-compose.yml:3:12: IMAGE, of which Compose makes the image of a, is cargoship://web" in done.stderr
+    assert "write image: ${IMAGE:-cargoship://web} there" in done.stderr
+    assert not (place / "words").exists()
+    (place / "other.env").write_text("IMAGE=x\n")
+    assert _up(place, COMPOSE_ENV_FILES="other.env").returncode == 4
+    assert _up(place, COMPOSE_ENV_FILES="other.env", IMAGE="cargoship://web").returncode == 24
+
+
 def test_ctrl_c_in_a_terminal_reaches_the_other_program_once(place: Path) -> None:
     (place / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
     (place / "bin" / "docker").chmod(0o755)

@@ -67,6 +67,15 @@ def test_what_is_refused(
     assert not list(app.glob("target/**/release"))
 
 
+def test_files_for_one_place_are_refused_before_anything_is_built(run_cargoship: RunCargoship, app: Path) -> None:
+    """It was said once the images were pushed."""
+    for name in ("a", "b"):
+        (app / name).mkdir()
+        (app / name / "web.yaml").write_text("image: cargoship://app\n")
+    check(run_cargoship, app, "-f", "a/web.yaml", "-f", "b/web.yaml", "-o", "out/", code=2, said="to one place")
+    assert not (app / "out").exists()
+
+
 def test_a_document_without_references_needs_no_project(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     text = b"a: 1\r\n# end"
     (tmp_path / "a.yaml").write_bytes(text)

@@ -86,6 +86,15 @@ def compose_files(folder: Path, env: Mapping[str, str]) -> tuple[str, ...]:
     raise UsageError(f"there is no Compose file in {folder}", hint="name it with -f")
 
 
+def compose_variables(folder: Path, env: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """What Compose fills in for variables: those of the environment, and else of the files that it reads them from."""
+    named = [cwd / each for each in env.get("COMPOSE_ENV_FILES", "").split(",") if each]
+    said: dict[str, str] = {}
+    for path in named or [folder / ".env"]:
+        said.update(_dotenv(path))
+    return {**said, **env}
+
+
 def _dotenv(path: Path) -> dict[str, str]:
     """The plain assignments of a .env file."""
     try:

@@ -24,20 +24,24 @@ _OWN_TAGS = {"str", "int", "float", "bool", "null", "map", "seq"}
 _CORE = "tag:yaml.org,2002:"
 
 
-def value_of(node: YamlNode | None, page: Page) -> object:
-    """What a document says; raises DocumentInvalid with the place for what JSON has no word for."""
-    return None if node is None else _Reader(page).read(node, 0)
+def value_of(node: YamlNode | None, page: Page, *, passes_tags: bool = False) -> object:
+    """What a document says; raises DocumentInvalid with the place for what JSON has no word for.
+
+    `passes_tags` is for those who only look: of `!Sub text` they see the text.
+    """
+    return None if node is None else _Reader(page, passes_tags=passes_tags).read(node, 0)
 
 
 class _Reader:
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, *, passes_tags: bool) -> None:
         self._page = page
         self._left = _NODES_MAX
+        self._passes_tags = passes_tags
 
     def read(self, node: YamlNode, depth: int) -> object:
         self._count(node, depth)
         tag = node.tag.removeprefix(_CORE)
-        if tag and tag not in _OWN_TAGS and tag != "!":
+        if tag and tag not in _OWN_TAGS and tag != "!" and not self._passes_tags:
             raise DocumentInvalid(
                 f"{self._page.place(node.start)}: the tag {node.tag} means nothing here",
                 hint="write the value itself: nobody fills it in before it is handed on",

@@ -14,7 +14,7 @@ _NAME, _DIGEST = "cargoship://app#name", "cargoship://app#digest"
 
 
 def _warnings(folder: Path, values: str) -> list[str]:
-    place = Workplace(folder, {"app": ["app"]})
+    place = Workplace(folder, {"app": ["app"], "other": ["other"]})
     place.resolve(("values.yaml", f"web:\n  image: {values}\n".encode()))
     return [each.text for each in place.events if isinstance(each, Note) and each.level is Level.WARNING]
 
@@ -24,6 +24,9 @@ def _warnings(folder: Path, values: str) -> list[str]:
     [
         ("{repository: 'cargoship://app', tag: ''}", "repository is a whole reference, to which charts add the tag"),
         (f"{{repository: '{_NAME}', tag: ''}}", f"repository has no digest beside it, and the image could be any: write digest: {_DIGEST}"),
+        (f"{{repository: '{_NAME}'}}", f"repository has no digest beside it, and the image could be any: write digest: {_DIGEST}"),
+        (f"{{repository: '{_NAME}', digest: 'cargoship://other#digest'}}", f"repository has the digest of another image beside it: write {_DIGEST}"),
+        (f"{{repository: '{_NAME}', tag: 'any@cargoship://other#digest'}}", f"repository has the digest of another image beside it: write {_DIGEST}"),
         (f"{{registry: ghcr.io, repository: '{_NAME}', digest: '{_DIGEST}'}}", 'registry would come before a name that has its registry: write registry: ""'),
         (f"{{repository: '{_NAME}', tag: '{_DIGEST}'}}", f'tag is a digest, before which charts put a colon: write digest: {_DIGEST}, or tag: "any@{_DIGEST}"'),
     ],
@@ -39,6 +42,7 @@ def test_what_charts_would_put_together_wrongly_is_said(tmp_path: Path, values: 
         f"{{registry: '', repository: '{_NAME}', digest: '{_DIGEST}', tag: ''}}",
         f"{{repository: '{_NAME}', tag: 'any@{_DIGEST}'}}",
         "{repository: 'cargoship://app'}",
+        f"{{repository: '{_NAME}', by: {{digest: '{_DIGEST}'}}}}",
         "{repository: nginx, tag: '1', sidecar: 'cargoship://app'}",
     ],
 )

@@ -46,7 +46,12 @@ def resolve(ctx: click.Context, /, **_: object) -> None:
             "there is nothing to resolve", hint="name a file or folder with -f, or standard input with -f -"
         )
     output = _checked(ctx.params["output"], session.world.cwd)
-    request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
+    sources = resolving.sources_of(ctx, session, names)
+    if output is not None and output[1] and len({each.relative for each in sources}) < len(sources):
+        raise UsageError(
+            "two of the files would be written to one place", hint="resolve them into folders of their own"
+        )
+    request = resolving.request_of(ctx, session, sources)
     with session.work(verify=not ctx.params["no_verify"]) as context:
         prepared = prepare(request, context, session.operations)
         resolved = resolve_documents(prepared, context, session.operations)
@@ -54,7 +59,7 @@ def resolve(ctx: click.Context, /, **_: object) -> None:
     if output is None:
         session.result_bytes(joined([each.data for each in resolved.documents]))
     elif output[1]:
-        _write({output[0] / each.relative: each for each in resolved.documents}, len(resolved.documents))
+        _write({output[0] / each.relative: each for each in resolved.documents})
     else:
         from cargoship.oci.files import write_output
 
@@ -72,14 +77,10 @@ def _checked(given: str | None, cwd: Path) -> tuple[Path, bool] | None:
     return path, folder
 
 
-def _write(files: dict[Path, ResolvedDocument], count: int) -> None:
+def _write(files: dict[Path, ResolvedDocument]) -> None:
     """Write files into a folder, all of them or none."""
     from cargoship.oci.files import atomic_file
 
-    if len(files) < count:
-        raise UsageError(
-            "two of the files would be written to one place", hint="resolve them into folders of their own"
-        )
     # each takes its place when the stack unwinds, which it does only after every one was written
     with ExitStack() as stack:
         for path, document in files.items():

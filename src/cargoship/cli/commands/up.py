@@ -25,11 +25,15 @@ def up(ctx: click.Context, /, **_: object) -> None:
 
     from cargoship.cli.results.resolved import tell_built
     from cargoship.deploy import handover, launch
+    from cargoship.deploy.interpolation import refuse_references
     from cargoship.deploy.resolve import by_digest, prepare, resolve
 
     session = options.begin(ctx)
     names = ctx.params["filenames"] or handover.compose_files(session.world.cwd, session.world.env)
     sources = resolving.sources_of(ctx, session, names)
+    folder = sources[0].folder
+    # Compose takes all paths from there, those of further files too
+    sources = [replace(each, folder=folder) for each in sources]
     request = resolving.request_of(ctx, session, sources)
     with session.work(verify=not ctx.params["no_verify"]) as context:
         compose = handover.find_compose(context)
@@ -37,9 +41,12 @@ def up(ctx: click.Context, /, **_: object) -> None:
         called = by_digest if host is None else launch.called_locally(host, context)
         if host is not None:
             request = replace(request, selection=launch.selection_of_engine(request.selection, host))
-        resolved = resolve(prepare(request, context, session.operations), context, session.operations, called)
+        prepared = prepare(request, context, session.operations)
+        for each in prepared.found:
+            refuse_references(each, handover.compose_variables(folder, context.env, context.cwd))
+        resolved = resolve(prepared, context, session.operations, called)
     tell_built(session, resolved)
-    handover.up(compose, resolved.documents, ctx.params["words"], context, session.terminal, folder=sources[0].folder)
+    handover.up(compose, resolved.documents, ctx.params["words"], context, session.terminal, folder=folder)
 
 
 command = options.panelled(up)
