@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _EXPRESSION_MAX = 1000
 _WORD = re.compile(r"[\w.+-]+")
+_WITH_PLUS = re.compile(r"([\w.-]+)\+(?=[\s)]|\Z)")
+_SAYS_WHICH = re.compile(r"-(?:only|or-later)\Z", re.IGNORECASE)
 _OWN = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
 """A licence that SPDX does not list, by a name of somebody's own (annex D.2, "license-ref")."""
 _WITH_EXCEPTION = {
@@ -50,13 +52,31 @@ def parsed_expression(said: str) -> LicenseExpression | None:
     text = _WORD.sub(lambda found: _WITH_EXCEPTION.get(found[0].casefold(), found[0]), text)
     from license_expression import ExpressionError, ExpressionParseError  # noqa: PLC0415 - half a second of licences
 
+    text = _WITH_PLUS.sub(lambda found: _or_later(found[1]) or found[0], text)
     try:
         # strict: an exception is no licence, and a licence no exception
         found = _spdx().parse(text, strict=True)
         unknown = _spdx().unknown_license_keys(found)
     except (ExpressionError, ExpressionParseError, AttributeError, TypeError, RecursionError):
         return None
-    return found if all(_OWN.fullmatch(name) for name in unknown) else None
+    return found if all(_OWN.fullmatch(name) or _or_later(name.removesuffix("+")) == name for name in unknown) else None
+
+
+@cache
+def _or_later(name: str) -> str | None:
+    """`MPL-2.0+` for `MPL-2.0`: this version or a later one (annex D.2, "simple-expression"), written as SPDX does.
+
+    None for what SPDX has another word for (`GPL-2.0+`), and for what is no licence.
+    """
+    if _spdx().validate(f"{name}+").errors == [] or _SAYS_WHICH.search(name):
+        return None
+    found = _spdx().validate(name, strict=True)
+    return None if found.errors else f"{found.normalized_expression}+"
+
+
+def has_plus(expression: str) -> bool:
+    """Whether an expression has a `+` behind a licence, which some readers of SPDX 2.3 take for another name."""
+    return "+" in expression
 
 
 def own_licenses(expression: str) -> list[str]:

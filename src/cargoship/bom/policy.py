@@ -2,7 +2,7 @@
 
 SPDX specification 2.3, annex D: of `A OR B` one has to do, of `A AND B` both. An exception (`WITH`) gives more rights
 than the licence alone, so a licence that is allowed is allowed with any; one that is denied is denied with any that is
-not allowed by name. `-or-later` leaves the choice of a later version of the same licence.
+not allowed by name. `-or-later`, and `+`, leave the choice of a later version of the same licence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cargoship.bom.crates import Crate
 
-_VERSIONED = re.compile(r"(?P<family>.+?)-(?P<version>\d+(?:\.\d+)*)(?P<how>-only|-or-later)?")
+_VERSIONED = re.compile(r"(?P<family>.+?)-(?P<version>\d+(?:\.\d+)*)(?P<how>-only|-or-later|\+)?")
 _WITH = " WITH "
 
 
@@ -147,13 +147,15 @@ class _Version(Struct, frozen=True):
 
 @cache
 def _version(term: str) -> _Version | None:
-    """The parts of a name such as `LGPL-2.1-or-later`; None for one without them, and where it is a pattern."""
+    """The parts of a name such as `LGPL-2.1-or-later` or `MPL-2.0+`; None for one without them, or a pattern.
+
+    Of others, such as Apache-2.0, each version is a licence of its own, as with `-only`.
+    """
     found = _VERSIONED.fullmatch(term)
-    # of others, such as Apache-2.0, each version is a licence of its own: nothing says "or later" of them
-    if found is None or not found["how"]:
+    if found is None:
         return None
     number = tuple(int(each) for each in found["version"].split("."))
-    return _Version(found["family"].casefold(), number, found["how"] == "-or-later")
+    return _Version(found["family"].casefold(), number, found["how"] in {"-or-later", "+"})
 
 
 def unused(policy: LicensePolicy, crates: Iterable[Crate]) -> list[str]:

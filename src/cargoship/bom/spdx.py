@@ -11,7 +11,7 @@ import msgspec
 from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
-from cargoship.bom.licenses import own_licenses
+from cargoship.bom.licenses import has_plus, own_licenses
 from cargoship.bom.sbom import Sbom
 from cargoship.oci.digest import Digest
 
@@ -52,7 +52,8 @@ def spdx(sbom: Sbom) -> bytes:
 
 def _own_licenses(sbom: Sbom) -> Mapping[str, Any]:
     """Licences that SPDX does not list have to be declared: "Other licensing information detected"."""
-    names = sorted({name for each in sbom.components for name in own_licenses(each.license)})
+    names = sorted({name for each in sbom.components for name in own_licenses(each.license)
+                    if not has_plus(each.license)})  # fmt: skip
     infos = [{"licenseId": name, "extractedText": _NONE} for name in names]
     return {"hasExtractedLicensingInfos": infos} if infos else {}
 
@@ -114,7 +115,9 @@ def _fields(each: Component, name: str) -> Iterator[tuple[str, Any]]:
     sums = (("SHA256", each.sha256), ("SHA512", each.sha512))
     yield "checksums", [{"algorithm": kind, "checksumValue": value} for kind, value in sums if value]
     yield "licenseConcluded", _NONE
-    yield "licenseDeclared", each.license or _NONE
+    # a tool that takes `MPL-2.0+` for no licence refuses the whole document
+    yield "licenseDeclared", _NONE if has_plus(each.license) else each.license or _NONE
+    yield "licenseComments", each.license if has_plus(each.license) else ""
     yield "copyrightText", _NONE
     yield "primaryPackagePurpose", _PURPOSES.get(each.kind, "LIBRARY")
     yield "comment", comment_of(each.facts)

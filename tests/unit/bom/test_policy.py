@@ -54,6 +54,14 @@ def crate(license: str = "", text: str = "", *, source: str = _REGISTRY) -> Crat
         ("LicenseRef-Acme-1.0", ["LicenseRef-Acme-1.0"], [], None),
         ("MIT OR LicenseRef-Acme", [], ["LicenseRef-*"], None),
         ("MIT AND LicenseRef-Acme", ["MIT"], [], "LicenseRef-Acme is not allowed"),
+        # "or later" of other licences than GNU's
+        ("MPL-2.0+", ["MPL-2.0"], [], None),
+        ("mpl-1.1+/Zlib", ["MPL-2.0"], [], None),
+        ("MPL-2.0+", ["MPL-1.1"], [], "MPL-2.0+ is not allowed"),
+        ("MPL-2.0", ["MPL-1.1+"], [], None),
+        ("(Apache-2.0+ OR GPL-2.0+) AND MIT", ["MIT"], ["Apache-2.0"], "Apache-2.0+ is denied"),
+        ("MPL-2.0", [], ["MPL-1.1"], None),
+        ("MPL-2.0", [], ["MPL-1.1+"], "is denied"),
         ("GPL-2.0+ WITH Classpath-exception-2.0", [], ["GPL-2.0-only"], "is denied"),
     ],
 )  # fmt: skip
@@ -85,7 +93,19 @@ def test_a_licence_of_the_projects_own_is_nobody_elses(said: str, *, own: bool) 
 
 
 @pytest.mark.parametrize(
-    "said", ["LicenseRef-a b", "LicenseRef-", "DocumentRef-x:LicenseRef-y", "LicenseRef_a", "Acme"]
+    "said",
+    [
+        "GPL-2.0-only+",
+        "Acme+",
+        "LLVM-exception+",
+        "MIT++",
+        "+",
+        "LicenseRef-a b",
+        "LicenseRef-",
+        "DocumentRef-x:LicenseRef-y",
+        "LicenseRef_a",
+        "Acme",
+    ],
 )
 def test_what_is_no_name_of_ones_own(said: str) -> None:
     assert expression_of(said) == ""
@@ -105,7 +125,13 @@ def test_without_lists_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("text", "entry"),
-    [("mit", "MIT"), (" GPL-* ", "GPL-*"), ("GPL-3.0", "GPL-3.0-only"), ("Apache-2.0 with LLVM-exception", None)],
+    [
+        ("mit", "MIT"),
+        ("mpl-2.0+", "MPL-2.0+"),
+        (" GPL-* ", "GPL-*"),
+        ("GPL-3.0", "GPL-3.0-only"),
+        ("Apache-2.0 with LLVM-exception", None),
+    ],
 )
 def test_entries_are_written_as_spdx_does(text: str, entry: str | None) -> None:
     assert license_entry(text) == (entry or "Apache-2.0 WITH LLVM-exception")

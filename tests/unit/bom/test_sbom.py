@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cargoship.bom.component import Kind
 from cargoship.bom.crates import Crate
@@ -92,6 +93,24 @@ def test_cyclonedx_is_valid(tmp_path: Path, version: str, known: bool) -> None: 
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415 - seconds
 
     assert JsonStrictValidator(SchemaVersion.from_version(version)).validate_str(document) is None
+
+
+def test_a_licence_or_later_is_valid_spdx(tmp_path: Path) -> None:
+    """A crate with such a licence had none in SBOMs; spdx-tools takes `MPL-2.0+` for no licence."""
+    made = sbom(tmp_path, known=True)
+    first = replace(made.components[0], license="MPL-2.0+ OR LicenseRef-Other")
+    made = replace(made, components=(first, *made.components[1:]))
+    path = tmp_path / "sbom.spdx.json"
+    path.write_bytes(spdx(made))
+    found = json.loads(path.read_bytes())
+    (package,) = (each for each in found["packages"] if each["name"] == first.name)
+    assert (package["licenseDeclared"], package["licenseComments"]) == ("NOASSERTION", first.license)
+    assert [each["licenseId"] for each in found["hasExtractedLicensingInfos"]] == ["LicenseRef-Ours-1.0"]
+    from spdx_tools.spdx.parser.parse_anything import parse_file  # noqa: PLC0415 - seconds
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document  # noqa: PLC0415 - seconds
+
+    assert validate_full_spdx_document(parse_file(str(path))) == []
+    assert {"expression": first.license} in json.loads(cyclonedx(made, "1.6"))["components"][0]["licenses"]
 
 
 @pytest.mark.parametrize("known", [True, False])
