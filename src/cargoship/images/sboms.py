@@ -41,7 +41,7 @@ FORMATS = {"cyclonedx": CYCLONEDX, "spdx": SPDX, "spdx-3": SPDX}
 """Media types by the names that people use; SPDX 2 and 3 share theirs."""
 _MEDIA_TYPES = {CYCLONEDX: CYCLONEDX, SPDX: SPDX, "text/spdx+json": SPDX}
 """The last is ko's, and cosign's `attach sbom`."""
-_PREDICATES = {
+PREDICATES = {
     "https://cyclonedx.org/bom": CYCLONEDX,
     # cosign's before 2
     "https://cyclonedx.org/schema": CYCLONEDX,
@@ -50,6 +50,7 @@ _PREDICATES = {
     "https://spdx.dev/Document/v2.3": SPDX,
     "https://spdx.dev/Document/v2.2": SPDX,
 }
+"""Types of statements that have an SBOM for their predicate, with its media type."""
 _IN_TOTO = "application/vnd.in-toto+json"
 _PREDICATE_TYPE = "in-toto.io/predicate-type"
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
@@ -193,7 +194,7 @@ class _ListedSbom(Struct, frozen=True):
         """What a statement of in-toto says of its subject, as it is written there."""
         own = self.attached
         said = _predicate(_read(source, self.layer), self.subject) if own is None else own.predicate(source)
-        if said is None or _PREDICATES.get(said[0]) != self.media_type:
+        if said is None or PREDICATES.get(said[0]) != self.media_type:
             raise ContentInvalid(f"an attestation of {self.subject} says otherwise than its annotations what it is")
         return _unwrapped(said[1])
 
@@ -202,7 +203,7 @@ def _referring(source: ImageSource, subject: Digest) -> Iterator[_ListedSbom]:
     for each in attached_documents(source, subject):
         is_statement = each.form not in {DocumentForm.OTHER, DocumentForm.SIMPLE}
         if is_statement:
-            kind = _PREDICATES.get(each.said)
+            kind = PREDICATES.get(each.said)
         else:
             kind = _MEDIA_TYPES.get(each.layer.media_type.partition(";")[0].strip())
         if kind is None:
@@ -239,7 +240,7 @@ def _inside(source: ImageSource, root: BytesBlob, *, only: bool) -> Iterator[_Li
         if manifest is None or manifest.descriptor.media_type not in MANIFEST_TYPES:
             continue
         for layer in decode_manifest(manifest.data).layers:
-            kind = _PREDICATES.get(layer.annotations.get(_PREDICATE_TYPE, ""))
+            kind = PREDICATES.get(layer.annotations.get(_PREDICATE_TYPE, ""))
             if layer.media_type == _IN_TOTO and kind is not None:
                 yield _ListedSbom(Digest.parse(about), kind, layer, is_statement=True)
 

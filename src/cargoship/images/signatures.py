@@ -19,6 +19,7 @@ from cargoship.attest.statement import decode_heading
 from cargoship.context import Context
 from cargoship.errors import ContentInvalid, UsageError
 from cargoship.images.opening import open_image
+from cargoship.images.sboms import PREDICATES
 from cargoship.images.statements import AttachedDocument, DocumentForm, attached_documents
 from cargoship.oci.digest import Digest
 from cargoship.oci.platform import Platform
@@ -33,10 +34,7 @@ from cargoship.signing.signer import open_public
 from cargoship.signing.simple import PAYLOAD_BYTES_MAX, SIGNATURE, read_simple
 
 SIGNATURE_OF_IMAGE = "signature"
-REQUIRED = {
-    "provenance": frozenset({PREDICATE}),
-    "sbom": frozenset({"https://cyclonedx.org/bom", "https://spdx.dev/Document"}),
-}
+REQUIRED = {"provenance": frozenset({PREDICATE}), "sbom": frozenset(PREDICATES)}
 """Attestations that can be asked for, by the types of their predicates."""
 
 

@@ -159,6 +159,22 @@ def test_an_attestation_that_is_required_has_to_be_signed(work: Workshop) -> Non
     assert (report.ok, report.missing) == (False, ("sbom", "provenance"))
 
 
+@pytest.mark.parametrize(
+    ("predicate", "missing"),
+    [
+        ("https://spdx.dev/Document/v2.3", ()),  # GitHub's actions/attest-sbom
+        ("https://cyclonedx.org/schema", ()),  # cosign's before 2
+        ("https://openvex.dev/ns", ("sbom",)),
+    ],
+)
+def test_an_sbom_that_others_have_attested_is_one(work: Workshop, predicate: str, missing: tuple[str, ...]) -> None:
+    """`cargoship sbom` printed it, and `verify --require sbom` said that there was none."""
+    digest = work.index.descriptor.digest
+    work.push(None, work.bundle(signed(digest)), work.bundle(Statement((Subject.of(digest),), predicate, {})))
+    report = work.verify(key="cosign.pub", required=["sbom"])
+    assert (report.ok, report.missing) == (not missing, missing)
+
+
 def test_a_signature_of_another_image_is_refused(work: Workshop) -> None:
     other = Digest.of(b"another image")
     work.push(None, work.bundle(signed(other)))
