@@ -237,3 +237,45 @@ def test_a_token_server_that_does_not_exchange_an_identity_token(
     ):
         client.find_manifest(REPOSITORY, "1")
     assert hint in (caught.value.hint or "")
+
+
+_EXCHANGES_NOTHING = [
+    (404, b"<!DOCTYPE html><p>404"),
+    (405, b""),
+    (400, b'{"errors": [{"code": "UNSUPPORTED"}]}'),
+    (401, b'{"details": "who are you?"}'),
+    (200, b"<!DOCTYPE html><p>Sign in"),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), _EXCHANGES_NOTHING)
+@pytest.mark.parametrize("username", ["u", ""])
+def test_an_identity_token_is_shown_as_a_password_where_it_is_not_exchanged(
+    status: int, body: bytes, username: str, index: Index
+) -> None:
+    """A push ended with `404`: containerd asks such a server by GET."""
+    with InMemoryRegistry(auth=TokenAuth(username, "refresh")) as registry:
+        fault = Fault("POST", "/token", status=status, body=body, times=None)
+        registry.faults.append(fault)
+        credentials = FixedCredentials(registry.host, IdentityToken("refresh", username))
+        with client_of(registry.host, credentials=credentials) as client:
+            push(client, index, "1")
+            registry.auth.revoke()  # type: ignore[union-attr]
+            push(client, index, "2")
+        assert registry.tags(REPOSITORY) == {"1": str(index.digest), "2": str(index.digest)}
+        assert fault.hits == 1, "it is not tried again with each token"
+        asked = [call for call in registry.calls if call.path == "/token" and call.method == "GET"]
+        assert {call.query.get("account", "") for call in asked} == {username}
+
+
+def test_a_refusal_of_the_exchange_counts_where_a_password_is_refused_too() -> None:
+    registry = InMemoryRegistry(address="https://registry.example", auth=TokenAuth("u", "other"))
+    registry.faults.append(Fault("POST", "/token", status=400, body=b'{"error": "invalid_grant"}', times=None))
+    credentials = FixedCredentials(registry.host, IdentityToken("ended-token", "u"))
+    with (
+        client_of(registry.host, credentials=credentials, transport=InMemoryTransport(registry)) as client,
+        pytest.raises(Unauthorized) as caught,
+    ):
+        client.find_manifest(REPOSITORY, "1")
+    assert "ended-token" not in str(caught.value)
+    assert [call.method for call in registry.calls if call.path == "/token"] == ["POST", "GET"]

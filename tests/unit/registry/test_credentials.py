@@ -55,7 +55,7 @@ _LOGIN = Login("u", _SECRET)
         ({"auths": {_HUB: _auth()}}, "docker.io", _LOGIN),
         ({"auths": {"docker.io": _auth()}}, "docker.io", _LOGIN),
         ({"auths": {"ghcr.io": _auth(password="with:colon")}}, "ghcr.io", Login("u", "with:colon")),
-        ({"auths": {"ghcr.io": _auth() | {"identitytoken": "i"}}}, "ghcr.io", IdentityToken("i")),
+        ({"auths": {"ghcr.io": _auth() | {"identitytoken": "i"}}}, "ghcr.io", IdentityToken("i", "u")),
         ({"auths": {"ghcr.io": {"registrytoken": "t"}}}, "ghcr.io", RegistryToken("t")),
         ({"auths": {"ghcr.io": {"username": "u", "password": _SECRET}}}, "ghcr.io", _LOGIN),
         ({"auths": {"ghcr.io": {}}}, "ghcr.io", None),

@@ -18,11 +18,11 @@ from urllib.parse import urldefrag, urlencode, urlsplit
 
 from msgspec import Struct
 
-from cargoship.errors import RegistryError, RegistryUnreachable, Unauthorized
+from cargoship.errors import Forbidden, RegistryError, RegistryUnreachable, Unauthorized
 from cargoship.events import Emit, Level, Note
 from cargoship.http.budget import Budget
 from cargoship.http.endpoint import parsed
-from cargoship.registry.addresses import absolute, objection, unsafe_hint
+from cargoship.registry.addresses import AddressRefused, absolute, objection, unsafe_hint
 from cargoship.registry.auth.challenge import Challenge, Scope, covers, merge_scopes, parse_challenges, parse_scopes
 from cargoship.registry.auth.credentials import Credentials, FoundCredential
 from cargoship.registry.auth.entries import IdentityToken, Login, RegistryToken
@@ -75,9 +75,11 @@ class _Identity:
         secrets = [header.partition(" ")[2] for header in self.given]
         credential = None if self.found is None else self.found.credential
         if isinstance(credential, Login):
-            secrets += [credential.password, _basic(credential).partition(" ")[2]]
+            secrets.append(credential.password)
         elif credential is not None:
             secrets.append(credential.token)
+        if isinstance(credential, Login | IdentityToken):
+            secrets.append(_basic(_as_login(credential)).partition(" ")[2])
         return secrets
 
 
@@ -108,6 +110,8 @@ class Authenticator:
         self._basic = False
         self._realm: _Realm | None = None
         self._one_scope = False
+        self._exchangeless: set[str] = set()
+        """Token servers that give tokens to those who ask by GET alone."""
         self._vain_until: dict[tuple[Scope, ...], float] = {}
 
     @property
@@ -243,7 +247,7 @@ class Authenticator:
         found = identity.found
         self._check_safe(realm.url, found)
         try:
-            content = self._fetch(*_token_request(realm, scopes, found, self._registry), insist=len(scopes) == 1)
+            value, lifetime_s = self._fetch_token(realm, scopes, found)
         except RegistryUnreachable:
             raise
         except RegistryError as error:
@@ -259,11 +263,36 @@ class Authenticator:
                 # it is not about a repository
                 raise type(error)(error.message, hint=f"{server} answers nothing at that address") from error
             raise
-        value, lifetime_s = _parse_token(content, self._registry)
         token = _Token(f"Bearer {value}", scopes, now + max(lifetime_s - _MARGIN_S, 1.0))
         identity.tokens.append(token)
         identity.given = [*identity.given[-_GIVEN_MAX:], token.header]
         return token.header
+
+    def _fetch_token(
+        self, realm: _Realm, scopes: tuple[Scope, ...], found: FoundCredential | None
+    ) -> tuple[str, float]:
+        """A token and its lifetime in seconds.
+
+        Some servers do not know how an identity token is exchanged (OAuth 2's POST), and answer with 400, 401, 404, 405
+        or a web page: it is shown them as a password then, as containerd does (core/remotes/docker, authorizer.go).
+        Where that is refused too, the first answer counts.
+        """
+        insist = len(scopes) == 1
+        by_get = _token_request(realm, scopes, found, self._registry)
+        if found is None or not isinstance(found.credential, IdentityToken) or realm.url in self._exchangeless:
+            return _parse_token(self._fetch(*by_get, insist=insist), self._registry)
+        try:
+            ask = _exchange_request(realm, scopes, found.credential, self._registry)
+            return _parse_token(self._fetch(ask, None, insist=insist), self._registry)
+        except (AddressRefused, Forbidden, RegistryUnreachable):
+            raise
+        except RegistryError as error:
+            try:
+                given = _parse_token(self._fetch(*by_get, insist=False), self._registry)
+            except RegistryError:
+                raise error from None
+            self._exchangeless.add(realm.url)
+            return given
 
     def _look(self, scopes: tuple[Scope, ...]) -> _Identity:
         """Who this client is for the repository of the first scope: the one that a request is about."""
@@ -285,6 +314,11 @@ def _basic_of(identity: _Identity) -> str | None:
     return _basic(found.credential) if found is not None and isinstance(found.credential, Login) else None
 
 
+def _as_login(credential: Login | IdentityToken) -> Login:
+    """What is shown as a password; an identity token where it cannot be exchanged."""
+    return credential if isinstance(credential, Login) else Login(credential.username, credential.token)
+
+
 def _basic(login: Login) -> str:
     return "Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
 
@@ -292,26 +326,35 @@ def _basic(login: Login) -> str:
 def _token_request(
     realm: _Realm, scopes: tuple[Scope, ...], found: FoundCredential | None, registry: str
 ) -> tuple[NamedRequest, str | None]:
-    what = f"a token for {', '.join(map(str, scopes)) or registry}"
     credential = None if found is None else found.credential
-    if isinstance(credential, IdentityToken):
-        form = {
-            "grant_type": "refresh_token",
-            "service": realm.service,
-            "client_id": _CLIENT_ID,
-            "scope": " ".join(map(str, scopes)),
-            "refresh_token": credential.token,
-        }
-        body = urlencode(form).encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return NamedRequest("POST", realm.url, what, headers, lambda: (body,), len(body), secret=True), None
+    login = _as_login(credential) if isinstance(credential, Login | IdentityToken) else None
     query = [("service", realm.service)] if realm.service else []
     query += [("scope", str(scope)) for scope in scopes]
-    if isinstance(credential, Login):
-        query.append(("account", credential.username))
+    if login is not None and login.username:
+        query.append(("account", login.username))
     joint = "&" if urlsplit(realm.url).query else "?"
     url = f"{realm.url}{joint}{urlencode(query)}" if query else realm.url
-    return NamedRequest("GET", url, what), _basic(credential) if isinstance(credential, Login) else None
+    return NamedRequest("GET", url, _wanted(scopes, registry)), None if login is None else _basic(login)
+
+
+def _exchange_request(
+    realm: _Realm, scopes: tuple[Scope, ...], credential: IdentityToken, registry: str
+) -> NamedRequest:
+    form = {
+        "grant_type": "refresh_token",
+        "service": realm.service,
+        "client_id": _CLIENT_ID,
+        "scope": " ".join(map(str, scopes)),
+        "refresh_token": credential.token,
+    }
+    body = urlencode(form).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    what = _wanted(scopes, registry)
+    return NamedRequest("POST", realm.url, what, headers, lambda: (body,), len(body), secret=True)
+
+
+def _wanted(scopes: tuple[Scope, ...], registry: str) -> str:
+    return f"a token for {', '.join(map(str, scopes)) or registry}"
 
 
 def _parse_token(content: bytes, registry: str) -> tuple[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,9 +31,10 @@ class Login:
 
 @dataclass(frozen=True)
 class IdentityToken:
-    """An OAuth 2 refresh token, good for access tokens only."""
+    """An OAuth 2 refresh token, good for access tokens only; `username` is whose it is, where that is known."""
 
     token: str = field(repr=False)
+    username: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def from_entry(entry: Mapping[str, object]) -> Credential | None:
     """
     token = entry.get("identitytoken")
     if isinstance(token, str) and token:
-        return IdentityToken(token)
+        return IdentityToken(token, _user_of(entry))
     token = entry.get("registrytoken")
     if isinstance(token, str) and token:
         return RegistryToken(token)
@@ -131,6 +133,18 @@ def from_entry(entry: Mapping[str, object]) -> Credential | None:
     if isinstance(username, str) and isinstance(password, str) and username and password:
         return _login(username, password)
     return None
+
+
+def _user_of(entry: Mapping[str, object]) -> str:
+    """The user that an entry names beside an identity token; empty for none."""
+    username, auth = entry.get("username"), entry.get("auth")
+    if isinstance(username, str) and username:
+        return username
+    if isinstance(auth, str) and auth.strip():
+        with contextlib.suppress(ConfigUnreadable):
+            found = _decoded(auth)
+            return found.username if isinstance(found, Login) else ""
+    return ""
 
 
 def _decoded(auth: str) -> Credential:
