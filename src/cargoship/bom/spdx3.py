@@ -15,6 +15,7 @@ import msgspec
 from cargoship.bom.comments import comment_of
 from cargoship.bom.component import Component, Kind
 from cargoship.bom.libraries import cpe_of
+from cargoship.bom.licenses import own_licenses
 from cargoship.bom.sbom import Sbom
 from cargoship.bom.spdx import download_of
 from cargoship.oci.digest import Digest
@@ -167,12 +168,24 @@ class _Graph:
     def _licenses(self) -> Iterator[Mapping[str, Any]]:
         expressions = sorted({each.license for each in self._sbom.components if each.license} - {_DATA_LICENSE})
         yield from (self._license(text) for text in expressions)
+        for name in sorted({name for text in expressions for name in own_licenses(text)}):
+            yield self._element(
+                "simplelicensing_SimpleLicensingText",
+                self._iri(name),
+                name=name,
+                simplelicensing_licenseText="NOASSERTION",
+            )
 
     def _license(self, expression: str) -> Mapping[str, Any]:
+        """An expression, and where what SPDX does not list in it is declared (`customIdToUri`)."""
+        own = own_licenses(expression)
         return self._element(
             "simplelicensing_LicenseExpression",
             self._license_iri(expression),
             simplelicensing_licenseExpression=expression,
+            simplelicensing_customIdToUri=[
+                {"type": "DictionaryEntry", "key": name, "value": self._iri(name)} for name in sorted(own)
+            ],
         )
 
     def _license_iri(self, expression: str) -> str:

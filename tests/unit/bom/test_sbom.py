@@ -138,6 +138,19 @@ def test_spdx_3_is_read_and_written_by_the_model_of_its_makers(tmp_path: Path, k
     model.JSONLDSerializer().write(read, io.BytesIO())
 
 
+def test_spdx_3_declares_licences_that_spdx_does_not_list(tmp_path: Path) -> None:
+    graph = json.loads(spdx3(sbom(tmp_path)))["@graph"]
+    by_id = {each["spdxId"]: each for each in graph if "spdxId" in each}
+    (expression,) = (each for each in graph if "LicenseRef-" in each.get("simplelicensing_licenseExpression", ""))
+    (entry,) = expression["simplelicensing_customIdToUri"]
+    assert entry["key"] == "LicenseRef-Ours-1.0"
+    assert by_id[entry["value"]]["simplelicensing_licenseText"] == "NOASSERTION"
+    (document,) = (each for each in graph if each["type"] == "SpdxDocument")
+    assert entry["value"] in document["element"]
+    plain = [each for each in graph if "LicenseRef-" not in each.get("simplelicensing_licenseExpression", "")]
+    assert not [each for each in plain if "simplelicensing_customIdToUri" in each]
+
+
 def test_spdx_3_says_what_is_in_the_image_and_what_ran(tmp_path: Path) -> None:
     made = sbom(tmp_path)
     graph = json.loads(spdx3(made))["@graph"]
