@@ -129,10 +129,12 @@ def test_keys_that_are_not_read_are_called_what_they_are(tmp_path: Path) -> None
         ("two.pub", "two.pub has 2 keys in it"),
         ("awskms:///alias/release", "awskms:///alias/release is no file, and keys are read from files and variables"),
         ("env://KEY", "the variable KEY has no key in it"),
+        ("none.pub", "none.pub cannot be read: No such file or directory"),
     ):
         for read in (open_public, open_signer):
-            with pytest.raises(SigningFailed, match=re.escape(says)):
+            with pytest.raises(SigningFailed, match=re.escape(says)) as refused:
                 read(spec, env={}, cwd=tmp_path)
+            assert refused.value.hint or "keys in it" in says
 
 
 def test_keys_have_no_face() -> None:

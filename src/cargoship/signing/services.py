@@ -42,7 +42,10 @@ def read_services(named: Path | None, *, offline: bool = False) -> ClientTrustCo
         config = ClientTrustConfig.from_json(read_file(named, _BYTES_MAX).decode())
         _ = config.trusted_root, config.signing_config
     except OSError as error:
-        raise SigningFailed(f"{TRUST_CONFIG} names {named}, which cannot be read: {error.strerror or error}") from error
+        raise SigningFailed(
+            f"{TRUST_CONFIG} names {named}, which cannot be read: {error.strerror or error}",
+            hint="name a file, or unset the variable for the public services",
+        ) from error
     except Exception as error:
         # the library raises what its own parts raise
         raise SigningFailed(

@@ -87,4 +87,7 @@ def _read(spec: str, env: Mapping[str, str], cwd: Path) -> tuple[str, bytes]:
     try:
         return spec, read_file(path, KEY_BYTES_MAX)
     except OSError as error:
-        raise SigningFailed(f"the key {spec} cannot be read: {error.strerror or error}") from error
+        raise SigningFailed(
+            f"the key {spec} cannot be read: {error.strerror or error}",
+            hint="name a key's file, as `cosign generate-key-pair` writes it, or env://NAME for a variable that holds it",
+        ) from error
