@@ -36,7 +36,6 @@ from cargoship.oci.tree import choose_image
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.remote import RemoteBlob, RemoteContent
 
-_CHECK = "check the name of the base, and its tag"
 _IDLE_S = 30 * 24 * 3600
 """Seconds after which something in the cache that nobody has used is removed."""
 
@@ -45,16 +44,24 @@ class RemoteBases:
     """Bases in registries, for one run; a context that closes its connections.
 
     `open_client` makes the client of a registry when there is something to ask it. `cache` is the folder of what is
-    kept between runs. Safe to share between threads.
+    kept between runs. `called` is what they are called to people, where they are no bases of anything. Safe to share
+    between threads.
     """
 
     def __init__(
-        self, *, open_client: Callable[[str], RegistryClient], cache: Path, offline: bool = False, emit: Emit
+        self,
+        *,
+        open_client: Callable[[str], RegistryClient],
+        cache: Path,
+        offline: bool = False,
+        emit: Emit,
+        called: str = "the base",
     ) -> None:
         self._open_client = open_client
         self._store = BlobStore(cache, is_shared=True)
         self._offline = offline
         self._emit = emit
+        self._called = called
         self._opened = contextlib.ExitStack()
         self._clients: dict[str, RegistryClient] = {}
         self._roots: dict[Reference, BytesBlob] = {}
@@ -124,18 +131,18 @@ class RemoteBases:
             memo = self._store.recall(key)
             if memo is None:
                 raise self._not_cached(reference)
-            self._emit(Note(f"offline: the base {named.familiar} is taken to be {memo.digest}"))
+            self._emit(Note(f"offline: {self._called} {named.familiar} is taken to be {memo.digest}"))
             return Digest.parse(memo.digest)
         found = self.client(reference).find_manifest(reference.repository, tag, surely=True)
         if found is None:
             raise RegistryRefused(
                 f"{reference.registry} has no image {reference.repository}:{tag}",
-                hint=_CHECK,
+                hint=self._check_name,
             )
         with contextlib.suppress(OutputError):
             # a manifest is not compressed: what it holds is what it is
             self._store.remember(key, Memo(str(found), 0, str(found)))
-        self._emit(Note(f"the base {named.familiar} is {found}", Level.VERBOSE))
+        self._emit(Note(f"{self._called} {named.familiar} is {found}", Level.VERBOSE))
         return found
 
     def client(self, reference: Reference) -> RegistryClient:
@@ -174,7 +181,7 @@ class RemoteBases:
                 root = CachedContent(self, reference).find(Descriptor("", digest, 0))
                 if root is None:
                     named = str(reference).partition("/")[2]
-                    raise RegistryRefused(f"{reference.registry} has no image {named}", hint=_CHECK)
+                    raise RegistryRefused(f"{reference.registry} has no image {named}", hint=self._check_name)
                 self._roots[reference] = root
             return self._roots[reference]
 
@@ -191,10 +198,13 @@ class RemoteBases:
         stream = self.client(reference).open_blob(reference.repository, descriptor)
         return cast("BinaryIO", io.BufferedReader(_Keeping(stream, self._store, descriptor)))
 
-    @staticmethod
-    def _not_cached(reference: Reference) -> RegistryUnreachable:
+    @property
+    def _check_name(self) -> str:
+        return f"check the name of {self._called}, and its tag"
+
+    def _not_cached(self, reference: Reference) -> RegistryUnreachable:
         return RegistryUnreachable(
-            f"the base {reference.familiar} is not cached, and there is no network to be used",
+            f"{self._called} {reference.familiar} is not cached, and there is no network to be used",
             hint="build once without --offline or --frozen",
         )
 

@@ -87,7 +87,7 @@ def open_layers(text: str, context: Context) -> Iterator[LayeredImages]:
             yield _images(source.content, source.root, layer_cache)
         return
     cache = context.cache_dir / "bases"
-    with RemoteBases(open_client=context.connect, cache=cache, emit=context.emit) as remote:
+    with RemoteBases(open_client=context.connect, cache=cache, emit=context.emit, called="the image") as remote:
         yield _images(CachedContent(remote, target.reference), remote.root(target.reference), layer_cache)
 
 

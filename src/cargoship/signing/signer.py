@@ -89,5 +89,5 @@ def _read(spec: str, env: Mapping[str, str], cwd: Path) -> tuple[str, bytes]:
     except OSError as error:
         raise SigningFailed(
             f"the key {spec} cannot be read: {error.strerror or error}",
-            hint="name a key's file, as `cosign generate-key-pair` writes it, or env://NAME for a variable that holds it",
+            hint="name a key's file, as `cosign generate-key-pair` writes it, or env://NAME for a variable that has it",
         ) from error

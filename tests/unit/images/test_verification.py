@@ -132,6 +132,9 @@ def test_images_of_a_registry_with_attestations(tmp_path: Path) -> None:
         (("verify", "nowhere.example:1/x"), 51, "nowhere.example"),
         (("verify", "oci:nowhere"), 2, "there is no"),
         (("verify", "UPPER"), 2, "UPPER"),
+        (("verify", "{host}/me/app:none"), 54, "check the name of the image, and its tag"),
+        (("size", "{host}/me/app:none"), 54, "check the name of the image, and its tag"),
+        (("diff", "{host}/me/app:none", "{host}/me/app:1"), 54, "check the name of the image, and its tag"),
         (("verify", "text"), 55, "text"),
         (("verify", "empty"), 2, "empty"),
         (("inspect", "--elf", "text"), 55, "text"),
@@ -140,7 +143,8 @@ def test_images_of_a_registry_with_attestations(tmp_path: Path) -> None:
 def test_what_is_no_image(tmp_path: Path, argv: tuple[str, ...], code: int, words: str) -> None:
     (tmp_path / "text").write_text("text")
     (tmp_path / "empty").mkdir()
-    found, text, said = run(tmp_path, *argv)
+    with InMemoryRegistry() as registry:
+        found, text, said = run(tmp_path, *(word.replace("{host}", registry.host) for word in argv))
     assert (text, "Traceback" in said) == ("", False)
     assert found in {code, 55, 2, 51}, said
     assert words in said

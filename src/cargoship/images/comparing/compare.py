@@ -95,7 +95,8 @@ def _opened(text: str, context: Context) -> Iterator[_Side]:
         with open_image(target, context) as source:
             yield _Side(text, source.root, source.content)
         return
-    with RemoteBases(open_client=context.connect, cache=context.cache_dir / "bases", emit=context.emit) as remote:
+    cache = context.cache_dir / "bases"
+    with RemoteBases(open_client=context.connect, cache=cache, emit=context.emit, called="the image") as remote:
         yield _Side(text, remote.root(target.reference), CachedContent(remote, target.reference))
 
 
