@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from cargoship.errors import RegistryError
+from cargoship.errors import ContentInvalid, RegistryError
 from cargoship.oci.config import ConfigFile
 from cargoship.oci.descriptor import INDEX_TYPES, Descriptor
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image
 from cargoship.oci.manifest import Manifest, decode_index
+from cargoship.oci.statement import ATTESTATION_KIND, ATTESTS_TO, PREDICATE_TYPE
 from cargoship.registry.pull import read_images
 from cargoship.registry.referrers import as_listed
 from cargoship.registry.source import ImageSource
@@ -41,11 +42,14 @@ class AttachedManifest(Struct, frozen=True):
     descriptor: Descriptor
     tag: str | None = None
     """How it is found, where not by its subject."""
+    predicate_types: tuple[str, ...] = ()
+    """What an attestation of BuildKit's says, which lies in the index beside what it is about."""
 
     @property
     def kind(self) -> str:
-        """Its artifact type; for what cosign finds by a tag the end of that."""
-        return self.descriptor.artifact_type or (self.tag or "").rpartition(".")[2] or self.descriptor.media_type
+        """Its artifact type; for what cosign finds by a tag the end of that, for an attestation what it says."""
+        said = ", ".join(self.predicate_types) or self.descriptor.artifact_type
+        return said or (self.tag or "").rpartition(".")[2] or self.descriptor.media_type
 
 
 class Inspection(Struct, frozen=True):
@@ -61,7 +65,7 @@ class Inspection(Struct, frozen=True):
     missing: tuple[Descriptor, ...] = ()
     others: tuple[Descriptor, ...] = ()
     attached: tuple[AttachedManifest, ...] = ()
-    """What refers to it and to its images: SBOMs, provenance, signatures."""
+    """What refers to it and to its images, or attests to them in the index: SBOMs, provenance, signatures."""
     unknown: str = ""
     """Why nobody knows what is attached: the registry does not tell, or the image came from a mirror and the registry
     does not answer."""
@@ -76,14 +80,31 @@ def inspection_of(target: str, source: ImageSource) -> Inspection:
         annotations = dict(decode_index(source.root.data, root.media_type).annotations)
     else:
         annotations = dict(images[0][1].manifest.annotations) if images else {}
-    inspected = tuple(InspectedImage(each, image.manifest, image.config_file) for each, image in images)
+    attesting = [said for each, image in images if (said := _attesting(each, image.manifest)) is not None]
+    attests = {each.descriptor.digest for each in attesting}
+    inspected = tuple(
+        InspectedImage(each, image.manifest, image.config_file) for each, image in images if each.digest not in attests
+    )
     attached: tuple[AttachedManifest, ...] = ()
     unknown = ""
     try:
         attached = tuple(_attached(source, [root.digest, *(each.descriptor.digest for each in inspected[:_ASKED_MAX])]))
     except RegistryError as error:
         unknown = error.message
+    attached = (*attesting, *attached)
     return Inspection(target, root, annotations, inspected, found.missing, found.others, attached, unknown)
+
+
+def _attesting(entry: Descriptor, manifest: Manifest) -> AttachedManifest | None:
+    """An entry of an index as what it says of another one; None for one that is an image by itself."""
+    if ATTESTATION_KIND not in entry.annotations:
+        return None
+    try:
+        subject = Digest.parse(entry.annotations.get(ATTESTS_TO, ""))
+    except ContentInvalid:
+        return None
+    said = (layer.annotations.get(PREDICATE_TYPE, "") for layer in manifest.layers)
+    return AttachedManifest(subject, entry, None, tuple(dict.fromkeys(filter(None, said))))
 
 
 def _attached(source: ImageSource, subjects: Sequence[Digest]) -> Iterator[AttachedManifest]:

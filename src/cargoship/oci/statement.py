@@ -25,7 +25,7 @@ IN_TOTO = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "in-toto.io/predicate-type"
 ATTESTS_TO = "vnd.docker.reference.digest"
-_KIND = "vnd.docker.reference.type"
+ATTESTATION_KIND = "vnd.docker.reference.type"
 _ATTESTATION = "application/vnd.docker.attestation.manifest.v1+json"
 
 
@@ -73,7 +73,7 @@ def with_statements(index: Index, documents: Sequence[Document], name: str) -> I
             continue
         attestation = _attestation(image.descriptor, own, name)
         made.append(attestation)
-        about = {ATTESTS_TO: str(image.digest), _KIND: "attestation-manifest"}
+        about = {ATTESTS_TO: str(image.digest), ATTESTATION_KIND: "attestation-manifest"}
         entries.append(replace(attestation.manifest_blob.descriptor, platform=UNKNOWN, annotations=about))
     raw = encode_index(IndexManifest(MediaType.OCI_INDEX, tuple(entries), index.manifest.annotations))
     return Index(raw, (*index.children, *made), index.nested, index.algorithm)

@@ -28,7 +28,9 @@ from cargoship.oci.descriptor import BytesBlob
 from cargoship.oci.digest import Digest
 from cargoship.oci.image import Image
 from cargoship.oci.index import Index
+from cargoship.oci.layout import write_layout
 from cargoship.oci.layout_reader import read_layout
+from cargoship.oci.manifest import encode_json
 from cargoship.oci.reference import Reference
 from cargoship.oci.referrer import REFERRERS, Referrer
 from cargoship.oci.statement import Document, with_statements
@@ -36,6 +38,7 @@ from cargoship.oci.target import LayoutTarget
 from cargoship.oci.tree import ManifestTree
 from cargoship.process import SystemRunner
 from cargoship.testing import InMemoryRegistry
+from support.attested import ATTESTATION, attested_index
 from support.images import AMD64, ARM64, small_index
 from support.validate import validate
 
@@ -281,6 +284,30 @@ def test_a_docker_archive_has_no_place_for_it(tmp_path: Path, index: Index) -> N
     copy(f"oci:{tmp_path}/out", target, context(tmp_path), platforms=(), referrers=False)
     with pytest.raises(UsageError, match="one image alone"):
         copy(f"oci:{tmp_path}/out", target, context(tmp_path), platforms=(), referrers=True)
+
+
+def test_inspecting_shows_what_attests_to_an_image_in_the_index_as_that(tmp_path: Path, index: Index) -> None:
+    """BuildKit's attestations were shown as images for unknown/unknown."""
+    said = [Document(each.descriptor, PREDICATE_TYPE, b"{}") for each in index.children]
+    write_layout(tmp_path / "out", with_statements(index, said, "app"), names=[])
+    found = inspect(str(tmp_path / "out"), context(tmp_path))
+    assert [str(each.config.platform) for each in found.images] == [str(each.platform) for each in index.images()]
+    assert [each.subject for each in found.attached] == [each.digest for each in index.images()]
+    text = inspection_text(found, Paint(enabled=False))
+    assert "unknown" not in text
+    assert f"attached    {found.attached[0].descriptor.digest} {PREDICATE_TYPE} (linux/amd64)" in text
+
+
+def test_what_attests_to_nothing_stays_an_image(tmp_path: Path) -> None:
+    made = attested_index(tmp_path / "blobs", [AMD64])
+    odd = ({ATTESTATION: "x"}, {ATTESTATION: "x", "vnd.docker.reference.digest": "no digest"})
+    for number, about_it in enumerate(odd):
+        document = json.loads(made.raw)
+        document["manifests"][1]["annotations"] = about_it
+        write_layout(tmp_path / f"odd{number}", Index(encode_json(document), made.children), names=[])
+        found = inspect(str(tmp_path / f"odd{number}"), context(tmp_path))
+        assert [str(each.config.platform) for each in found.images] == ["linux/amd64", "unknown/unknown"]
+        assert not found.attached
 
 
 def test_inspecting_shows_what_is_attached(tmp_path: Path, index: Index) -> None:

@@ -125,6 +125,7 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
                 "artifactType": each.descriptor.artifact_type,
                 "subject": str(each.subject),
                 "tag": each.tag,
+                "predicateTypes": list(each.predicate_types),
             }
             for each in inspection.attached
         ],
