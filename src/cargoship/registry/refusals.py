@@ -17,6 +17,10 @@ _FORBIDDEN = 403
 _SERVER_ERROR = 500
 _UNKNOWN = (400, 404)
 _UNKNOWN_WORDS = ("blob_unknown", "blob unknown", "unknown blob", "manifest_unknown", "manifest unknown")
+_TELLING = ("reason", "message", "error", "description")
+"""Of a detail with names: what is written for people; others repeat the request."""
+_DETAIL_CHARACTERS = 160
+"""What is longer repeats the specification."""
 _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
 
 
@@ -44,7 +48,7 @@ class Refusal(Struct, frozen=True):
         errors = document.get("errors")
         if isinstance(errors, list) and errors and isinstance(errors[0], Mapping):
             first = errors[0]
-            return cls(status, clean(first.get("code")), clean(first.get("message")) or _detail(first.get("detail")))
+            return cls(status, clean(first.get("code")), _message(first))
         code = document.get("error") if isinstance(document.get("error"), str) else ""
         words = document.get("details") or document.get("message") or document.get("error_description")
         return cls(status, clean(code), clean(words))
@@ -74,8 +78,16 @@ def clean(text: object) -> str:
     return printable if len(printable) <= _TEXT_CHARACTERS else printable[:_TEXT_CHARACTERS] + "..."
 
 
-def _detail(detail: object) -> str:
-    return clean(detail) if isinstance(detail, str) else ""
+def _message(error: Mapping[str, object]) -> str:
+    """What is said of an error: some put into the detail alone what is wrong (Nexus, Quay, zot)."""
+    message, detail = clean(error.get("message")), error.get("detail")
+    if isinstance(detail, Mapping):
+        found = (text for name in _TELLING if isinstance(text := detail.get(name), str))
+        detail = next((text for text in found if len(text) <= _DETAIL_CHARACTERS), "")
+    more = clean(detail)
+    if not more or more.lower() in message.lower():
+        return message
+    return f"{message}: {more}" if message else more
 
 
 def refused(
@@ -132,8 +144,21 @@ _HINTS_BY_WORD = (
         ("name_unknown", "does not exist in the registry", "repositorynotfound"),
         "that repository does not exist, and some registries want it to be created before the first push: create it",
     ),
-    # Artifact Registry speaks of immutability
-    (("immutab", "cannot be overwritten", "imagetagalreadyexists"), IMMOVABLE),
+    # Artifact Registry speaks of immutability, Nexus of assets, Artifactory of rights to overwrite
+    (
+        ("immutab", "cannot be overwritten", "tagalreadyexists", "not allow updating", "to overwrite", "/overwrite"),
+        IMMOVABLE,
+    ),
+    # Artifactory, of somebody who may write and not overwrite (GoogleContainerTools/kaniko#1095)
+    (
+        ("http 403 forbidden",),
+        "the credentials may not do that; if the tag is there already, they may not overwrite it: push under another",
+    ),
+    # zot, of what a tag stood for before
+    (
+        ("changing manifest media-type",),
+        "that tag stands for something of another kind there, and may not change it: push under another one",
+    ),
     (
         ("to a proxy project",),
         "that project is a cache of another registry, into which nothing is pushed: name another project",
@@ -149,6 +174,7 @@ _HINTS_BY_WORD = (
 _HINTS_BY_STATUS = {
     404: NO_REPOSITORY,
     407: "a proxy wants to know who asks: put a user and a password into its address, as http://USER:PASSWORD@HOST",
+    415: "it takes no manifests of this kind: some registries have those of OCI alone, and none of Docker (zot)",
     413: "a blob is larger than the registry, or a proxy before it, allows",
     429: "the registry's rate limit is used up: wait, or log in for a higher one",
 }

@@ -19,6 +19,31 @@ def _body(code: str, message: str) -> bytes:
     ("body", "text"),
     [
         (_body("DENIED", "requested access is denied"), "DENIED: requested access is denied (HTTP 400)"),
+        (
+            (
+                b'{"errors":[{"code":"BLOB_UPLOAD_INVALID","message":"blob upload invalid",'
+                b'"detail":"Repository does not allow updating assets: docker"}]}'
+            ),
+            "BLOB_UPLOAD_INVALID: blob upload invalid: Repository does not allow updating assets: docker (HTTP 400)",
+        ),
+        (
+            (
+                b'{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid",'
+                b'"detail":{"message":"manifest schema version not supported"}}]}'
+            ),
+            "MANIFEST_INVALID: manifest invalid: manifest schema version not supported (HTTP 400)",
+        ),
+        (b'{"errors":[{"code":"X","message":"no such tag","detail":"No such tag"}]}', "X: no such tag (HTTP 400)"),
+        (
+            b'{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid","detail":{"description":"HTTP 403 Forbidden"}}]}',
+            "MANIFEST_INVALID: manifest invalid: HTTP 403 Forbidden (HTTP 400)",
+        ),
+        (
+            b'{"errors":[{"code":"X","message":"m","detail":{"description":"%s"}}]}'
+            % (b"During upload, manifests " * 9),
+            "X: m (HTTP 400)",
+        ),
+        (b'{"errors":[{"code":"X","detail":{"reason":["a"],"error":"b"}}]}', "X: b (HTTP 400)"),
         (b'{"errors":[{"code":"UNKNOWN"}]}', "UNKNOWN (HTTP 400)"),
         (b'{"error":"invalid_grant","error_description":"expired"}', "invalid_grant: expired (HTTP 400)"),
         (b'{"details":"incorrect username or password"}', "incorrect username or password (HTTP 400)"),
@@ -72,6 +97,11 @@ def test_any_body_is_read_without_an_error(body: bytes) -> None:
         (Refusal(400, "MANIFEST_INVALID", "cannot update tag v3. The repository has enabled tag immutability"), RegistryRefused, "push under another one"),
         (Refusal(403, "DENIED", "manifest unknown"), Forbidden, "may not do this"),
         (Refusal(405, "UNKNOWN", "The operation is disallowed."), RegistryRefused, "locked there"),
+        (Refusal(400, "BLOB_UPLOAD_INVALID", "blob upload invalid: Repository does not allow updating assets: d"), RegistryRefused, "push under another one"),
+        (Refusal(403, "DENIED", "User x is not permitted to deploy: Not enough permissions to delete/overwrite artifact"), RegistryRefused, "push under another one"),
+        (Refusal(400, "MANIFEST_INVALID", 'changing manifest media-type from "a" to "b" is disallowed'), RegistryRefused, "another kind"),
+        (Refusal(400, "MANIFEST_INVALID", "manifest invalid: HTTP 403 Forbidden"), RegistryRefused, "may not overwrite it"),
+        (Refusal(415, "MANIFEST_INVALID"), RegistryRefused, "OCI alone"),
         (Refusal(413), RegistryRefused, "larger than the registry"),
         (Refusal(429, "TOOMANYREQUESTS"), RegistryRefused, "rate limit"),
         (Refusal(502), RegistryRefused, "try again later"),
