@@ -22,6 +22,7 @@ from cargoship.registry.session import RegistrySession
 
 _TAKEN = range(200, 300)
 _UNKNOWN = 404
+_NOT_SO = 405
 _OUT_OF_ORDER = 416
 _PATIENCE_WANTED = frozenset({408, 429, 503})
 _FIRST_TRIES = 3
@@ -30,18 +31,22 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 
 
 class UploadLost(Exception):
-    """This upload cannot be finished: `error` says why. A new one may, in one piece where `whole` is set."""
+    """This upload cannot be finished: `error` says why. A new one may.
 
-    def __init__(self, error: RegistryError, *, whole: bool) -> None:
+    In one piece where `whole` is set, and by PATCH to its last byte where `patched` is.
+    """
+
+    def __init__(self, error: RegistryError, *, whole: bool, patched: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
         self.whole = whole
+        self.patched = patched
 
 
 class BlobTransfer:
     """One upload session at `location`; `chunk_bytes` is the size of its first piece, None: in one piece.
 
-    `least_bytes` is the smallest piece that the registry takes.
+    `least_bytes` is the smallest piece that the registry takes. `patches_all` leaves nothing for the last request.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class BlobTransfer:
         location: str,
         chunk_bytes: int | None,
         least_bytes: int = 0,
+        patches_all: bool = False,
     ) -> None:
         self._session = session
         self._scopes = scopes
@@ -62,6 +68,7 @@ class BlobTransfer:
         self._location = location
         self._chunk_bytes = chunk_bytes
         self._least_bytes = least_bytes
+        self._patches_all = patches_all
         self._offset = 0
         self._certain = True
         """Whether `_offset` is what the registry has: not after trouble in the middle of a request."""
@@ -72,9 +79,13 @@ class BlobTransfer:
         Each chunk is tried with a patience of its own: what has arrived is not sent again.
         """
         size_bytes = self._blob.descriptor.size_bytes
-        while self._chunk_bytes is not None and size_bytes - self._offset > self._chunk_bytes:
+        while self._chunk_bytes is not None and size_bytes - self._offset > self._last_bytes():
             self._chunk_bytes = self._persist_chunk(self._chunk_bytes)
         with_retries(self._finish, budget=self._session.budget, retry_policy=self._session.retry_policy)
+
+    def _last_bytes(self) -> int:
+        """How much the request may have in it that ends the upload."""
+        return 0 if self._patches_all else self._chunk_bytes or 0
 
     def _persist_chunk(self, chunk_bytes: int) -> int:
         """Send a piece; how large the next one is to be."""
@@ -122,8 +133,11 @@ class BlobTransfer:
         url = f"{self._location}{joint}digest={quote(str(digest), safe='')}"
         with self._send("PUT", url, self._blob.descriptor.size_bytes) as response:
             if response.status not in _TAKEN:
-                raise self._lost(response, whole=False)
+                # Artifactory has known uploads only in which something was patched (docker/buildx#196)
+                untried = self._offset == 0 and not self._session.takes_whole and self._session.patches_all is None
+                raise self._lost(response, whole=False, patched=untried)
             said = response.headers.get("docker-content-digest")
+            self._session.takes_whole = self._session.takes_whole or self._offset == 0
         if contradicts(said, digest):
             raise ContentInvalid(f"{self._session.registry} stored {said} for {self._what}")
 
@@ -134,7 +148,7 @@ class BlobTransfer:
         if end > start and (method == "PATCH" or start):
             headers["Content-Range"] = f"{start}-{end - 1}"
         ask = NamedRequest(method, url, self._what, headers, lambda: pieces(self._blob, start, end), end - start)
-        ok = (*_TAKEN, _UNKNOWN, _OUT_OF_ORDER)
+        ok = (*_TAKEN, _UNKNOWN, _OUT_OF_ORDER, *([_NOT_SO] if method == "PUT" and not start else []))
         self._certain = False
         try:
             response = self._session.once(ask, self._scopes, ok=ok)
@@ -176,8 +190,9 @@ class BlobTransfer:
             raise UploadLost(silent, whole=False)
         self._offset, self._location, self._certain = reached, location, True
 
-    def _lost(self, response: Response, *, whole: bool) -> UploadLost:
-        return UploadLost(self._session.refused(response, NamedRequest("PUT", self._location, self._what)), whole=whole)
+    def _lost(self, response: Response, *, whole: bool, patched: bool = False) -> UploadLost:
+        error = self._session.refused(response, NamedRequest("PUT", self._location, self._what))
+        return UploadLost(error, whole=whole, patched=patched)
 
     def _bounded(self, reached: int, most: int) -> int:
         if reached > most:

@@ -52,6 +52,10 @@ class RegistrySession:
         """Whether this registry takes blobs in one piece only."""
         self.takes_chunks = False
         """Whether it has taken one so far."""
+        self.takes_whole = False
+        """Whether it has taken a blob in one PUT so far."""
+        self.patches_all: bool | None = None if takes_chunks(registry) else False
+        """Whether all of a blob goes by PATCH, and PUT only ends the upload; None: that has not been tried."""
         self.answers_heads = True
         """Whether it says whether it has a blob when it is asked by HEAD."""
         self.automatic_mounts = True

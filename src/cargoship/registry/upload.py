@@ -116,18 +116,45 @@ class Upload(Struct, frozen=True):
             location=started.location,
             chunk_bytes=self._chunk_bytes(started),
             least_bytes=started.chunk_bytes_min,
+            patches_all=self._patches_all,
         )
         try:
             sending.run()
         except UploadLost as lost:
-            if lost.whole:
-                self.session.whole_uploads = True
+            self._learn(lost)
             raise Transient(lost.error) from lost.__cause__
+        except RegistryRefused as refused:
+            # another push may have brought the same, and what is there may not be sent again (nexus-public#967)
+            if self.anew or isinstance(refused, AddressRefused) or not self._arrived():
+                raise
+            return BlobOutcome.EXISTS
         return BlobOutcome.PUSHED
+
+    def _learn(self, lost: UploadLost) -> None:
+        """How this registry is sent blobs from now on, after an upload that was lost."""
+        if lost.patched:
+            self.session.patches_all = True
+        elif lost.whole and self._patches_all:
+            self.session.patches_all = False
+        elif lost.whole:
+            self.session.whole_uploads = True
+
+    @property
+    def _patches_all(self) -> bool:
+        return bool(self.session.patches_all) and self._descriptor.size_bytes > 0
+
+    def _arrived(self) -> bool:
+        """Whether a blob whose upload was refused is there all the same."""
+        try:
+            return self._exists()
+        except (RegistryError, Transient):
+            return False
 
     def _chunk_bytes(self, started: _Started) -> int | None:
         """The size of the first chunk, None for an upload in one piece."""
         chunks = self.session.chunks
+        if self._patches_all:
+            return self._descriptor.size_bytes
         if self.session.whole_uploads or self._descriptor.size_bytes <= chunks.whole_bytes:
             return None
         # one that arrives from elsewhere would have to come again for each chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -102,6 +103,29 @@ def mislabelling(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
     if call.method != "GET" or "/blobs/sha" not in call.path or not reply.body.startswith(b"\x1f\x8b"):
         return reply
     return replace(reply, headers={**reply.headers, "Content-Encoding": "gzip"})
+
+
+def patched_first(status: int) -> Quirk:
+    """Blobs begin with a PATCH: an upload in one PUT is not known."""
+
+    def quirk(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
+        del registry
+        if _concerns(call, "PUT", "/blobs/uploads/") and call.body and "content-range" not in call.headers:
+            return Reply.error(status, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+        return answer(call)
+
+    return quirk
+
+
+def raced(registry: QuirkyRegistry, call: Call, answer: Answer) -> Reply:
+    """Another push has just brought the same blob, and it may not be stored again (sonatype/nexus-public#967)."""
+    del registry
+    reply = answer(call)
+    if not _concerns(call, "PUT", "/blobs/uploads/") or reply.status >= _BAD:
+        return reply
+    detail = f"docker-hosted/v2/-/blobs/{call.query.get('digest')} cannot be updated"
+    error = {"code": "BLOB_UPLOAD_INVALID", "message": "blob upload invalid", "detail": detail}
+    return Reply(_BAD, {"Content-Type": "application/json"}, json.dumps({"errors": [error]}).encode())
 
 
 class OnlyOnce:

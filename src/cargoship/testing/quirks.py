@@ -20,6 +20,8 @@ from cargoship.testing.kinds_of_quirks import (
     mislabelling,
     mounting_in_words,
     packing,
+    patched_first,
+    raced,
     refusing,
     refusing_without,
     remembering,
@@ -144,6 +146,8 @@ QUIRKS: Mapping[str, Quirk] = {
         f"patch-never-{status}": refusing("PATCH", _GOING, status)
         for status in (400, 403, 404, 405, 411, 416, 500, 501)
     },
+    **{f"patched-first-{status}": patched_first(status) for status in (404, 405)},
+    "blob-raced": raced,
     "patch-lost-404": OnlyOnce("PATCH", _GOING, 404, skip=1),
     "patch-lost-416": OnlyOnce("PATCH", _GOING, 416, skip=1),
     "put-lost-404": OnlyOnce("PUT", _GOING, 404),
