@@ -38,7 +38,14 @@ from cargoship.settings.cache import CacheOptions
 from cargoship.toolchain.around_cargo import environment_of_cargo
 from cargoship.toolchain.invocation import open_invocation
 from cargoship.toolchain.locate import Toolchain, Wanted, foresee_toolchain, locate
-from cargoship.toolchain.runtime import Runtime, runtime_of, zig_targets, zigbuild_environment, zigbuild_runtime
+from cargoship.toolchain.runtime import (
+    Runtime,
+    objects_of_a_run,
+    runtime_of,
+    zig_targets,
+    zigbuild_environment,
+    zigbuild_runtime,
+)
 from cargoship.toolchain.rust import toolchains
 from cargoship.toolchain.zig import find_zig, find_zigbuild
 from cargoship.unitcache.keys.compilers import compilers_of, plain_compilers
@@ -79,8 +86,8 @@ def cook(
     if cooking.subcommand is Subcommand.NOTHING:
         return
     if not platforms:
-        programs = _plain_programs(cooking, root, context)
-        with _session(caches, context) as session:
+        with objects_of_a_run(context.cache_dir) as objects, _session(caches, context) as session:
+            programs = _plain_programs(cooking, root, context, objects)
             runtime = _plain_runtime(cooking, context)
             cached = None if session is None else _plain_cached(session, runtime, root, context)
             run(cooking, programs=programs, around=_around(cached, partial(_plain_compilers, cooking, root, context)))
@@ -203,15 +210,18 @@ def _plain_runtime(cooking: Cooking, context: Context) -> Runtime | None:
     return zigbuild_runtime(zig, zig_targets(cooking.targets), context.env, cache_dir=context.cache_dir)
 
 
-def _plain_programs(cooking: Cooking, root: Path, context: Context) -> CookPrograms:
-    """The plain cargo, or cargo-zigbuild with the Zig that belongs to it; raises ToolMissing, OutputError."""
+def _plain_programs(cooking: Cooking, root: Path, context: Context, objects: Mapping[str, str]) -> CookPrograms:
+    """The plain cargo, or cargo-zigbuild with the Zig that belongs to it; raises ToolMissing, OutputError.
+
+    `objects` says where that Zig keeps what it compiles.
+    """
     env = context.env
     cargo = Path(env.get("CARGO") or "cargo")
     if cooking.subcommand is not Subcommand.ZIGBUILD:
         return CookPrograms(cargo, cargo, env, _told(env, root, context))
     zig = find_zig(context.runner, env)
     named = zigbuild_environment(zig, env, cache_dir=context.cache_dir)
-    through = {**named, **env}
+    through = {**named, **env, **objects}
     return CookPrograms(cargo, find_zigbuild(context.runner, env), through, _told(through, root, context))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,7 @@ from cargoship.process import Command
 from cargoship.settings.cache import CacheOptions
 from cargoship.settings.sources import load_settings
 from cargoship.toolchain.around_cargo import environment_of_cargo
-from cargoship.toolchain.runtime import zig_targets, zigbuild_environment, zigbuild_runtime
+from cargoship.toolchain.runtime import objects_of_a_run, zig_targets, zigbuild_environment, zigbuild_runtime
 from cargoship.toolchain.rust import Rust, toolchains
 from cargoship.toolchain.zig import Zig, find_zig, find_zigbuild
 from cargoship.unitcache.build import prepare_folder
@@ -101,13 +102,15 @@ def run_cargo(
     if isinstance(read, Ended):
         return read
     asked, context, rust, project = read
-    if not has_more(asked.gathered):
-        return _compiled(asked, context, rust, project, overrides, programs_alone=programs_alone, remote=remote)
-    with withheld(context.emit) as said:
-        context = replace(context, emit=said.emit)
-        ended = _compiled(asked, context, rust, project, overrides, programs_alone=programs_alone, remote=remote)
-        if ended.then is None:
-            said.let_go()
+    is_zig = asked.gathered[0] == "zigbuild"
+    with objects_of_a_run(context.cache_dir) if is_zig else nullcontext(dict[str, str]()) as objects:
+        compiled = partial(_compiled, objects=objects, programs_alone=programs_alone, remote=remote)
+        if not has_more(asked.gathered):
+            return compiled(asked, context, rust, project, overrides)
+        with withheld(context.emit) as said:
+            ended = compiled(asked, replace(context, emit=said.emit), rust, project, overrides)
+            if ended.then is None:
+                said.let_go()
     return ended
 
 
@@ -118,11 +121,13 @@ def _compiled(
     project: Project,
     overrides: Mapping[str, object],
     *,
+    objects: Mapping[str, str],
     programs_alone: bool,
     remote: ClusterAddress | None,
 ) -> Ended:
     words = asked.gathered
     command, then, zig = _commands(asked, context, rust)
+    command = Command(command.argv, command.cwd, {**(command.env or {}), **objects})
     options = _options(project, context, overrides)
     options = options if remote is None else options.beside(str(remote))
     targets = options_of(words, "--target") or list(_default_targets(words, context))

@@ -87,6 +87,27 @@ def write(place: Path, files: Mapping[str, str]) -> None:
         (place / name).write_text(text)
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["without a cache", "with lists of the script's own"])
+def test_zig_keeps_no_object_of_how_things_were(run_cargoship: RunCargoship, tmp_path: Path, *, kept: bool) -> None:
+    """Its own cache goes by flags and by what was read: not by headers that come to stand before it, or `.incbin`."""
+    place = tmp_path / "place"
+    # as CMake asks for lists; where nobody does, the unit cache does
+    listed = SCRIPT.replace('"-fPIC", "-I', '"-fPIC", "-MD", "-MF", &format!("{out}/list"), "-I')
+    write(place, FILES | {"build.rs": listed if kept else SCRIPT})
+    run(distribution_rust().get("CARGO", "cargo"), "generate-lockfile", cwd=place)
+
+    def ship() -> str:
+        shutil.rmtree(place / "target", ignore_errors=True)
+        words = ("--cache-to", f"dir:{tmp_path / 'cache'}") if kept else ("--no-cache",)
+        run_cargoship("cargo", *words, "--", "zigbuild", "--release", "--target", TARGET, cwd=place)
+        return run(place / "target" / TARGET / "release" / "app").stdout.strip()
+
+    assert ship() == "blob none lacks inner linked"
+    for name, (text, wanted) in EDITS.items():
+        write(place, {name: text})
+        assert ship() == wanted, name
+
+
 def test_what_no_list_of_a_compiler_has_is_seen(run_cargoship: RunCargoship, tmp_path: Path) -> None:
     place = tmp_path / "place"
     write(place, FILES)

@@ -12,6 +12,7 @@ from cargoship.events import Emit, Level, Note
 from cargoship.platforms import LibcFamily
 from cargoship.toolchain.environment import compile_environment
 from cargoship.toolchain.locate import Toolchain, Way
+from cargoship.toolchain.runtime import objects_of_a_run
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ def open_invocation(
     `root` is the folder of the workspace: what is compiled does not name it.
     """
     program, subcommand, triples = _program(toolchain)
-    with tempfile.TemporaryDirectory(prefix="cargoship-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="cargoship-") as scratch, objects_of_a_run(cache_dir) as objects:
         notes = Path(scratch) / "notes"
         notes.touch()
         made = compile_environment(toolchain, env, cache_dir=cache_dir, notes=notes, root=root)
-        yield Invocation(program, subcommand, triples, made)
+        yield Invocation(program, subcommand, triples, {**made, **objects})
         for line in notes.read_text().splitlines():
             emit(Note(line, Level.VERBOSE))
 

@@ -3,18 +3,23 @@
     <cache>/runtime/<version of Zig>/<triple>/        parts for a static program, which `scripts/runtime.sh` makes
     <cache>/runtime/<version of Zig>/<Zig's target>/  Zig's global cache for this target alone, if Zig links
 
-Where the user names a global cache for Zig, the latter is in there.
+Where the user names a global cache for Zig, the latter is in there. What Zig compiles of a project is kept for one run
+of cargo (`objects_of_a_run`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
+from cargoship.errors import OutputError
 from cargoship.oci.digest import Digest
 from cargoship.platforms import TABLE, Libc, LibcFamily, PlatformSpec
+from cargoship.scratch import scratch
 from cargoship.toolchain.locate import Toolchain, Way
 from cargoship.toolchain.marks import mark_used
 from cargoship.toolchain.wrappers import wrapper_identity, write_zig
@@ -75,6 +80,25 @@ def zig_targets(words: Iterable[str]) -> list[str]:
 def runtime_folder(zig: Zig, cache_dir: Path) -> Path:
     """The folder for all targets."""
     return cache_dir / "runtime" / Digest.of(zig.version.encode()).short
+
+
+@contextlib.contextmanager
+def objects_of_a_run(cache_dir: Path) -> Iterator[Mapping[str, str]]:
+    """What tells the wrappers where Zig keeps what it compiles of a project: a new folder, that is removed at the end.
+
+    Zig finds objects by flags and by the files that were read when they were made. A header that has come to stand
+    before one of these, and what the assembler reads (`.incbin`), is none of them: another run of cargo would get
+    objects of how things were. Raises OutputError.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            folder = held.enter_context(scratch("run-", cache_dir / "objects"))
+        except OSError as error:
+            raise OutputError(
+                f"cannot make a folder for C objects below {cache_dir}: {os.strerror(error.errno or 0)}",
+                hint="name another folder with CARGOSHIP_CACHE_DIR",
+            ) from error
+        yield {"CARGOSHIP_OBJECTS": str(folder)}
 
 
 def zigbuild_environment(zig: Zig, env: Mapping[str, str], *, cache_dir: Path) -> dict[str, str]:

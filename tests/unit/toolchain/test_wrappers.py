@@ -13,6 +13,7 @@ from cargoship.cargo.limits import known_limit
 from cargoship.errors import OutputError
 from cargoship.platforms import row
 from cargoship.toolchain.environment import replaced_paths
+from cargoship.toolchain.runtime import objects_of_a_run
 from cargoship.toolchain.wrappers import (
     RUSTC,
     bindgen_arguments,
@@ -411,6 +412,27 @@ def test_zig_gives_no_object_of_another_time(wrappers: Path, zig: Path, tmp_path
     # who asks for a version, or packs an archive, gets no flag
     for program, given in ((own, ["--version"]), (through, ["cc", "--version"]), (through, ["ar", "-c", "a.a"])):
         assert "SOURCE_DATE_EPOCH" not in " ".join(call(program, given, zig, SOURCE_DATE_EPOCH="1"))
+
+
+def test_zig_keeps_objects_of_a_project_for_one_run_of_cargo(wrappers: Path, tmp_path: Path) -> None:
+    """Its cache knows neither headers that come to stand before others, nor what the assembler reads."""
+    zig = tmp_path / "zig"
+    zig.write_text('#!/bin/sh\necho "$ZIG_LOCAL_CACHE_DIR"\n')
+    zig.chmod(0o755)
+    through = write_zig(tmp_path / "cache", zig=zig, runtime=tmp_path / "runtime", objects=tmp_path / "objects")
+    own = wrappers / "cargoship-x86_64-unknown-linux-musl-cc"
+    named = {"ZIG_LOCAL_CACHE_DIR": "/users"}
+    with objects_of_a_run(tmp_path / "cache") as run:
+        (folder,) = run.values()
+        for words in (["-c", "a.c"], ["-shared", "a.c", "-o", "a.so"], ["-E", "a.c"]):
+            for program, given in ((own, words), (through, ["cc", "-target", "x86_64-linux-gnu", *words])):
+                assert call(program, given, zig, **run, **named) == [folder]
+        with objects_of_a_run(tmp_path / "cache") as other:
+            assert run != other
+        Path(folder, "o").mkdir()
+    assert not Path(folder).exists()
+    # cargo-zigbuild's scripts name the program, and outlive the run
+    assert call(through, ["cc", "-target", "x86_64-linux-gnu", "-c", "a.c"], zig) == [str(tmp_path / "objects")]
 
 
 def test_the_innermost_folder_counts(tmp_path: Path) -> None:

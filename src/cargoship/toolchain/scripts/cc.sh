@@ -59,6 +59,9 @@ fi
 if [ -n "$compiles$named" ] && [ -n "${SOURCE_DATE_EPOCH-}" ]; then
   set -- "-ffile-prefix-map=/cargoship/SOURCE_DATE_EPOCH=/$SOURCE_DATE_EPOCH" "$@"
 fi
+# Zig keeps what it has compiled, by flags and by the files that were read then: not by headers that come to stand before
+# these, nor by what the assembler reads. So what it compiles of a project is kept for one run of cargo alone.
+[ -z "${CARGOSHIP_OBJECTS-}" ] || export ZIG_LOCAL_CACHE_DIR="$CARGOSHIP_OBJECTS"
 # Zig cannot be watched: where the cache asks what a build script reads, the compiler says which files it has read.
 if [ -n "${CARGOSHIP_WATCH_UNIT-}" ] && [ "$compiles" = yes ]; then
   set -- "$@" -MD -MF "${CARGOSHIP_WATCH_UNIT}-$$.list"

@@ -1,6 +1,7 @@
 # Zig, as cargo-zigbuild starts it. What Zig compiles of itself for a target (stubs of glibc, musl, libc++, the compiler's
-# runtime) has a folder of its own for each target, and so can go from machine to machine; what is compiled of a
-# project is kept where Zig would keep it anyhow.
+# runtime) has a folder of its own for each target, and so can go from machine to machine. What it compiles of a project
+# it keeps by flags and by the files that were read then: not by headers that come to stand before these, nor by what the
+# assembler reads. So that is kept for one run of cargo alone, or, where nobody says which that is, where Zig would keep it.
 previous=
 target=
 compiles=
@@ -28,7 +29,7 @@ done
 case $target in
 '' | .* | *[!A-Za-z0-9._-]*) ;;
 *)
-  export ZIG_LOCAL_CACHE_DIR="${ZIG_LOCAL_CACHE_DIR:-$objects}"
+  export ZIG_LOCAL_CACHE_DIR="${CARGOSHIP_OBJECTS:-${ZIG_LOCAL_CACHE_DIR:-$objects}}"
   export ZIG_GLOBAL_CACHE_DIR="$runtime/$target"
   ;;
 esac
