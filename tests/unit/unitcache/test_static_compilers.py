@@ -89,6 +89,28 @@ def test_a_list_with_a_zero_byte_is_not_kept(reads: Reads, tmp_path: Path) -> No
         reads(*compiled(tmp_path, "", "a\0b"))
 
 
+def test_a_list_that_another_compilation_has_written_over_is_not_taken(reads: Reads, tmp_path: Path) -> None:
+    words = compiled(tmp_path, "", "a.h")
+    write(tmp_path, b_dot_c="", list="b.o: b.c b.h\n")
+    with pytest.raises(NotKept, match="of another source"):
+        reads(*words)
+
+
+def test_a_list_tells_of_one_compilation(tmp_path: Path) -> None:
+    """Of one source with two flags, the list of the last is there."""
+    zig = tmp_path / "zig"
+    zig.write_bytes(b"")
+    words = compiled(tmp_path, "", "a.h")
+    sources = CSources(lambda _: False)
+
+    def found(*more: str) -> list[tuple[str, str]]:
+        return list(read_by_compiler("\n".join([str(zig), str(tmp_path), *words, *more]), {str(zig)}, sources))
+
+    assert found() == found() != []
+    with pytest.raises(NotKept, match="two compilations"):
+        found("-DOTHER")
+
+
 def test_a_member_with_a_zero_byte_is_not_kept(reads: Reads, tmp_path: Path) -> None:
     thin(tmp_path / "thin.a", "a\0b")
     with pytest.raises(NotKept, match="no archive"):

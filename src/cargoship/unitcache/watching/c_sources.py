@@ -81,6 +81,15 @@ class CSources(Struct):
     is_dated: bool = False
     """Whether SOURCE_DATE_EPOCH says what time it is."""
     _texts: dict[str, _Text] = field(default_factory=dict)
+    _lists: dict[str, Sequence[str]] = field(default_factory=dict)
+
+    def takes_list(self, place: str, words: Sequence[str]) -> None:
+        """Note that a compilation with these words has written the list at `place`.
+
+        Raises NotKept where another has done so too: it is read when both have ended, and tells of the last alone.
+        """
+        if self._lists.setdefault(place, words) != words:
+            raise NotKept(f"what it reads cannot be seen: two compilations have written {place}, a list of files")
 
     def beyond(self, words: Sequence[str], files: Sequence[str], cwd: str) -> Iterator[tuple[str, str]]:
         """Kinds ("O": read, "A": not there) and paths of what `files` are not; raises NotKept, OSError.

@@ -48,7 +48,11 @@ def _compiled(words: Sequence[str], cwd: str, sources: CSources) -> Iterator[tup
     if compiled and all(word.endswith(ASSEMBLER) for word in compiled) and "-x" not in words:
         files = [os.path.join(cwd, word) for word in compiled]  # noqa: PTH118
     elif listed is not None and len(compiled) <= 1:
-        files = list(_listed(os.path.join(cwd, listed), cwd))  # noqa: PTH118
+        place = os.path.normpath(os.path.join(cwd, listed))  # noqa: PTH118
+        sources.takes_list(place, (cwd, *words))
+        files = list(_listed(place, cwd))
+        if any(os.path.normpath(os.path.join(cwd, word)) not in map(os.path.normpath, files) for word in compiled):  # noqa: PTH118
+            raise NotKept("what it reads cannot be seen: a C compiler's list of files is of another source")
     elif listed is not None:
         raise NotKept("what it reads cannot be seen: a C compiler that lists the files of one of its sources alone")
     elif compiled or not {"-", "-x"}.isdisjoint(words):
