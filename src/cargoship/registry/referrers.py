@@ -22,7 +22,7 @@ from cargoship.printable import printable
 from cargoship.registry.auth.challenge import Scope
 from cargoship.registry.client import RegistryClient
 from cargoship.registry.http_client import NamedRequest
-from cargoship.registry.refusals import ABSENT, NO_REPOSITORY
+from cargoship.registry.refusals import ABSENT, NO_REPOSITORY, OTHER_KINDS
 from cargoship.registry.shared_tag import settle
 
 _OK = 200
@@ -80,7 +80,7 @@ def _put(client: RegistryClient, repository: str, manifest: BytesBlob) -> Digest
     try:
         return client.put_manifest(repository, manifest.descriptor.digest, manifest)
     except RegistryRefused as error:
-        if error.hint not in {None, ABSENT, NO_REPOSITORY}:
+        if error.hint not in {None, ABSENT, NO_REPOSITORY, OTHER_KINDS}:
             raise
         hint = (
             "it says something about the image, and some registries take no manifest that refers to another: "

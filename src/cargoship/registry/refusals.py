@@ -138,6 +138,7 @@ def _hint(refusal: Refusal) -> str | None:
 
 ABSENT = "there is no such image: check the repository's name, and the tag"
 NO_REPOSITORY = "check the repository's name; some registries want it to be created before the first push"
+OTHER_KINDS = "it takes no manifests of this kind: some registries have those of OCI alone, and none of Docker (zot)"
 IMMOVABLE = "that tag may not be moved: push under another one"
 _HINTS_BY_WORD = (
     (
@@ -174,7 +175,7 @@ _HINTS_BY_WORD = (
 _HINTS_BY_STATUS = {
     404: NO_REPOSITORY,
     407: "a proxy wants to know who asks: put a user and a password into its address, as http://USER:PASSWORD@HOST",
-    415: "it takes no manifests of this kind: some registries have those of OCI alone, and none of Docker (zot)",
+    415: OTHER_KINDS,
     413: "a blob is larger than the registry, or a proxy before it, allows",
     429: "the registry's rate limit is used up: wait, or log in for a higher one",
 }
