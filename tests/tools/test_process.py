@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cargoship.process import Command, GracePeriod, SystemRunner, system
+from cargoship.process import CancellableRunner, Command, GracePeriod, SystemRunner, system
 from cargoship.process.family import send_signal
 
 pytestmark = pytest.mark.tools
@@ -133,6 +133,18 @@ def test_what_a_program_has_started_ends_with_its_time(tmp_path: Path) -> None:
     assert done.code == -signal.SIGKILL
     assert not (tmp_path / "ended").exists(), "it has not been waited for"
     assert b"47.11" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout
+
+
+def test_a_program_that_is_cancelled_ends_with_what_it_has_started(tmp_path: Path) -> None:
+    """A signal interrupts the first thread alone, which waited for the programs of others for as long as they took."""
+    cancelled = threading.Event()
+    runner = CancellableRunner(SystemRunner(), cancelled)
+    assert runner.run(Command(("sh", "-c", "echo here; exit 3"))).code == 3
+    threading.Timer(0.3, cancelled.set).start()
+    done = runner.run(Command(("sh", "-c", "echo here; (sleep 48.12; touch ended) & sleep 48.12"), cwd=tmp_path))
+    assert (done.code, done.stdout) == (-signal.SIGKILL, b"here\n")
+    assert b"48.12" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout
+    assert runner.run(Command(("sleep", "49.13"))).code == -signal.SIGKILL
 
 
 def test_a_program_that_leaves_another_with_its_streams_is_not_waited_for() -> None:

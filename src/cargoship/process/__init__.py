@@ -6,7 +6,17 @@ can find every process start by looking for one name. `SystemRunner` is the real
 
 from __future__ import annotations
 
-from cargoship.process.runner import Child, Command, Completed, GracePeriod, Runner, Sink, Terminal
+from cargoship.process.runner import CancellableRunner, Child, Command, Completed, GracePeriod, Runner, Sink, Terminal
 from cargoship.process.system import SystemRunner
 
-__all__ = ["Child", "Command", "Completed", "GracePeriod", "Runner", "Sink", "SystemRunner", "Terminal"]
+__all__ = [
+    "CancellableRunner",
+    "Child",
+    "Command",
+    "Completed",
+    "GracePeriod",
+    "Runner",
+    "Sink",
+    "SystemRunner",
+    "Terminal",
+]

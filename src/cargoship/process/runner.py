@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import IO, Protocol
 
 from msgspec import Struct
@@ -28,6 +29,9 @@ class Command:
     memory_bytes: int | None = None
     """What it may have of its own, files that it maps not counted, where the system can limit that (Linux); each of
     the programs that it starts may have as much."""
+    cancelled: Event | None = field(default=None, repr=False, compare=False)
+    """`Runner.run` ends the program, and what it has started, once this is set: a signal interrupts the first thread of
+    this process alone, and others would wait for their programs."""
 
 
 class Completed(Struct, frozen=True):
@@ -63,13 +67,34 @@ class Runner(Protocol):
         """Run to the end and return everything; raises ToolMissing when the program does not exist.
 
         `timeout_s` ends the program, and what it has started, after that many seconds, and OUTPUT_BYTES_MAX when
-        it has said more than that; the result then has the code -9.
+        it has said more than that, and `Command.cancelled` when it is set; the result then has the code -9.
         """
         ...
 
     def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
         """Run to the end, handing over output in pieces as it comes (each sink from a thread of its own)."""
         ...
+
+
+class CancellableRunner:
+    """Starts programs as another runner does, until `cancelled` is set: for threads that the first one waits for."""
+
+    def __init__(self, runner: Runner, cancelled: Event) -> None:
+        self._runner = runner
+        self._cancelled = cancelled
+
+    @property
+    def programs(self) -> ProgramFinder:
+        """See `Runner.programs`."""
+        return self._runner.programs
+
+    def run(self, command: Command, *, stdin: bytes | None = None, timeout_s: float | None = None) -> Completed:
+        """See `Runner.run`."""
+        return self._runner.run(replace(command, cancelled=self._cancelled), stdin=stdin, timeout_s=timeout_s)
+
+    def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
+        """See `Runner.stream`, which ends where its own thread is interrupted."""
+        return self._runner.stream(command, on_stdout=on_stdout, on_stderr=on_stderr, stdin=stdin)
 
 
 class Child(Protocol):

@@ -24,6 +24,8 @@ from cargoship.uninterrupted import Uninterrupted
 
 _CHUNK_BYTES = 64 * 1024
 _GRACE_S = 5.0
+_LOOK_S = 0.05
+"""How often a program is looked at that may be cancelled: for one that takes long."""
 _EXIT_SIGINT = 130
 
 
@@ -42,7 +44,7 @@ class SystemRunner:
             self.programs, command, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE
         ) as process:
             _limit_memory(process.pid, command.memory_bytes)
-            return _Answer(process, stdin).wait(timeout_s)
+            return _Answer(process, stdin).wait(timeout_s, command.cancelled)
 
     def stream(self, command: Command, *, on_stdout: Sink, on_stderr: Sink, stdin: IO[bytes] | None = None) -> int:
         """See `Runner.stream`."""
@@ -101,12 +103,16 @@ class _Answer:
         for thread in self._threads:
             thread.start()
 
-    def wait(self, timeout_s: float | None) -> Completed:
+    def wait(self, timeout_s: float | None, cancelled: threading.Event | None) -> Completed:
         """What there is, when all is read, or when the time is over: others may hold a stream open for ever."""
         until = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        if cancelled is not None:
+            while self._has_more() and time.monotonic() < until and not cancelled.wait(_LOOK_S):
+                pass
+            until = min(until, time.monotonic()) if self._has_more() else until
         for wait in (*(thread.join for thread in self._threads), self._process.wait):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                wait(None if timeout_s is None else max(0.0, until - time.monotonic()))
+                wait(None if until == float("inf") else max(0.0, until - time.monotonic()))
         if self._process.poll() is None:
             self._end()
             for thread in self._threads:
@@ -114,6 +120,9 @@ class _Answer:
         self._process.wait()
         code = -signal.SIGKILL if self._ended_by_us else self._process.returncode
         return Completed(code, bytes(self.stdout), bytes(self.stderr))
+
+    def _has_more(self) -> bool:
+        return self._process.poll() is None or any(thread.is_alive() for thread in self._threads)
 
     def _keep(self, kept: bytearray, piece: bytes) -> None:
         if len(kept) + len(piece) > OUTPUT_BYTES_MAX:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 from msgspec import Struct
 
@@ -25,7 +26,7 @@ from cargoship.locks import Busy, locked
 from cargoship.oci.digest import Digest
 from cargoship.oci.files import atomic_folder, replace_link
 from cargoship.platforms import Libc, LibcFamily, PlatformSpec, every_row
-from cargoship.process import Command, Runner
+from cargoship.process import CancellableRunner, Command, Runner
 from cargoship.reading import real_path
 from cargoship.scratch import scratch
 from cargoship.toolchain.component import whole_sources
@@ -121,11 +122,11 @@ def build_library(
             if sources is None:
                 raise StandardLibraryMissing(f"the sources of Rust {rust.release}'s standard library are not installed")
             # Zig compiles a C library one file after the other
-            with scratch(".cargo-", root) as work, ThreadPoolExecutor(len(wanted)) as workers:
+            with scratch(".cargo-", root) as work, _workers(len(wanted), runner) as (workers, beside):
                 check_owners(work, env)
                 # cargo has one crate to compile for most of the time, and leaves the other processors to it
                 begun = [
-                    workers.submit(compile_start_files, runner, zig, each.row, each.musl, kept=kept, env=env)
+                    workers.submit(compile_start_files, beside, zig, each.row, each.musl, kept=kept, env=env)
                     for each in wanted
                     if each.musl is not None
                 ]
@@ -137,7 +138,7 @@ def build_library(
                         _collect(work / "target" / library.triple / "release" / "deps", made / "lib")
                         if library.musl is not None:
                             into = made / "lib" / "self-contained"
-                            make_start_files(runner, zig, library.row, library.musl, into, kept=kept, env=env)
+                            make_start_files(beside, zig, library.row, library.musl, into, kept=kept, env=env)
 
                 for each in begun:
                     each.result()
@@ -147,6 +148,18 @@ def build_library(
             f"cannot build the standard library in {root}: {os.strerror(error.errno or 0)}",
             hint="it takes about 100 MB a target; name another folder with CARGOSHIP_CACHE_DIR",
         ) from error
+
+
+@contextlib.contextmanager
+def _workers(count: int, runner: Runner) -> Iterator[tuple[ThreadPoolExecutor, Runner]]:
+    """Threads, and what starts their programs: an error or a signal ends these, which would be waited for otherwise."""
+    cancelled = Event()
+    with ThreadPoolExecutor(count) as workers:
+        try:
+            yield workers, CancellableRunner(runner, cancelled)
+        except BaseException:
+            cancelled.set()
+            raise
 
 
 def _hold(library: StandardLibrary, held: contextlib.ExitStack, emit: Emit) -> None:

@@ -129,6 +129,33 @@ def test_zig_has_begun_while_cargo_compiles_the_standard_library(tmp_path: Path,
         (deps / "libstd-1.rlib").write_text("std")
         return 0
 
+    made = build(tmp_path, observed, stream)
+    assert made.is_built
+    assert has_start_files(made.triple, made.folder)
+
+
+def test_zig_ends_where_cargo_is_interrupted(tmp_path: Path) -> None:
+    """A signal to this process alone was answered when Zig had compiled all of a C library."""
+    began = threading.Event()
+
+    def endless(command: Command) -> Completed:
+        began.set()
+        assert command.cancelled is not None
+        assert command.cancelled.wait(60)
+        return said(code=-9)
+
+    def stream(command: Command) -> int:
+        del command
+        assert began.wait(60)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path, endless, stream)
+    assert not list((tmp_path / "std").glob("[!.]*"))
+
+
+def build(tmp_path: Path, zig: Callable[[Command], Completed], stream: Callable[[Command], int]) -> StandardLibrary:
+    """The standard library of one target, by a Zig and a cargo of the test."""
     sources = tmp_path / "sysroot" / "lib" / "rustlib" / "src" / "rust" / "library" / "std"
     sources.mkdir(parents=True)
     (sources / "Cargo.toml").write_text("")
@@ -136,9 +163,8 @@ def test_zig_has_begun_while_cargo_compiles_the_standard_library(tmp_path: Path,
     target, folder = row("amd64"), tmp_path / "std" / "1.96.0-amd64"
     made = StandardLibrary("x86_64-unknown-linux-musl", target, MuslSource(None), folder)
     with_zig = Zig(tmp_path / "zig", tmp_path / "lib", "0.17.1")
-    runner = ScriptedRunner({(): observed})
+    runner = ScriptedRunner({(): zig})
     build_library(
         [made], rust=rust, zig=with_zig, runner=runner, stream=stream, env={}, offline=True, emit=lambda _: None
     )
-    assert made.is_built
-    assert has_start_files(made.triple, folder)
+    return made
