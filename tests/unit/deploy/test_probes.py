@@ -60,7 +60,7 @@ def test_a_task_definition(tmp_path: Path, name: str) -> None:
     [
         "services: {web: {image: cargoship://app}}\n",
         "image: cargoship://app\n",
-        "apiVersion: v1\ncontainers: 7\nx: {containers: [1, {image: 2}, {image: 'x cargoship://app'}]}\n",
+        "apiVersion: v1\ncontainers: 7\nx: {containers: [1, {image: 2}, {image: web}], said: 'x cargoship://app'}\n",
     ],
 )
 def test_where_nothing_is_to_be_said(tmp_path: Path, text: str) -> None:
