@@ -81,13 +81,25 @@ class Resolved(Struct, frozen=True):
     results: tuple[BuildResult, ...]
 
 
+def _anything(found: Sequence[ScannedFile], form: Format) -> None:
+    """Where documents are written for whatever takes them."""
+    del found, form
+
+
 @uncollected()
-def prepare(request: ResolveRequest, context: Context, builder: ImageBuilder) -> Prepared:
+def prepare(
+    request: ResolveRequest,
+    context: Context,
+    builder: ImageBuilder,
+    check: Callable[[Sequence[ScannedFile], Format], None] = _anything,
+) -> Prepared:
     """Find everything and refuse what cannot be done.
 
-    Raises DocumentInvalid, ReferenceUnknown, UsageError and what planning raises.
+    `check` refuses what the tool does not take that gets the documents: what they are comes before what they want.
+    Raises what it does, DocumentInvalid, ReferenceUnknown, UsageError and what planning raises.
     """
     found = tuple(scan(each, request.format, request.selector, context.emit) for each in request.sources)
+    check(found, request.format)
     for each in found:
         refuse_parts(each)
         for note in charts.doubtful(each):

@@ -45,8 +45,7 @@ def hand_over(ctx: click.Context, verb: str) -> None:
     request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
     with session.work(verify=not ctx.params["no_verify"]) as context:
         kubectl = () if ctx.params["dry_run"] else handover.find_kubectl(context)
-        prepared = prepare(request, context, session.operations)
-        check_for_kubectl(prepared, form=request.format)
+        prepared = prepare(request, context, session.operations, check_for_kubectl)
         if ctx.params["dry_run"]:
             tell_prepared(session, prepared)
             return

@@ -26,6 +26,7 @@ def up(ctx: click.Context, /, **_: object) -> None:
     from cargoship.cli.results.resolved import tell_built
     from cargoship.deploy import handover, launch
     from cargoship.deploy.interpolation import refuse_references
+    from cargoship.deploy.recipients import check_for_compose
     from cargoship.deploy.resolve import by_digest, prepare, resolve
 
     session = options.begin(ctx)
@@ -41,7 +42,7 @@ def up(ctx: click.Context, /, **_: object) -> None:
         called = by_digest if host is None else launch.called_locally(host, context)
         if host is not None:
             request = replace(request, selection=launch.selection_of_engine(request.selection, host))
-        prepared = prepare(request, context, session.operations)
+        prepared = prepare(request, context, session.operations, check_for_compose)
         for each in prepared.found:
             refuse_references(each, handover.compose_variables(folder, context.env, context.cwd))
         resolved = resolve(prepared, context, session.operations, called)

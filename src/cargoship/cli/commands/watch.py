@@ -170,8 +170,7 @@ def _applying(ctx: click.Context, session: CliSession, plan: Plan) -> tuple[list
         request = resolving.request_of(ctx, session, resolving.sources_of(ctx, session, names))
         with session.work(verify=not ctx.params["no_verify"]) as context:
             noted = own.noted(context)
-            prepared = prepare(request, noted, session.operations)
-            check_for_kubectl(prepared, form=request.format)
+            prepared = prepare(request, noted, session.operations, check_for_kubectl)
             resolved = resolve(prepared, noted, session.operations, resolving.called(request))
 
         def start() -> Running:
