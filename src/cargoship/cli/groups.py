@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 
 import rich_click as click
-
-NEAR = 0.7
-"""How like a word must be to be meant: words of other tools are often like one that does something else."""
 
 
 class CommandGroup(click.RichGroup):
@@ -37,9 +33,11 @@ class CommandGroup(click.RichGroup):
         names = self.list_commands(ctx)
         # a shell that completes wants no errors
         if not ctx.resilient_parsing and args and not args[0].startswith("-") and args[0] not in names:
-            close = difflib.get_close_matches(args[0], names, n=1, cutoff=NEAR)
+            from cargoship.cargo.suggest import nearest
+
+            close = nearest(args[0], names)
             said = self.foreign(args[0])
-            meant = f"; {said}" if said else f"; did you mean {close[0]}?" if close else ""
+            meant = f"; {said}" if said else f"; did you mean {close}?" if close else ""
             raise click.UsageError(f"no such command {args[0]!r}{meant}", ctx)
         name, command, rest = super().resolve_command(ctx, args)
         # a group looks at its words itself

@@ -245,6 +245,11 @@ def test_commands_of_a_group_get_the_same_hints() -> None:
     assert "error: no such command 'expor'; did you mean export?\n" in refused("cache", "expor")
 
 
+def test_only_what_is_near_is_suggested() -> None:
+    """`resolve --cluster kind` was answered with `did you mean --user?`."""
+    assert refused("resolve", "--cluster", "kind").startswith("error: no such option --cluster\n")
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 
 import click
 
+from cargoship.cargo.suggest import nearest
 from cargoship.cli.failing.strangers import STRANGE_OPTIONS, in_place_of, in_place_of_target
-from cargoship.cli.groups import NEAR
 from cargoship.errors import PlatformUnknown, UsageError
 
 _REFERENCE = re.compile(
@@ -53,8 +52,8 @@ def _unknown(name: str, ctx: click.Context | None) -> tuple[str, str | None]:
         formats = [each.type for each in found if "--format" in each.opts]
         if name == "--json" and any(isinstance(each, click.Choice) and "json" in each.choices for each in formats):
             return f"no such option {name}", "write --format json"
-    close = difflib.get_close_matches(name, [each for each in names if each.startswith("--")], n=1, cutoff=NEAR)
-    return f"no such option {name}" + (f"; did you mean {close[0]}?" if close else ""), None
+    close = nearest(name, [each for each in names if each.startswith("--")])
+    return f"no such option {name}" + (f"; did you mean {close}?" if close else ""), None
 
 
 def _given(name: str, ctx: click.Context | None) -> str | None:
