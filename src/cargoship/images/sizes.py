@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from cargoship.context import Context
 from cargoship.elf.read import is_elf
-from cargoship.elf.sizes import Part, program_parts
+from cargoship.elf.sizes import Part, PartKind, program_parts
 from cargoship.errors import CannotStart, ContentInvalid, UsageError
 from cargoship.images.layered import LayeredImage, open_layers
+from cargoship.images.opening import platform_in_image
 from cargoship.oci.digest import Digest
+from cargoship.oci.index import nearest, no_such_platform
 from cargoship.oci.platform import Platform
 from cargoship.rootfs.scan import read_from_layer
 from cargoship.rootfs.tree import FileNode
@@ -23,6 +25,8 @@ _PROGRAMS_MAX = 8
 """Of the executable files of an image the largest are taken apart."""
 _PROGRAM_BYTES_MAX = 1 << 30
 _FILES_MAX = 2_000_000
+_STRIPPABLE = (".symtab", ".strtab", ".debug_", ".zdebug_")
+"""Sections that `strip` takes out; .gnu_debugdata and names of what is loaded (.dynsym, .dynstr) are none."""
 
 
 class LayerSize(Struct, frozen=True):
@@ -48,6 +52,14 @@ class ProgramSize(Struct, frozen=True):
     size_bytes: int
     parts: tuple[Part, ...]
 
+    @property
+    def strippable_bytes(self) -> int:
+        """Of symbols and debug information, which no program needs to run."""
+        return sum(
+            part.size_bytes for part in self.parts
+            if part.kind is PartKind.SECTION and part.name.startswith(_STRIPPABLE)
+        )  # fmt: skip
+
 
 class ImageSize(Struct, frozen=True):
     """An image for one platform; a program that is no image has None for it, and no layers and files."""
@@ -63,20 +75,37 @@ class ImageSize(Struct, frozen=True):
     programs: tuple[ProgramSize, ...]
 
 
-def sizes_of(target: str, context: Context) -> tuple[ImageSize, ...]:
-    """What the bytes of an image are on each of its platforms, or those of the program that a file is.
+def sizes_of(target: str, context: Context, *, platforms: Sequence[str] = ()) -> tuple[ImageSize, ...]:
+    """What the bytes of an image are on each of its platforms, or those named, or those of the program that a file is.
 
-    Raises ContentInvalid for what is damaged, RegistryError's family, UsageError, and CannotStart for an index without
-    an image.
+    Raises ContentInvalid for what is damaged, RegistryError's family, UsageError, PlatformUnknown, and CannotStart for
+    an index without an image.
     """
+    wanted = [platform_in_image(name) for name in platforms]
     path = context.cwd / target
     if path.is_file() and (alone := _program(path, target)) is not None:
+        if wanted:
+            raise UsageError(f"{target} is a program, and no image with platforms", hint="leave out --platform")
         return (ImageSize(None, None, alone.size_bytes, alone.size_bytes, (), (), (alone,)),)
     with open_layers(target, context) as found:
-        images = tuple(map(_sizes, found.images))
+        images = tuple(map(_sizes, _chosen(target, found.images, wanted)))
     if not images:
         raise CannotStart(f"{target} has no image in it", hint="name an image, or an index of images")
     return images
+
+
+def _chosen(target: str, images: Sequence[LayeredImage], wanted: Sequence[Platform]) -> Sequence[LayeredImage]:
+    """The images for some platforms, in the order of the index; all where none is named. Raises PlatformUnknown."""
+    if not wanted:
+        return images
+    there = [image.listed or image.platform for image in images]
+    chosen = set()
+    for platform in wanted:
+        position = nearest(there, platform)
+        if position is None:
+            raise no_such_platform(target, platform, there)
+        chosen.add(position)
+    return [image for position, image in enumerate(images) if position in chosen]
 
 
 def _program(path: Path, name: str) -> ProgramSize | None:

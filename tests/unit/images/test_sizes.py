@@ -7,7 +7,11 @@ import json
 from pathlib import Path
 
 from cargoship.cli.main import main
+from cargoship.cli.paint import NO_COLOURS
+from cargoship.cli.results.sized import sizes_text
 from cargoship.cli.session import World
+from cargoship.elf.sizes import Part, PartKind
+from cargoship.images.sizes import ImageSize, ProgramSize
 from cargoship.oci.compress import Codec, Compression
 from cargoship.oci.config import ImageConfig
 from cargoship.oci.image import make_image
@@ -95,3 +99,39 @@ def test_a_program_that_is_no_image(tmp_path: Path) -> None:
     code, _, error = size(tmp_path, "app")
     assert code == 40
     assert "Traceback" not in error
+
+
+def test_one_platform_of_an_image(tmp_path: Path) -> None:
+    """An index of eight platforms was eight screens."""
+    write_image(tmp_path)
+    code, text, _ = size(tmp_path, "image", "--platform", "x86_64", "--json")
+    assert code == 0
+    assert [each["platform"] for each in json.loads(text)[0]["images"]] == ["linux/amd64"]
+    code, _, error = size(tmp_path, "image", "--platform", "linux/arm64")
+    assert code == 17
+    assert "image has no image for linux/arm64\nhint: it has linux/amd64\n" in error
+    (tmp_path / "app").write_bytes(PROGRAM)
+    code, _, error = size(tmp_path, "app", "--platform", "linux/amd64")
+    assert code == 2
+    assert "app is a program, and no image with platforms" in error
+
+
+def test_symbols_and_debug_information_that_weigh_are_pointed_out() -> None:
+    def lines(*sections: Part) -> str:
+        parts = (Part(PartKind.CRATE, "std", 800), *sections)
+        program = ProgramSize("/app/a", sum(each.size_bytes for each in parts), parts)
+        return sizes_text("app", [ImageSize(None, None, 1, 1, (), (), (program,))], 9, NO_COLOURS)
+
+    of = [Part(PartKind.SECTION, name, 100) for name in (".debug_info", ".strtab", ".symtab", ".rodata")]
+    assert "300 B are symbols and debug information: strip = true in its profile leaves them out" in lines(*of)
+    assert "strip" not in lines(Part(PartKind.SECTION, ".symtab", 20), Part(PartKind.SECTION, ".dynstr", 900))
+
+
+def test_a_folder_of_a_project_is_of_the_project(tmp_path: Path) -> None:
+    """In `src` it looked for an image there, where `timings` and `history` find the project."""
+    folder = tmp_path / "src"
+    folder.mkdir()
+    assert "there is no image in the folder ." in size(folder, ".")[2]
+    (tmp_path / "Cargo.toml").write_text("[package")
+    assert "cargo" in size(folder)[2]
+    assert "there is no image in the folder" not in size(folder)[2]

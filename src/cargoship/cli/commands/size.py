@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cargoship.cli.asking import offers, options
+from cargoship.cli.asking import offers, options, selecting
 
 if TYPE_CHECKING:
     from cargoship.cli.session import CliSession
 
+_HERE = "."
+
 
 @click.command()
-@click.argument("target", metavar="[REFERENCE|PATH]", default=".", shell_complete=offers.images)
+@click.argument("target", metavar="[REFERENCE|PATH]", default=_HERE, shell_complete=offers.images)
 @click.option(
     "--max", "at_most", metavar="SIZE",
     help="End with 45 where an image has more bytes on some platform, such as 20MB, as a pull transfers them.",
 )  # fmt: skip
 @click.option("-n", "--number", type=click.IntRange(min=0), default=10, show_default=True, help="How many of each.")
+@click.option(
+    "--platform", "platforms", multiple=True, metavar="LIST", shell_complete=offers.some_platforms,
+    help="Only the images for these platforms, comma separated; may be repeated.",
+)  # fmt: skip
 @options.json_option
 @options.talk_options
 @click.pass_context
@@ -37,10 +43,10 @@ def size(ctx: click.Context, /, **_: object) -> None:
 
     session = options.begin(ctx)
     bound = None if ctx.params["at_most"] is None else size_of(ctx.params["at_most"])
-    found = {}
+    platforms, found = selecting.split(ctx.params["platforms"]), {}
     with session.work() as context:
         for target in _targets(session, ctx.params["target"]):
-            found[target] = sizes_of(target, context)
+            found[target] = sizes_of(target, context, platforms=platforms)
     if ctx.params["as_json"]:
         session.result_json([sizes_document(target, images) for target, images in found.items()])
     else:
@@ -58,9 +64,14 @@ def size(ctx: click.Context, /, **_: object) -> None:
 
 def _targets(session: CliSession, target: str) -> list[str]:
     """The images of a project's last build; anything else is what it is."""
-    if not (session.world.cwd / target / "Cargo.toml").is_file():
-        return [target]
+    from cargoship.cargo.manifest import MANIFEST
     from cargoship.errors import UsageError
+
+    folder = session.world.cwd / target
+    # as cargo does, in a folder of a project too; one that is named is what it is
+    here = (folder, *folder.parents) if target == _HERE and not (folder / "oci-layout").exists() else (folder,)
+    if not any((each / MANIFEST).is_file() for each in here):
+        return [target]
     from cargoship.recording import find_record
 
     with session.work() as context:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cargoship.images.sizes import ImageSize, ProgramSize
 
 _COLUMNS = 10
+_MUCH = 0.1
+"""The share of a program in symbols and debug information that is worth a word."""
 
 
 def sizes_text(target: str, images: Sequence[ImageSize], number: int, paint: Paint) -> str:
@@ -52,6 +54,9 @@ def _program(program: ProgramSize, number: int, paint: Paint) -> Iterator[str]:
     yield f"  {paint.dim('in')} {printable(program.path)}, {words.size(program.size_bytes)}"
     if all(part.kind in {PartKind.SECTION, PartKind.HEADERS} for part in program.parts):
         yield f"  {'':>{_COLUMNS}}  it has no symbols (strip = true): which crates its bytes are of is not known"
+    if (without := program.strippable_bytes) >= _MUCH * program.size_bytes:
+        what = f"{words.size(without)} are symbols and debug information"
+        yield f"  {'':>{_COLUMNS}}  {what}: strip = true in its profile leaves them out"
     for part in program.parts[:number]:
         yield _line(_name(part), part.size_bytes, program.size_bytes)
     rest = program.parts[number:]
