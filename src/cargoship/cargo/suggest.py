@@ -12,11 +12,11 @@ _LETTERS = 3
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean "x"?` for the closest known name, or nothing."""
     candidates = {each.lower(): each for each in known}
-    close = nearest(name.lower(), candidates)
+    close = nearest_word(name.lower(), candidates)
     return f'; did you mean "{candidates[close]}"?' if close else ""
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def nearest_word(name: str, known: Iterable[str]) -> str | None:
     """The known name that so few slips make of `name` that it was probably meant: one for each three letters.
 
     What all of them begin with, such as `--`, counts for nothing. Words that merely have letters in common are not

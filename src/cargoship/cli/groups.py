@@ -33,9 +33,9 @@ class CommandGroup(click.RichGroup):
         names = self.list_commands(ctx)
         # a shell that completes wants no errors
         if not ctx.resilient_parsing and args and not args[0].startswith("-") and args[0] not in names:
-            from cargoship.cargo.suggest import nearest
+            from cargoship.cargo.suggest import nearest_word
 
-            close = nearest(args[0], names)
+            close = nearest_word(args[0], names)
             said = self.foreign(args[0])
             meant = f"; {said}" if said else f"; did you mean {close}?" if close else ""
             raise click.UsageError(f"no such command {args[0]!r}{meant}", ctx)

@@ -7,7 +7,6 @@ import re
 
 import click
 
-from cargoship.cargo.suggest import nearest
 from cargoship.cli.failing.strangers import STRANGE_OPTIONS, in_place_of, in_place_of_target
 from cargoship.errors import PlatformUnknown, UsageError
 
@@ -52,7 +51,7 @@ def _unknown(name: str, ctx: click.Context | None) -> tuple[str, str | None]:
         formats = [each.type for each in found if "--format" in each.opts]
         if name == "--json" and any(isinstance(each, click.Choice) and "json" in each.choices for each in formats):
             return f"no such option {name}", "write --format json"
-    close = nearest(name, [each for each in names if each.startswith("--")])
+    close = nearest_word(name, [each for each in names if each.startswith("--")])
     return f"no such option {name}" + (f"; did you mean {close}?" if close else ""), None
 
 
