@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from cargoship.cargo.suggest import did_you_mean
 from cargoship.context import Context
 from cargoship.errors import CargoshipError, KeywordInvalid
 from cargoship.events import Emit, ignore
@@ -20,6 +19,7 @@ from cargoship.plan import Cluster, Output, Selection
 from cargoship.process import Runner, SystemRunner
 from cargoship.programs import ProgramFinder
 from cargoship.settings.fields import BY_KEY
+from cargoship.suggest import did_you_mean
 
 _LISTS = frozenset(
     {"also", "binaries", "bins", "clusters", "exclude", "features", "outputs", "packages", "parts", "platforms", "tags"}

@@ -17,7 +17,6 @@ from cargoship.bom.crates import CrateGraph, ProgramCrates, decode
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.config import cargo_home, configuration_files, read_table
 from cargoship.cargo.progress import PROGRESS
-from cargoship.cargo.suggest import listed
 from cargoship.cargo.target_flags import environment_for
 from cargoship.clock import phase
 from cargoship.context import Context
@@ -27,6 +26,7 @@ from cargoship.oci.platform import Platform
 from cargoship.platforms import row
 from cargoship.process import Command, Runner
 from cargoship.reading import read_utf8
+from cargoship.suggest import listed
 from cargoship.toolchain.locate import Foreseen, Toolchain, Way
 from cargoship.unitcache.builds import RECORD, BuildKey, build_key_of, build_request, program_name
 from cargoship.unitcache.keys.compilers import compilers_of, foreseen_compilers

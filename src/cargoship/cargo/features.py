@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cargoship.cargo.project import Package, Project
-from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.errors import FeatureUnknown
+from cargoship.suggest import did_you_mean, listed
 
 
 def split_features(values: Iterable[str]) -> tuple[str, ...]:

@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import UsageError
 from cargoship.oci.reference import Reference
 from cargoship.plan import Plan
+from cargoship.suggest import did_you_mean
 
 _PLAIN = re.compile(r"[A-Za-z./][A-Za-z0-9_./@+=~-]*(?:://[A-Za-z0-9_./@+=~-]+)?")
 _KEY_VARIABLE = re.compile(r"env://([A-Za-z_][A-Za-z0-9_]*)")

@@ -33,7 +33,7 @@ class CommandGroup(click.RichGroup):
         names = self.list_commands(ctx)
         # a shell that completes wants no errors
         if not ctx.resilient_parsing and args and not args[0].startswith("-") and args[0] not in names:
-            from cargoship.cargo.suggest import nearest_word
+            from cargoship.suggest import nearest_word
 
             close = nearest_word(args[0], names)
             said = self.foreign(args[0])

@@ -9,13 +9,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cargoship.cargo.project import Package, Project, load_project
-from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.context import Context
 from cargoship.deploy.places import SCHEME, FolderReference, NameReference, Position
 from cargoship.errors import ManifestNotFound, ReferenceUnknown, UsageError
 from cargoship.plan import Selection
 from cargoship.settings.model import Settings
 from cargoship.settings.sources import load_settings
+from cargoship.suggest import did_you_mean, listed
 
 
 class ImageToBuild(Struct, frozen=True):

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cargoship.cargo.manifest import MANIFEST
-from cargoship.cargo.suggest import listed
 from cargoship.deploy.nodes import Form, YamlNode
 from cargoship.deploy.places import (
     FOUND,
@@ -30,6 +29,7 @@ from cargoship.deploy.tree import YamlDocument
 from cargoship.events import Note
 from cargoship.oci.target import expanded
 from cargoship.reading import is_file
+from cargoship.suggest import listed
 
 _REMOTE = re.compile(r"[a-z+]+://|git@|[^/]+\.git(#|$)|github\.com/")
 _CONTEXT = "context"

@@ -15,7 +15,6 @@ from pathlib import Path, PurePath
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cargoship.cargo.suggest import did_you_mean
 from cargoship.deploy import compose, finding, kustomize, other_files
 from cargoship.deploy.collecting import uncollected
 from cargoship.deploy.nodes import Form, YamlNode
@@ -25,6 +24,7 @@ from cargoship.deploy.tree import YamlDocument, count_documents, read_documents
 from cargoship.errors import DocumentInvalid, UsageError
 from cargoship.events import Note
 from cargoship.reading import BYTES_MAX, is_folder, is_there, read_file
+from cargoship.suggest import did_you_mean
 
 _YAML = (".yaml", ".yml")
 _JSON = ".json"

@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.deploy.documents import Format, ScannedFile
 from cargoship.deploy.places import SCHEME, Page
 from cargoship.deploy.resolve import Prepared, ResolvedDocument
@@ -20,6 +19,7 @@ from cargoship.errors import DocumentInvalid, UsageError
 from cargoship.events import Level, Note
 from cargoship.oci.platform import Platform
 from cargoship.printable import printable
+from cargoship.suggest import did_you_mean, listed
 
 _ARCHITECTURES = {"X86_64": Platform("linux", "amd64"), "ARM64": Platform("linux", "arm64")}
 _DEFAULT = "X86_64"

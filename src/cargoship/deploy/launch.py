@@ -15,7 +15,6 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from cargoship.cargo.suggest import listed
 from cargoship.checks.users import owner_of
 from cargoship.context import Context
 from cargoship.deploy.ports import LOOPBACK, is_port_taken
@@ -37,6 +36,7 @@ from cargoship.sandbox.inside.spec import Limits
 from cargoship.sandbox.start import Sandbox, SandboxRoot, machine_memory_bytes
 from cargoship.scratch import scratch
 from cargoship.shipping import BuildResult, BuiltImage
+from cargoship.suggest import listed
 
 _LAYOUT = "image"
 _ENGINES_OWN = frozenset({125, 126})

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from cargoship.cargo.suggest import listed
 from cargoship.errors import DocumentInvalid, ReferenceUnknown
+from cargoship.suggest import listed
 
 SCHEME = "cargoship://"
 # up to what cannot be in a name; what is found is checked afterwards, so that a misspelt one is not passed over

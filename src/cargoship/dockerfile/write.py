@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 
-from cargoship.cargo.suggest import listed
 from cargoship.dockerfile.model import DockerfileOptions, Variant
 from cargoship.dockerfile.private import PrivateSources
 from cargoship.dockerfile.recorded import head
@@ -18,6 +17,7 @@ from cargoship.dockerfile.words import command, volume_list, without_controls
 from cargoship.errors import UsageError
 from cargoship.plan import Plan
 from cargoship.platforms import LibcFamily
+from cargoship.suggest import listed
 
 CARGO_HOME = "/usr/local/cargo"
 """Where the official images of Rust have it."""

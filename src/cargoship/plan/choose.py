@@ -12,12 +12,12 @@ from msgspec import Struct
 from cargoship.cargo.features import enabled_features
 from cargoship.cargo.manifest import MANIFEST
 from cargoship.cargo.project import Binary, Package, Project
-from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.errors import BinaryUnknown, NothingToShip, PackageUnknown
 from cargoship.events import Note
 from cargoship.plan.model import Selection
 from cargoship.reading import real_path
 from cargoship.settings.model import Settings
+from cargoship.suggest import did_you_mean, listed
 
 _PATTERN = frozenset("*?[")
 _PORTS = re.compile(r"[\d.:]*\d(/\w+)?")

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Package
-from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import UsageError
 from cargoship.oci.reference import Reference
 from cargoship.printable import without_user
+from cargoship.suggest import did_you_mean
 
 PREFIX = "org.opencontainers.image."
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

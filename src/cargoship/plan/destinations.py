@@ -7,13 +7,13 @@ from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from cargoship.cargo.suggest import listed
 from cargoship.errors import UsageError
 from cargoship.oci.compress import Codec
 from cargoship.oci.platform import Platform
 from cargoship.plan.model import ImagePlan, Output, OutputKind, Selection
 from cargoship.platforms import WASI, WASI_2, row
 from cargoship.settings.base import BuiltInBase
+from cargoship.suggest import listed
 
 _Value = TypeVar("_Value", bound=Hashable)
 

@@ -9,7 +9,6 @@ from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.features import check_features, split_features
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Package
-from cargoship.cargo.suggest import listed
 from cargoship.errors import NothingChanged, PlatformUnknown, TreeNotClean, UsageError
 from cargoship.events import Level, Note
 from cargoship.oci.platform import Platform
@@ -24,6 +23,7 @@ from cargoship.platforms import LibcFamily, by_processor, row
 from cargoship.settings.attach import Attach
 from cargoship.settings.fields import FIELDS
 from cargoship.settings.model import Settings
+from cargoship.suggest import listed
 
 _PATHS_SHOWN = 6
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]*[^a-z0-9._-][^a-z0-9]*")

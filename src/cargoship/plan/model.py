@@ -12,7 +12,6 @@ from cargoship.bom.formats import SbomFormat
 from cargoship.cargo.command import CargoBuild
 from cargoship.cargo.git import GitFacts
 from cargoship.cargo.project import Binary, Package
-from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import UsageError
 from cargoship.events import Note
 from cargoship.execution.address import ClusterAddress
@@ -23,6 +22,7 @@ from cargoship.platforms import Libc
 from cargoship.settings.attach import Attach
 from cargoship.settings.cache import CacheOptions
 from cargoship.settings.model import Settings
+from cargoship.suggest import did_you_mean
 
 BIN_DIR = "/app"
 """Where binaries are in an image."""

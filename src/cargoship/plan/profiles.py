@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from cargoship.cargo.config import cargo_home, configuration_files, read_table
 from cargoship.cargo.manifest import MANIFEST
-from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.errors import UsageError
 from cargoship.plan.model import Plan
+from cargoship.suggest import did_you_mean, listed
 
 # https://doc.rust-lang.org/cargo/reference/profiles.html#default-profiles
 _BUILT_IN = ("dev", "release", "test", "bench")

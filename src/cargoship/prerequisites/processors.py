@@ -11,7 +11,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.cargo.target_flags import counting_flags
 from cargoship.checks.processors import level_name
 from cargoship.context import Context
@@ -22,6 +21,7 @@ from cargoship.plan import Plan
 from cargoship.plan.native import flags_of_profiles
 from cargoship.platforms import PlatformSpec
 from cargoship.process import Command
+from cargoship.suggest import did_you_mean, listed
 from cargoship.toolchain.locate import Foreseen, Toolchain
 
 _FLAG = re.compile(r"(?:^|[\s\x1f])-C[\s\x1f]*target-(cpu|feature)=([^\s\x1f]+)")

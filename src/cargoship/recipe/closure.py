@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.errors import BinaryUnknown
 from cargoship.recipe.document import Table, as_table
 from cargoship.recipe.gather import Local, WorkspaceSources, dependency_tables, path_dependencies
 from cargoship.recipe.lock import CargoLock, reachable
 from cargoship.recipe.model import CargoManifest
+from cargoship.suggest import did_you_mean, listed
 
 
 def find_member(sources: WorkspaceSources, manifests: Mapping[Path, CargoManifest], name: str) -> Local:

@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cargoship.cargo.suggest import did_you_mean
 from cargoship.oci.compress import Codec
 from cargoship.oci.platform import Platform
 from cargoship.platforms import TABLE, Libc, row
@@ -37,6 +36,7 @@ from cargoship.settings.kinds import (
     texts,
 )
 from cargoship.settings.values import Include
+from cargoship.suggest import did_you_mean
 
 PLATFORMS_OF_BASE: tuple[Platform, ...] = ()
 """Stands for the platforms that the base has, until it has been asked; no list that somebody writes is empty."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from cargoship.cargo.suggest import did_you_mean
 from cargoship.errors import CargoshipError
+from cargoship.suggest import did_you_mean
 
 Schema = dict[str, Any]
 _DATE = "$__toml_private_datetime"

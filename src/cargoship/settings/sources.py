@@ -14,7 +14,6 @@ from typing import Any
 from msgspec import Struct
 
 from cargoship.cargo.project import Package, Project
-from cargoship.cargo.suggest import did_you_mean, listed
 from cargoship.errors import PlatformUnknown, SettingsInvalid, UsageError
 from cargoship.events import Level, Note
 from cargoship.settings.fields import BY_ATTRIBUTE, BY_KEY, ENV_PREFIX, FIELDS, Field
@@ -22,6 +21,7 @@ from cargoship.settings.kinds import Wrong
 from cargoship.settings.lines import line_shown
 from cargoship.settings.model import Settings
 from cargoship.settings.user import UsersFile, users_file
+from cargoship.suggest import did_you_mean, listed
 from cargoship.version import PAGES
 
 _SETTINGS = f"{PAGES}/settings/ describes every setting; cargoship schema prints them for editors"

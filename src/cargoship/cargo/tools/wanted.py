@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from cargoship.cargo.suggest import listed
 from cargoship.cargo.tools.table import LIBRARIES, TOOL_USES, Library, ToolUse
 from cargoship.cargo.unit_graph import Unit, UnitGraph
+from cargoship.suggest import listed
 
 _NAMED_MAX = 4
 """A workspace may have dozens of packages that want the same."""

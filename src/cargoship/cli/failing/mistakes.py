@@ -9,6 +9,7 @@ import click
 
 from cargoship.cli.failing.strangers import STRANGE_OPTIONS, in_place_of, in_place_of_target
 from cargoship.errors import PlatformUnknown, UsageError
+from cargoship.suggest import nearest_word
 
 _REFERENCE = re.compile(
     r"(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?/[\w./-]+(:[\w.-]+|@sha256:\w+)?|[\w.-]+(/[\w.-]+)*:[\w.-]+"
