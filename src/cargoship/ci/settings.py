@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 from cargoship.decoding import Undecodable, decode_toml
 from cargoship.errors import ManifestInvalid, SettingsInvalid
@@ -13,13 +14,32 @@ _SHOWN = ("tags", "platforms", "base", "expose", "env", "include", "user", "labe
 _COLUMNS = 100
 
 
-def has_settings(manifest: str, section: str) -> bool:
-    """Whether `[package.metadata.cargoship]` (or workspace) is there; raises ManifestInvalid."""
+def read_manifest(data: bytes, path: Path) -> str:
+    """The text of a manifest that can have settings; raises ManifestInvalid, which names `path`."""
     try:
-        table = decode_toml(manifest)
+        text = data.decode()
+        table = decode_toml(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ManifestInvalid(
+            f"{path}:{line} is no UTF-8", hint="save it as UTF-8: cargo reads nothing else"
+        ) from error
     except Undecodable as error:
-        raise ManifestInvalid(f"Cargo.toml is no TOML: {error}") from error
-    metadata = table.get(section, {}).get("metadata", {})
+        raise ManifestInvalid(f"{path} is no TOML: {error}", hint="`cargo metadata` shows the place") from error
+    if not table.keys() & {"package", "workspace"}:
+        raise ManifestInvalid(f"{path} has neither [package] nor [workspace]", hint="`cargo init` makes a package")
+    return text
+
+
+def has_table(manifest: str, section: str) -> bool:
+    """Whether `[package]` (or workspace) is there; the manifest is one that `read_manifest` has taken."""
+    return section in decode_toml(manifest)
+
+
+def has_settings(manifest: str, section: str) -> bool:
+    """Whether `[package.metadata.cargoship]` (or workspace) is there; `read_manifest` has taken the manifest."""
+    section_table = decode_toml(manifest).get(section, {})
+    metadata = section_table.get("metadata", {}) if isinstance(section_table, dict) else {}
     return isinstance(metadata, dict) and "cargoship" in metadata
 
 

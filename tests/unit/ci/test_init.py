@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
-from cargoship.ci.settings import has_settings, with_settings
+from cargoship.ci.settings import has_settings, has_table, read_manifest, with_settings
 from cargoship.ci.workflow import Matrix
-from cargoship.errors import CargoshipError, SettingsInvalid, UsageError
+from cargoship.errors import ManifestInvalid, SettingsInvalid, UsageError
 from cargoship.settings.fields import BY_KEY
 
 PACKAGE = '[package]\nname = "app" # me\nversion = "1.0.0"\n'
@@ -60,9 +61,27 @@ def test_metadata_in_another_form_is_reported(manifest: str) -> None:
         with_settings(manifest, "package", {})
 
 
-def test_a_manifest_that_is_no_toml() -> None:
-    with pytest.raises(CargoshipError, match=r"Cargo\.toml is no TOML"):
-        has_settings("[package\n", "package")
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"[package\n", "/app/Cargo.toml is no TOML: "),
+        (b'[package]\nname = "\xff"\n', "/app/Cargo.toml:2 is no UTF-8"),
+        (b"", "/app/Cargo.toml has neither [package] nor [workspace]"),
+        (b"[dependencies]\n", "/app/Cargo.toml has neither [package] nor [workspace]"),
+    ],
+)
+def test_a_manifest_that_takes_no_settings(data: bytes, says: str) -> None:
+    """One in Latin-1 was called a fault of cargoship, and settings were written into an empty one."""
+    with pytest.raises(ManifestInvalid) as refused:
+        read_manifest(data, Path("/app/Cargo.toml"))
+    assert str(refused.value).startswith(says)
+    assert refused.value.hint
+
+
+def test_a_manifest_with_a_byte_order_mark() -> None:
+    text = read_manifest(b"\xef\xbb\xbf" + PACKAGE.encode(), Path("Cargo.toml"))
+    assert has_table(text, "package")
+    assert not has_settings(text, "package")
 
 
 def test_a_matrix_is_of_platforms_or_packages() -> None:

@@ -57,20 +57,14 @@ def init(ctx: click.Context, /, **_: object) -> None:
 
 
 def _settings(session: CliSession, context: Context, path: Path) -> None:
-    import tomllib
-
     from cargoship.cargo.git import read_git_facts
     from cargoship.cargo.manifest import find_manifest
-    from cargoship.ci.settings import has_settings, with_settings
+    from cargoship.ci.settings import has_settings, has_table, read_manifest, with_settings
     from cargoship.oci.files import atomic_file
 
     manifest = real_path(find_manifest(path))
-    text = manifest.read_bytes().decode()
-    section = (
-        "package"
-        if has_settings(text, "package") or "package" in tomllib.loads(text.removeprefix("\ufeff"))
-        else "workspace"
-    )
+    text = read_manifest(manifest.read_bytes(), manifest)
+    section = "package" if has_table(text, "package") else "workspace"
     if has_settings(text, section):
         session.say(f"{manifest} has settings already: [{section}.metadata.cargoship]")
         return
