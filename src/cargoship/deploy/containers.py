@@ -28,6 +28,8 @@ _KEY = re.compile(r"""\b(?:[iI]mage|reference|source)["']?\s*:\s*(?:[&!]\S*\s+)*
 _KEY_BEFORE = re.compile(_KEY.pattern + r"\Z")
 _KEY_MAX = 200
 """Characters before a reference that are looked at for the key of an image."""
+_IMAGE_MAX = 4096
+"""Characters of an image that are looked at: a line may be the whole document, and have thousands of them."""
 _END = re.compile(r"""["']?[ \t]*(?:[,\]}\r\n]|(?<=[ \t])#|\Z)""")
 _LINE_END = re.compile(r"[\r\n]")
 _COMMENT = re.compile(r"\s+#.*|\s+\Z")
@@ -91,8 +93,9 @@ def _values_around(text: str, spot: Spot) -> Iterator[str]:
     if key is None:
         return
     start, quote = key.end(), key[1]
-    end = _LINE_END.search(text, spot.end)
-    line = text[start : len(text) if end is None else end.start()]
+    most = start + _IMAGE_MAX
+    end = _LINE_END.search(text, spot.end, most)
+    line = text[start : most if end is None else end.start()]
     if quote:
         yield line.partition(quote)[0]
         return
@@ -104,7 +107,8 @@ def _may_be_joined(text: str, spot: Spot) -> bool:
     """Whether a reference may be a part of an image: behind such a key, but not all of what stands there."""
     if _KEY_BEFORE.search(text, max(0, spot.start - _KEY_MAX), spot.start) is not None:
         return _END.match(text, spot.end) is None
-    line = max(text.rfind("\n", 0, spot.start) + 1, spot.start - _KEY_MAX)
+    first = max(0, spot.start - _KEY_MAX)
+    line = max(text.rfind("\n", first, spot.start) + 1, first)
     return _KEY.search(text, line, spot.start) is not None
 
 

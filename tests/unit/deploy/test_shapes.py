@@ -8,17 +8,19 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cargoship.cli.main import main
 from cargoship.cli.session import World
 from cargoship.deploy import ecs
-from cargoship.deploy.documents import Format, SourceFile
+from cargoship.deploy.containers import refuse_parts
+from cargoship.deploy.documents import Format, SourceFile, scan
 from cargoship.deploy.handover import compose_files
 from cargoship.deploy.places import Page
 from cargoship.deploy.resolve import ResolvedDocument, ResolveRequest, prepare
@@ -314,6 +316,35 @@ def test_a_document_costs_what_its_text_is_long(place: Workplace, shape: tuple[s
     assert large < 2.2 * small
     # a million characters by this many calls is what an ordinary processor does in a second
     assert large - small < 4_000 * 10
+
+
+class Copied(str):
+    """A text that counts the characters that are taken out of it."""
+
+    __slots__ = ("characters",)
+    characters: int
+
+    def __getitem__(self, which: SupportsIndex | slice) -> str:
+        taken = super().__getitem__(which)
+        self.characters += len(taken)
+        return taken
+
+
+def test_a_wrong_image_in_a_long_line_is_found_where_it_stands(tmp_path: Path) -> None:
+    """Each image before it was looked at with all of the line behind it: three minutes for 20,000 of them."""
+
+    def copied(size: int) -> int:
+        pod = '{kind: Pod, apiVersion: v1, spec: {containers: [{image: "%scargoship://app"}]}}'
+        text = "kind: List\napiVersion: v1\nitems: [" + f"{pod % ''}, " * size + f"{pod % 'docker://'}]\n"
+        source = SourceFile("a.yaml", text.encode(), tmp_path, Path("a.yaml"))
+        found = scan(source, Format.AUTO, None, lambda _: None)
+        page = Copied(text)
+        page.characters = 0
+        with pytest.raises(DocumentInvalid, match="docker://cargoship://app would be no image"):
+            refuse_parts(replace(found, page=Page("a.yaml", page)))
+        return page.characters
+
+    assert copied(400) < 2.2 * copied(200)
 
 
 def test_a_large_document_is_read_once(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:

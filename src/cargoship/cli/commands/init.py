@@ -11,8 +11,8 @@ import rich_click as click
 
 from cargoship.cli.asking import offers, options, selecting
 from cargoship.cli.session import CliSession
-from cargoship.errors import UsageError, WouldOverwrite
-from cargoship.reading import real_path
+from cargoship.errors import ManifestInvalid, UsageError, WouldOverwrite
+from cargoship.reading import read_file, real_path
 
 if TYPE_CHECKING:
     from cargoship.context import Context
@@ -63,7 +63,11 @@ def _settings(session: CliSession, context: Context, path: Path) -> None:
     from cargoship.oci.files import atomic_file
 
     manifest = real_path(find_manifest(path))
-    text = read_manifest(manifest.read_bytes(), manifest)
+    try:
+        data = read_file(manifest)
+    except OSError as error:
+        raise ManifestInvalid(f"{manifest} cannot be read: {os.strerror(error.errno or 0)}") from error
+    text = read_manifest(data, manifest)
     section = "package" if has_table(text, "package") else "workspace"
     if has_settings(text, section):
         session.say(f"{manifest} has settings already: [{section}.metadata.cargoship]")
