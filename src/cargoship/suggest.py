@@ -10,9 +10,10 @@ _LETTERS = 3
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "x"?` for the closest known name, or nothing."""
+    """Return `; did you mean "x"?` for the closest known name, or else the one that begins with it, or nothing."""
     candidates = {each.lower(): each for each in known}
-    close = nearest_word(name.lower(), candidates)
+    short = name.lower()
+    close = nearest_word(short, candidates) or _completed(short, candidates)
     return f'; did you mean "{candidates[close]}"?' if close else ""
 
 
@@ -33,6 +34,12 @@ def nearest_word(name: str, known: Iterable[str]) -> str | None:
         and (slips := _slips(short, each[cut:])) <= bound // _LETTERS
     ]
     return min(found, key=lambda each: each[0])[1] if found else None
+
+
+def _completed(name: str, known: Iterable[str]) -> str | None:
+    """The shortest known name that `name` is the beginning of: `shop` for `shop-server`."""
+    found = [each for each in known if len(name) >= _LETTERS and each.startswith(name)]
+    return min(found, key=len) if found else None
 
 
 def _slips(one: str, other: str) -> int:
