@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cargoship.deploy.documents import Format, ScannedFile, json_documents
 from cargoship.deploy.places import FOUND, SCHEME, ReferencePart, Spot
 from cargoship.deploy.values import value_of
-from cargoship.errors import CargoshipError, DocumentInvalid
+from cargoship.errors import CargoshipError, DocumentInvalid, ReferenceUnknown
 from cargoship.printable import printable
 
 _IMAGE = "image"
@@ -36,6 +36,8 @@ _COMMENT = re.compile(r"\s+#.*|\s+\Z")
 _IN_BRACES = re.compile(r"\s*[,\]}].*")
 """What is behind a value in a line: a comment, or the rest of the list or table."""
 _VARIABLE = re.compile(r"\$\{\w+:?[-+](.*)\}", re.DOTALL)
+_MISSPELT = re.compile(r"cargo[-_]?ship(?::/|//)/*", re.IGNORECASE)
+"""The scheme, or what somebody may have written for it: no image's name has a part that is empty."""
 _TEMPLATE = "{{"
 """What a value is that somebody else fills in."""
 
@@ -83,6 +85,24 @@ def refuse_parts(found: ScannedFile) -> None:
             f"{spot.place}: {printable(image)} would be no image: {written} becomes a whole name, registry and all",
             hint="write it alone",
         )
+
+
+def refuse_misspelt(found: ScannedFile) -> None:
+    """Refuse `CARGOSHIP://web` and `cargoship:/web` as the image of a container, which would stay as they are.
+
+    Raises ReferenceUnknown with the place.
+    """
+    text = found.page.text
+    if all(text.startswith(SCHEME, match.start()) for match in _MISSPELT.finditer(text)):
+        return
+    for image in (each for value in values_in(found) for each in _images(value)):
+        match = _MISSPELT.match(image.strip())
+        if match is not None and not image.strip().startswith(SCHEME):
+            name = printable(image.strip()[match.end() :]) or "BINARY"
+            raise ReferenceUnknown(
+                f"{found.page.place(max(0, text.find(image)))}: {printable(image)} is no reference to a binary",
+                hint=f"write {SCHEME}{name}",
+            )
 
 
 def _values_around(text: str, spot: Spot) -> Iterator[str]:

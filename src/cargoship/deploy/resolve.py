@@ -18,7 +18,7 @@ from cargoship.context import Context
 from cargoship.deploy import charts, overrides
 from cargoship.deploy.catalog import Catalog, ImageToBuild
 from cargoship.deploy.collecting import uncollected
-from cargoship.deploy.containers import refuse_parts
+from cargoship.deploy.containers import refuse_misspelt, refuse_parts
 from cargoship.deploy.documents import Format, ScannedFile, SourceFile, scan
 from cargoship.deploy.places import FolderReference, NameReference
 from cargoship.deploy.probes import unchecked
@@ -102,6 +102,7 @@ def prepare(
     check(found, request.format)
     for each in found:
         refuse_parts(each)
+        refuse_misspelt(each)
         for note in charts.doubtful(each):
             context.emit(note)
     for note in overrides.builds_that_stay(found):

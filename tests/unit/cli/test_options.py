@@ -258,11 +258,16 @@ def test_only_what_is_near_is_suggested() -> None:
         (("sbom", "x", "--json"), None),
         (("login", "x", "--json"), None),
         (("history", "--name", "x"), None),
+        (("init", "--manifest-path", "a"), "name the project's folder, or its Cargo.toml, as an argument"),
+        (("size", "--manifest-path", "a"), "name the project's folder, or its Cargo.toml, as an argument"),
+        (("resolve", "x", "--manifest-path=a/Cargo.toml"), "write --project a/Cargo.toml"),
+        (("copy", "--manifest-path", "a"), None),
     ],
 )
 def test_hints_about_other_tools_are_options_of_the_command(words: tuple[str, ...], hint: str | None) -> None:
     text = refused(*words)
-    assert f"no such option {words[-1] if words[-1].startswith('-') else words[-2]}" in text
+    option = next(word.partition("=")[0] for word in words if word.startswith("--"))
+    assert f"no such option {option}" in text
     assert f"hint: {hint}" in text if hint else "write " not in text
 
 

@@ -52,6 +52,10 @@ def _unknown(name: str, ctx: click.Context | None) -> tuple[str, str | None]:
         formats = [each.type for each in found if "--format" in each.opts]
         if name == "--json" and any(isinstance(each, click.Choice) and "json" in each.choices for each in formats):
             return f"no such option {name}", "write --format json"
+    if name == "--manifest-path" and "--project" in names:
+        return f"no such option {name}", f"write --project {_given(name, ctx) or 'FOLDER'}"
+    if name == "--manifest-path" and any("PATH" in (each.metavar or "") for each in found):
+        return f"no such option {name}", "name the project's folder, or its Cargo.toml, as an argument"
     close = nearest_word(name, [each for each in names if each.startswith("--")])
     return f"no such option {name}" + (f"; did you mean {close}?" if close else ""), None
 
