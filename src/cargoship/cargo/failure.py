@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 
 from cargoship.cargo.limits import known_limit
 from cargoship.cargo.tools.words import known_need
@@ -45,6 +47,10 @@ _HINTS = {
     # its transport for http.cainfo, http.proxy and http.timeout (in the configuration, or CARGO_HTTP_...) is git2-curl
     "failed to receive HTTP 200 response: got 401": "where http.cainfo, http.proxy or http.timeout is set, cargo's own "
     "git shows no login: set net.git-fetch-with-cli = true in .cargo/config.toml, and install git",
+    # Debian 12's cargo-web; it may end by a signal, too, and git-fetch-with-cli helps with fetching alone
+    "invalid version 0 on git_": "this cargo takes no dependencies from git, for its git library is older than it was "
+    "made for, as in Debian 12: build with rustup's (https://rustup.rs), or with sources that `cargo vendor` of such a "
+    "one has written",
     "is not supported by the following package": NEWER_RUST,
     # before 1.84
     "while the currently active rustc version is": NEWER_RUST,
@@ -65,8 +71,16 @@ def failure_of(code: int, stderr: str) -> CargoshipError:
     hint = next((hint for words, hint in _HINTS.items() if words in stderr), None) or known_need(_ANSI.sub("", stderr))
     limit = None if hint else known_limit(stderr) or _dependency(stderr)
     if limit is not None:
-        return CompileFailed(f"cargo ended with exit code {code}: {limit[0]}", hint=limit[1])
-    return CompileFailed(f"cargo ended with exit code {code}", hint=hint)
+        return CompileFailed(f"cargo {_ended(code)}: {limit[0]}", hint=limit[1])
+    return CompileFailed(f"cargo {_ended(code)}", hint=hint)
+
+
+def _ended(code: int) -> str:
+    """How a program ended whose exit code is that of Python's subprocess: below 0 for a signal."""
+    with contextlib.suppress(ValueError):
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
 
 
 def _dependency(stderr: str) -> tuple[str, str] | None:

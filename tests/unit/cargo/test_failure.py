@@ -15,6 +15,14 @@ def test_a_login_that_cargos_own_git_does_not_show_has_a_way_out() -> None:
     assert "net.git-fetch-with-cli = true" in (error.hint or "")
 
 
+def test_a_git_library_that_does_not_fit_has_a_way_out() -> None:
+    """Debian 12's cargo ends by a signal where it tries: `exit code -11` was all that was said."""
+    error = failure_of(-11, "Caused by:\n  invalid version 0 on git_proxy_options; class=Invalid (3)\n")
+    assert error.message == "cargo was ended by SIGSEGV"
+    assert "rustup" in (error.hint or "")
+    assert failure_of(-1000, "").message == "cargo ended with exit code -1000"
+
+
 @pytest.mark.parametrize(
     "words",
     [
