@@ -285,7 +285,7 @@ def _crate(
         kind=Kind.CRATE,
         name=crate.name,
         version=crate.version,
-        purl="" if crate.is_local else ref,
+        purl=ref if ref.startswith("pkg:") else "",
         sha256=crate.checksum,
         sha512=crate.sha512,
         # as registries hand it out
@@ -306,12 +306,15 @@ def _features(uses: Iterable[Use]) -> str:
 
 
 def _person(crate: Crate) -> str:
-    """The first author without an address; where the manifest has none, who gave it out. Empty for a local one."""
+    """The first author without an address; where the manifest has none, who gave it out.
+
+    Empty for a local one, and for one of a repository or registry in a folder.
+    """
     for author in crate.authors:
         name = author.partition("<")[0].strip()
         if name:
             return name
-    if crate.is_local:
+    if crate.is_local or _IN_A_FOLDER.match(crate.source):
         return ""
     if source_of(crate) == "crates.io":
         return "crates.io"

@@ -85,6 +85,27 @@ def test_no_folder_of_a_machine_is_in_the_name_of_a_crate(source: str, purl: str
     assert len({crate_ref(Crate("fork", "0.3.0", each)) for each in ("", source)}) == (1 if "index" in source else 2)
 
 
+@pytest.mark.parametrize("source", [f"git+file:///home/me/fork?branch=x#{'f' * 40}", "registry+file:///home/me/index"])
+def test_no_folder_of_a_machine_is_in_an_sbom(tmp_path: Path, source: str) -> None:
+    """The folder was the crate's supplier, and its package URL was none."""
+    program = crates_of(service(tmp_path), LOCK).program(f"{TRIPLES[0]}/service/serve")
+    assert program is not None
+    crates = tuple(each if each.is_local else replace(each, source=source, authors=()) for each in program.graph.crates)
+    shipped = ShippedProgram(
+        "serve",
+        "0.1.0",
+        "/app/serve",
+        Digest.of(b"program"),
+        replace(program, graph=replace(program.graph, crates=crates)),
+    )
+    facts = ImageFacts("me/service", Digest.of(b"image"), "amd64", "2026-11-28T00:00:00Z", "")
+    made = sbom_of(facts, tools={}, programs=[shipped], base=BASE)
+    assert any(each.ref.startswith("crate:") and each.name != "service" for each in made.components)
+    assert {each.purl.partition(":")[0] for each in made.components} == {"", "pkg"}
+    for written in (cyclonedx(made, "1.6"), spdx(made), spdx3(made)):
+        assert b"/home/me" not in written
+
+
 @pytest.mark.parametrize("version", ["1.5", "1.6", "1.7"])
 @pytest.mark.parametrize("known", [True, False])
 def test_cyclonedx_is_valid(tmp_path: Path, version: str, known: bool) -> None:  # noqa: FBT001
