@@ -147,11 +147,13 @@ class Bench:
         if not (self.work / "warm").exists():
             # Zig's own parts are made by the first build of a machine, no matter who does it
             self.zigbuild(self._empty_program())
+            # by cargo-zigbuild alone: what cargoship has had compiled, by compilers of other names, is not fresh for it
             place = self.checkout()
-            # one compilation for both: the target directory that the tar and the limit have is as cargo alone leaves it
-            self._note("compiling with cargoship", self.cargoship(place, "--cache-to"), _size(self.work / "own"))
+            self.zigbuild(place)
             shutil.copytree(place / "target", self.work / "warm", symlinks=True)
             self._pack("packing target with tar and zstd -3", "target")
+            place = self.checkout()
+            self._note("compiling with cargoship", self.cargoship(place, "--cache-to"), _size(self.work / "own"))
             # cargo has nothing to do here: what it costs to keep everything, and no more
             self._note("keeping what was compiled", self.cargoship(place, "--cache-to", tag="again"), 0.0)
         if "chef" in ways and not (self.work / "chef.tar.zst").exists():
@@ -175,7 +177,7 @@ class Bench:
 
     def _empty_program(self) -> Path:
         place = self.work / "empty"
-        (place / "src").mkdir(parents=True)
+        (place / "src").mkdir(parents=True, exist_ok=True)
         (place / "src" / "main.rs").write_text("fn main() {}\n")
         (place / "Cargo.toml").write_text('[package]\nname = "empty"\nversion = "0.1.0"\nedition = "2021"\n')
         return place
@@ -222,7 +224,9 @@ class Bench:
         place.mkdir()
         targets = [word for target in TARGETS for word in ("--target", target)]
         words = ("chef", "cook", "--release", "--zigbuild", *targets, "--recipe-path", self.work / f"{name}.json")
-        return measure((installed("cargo-chef"), *words), cwd=place, env=self.env)
+        # the same cargo-zigbuild as that of the build: another version's compilers have other names
+        path = f"{installed('cargo-zigbuild').parent}{os.pathsep}{self.env['PATH']}"
+        return measure((installed("cargo-chef"), *words), cwd=place, env={**self.env, "PATH": path})
 
     def chef(self, change: str) -> Cost:
         """A layer that fits is unpacked; one that does not is made."""
