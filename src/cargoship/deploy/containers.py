@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cargoship.deploy.documents import Format, ScannedFile, json_documents
 from cargoship.deploy.places import FOUND, SCHEME, ReferencePart, Spot
 from cargoship.deploy.values import value_of
-from cargoship.errors import CargoshipError, DocumentInvalid, ReferenceUnknown
+from cargoship.errors import CargoshipError, DocumentInvalid
 from cargoship.printable import printable
 
 _IMAGE = "image"
@@ -36,8 +36,6 @@ _COMMENT = re.compile(r"\s+#.*|\s+\Z")
 _IN_BRACES = re.compile(r"\s*[,\]}].*")
 """What is behind a value in a line: a comment, or the rest of the list or table."""
 _VARIABLE = re.compile(r"\$\{\w+:?[-+](.*)\}", re.DOTALL)
-_MISSPELT = re.compile(r"cargo[-_]?ship(?::/|//)/*", re.IGNORECASE)
-"""The scheme, or what somebody may have written for it: no image's name has a part that is empty."""
 _TEMPLATE = "{{"
 """What a value is that somebody else fills in."""
 
@@ -69,7 +67,7 @@ def refuse_parts(found: ScannedFile) -> None:
     if not any(spot.part is not ReferencePart.ALL or _may_be_joined(text, spot) for spot in found.spots):
         return
     wrong = {
-        image for value in values_in(found) for image in _images(value) if SCHEME in image and not _is_whole(image)
+        image for value in values_in(found) for image in images_of(value) if SCHEME in image and not _is_whole(image)
     }
     for spot in found.spots if wrong else ():
         image = next((each for each in _values_around(text, spot) if each in wrong), None)
@@ -85,24 +83,6 @@ def refuse_parts(found: ScannedFile) -> None:
             f"{spot.place}: {printable(image)} would be no image: {written} becomes a whole name, registry and all",
             hint="write it alone",
         )
-
-
-def refuse_misspelt(found: ScannedFile) -> None:
-    """Refuse `CARGOSHIP://web` and `cargoship:/web` as the image of a container, which would stay as they are.
-
-    Raises ReferenceUnknown with the place.
-    """
-    text = found.page.text
-    if all(text.startswith(SCHEME, match.start()) for match in _MISSPELT.finditer(text)):
-        return
-    for image in (each for value in values_in(found) for each in _images(value)):
-        match = _MISSPELT.match(image.strip())
-        if match is not None and not image.strip().startswith(SCHEME):
-            name = printable(image.strip()[match.end() :]) or "BINARY"
-            raise ReferenceUnknown(
-                f"{found.page.place(max(0, text.find(image)))}: {printable(image)} is no reference to a binary",
-                hint=f"write {SCHEME}{name}",
-            )
 
 
 def _values_around(text: str, spot: Spot) -> Iterator[str]:
@@ -142,7 +122,8 @@ def _is_whole(image: str) -> bool:
     return FOUND.fullmatch(text) is not None and "#" not in text
 
 
-def _images(document: object) -> Iterator[str]:
+def images_of(document: object) -> Iterator[str]:
+    """The images of a document's containers, and those that are mounted."""
     if not isinstance(document, dict):
         return
     services = document.get("services")

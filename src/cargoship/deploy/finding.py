@@ -48,20 +48,22 @@ def in_json(page: Page) -> Iterator[Spot]:
 
     Raises ReferenceUnknown.
     """
-    for match in _JSON_TEXT.finditer(page.text):
-        if SCHEME not in match[0] and "\\" not in match[0]:
-            continue
-        if _JSON_KEY.match(page.text, match.end()):
-            continue
-        value = json.loads(match[0], strict=False)
+    for start, end, value in json_texts(page.text, 0, len(page.text), SCHEME):
         found = FOUND.findall(value)
         if not found:
             continue
-        spots = list(_in_stretch(page, match.start(), match.end()))
+        spots = list(_in_stretch(page, start, end))
         if len(spots) == len(found):
             yield from spots
         else:
-            yield _rewritten(value, match.start(), match.end(), page.place(match.start()))
+            yield _rewritten(value, start, end, page.place(start))
+
+
+def json_texts(text: str, start: int, end: int, word: str = "") -> Iterator[tuple[int, int, str]]:
+    """The texts in a stretch of JSON that are no keys and may have a word: each one's start, end and value."""
+    for match in _JSON_TEXT.finditer(text, start, end):
+        if (word in match[0] or "\\" in match[0]) and not _JSON_KEY.match(text, match.end()):
+            yield match.start(), match.end(), json.loads(match[0], strict=False)
 
 
 def _in_stretch(page: Page, start: int, end: int) -> Iterator[Spot]:

@@ -185,18 +185,18 @@ class YamlNode:
                 keys = (each for each in node.items[::2] if each.has_word)
                 pending.extend((each, inside or each.form is not Form.SCALAR) for each in keys)
 
-    def scalars(self) -> Iterator[YamlNode]:
-        """Every scalar with the word that is a value, once, in the order of the text."""
+    def scalars(self, *, every: bool = False) -> Iterator[YamlNode]:
+        """Every scalar that is a value, once, in the order of the text: those with the word, or all of them."""
         pending, seen = [self], set()
         while pending:
             node = pending.pop()
-            if not node.has_word or id(node) in seen:
+            if not (every or node.has_word) or id(node) in seen:
                 continue
             seen.add(id(node))
             if node.form is Form.SCALAR:
                 yield node
             else:
-                pending.extend(each for each in reversed(node.values()) if each.has_word)
+                pending.extend(each for each in reversed(node.values()) if every or each.has_word)
 
     def values(self) -> list[YamlNode]:
         """A list's items; a table's values."""

@@ -15,10 +15,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from cargoship.context import Context
-from cargoship.deploy import charts, overrides
+from cargoship.deploy import charts, misspelt, overrides
 from cargoship.deploy.catalog import Catalog, ImageToBuild
 from cargoship.deploy.collecting import uncollected
-from cargoship.deploy.containers import refuse_misspelt, refuse_parts
+from cargoship.deploy.containers import refuse_parts
 from cargoship.deploy.documents import Format, ScannedFile, SourceFile, scan
 from cargoship.deploy.places import FolderReference, NameReference
 from cargoship.deploy.probes import unchecked
@@ -102,8 +102,7 @@ def prepare(
     check(found, request.format)
     for each in found:
         refuse_parts(each)
-        refuse_misspelt(each)
-        for note in charts.doubtful(each):
+        for note in (*charts.doubtful(each), *misspelt.left_standing(each)):
             context.emit(note)
     for note in overrides.builds_that_stay(found):
         context.emit(note)

@@ -271,6 +271,14 @@ def test_hints_about_other_tools_are_options_of_the_command(words: tuple[str, ..
     assert f"hint: {hint}" in text if hint else "write " not in text
 
 
+def test_a_file_without_its_option_is_answered_with_the_option() -> None:
+    assert "unexpected extra argument (a.yaml)\nhint: write -f a.yaml\n" in refused("resolve", "a.yaml")
+    assert "unexpected extra arguments (a.yaml b.yaml)\nhint: write -f a.yaml\n" in refused(
+        "resolve", "a.yaml", "b.yaml"
+    )
+    assert "hint: write -f" not in refused("dockerfile", "app", "a.yaml")
+
+
 def test_hints_about_other_tools_name_commands_that_exist() -> None:
     """`cargoship cache clear` was none."""
     for text in (*STRANGE_COMMANDS.values(), *STRANGE_OPTIONS.values()):

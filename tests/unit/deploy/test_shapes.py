@@ -27,7 +27,7 @@ from cargoship.deploy.resolve import ResolvedDocument, ResolveRequest, prepare
 from cargoship.deploy.tree import read_documents
 from cargoship.deploy.values import value_of
 from cargoship.errors import CargoshipError, DocumentInvalid, ReferenceUnknown, UsageError
-from cargoship.events import Note
+from cargoship.events import Level, Note
 from cargoship.plan import Selection
 from support.deploying import Workplace
 
@@ -177,6 +177,11 @@ REFUSED |= {
     "container with a slash too few": ("a.json", '{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"image": "cargoship:/app"}]}}', "a.json:1:72: cargoship:/app is no reference to a binary"),
     "service without a colon": ("compose.yaml", "services:\n  a:\n    image: cargo-ship//app\n", "compose.yaml:3:12: cargo-ship//app is no reference to a binary"),
     "task with a colon too few": ("task.json", '{"containerDefinitions": [{"name": "a", "image": "Cargoship//"}]}', "task.json:1:51: Cargoship// is no reference to a binary"),
+    "container whose image a comment has as well": ("a.yaml", "# CARGOSHIP://app\napiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: CARGOSHIP://app2\n    image: CARGOSHIP://app\n", "a.yaml:7:12: CARGOSHIP://app is no reference to a binary"),
+    "task with escapes of JSON": ("task.json", '{"containerDefinitions": [{"name": "a", "image": "cargoship:\\/app"}]}', "task.json:1:51: cargoship:/app is no reference to a binary"),
+    "service with a variable before a slip": ("compose.yaml", "services:\n  a:\n    image: ${A:-CARGOSHIP://app}\n", "compose.yaml:3:12: ${A:-CARGOSHIP://app} is no reference to a binary"),
+    "container with two schemes, one misspelt": ("a.yaml", "apiVersion: v1\nkind: Pod\nspec:\n  containers: [{image: 'docker://CARGOSHIP://app'}]\n", "a.yaml:4:25: docker://CARGOSHIP://app is no reference to a binary"),
+    "container with a letter too few": ("a.yaml", "apiVersion: v1\nkind: Pod\nspec:\n  containers: [{image: cargoshp://app}]\n", "a.yaml:4:24: cargoshp://app is no reference to a binary"),
     "container with a scheme before its image": ("a.yaml", "apiVersion: v1\nkind: Pod\nspec:\n  containers: [{image: docker://cargoship://app, name: a}]\n", "a.yaml:4:33: docker://cargoship://app would be no image: cargoship://app becomes a whole name"),
     "container with words before its image": ("a.json", '{"apiVersion": "v1", "spec": {"containers": [{"image": "my cargoship://app"}]}}', "a.json:1:60: my cargoship://app would be no image"),
     "service with a variable right before its image": ("compose.yaml", "services:\n  a:\n    image: ${REGISTRY}cargoship://app # there\n", "compose.yaml:3:23: ${REGISTRY}cargoship://app would be no image"),
@@ -201,6 +206,43 @@ def test_a_document_is_refused_with_its_place(place: Workplace, case: tuple[str,
     with pytest.raises((DocumentInvalid, ReferenceUnknown)) as caught:
         place.resolve((name, text.encode()))
     assert caught.value.message.startswith(words)
+
+
+def test_what_to_write_for_a_misspelt_scheme_is_said(place: Workplace) -> None:
+    with pytest.raises(ReferenceUnknown) as caught:
+        place.resolve(("compose.yaml", b"services:\n  a:\n    image: ${A:-Cargo-Ship:/my-app}\n"))
+    assert caught.value.hint == "write cargoship://my-app"
+
+
+def warnings_of(place: Workplace) -> list[str]:
+    return [event.text for event in place.events if isinstance(event, Note) and event.level is Level.WARNING]
+
+
+LEFT_STANDING: dict[str, tuple[str, str, str]] = {
+    "values of a chart": ("values.yaml", "image:\n  repository: x\n  # CARGOSHIP://no\n  name: 'CARGOSHIP://app'\n", "values.yaml:4:10: CARGOSHIP"),
+    "name in a kustomization": ("kustomization.yaml", "images:\n- {name: a, newName: 'cargoshp://app', digest: 'cargoship://app#digest'}\n", "kustomization.yaml:2:23: cargoshp"),
+    "annotation in JSON": ("a.json", '{"apiVersion": "v1", "metadata": {"annotations": {"a": "cargo-ship:\\/\\/app"}}}', "a.json:1:57: cargo-ship"),
+    "plain text": ("a.container", "[Container]\nImage=Cargoship://app\n", "a.container:2:7: Cargoship"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LEFT_STANDING.values(), ids=LEFT_STANDING)
+def test_a_misspelt_scheme_elsewhere_is_left_standing_with_a_warning(
+    place: Workplace, case: tuple[str, str, str]
+) -> None:
+    name, text, words = case
+    (document,) = place.resolve((name, text.encode())).documents
+    assert document.data.decode() == filled(place, text.replace("cargoship://app#digest", "@@#digest"))
+    (note,) = [each for each in warnings_of(place) if "is left as it stands" in each]
+    assert note == f"{words}:// is left as it stands: references begin with cargoship://"
+
+
+@pytest.mark.parametrize("word", ["cargoship:/data", "ko://app", "https://cargoship.example/x//y", "s3://cargoship"])
+def test_what_nobody_meant_for_a_reference_is_passed_over(place: Workplace, word: str) -> None:
+    text = f"services:\n  a:\n    image: b\n    volumes: ['{word}']\n    labels: {{c: '{word}'}}\n"
+    (document,) = place.resolve(("compose.yaml", text.encode())).documents
+    assert document.data.decode() == text
+    assert not [each for each in warnings_of(place) if "is left as it stands" in each]
 
 
 SWOLLEN: dict[str, str] = {

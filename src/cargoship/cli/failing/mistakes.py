@@ -16,6 +16,7 @@ _REFERENCE = re.compile(
 )
 # what a hint begins with; not every command has it
 _FIRST_OPTION = re.compile(r"write (--?[a-z][a-z-]*)")
+_EXTRA = re.compile(r"Got unexpected extra arguments? \((\S+).*\)")
 _TRIPLE = re.compile(r"\w+-\w+-(linux|darwin|windows|android)(-\w+(\.\d+\.\d+)?)?")
 
 
@@ -35,6 +36,9 @@ def corrected(error: click.UsageError) -> tuple[str, str | None] | None:
             # click's own words are of ranges, and name the option twice
             name, (given, *_) = max(option.opts, key=len), error.message.partition(" is not")
             return f"{name}: {given} is not a whole number of at least {least}", _how_to_write(name, option)
+        case click.UsageError(message=words) if (extra := _EXTRA.match(words)) is not None:
+            names = [each for option in ([] if command is None else command.params) for each in option.opts]
+            return (words[0].lower() + words[1:], f"write -f {extra[1]}") if "--filename" in names else None
         case _:
             pass
     return None
