@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from cargoship.events import Emit, PhaseEnded, PhaseStarted
+
+_TAKEN_INSIDE: ContextVar[list[float]] = ContextVar("_TAKEN_INSIDE")
+"""Seconds of each phase that ended inside of the one that runs."""
 
 
 @contextmanager
@@ -20,8 +24,15 @@ def phase(emit: Emit, name: str, detail: str = "") -> Iterator[Callable[[str], N
 
     started = time.monotonic()
     emit(PhaseStarted(name, detail))
-    yield say
-    emit(PhaseEnded(name, time.monotonic() - started, said))
+    around, inside = _TAKEN_INSIDE.get([]), list[float]()
+    token = _TAKEN_INSIDE.set(inside)
+    try:
+        yield say
+    finally:
+        _TAKEN_INSIDE.reset(token)
+    seconds = time.monotonic() - started
+    around.append(seconds)
+    emit(PhaseEnded(name, seconds - sum(inside), said))
 
 
 class Clock:

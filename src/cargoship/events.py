@@ -44,7 +44,7 @@ class PhaseStarted(Struct, frozen=True):
 
 
 class PhaseEnded(Struct, frozen=True):
-    """A part of the work is done, after `seconds`."""
+    """A part of the work is done, after `seconds`, without those of the parts in it that had an end of their own."""
 
     name: str
     seconds: float
